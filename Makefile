@@ -1,0 +1,42 @@
+# `make help` lists the targets. PYTHON, STORE and OUT can be given: make report STORE=/data/outputs
+PYTHON ?= python3
+STORE ?= outputs
+OUT ?= report
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo report test check bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## make .venv and install the package with its tools (3 minutes, 6 GB the first time)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; give one with PYTHON=..."; exit 2; }
+	@echo "making $(VENV) and installing; torch with its libraries is large: about 3 minutes and 6 GB"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install ## train the demo's grid on the embedded digits and write report/index.html (about 5 minutes)
+	$(BIN)/python -m landscape.sweep study=demo store=$(STORE)
+	$(BIN)/python -m analysis.report --store $(STORE) --out $(OUT)
+
+report: install ## rebuild the page from whatever the store holds
+	$(BIN)/python -m analysis.report --store $(STORE) --out $(OUT)
+
+test: install ## run the tests
+	$(BIN)/python -m pytest
+
+check: install ## lint and check types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install ## time a training step, an evaluation, and planning 10,000 runs
+	$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only --benchmark-columns=min,median,max,rounds
+
+clean: ## remove what can be made again, but neither the store nor the report
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
