@@ -1,0 +1,107 @@
+"""What a planned run may be: legal values and ranges, checked before anything starts. No torch.
+
+Lists here name what the tables of `landscape` hold (a test keeps them equal), so that a plan can be refused
+without loading them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from landscape.errors import UserError, nearest
+
+Test = Callable[[Any], bool]
+
+
+class Rule(NamedTuple):
+    """A key, the test that its value must pass where it is not null, and the legal values in words."""
+
+    key: str
+    test: Test
+    legal: str
+
+
+def _one_of(key: str, *values: str) -> Rule:
+    return Rule(key, lambda v: v in values, ", ".join(values))
+
+
+def _at_least(key: str, least: int) -> Rule:
+    return Rule(key, lambda v: v >= least, f"{least} or more")
+
+
+def _positive(key: str) -> Rule:
+    return Rule(key, lambda v: 0 < v < math.inf, "a positive number")
+
+
+def _fraction(key: str) -> Rule:
+    return Rule(key, lambda v: 0 <= v < 1, "at least 0 and under 1")
+
+
+SCORES = ("fid", "is", "ms_ssim")
+
+RULES = (
+    Rule("reg.strength", lambda v: 0 <= v < math.inf, "0 or more"),
+    Rule("reg.target", lambda v: 0 <= v < math.inf, "0 or more"),
+    Rule("reg.epsilon", lambda v: 0 <= v < math.inf, "0 or more"),
+    _positive("norm.epsilon"),
+    _positive("arch.width"),
+    _positive("arch.init_std"),
+    _at_least("latent.dim", 1),
+    _one_of("latent.dist", "uniform", "normal"),
+    _positive("optim.lr"),
+    _positive("optim.lr_d"),
+    _positive("optim.lr_g"),
+    _fraction("optim.beta1"),
+    _fraction("optim.beta2"),
+    _positive("optim.epsilon"),
+    _at_least("optim.n_dis", 1),
+    _at_least("data.size", 1),
+    _at_least("train.steps", 1),
+    _at_least("train.batch_size", 2),
+    _one_of("train.precision", "fp32"),
+    _fraction("train.ema"),
+    Rule("metrics.scores", lambda v: set(v) <= set(SCORES), "a list out of " + ", ".join(SCORES)),
+    _at_least("metrics.every", 1),
+    _one_of("metrics.extractor", "classifier"),
+    _at_least("metrics.extractor_seed", 0),
+    _one_of("metrics.real", "train", "test", "all"),
+    _at_least("metrics.n_fake", 2),
+    _one_of("metrics.quantise", "uint8", "float"),
+    _at_least("metrics.seed", 0),
+    _at_least("metrics.is_splits", 1),
+    _at_least("metrics.pairs_per_class", 2),
+    Rule("checkpoint.every_s", lambda v: v >= 0, "0 or more seconds"),
+    _one_of("checkpoint.keep", "weights", "all"),
+    _at_least("launcher.jobs", 1),
+    _at_least("seed", 0),
+    _at_least("repeat", 0),
+    _at_least("threads", 1),
+    Rule("device", lambda v: re.fullmatch(r"auto|cpu|cuda(:\d+)?", v) is not None, "auto, cpu, cuda or cuda:N"),
+    Rule("store", bool, "a folder"),
+)
+
+# Image sides that each architecture can make.
+SIZES: dict[str, tuple[Test, str]] = {
+    "sndcgan": (lambda side: side >= 8 and side % 8 == 0, "a side divisible by 8"),
+}
+
+
+def check(flat: dict[str, Any]) -> None:
+    """Raise `UserError` for the first value of a flat configuration that is out of range."""
+    for rule in RULES:
+        value = flat.get(rule.key)
+        if value is not None and not rule.test(value):
+            raise UserError(f"{rule.key}={value} is out of range; legal: {rule.legal}")
+    test, legal = SIZES[flat["arch.kind"]]
+    if not test(flat["data.size"]):
+        raise UserError(
+            f"arch.kind={flat['arch.kind']} makes images with {legal}; data.size={flat['data.size']} is not"
+        )
+
+
+def unknown_key(given: str, known: list[str]) -> UserError:
+    """The error for a key that no configuration has."""
+    return UserError(f"{given} is no configuration key{nearest(given, known)}; --cfg job shows all of them")

@@ -1,0 +1,138 @@
+"""The typed schema of a run's configuration: every key, its type and its legal range. No defaults, no torch.
+
+Defaults live in `conf/` and nowhere else; here a key is `MISSING` where every composition must set it and
+`None` where a choice may not use it. A choice uses the keys that its own YAML file mentions; the others
+become null when a run is planned, so that they cannot split one run into several.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from omegaconf import MISSING, OmegaConf
+
+
+@dataclass
+class Loss:
+    kind: str = MISSING
+
+
+@dataclass
+class Reg:
+    penalty: str = MISSING
+    strength: float | None = None  # factor of the penalty, for images in [0, 1]
+    target: float | None = None  # the gradient norm that a penalty pulls towards
+    epsilon: float | None = None  # added under a square root
+    norm: str | None = None  # the normalizer that a shorthand (reg=sn) also means; null once planned
+
+
+@dataclass
+class Norm:
+    kind: str | None = None  # null: not asked for, which is not the same as "none"
+    epsilon: float | None = None
+
+
+@dataclass
+class Arch:
+    kind: str = MISSING
+    width: float = MISSING  # multiplies every hidden channel count
+    init_std: float = MISSING  # standard deviation of the normal initialisation of weights
+
+
+@dataclass
+class Latent:
+    dim: int = MISSING
+    dist: str = MISSING  # uniform on [-1, 1], or normal
+
+
+@dataclass
+class Optim:
+    kind: str = MISSING
+    lr: float = MISSING  # what lr_d and lr_g follow unless given
+    lr_d: float = MISSING
+    lr_g: float = MISSING
+    beta1: float | None = None
+    beta2: float | None = None
+    epsilon: float | None = None
+    n_dis: int = MISSING  # D updates to a G update
+
+
+@dataclass
+class Data:
+    kind: str = MISSING
+    size: int = MISSING  # side of the images in pixels
+    content: str | None = None  # digest of pixels, labels and split; filled in at planning
+
+
+@dataclass
+class Train:
+    steps: int = MISSING  # D updates
+    batch_size: int = MISSING
+    precision: str = MISSING
+    ema: float | None = None  # decay of the average of G's weights, a G update; null: no average
+
+
+@dataclass
+class Metrics:
+    scores: list[str] = field(default_factory=list)
+    every: int | None = None  # D updates between evaluations; the first is at 0, the last at the end
+    extractor: str | None = None
+    extractor_seed: int | None = None
+    real: str | None = None  # which real images: train, test or all
+    n_fake: int | None = None  # null: as many as there are real ones
+    quantise: str | None = None  # uint8 (as torch-fidelity takes images) or float (as the study did)
+    seed: int | None = None  # of the latents, the same for every evaluation
+    is_splits: int | None = None
+    pairs_per_class: int | None = None  # images of one predicted class that MS-SSIM pairs up
+
+
+@dataclass
+class Checkpoint:
+    every_s: float = MISSING  # seconds of wall time between checkpoints
+    keep: str = MISSING  # at the end: weights, or all (the optimizers and random streams too)
+
+
+@dataclass
+class Launcher:
+    kind: str = MISSING
+    jobs: int | None = None  # runs at once; null: as many as cores / threads, or GPUs
+
+
+@dataclass
+class Logger:
+    kind: str = MISSING
+
+
+@dataclass
+class Study:
+    title: str | None = None
+    overrides: list[str] = field(default_factory=list)  # in Hydra's override grammar, axes included
+    exclude: list[dict[str, Any]] = field(default_factory=list)  # choices or values that drop a cell
+
+
+@dataclass
+class Config:
+    loss: Loss = field(default_factory=Loss)
+    reg: Reg = field(default_factory=Reg)
+    norm: Norm = field(default_factory=Norm)
+    arch: Arch = field(default_factory=Arch)
+    latent: Latent = field(default_factory=Latent)
+    optim: Optim = field(default_factory=Optim)
+    data: Data = field(default_factory=Data)
+    train: Train = field(default_factory=Train)
+    metrics: Metrics = field(default_factory=Metrics)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    launcher: Launcher = field(default_factory=Launcher)
+    logger: Logger = field(default_factory=Logger)
+    study: Study = field(default_factory=Study)
+    seed: int = MISSING
+    repeat: int = MISSING  # feeds no random stream: equal runs under other ids, to see how far they differ
+    device: str = MISSING  # auto, cpu, cuda or cuda:N
+    store: str = MISSING
+    threads: int = MISSING  # CPU threads of a run
+
+
+def typed(frozen: dict[str, Any]) -> Config:
+    """A frozen configuration (plain dictionaries) as typed objects; an unknown key or a wrong type raises."""
+    return cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), frozen)))
