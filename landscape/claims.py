@@ -1,0 +1,135 @@
+"""Who works on a run: numbered claim files, the highest number in force.
+
+A claim is taken by creating the next number exclusively, so that of several takers one wins and a late one
+cannot undo a newer claim (renaming or deleting a stale lock can). An owner asks before each row and
+checkpoint whether its number is still the highest, and stops if not.
+
+Whether a claim is lost is judged without comparing clocks: on the same machine by its process, elsewhere by
+a heartbeat counter that has not moved for a while on the observer's own clock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from landscape.files import CorruptFile, create_exclusively, read_json, write_whole
+from landscape.store import RunFolder
+
+LOST_AFTER_S = 120.0  # of no movement, for a claim of another machine; a heart beats every few seconds
+
+
+class ClaimLost(Exception):
+    """Somebody else has taken the run over; its owner must stop without writing another byte."""
+
+
+def process_start(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks; None where it is dead. Tells a reused pid from the old one."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, *rest = stat.rpartition(")")[2].split()
+    return None if state in "ZX" else rest[18]
+
+
+def machine() -> dict[str, Any]:
+    """What makes a pid comparable: host, boot and pid namespace."""
+
+    def read(path: str) -> str:
+        try:
+            return Path(path).read_text().strip()
+        except OSError:
+            return "unknown"
+
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        namespace = "unknown"
+    return {"host": socket.gethostname(), "boot": read("/proc/sys/kernel/random/boot_id"), "pids": namespace}
+
+
+def _numbers(run: RunFolder) -> list[int]:
+    try:
+        return sorted(int(p.stem) for p in run.claims.glob("*.json") if not p.name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
+def claim_in_force(run: RunFolder) -> dict[str, Any] | None:
+    """The newest claim, or None where the run is free. A claim file that does not read counts as in force."""
+    numbers = _numbers(run)
+    if not numbers:
+        return None
+    try:
+        claim = dict(read_json(run.claims / f"{numbers[-1]}.json"))
+    except CorruptFile:
+        claim = {"host": "?", "pid": 0}
+    claim["number"] = numbers[-1]
+    return None if claim.get("released") else claim
+
+
+@dataclass
+class Observer:
+    """Judges claims of others; keeps what it saw, so that one lives as long as the judging goes on."""
+
+    lost_after_s: float = LOST_AFTER_S
+    seen: dict[str, tuple[Any, float]] = field(default_factory=dict)
+
+    def is_lost(self, run: RunFolder, claim: dict[str, Any]) -> bool:
+        """Whether the worker behind `claim` is gone."""
+        here = machine()
+        if claim.get("host") == here["host"]:
+            if claim.get("boot") != here["boot"]:
+                return True  # the machine was started anew
+            if claim.get("pids") == here["pids"]:
+                return process_start(claim["pid"]) != claim["started"]
+        try:
+            beat = run.status().get("beat")
+        except (CorruptFile, FileNotFoundError):
+            beat = None
+        mark = (claim["number"], beat)
+        before, since = self.seen.get(run.id, (None, 0.0))
+        now = time.monotonic()
+        if mark != before:
+            self.seen[run.id] = (mark, now)
+            return False
+        return now - since > self.lost_after_s
+
+
+class Claim:
+    """A claim that this process holds."""
+
+    def __init__(self, run: RunFolder, number: int, token: str, content: dict[str, Any]) -> None:
+        self.run, self.number, self.token, self.content = run, number, token, content
+
+    def check(self) -> None:
+        """Raise `ClaimLost` if a newer claim exists."""
+        if _numbers(self.run)[-1:] != [self.number]:
+            raise ClaimLost(f"run {self.run.id} was taken over by another worker")
+
+    def release(self) -> None:
+        """Leave the run free for whoever comes next."""
+        path = self.run.claims / f"{self.number}.json"
+        write_whole(path, json.dumps({**self.content, "released": True}) + "\n")
+
+
+def take(run: RunFolder, observer: Observer) -> Claim | None:
+    """Claim a run that is free or whose claim is lost; None where somebody lives on it or was faster."""
+    current = claim_in_force(run)
+    if current is not None and not observer.is_lost(run, current):
+        return None
+    number = (_numbers(run) or [0])[-1] + 1
+    pid = os.getpid()
+    token = uuid.uuid4().hex
+    content = {"token": token, **machine(), "pid": pid, "started": process_start(pid)}
+    run.claims.mkdir(exist_ok=True)
+    if not create_exclusively(run.claims / f"{number}.json", json.dumps(content) + "\n"):
+        return None
+    return Claim(run, number, token, content)

@@ -1,0 +1,60 @@
+"""What a run is: the hash of everything that determines its training, and of nothing else.
+
+The *resolved values* count, never the names of the choices that brought them, so that `reg=sn` and
+`norm=sn` are one run. Not in it: device, threads, paths, launcher, logger, cadence of checkpoints, and the
+scores asked for, because training does not depend on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+ID_LENGTH = 16  # hex digits, 64 bits: ten thousand runs collide with a chance of 3e-12
+
+# Groups of the configuration that determine the training, whole.
+GROUPS = ("loss", "reg", "norm", "arch", "latent", "optim", "train")
+# Keys inside them that only feed other keys.
+DERIVED = ("optim.lr",)
+# Append-only. A key that was added after the first release stands here with the value that means what runs
+# did before there was such a key; at that value it does not enter the hash, so that old runs stay done.
+NEUTRAL: dict[str, Any] = {}
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}; lists are leaves."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def identity(config: dict[str, Any]) -> dict[str, Any]:
+    """The flat dictionary that is hashed: keys of `config` that determine training; a null key is no key."""
+    flat = flatten({group: config[group] for group in GROUPS})
+    flat |= {
+        "data.content": config["data"]["content"],
+        "seed": config["seed"],
+        "repeat": config["repeat"],
+        "world_size": 1,
+    }
+    return {
+        key: value
+        for key, value in flat.items()
+        if value is not None and key not in DERIVED and not (key in NEUTRAL and NEUTRAL[key] == value)
+    }
+
+
+def short_hash(value: Any) -> str:
+    """The first 64 bits of SHA-256 over canonical JSON: sorted keys, floats by their shortest text."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def run_id(config: dict[str, Any]) -> str:
+    """The id of a frozen configuration (nested plain dictionaries, `data.content` filled in)."""
+    return short_hash(identity(config))

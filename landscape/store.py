@@ -1,0 +1,227 @@
+"""The store: every path and file name in it, and how each file is read and written. No torch.
+
+    <store>/
+      runs/<id>/
+        config.yaml        frozen at planning: all that the run is
+        meta.json          the overrides, the planner's code version, one entry for each machine it was on
+        status.json        state, heartbeat, axes, newest scores: the one file that `status` reads
+        metrics.jsonl      one row an evaluation
+        protocols/<p>.json the full text of each protocol that a row names
+        requests/<r>.yaml  scores asked for beyond those of config.yaml
+        claims/<n>.json    who works on it; the highest number is in force
+        checkpoint/        the last two checkpoints while it trains, the kept weights afterwards
+        samples/<step>.png sample grids
+        log.txt            what the worker printed
+      sweeps/<name>.json   a plan: which runs, from which command; nothing that a run needs
+      cache/               trained extractors and reference statistics, by content
+
+Other modules ask here for a path and never build one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from landscape.errors import UserError
+from landscape.files import CorruptFile, read_json, read_yaml, to_json, to_yaml, write_whole
+
+# The states of a run. "lost" is not among them: it is what an observer makes of running or queued.
+PLANNED, QUEUED, RUNNING, DONE = "planned", "queued", "running", "done"
+DIVERGED, STOPPED, FAILED, PREEMPTED = "diverged", "stopped", "failed", "preempted"
+STATES = (PLANNED, QUEUED, RUNNING, DONE, DIVERGED, STOPPED, FAILED, PREEMPTED)
+FINISHED = (DONE, DIVERGED, STOPPED)  # training is over and its outcome is a result
+
+
+class RunFolder:
+    """One run's folder: names of its files, and reading and writing of those that several parts share."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+        self.config_file = path / "config.yaml"
+        self.meta_file = path / "meta.json"
+        self.status_file = path / "status.json"
+        self.metrics_file = path / "metrics.jsonl"
+        self.log_file = path / "log.txt"
+        self.samples = path / "samples"
+        self.checkpoints = path / "checkpoint"
+        self.protocols = path / "protocols"
+        self.requests = path / "requests"
+        self.claims = path / "claims"
+        self.newest_checkpoint = self.checkpoints / "newest.pt"
+        self.previous_checkpoint = self.checkpoints / "previous.pt"
+        self.weights = self.checkpoints / "weights.pt"
+
+    def sample_grid(self, step: int) -> Path:
+        """The picture of samples at `step`; names sort by step."""
+        return self.samples / f"{step:08d}.png"
+
+    def protocol_file(self, protocol: str) -> Path:
+        return self.protocols / f"{protocol}.json"
+
+    def request_file(self, request: str) -> Path:
+        return self.requests / f"{request}.yaml"
+
+    def exists(self) -> bool:
+        return self.config_file.exists()
+
+    def create(self, config: dict[str, Any], meta: dict[str, Any], status: dict[str, Any]) -> None:
+        """Freeze a planned run. The folder appears whole: it is filled beside and renamed.
+
+        Another planner may have frozen the same run meanwhile; then theirs stays, being equal.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{self.id}.", dir=self.path.parent))
+        new = RunFolder(beside)
+        for file, text in (
+            (new.config_file, to_yaml(config)),
+            (new.meta_file, to_json(meta)),
+            (new.status_file, to_json(status)),
+        ):
+            with open(file, "w") as f:
+                f.write(text)
+                f.flush()
+                os.fsync(f.fileno())
+        for folder in (new.claims, new.checkpoints, new.samples, new.protocols, new.requests):
+            folder.mkdir()
+        beside.chmod(0o777 & ~_umask())
+        try:
+            beside.rename(self.path)
+        except OSError:
+            if not self.exists():
+                raise
+            _remove_tree(beside)
+
+    def config(self) -> dict[str, Any]:
+        """The frozen configuration; raises `CorruptFile`."""
+        return read_yaml(self.config_file)
+
+    def meta(self) -> dict[str, Any]:
+        """How the run came about and where it was; raises `CorruptFile`."""
+        return dict(read_json(self.meta_file))
+
+    def status(self) -> dict[str, Any]:
+        """The status; raises `CorruptFile`."""
+        status = read_json(self.status_file)
+        if not isinstance(status, dict) or status.get("status") not in STATES:
+            raise CorruptFile(f"{self.status_file} names no known status")
+        return status
+
+    def write_status(self, status: dict[str, Any], durable: bool = True) -> None:
+        write_whole(self.status_file, to_json(status), durable)
+
+    def write_meta(self, meta: dict[str, Any]) -> None:
+        write_whole(self.meta_file, to_json(meta))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of `metrics.jsonl`, oldest first; none where there is no file.
+
+        A torn last line (a power cut while it was appended) is ignored; anything else that is no row raises
+        `CorruptFile` with the line's number.
+        """
+        try:
+            text = self.metrics_file.read_bytes()
+        except FileNotFoundError:
+            return []
+        rows = []
+        lines = text.split(b"\n")
+        torn = lines.pop()  # empty where the file ends as it should
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                row["step"], row["protocol"]
+            except (ValueError, KeyError, TypeError) as e:
+                raise CorruptFile(f"{self.metrics_file} line {number} is no row ({e})") from e
+            rows.append(row)
+        del torn
+        return rows
+
+    def append_row(self, row: dict[str, Any]) -> None:
+        """Add one row, on the disk before this returns. NaN is refused: write null and a reason."""
+        line = json.dumps(row, allow_nan=False) + "\n"
+        with open(self.metrics_file, "a") as f:
+            f.write(line)
+            f.flush()
+            os.fsync(f.fileno())
+
+    def cut_rows(self, count: int) -> int:
+        """Keep the first `count` rows (those a checkpoint knows of) and return how many were cut."""
+        rows = self.rows()
+        write_whole(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows[:count]))
+        return max(0, len(rows) - count)
+
+    def protocol(self, protocol: str) -> dict[str, Any]:
+        """The full text of a protocol that a row names; raises `CorruptFile`, or `FileNotFoundError`."""
+        return dict(read_json(self.protocol_file(protocol)))
+
+    def log_tail(self, lines: int = 8) -> str:
+        """The last lines of the log; empty where there is none."""
+        try:
+            with open(self.log_file, "rb") as f:
+                f.seek(0, os.SEEK_END)
+                f.seek(max(0, f.tell() - 16384))
+                return "\n".join(f.read().decode(errors="replace").splitlines()[-lines:])
+        except FileNotFoundError:
+            return ""
+
+
+class Store:
+    """The store at `root`; nothing is created until something is written."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser().absolute()
+        self.runs = self.root / "runs"
+        self.sweeps = self.root / "sweeps"
+        self.cache = self.root / "cache"
+
+    def run(self, run_id: str) -> RunFolder:
+        return RunFolder(self.runs / run_id)
+
+    def run_folders(self) -> Iterator[RunFolder]:
+        """Every run in the store, by id; half-made folders (their names begin with a dot) are not runs."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(self.runs) if entry.is_dir())
+        except FileNotFoundError:
+            return
+        for name in names:
+            if not name.startswith("."):
+                yield self.run(name)
+
+    def sweep_file(self, name: str) -> Path:
+        return self.sweeps / f"{name}.json"
+
+    def cached(self, kind: str, key: str, suffix: str) -> Path:
+        """Where the thing of this kind ("classifier", "reference") and content key lies, or will."""
+        return self.cache / kind / f"{key}{suffix}"
+
+    def lock_file(self, kind: str, key: str) -> Path:
+        return self.cache / kind / f".{key}.lock"
+
+    def check_writable(self) -> None:
+        """Raise `UserError` where a run could not be written; leaves nothing behind in a store that was there."""
+        try:
+            self.runs.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.runs) as f:
+                f.write(b"x" * 4096)
+                f.flush()
+        except OSError as e:
+            raise UserError(
+                f"the store at {self.root} cannot be written ({e.strerror}); give another with store=PATH"
+            ) from e
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _remove_tree(path: Path) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
