@@ -1,0 +1,56 @@
+"""The networks, by name: a generator from latents to images in [0, 1], a discriminator to logits.
+
+Adding one is a file like `landscape/sndcgan.py`, a row of `NETWORKS`, a file in `conf/arch`, a row in
+`tests/test_networks.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Generator, nn
+
+from landscape.config import Arch, Config
+from landscape.normalizers import normalize
+from landscape.registry import lookup
+from landscape.sndcgan import SNDCGANDiscriminator, SNDCGANGenerator
+from landscape.streams import stream
+
+
+class Network(NamedTuple):
+    """Constructors of one architecture; `size` is the side in pixels, one that `landscape.checks` allows.
+
+    `generator(size, channels, latent_dim, arch)` and `discriminator(size, channels, arch)`.
+    """
+
+    generator: Callable[[int, int, int, Arch], nn.Module]
+    discriminator: Callable[[int, int, Arch], nn.Module]
+
+
+NETWORKS: dict[str, Network] = {
+    "sndcgan": Network(SNDCGANGenerator, SNDCGANDiscriminator),
+}
+
+
+def initialise(network: nn.Module, std: float, rng: Generator) -> None:
+    """Weights of linear and (de)convolution layers ~ N(0, std), biases 0; norms keep scale 1 and offset 0."""
+    for layer in network.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(layer.weight, 0.0, std, generator=rng)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def build(cfg: Config, channels: int) -> tuple[nn.Module, nn.Module]:
+    """The generator and discriminator of a run, initialised from its seed, on the CPU.
+
+    Raises `UserError` for an unknown `arch.kind` or `norm.kind`.
+    """
+    network = lookup("arch.kind", cfg.arch.kind, NETWORKS)
+    g = network.generator(cfg.data.size, channels, cfg.latent.dim, cfg.arch)
+    d = network.discriminator(cfg.data.size, channels, cfg.arch)
+    initialise(g, cfg.arch.init_std, stream(cfg.seed, "init/g"))
+    initialise(d, cfg.arch.init_std, stream(cfg.seed, "init/d"))
+    normalize(d, cfg.norm, stream(cfg.seed, "norm/d"))
+    return g, d

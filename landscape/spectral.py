@@ -1,0 +1,59 @@
+"""Spectral normalization with a power iteration that moves only when told to.
+
+Miyato et al., "Spectral Normalization for GANs" (arXiv 1802.05957), algorithm 1. Torch's own
+parametrization moves the iteration at every forward pass in training mode, and the study's code at every
+call of the discriminator (real, fake, penalty, G step, evaluation). Here it moves once per D update and
+nowhere else, so that neither the penalty nor an evaluation changes what is trained.
+
+The bound is on the reshaped kernel, not on the convolution: its norm can be larger by up to
+sqrt(kh * kw) at stride 1, which is why SN and a gradient penalty combine usefully.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import normalize
+from torch.nn.utils import parametrize
+
+
+class SpectralNorm(nn.Module):
+    """W -> W / sigma(W), W reshaped to (out, in * kh * kw), sigma = u^T W v with W live, u and v constant."""
+
+    u: Tensor
+    v: Tensor
+
+    def __init__(self, weight: Tensor, epsilon: float, rng: Generator) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        matrix = weight.detach().flatten(1)
+        u = normalize(torch.randn(matrix.shape[0], generator=rng), dim=0, eps=epsilon)
+        self.register_buffer("u", u)
+        self.register_buffer("v", normalize(matrix.t() @ u, dim=0, eps=epsilon))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        sigma = torch.dot(self.u, weight.flatten(1) @ self.v)
+        return weight / sigma
+
+    @torch.no_grad()
+    def advance(self, weight: Tensor) -> None:
+        """One power iteration: v = norm(W^T u), u = norm(W v), new tensors so that no graph is disturbed."""
+        matrix = weight.flatten(1)
+        self.v = normalize(matrix.t() @ self.u, dim=0, eps=self.epsilon)
+        self.u = normalize(matrix @ self.v, dim=0, eps=self.epsilon)
+
+
+def add_spectral_norm(module: nn.Module, epsilon: float, rng: Generator) -> None:
+    """Normalize the weight of every convolution and linear layer inside `module`; biases are left alone."""
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, epsilon, rng))
+
+
+def advance_spectral_norms(module: nn.Module) -> None:
+    """Move every power iteration inside `module` by one; call it once per D update, before the first pass."""
+    for layer in module.modules():
+        if isinstance(layer, parametrize.ParametrizationList):
+            for norm in layer:
+                if isinstance(norm, SpectralNorm):
+                    norm.advance(layer.original)
