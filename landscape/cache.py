@@ -1,0 +1,39 @@
+"""Things made once and shared: whoever needs one first makes it, the others wait for it."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from landscape import checkpoint
+from landscape.store import Store
+
+
+@contextmanager
+def locked(path: Path) -> Any:
+    """Hold the lock file at `path`; the kernel lets go of it when its holder dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
+def once(store: Store, kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The cached content of `kind` and `key` (tensors and plain values), made by `make` where it is absent.
+
+    Its digest is checked on reading; a damaged file is made again.
+    """
+    path = store.cached(kind, key, ".pt")
+    with locked(store.lock_file(kind, key)):
+        try:
+            return checkpoint.load(path)
+        except FileNotFoundError:
+            pass
+        except ValueError as e:
+            print(f"{e}; it is made again", flush=True)
+        content = make()
+        checkpoint.save(path, content)
+        return checkpoint.load(path)

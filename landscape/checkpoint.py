@@ -1,0 +1,59 @@
+"""Checkpoints: written whole, two generations, each with its own digest, the newest sound one read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from landscape.files import write_whole
+from landscape.store import RunFolder
+
+MAGIC = b"landscape checkpoint, sha256 "
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` (tensors and plain values) at `path`, preceded by a line with its digest."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    payload = buffer.getvalue()
+    write_whole(path, MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """What `save` wrote; raises `ValueError` where a byte differs, `FileNotFoundError` where there is none.
+
+    Only tensors and plain values are unpickled: no code from the file is run.
+    """
+    head, _, payload = path.read_bytes().partition(b"\n")
+    if head != MAGIC + hashlib.sha256(payload).hexdigest().encode():
+        raise ValueError(f"{path} is damaged")
+    return dict(torch.load(io.BytesIO(payload), map_location=device, weights_only=True))
+
+
+def save_generation(run: RunFolder, content: dict[str, Any]) -> None:
+    """The newest checkpoint becomes the previous one; at no moment is there none."""
+    run.checkpoints.mkdir(exist_ok=True)
+    if run.newest_checkpoint.exists():
+        beside = run.checkpoints / ".previous.tmp"
+        beside.unlink(missing_ok=True)
+        os.link(run.newest_checkpoint, beside)
+        os.replace(beside, run.previous_checkpoint)
+    save(run.newest_checkpoint, content)
+
+
+def load_newest(run: RunFolder, device: torch.device | str = "cpu") -> tuple[dict[str, Any] | None, list[str]]:
+    """The newest sound checkpoint, or None, and a sentence for each damaged one that was passed over."""
+    damaged: list[str] = []
+    for path in (run.newest_checkpoint, run.previous_checkpoint):
+        try:
+            return load(path, device), damaged
+        except FileNotFoundError:
+            continue
+        except Exception as e:  # torch raises many kinds on garbage
+            damaged.append(f"{path.name} passed over: {' '.join(str(e).split())[:200]}")
+    return None, damaged

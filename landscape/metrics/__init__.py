@@ -1,0 +1,1 @@
+"""Scores of a generator: features, the numbers made from them, and the protocol that each number needs."""

@@ -1,0 +1,71 @@
+"""Feature extractors, by name: images in, features and class logits out, with what identifies the weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape.cache import once
+from landscape.data import Dataset
+from landscape.errors import UserError
+from landscape.metrics.classifier import SPEC, Classifier, train_classifier
+from landscape.protocol import extractor_key
+from landscape.registry import lookup
+from landscape.store import Store
+
+BATCH = 250
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """`run` maps a batch of images (n, channels, side, side) in [0, 1] to features (n, d) and logits (n, classes)."""
+
+    run: Callable[[Tensor], tuple[Tensor, Tensor]]
+    weights: str  # SHA-256
+    about: dict[str, Any]  # for the protocol's text
+
+    def __call__(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Features and logits of images in [0, 255], in batches, as float64 arrays."""
+        with torch.inference_mode():
+            parts = [self.run(batch.float() / 255) for batch in images.split(BATCH)]
+        features, logits = (torch.cat(p).double().cpu().numpy() for p in zip(*parts, strict=True))
+        return features, logits
+
+
+def weights_digest(weights: dict[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and bytes of a state dict."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def classifier(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
+    """The data set's own classifier, trained once per data set and seed and cached in the store."""
+    if data.labels is None:
+        raise UserError(f"metrics.extractor=classifier needs labels, and data={data.name} has none")
+
+    def make() -> dict[str, Any]:
+        net, accuracy = train_classifier(data, asked["extractor_seed"])
+        return {"weights": net.state_dict(), "accuracy": accuracy}
+
+    cached = once(store, "classifier", extractor_key(asked, SPEC), make)
+    net = Classifier(data.channels, data.classes)
+    net.load_state_dict(cached["weights"])
+    net.eval().requires_grad_(False).to(device)
+    return Extractor(net, weights_digest(cached["weights"]), {"accuracy": cached["accuracy"]})
+
+
+EXTRACTORS: dict[str, Callable[[dict[str, Any], Dataset, Store, torch.device], Extractor]] = {"classifier": classifier}
+
+
+def get_extractor(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
+    """The extractor of a request, made if need be; raises `UserError` naming the known ones."""
+    return lookup("metrics.extractor", asked["extractor"], EXTRACTORS)(asked, data, store, device)

@@ -1,0 +1,23 @@
+"""The Inception Score of class predictions (on whatever classifier the protocol names)."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import log_softmax
+
+
+def inception_score(logits: np.ndarray, splits: int = 1) -> tuple[float, float]:
+    """exp E KL(p(y|x) || p(y)), mean and population standard deviation over `splits` consecutive parts.
+
+    `logits` is (n, classes); the score lies in [1, classes] and grows with n per split. Salimans et al.
+    (arXiv 1606.03498), section 4.
+    """
+    log_p = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    n = len(log_p)
+    scores = []
+    for i in range(splits):
+        part = log_p[i * n // splits : (i + 1) * n // splits]
+        p = np.exp(part)
+        marginal = np.log(p.mean(0, keepdims=True))
+        scores.append(np.exp((p * (part - marginal)).sum(1).mean()))
+    return float(np.mean(scores)), float(np.std(scores))

@@ -1,0 +1,147 @@
+"""Scoring a generator under one protocol: the same latents every time, and no trace left in training.
+
+A `Scorer` is made once per run and request: it holds the extractor, the statistics of the real images and
+the latents. `score` then costs one pass over the fakes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from landscape.cache import once
+from landscape.config import Latent
+from landscape.data import Dataset
+from landscape.identity import short_hash
+from landscape.latents import draw
+from landscape.metrics import ms_ssim
+from landscape.metrics.extractors import BATCH, get_extractor
+from landscape.metrics.frechet import Moments, frechet_distance, moments
+from landscape.metrics.inception_score import inception_score
+from landscape.protocol import VERSION, protocol_id
+from landscape.registry import lookup
+from landscape.store import Store
+from landscape.streams import stream
+
+
+class Sample(NamedTuple):
+    """A set of images under scoring."""
+
+    images: Tensor  # (n, channels, side, side) in [0, 255]
+    features: np.ndarray  # (n, d)
+    logits: np.ndarray  # (n, classes)
+    reference: Moments  # of the real images' features
+    protocol: dict[str, Any]
+
+
+def fid(s: Sample) -> dict[str, float]:
+    return {"fid": frechet_distance(moments(s.features), s.reference)}
+
+
+def inception(s: Sample) -> dict[str, float]:
+    mean, std = inception_score(s.logits, s.protocol["is_splits"])
+    return {"is": mean, "is_std": std}
+
+
+def similarity(s: Sample) -> dict[str, float]:
+    value = ms_ssim.within_class(s.images, s.logits.argmax(1), s.protocol["ms_ssim"]["pairs_per_class"])
+    return {"ms_ssim": value}
+
+
+SCORES: dict[str, Callable[[Sample], dict[str, float]]] = {"fid": fid, "is": inception, "ms_ssim": similarity}
+
+
+def quantise(images: Tensor, how: str) -> Tensor:
+    """Images in [0, 1] to [0, 255]: "uint8" rounds to whole levels, "float" (the study) does not."""
+    return lookup("metrics.quantise", how, {"uint8": (images * 255).round(), "float": images * 255})
+
+
+def generate(g: nn.Module, latents: Tensor) -> Tensor:
+    """Images (n, channels, side, side) in [0, 1], in inference mode; g's training mode is put back."""
+    training = g.training
+    g.eval()
+    try:
+        with torch.inference_mode():
+            return torch.cat([g(z) for z in latents.split(BATCH)])
+    finally:
+        g.train(training)
+
+
+class Scorer:
+    """One request, made ready on one data set; `protocol` is its full text and `id` what rows carry."""
+
+    def __init__(
+        self, asked: dict[str, Any], data: Dataset, latent: Latent, store: Store, device: torch.device
+    ) -> None:
+        self.asked = asked
+        self.device = device
+        self.scores = {name: lookup("metrics.scores", name, SCORES) for name in asked["scores"]}
+        self.extractor = get_extractor(asked, data, store, device)
+        real = data.part(asked["real"])
+        n_fake = asked["n_fake"] or len(real)
+        self.protocol: dict[str, Any] = {
+            **{key: asked[key] for key in ("extractor", "extractor_seed", "real", "quantise", "seed", "is_splits")},
+            "version": VERSION,
+            "generator": asked["generator"],
+            "data": asked["data"],
+            "weights": self.extractor.weights,
+            "n_real": len(real),
+            "n_fake": n_fake,
+            "resize": "none",
+            "ms_ssim": {
+                "pairs": "within the class that the extractor predicts",
+                "pairs_per_class": asked["pairs_per_class"],
+                "weights": ms_ssim.weights_for(data.size),
+            },
+        }
+        self.id = protocol_id(self.protocol)
+        self.latents = draw(latent, n_fake, stream(asked["seed"], "evaluation")).to(device)
+        self._prepare_reference(data, real, n_fake, store)
+
+    def _prepare_reference(self, data: Dataset, real: np.ndarray, n_fake: int, store: Store) -> None:
+        """Statistics of the real images, and as a floor the scores of other real images in the fakes' place."""
+
+        def images(part: np.ndarray) -> Tensor:
+            return torch.from_numpy(data.images[part]).float().to(self.device)
+
+        def make() -> dict[str, Any]:
+            mean, cov = moments(self.extractor(images(real))[0])
+            return {"mean": torch.from_numpy(mean), "cov": torch.from_numpy(cov)}
+
+        key = {k: self.protocol[k] for k in ("extractor", "weights", "data", "real", "version", "resize")}
+        cached = once(store, "reference", short_hash(key), make)
+        self.reference = Moments(cached["mean"].numpy(), cached["cov"].numpy())
+        others = np.setdiff1d(np.arange(len(data.images)), real)
+        self.floor: dict[str, float] | None = None
+        if len(others) > 1:
+            rng = np.random.Generator(np.random.PCG64(self.asked["seed"]))
+            chosen = rng.permutation(others)[:n_fake]
+            values = self._measure(images(np.sort(chosen)))
+            self.floor = {"n": len(chosen), **{k: v for k, v in values.items() if math.isfinite(v)}}
+
+    def text(self) -> dict[str, Any]:
+        """The protocol as stored: its keys, and beside them what scoring other real images gives."""
+        return {**self.protocol, **self.extractor.about, "floor": self.floor}
+
+    def _measure(self, images: Tensor) -> dict[str, float]:
+        features, logits = self.extractor(images)
+        sample = Sample(images, features, logits, self.reference, self.protocol)
+        return {key: value for score in self.scores.values() for key, value in score(sample).items()}
+
+    def score(self, g: nn.Module) -> dict[str, Any]:
+        """Scores of a generator as a row holds them: a value that is not finite is null, its reason in "why"."""
+        fakes = generate(g, self.latents)
+        if not fakes.isfinite().all():
+            return self.nothing("the generator's output is not finite")
+        values = self._measure(quantise(fakes, self.asked["quantise"]))
+        why = {k: f"{k} is {v}" for k, v in values.items() if not math.isfinite(v)}
+        return {k: None if k in why else v for k, v in values.items()} | ({"why": why} if why else {})
+
+    def nothing(self, reason: str) -> dict[str, Any]:
+        """The scores of a generator that has none."""
+        return {**dict.fromkeys(self.scores), "why": dict.fromkeys(self.scores, reason)}

@@ -1,0 +1,107 @@
+"""Everything that training changes, in one object that can be saved and put back to the bit."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from landscape.batches import Batches
+from landscape.config import Config
+from landscape.data import Dataset
+from landscape.networks import build
+from landscape.optimizers import make_optimizer
+from landscape.streams import stream
+
+
+@dataclass
+class Clocks:
+    """Seconds, of the history that led to this state: what a resume threw away is counted apart."""
+
+    train_s: float = 0.0
+    eval_s: float = 0.0
+
+
+@dataclass
+class State:
+    """A run between two steps."""
+
+    g: nn.Module
+    d: nn.Module
+    average: nn.Module | None  # exponential moving average of g, its buffers copied
+    opt_g: torch.optim.Optimizer
+    opt_d: torch.optim.Optimizer
+    batches: Batches
+    latents: Generator
+    penalty: Generator
+    device: torch.device
+    step: int = 0  # D updates
+    g_step: int = 0
+    rows: int = 0  # lines of metrics.jsonl that belong to this history
+    finite: Tensor = field(default_factory=lambda: torch.tensor(True))  # no loss so far was infinite or NaN
+    loss_d: Tensor = field(default_factory=lambda: torch.tensor(torch.nan))  # newest values, left on the device
+    loss_g: Tensor = field(default_factory=lambda: torch.tensor(torch.nan))
+    clocks: Clocks = field(default_factory=Clocks)
+
+    @property
+    def scored(self) -> nn.Module:
+        """The generator whose samples are scored and kept first: the average where there is one."""
+        return self.g if self.average is None else self.average
+
+    def weights(self) -> dict[str, Any]:
+        """What is kept of a finished run: G, its average and D."""
+        average = None if self.average is None else self.average.state_dict()
+        return {"g": self.g.state_dict(), "average": average, "d": self.d.state_dict(), "step": self.step}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            **self.weights(),
+            "opt_g": self.opt_g.state_dict(),
+            "opt_d": self.opt_d.state_dict(),
+            "batches": self.batches.state_dict(),
+            "latents": self.latents.get_state(),
+            "penalty": self.penalty.get_state(),
+            "g_step": self.g_step,
+            "rows": self.rows,
+            "finite": self.finite,
+            "loss_d": self.loss_d,
+            "loss_g": self.loss_g,
+            "clocks": vars(self.clocks).copy(),
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.g.load_state_dict(saved["g"])
+        self.d.load_state_dict(saved["d"])
+        if self.average is not None:
+            self.average.load_state_dict(saved["average"])
+        self.opt_g.load_state_dict(saved["opt_g"])
+        self.opt_d.load_state_dict(saved["opt_d"])
+        self.batches.load_state_dict(saved["batches"])
+        self.latents.set_state(saved["latents"].cpu())
+        self.penalty.set_state(saved["penalty"].cpu())
+        self.step, self.g_step, self.rows = saved["step"], saved["g_step"], saved["rows"]
+        self.finite, self.loss_d, self.loss_g = saved["finite"], saved["loss_d"], saved["loss_g"]
+        self.clocks = Clocks(**saved["clocks"])
+
+
+def new_state(cfg: Config, data: Dataset, device: torch.device) -> State:
+    """The state of a run before its first step; raises `UserError` for what the configuration cannot mean."""
+    g, d = build(cfg, data.channels)
+    g = g.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster wide, equal narrow
+    d = d.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = None if cfg.train.ema is None else copy.deepcopy(g).requires_grad_(False).eval()
+    return State(
+        g=g,
+        d=d,
+        average=average,
+        opt_g=make_optimizer(g.parameters(), cfg.optim.lr_g, cfg.optim),
+        opt_d=make_optimizer(d.parameters(), cfg.optim.lr_d, cfg.optim),
+        batches=Batches(data.images[data.train], cfg.train.batch_size, cfg.seed, device),
+        latents=stream(cfg.seed, "latents", device),
+        penalty=stream(cfg.seed, "penalty", device),
+        device=device,
+        finite=torch.tensor(True, device=device),
+    )

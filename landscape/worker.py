@@ -1,0 +1,323 @@
+"""One run from claim to kept weights: `python -m landscape.worker --store DIR --run ID`.
+
+Trains what is not trained yet, from the newest sound checkpoint; then meets every request for scores that
+the run's folder holds. All that decides is read from the frozen folder; nothing is composed here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from landscape import checkpoint
+from landscape.claims import Claim, ClaimLost, Observer, take
+from landscape.config import Config, typed
+from landscape.data import Dataset, load_data
+from landscape.errors import EXIT_USER, UserError
+from landscape.files import CorruptFile, to_json, write_whole
+from landscape.journal import Journal
+from landscape.latents import draw
+from landscape.metrics.scorer import Scorer, generate
+from landscape.protocol import missing_scores, pending_requests, request, request_id
+from landscape.provenance import machine_entry
+from landscape.samples import GRID, save_grid
+from landscape.state import State, new_state
+from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, RunFolder, Store
+from landscape.streams import stream
+from landscape.training import Diverged, train
+
+EXIT_FAILED = 1
+EXIT_PREEMPTED = 75  # "temporary failure": start me again
+EXIT_CLAIMED = 76  # somebody else works on it
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+
+Say = Callable[[str], None]
+
+
+class Preempted(Exception):
+    """Asked to stop: the checkpoint is written, the rest is for the next worker."""
+
+
+class StopFlag:
+    """Turns a first signal into a flag that is looked at between steps; a second SIGINT interrupts at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __call__(self, number: int, frame: Any) -> None:
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+
+    @contextmanager
+    def listening(self) -> Iterator[StopFlag]:
+        before = {s: signal.signal(s, self) for s in STOP_SIGNALS}
+        try:
+            yield self
+        finally:
+            for s, handler in before.items():
+                signal.signal(s, handler)
+
+
+def work(store: Store, run_id: str, say: Say = print, observer: Observer | None = None) -> str | None:
+    """Claim a run, train and score it; returns its status, or None where somebody else works on it.
+
+    Raises `CorruptFile` where its folder does not read. Whatever goes wrong inside the run is its status
+    "failed", with the reason there and the traceback in the log.
+    """
+    run = store.run(run_id)
+    frozen = run.config()
+    run.status()
+    claim = take(run, observer or Observer())
+    if claim is None:
+        return None
+    with StopFlag().listening() as stop, Journal(run, claim) as journal:
+        try:
+            return _Work(store, run, typed(frozen), frozen, claim, journal, stop, say).outcome()
+        except ClaimLost:
+            say("this run was taken over by another worker; stopping without writing")
+            return None
+        except Exception as e:
+            if not isinstance(e, UserError):
+                say(traceback.format_exc().rstrip())
+            say(f"failed: {e}")
+            reason = str(e) if isinstance(e, UserError) else f"{type(e).__name__}: {e}"
+            state = {} if journal.status["status"] in FINISHED else {"status": FAILED}
+            journal.write(**state, reason=" ".join(reason.split())[:500])
+            return FAILED
+        finally:
+            if not journal.lost:
+                claim.release()
+
+
+class _Work:
+    """What the steps of one worker share."""
+
+    def __init__(
+        self,
+        store: Store,
+        run: RunFolder,
+        cfg: Config,
+        frozen: dict[str, Any],
+        claim: Claim,
+        journal: Journal,
+        stop: StopFlag,
+        say: Say,
+    ) -> None:
+        self.store, self.run, self.cfg, self.frozen = store, run, cfg, frozen
+        self.claim, self.journal, self.stop, self.say = claim, journal, stop, say
+        self.device = pick_device(cfg.device)
+        self.own = request(frozen)
+        self.scorer: Scorer | None = None
+        self.saved_at = time.monotonic()
+
+    def outcome(self) -> str:
+        cfg = self.cfg
+        torch.set_num_threads(cfg.threads)
+        data = load_data(cfg.data)
+        if data.content != cfg.data.content:
+            raise UserError(f"the data are not those that run {self.run.id} was planned on ({data.content[:12]})")
+        self.record_machine()
+        if self.journal.status["status"] not in FINISHED:
+            self.train(data)
+        if self.journal.status["status"] == DONE:
+            self.rescore(data)
+        return str(self.journal.status["status"])
+
+    def record_machine(self) -> None:
+        gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None
+        entry = machine_entry(str(self.device), gpu, self.cfg.threads, self.cfg.train.precision)
+        meta = self.run.meta()
+        if meta["machines"][-1:] != [entry]:
+            meta["machines"].append(entry)
+            self.run.write_meta(meta)
+
+    # Training
+
+    def train(self, data: Dataset) -> None:
+        cfg, journal = self.cfg, self.journal
+        journal.write(status=RUNNING, steps=cfg.train.steps, reason=None)
+        if self.own is not None:
+            self.scorer = self.ready(self.own, data)
+        state = new_state(cfg, data, self.device)
+        self.resume(state)
+        try:
+            if state.step == 0 and state.rows == 0:
+                self.evaluate(state)
+            train(state, cfg, self.after_step)
+            status, reason = DONE, None
+        except Diverged as e:
+            self.say(f"diverged: {e}")
+            status, reason = DIVERGED, str(e)
+            self.add_row(state, None if self.scorer is None else self.scorer.nothing(reason))
+        except Preempted:
+            journal.write(status=PREEMPTED, step=state.step, **vars(state.clocks))
+            return
+        journal.check()
+        self.run.checkpoints.mkdir(exist_ok=True)
+        checkpoint.save(self.run.weights, state.weights())
+        if cfg.checkpoint.keep == "all":
+            checkpoint.save_generation(self.run, state.state_dict())
+        journal.write(status=status, reason=reason, step=state.step, **vars(state.clocks))
+        self.run.previous_checkpoint.unlink(missing_ok=True)
+        if cfg.checkpoint.keep != "all":
+            self.run.newest_checkpoint.unlink(missing_ok=True)
+        self.say(
+            f"{status} at step {state.step}: {state.clocks.train_s:.1f} s training, {state.clocks.eval_s:.1f} s scoring"
+        )
+
+    def ready(self, asked: dict[str, Any], data: Dataset) -> Scorer:
+        """A scorer for a request, its protocol's text in the run's folder."""
+        scorer = Scorer(asked, data, self.cfg.latent, self.store, self.device)
+        self.run.protocols.mkdir(exist_ok=True)
+        write_whole(self.run.protocol_file(scorer.id), to_json(scorer.text()))
+        return scorer
+
+    def resume(self, state: State) -> None:
+        """Put back the newest sound checkpoint, if any; cut rows past it and keep count of the seconds lost."""
+        saved, damaged = checkpoint.load_newest(self.run, self.device)
+        for sentence in damaged:
+            self.say(sentence)
+        if saved is not None:
+            state.load_state_dict(saved)
+            self.say(f"resuming at step {state.step}")
+        cut = self.run.cut_rows(state.rows) if self.run.metrics_file.exists() else 0
+        before = self.journal.status
+        spent = before.get("train_s", 0.0) + before.get("eval_s", 0.0)
+        lost = max(0.0, spent - state.clocks.train_s - state.clocks.eval_s)
+        if cut or lost:
+            self.say(f"{cut} rows and {lost:.1f} s past the checkpoint are done again")
+        self.journal.write(step=state.step, wasted_s=before.get("wasted_s", 0.0) + lost, **vars(state.clocks))
+
+    def after_step(self, state: State) -> None:
+        """Between two steps: evaluate, then save, then stop, in that order, so that a checkpoint knows its rows."""
+        cfg, last = self.cfg, state.step == self.cfg.train.steps
+        self.journal.note(step=state.step, **vars(state.clocks))
+        if last or (self.scorer is not None and cfg.metrics.every and state.step % cfg.metrics.every == 0):
+            self.evaluate(state)
+        stopping = self.stop.signal is not None and not last
+        if stopping or time.monotonic() - self.saved_at >= cfg.checkpoint.every_s:
+            self.journal.check()
+            checkpoint.save_generation(self.run, state.state_dict())
+            self.saved_at = time.monotonic()
+        if stopping:
+            self.say(f"asked to stop; saved at step {state.step}")
+            raise Preempted
+
+    def evaluate(self, state: State) -> None:
+        """Scores and a grid of samples at the state's step; nothing of the training changes."""
+        cfg = self.cfg
+        z = draw(cfg.latent, GRID * GRID, stream(cfg.seed, "samples")).to(self.device)
+        save_grid(generate(state.scored, z), self.run.sample_grid(state.step))
+        if self.scorer is None:
+            return
+        start = time.perf_counter()
+        scores = self.scorer.score(state.scored)
+        state.clocks.eval_s += time.perf_counter() - start
+        self.add_row(state, scores)
+
+    def add_row(self, state: State, scores: dict[str, Any] | None) -> None:
+        if scores is None or self.scorer is None or self.own is None:
+            return
+        state.rows += 1
+        self.put_row(self.scorer, state.step, state.g_step, vars(state.clocks), scores, losses(state))
+        if state.step == self.cfg.train.steps:
+            self.mark_scored(self.own)
+
+    def put_row(
+        self,
+        scorer: Scorer,
+        step: int,
+        g_step: int,
+        clocks: dict[str, float],
+        scores: dict[str, Any],
+        more: dict[str, Any],
+    ) -> None:
+        images = step * self.cfg.train.batch_size
+        row = {"step": step, "g_step": g_step, "images": images, **clocks, "protocol": scorer.id, **scores, **more}
+        self.journal.row(row)
+        newest = {"step": step, "protocol": scorer.id} | {k: scores.get(k) for k in scorer.scores}
+        self.journal.write(scores=newest, **clocks)
+        shown = ", ".join(f"{k} {v:.4g}" for k, v in scores.items() if isinstance(v, float))
+        self.say(f"step {step}: {shown or 'no finite score'}")
+
+    def mark_scored(self, asked: dict[str, Any]) -> None:
+        scored = dict(self.journal.status.get("scored", {}))
+        scored[request_id(asked)] = sorted({*scored.get(request_id(asked), []), *asked["scores"]})
+        self.journal.write(scored=scored)
+
+    # Scoring a finished run again
+
+    def rescore(self, data: Dataset) -> None:
+        """Meet every request that the finished run does not meet yet, from its kept weights."""
+        asked = [self.own] if self.own is not None and missing_scores(self.own, self.journal.status) else []
+        asked += pending_requests(self.run)
+        if not asked:
+            return
+        state = new_state(self.cfg, data, self.device)
+        kept = checkpoint.load(self.run.weights, self.device)
+        state.g.load_state_dict(kept["g"])
+        if state.average is not None:
+            state.average.load_state_dict(kept["average"])
+        rows = self.run.rows()
+        last = rows[-1] if rows else {}
+        for one in asked:
+            scorer = self.ready(one, data)
+            start = time.perf_counter()
+            scores = scorer.score(state.scored)
+            status = self.journal.status
+            clocks = {
+                "train_s": status.get("train_s", 0.0),
+                "eval_s": status.get("eval_s", 0.0) + time.perf_counter() - start,
+            }
+            g_step = last.get("g_step", 1 + (self.cfg.train.steps - 1) // self.cfg.optim.n_dis)
+            self.put_row(scorer, kept["step"], g_step, clocks, scores, {})
+            self.mark_scored(one)
+
+
+def losses(state: State) -> dict[str, float | None]:
+    """The newest losses, null before the first and where they are not finite."""
+    values = {"loss_d": state.loss_d, "loss_g": state.loss_g}
+    return {name: value.item() if value.isfinite() else None for name, value in values.items()}
+
+
+def pick_device(device: str) -> torch.device:
+    """ "auto" is the first GPU where there is one; raises `UserError` for a device that is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as e:
+        raise UserError(
+            f"device={device} cannot be used here; legal: auto, cpu, or a CUDA device that is present"
+        ) from e
+    return chosen
+
+
+EXIT_CODES = {FAILED: EXIT_FAILED, PREEMPTED: EXIT_PREEMPTED, None: EXIT_CLAIMED}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", required=True)
+    parser.add_argument("--run", required=True)
+    arguments = parser.parse_args()
+    try:
+        status = work(Store(arguments.store), arguments.run, lambda text: print(text, flush=True))
+    except (UserError, CorruptFile, FileNotFoundError) as e:
+        print(e, file=sys.stderr)
+        return EXIT_USER
+    return EXIT_CODES.get(status, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
