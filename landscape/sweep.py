@@ -1,0 +1,58 @@
+"""The door: `python -m landscape.sweep [-m] KEY=VALUE ...`.
+
+Help, the composed configuration and shell completion are Hydra's own; everything else is planned and run by
+`sweeps`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+HYDRA_FLAGS = {
+    "--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--resolve", "-r",
+    "--package", "-p", "--shell-completion", "-sc",
+}  # fmt: skip
+
+
+def main() -> int:
+    """Returns the exit code: 0, 1 where runs failed, 2 where the command cannot be meant, 130 when interrupted."""
+    arguments = sys.argv[1:]
+    if any(argument.partition("=")[0] in HYDRA_FLAGS for argument in arguments):
+        return _hydra()
+    from sweeps.command import main as command
+
+    return command(arguments)
+
+
+def _hydra() -> int:
+    """Hand the command line to `hydra.main`, which prints and never reaches the function below."""
+    import hydra
+    from hydra.core.config_store import ConfigStore
+
+    from landscape.config import Config
+    from landscape.errors import EXIT_USER, UserError
+    from sweeps.choices import conf_dir
+    from sweeps.compose import validate
+
+    try:
+        validate([argument for argument in sys.argv[1:] if "=" in argument and not argument.startswith("-")])
+    except UserError as e:
+        print(e, file=sys.stderr)
+        return EXIT_USER
+    ConfigStore.instance().store("schema", Config)
+
+    @hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
+    def printed_only(cfg: Config) -> None:
+        raise AssertionError("a Hydra flag that does not print")
+
+    try:
+        printed_only()
+        sys.stdout.flush()
+    except BrokenPipeError:  # piped into head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

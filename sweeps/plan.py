@@ -1,0 +1,208 @@
+"""A plan: which runs a command means, what each still needs, and how they are frozen into the store."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from landscape import protocol
+from landscape.errors import UserError
+from landscape.files import CorruptFile, read_yaml, to_json, to_yaml, write_whole
+from landscape.identity import flatten, run_id, short_hash
+from landscape.provenance import code
+from landscape.store import DONE, FINISHED, PLANNED, RunFolder, Store
+from sweeps.compose import Composed, combinations, hydra
+from sweeps.grammar import parse
+from sweeps.settle import Contradiction, settle
+
+TRAIN, SCORE, NOTHING = "train", "score", "nothing"
+
+
+@dataclass
+class Planned:
+    """One run of a plan."""
+
+    id: str
+    config: dict[str, Any]
+    picked: list[str]  # the axes' values, as typed
+    asked: list[dict[str, Any]] = field(default_factory=list)  # the scores wanted of it, one entry a protocol
+    state: str = "new"
+    need: str = TRAIN
+
+    @property
+    def label(self) -> str:
+        return " ".join(self.picked) or self.id
+
+
+@dataclass
+class Plan:
+    """What a command means; nothing is written yet."""
+
+    command: list[str]
+    runs: list[Planned]
+    study: str | None = None
+    points: int = 0  # of the grid, before equal runs were joined
+    excluded: int = 0
+    unused: set[str] = field(default_factory=set)
+
+    @property
+    def store(self) -> Store:
+        return Store(self.runs[0].config["store"])
+
+    def needing(self, need: str) -> list[Planned]:
+        return [run for run in self.runs if run.need == need]
+
+    @property
+    def name(self) -> str:
+        """The sweep's name in the store: its study, or "sweep", and a hash of its runs."""
+        return f"{self.study or 'sweep'}-{short_hash(sorted(run.id for run in self.runs))}"
+
+
+def make_plan(overrides: list[str], multirun: bool) -> Plan:
+    """Expand a command. Pure but for reading `conf/` and the data; raises `UserError` for what cannot be meant."""
+    with hydra():
+        command = parse(overrides, multirun)
+        plan = Plan(overrides, [], command.study)
+        seen: dict[str, Planned] = {}
+        contradictions: list[str] = []
+        for composed in combinations(command):
+            plan.points += 1
+            if any(_matches(pattern, composed) for pattern in command.exclude):
+                plan.excluded += 1
+                continue
+            cell = " ".join(composed.picked) or " ".join(overrides)
+            try:
+                config = settle(composed, plan.unused)
+            except Contradiction as e:
+                contradictions.append(f"{cell}: {e}")
+                continue
+            except UserError as e:
+                raise UserError(f"{cell}: {e}" if composed.picked else str(e)) from e
+            run = run_id(config)
+            if run not in seen:
+                seen[run] = Planned(run, config, composed.picked)
+                plan.runs.append(seen[run])
+            asked = protocol.request(config)
+            if asked is not None and asked not in seen[run].asked:
+                seen[run].asked.append(asked)
+    if contradictions:
+        raise UserError("\n".join(contradictions))
+    if not plan.runs:
+        raise UserError("the study's exclusions leave no run of this grid")
+    if len({run.config["store"] for run in plan.runs}) > 1:
+        raise UserError("store is where all runs of a sweep go; give one")
+    return plan
+
+
+def _matches(pattern: dict[str, Any], composed: Composed) -> bool:
+    """Whether a cell has every choice or value of an exclusion; a list there means any of its members."""
+    flat = flatten(composed.config)
+    have = {**flat, **{group: choice for group, choice in composed.choices.items() if choice is not None}}
+    return all(have.get(k) in (v if isinstance(v, list) else [v]) for k, v in pattern.items())
+
+
+def survey(plan: Plan) -> None:
+    """Fill in each run's state and need from the store, one small file a run.
+
+    Raises `UserError` naming every file that does not read: those runs are neither trusted nor overwritten.
+    """
+    corrupt = []
+    for planned in plan.runs:
+        run = plan.store.run(planned.id)
+        if not run.path.exists():
+            continue
+        try:
+            planned.state, planned.need = need(run, planned)
+        except (CorruptFile, FileNotFoundError) as e:
+            corrupt.append(f"{e}; mend it or move its folder away")
+    if corrupt:
+        raise UserError("\n".join(corrupt))
+
+
+def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
+    """A run's status in the store and what the plan still needs of it; raises `CorruptFile`."""
+    if run_id(run.config()) != run.id:
+        raise CorruptFile(f"{run.config_file} is not what was frozen: it hashes to another run")
+    run.rows()
+    status = run.status()
+    state = str(status["status"])
+    if state not in FINISHED:
+        return state, TRAIN
+    wants = state == DONE and any(protocol.missing_scores(asked, status) for asked in planned.asked)
+    return state, SCORE if wants else NOTHING
+
+
+def freeze(plan: Plan) -> None:
+    """Write what is new of a plan: run folders, requests for further scores, and the sweep's own record."""
+    store = plan.store
+    store.check_writable()
+    for planned in plan.runs:
+        run = store.run(planned.id)
+        if not run.exists():
+            meta = {"overrides": planned.picked, "command": plan.command, "planned": code(), "machines": []}
+            run.create(planned.config, meta, {"status": PLANNED, "axes": axes(planned.config)})
+            planned.state = PLANNED
+        if planned.need != NOTHING:
+            _add_requests(run, planned.asked)
+    store.sweeps.mkdir(exist_ok=True)
+    record = {
+        "command": plan.command,
+        "study": plan.study,
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "code": code(),
+        "runs": [run.id for run in plan.runs],
+    }
+    write_whole(store.sweep_file(plan.name), to_json(record))
+
+
+def _add_requests(run: RunFolder, wanted: list[dict[str, Any]]) -> None:
+    """Ask an existing run for the scores that its own configuration does not name."""
+    own = protocol.request(run.config())
+    for asked in wanted:
+        name = protocol.request_id(asked)
+        if own is not None and protocol.request_id(own) == name and set(asked["scores"]) <= set(own["scores"]):
+            continue
+        file = run.request_file(name)
+        before = read_yaml(file)["scores"] if file.exists() else []
+        run.requests.mkdir(exist_ok=True)
+        write_whole(file, to_yaml({**asked, "scores": sorted({*before, *asked["scores"]})}))
+
+
+def axes(config: dict[str, Any]) -> dict[str, Any]:
+    """What `status` shows of a run without reading its configuration."""
+    optim = config["optim"]
+    return {
+        "data": config["data"]["kind"],
+        "arch": config["arch"]["kind"],
+        "loss": config["loss"]["kind"],
+        "penalty": config["reg"]["penalty"],
+        "norm": config["norm"]["kind"],
+        "n_dis": optim["n_dis"],
+        "lr_d": optim["lr_d"],
+        "lr_g": optim["lr_g"],
+        "seed": config["seed"],
+        "repeat": config["repeat"],
+        "steps": config["train"]["steps"],
+    }
+
+
+def describe(plan: Plan) -> list[str]:
+    """The plan in a few lines: counts, and what was set aside."""
+    n = len(plan.runs)
+    train, score, rest = (len(plan.needing(need)) for need in (TRAIN, SCORE, NOTHING))
+    lines = [f"{n} run{'s' * (n != 1)}: {train} to train, {score} only to score, {rest} finished"]
+    states = Counter(run.state for run in plan.runs if run.state != "new")
+    if states:
+        lines.append("in the store: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
+    joined = plan.points - plan.excluded - n
+    if joined:
+        lines.append(
+            f"{plan.points} points of the grid are {n} different runs: the others train the same as one of these"
+        )
+    if plan.unused:
+        lines.append("set aside as unused: " + "; ".join(sorted(plan.unused)))
+    if plan.excluded:
+        lines.append(f"{plan.excluded} points left out by the study's exclusions")
+    return lines

@@ -1,0 +1,142 @@
+"""What a sweep shows while it runs: a live table in a terminal, plain lines elsewhere. It reads the store only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter, deque
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from landscape.files import CorruptFile
+from landscape.store import FINISHED
+from sweeps.local import Pool
+from sweeps.plan import Planned
+
+REFRESH_S = 1.0
+LINE_S = 30.0  # between plain lines of progress
+COLOURS = {"done": "green", "running": "cyan", "diverged": "yellow", "failed": "red", "preempted": "magenta"}
+
+
+class Snapshot:
+    """One look at every run's status file, and the rate of steps since the sweep began."""
+
+    def __init__(self, pool: Pool, at_start: dict[str, int]) -> None:
+        self.status: dict[str, dict[str, Any]] = {}
+        remaining = done_here = 0
+        for planned in pool.plan.runs:
+            try:
+                status = pool.plan.store.run(planned.id).status()
+            except (CorruptFile, FileNotFoundError):
+                status = {"status": "failed"}
+            self.status[planned.id] = status
+            steps = int(planned.config["train"]["steps"])
+            step = steps if status["status"] in FINISHED else int(status.get("step", 0))
+            first = at_start.setdefault(planned.id, step)
+            remaining += steps - step
+            done_here += step - first
+        self.states = Counter(str(status["status"]) for status in self.status.values())
+        elapsed = time.monotonic() - pool.started
+        self.left_s = remaining / (done_here / elapsed) if done_here and elapsed > 5 else None
+        self.elapsed_s = elapsed
+
+    def summary(self) -> str:
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
+        left = "" if self.left_s is None or self.left_s < 1 else f", about {duration(self.left_s)} left"
+        return f"{counts}; {duration(self.elapsed_s)} elapsed{left}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 42 s, 3 min 20 s, 2 h 5 min."""
+    s = round(seconds)
+    if s < 60:
+        return f"{s} s"
+    if s < 3600:
+        return f"{s // 60} min {s % 60} s"
+    return f"{s // 3600} h {s % 3600 // 60} min"
+
+
+class Lines:
+    """Plain lines, for logs and pipes: each run's end, and a summary now and then."""
+
+    def __init__(self) -> None:
+        self.at_start: dict[str, int] = {}
+        self.next_line = time.monotonic() + LINE_S
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def tick(self, pool: Pool) -> None:
+        if not self.at_start:
+            Snapshot(pool, self.at_start)
+        if time.monotonic() >= self.next_line:
+            self.next_line = time.monotonic() + LINE_S
+            self.event(Snapshot(pool, self.at_start).summary())
+
+    def event(self, text: str) -> None:
+        print(text, flush=True)
+
+
+class Screen:
+    """A live table: runs by state, the running ones with their newest scores, time left, the last events."""
+
+    def __init__(self) -> None:
+        self.console = Console()
+        self.live = Live(console=self.console, auto_refresh=False, transient=True)
+        self.at_start: dict[str, int] = {}
+        self.next_look = 0.0
+
+    def __enter__(self) -> Screen:
+        self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.live.stop()
+
+    def tick(self, pool: Pool) -> None:
+        if time.monotonic() < self.next_look:
+            return
+        self.next_look = time.monotonic() + REFRESH_S
+        self.live.update(self._draw(pool, Snapshot(pool, self.at_start)), refresh=True)
+
+    def event(self, text: str) -> None:
+        self.live.console.print(Text(text), highlight=False)
+
+    def _draw(self, pool: Pool, look: Snapshot) -> RenderableType:
+        head = Text()
+        for state, count in sorted(look.states.items()):
+            head.append(f"{count} {state}  ", style=COLOURS.get(state, ""))
+        left = "" if look.left_s is None else f"  about {duration(look.left_s)} left"
+        head.append(f"{duration(look.elapsed_s)} elapsed{left}", style="dim")
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("run", "step", "", "FID", "IS", "MS-SSIM"):
+            table.add_column(name, justify="left" if name in ("run", "") else "right")
+        shown: deque[Planned] = deque((job.planned for job in pool.jobs), maxlen=12)
+        for planned in [*shown, *pool.elsewhere[:4]]:
+            status = look.status[planned.id]
+            steps, step = planned.config["train"]["steps"], int(status.get("step", 0))
+            scores = status.get("scores", {})
+            numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
+            table.add_row(planned.label, f"{step}/{steps}", ProgressBar(steps, step, width=20), *numbers)
+        return Group(head, table)
+
+
+def score(value: float | None, digits: int) -> str:
+    """A score to so many decimals; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def display() -> Lines | Screen:
+    """The live table where standard output is a terminal, else plain lines."""
+    return Screen() if sys.stdout.isatty() else Lines()

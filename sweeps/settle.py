@@ -1,0 +1,80 @@
+"""From a composed configuration to the one that is frozen: unused keys null, normalizer decided, all checked."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from landscape.checks import check
+from landscape.config import Data
+from landscape.data import Dataset, load_data
+from landscape.errors import UserError
+from landscape.identity import flatten
+from sweeps.choices import kinds, mentioned
+from sweeps.compose import Composed
+
+# Groups whose choice's file says which keys it uses. (A study is no part of a run.)
+AXES = ("loss", "reg", "norm", "arch", "optim", "data", "metrics", "launcher", "logger")
+# The key of each that names a function of `landscape`, and so must name one that some choice names.
+FUNCTIONS = {"loss": "kind", "reg": "penalty", "norm": "kind", "arch": "kind", "optim": "kind", "data": "kind"}
+
+
+class Contradiction(UserError):
+    """A cell that asks for two things at once; collected, so that a plan names all of them."""
+
+
+@cache
+def dataset(kind: str, size: int) -> Dataset:
+    """The data set of a plan, loaded once."""
+    return load_data(Data(kind=kind, size=size))
+
+
+def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
+    """The configuration to freeze, changed in place and returned.
+
+    Names of keys that were given but that the cell's choices do not use are added to `unused`. Raises
+    `Contradiction`, or `UserError` for a value that is out of range.
+    """
+    config, choices = composed.config, composed.choices
+    del config["study"]
+    for group in AXES:
+        used = mentioned(group, choices.get(group))
+        for key, value in config[group].items():
+            if key not in used and value is not None and value != []:
+                if any(picked.startswith(f"{group}.{key}=") for picked in composed.picked):
+                    unused.add(f"{group}.{key} by {group}={choices.get(group)}")
+                config[group][key] = [] if isinstance(value, list) else None
+    _decide_norm(config)
+    for group, key in FUNCTIONS.items():
+        legal = kinds(group, key)
+        if config[group][key] not in legal:
+            raise UserError(f"{group}.{key}={config[group][key]} is not known; legal: {', '.join(sorted(legal))}")
+    flat = flatten(config)
+    missing = [key for key, value in flat.items() if value == "???"]
+    if missing:
+        raise UserError(f"{missing[0]} must be given")
+    check(flat)
+    _add_content(config)
+    return config
+
+
+def _decide_norm(config: dict[str, Any]) -> None:
+    """Unset means what the shorthand on `reg` means, else none; asked for twice it must be the same."""
+    short, norm = config["reg"]["norm"], config["norm"]
+    if norm["kind"] is None:
+        norm["kind"] = "none"
+    if short is not None and norm["kind"] != short:
+        raise Contradiction(f"reg={short} means norm={short}, so it contradicts norm={norm['kind']}")
+    config["reg"]["norm"] = None
+
+
+def _add_content(config: dict[str, Any]) -> None:
+    data = dataset(config["data"]["kind"], config["data"]["size"])
+    config["data"]["content"] = data.content
+    if config["train"]["batch_size"] > len(data.train):
+        raise UserError(
+            f"train.batch_size={config['train']['batch_size']} is out of range; "
+            f"legal: up to the {len(data.train)} training images of data={data.name}"
+        )
+    if config["metrics"]["extractor"] == "classifier" and data.labels is None:
+        raise UserError(f"metrics.extractor=classifier needs labels, and data={data.name} has none")
