@@ -37,7 +37,7 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: 
     epsilon under the root is the study's code's.
     """
     assert reg.strength is not None and reg.epsilon is not None and reg.target is not None
-    alpha = torch.rand(real.shape[0], 1, 1, 1, generator=rng, device=real.device)
+    alpha = torch.rand(real.shape[0], 1, 1, 1, generator=rng, device=real.device, dtype=real.dtype)
     squared = squared_gradient_norms(critic, torch.lerp(real, fake, alpha))
     return reg.strength * ((reg.epsilon + squared).sqrt() - reg.target).square().mean()
 

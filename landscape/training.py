@@ -23,6 +23,7 @@ from landscape.spectral import advance_spectral_norms
 from landscape.state import State
 
 CHECK_EVERY = 25  # D steps between looks at whether the losses are still finite (a look waits for the device)
+LIMIT = 1e15  # a loss of this size is as good as infinite: single precision has nothing left to learn from
 
 
 class Diverged(Exception):
@@ -38,7 +39,8 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
     """Train `state` in place up to `cfg.train.steps` D updates.
 
     `after_step` is called between steps, where evaluations, checkpoints and stops belong: it may raise, and
-    nothing of the state is half done then. Raises `Diverged` when a loss or a weight is no finite number.
+    nothing of the state is half done then. Raises `Diverged` when a loss or a weight is no finite number
+    (a loss beyond 1e15 counts as none).
     """
     loss, penalty = get_loss(cfg.loss.kind), get_penalty(cfg.reg.penalty)
     g, d = state.g, state.d
@@ -66,7 +68,7 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
         state.opt_d.step()
         state.step += 1
         state.loss_d = loss_d.detach()
-        state.finite &= state.loss_d.isfinite()
+        state.finite &= state.loss_d.abs() < LIMIT  # false for NaN too
 
         # Generator: the same latents, D frozen.
         if g_follows:
@@ -78,7 +80,7 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
             freeze(d_parameters, False)
             state.g_step += 1
             state.loss_g = loss_g.detach()
-            state.finite &= state.loss_g.isfinite()
+            state.finite &= state.loss_g.abs() < LIMIT
             if state.average is not None:
                 assert cfg.train.ema is not None
                 move_average(state.average, g, cfg.train.ema)
@@ -88,7 +90,7 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
             diverged = not state.finite
         state.clocks.train_s += time.perf_counter() - start
         if diverged:
-            raise Diverged(f"a loss or weight was not finite by step {state.step}")
+            raise Diverged(f"a loss or weight left the finite numbers by step {state.step}")
         after_step(state)
 
 

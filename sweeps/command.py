@@ -60,7 +60,7 @@ def report_failures(plan: Plan) -> None:
         except (CorruptFile, FileNotFoundError):
             state = "unreadable"
         if state not in FINISHED:
-            print(f"\n{planned.label}: {outcome(run)}\n  log: {run.log_file}", file=sys.stderr)
+            print(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}", file=sys.stderr)
             for line in run.log_tail().splitlines():
                 print(f"  | {line}", file=sys.stderr)
 

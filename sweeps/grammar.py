@@ -41,7 +41,7 @@ class Command:
 def parse(overrides: list[str], multirun: bool) -> Command:
     """Read overrides; must be called while Hydra is initialized (globs ask it for choices).
 
-    Raises `UserError` for what does not parse, unknown keys and choices, a key given twice, a comma without
+    Raises `UserError` for what does not parse, unknown keys and choices, a group given twice, a comma without
     `-m`, and what Hydra would accept but this program does not do.
     """
     study, rest = _take_study(overrides)
@@ -52,15 +52,15 @@ def parse(overrides: list[str], multirun: bool) -> Command:
         rest = [text for text in content.get("overrides", []) if _key(text) not in given] + rest
         exclude = list(content.get("exclude", []))
         multirun = True
-    parsed = _parse(rest)
-    seen: set[str] = set()
-    fixed, axes = [], []
-    for override in parsed:
+    parsed: dict[str, Override] = {}
+    for override in _parse(rest):
         key = override.key_or_group
         _check_key(override)
-        if key in seen:
-            raise UserError(f"{key} is given twice; give all its values once, as in {key}=a,b")
-        seen.add(key)
+        if key in parsed and key in groups():
+            raise UserError(f"{key} is given twice; give all its choices once, as in {key}=a,b")
+        parsed[key] = override  # of a value given twice the last counts, as in Hydra
+    fixed, axes = [], []
+    for key, override in parsed.items():
         if not override.is_sweep_override():
             _check_choice(key, override.value())
             if key == "norm" and override.value() is None:

@@ -165,7 +165,7 @@ def _reap(pool: Pool, display: Display) -> None:
         if code not in (0, 1, 75):
             _record_death(run, code)
         pool.finished.append(job.planned)
-        display.event(f"{job.planned.label}: {outcome(run)}")
+        display.event(f"{job.planned.label}: {outcome(run, job.planned)}")
 
 
 def _record_death(run: RunFolder, code: int) -> None:
@@ -188,7 +188,13 @@ def _record_death(run: RunFolder, code: int) -> None:
         claim.release()
 
 
-def outcome(run: RunFolder) -> str:
+def distance_name(planned: Planned) -> str:
+    """What the Frechet distance of a run is called: plain FID means Inception's features and nothing else."""
+    extractor = planned.config["metrics"]["extractor"]
+    return "FID" if extractor in (None, "inception") else f"FID ({extractor})"
+
+
+def outcome(run: RunFolder, planned: Planned) -> str:
     """A run's end in one line."""
     try:
         status = run.status()
@@ -197,7 +203,7 @@ def outcome(run: RunFolder) -> str:
     text = str(status["status"])
     scores = status.get("scores", {})
     if status["status"] in FINISHED and scores.get("fid") is not None:
-        text += f", FID {scores['fid']:.1f}"
+        text += f", {distance_name(planned)} {scores['fid']:.1f}"
     if status["status"] not in FINISHED or "reason" in status:
         text += f" ({status.get('reason', 'no reason on record')})"
     return text

@@ -72,14 +72,14 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
             if any(_matches(pattern, composed) for pattern in command.exclude):
                 plan.excluded += 1
                 continue
-            cell = " ".join(composed.picked) or " ".join(overrides)
+            cell = " ".join(composed.picked)
             try:
                 config = settle(composed, plan.unused)
             except Contradiction as e:
-                contradictions.append(f"{cell}: {e}")
+                contradictions.append(f"{cell}: {e}" if cell else str(e))
                 continue
             except UserError as e:
-                raise UserError(f"{cell}: {e}" if composed.picked else str(e)) from e
+                raise UserError(f"{cell}: {e}" if cell else str(e)) from e
             run = run_id(config)
             if run not in seen:
                 seen[run] = Planned(run, config, composed.picked)

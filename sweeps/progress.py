@@ -16,7 +16,7 @@ from rich.text import Text
 
 from landscape.files import CorruptFile
 from landscape.store import FINISHED
-from sweeps.local import Pool
+from sweeps.local import Pool, distance_name
 from sweeps.plan import Planned
 
 REFRESH_S = 1.0
@@ -120,7 +120,7 @@ class Screen:
         left = "" if look.left_s is None else f"  about {duration(look.left_s)} left"
         head.append(f"{duration(look.elapsed_s)} elapsed{left}", style="dim")
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("run", "step", "", "FID", "IS", "MS-SSIM"):
+        for name in ("run", "step", "", distance_name(pool.plan.runs[0]), "IS", "MS-SSIM"):
             table.add_column(name, justify="left" if name in ("run", "") else "right")
         shown: deque[Planned] = deque((job.planned for job in pool.jobs), maxlen=12)
         for planned in [*shown, *pool.elsewhere[:4]]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
@@ -13,20 +17,30 @@ LEVELS = 16  # pixels run from 0 to 16
 TEST_PER_CLASS = 50
 
 
+def read_table() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (1797, 8, 8) in 0..16 and labels (1797,), as `sklearn.datasets.load_digits` gives them.
+
+    Read from scikit-learn's file without importing it, which takes a second in every planner and worker.
+    """
+    spec = find_spec("sklearn")
+    assert spec is not None and spec.submodule_search_locations is not None
+    path = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    with gzip.open(path) as f:
+        table = np.loadtxt(f, delimiter=",")
+    return table[:, :-1].reshape(-1, NATIVE, NATIVE), table[:, -1].astype(np.int64)
+
+
 def load_digits(data: Data) -> Dataset:
     """All digits at `data.size` (bilinear from 8x8), split into 1,297 for training and 500 for testing.
 
     The test images are 50 of each class, drawn with a fixed seed: the file is in the order of its writers,
     so that its tail would be other people's hands, not a sample of the same.
     """
-    from sklearn.datasets import load_digits as sklearn_digits
-
-    bunch = sklearn_digits()
-    images = np.rint(bunch.images * (255 / LEVELS)).astype(np.uint8)
+    pixels, labels = read_table()
+    images = np.rint(pixels * (255 / LEVELS)).astype(np.uint8)
     if data.size != NATIVE:
         side = (data.size, data.size)
         images = np.stack([np.asarray(Image.fromarray(i).resize(side, Image.Resampling.BILINEAR)) for i in images])
-    labels = bunch.target.astype(np.int64)
     rng = np.random.Generator(np.random.PCG64(0))
     test = np.sort(np.concatenate([rng.permutation(np.flatnonzero(labels == c))[:TEST_PER_CLASS] for c in range(10)]))
     train = np.setdiff1d(np.arange(len(images)), test)

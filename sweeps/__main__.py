@@ -1,0 +1,98 @@
+"""`python -m sweeps plan -m ...` shows what a command would do; `python -m sweeps status` what a store holds."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from landscape.claims import Observer, claim_in_force
+from landscape.errors import EXIT_USER, UserError
+from landscape.files import CorruptFile
+from landscape.store import QUEUED, RUNNING, STATES, Store
+from sweeps.command import MULTIRUN
+from sweeps.plan import describe, make_plan, survey
+from sweeps.progress import score
+
+LOST = "lost"
+AXES = ("data", "arch", "loss", "penalty", "norm", "n_dis")
+
+
+def plan(arguments: list[str]) -> int:
+    """Plan a command as landscape.sweep would, print it, write nothing."""
+    multirun = any(flag in arguments for flag in MULTIRUN)
+    made = make_plan([argument for argument in arguments if argument not in MULTIRUN], multirun)
+    survey(made)
+    for line in describe(made):
+        print(line)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("run", "id", "state", "needs"):
+        table.add_column(name, no_wrap=True)
+    shown = made.runs[:40]
+    for run in shown:
+        table.add_row(run.label, run.id, run.state, run.need)
+    Console().print(table)
+    if len(made.runs) > len(shown):
+        print(f"and {len(made.runs) - len(shown)} more")
+    return 0
+
+
+def status(arguments: list[str]) -> int:
+    """Count runs by cell and state; one small file a run, and a claim for those that are under way."""
+    parser = argparse.ArgumentParser(prog="python -m sweeps status")
+    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
+    store = Store(parser.parse_args(arguments).store)
+    cells: dict[tuple[str, ...], Counter[str]] = {}
+    best: dict[tuple[str, ...], float] = {}
+    unreadable, observer = [], Observer()
+    for run in store.run_folders():
+        try:
+            found = run.status()
+        except (CorruptFile, FileNotFoundError) as e:
+            unreadable.append(str(e))
+            continue
+        state = found["status"]
+        if state in (RUNNING, QUEUED):
+            claim = claim_in_force(run)
+            if observer.is_lost(run, claim) if claim is not None else state == RUNNING:
+                state = LOST
+        cell = tuple(str(found.get("axes", {}).get(axis, "?")) for axis in AXES)
+        cells.setdefault(cell, Counter())[state] += 1
+        distance = found.get("scores", {}).get("fid")
+        if distance is not None:
+            best[cell] = min(distance, best.get(cell, distance))
+    if not cells and not unreadable:
+        raise UserError(f"no runs in {store.root}; give another store with --store FOLDER")
+    states = [state for state in (*STATES, LOST) if any(counts[state] for counts in cells.values())]
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in (*AXES, *states, "lowest distance"):
+        table.add_column(name, justify="left" if name in AXES[:-1] else "right")
+    for cell, counts in sorted(cells.items()):
+        table.add_row(*cell, *(str(counts[state] or "") for state in states), score(best.get(cell), 1))
+    Console().print(table)
+    for sentence in unreadable:
+        print(sentence, file=sys.stderr)
+    return EXIT_USER if unreadable else 0
+
+
+VERBS = {"plan": plan, "status": status}
+
+
+def main() -> int:
+    """Returns the exit code."""
+    verb, *arguments = sys.argv[1:] or ["--help"]
+    if verb not in VERBS:
+        print(f"usage: python -m sweeps {{{','.join(VERBS)}}} ...\n\n{__doc__}")
+        return 0 if verb in ("-h", "--help") else EXIT_USER
+    try:
+        return VERBS[verb](arguments)
+    except (UserError, CorruptFile) as e:
+        print(e, file=sys.stderr)
+        return EXIT_USER
+
+
+if __name__ == "__main__":
+    sys.exit(main())
