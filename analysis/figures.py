@@ -1,0 +1,199 @@
+"""Plots of one thing each: they draw on the axis that they are given, and return it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from analysis.budget import Array, Band
+from analysis.palette import FAINT, INK, MUTED, Look
+
+Curves = Mapping[str, tuple[NDArray[np.int64], Array]]  # label -> (k, distance)
+
+
+def curves(ax: Axes, lines: Curves, look: Mapping[str, Look], log: bool = True) -> Axes:
+    """One line a cell over k, named at its right end; where a curve is not finite there is none."""
+    for label, (ks, values) in lines.items():
+        shown = np.where(np.isfinite(values), values, np.nan)
+        many = len(ks) > 30
+        colour, marker, dash = look[label]
+        ax.plot(ks, shown, dash, color=colour, marker=None if many else marker, ms=4.5, lw=1.8, clip_on=False)
+    most = max((int(ks[-1]) for ks, _ in lines.values()), default=1)
+    budget_axis(ax, most, pad=max(0.05 * (most - 1), 0.1))
+    if log:
+        log_axis(ax)
+    return ax
+
+
+def name_ends(ax: Axes, lines: Curves, look: Mapping[str, Look]) -> Axes:
+    """Write each cell's name right of the axis, level with its curve's end, moved apart where they would collide.
+
+    Call it last, when the limits stand. A cell whose curve has no finite end is not named.
+    """
+    ends = {label: (ks[-1], values[-1]) for label, (ks, values) in lines.items() if np.isfinite(values[-1])}
+    to_axes = ax.transData + ax.transAxes.inverted()
+    places = {label: to_axes.transform(end) for label, end in ends.items()}
+    order = sorted(places, key=lambda label: float(places[label][1]))
+    heights = spread([float(places[label][1]) for label in order], gap=min(0.062, 1 / max(len(order) - 1, 1)))
+    for label, height in zip(order, heights, strict=True):
+        ax.annotate(
+            label,
+            xy=ends[label],
+            xycoords="data",
+            xytext=(1.05, height),
+            textcoords="axes fraction",
+            color=look[label].colour,
+            va="center",
+            fontsize=8.5,
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": look[label].colour,
+                "lw": 0.6,
+                "alpha": 0.6,
+                "shrinkA": 1,
+                "shrinkB": 4,
+                "relpos": (0, 0.5),
+            },
+        )
+    return ax
+
+
+def spread(heights: list[float], gap: float) -> list[float]:
+    """Ascending `heights` in [0, 1], moved as little as possible so that neighbours are at least `gap` apart."""
+    # Blocks of touching labels, each centred on where its members want to be.
+    blocks: list[tuple[float, list[float]]] = []
+    for height in heights:
+        blocks.append((height, [height]))
+        while len(blocks) > 1 and blocks[-1][0] - blocks[-2][0] < gap * (len(blocks[-1][1]) + len(blocks[-2][1])) / 2:
+            (_, upper), (_, lower) = blocks.pop(), blocks.pop()
+            members = lower + upper
+            room = gap * (len(members) - 1) / 2
+            centre = sum(members) / len(members)
+            blocks.append((min(max(centre, room), 1 - room) if 2 * room <= 1 else 0.5, members))
+    return [centre + gap * (i - (len(members) - 1) / 2) for centre, members in blocks for i in range(len(members))]
+
+
+def band(ax: Axes, found: Band, look: Look, bottom: float, note: str = "") -> Axes:
+    """The median of the best of k and its band: in the cell's colour where it bounds both sides, grey where only one.
+
+    `bottom` is the lower limit of the axis, down to which an open side is filled; `note` is written in the corner.
+    """
+    few = len(found.ks) <= 30
+    low = np.maximum(found.lower, bottom)
+    one_sided = found.bounded_above & ~found.bounded
+    if not few:  # so that the grey begins where the colour ends
+        one_sided[:-1] |= one_sided[1:] & found.bounded[:-1]
+    for where, colour in ((one_sided, FAINT), (found.bounded, look.colour)):
+        style: Any = {"color": colour, "alpha": 0.6 if colour == FAINT else 0.3, "lw": 0}
+        if few:  # a bar each: k is a whole number, and one k alone can have a bound
+            ax.bar(found.ks[where], (found.upper - low)[where], 0.86, bottom=low[where], **style)
+        else:
+            ax.fill_between(found.ks, low, found.upper, where=list(where), **style)
+    middle = np.where(np.isfinite(found.point), found.point, np.nan)
+    ax.plot(found.ks, middle, look.dash, color=look.colour, marker=look.marker if few else None, ms=4.5, lw=1.8)
+    if note:
+        ax.text(0.97, 0.97, note, transform=ax.transAxes, ha="right", va="top", fontsize=8, color=MUTED)
+    budget_axis(ax, int(found.ks[-1]))
+    return log_axis(ax)
+
+
+def distribution(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) -> Axes:
+    """Each run's distance as a point, a column a cell; a box from five finite runs on; diverged runs counted on top.
+
+    `values` maps a label to distances, infinite for a run that diverged.
+    """
+    for x, (label, distances) in enumerate(values.items()):
+        finite = np.sort(distances[np.isfinite(distances)])
+        colour = look[label].colour
+        if len(finite) >= 5:
+            ax.boxplot(
+                [finite],
+                positions=[x],
+                widths=0.5,
+                showfliers=False,
+                medianprops={"color": INK, "lw": 1.4},
+                boxprops={"color": MUTED, "lw": 0.9},
+                whiskerprops={"color": MUTED, "lw": 0.9},
+                capprops={"color": MUTED, "lw": 0.9},
+            )
+        # Moved aside by rank, so that equal values stay apart and a redrawn figure is the same.
+        aside = 0.3 * ((np.arange(len(finite)) * 0.618 + 0.5) % 1 - 0.5) if len(finite) > 3 else np.zeros(len(finite))
+        ax.plot(
+            x + aside,
+            finite,
+            look[label].marker,
+            color=colour,
+            ms=5.5 if len(finite) > 8 else 7,
+            alpha=0.8,
+            mec="white",
+            mew=0.5,
+            ls="none",
+        )
+        lost = len(distances) - len(finite)
+        if lost:
+            text = f"{lost} of {len(distances)}\ndiverged" if len(values) <= 12 else f"{lost}/{len(distances)}\nlost"
+            ax.text(
+                x, 1.01, text, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=7.5, color=MUTED
+            )
+    ax.set_xticks(range(len(values)), list(values), color=INK)
+    ax.set_xlim(-0.6, len(values) - 0.4)
+    if len(values) > 7:
+        ax.tick_params(axis="x", labelrotation=45)
+        for tick in ax.get_xticklabels():
+            tick.set_horizontalalignment("right")
+    ax.tick_params(axis="x", length=0)
+    return log_axis(ax)
+
+
+def training(ax: Axes, rows: pd.DataFrame, look: Look) -> Axes:
+    """Distance over D updates, a thin line a run from step 0 on; a cross where a run that diverged was last seen."""
+    for _, run in rows.sort_values("step").groupby("id"):
+        ax.plot(run["step"], run["fid"], color=look.colour, lw=1, alpha=0.85, marker=".", ms=3.5)
+        seen = run[run["fid"].notna()]
+        if run["status"].iloc[-1] == "diverged" and len(seen):
+            ax.plot(seen["step"].iloc[-1], seen["fid"].iloc[-1], "x", color=INK, ms=6, mew=1.4, zorder=4)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / 1000:g}k" if step >= 1000 else f"{step:g}"))
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    return log_axis(ax)
+
+
+def reference(ax: Axes, value: float, text: str) -> Axes:
+    """A thin level line with its name, for a distance that is no result (an untrained generator, real images)."""
+    ax.axhline(value, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=0)
+    ax.text(0.005, value, text, transform=ax.get_yaxis_transform(), va="bottom", fontsize=7.5, color=MUTED)
+    return ax
+
+
+def log_axis(ax: Axes) -> Axes:
+    """A logarithmic distance axis with plain numbers on it, also where less than a decade is shown."""
+    low, high = ax.dataLim.intervaly
+    if not (np.isfinite([low, high]).all() and high > low * (1 + 1e-9)):
+        # Nothing finite was drawn, or one value only: matplotlib would find no range.
+        ax.set_ylim(*((low / 2, high * 2) if 0 < low < np.inf else (1, 10)))
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.tick_params(axis="y", which="minor", length=0)
+    return ax
+
+
+def budget_axis(ax: Axes, most: int, pad: float = 0.5) -> Axes:
+    """The axis of k, 1 to `most` and `pad` on both sides: linear where they are few, else logarithmic."""
+    if most > 30:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.tick_params(axis="x", which="minor", length=0)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+        ax.set_xlim(1 - pad, most + pad)
+    return ax

@@ -1,0 +1,175 @@
+"""The store as tidy frames: one row a run and protocol, and one row an evaluation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.cells import CELL, cell_label
+from analysis.records import SCORES, Record, read_record
+from landscape.store import DIVERGED, DONE, STOPPED, Store
+
+SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
+
+RUN_COLUMNS = (
+    *("id", "status", "reason", *CELL, "cell", "setting", "seed", "repeat"),
+    *("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "step"),
+    *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
+    *("is", "is_std", "ms_ssim", "diversity", "train_s", "eval_s", "wasted_s", "device"),
+)
+ROW_COLUMNS = (
+    "id",
+    "status",
+    *CELL,
+    "cell",
+    "setting",
+    "seed",
+    "repeat",
+    "protocol",
+    "step",
+    "images",
+    *SCORES,
+    "train_s",
+)
+
+
+@dataclass
+class Collected:
+    """All that analysis takes from a store.
+
+    runs: the frame of `load`; rows: the frame of `load_rows`; protocols: id -> full text; meta: run id -> command,
+    planned and machines, from meta.json; problems: a sentence for each file that could not be read.
+    """
+
+    runs: pd.DataFrame
+    rows: pd.DataFrame
+    protocols: dict[str, dict[str, Any]]
+    meta: dict[str, dict[str, Any]]
+    problems: list[str]
+
+
+def load(store: Store | str | Path) -> pd.DataFrame:
+    """The runs of `store`: one row a run and protocol; a run without evaluations has one row, its protocol None.
+
+    Never raises for what a file of the store holds: `frame.attrs["problems"]` lists, a sentence each, the files that
+    could not be read. A run without a readable config.yaml is left out; one without a readable status.json has the
+    status "unreadable" and no score.
+
+    id            the run's folder
+    status        a state of `landscape.store.STATES`, or "unreadable"
+    reason        why it failed or diverged, else None
+    data, arch, loss, penalty, norm, n_dis
+                  the cell: names as in the frozen config, "none" where there is none; n_dis in D updates a G update
+    cell          the label of loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O", "WGAN GP 5")
+    setting       hash of all that determines training, seed and repeat apart
+    seed, repeat  as configured
+    lr_d, lr_g, beta1, beta2, strength, width
+                  hyperparameters; NaN where the run does not use one
+    batch_size, steps, step
+                  images a D update; D updates asked for; D updates done
+    protocol      id of the protocol of the scores in this row, or None
+    evaluations   how many evaluations there are under it
+    fid           the score: that of the last evaluation, of a run that is done or stopped; NaN for any other
+    fid_last      that of the last evaluation, whatever the state
+    fid_best      the lowest over all evaluations: it flatters, and more so the more often one evaluates
+    fid_start     that of the evaluation at step 0, of the untrained generator; NaN where there was none
+    worth         what budget curves take the run for: `fid`, infinity where it diverged or its last distance is
+                  not finite, NaN where there is no result yet, it failed, or the distance was not asked for
+    why           the reason for a score that is not finite, else None
+    is, is_std, ms_ssim, diversity
+                  of the last evaluation of a run that is done or stopped; diversity is 1 - ms_ssim
+    train_s, eval_s, wasted_s
+                  seconds of training, of evaluation, and thrown away by interruptions; of the run, not of the row
+    device        GPU or CPU model of the last machine it was on, or None
+    """
+    return collect(store).runs
+
+
+def load_rows(store: Store | str | Path) -> pd.DataFrame:
+    """The learning curves: one row an evaluation, columns `ROW_COLUMNS`; problems as in `load`.
+
+    `step` counts D updates, `images` real images shown, `train_s` seconds of training up to then. A score is NaN
+    where it was not finite or not asked for.
+    """
+    return collect(store).rows
+
+
+def collect(store: Store | str | Path) -> Collected:
+    """Read the whole store once; see `Collected`."""
+    store = store if isinstance(store, Store) else Store(store)
+    problems: list[str] = []
+    records = [record for run in store.run_folders() if (record := read_record(run, problems)) is not None]
+    runs = pd.DataFrame([row for record in records for row in _run_rows(record)], columns=list(RUN_COLUMNS))
+    rows = pd.DataFrame([row for record in records for row in _curve_rows(record)], columns=list(ROW_COLUMNS))
+    # A column of reasons that are all None would become NaN in some pandas versions: None stays None.
+    for frame, names in ((runs, ("reason", "protocol", "why", "device")), (rows, ("protocol",))):
+        for name in names:
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+        frame.attrs["problems"] = list(problems)
+    protocols = {name: text for record in records for name, text in record.protocols.items()}
+    return Collected(runs, rows, protocols, {record.id: record.meta for record in records}, problems)
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    facts = {"id": record.id, "status": record.status["status"], **record.facts}
+    return facts | {"cell": cell_label(facts)}
+
+
+def _run_rows(record: Record) -> list[dict[str, Any]]:
+    """The rows of one run in the frame of `load`."""
+    status, machines = record.status, record.meta.get("machines") or [{}]
+    reason = status.get("reason")
+    facts = _facts(record) | {
+        "reason": None if reason is None else str(reason),
+        "step": _int(status.get("step")),
+        **{key: _seconds(status.get(key)) for key in ("train_s", "eval_s", "wasted_s")},
+        "device": machines[-1].get("gpu") or machines[-1].get("cpu"),
+    }
+    by_protocol: dict[str, dict[int, dict[str, Any]]] = {}
+    for row in record.rows:
+        # Another score of the same evaluation, asked for later, is a further row of the same step: they are one.
+        by_protocol.setdefault(row["protocol"], {}).setdefault(row["step"], {}).update(row)
+    if not by_protocol:
+        return [facts | _scores(facts["status"], {}) | {"protocol": None}]
+    return [facts | _scores(facts["status"], steps) | {"protocol": name} for name, steps in by_protocol.items()]
+
+
+def _scores(status: str, steps: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """The scores of one run under one protocol, from its evaluations by step."""
+    last = steps[max(steps)] if steps else {}
+    fids = [row["fid"] for row in steps.values() if math.isfinite(row.get("fid", math.nan))]
+    shown = last if status in SCORED else {}
+    fid = shown.get("fid", math.nan)
+    broken = status == DIVERGED or (status in SCORED and "fid" in last and not math.isfinite(fid))
+    why = "; ".join(dict.fromkeys(last.get("why", {}).values()))
+    return {
+        "evaluations": len(steps),
+        "fid": fid,
+        "fid_last": last.get("fid", math.nan),
+        "fid_best": min(fids, default=math.nan),
+        "fid_start": steps.get(0, {}).get("fid", math.nan),
+        "worth": math.inf if broken else fid,
+        "why": why or None,
+        **{key: shown.get(key, math.nan) for key in ("is", "is_std", "ms_ssim")},
+        "diversity": 1 - shown.get("ms_ssim", math.nan),
+    }
+
+
+def _curve_rows(record: Record) -> list[dict[str, Any]]:
+    facts = _facts(record)
+    merged: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in record.rows:
+        merged.setdefault((row["protocol"], row["step"]), {}).update(row)
+    return [facts | row for row in merged.values()]
+
+
+def _int(value: Any) -> int:
+    return 0 if value is None else int(value)
+
+
+def _seconds(value: Any) -> float:
+    return 0.0 if value is None else float(value)

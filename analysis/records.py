@@ -1,0 +1,134 @@
+"""One run's folder, read so that a corrupt file costs that file alone: it is named, left alone, the rest is kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from landscape.files import CorruptFile
+from landscape.identity import identity, short_hash
+from landscape.store import RunFolder
+
+T = TypeVar("T")
+
+UNREADABLE = "unreadable"  # the state of a run whose status.json cannot be read; no run ever writes it
+
+# Scores of a row, as they are called there and in the frames.
+SCORES = ("fid", "is", "is_std", "ms_ssim")
+
+
+@dataclass
+class Record:
+    """What could be read of one run; `rows` is oldest first, `protocols` maps an id to its text."""
+
+    id: str
+    facts: dict[str, Any]
+    status: dict[str, Any]
+    meta: dict[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def read_record(run: RunFolder, problems: list[str]) -> Record | None:
+    """Read `run`, adding a sentence to `problems` for each file that cannot be; None without a readable config.yaml."""
+    facts = _attempt(run.config_file, lambda: _facts(run.config()), problems)
+    if facts is None:
+        return None
+    status = _attempt(run.status_file, lambda: _status(run), problems)
+    meta = _attempt(run.meta_file, lambda: _meta(run), problems)
+    rows = _attempt(run.metrics_file, lambda: [_row(row, run) for row in run.rows()], problems)
+    record = Record(
+        run.id,
+        facts,
+        status or {"status": UNREADABLE, "reason": "its status.json cannot be read"},
+        meta or {},
+        rows or [],
+    )
+    for name in dict.fromkeys(row["protocol"] for row in record.rows):
+        text = _attempt(run.protocol_file(name), lambda name=name: run.protocol(name), problems)  # type: ignore[misc]
+        if text is not None:
+            record.protocols[name] = text
+    return record
+
+
+def _attempt(file: Path, read: Callable[[], T], problems: list[str]) -> T | None:
+    """`read()`, or None and a sentence that names `file`."""
+    try:
+        return read()
+    except FileNotFoundError:
+        problems.append(f"{file} is missing")
+    except CorruptFile as e:
+        problems.append(str(e))
+    except OSError as e:
+        problems.append(f"{file} cannot be read ({e.strerror})")
+    except KeyError as e:
+        problems.append(f"{file} lacks the key {e}")
+    except (TypeError, ValueError, AttributeError, RecursionError) as e:
+        problems.append(f"{file} is not what it should be ({' '.join(str(e).split())[:120]})")
+    return None
+
+
+def _facts(config: dict[str, Any]) -> dict[str, Any]:
+    """The columns of the frame that come from the frozen configuration."""
+    optim, arch, train = config["optim"], config["arch"], config["train"]
+    # The setting is everything that training depends on but the luck of the draw.
+    setting = {key: value for key, value in identity(config).items() if key not in ("seed", "repeat")}
+    return {
+        "data": str(config["data"]["kind"]),
+        "arch": str(arch["kind"]),
+        "loss": str(config["loss"]["kind"]),
+        "penalty": str(config["reg"]["penalty"]),
+        "norm": str(config["norm"]["kind"]),
+        "n_dis": int(optim["n_dis"]),
+        "setting": short_hash(setting),
+        "seed": int(config["seed"]),
+        "repeat": int(config["repeat"]),
+        "lr_d": number(optim["lr_d"]),
+        "lr_g": number(optim["lr_g"]),
+        "beta1": number(optim.get("beta1")),
+        "beta2": number(optim.get("beta2")),
+        "strength": number(config["reg"].get("strength")),
+        "width": number(arch.get("width")),
+        "batch_size": int(train["batch_size"]),
+        "steps": int(train["steps"]),
+    }
+
+
+def _status(run: RunFolder) -> dict[str, Any]:
+    status = run.status()
+    for key in ("step", "train_s", "eval_s", "wasted_s"):
+        number(status.get(key))
+    return status
+
+
+def _meta(run: RunFolder) -> dict[str, Any]:
+    """`meta.json`, with the keys that the report follows made sure to be of their type."""
+    meta = run.meta()
+    planned, machines = meta.get("planned") or {}, meta.get("machines") or []
+    # The whole command where it is known, else what was chosen for this run.
+    command = [str(override) for override in meta.get("command") or meta.get("overrides") or []]
+    return {"command": command, "planned": dict(planned), "machines": [dict(machine) for machine in machines]}
+
+
+def _row(row: dict[str, Any], run: RunFolder) -> dict[str, Any]:
+    """The keys of an evaluation row that analysis uses; a score is absent where the row does not speak of it."""
+    try:
+        if not isinstance(row["protocol"], str):
+            raise ValueError("its protocol is no text")
+        why = {str(key): str(reason) for key, reason in (row.get("why") or {}).items()}
+        kept = {"step": int(row["step"]), "protocol": row["protocol"], "why": why}
+        return kept | {key: number(row[key]) for key in (*SCORES, "images", "train_s", "eval_s") if key in row}
+    except (TypeError, ValueError, AttributeError) as e:
+        raise CorruptFile(f"{run.metrics_file} holds a row that is none ({e})") from e
+
+
+def number(value: Any) -> float:
+    """A number of the store as a float, null as NaN; raises `TypeError` for anything else (text, lists, truth)."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)

@@ -1,0 +1,127 @@
+"""The report's door: `python -m analysis.report --store outputs --out report` writes a folder that opens offline."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from analysis.load import Collected, collect
+from analysis.page import content
+from landscape.errors import EXIT_USER, UserError
+from landscape.store import Store
+
+MARK = '<meta name="generator" content="landscape analysis.report">'  # by it a report knows its own kind
+
+
+def make_report(store: Store | str | Path, out: str | Path) -> list[str]:
+    """Write the report of `store` into the folder `out`; returns a sentence for each file that could not be read.
+
+    `out` gets index.html, runs.csv, cells.csv, figures/ (PNG and SVG) and samples/, in place of an older report's.
+    The page is written last, so that it never names a figure that is not there. Raises `UserError` for a
+    store without runs, an `out` that cannot be written, or one whose index.html is somebody else's.
+    """
+    store = store if isinstance(store, Store) else Store(store)
+    found = collect(store)
+    write_report(found, store, Path(out))
+    return found.problems
+
+
+def write_report(found: Collected, store: Store, out: Path) -> None:
+    """`make_report` for what `collect` found; what goes wrong on the way leaves an older report as it was."""
+    if found.runs.empty:
+        raise UserError(_nothing(found, store))
+    try:
+        older = _older_report(out)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=out) as folder:
+            new = Path(folder)
+            (new / "figures").mkdir()
+            (new / "samples").mkdir()
+            page = content(found, store, new)
+            cells = pd.concat([part.pop("frame") for part in page["sections"]])
+            first = ["data", "protocol"]
+            found.runs.to_csv(new / "runs.csv", index=False)
+            cells[[*first, *cells.columns.drop(first)]].to_csv(new / "cells.csv", index=False)
+            (new / "index.html").write_text(_render(page), encoding="utf-8")
+            _move(new, out, older)
+    except OSError as e:
+        raise UserError(
+            f"the report cannot be written to {out} ({e.strerror or e}); give another folder with --out PATH"
+        ) from e
+
+
+def _nothing(found: Collected, store: Store) -> str:
+    how = "train some first: python -m landscape.sweep -m loss=ns,wgan reg=gp,sn"
+    if found.problems:
+        return "\n".join([f"the store at {store.root} holds no run that can be read; {how}", *found.problems])
+    if not store.runs.is_dir():
+        return f"there is no store at {store.root}; give it with --store PATH, or {how}"
+    return f"the store at {store.root} holds no runs; {how}"
+
+
+def _older_report(out: Path) -> bool:
+    """Whether `out` holds a report of ours; makes the folder. Raises `UserError` for somebody else's page."""
+    out.mkdir(parents=True, exist_ok=True)
+    index = out / "index.html"
+    if not index.exists():
+        return False
+    if MARK not in index.read_text(encoding="utf-8", errors="replace")[:4096]:
+        raise UserError(f"{index} was not written by this program and stays; give another folder with --out PATH")
+    return True
+
+
+def _move(new: Path, out: Path, older: bool) -> None:
+    """Put the new report's files into `out`, the page last; pictures of an older report that are in it no more go."""
+    for name in ("figures", "samples"):
+        (out / name).mkdir(exist_ok=True)
+        files = {file.name for file in (new / name).iterdir()}
+        for made in files:
+            (new / name / made).replace(out / name / made)
+        for file in (out / name).iterdir():
+            if older and file.name not in files and file.suffix in (".png", ".svg"):
+                file.unlink()
+    for name in ("runs.csv", "cells.csv", "index.html"):
+        (new / name).replace(out / name)
+
+
+def _render(page: dict[str, object]) -> str:
+    env = Environment(
+        loader=PackageLoader("analysis"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return env.get_template("report.html").render(page, now=now, mark=MARK)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0, or 2 with a sentence on stderr for a user's error or for corrupt files (the rest is reported)."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--store", default="outputs", help="the store to report on (default: %(default)s)")
+    parser.add_argument("--out", default="report", help="the folder to write (default: %(default)s)")
+    args = parser.parse_args(argv)
+    store, out = Store(args.store), Path(args.out).expanduser()
+    try:
+        found = collect(store)
+        write_report(found, store, out)
+    except UserError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return EXIT_USER
+    states = found.runs.drop_duplicates("id")["status"].value_counts()
+    counts = ", ".join(f"{n} {state}" for state, n in states.items())
+    print(f"{out / 'index.html'}: {states.sum()} run{'' if states.sum() == 1 else 's'} ({counts})")
+    for problem in found.problems:
+        print(f"error: {problem}; the rest is in the report", file=sys.stderr)
+    return EXIT_USER if found.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

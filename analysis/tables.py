@@ -1,0 +1,131 @@
+"""The tables of a report: cells and runs as frames of plain numbers, and how a number is written."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.cells import VARIED, VARIED_NAMES, cell_order, varied, worths
+from landscape.store import DIVERGED, DONE, FAILED, STOPPED
+
+CELL_COLUMNS = {
+    "cell": "cell",
+    "fid_median": "{distance}, median",
+    "fid_lowest": "lowest final",
+    "fid_best": "lowest ever (flatters)",
+    "is": "IS, median",
+    "ms_ssim": "MS-SSIM, median",
+    "diversity": "diversity, median",
+    "states": "state",
+    "runs": "runs",
+    "results": "results",
+    "seeds": "seeds",
+    "settings": "settings",
+    "varied": "varied within",
+    "train_s": "training",
+    "eval_s": "evaluation",
+    "wasted_s": "thrown away",
+}
+
+RUN_COLUMNS = {
+    "cell": "cell",
+    "seed": "seed",
+    "fid": "{distance}, final",
+    "fid_best": "lowest ever (flatters)",
+    "is": "IS",
+    "ms_ssim": "MS-SSIM",
+    "diversity": "diversity",
+    "status": "state",
+    "step": "D updates",
+    **{key: VARIED_NAMES[key] for key in VARIED},
+    "repeat": "repeat",
+    "train_s": "training",
+    "eval_s": "evaluation",
+    "id": "run",
+}
+
+
+def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell, columns `CELL_COLUMNS`: a description of these runs, no inference.
+
+    `runs` is one section (one data set, one protocol). `results` counts runs with an outcome, diverged ones
+    included; they enter the median distance as infinite. IS, MS-SSIM and diversity are medians over the runs
+    that have them. Seconds are summed over all runs of the cell.
+    """
+    rows = []
+    for label in cell_order(runs):
+        cell = runs[runs["cell"] == label]
+        units = worths(cell)["worth"].to_numpy(float)
+        rows.append(
+            {
+                "cell": label,
+                "runs": len(cell),
+                "results": int(cell["worth"].notna().sum()),
+                "seeds": cell["seed"].nunique(),
+                "settings": cell["setting"].nunique(),
+                "varied": ", ".join(VARIED_NAMES[key] for key in varied(cell)),
+                "fid_median": float(np.median(units)) if len(units) else math.nan,
+                "fid_lowest": float(cell["fid"].min()),
+                "fid_best": float(cell.loc[cell["worth"].notna(), "fid_best"].min()),
+                **{key: float(cell[key].median()) for key in ("is", "ms_ssim", "diversity")},
+                "states": count_states(cell["status"]),
+                **{key: float(cell[key].sum()) for key in ("train_s", "eval_s", "wasted_s")},
+            }
+        )
+    return pd.DataFrame(rows, columns=list(CELL_COLUMNS))
+
+
+def run_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a run, columns `RUN_COLUMNS`, without the hyperparameters that vary within no cell."""
+    rank = {label: place for place, label in enumerate(cell_order(runs))}
+    same = set(VARIED) - {key for _, cell in runs.groupby("cell") for key in varied(cell)}
+    ordered = runs.assign(_rank=runs["cell"].map(rank)).sort_values(["_rank", "setting", "seed", "repeat"])
+    return ordered[[key for key in RUN_COLUMNS if key not in same]].reset_index(drop=True)
+
+
+def best_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each cell the run with the lowest final distance, in the order of cells; cells without one are left out."""
+    scored = runs[runs["fid"].notna()].sort_values("fid", kind="stable").drop_duplicates("cell")
+    return scored.set_index("cell", drop=False).reindex([c for c in cell_order(runs) if c in set(scored["cell"])])
+
+
+def count_states(states: pd.Series) -> str:
+    """'3 done, 1 diverged', the usual states first; empty for no runs."""
+    counts = states.value_counts()
+    usual = [state for state in (DONE, STOPPED, DIVERGED, FAILED) if state in counts]
+    return ", ".join(f"{counts[state]} {state}" for state in usual + sorted(set(counts.index) - set(usual)))
+
+
+def written(key: str, value: Any) -> str:
+    """A table's value as text: three to four digits of a score, seconds as time; empty where there is none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if key in ("train_s", "eval_s", "wasted_s"):
+        return seconds(float(value))
+    if isinstance(value, float):
+        return "diverged" if math.isinf(value) else score(key, value)
+    return f"{value:,}" if isinstance(value, int | np.integer) and key in ("step", "steps") else str(value)
+
+
+def score(key: str, value: float) -> str:
+    """Distances to four digits, IS and similarities to three decimals at most, rates as short as they go."""
+    if key.startswith("fid"):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return (
+        f"{value:.2f}"
+        if key in ("is", "is_std")
+        else f"{value:.3f}"
+        if key in ("ms_ssim", "diversity")
+        else f"{value:g}"
+    )
+
+
+def seconds(value: float) -> str:
+    """'38 s', '12.5 min', '3.2 h' or '4.1 d'; never a zero for something that took time."""
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if value >= 2 * size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.0f} s" if value >= 10 or value == 0 else f"{value:.1f} s"
