@@ -1,0 +1,41 @@
+"""Fixtures that several files share. Tests run on the CPU, offline, with one thread each."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from support import TINY, frozen_runs
+
+from landscape.store import RunFolder, Store
+from landscape.worker import work
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def warm_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that holds the digits' classifier and reference statistics, made by one tiny run."""
+    store = Store(tmp_path_factory.mktemp("warm"))
+    (run,) = frozen_runs(store, *TINY, "train.steps=1")
+    assert work(store, run.id, lambda text: None) == "done"
+    return store.cache
+
+
+@pytest.fixture
+def store(tmp_path: Path, warm_cache: Path) -> Store:
+    """An empty store whose cache is warm, so that no test but the cache's own waits for a classifier."""
+    store = Store(tmp_path / "store")
+    shutil.copytree(warm_cache, store.cache)
+    return store
+
+
+@pytest.fixture
+def run(store: Store) -> RunFolder:
+    """One planned tiny run."""
+    return frozen_runs(store, *TINY)[0]

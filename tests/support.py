@@ -1,0 +1,37 @@
+"""What tests share: a configuration that trains in under a second, and planning it into a store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from landscape.store import RunFolder, Store
+from sweeps.plan import freeze, make_plan, survey
+
+TINY = ("train.steps=12", "train.batch_size=16", "arch.width=0.04", "metrics.every=6", "metrics.n_fake=64")
+
+
+def frozen_runs(store: Store, *overrides: str) -> list[RunFolder]:
+    """Plan and freeze a command into `store`; its runs, in order."""
+    plan = make_plan([*overrides, f"store={store.root}"], multirun=True)
+    survey(plan)
+    freeze(plan)
+    return [store.run(planned.id) for planned in plan.runs]
+
+
+def command(*arguments: str, cwd: Path | None = None) -> list[str]:
+    return [sys.executable, "-m", "landscape.sweep", *arguments]
+
+
+def sweep(*arguments: str, cwd: Path | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """The user's own command in a process of its own."""
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "100"},
+    )

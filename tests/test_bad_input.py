@@ -1,0 +1,133 @@
+"""Every bad input: one clear sentence, exit code 2, no traceback, and a store that is as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import TINY, frozen_runs, sweep
+
+from landscape.store import RunFolder, Store
+from landscape.worker import work
+from sweeps.command import main
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+CASES = [
+    (["loss=foo"], "loss=foo is not known; legal: ls, ns, wgan"),
+    (["loss=wgam"], "loss=wgam is not known (did you mean wgan?); legal: ls, ns, wgan"),
+    (["loss=null"], "loss=None is not known; legal: ls, ns, wgan"),
+    (["loss.kind=foo"], "loss.kind=foo is not known; legal: ls, ns, wgan"),
+    (["optim.lrr=1"], "optim.lrr is no configuration key (did you mean optim.lr?)"),
+    (["los=ns"], "los is no configuration key (did you mean loss?)"),
+    (["reg=sn", "norm=none"], "reg=sn means norm=sn, so it contradicts norm=none"),
+    (["arch.width=-1"], "arch.width=-1.0 is out of range; legal: a positive number"),
+    (["arch.width=wide"], "arch.width=wide: Value 'wide' of type 'str' could not be converted to Float"),
+    (["data.size=12"], "arch.kind=sndcgan makes images with a side divisible by 8; data.size=12 is not"),
+    (["optim.lr=nan"], "optim.lr=nan is out of range"),
+    (["optim.beta1=1"], "optim.beta1=1.0 is out of range; legal: at least 0 and under 1"),
+    (["train.batch_size=5000"], "legal: up to the 1297 training images of data=digits"),
+    (["train.steps=1e5"], "could not be converted to Integer"),
+    (["metrics.scores=[kid]"], "legal: a list out of fid, is, ms_ssim"),
+    (["metrics.extractor=resnet"], "metrics.extractor=resnet is out of range; legal: classifier"),
+    (["device=tpu"], "device=tpu is out of range; legal: auto, cpu, cuda or cuda:N"),
+    (["loss=ns,ls"], "loss=ns,ls has several values: add -m (--multirun)"),
+    (["-m", "loss=ns,ns"], "loss=ns,ns names a value twice"),
+    (["-m", "optim.lr=interval(0,1)"], "list the values, or use range(...) or glob(...)"),
+    (["-m", "seed=1,two"], "Value 'two' of type 'str' could not be converted to Integer"),
+    (["-m", "loss=glob(x*)"], "loss=glob(x*) has no values"),
+    (["-m", "loss=ns", "loss=ls"], "loss is given twice"),
+    (["loss"], "'loss' is no override"),
+    (["loss=ns,"], "'loss=ns,' is no override"),
+    (["--dry-run"], "--dry-run is no flag of this program"),
+    (["+new=1"], "keys are neither added nor removed here"),
+    (["~seed"], "keys are neither added nor removed here"),
+    (["hydra/launcher=submitit_slurm"], "hydra/launcher is not used here; choose launcher=local"),
+    (["hydra.sweep.dir=x"], "hydra.sweep.dir is not used here"),
+    (["data.content=abc"], "data.content is computed"),
+    (["study=nope"], "study=nope is not known; legal: demo"),
+    (["optim.lr=${nothing.here}"], "nothing"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), CASES, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_one_sentence_and_exit_code_2(
+    arguments: list[str], sentence: str, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(store.root)
+    assert main([*arguments, f"store={store.root}"]) == 2
+    captured = capsys.readouterr()
+    assert sentence in captured.err and captured.err.count("\n") == 1
+    assert captured.out == "" and tree(store.root) == before
+
+
+def test_no_traceback_from_the_command_itself(tmp_path: Path) -> None:
+    done = sweep("loss=foo", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr == "loss=foo is not known; legal: ls, ns, wgan\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hydras_own_flags_refuse_in_one_sentence_too(tmp_path: Path) -> None:
+    done = sweep("--cfg", "job", "loss=foo", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "loss=foo is not known; legal: ls, ns, wgan\n")
+
+
+def test_help_lists_groups_and_choices_and_cfg_prints(tmp_path: Path) -> None:
+    shown = sweep("--help", cwd=tmp_path)
+    assert shown.returncode == 0 and "loss: ls, ns, wgan" in shown.stdout and "reg: gp, none, sn" in shown.stdout
+    config = sweep("--cfg", "job", "reg=sn", "optim.lr=3e-3", cwd=tmp_path)
+    assert config.returncode == 0 and "lr: 0.003" in config.stdout and "kind: sn" in config.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["file/store", "file"])
+def test_a_store_that_cannot_be_written(where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert main([*TINY, f"store={tmp_path / where}"]) == 2
+    err = capsys.readouterr().err
+    assert "cannot be written" in err and "store=PATH" in err and err.count("\n") == 1
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(not Path("/proc/sys").exists(), reason="needs a file system that refuses even root")
+def test_a_read_only_store(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TINY, "store=/proc/sys/outputs"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def spoil(run: RunFolder, which: str) -> Path:
+    file = {"config": run.config_file, "rows": run.metrics_file, "status": run.status_file}[which]
+    file.write_text({"config": "a: [", "rows": "{}\n[]\n", "status": "{"}[which])
+    return file
+
+
+@pytest.mark.parametrize("which", ["config", "rows", "status"])
+def test_a_corrupt_file_is_named_and_left_alone(which: str, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    bad, good = frozen_runs(store, *TINY, "seed=0,1")
+    work(store, bad.id, lambda text: None)
+    file = spoil(bad, which)
+    before = tree(store.root)
+    assert main(["-m", *TINY, "seed=0,1", f"store={store.root}"]) == 2
+    err = capsys.readouterr().err
+    assert str(file) in err and "mend it or move its folder away" in err and err.count("\n") == 1
+    assert tree(store.root) == before and good.status()["status"] == "planned"
+
+
+def test_a_config_that_was_edited_is_not_trusted(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    (run,) = frozen_runs(store, *TINY)
+    run.config_file.write_text(run.config_file.read_text().replace("steps: 12", "steps: 13"))
+    assert main([*TINY, f"store={store.root}"]) == 2
+    assert "is not what was frozen" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there(store: Store) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    (run,) = frozen_runs(store, *TINY, "device=cuda")
+    assert work(store, run.id, lambda text: None) == "failed"
+    assert "device=cuda cannot be used here" in run.status()["reason"]

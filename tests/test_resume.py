@@ -1,0 +1,179 @@
+"""A run stopped or killed anywhere and continued ends with the bits and rows of one never disturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import TINY, frozen_runs
+
+from landscape import checkpoint, worker
+from landscape.store import DONE, PREEMPTED, RunFolder, Store
+from landscape.worker import work
+
+CLOCKS = {"train_s", "eval_s"}
+
+
+def rows(run: RunFolder) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k not in CLOCKS} for row in run.rows()]
+
+
+def kept(run: RunFolder) -> dict[str, torch.Tensor]:
+    saved = checkpoint.load(run.weights)
+    return {f"{net}.{k}": v for net in ("g", "d", "average") for k, v in (saved[net] or {}).items()}
+
+
+def same(a: RunFolder, b: RunFolder) -> None:
+    assert rows(a) == rows(b)
+    left, right = kept(a), kept(b)
+    assert left.keys() == right.keys()
+    different = [k for k in left if not torch.equal(left[k], right[k])]
+    assert not different
+
+
+def two(store: Store, *overrides: str) -> tuple[RunFolder, RunFolder]:
+    """The same training twice (`repeat` feeds no random stream): one to disturb, one to compare with."""
+    a, b = frozen_runs(store, *TINY, *overrides, "repeat=0,1")
+    return a, b
+
+
+@pytest.mark.parametrize("kill", [(1,), (5,), (6,), (3, 4, 11)], ids=str)
+@pytest.mark.parametrize("options", [("reg=sn",), ("reg=gp", "optim.n_dis=2"), ("train.ema=null",)], ids=str)
+def test_stopped_by_a_signal(
+    store: Store, options: tuple[str, ...], kill: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disturbed, quiet = two(store, *options)
+    work(store, quiet.id, lambda text: None)
+    real = worker._Work.after_step
+
+    def after_step(self: Any, state: Any) -> None:
+        if state.step in kill and self.run.id == disturbed.id and not (self.run.path / f"killed{state.step}").exists():
+            (self.run.path / f"killed{state.step}").touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+        real(self, state)
+
+    monkeypatch.setattr(worker._Work, "after_step", after_step)
+    for _ in kill:
+        assert work(store, disturbed.id, lambda text: None) == PREEMPTED
+    assert work(store, disturbed.id, lambda text: None) == DONE
+    same(disturbed, quiet)
+
+
+class Died(BaseException):
+    """Stands for kill -9 inside one process: nothing of the worker's own handling runs."""
+
+
+@pytest.mark.parametrize("at", ["between a row and its checkpoint", "in the middle of a checkpoint"])
+def test_killed_at_the_worst_moments(store: Store, at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    disturbed, quiet = two(store, "reg=sn", "checkpoint.every_s=0")
+    work(store, quiet.id, lambda text: None)
+    real_save, real_row = checkpoint.save, RunFolder.append_row
+
+    def row(self: RunFolder, row: dict[str, Any]) -> None:
+        real_row(self, row)
+        if self.id == disturbed.id and row["step"] == 6:
+            raise Died
+
+    def save(path: Path, content: dict[str, Any]) -> None:
+        if disturbed.id in str(path) and content.get("step") == 7:
+            (path.parent / ".newest.pt.0.tmp").write_bytes(b"half a checkpoint")
+            raise Died
+        real_save(path, content)
+
+    with monkeypatch.context() as m:
+        if "row" in at:
+            m.setattr(RunFolder, "append_row", row)
+        else:
+            m.setattr(checkpoint, "save", save)
+        with pytest.raises(Died):
+            work(store, disturbed.id, lambda text: None)
+    assert work(store, disturbed.id, lambda text: None) == DONE
+    same(disturbed, quiet)
+    assert len(disturbed.rows()) == 3
+
+
+def test_killed_process(store: Store) -> None:
+    """A real worker, a real kill -9, twice; seconds thrown away are on record."""
+    disturbed, quiet = two(store, "reg=sn", "train.steps=300", "metrics.every=100", "checkpoint.every_s=0.2")
+    work(store, quiet.id, lambda text: None)
+    command = [sys.executable, "-m", "landscape.worker", "--store", str(store.root), "--run", disturbed.id]
+    for beyond in (20, 150):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            if disturbed.newest_checkpoint.exists() and checkpoint.load_newest(disturbed)[0]["step"] > beyond:  # type: ignore[index]
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert disturbed.status()["status"] == "running"
+    assert work(store, disturbed.id, lambda text: None) == DONE
+    same(disturbed, quiet)
+    assert len(list(disturbed.claims.glob("*.json"))) == 3
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    disturbed, quiet = two(store, "checkpoint.every_s=0")
+    work(store, quiet.id, lambda text: None)
+    real = worker._Work.after_step
+
+    def after_step(self: Any, state: Any) -> None:
+        real(self, state)
+        if state.step == 8 and self.run.id == disturbed.id:
+            raise Died
+
+    with monkeypatch.context() as m:
+        m.setattr(worker._Work, "after_step", after_step)
+        with pytest.raises(Died):
+            work(store, disturbed.id, lambda text: None)
+    damaged = bytearray(disturbed.newest_checkpoint.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    disturbed.newest_checkpoint.write_bytes(damaged)
+    said: list[str] = []
+    assert work(store, disturbed.id, said.append) == DONE
+    assert any("passed over" in line for line in said) and "resuming at step 7" in said
+    same(disturbed, quiet)
+
+
+@pytest.mark.parametrize("other", ["metrics=none", "metrics.every=3", "metrics.quantise=float", "checkpoint.keep=all"])
+def test_evaluations_and_checkpoints_leave_no_trace_in_training(
+    store: Store, tmp_path: Path, warm_cache: Path, other: str
+) -> None:
+    first = Store(tmp_path / "other")
+    shutil.copytree(warm_cache, first.cache)
+    (a,), (b,) = frozen_runs(store, *TINY, "reg=sn"), frozen_runs(first, *TINY, "reg=sn", other)
+    assert a.id == b.id
+    work(store, a.id, lambda text: None)
+    work(first, b.id, lambda text: None)
+    left, right = kept(a), kept(b)
+    assert all(torch.equal(left[k], right[k]) for k in left)
+    assert b.newest_checkpoint.exists() == (other == "checkpoint.keep=all")
+
+
+def test_rows_are_json_with_a_protocol_whose_text_stands_beside(store: Store, run: RunFolder) -> None:
+    work(store, run.id, lambda text: None)
+    lines = run.metrics_file.read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [0, 6, 12]
+    row = json.loads(lines[-1])
+    assert row["images"] == 12 * 16 and row["g_step"] == 12
+    text = run.protocol(row["protocol"])
+    assert {
+        "extractor",
+        "weights",
+        "real",
+        "n_real",
+        "n_fake",
+        "quantise",
+        "seed",
+        "generator",
+        "resize",
+    } <= text.keys()

@@ -1,0 +1,169 @@
+"""Scores: closed forms, invariances, and agreement with torch-fidelity on the same features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from landscape.metrics.frechet import Moments, frechet_distance, moments
+from landscape.metrics.inception_score import inception_score
+from landscape.metrics.ms_ssim import SIGMA, WEIGHTS, ms_ssim, scales_for, weights_for, within_class
+from landscape.metrics.scorer import quantise
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+def features(seed: int, n: int = 300, d: int = 12) -> np.ndarray:
+    g = rng(seed)
+    return g.standard_normal((n, d)) @ g.standard_normal((d, d)) + g.standard_normal(d)
+
+
+# Frechet distance
+
+
+def test_equal_sets_are_at_distance_zero() -> None:
+    m = moments(features(0))
+    assert frechet_distance(m, m) == pytest.approx(0, abs=1e-9)
+
+
+def test_shift_of_the_mean_costs_its_square() -> None:
+    m = moments(features(0))
+    shift = rng(1).standard_normal(12)
+    assert frechet_distance(m, Moments(m.mean + shift, m.cov)) == pytest.approx(shift @ shift)
+
+
+def test_commuting_covariances_have_a_closed_form() -> None:
+    a, b = np.array([1.0, 4.0, 9.0]), np.array([4.0, 1.0, 0.25])
+    p, q = (Moments(np.zeros(3), np.diag(v)) for v in (a, b))
+    assert frechet_distance(p, q) == pytest.approx(((np.sqrt(a) - np.sqrt(b)) ** 2).sum())
+
+
+def test_distance_is_symmetric_and_unchanged_by_rotation() -> None:
+    p, q = features(0), features(1)
+    d = frechet_distance(moments(p), moments(q))
+    assert frechet_distance(moments(q), moments(p)) == pytest.approx(d, rel=1e-9)
+    rotation, _ = np.linalg.qr(rng(2).standard_normal((12, 12)))
+    assert frechet_distance(moments(p @ rotation), moments(q @ rotation)) == pytest.approx(d, rel=1e-9)
+
+
+def test_distance_needs_no_full_rank() -> None:
+    few = features(0, n=5)
+    assert frechet_distance(moments(few), moments(few)) == pytest.approx(0, abs=1e-4)
+
+
+def test_distance_of_what_is_not_finite_is_nan() -> None:
+    p = features(0)
+    p[3, 4] = np.inf
+    with np.errstate(invalid="ignore"):
+        broken = moments(p)
+    assert np.isnan(frechet_distance(broken, moments(features(1))))
+
+
+@pytest.mark.parametrize(("n", "d"), [(300, 12), (500, 64), (40, 64)])
+def test_distance_is_torch_fidelitys(n: int, d: int) -> None:
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+    p, q = features(0, n, d), features(1, n, d)
+    theirs = fid_statistics_to_metric(
+        *(fid_features_to_statistics(torch.from_numpy(f)) for f in (p, q)), verbose=False
+    )["frechet_inception_distance"]
+    assert frechet_distance(moments(p), moments(q)) == pytest.approx(theirs, rel=1e-6)
+
+
+# Inception score
+
+
+def test_sure_and_balanced_predictions_score_the_number_of_classes() -> None:
+    logits = 1e3 * np.eye(10)[np.arange(200) % 10]
+    assert inception_score(logits)[0] == pytest.approx(10)
+
+
+def test_one_class_or_no_opinion_scores_one() -> None:
+    assert inception_score(np.tile(rng().standard_normal(10), (50, 1)))[0] == pytest.approx(1)
+    assert inception_score(np.zeros((50, 10)))[0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("splits", [1, 3, 10])
+def test_score_is_torch_fidelitys(splits: int) -> None:
+    from torch_fidelity.metric_isc import isc_features_to_metric
+
+    logits = 3 * rng().standard_normal((500, 10))
+    theirs = isc_features_to_metric(torch.from_numpy(logits), splits=splits, shuffle=False)
+    mean, std = inception_score(logits, splits)
+    assert mean == pytest.approx(theirs["inception_score_mean"], rel=1e-9)
+    assert std == pytest.approx(theirs["inception_score_std"], rel=1e-6, abs=1e-9)
+
+
+# MS-SSIM
+
+
+def pictures(seed: int, n: int = 4, channels: int = 3, side: int = 32) -> torch.Tensor:
+    smooth = torch.from_numpy(rng(seed).random((n, channels, 4, 4)))
+    return torch.nn.functional.interpolate(smooth, size=(side, side), mode="bicubic").clamp(0, 1) * 255
+
+
+@pytest.mark.parametrize("side", [8, 16, 32, 40, 128])
+def test_equal_images_are_fully_similar_and_noise_lowers_it(side: int) -> None:
+    a = pictures(0, side=side)
+    torch.testing.assert_close(ms_ssim(a, a), torch.ones(4, dtype=torch.float64))
+    noise = torch.from_numpy(rng(1).standard_normal(a.shape))
+    values = [ms_ssim(a, (a + s * noise).clamp(0, 255)).mean().item() for s in (0, 5, 20, 60)]
+    assert values == sorted(values, reverse=True) and values[-1] < 0.95
+
+
+def test_similarity_is_symmetric() -> None:
+    a, b = pictures(0), pictures(1)
+    torch.testing.assert_close(ms_ssim(a, b), ms_ssim(b, a))
+
+
+def test_flat_images_have_luminance_alone() -> None:
+    """Contrast terms are 1 on flat images, so the value is the luminance term to the last scale's weight."""
+    a, b = torch.full((1, 1, 32, 32), 50.0), torch.full((1, 1, 32, 32), 200.0)
+    luminance = (2 * 50 * 200 + 2.55**2) / (50**2 + 200**2 + 2.55**2)
+    assert ms_ssim(a, b).item() == pytest.approx(luminance ** WEIGHTS[-1], rel=1e-9)
+
+
+def test_first_scale_is_a_plain_gaussian_window() -> None:
+    """Contrast-structure of one 11x11 patch against the definition written out in numpy."""
+    from landscape.metrics.ms_ssim import C2, _compare
+
+    a, b = (pictures(s, 1, 1, 11).double() for s in (0, 1))
+    x = np.arange(11) - 5
+    w = np.exp(-(x[:, None] ** 2 + x[None] ** 2) / (2 * SIGMA**2))
+    w /= w.sum()
+    p, q = a[0, 0].numpy(), b[0, 0].numpy()
+    mp, mq = (w * p).sum(), (w * q).sum()
+    cov = (w * (p - mp) * (q - mq)).sum()
+    contrast = (2 * cov + C2) / ((w * (p - mp) ** 2).sum() + (w * (q - mq) ** 2).sum() + C2)
+    assert _compare(a, b)[1].item() == pytest.approx(contrast, rel=1e-9)
+
+
+def test_channels_are_averaged_after_their_own_products() -> None:
+    a, b = pictures(0), pictures(1)
+    each = torch.stack([ms_ssim(a[:, c : c + 1], b[:, c : c + 1]) for c in range(3)])
+    torch.testing.assert_close(ms_ssim(a, b), each.mean(0))
+
+
+def test_scales_that_say_nothing_are_left_out_and_named() -> None:
+    assert [scales_for(side) for side in (8, 16, 32, 128)] == [3, 4, 5, 5]
+    assert weights_for(32) == list(WEIGHTS)
+    assert sum(weights_for(8)) == pytest.approx(1)
+
+
+def test_pairs_stay_within_their_class() -> None:
+    a = pictures(0, n=2).repeat_interleave(3, 0)  # two pictures, three copies of each
+    assert within_class(a, np.array([0, 0, 0, 1, 1, 1]), 16) == pytest.approx(1)
+    assert within_class(a, np.array([0, 1, 0, 1, 0, 1]), 16) < 0.95
+    assert np.isnan(within_class(a[:2], np.array([0, 1]), 16))
+
+
+# Quantisation
+
+
+def test_uint8_rounds_to_the_nearest_level_and_float_does_not() -> None:
+    x = torch.tensor([0.0, 0.5, 0.0019, 0.002, 1.0])
+    assert quantise(x, "uint8").tolist() == [0, 128, 0, 1, 255]
+    torch.testing.assert_close(quantise(x, "float"), x * 255)

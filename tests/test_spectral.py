@@ -1,0 +1,78 @@
+"""Spectral normalization: what it bounds, what it does not, and when its iteration moves."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from landscape.config import Norm
+from landscape.normalizers import NORMALIZERS, normalize
+from landscape.spectral import SpectralNorm, add_spectral_norm, advance_spectral_norms
+from landscape.streams import stream
+from sweeps.choices import kinds
+
+
+def small_net() -> nn.Sequential:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(2, 5, 3, 1, 1), nn.LeakyReLU(0.1), nn.Flatten(), nn.Linear(5 * 16, 1))
+    add_spectral_norm(net, 1e-12, stream(0, "norm"))
+    return net
+
+
+def test_every_normalizer_has_a_file() -> None:
+    assert set(NORMALIZERS) == set(kinds("norm", "kind"))
+
+
+def test_norm_of_every_reshaped_kernel_goes_to_one() -> None:
+    net = small_net()
+    for _ in range(200):
+        advance_spectral_norms(net)
+    for layer in (net[0], net[3]):
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=1e-4)
+
+
+def test_biases_are_left_alone() -> None:
+    net = small_net()
+    assert [name for name, _ in net.named_parameters() if "bias" in name] == ["0.bias", "3.bias"]
+
+
+def test_iteration_moves_only_when_told_to() -> None:
+    net = small_net()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    net.train()
+    net(torch.randn(3, 2, 4, 4)).sum().backward()
+    net.eval()
+    net(torch.randn(3, 2, 4, 4))
+    assert all(torch.equal(v, net.state_dict()[k]) for k, v in before.items())
+    for _ in range(2):
+        advance_spectral_norms(net)
+    moved = {k for k, v in before.items() if not torch.allclose(v, net.state_dict()[k], atol=1e-4)}
+    assert moved >= {"0.parametrizations.weight.0.u", "0.parametrizations.weight.0.v"}
+    assert all(".parametrizations.weight.0." in k for k in moved)
+
+
+def test_sigma_is_live_in_the_weight_and_constant_in_u_and_v() -> None:
+    """d(W / (u^T W v)) / dW by hand, for a linear functional of the result."""
+    w = torch.randn(4, 6, generator=stream(0, "w"), dtype=torch.float32).requires_grad_()
+    norm = SpectralNorm(w, 1e-12, stream(0, "u"))
+    c = torch.randn(4, 6, generator=stream(1, "c"))
+    (norm(w) * c).sum().backward()
+    sigma = norm.u @ w.detach() @ norm.v
+    expected = c / sigma - (c * w.detach()).sum() / sigma**2 * torch.outer(norm.u, norm.v)
+    torch.testing.assert_close(w.grad, expected)
+
+
+def test_bound_is_on_the_kernel_not_on_the_convolution() -> None:
+    """All-ones 3x3 kernel: sigma of the reshaped kernel is 3, the zero-padded convolution on 12x12 has norm 8.655."""
+    kernel = torch.ones(1, 1, 3, 3)
+    assert torch.linalg.matrix_norm(kernel.flatten(1), 2).item() == pytest.approx(3)
+    basis = torch.eye(144).reshape(144, 1, 12, 12)
+    operator = nn.functional.conv2d(basis, kernel, padding=1).flatten(1)
+    assert torch.linalg.matrix_norm(operator, 2).item() == pytest.approx(8.655, abs=1e-3)
+
+
+def test_none_changes_nothing() -> None:
+    net = nn.Linear(3, 3)
+    normalize(net, Norm(kind="none"), stream(0, "norm"))
+    assert list(dict(net.named_parameters())) == ["weight", "bias"]

@@ -1,0 +1,194 @@
+"""The user's command in processes of its own: idempotent, interruptible, and one bad run costs itself alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from support import TINY, command, frozen_runs, sweep
+
+from landscape import checkpoint
+from landscape.claims import Observer, claim_in_force
+from landscape.store import FINISHED, RunFolder, Store
+from landscape.worker import work
+
+GRID = ("-m", "loss=ns,wgan", "reg=gp,sn")
+LONG = ("train.steps=400", "train.batch_size=16", "arch.width=0.04", "metrics.every=200", "metrics.n_fake=64")
+
+
+def runs(store: Store) -> list[RunFolder]:
+    return list(store.run_folders())
+
+
+def states(store: Store) -> list[str]:
+    return [run.status()["status"] for run in runs(store)]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def start(store: Store, *overrides: str) -> subprocess.Popen[str]:
+    arguments = command(*overrides, f"store={store.root}")
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def workers(store: Store) -> list[int]:
+    """Pids of workers that live."""
+    claims = [(run, claim_in_force(run)) for run in runs(store)]
+    return [claim["pid"] for run, claim in claims if claim is not None and not Observer().is_lost(run, claim)]
+
+
+def test_a_sweep_trains_every_cell_and_again_trains_nothing(store: Store) -> None:
+    done = sweep(*GRID, *TINY, f"store={store.root}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 runs: 4 to train, 0 only to score, 0 finished" in done.stdout
+    assert states(store) == ["done"] * 4
+    before = {run.id: run.weights.stat().st_mtime_ns for run in runs(store)}
+    again = sweep(*GRID, *TINY, f"store={store.root}")
+    assert again.returncode == 0 and "nothing to do" in again.stdout and "4 finished" in again.stdout
+    assert {run.id: run.weights.stat().st_mtime_ns for run in runs(store)} == before
+    more = sweep("-m", "loss=ns,wgan,ls", "reg=gp,sn", *TINY, f"store={store.root}")
+    assert "6 runs: 2 to train, 0 only to score, 4 finished" in more.stdout and more.returncode == 0
+
+
+def test_the_pool_gives_the_numbers_of_a_single_run(store: Store, tmp_path: Path) -> None:
+    sweep("-m", "seed=0,1", *TINY, f"store={store.root}")
+    other = Store(tmp_path / "single")
+    alone = sweep("seed=1", *TINY, f"store={other.root}")
+    assert alone.returncode == 0, alone.stderr
+    (b,) = runs(other)
+    a = store.run(b.id)
+    assert a.rows()[-1]["fid"] == b.rows()[-1]["fid"]
+    left, right = (checkpoint.load(run.weights) for run in (a, b))
+    assert all(torch.equal(left["g"][k], right["g"][k]) for k in left["g"])
+
+
+def test_it_works_from_any_directory_and_tells_where_the_store_is(tmp_path: Path, warm_cache: Path) -> None:
+    (tmp_path / "outputs").mkdir()
+    os.symlink(warm_cache, tmp_path / "outputs" / "cache")
+    done = sweep("loss=ls", *TINY, cwd=tmp_path)
+    assert done.returncode == 0 and str(tmp_path / "outputs" / "runs") in done.stdout
+    assert states(Store(tmp_path / "outputs")) == ["done"]
+
+
+def test_ctrl_c_saves_and_the_same_command_goes_on(store: Store) -> None:
+    process = start(store, "-m", "seed=range(0,3)", *LONG)
+    wait_for(lambda: any(run.status().get("step", 0) > 0 for run in runs(store)))
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "the same command goes on from here" in out
+    assert workers(store) == [] and "preempted" in states(store)
+    saved = [run for run in runs(store) if run.newest_checkpoint.exists()]
+    assert saved
+    done = sweep("-m", "seed=range(0,3)", *LONG, f"store={store.root}")
+    assert done.returncode == 0 and states(store) == ["done"] * 3
+    assert any("resuming at step" in run.log_file.read_text() for run in saved)
+
+
+def test_a_second_ctrl_c_kills_and_nothing_finished_is_lost(store: Store) -> None:
+    process = start(store, "-m", "seed=range(0,3)", "train.steps=5000", *LONG[1:])
+    wait_for(lambda: len(workers(store)) >= 1)
+    for pid in workers(store):  # a worker that is deaf to the first signal
+        os.kill(pid, signal.SIGSTOP)
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130 and workers(store) == []
+    done = sweep("-m", "seed=range(0,3)", *TINY, f"store={store.root}")
+    assert done.returncode == 0
+
+
+def test_a_killed_controller_leaves_workers_that_the_next_one_waits_for(store: Store) -> None:
+    grid = ("-m", "seed=range(0,3)", *LONG)
+    process = start(store, *grid)
+    wait_for(lambda: any(run.status().get("step", 0) > 0 for run in runs(store)))
+    process.kill()
+    process.communicate()
+    alive = workers(store)
+    assert alive
+    done = sweep(*grid, f"store={store.root}")
+    assert done.returncode == 0 and "works on it; waiting" in done.stdout
+    assert states(store) == ["done"] * 3
+    assert all(len(list(run.claims.glob("*.json"))) == 1 for run in runs(store))  # no run was trained twice
+
+
+def test_a_killed_worker_costs_its_own_run_alone(store: Store) -> None:
+    grid = ("-m", "seed=range(0,3)", "checkpoint.every_s=0.1", *LONG)
+    process = start(store, *grid, "launcher.jobs=1")
+    wait_for(lambda: any(run.newest_checkpoint.exists() for run in runs(store)))
+    (victim,) = workers(store)
+    os.kill(victim, signal.SIGKILL)
+    out, _ = process.communicate(timeout=90)
+    assert process.returncode == 1 and "killed by SIGKILL" in out and "log:" in out
+    assert sorted(states(store)) == ["done", "done", "failed"]
+    again = sweep(*grid, f"store={store.root}")
+    assert again.returncode == 0 and states(store) == ["done"] * 3
+    assert sum("resuming at step" in run.log_file.read_text() for run in runs(store)) == 1
+
+
+def test_divergence_is_a_result(store: Store) -> None:
+    done = sweep("-m", "optim.lr=1e3,1e-3", "reg=gp", *TINY, f"store={store.root}")
+    assert done.returncode == 0 and "diverged" in done.stdout
+    assert sorted(states(store)) == ["diverged", "done"]
+    (run,) = [run for run in runs(store) if run.status()["status"] == "diverged"]
+    last = run.rows()[-1]
+    assert last["fid"] is None and "left the finite numbers" in last["why"]["fid"] and last["train_s"] > 0
+    assert run.weights.exists() and "left the finite numbers" in run.status()["reason"]
+    again = sweep("-m", "optim.lr=1e3,1e-3", "reg=gp", *TINY, f"store={store.root}")
+    assert again.returncode == 0 and "nothing to do" in again.stdout
+
+
+def test_a_crash_ends_as_failed_and_is_named_with_its_log(store: Store) -> None:
+    bad, good = frozen_runs(store, *TINY, "seed=0,1")
+    bad.samples.rmdir()
+    bad.samples.write_text("in the way")  # the run's first sample grid cannot be written
+    done = sweep("-m", *TINY, "seed=0,1", f"store={store.root}")
+    assert done.returncode == 1 and good.status()["status"] == "done"
+    status = bad.status()
+    assert status["status"] == "failed" and "FileExistsError" in status["reason"]
+    assert f"log: {bad.log_file}" in done.stderr and "FileExistsError" in done.stderr and "seed=0" in done.stderr
+    bad.samples.unlink()
+    assert sweep("-m", *TINY, "seed=0,1", f"store={store.root}").returncode == 0
+    assert states(store) == ["done", "done"]
+
+
+def test_two_controllers_share_the_work_and_double_nothing(store: Store) -> None:
+    grid = ("-m", "seed=range(0,4)", *TINY, "launcher.jobs=1")
+    both = [start(store, *grid) for _ in range(2)]
+    for process in both:
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, out
+    assert states(store) == ["done"] * 4
+    assert all(len(run.rows()) == 3 for run in runs(store))
+
+
+def test_the_classifier_is_made_once_by_processes_that_need_it_at_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cold")
+    done = sweep("-m", "seed=0,1", *TINY, f"store={store.root}")
+    assert done.returncode == 0
+    protocols = {row["protocol"] for run in runs(store) for row in run.rows()}
+    assert len(protocols) == 1 and len(list((store.cache / "classifier").glob("*.pt"))) == 1
+
+
+def test_a_run_on_another_machine_is_on_record(store: Store, run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    work(store, run.id, lambda text: None)
+    (machine,) = run.meta()["machines"]
+    assert {"host", "cpu", "device", "threads", "world_size", "precision", "packages", "code"} <= machine.keys()
+    assert machine["packages"]["torch"] == torch.__version__.partition("+")[0] or machine["packages"]["torch"]
+    assert run.status()["status"] in FINISHED
+    monkeypatch.setattr("landscape.provenance.socket.gethostname", lambda: "another")
+    status = run.status()
+    run.write_status({**status, "scored": {}})
+    work(store, run.id, lambda text: None)
+    assert [m["host"] for m in run.meta()["machines"]][1:] == ["another"]

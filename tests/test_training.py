@@ -1,0 +1,178 @@
+"""The training loop against its definition, and what it must leave alone."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from support import TINY
+
+from landscape.config import Config, typed
+from landscape.data import load_data
+from landscape.latents import LATENTS, draw
+from landscape.losses import LOSSES
+from landscape.optimizers import OPTIMIZERS
+from landscape.penalties import PENALTIES
+from landscape.state import State, new_state
+from landscape.streams import stream
+from landscape.training import Diverged, generator_moves, train
+from sweeps.choices import kinds
+from sweeps.plan import make_plan
+
+CPU = torch.device("cpu")
+
+
+def config(*overrides: str) -> Config:
+    return typed(make_plan([*TINY, *overrides], multirun=False).runs[0].config)
+
+
+def fresh(cfg: Config) -> State:
+    return new_state(cfg, load_data(cfg.data), CPU)
+
+
+def finish(cfg: Config, watch=lambda state: None) -> State:
+    state = fresh(cfg)
+    train(state, cfg, watch)
+    return state
+
+
+def weights(state: State) -> list[torch.Tensor]:
+    return [*state.g.state_dict().values(), *state.d.state_dict().values()]
+
+
+def equal(a: State, b: State) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+def test_every_optimizer_has_a_file() -> None:
+    assert set(OPTIMIZERS) == set(kinds("optim", "kind"))
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("reg", sorted(PENALTIES))
+@pytest.mark.parametrize("norm", ["none", "sn"])
+def test_every_combination_trains_both_networks(loss: str, reg: str, norm: str) -> None:
+    cfg = config(f"loss={loss}", f"reg={reg}", f"norm={norm}", "train.steps=3")
+    state, before = fresh(cfg), fresh(cfg)
+    train(state, cfg, lambda s: None)
+    for network, old in ((state.g, before.g), (state.d, before.d)):
+        moved = [not torch.equal(p, q) for p, q in zip(network.parameters(), old.parameters(), strict=True)]
+        assert sum(moved) > len(moved) / 2
+    assert state.loss_d.isfinite() and state.loss_g.isfinite()
+
+
+def test_one_step_is_the_definition_written_out() -> None:
+    """One D step and one G step of ns + gp with plain Adam and textbook code, to float precision."""
+    cfg = config("loss=ns", "reg=gp", "train.steps=1", "train.ema=null")
+    state, by_hand = fresh(cfg), fresh(cfg)
+    train(state, cfg, lambda s: None)
+
+    g, d = by_hand.g.train(), by_hand.d.train()
+    real = by_hand.batches.next()
+    z = draw(cfg.latent, len(real), by_hand.latents)
+    alpha = torch.rand(len(real), 1, 1, 1, generator=by_hand.penalty)
+    fake = g(z)
+    point = (real + alpha * (fake.detach() - real)).requires_grad_()
+    slope = torch.autograd.grad(d(point).sum(), point, create_graph=True)[0].flatten(1)
+    penalty = cfg.reg.strength * (((cfg.reg.epsilon + (slope**2).sum(1)).sqrt() - 1) ** 2).mean()  # type: ignore[operator]
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    ones, zeros = torch.ones(len(real)), torch.zeros(len(real))
+    loss_d = bce(d(real), ones) + bce(d(fake.detach()), zeros) + penalty
+    optim = cfg.optim
+    adam = lambda p, lr: torch.optim.Adam(p, lr, (optim.beta1, optim.beta2), optim.epsilon)  # type: ignore[arg-type] # noqa: E731
+    opt_d, opt_g = adam(d.parameters(), optim.lr_d), adam(g.parameters(), optim.lr_g)
+    loss_d.backward()
+    opt_d.step()
+    opt_g.zero_grad()
+    bce(d(fake), ones).backward()
+    opt_g.step()
+    # A step of Adam is about the rate, whatever the gradient: where a gradient is rounding alone (a bias
+    # before a batch norm), its sign is chance, so those are compared to within two rates.
+    for (name, p), q in zip(state.g.named_parameters(), by_hand.g.parameters(), strict=True):
+        before_norm = name == "linear.bias" or (name.startswith("body.") and name.endswith("bias") and q.ndim == 1)
+        torch.testing.assert_close(p, q, atol=2.1 * optim.lr_g if before_norm else 2e-5, rtol=1e-3)
+    for p, q in zip(state.d.parameters(), by_hand.d.parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=2e-5, rtol=1e-3)
+
+
+def test_generator_moves_after_steps_1_and_every_n_dis() -> None:
+    assert [s for s in range(1, 12) if generator_moves(s, 5)] == [1, 6, 11]
+    moves = []
+    cfg = config("optim.n_dis=3", "train.steps=8")
+    last = {}
+
+    def watch(state: State) -> None:
+        now = state.g.linear.weight.detach().clone()
+        if not torch.equal(now, last.get("w", fresh(cfg).g.linear.weight)):
+            moves.append(state.step)
+        last["w"] = now
+
+    state = finish(cfg, watch)
+    assert moves == [1, 4, 7] and state.g_step == 3
+
+
+def test_a_g_step_leaves_d_alone() -> None:
+    """With G's rate at zero or not, D after the first step is the same: nothing of the G step reaches it."""
+    a = finish(config("train.steps=1", "reg=sn"))
+    b = finish(config("train.steps=1", "reg=sn", "optim.lr_g=1e-12"))
+    assert all(torch.equal(x, y) for x, y in zip(a.d.state_dict().values(), b.d.state_dict().values(), strict=True))
+
+
+def test_seed_decides_everything_and_repeat_nothing() -> None:
+    a, b, c, d = (finish(config(*o)) for o in ((), (), ("seed=1",), ("repeat=1",)))
+    assert equal(a, b) and equal(a, d) and not equal(a, c)
+
+
+def test_average_is_the_recursion_on_weights_with_buffers_copied() -> None:
+    cfg = config("train.ema=0.9", "train.steps=5")
+    expected = copy.deepcopy(fresh(cfg).g)
+
+    def watch(state: State) -> None:
+        with torch.no_grad():
+            for e, p in zip(expected.parameters(), state.g.parameters(), strict=True):
+                e.mul_(0.9).add_(p, alpha=0.1)
+
+    state = finish(cfg, watch)
+    assert state.average is not None
+    for e, p in zip(expected.parameters(), state.average.parameters(), strict=True):
+        torch.testing.assert_close(p, e)
+    for a, b in zip(state.average.buffers(), state.g.buffers(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_average_does_not_change_what_it_averages() -> None:
+    assert equal(finish(config("train.ema=0.9")), finish(config("train.ema=null")))
+
+
+def test_epochs_show_every_image_once_without_the_remainder() -> None:
+    cfg = config("train.batch_size=100")
+    state = fresh(cfg)
+    data = load_data(cfg.data)
+    epochs = len(data.train) // 100
+    seen = torch.cat([state.batches.next() for _ in range(epochs)])
+    order = state.batches.order
+    assert len(set(order.tolist())) == len(data.train)
+    expected = torch.from_numpy(data.images[data.train])[order[: epochs * 100]].float() / 255
+    torch.testing.assert_close(seen, expected)
+    state.batches.next()
+    assert not torch.equal(state.batches.order, order)
+
+
+def test_latents_follow_their_law() -> None:
+    from landscape.checks import RULES
+    from landscape.config import Latent
+
+    rule = next(rule for rule in RULES if rule.key == "latent.dist")
+    assert rule.legal.split(", ") == sorted(LATENTS, reverse=True)
+    u, n = (draw(Latent(dim=50, dist=law), 2000, stream(0, "z")) for law in ("uniform", "normal"))
+    assert u.min() >= -1 and u.max() <= 1 and u.var().item() == pytest.approx(1 / 3, rel=0.02)
+    assert n.mean().item() == pytest.approx(0, abs=0.01) and n.var().item() == pytest.approx(1, rel=0.02)
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("reg", ["none", "gp"])
+def test_a_rate_of_a_thousand_diverges_and_says_when(loss: str, reg: str) -> None:
+    cfg = config("optim.lr=1e3", "train.steps=50", f"reg={reg}", f"loss={loss}")
+    with pytest.raises(Diverged, match=r"left the finite numbers by step \d+"):
+        finish(cfg)
