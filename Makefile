@@ -28,7 +28,7 @@ report: install ## rebuild the page from whatever the store holds
 	$(BIN)/python -m analysis.report --store $(STORE) --out $(OUT)
 
 test: install ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: install ## lint and check types
 	$(BIN)/ruff check .
@@ -36,7 +36,7 @@ check: install ## lint and check types
 	$(BIN)/mypy
 
 bench: install ## time a training step, an evaluation, and planning 10,000 runs
-	$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only --benchmark-columns=min,median,max,rounds
+	$(BIN)/python -m pytest tests/bench_speed.py --benchmark-enable --benchmark-only --benchmark-columns=min,median,max,rounds
 
 clean: ## remove what can be made again, but neither the store nor the report
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
