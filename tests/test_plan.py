@@ -248,7 +248,17 @@ def test_status_counts_by_cell_and_knows_the_lost(
     (gone.claims / "1.json").write_text(json.dumps({**machine(), "pid": 2**22 + 1, "started": "1"}))
     assert call(monkeypatch, "status", "--store", str(store.root)) == 0
     head, row = (line.split() for line in capsys.readouterr().out.strip().splitlines())
-    assert head[6:9] == ["planned", "done", "lost"] and row[:9] == [*"digits sndcgan ns none none 1 1 1 1".split()]
+    assert head[6:9] == ["planned", "done", "lost"] and row[:9] == [
+        "digits",
+        "sndcgan",
+        "ns",
+        "none",
+        "none",
+        "1",
+        "1",
+        "1",
+        "1",
+    ]
     done.status_file.write_text("{")
     assert call(monkeypatch, "status", "--store", str(store.root)) == 2
     assert str(done.status_file) in capsys.readouterr().err
