@@ -46,9 +46,16 @@ RULES = (
     Rule("reg.strength", lambda v: 0 <= v < math.inf, "0 or more"),
     Rule("reg.target", lambda v: 0 <= v < math.inf, "0 or more"),
     Rule("reg.epsilon", lambda v: 0 <= v < math.inf, "0 or more"),
+    _one_of("reg.noise", "study", "authors", "authors_sigmoid", "per_pixel", "normal"),
+    _positive("reg.bound"),
+    _one_of("reg.when", "before", "after"),
     _positive("norm.epsilon"),
     _positive("arch.width"),
     _positive("arch.init_std"),
+    _one_of("arch.g_norm", "bn", "none"),
+    _one_of("arch.shortcut", "conv3", "conv1", "identity"),
+    _one_of("arch.pool", "mean", "sum"),
+    _one_of("arch.upsample", "zeros", "nearest"),
     _at_least("latent.dim", 1),
     _one_of("latent.dist", "uniform", "normal"),
     _positive("optim.lr"),
@@ -58,10 +65,13 @@ RULES = (
     _fraction("optim.beta2"),
     _positive("optim.epsilon"),
     _at_least("optim.n_dis", 1),
+    _fraction("optim.alpha"),
+    _one_of("optim.decay", "none", "linear"),
     _at_least("data.size", 1),
     _at_least("train.steps", 1),
     _at_least("train.batch_size", 2),
     _one_of("train.precision", "fp32"),
+    _positive("train.noise_std"),
     _fraction("train.ema"),
     Rule("metrics.scores", lambda v: set(v) <= set(SCORES), "a list out of " + ", ".join(SCORES)),
     _at_least("metrics.every", 1),
@@ -86,6 +96,9 @@ RULES = (
 # Image sides that each architecture can make.
 SIZES: dict[str, tuple[Test, str]] = {
     "sndcgan": (lambda side: side >= 8 and side % 8 == 0, "a side divisible by 8"),
+    "dcgan": (lambda side: side >= 16 and side % 16 == 0, "a side divisible by 16"),
+    "resnet19": (lambda side: side in (8, 16, 32, 64, 128), "a side of 8, 16, 32, 64 or 128"),
+    "resnet_cifar": (lambda side: side == 32, "a side of 32"),
 }
 
 

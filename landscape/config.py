@@ -24,6 +24,10 @@ class Reg:
     strength: float | None = None  # factor of the penalty, for images in [0, 1]
     target: float | None = None  # the gradient norm that a penalty pulls towards
     epsilon: float | None = None  # added under a square root
+    noise: str | None = None  # DRAGAN's convention
+    bound: float | None = None  # of clipped weights
+    norms: bool | None = None  # whether scales and offsets of normalizers are clipped too
+    when: str | None = None  # weights are clipped before or after each D step
     norm: str | None = None  # the normalizer that a shorthand (reg=sn) also means; null once planned
 
 
@@ -38,6 +42,11 @@ class Arch:
     kind: str = MISSING
     width: float = MISSING  # multiplies every hidden channel count
     init_std: float = MISSING  # standard deviation of the normal initialisation of weights
+    g_norm: str | None = None  # the generator's normalization: bn or none
+    g_spectral: bool | None = None  # spectral normalization of the generator's weights
+    shortcut: str | None = None  # of residual blocks: conv3, conv1 or identity
+    pool: str | None = None  # of a residual discriminator's last pixels: mean or sum
+    upsample: str | None = None  # of a residual generator: zeros or nearest
 
 
 @dataclass
@@ -56,6 +65,9 @@ class Optim:
     beta2: float | None = None
     epsilon: float | None = None
     n_dis: int = MISSING  # D updates to a G update
+    alpha: float | None = None  # RMSprop's smoothing
+    decay: str | None = None  # of the rates: none, or linear to 0 at the end
+    burn_in: bool | None = None  # WGAN's schedule of D updates
 
 
 @dataclass
@@ -70,6 +82,7 @@ class Train:
     steps: int = MISSING  # D updates
     batch_size: int = MISSING
     precision: str = MISSING
+    noise_std: float | None = None  # instance noise on D's inputs at the start, falling linearly to 0
     ema: float | None = None  # decay of the average of G's weights, a G update; null: no average
 
 

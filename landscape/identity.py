@@ -19,7 +19,12 @@ GROUPS = ("loss", "reg", "norm", "arch", "latent", "optim", "train")
 DERIVED = ("optim.lr",)
 # Append-only. A key that was added after the first release stands here with the value that means what runs
 # did before there was such a key; at that value it does not enter the hash, so that old runs stay done.
-NEUTRAL: dict[str, Any] = {}
+NEUTRAL: dict[str, Any] = {
+    "arch.g_norm": "bn",
+    "arch.g_spectral": False,
+    "optim.decay": "none",
+    "optim.burn_in": False,
+}
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,12 +1,13 @@
-"""The discriminator's normalizers, by name.
+"""The discriminator's normalizers, by name: layers that a network places, or a change of its weights.
 
-Adding one is a function here (or in a file of its own), a row of `NORMALIZERS`, a file in `conf/norm`, a row
-in `tests/test_normalizers.py`.
+Adding one is a row of `NORMALIZERS`, a file in `conf/norm`, a row in `tests/test_normalizers.py`. Where in a
+network the layers stand is the network's own business (the study places them differently in each).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from torch import Generator, nn
 
@@ -14,20 +15,54 @@ from landscape.config import Norm
 from landscape.registry import lookup
 from landscape.spectral import add_spectral_norm
 
-
-def none(d: nn.Module, norm: Norm, rng: Generator) -> None:
-    """Leave the discriminator as it is."""
+MakeLayer = Callable[[int], nn.Module]  # from a channel count to the layer that stands there
 
 
-def spectral(d: nn.Module, norm: Norm, rng: Generator) -> None:
-    """Every convolution's and the last linear layer's weight is divided by its spectral norm."""
+class Normalizer(NamedTuple):
+    """`layer(norm, channels)` stands where a network places normalization; `spectral` divides its weights."""
+
+    layer: Callable[[Norm, int], nn.Module] | None = None
+    spectral: bool = False
+
+
+def batch(norm: Norm, channels: int) -> nn.Module:
+    """Batch normalization (arXiv 1502.03167), decay 0.9, scale and offset."""
     assert norm.epsilon is not None
-    add_spectral_norm(d, norm.epsilon, rng)
+    return nn.BatchNorm2d(channels, eps=norm.epsilon)
 
 
-NORMALIZERS: dict[str, Callable[[nn.Module, Norm, Generator], None]] = {"none": none, "sn": spectral}
+def layer(norm: Norm, channels: int) -> nn.Module:
+    """Layer normalization as TensorFlow's: statistics over (channels, h, w) of a sample, affine per channel."""
+    assert norm.epsilon is not None
+    return nn.GroupNorm(1, channels, eps=norm.epsilon)
 
 
-def normalize(d: nn.Module, norm: Norm, rng: Generator) -> None:
-    """Apply `norm` to the initialised discriminator in place; raises `UserError` naming the known kinds."""
-    lookup("norm.kind", norm.kind or "none", NORMALIZERS)(d, norm, rng)
+NORMALIZERS: dict[str, Normalizer] = {
+    "none": Normalizer(),
+    "bn": Normalizer(batch),
+    "ln": Normalizer(layer),
+    "sn": Normalizer(spectral=True),
+}
+
+
+def get_normalizer(kind: str | None) -> Normalizer:
+    """The normalizer called `kind` (null is none); raises `UserError` naming the known ones."""
+    return lookup("norm.kind", kind or "none", NORMALIZERS)
+
+
+def layers(norm: Norm) -> MakeLayer:
+    """What a network puts where it places normalization."""
+    make = get_normalizer(norm.kind).layer
+    return (lambda channels: nn.Identity()) if make is None else (lambda channels: make(norm, channels))
+
+
+def normalize_weights(network: nn.Module, norm: Norm, rng: Generator) -> None:
+    """Spectral normalization of every convolution and linear layer, where `norm` asks for it; in place."""
+    if get_normalizer(norm.kind).spectral:
+        assert norm.epsilon is not None
+        add_spectral_norm(network, norm.epsilon, rng)
+
+
+def couples_samples(d: nn.Module) -> bool:
+    """Whether a discriminator's logits depend on the rest of their batch."""
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in d.modules())

@@ -17,7 +17,16 @@ def adam(parameters: Iterable[Parameter], lr: float, optim: Optim) -> torch.opti
     return torch.optim.Adam(parameters, lr, (optim.beta1, optim.beta2), optim.epsilon, fused=True)
 
 
-OPTIMIZERS: dict[str, Callable[[Iterable[Parameter], float, Optim], torch.optim.Optimizer]] = {"adam": adam}
+def rmsprop(parameters: Iterable[Parameter], lr: float, optim: Optim) -> torch.optim.Optimizer:
+    """RMSprop without momentum, as the WGAN paper's critic (arXiv 1701.07875, algorithm 1)."""
+    assert optim.alpha is not None and optim.epsilon is not None
+    return torch.optim.RMSprop(parameters, lr, optim.alpha, optim.epsilon, foreach=True)
+
+
+OPTIMIZERS: dict[str, Callable[[Iterable[Parameter], float, Optim], torch.optim.Optimizer]] = {
+    "adam": adam,
+    "rmsprop": rmsprop,
+}
 
 
 def make_optimizer(parameters: Iterable[Parameter], lr: float, optim: Optim) -> torch.optim.Optimizer:

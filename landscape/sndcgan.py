@@ -12,14 +12,11 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from landscape.config import Arch
+from landscape.layers import channels_at, g_norm1d, g_norm2d
+from landscape.normalizers import MakeLayer
 
 SLOPE = 0.1
 BN_EPS = 2e-5  # the study's code; decay 0.9 is torch's momentum 0.1
-
-
-def channels_at(width: float, channels: int) -> int:
-    """A channel count at a width multiplier, never under one."""
-    return max(1, round(width * channels))
 
 
 class SNDCGANGenerator(nn.Module):
@@ -32,10 +29,10 @@ class SNDCGANGenerator(nn.Module):
         self.start = (c[0], size // 8, size // 8)
         flat = c[0] * (size // 8) ** 2
         self.linear = nn.Linear(latent_dim, flat)
-        self.norm = nn.BatchNorm1d(flat, eps=BN_EPS)
+        self.norm = g_norm1d(arch, flat, BN_EPS)
         layers: list[nn.Module] = []
         for before, after in pairwise(c):
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), nn.BatchNorm2d(after, eps=BN_EPS), nn.ReLU()]
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), g_norm2d(arch, after, BN_EPS), nn.ReLU()]
         self.body = nn.Sequential(*layers, nn.ConvTranspose2d(c[-1], channels, 3, 1, 1))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -44,9 +41,13 @@ class SNDCGANGenerator(nn.Module):
 
 
 class SNDCGANDiscriminator(nn.Module):
-    """Images (batch, channels, size, size) in [0, 1] to logits (batch,)."""
+    """Images (batch, channels, size, size) in [0, 1] to logits (batch,).
 
-    def __init__(self, size: int, channels: int, arch: Arch) -> None:
+    The study's code refuses BN and LN here; they are placed after convolutions 2 to 7, before the activation,
+    as in chainer-gan-lib's critic.
+    """
+
+    def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
         super().__init__()
         assert size >= 8 and size % 8 == 0, "checked at planning: three halvings must leave whole pixels"
         c64, c128, c256, c512 = (channels_at(arch.width, n) for n in (64, 128, 256, 512))
@@ -55,8 +56,12 @@ class SNDCGANDiscriminator(nn.Module):
         ]  # fmt: skip
         layers: list[nn.Module] = []
         before = channels
-        for after, kernel, stride in plan:
-            layers += [nn.Conv2d(before, after, kernel, stride, 1), nn.LeakyReLU(SLOPE)]
+        for i, (after, kernel, stride) in enumerate(plan):
+            layers += [
+                nn.Conv2d(before, after, kernel, stride, 1),
+                norm(after) if i else nn.Identity(),
+                nn.LeakyReLU(SLOPE),
+            ]
             before = after
         self.body = nn.Sequential(*layers)
         self.linear = nn.Linear(c512 * (size // 8) ** 2, 1)

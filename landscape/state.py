@@ -37,13 +37,16 @@ class State:
     batches: Batches
     latents: Generator
     penalty: Generator
+    noise: Generator  # instance noise
     device: torch.device
     step: int = 0  # D updates
     g_step: int = 0
+    since_g: int = 0  # D updates since the last G update
     rows: int = 0  # lines of metrics.jsonl that belong to this history
     finite: Tensor = field(default_factory=lambda: torch.tensor(True))  # no loss so far was infinite or NaN
     loss_d: Tensor = field(default_factory=lambda: torch.tensor(torch.nan))  # newest values, left on the device
     loss_g: Tensor = field(default_factory=lambda: torch.tensor(torch.nan))
+    watched: dict[str, Tensor] = field(default_factory=dict)  # what losses and regularizers ask to be logged
     clocks: Clocks = field(default_factory=Clocks)
 
     @property
@@ -64,7 +67,10 @@ class State:
             "batches": self.batches.state_dict(),
             "latents": self.latents.get_state(),
             "penalty": self.penalty.get_state(),
+            "noise": self.noise.get_state(),
             "g_step": self.g_step,
+            "since_g": self.since_g,
+            "watched": self.watched,
             "rows": self.rows,
             "finite": self.finite,
             "loss_d": self.loss_d,
@@ -82,7 +88,9 @@ class State:
         self.batches.load_state_dict(saved["batches"])
         self.latents.set_state(saved["latents"].cpu())
         self.penalty.set_state(saved["penalty"].cpu())
+        self.noise.set_state(saved["noise"].cpu())
         self.step, self.g_step, self.rows = saved["step"], saved["g_step"], saved["rows"]
+        self.since_g, self.watched = saved["since_g"], saved["watched"]
         self.finite, self.loss_d, self.loss_g = saved["finite"], saved["loss_d"], saved["loss_g"]
         self.clocks = Clocks(**saved["clocks"])
 
@@ -102,6 +110,7 @@ def new_state(cfg: Config, data: Dataset, device: torch.device) -> State:
         batches=Batches(data.images[data.train], cfg.train.batch_size, cfg.seed, device),
         latents=stream(cfg.seed, "latents", device),
         penalty=stream(cfg.seed, "penalty", device),
+        noise=stream(cfg.seed, "noise", device),
         device=device,
         finite=torch.tensor(True, device=device),
     )

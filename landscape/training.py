@@ -2,23 +2,27 @@
 
 What is settled here is part of what a run's id means: steps are D updates; G moves after D steps 1, 1+n_dis,
 1+2*n_dis, ...; the G step uses the D step's latents, so the fakes of a D step that G follows are made once,
-with their graph, and all others without; D sees real and fake in one pass; spectral norm's power iteration
-moves once per D update and nowhere else.
+with their graph, and all others without; D sees real and fake in one pass, in two where it normalizes over the
+batch; spectral norm's power iteration moves once per D update (G's, where it has one, once per G update) and
+nowhere else; nothing but a D step's own passes moves D's running statistics.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Generator, Tensor, nn
 from torch.nn.utils import parametrize
 
 from landscape.config import Config
 from landscape.latents import draw
 from landscape.losses import get_loss
-from landscape.penalties import get_penalty
+from landscape.normalizers import couples_samples
+from landscape.penalties import get_regularizer
+from landscape.schedules import generator_moves, instance_noise, rate_factor
 from landscape.spectral import advance_spectral_norms
 from landscape.state import State
 
@@ -30,11 +34,6 @@ class Diverged(Exception):
     """Training left the finite numbers; the text says what and when."""
 
 
-def generator_moves(step: int, n_dis: int) -> bool:
-    """Whether a G update follows D update number `step` (from 1)."""
-    return (step - 1) % n_dis == 0
-
-
 def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> None:
     """Train `state` in place up to `cfg.train.steps` D updates.
 
@@ -42,45 +41,66 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
     nothing of the state is half done then. Raises `Diverged` when a loss or a weight is no finite number
     (a loss beyond 1e15 counts as none).
     """
-    loss, penalty = get_loss(cfg.loss.kind), get_penalty(cfg.reg.penalty)
+    loss, regularizer = get_loss(cfg.loss.kind), get_regularizer(cfg.reg.penalty)
     g, d = state.g, state.d
     d_parameters = list(d.parameters())
+    apart = couples_samples(d)
     g.train()
     d.train()
     while state.step < cfg.train.steps:
         start = time.perf_counter()
         diverged = False
-        g_follows = generator_moves(state.step + 1, cfg.optim.n_dis)
+        step = state.step + 1
+        g_follows = generator_moves(step, state.g_step, state.since_g + 1, cfg.optim)
+        set_rates(state, rate_factor(step, cfg), cfg)
+        noise = instance_noise(step, cfg)
 
-        # Discriminator: real against detached fakes in one pass, and the penalty.
+        # Discriminator: real against detached fakes, and the penalty.
         real = state.batches.next()
         z = draw(cfg.latent, len(real), state.latents)
+        if g_follows:
+            advance_spectral_norms(g)
         with torch.set_grad_enabled(g_follows):
             fake = g(z)
+        seen_real, seen_fake = blur(real, noise, state.noise), blur(fake, noise, state.noise)
+        if regularizer.clamp is not None and cfg.reg.when == "before":
+            state.watched["saturated"] = regularizer.clamp(d, cfg.reg)
         advance_spectral_norms(d)
         with parametrize.cached():  # the penalty's pass reuses the normalized weights
-            logits_real, logits_fake = d(torch.cat([real, fake.detach()])).chunk(2)
+            if apart:
+                logits_real, logits_fake = d(seen_real), d(seen_fake.detach())
+            else:
+                logits_real, logits_fake = d(torch.cat([seen_real, seen_fake.detach()])).chunk(2)
             loss_d = loss.d(logits_real, logits_fake)
-            if penalty is not None:
-                loss_d = loss_d + penalty(d, real, fake.detach(), cfg.reg, state.penalty)
+            if regularizer.term is not None:
+                with frozen_statistics(d):
+                    loss_d = loss_d + regularizer.term(d, seen_real, seen_fake.detach(), cfg.reg, state.penalty)
         state.opt_d.zero_grad()
         loss_d.backward()
         state.opt_d.step()
-        state.step += 1
+        if regularizer.clamp is not None and cfg.reg.when == "after":
+            state.watched["saturated"] = regularizer.clamp(d, cfg.reg)
+        state.step, state.since_g = step, state.since_g + 1
         state.loss_d = loss_d.detach()
         state.finite &= state.loss_d.abs() < LIMIT  # false for NaN too
 
-        # Generator: the same latents, D frozen.
+        # Generator: the same latents, D frozen with its buffers.
         if g_follows:
             freeze(d_parameters, True)
-            loss_g = loss.g(d(fake))
+            with frozen_statistics(d):
+                logits_fake = d(seen_fake)
+                with torch.no_grad():
+                    logits_real = d(seen_real) if loss.pairs else None
+            loss_g = loss.g(logits_fake, logits_real)
             state.opt_g.zero_grad()
             loss_g.backward()
             state.opt_g.step()
             freeze(d_parameters, False)
-            state.g_step += 1
+            state.g_step, state.since_g = state.g_step + 1, 0
             state.loss_g = loss_g.detach()
             state.finite &= state.loss_g.abs() < LIMIT
+            if loss.watch is not None:
+                state.watched.update(loss.watch(logits_fake.detach()))
             if state.average is not None:
                 assert cfg.train.ema is not None
                 move_average(state.average, g, cfg.train.ema)
@@ -98,6 +118,35 @@ def freeze(parameters: list[nn.Parameter], frozen: bool) -> None:
     """Keep a network's parameters out of the graph, or let them in again."""
     for p in parameters:
         p.requires_grad_(not frozen)
+
+
+@contextmanager
+def frozen_statistics(network: nn.Module) -> Iterator[None]:
+    """Batch norms use their batch's statistics but do not move the running ones: penalties and G steps are no data."""
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    for m in norms:
+        m.track_running_stats = False
+    try:
+        yield
+    finally:
+        for m in norms:
+            m.track_running_stats = True
+
+
+def blur(images: Tensor, std: float, rng: Generator) -> Tensor:
+    """Images with instance noise of this deviation; the images themselves where it is 0."""
+    if std == 0:
+        return images
+    return images + std * torch.randn(images.shape, generator=rng, device=images.device)
+
+
+def set_rates(state: State, factor: float, cfg: Config) -> None:
+    """Learning rates of this step."""
+    if cfg.optim.decay == "none":
+        return
+    for optimizer, lr in ((state.opt_d, cfg.optim.lr_d), (state.opt_g, cfg.optim.lr_g)):
+        for group in optimizer.param_groups:
+            group["lr"] = lr * factor
 
 
 @torch.no_grad()

@@ -26,6 +26,8 @@ from landscape.files import CorruptFile, to_json, write_whole
 from landscape.journal import Journal
 from landscape.latents import draw
 from landscape.metrics.scorer import Scorer, generate
+from landscape.normalizers import couples_samples
+from landscape.penalties import get_regularizer
 from landscape.protocol import missing_scores, pending_requests, request, request_id
 from landscape.provenance import machine_entry
 from landscape.samples import GRID, save_grid
@@ -148,6 +150,10 @@ class _Work:
         if self.own is not None:
             self.scorer = self.ready(self.own, data)
         state = new_state(cfg, data, self.device)
+        if couples_samples(state.d) and get_regularizer(cfg.reg.penalty).per_sample:
+            text = "the penalty takes each sample's own gradient, but batch normalization couples D's samples"
+            self.say(f"warning: {text}")
+            journal.note(warnings=[text])
         self.resume(state)
         try:
             if state.step == 0 and state.rows == 0:
@@ -284,8 +290,8 @@ class _Work:
 
 
 def losses(state: State) -> dict[str, float | None]:
-    """The newest losses, null before the first and where they are not finite."""
-    values = {"loss_d": state.loss_d, "loss_g": state.loss_g}
+    """The newest losses and what they watch, null before the first and where they are not finite."""
+    values = {"loss_d": state.loss_d, "loss_g": state.loss_g, **state.watched}
     return {name: value.item() if value.isfinite() else None for name, value in values.items()}
 
 

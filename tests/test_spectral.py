@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from landscape.config import Norm
-from landscape.normalizers import NORMALIZERS, normalize
+from landscape.normalizers import NORMALIZERS, normalize_weights
 from landscape.spectral import SpectralNorm, add_spectral_norm, advance_spectral_norms
 from landscape.streams import stream
 from sweeps.choices import kinds
@@ -74,5 +74,5 @@ def test_bound_is_on_the_kernel_not_on_the_convolution() -> None:
 
 def test_none_changes_nothing() -> None:
     net = nn.Linear(3, 3)
-    normalize(net, Norm(kind="none"), stream(0, "norm"))
+    normalize_weights(net, Norm(kind="none"), stream(0, "norm"))
     assert list(dict(net.named_parameters())) == ["weight", "bias"]

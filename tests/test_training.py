@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -11,12 +12,11 @@ from support import TINY
 from landscape.config import Config, typed
 from landscape.data import load_data
 from landscape.latents import LATENTS, draw
-from landscape.losses import LOSSES
 from landscape.optimizers import OPTIMIZERS
-from landscape.penalties import PENALTIES
+from landscape.schedules import d_steps_before, generator_moves, instance_noise
 from landscape.state import State, new_state
 from landscape.streams import stream
-from landscape.training import Diverged, generator_moves, train
+from landscape.training import Diverged, train
 from sweeps.choices import kinds
 from sweeps.plan import make_plan
 
@@ -47,19 +47,6 @@ def equal(a: State, b: State) -> bool:
 
 def test_every_optimizer_has_a_file() -> None:
     assert set(OPTIMIZERS) == set(kinds("optim", "kind"))
-
-
-@pytest.mark.parametrize("loss", sorted(LOSSES))
-@pytest.mark.parametrize("reg", sorted(PENALTIES))
-@pytest.mark.parametrize("norm", ["none", "sn"])
-def test_every_combination_trains_both_networks(loss: str, reg: str, norm: str) -> None:
-    cfg = config(f"loss={loss}", f"reg={reg}", f"norm={norm}", "train.steps=3")
-    state, before = fresh(cfg), fresh(cfg)
-    train(state, cfg, lambda s: None)
-    for network, old in ((state.g, before.g), (state.d, before.d)):
-        moved = [not torch.equal(p, q) for p, q in zip(network.parameters(), old.parameters(), strict=True)]
-        assert sum(moved) > len(moved) / 2
-    assert state.loss_d.isfinite() and state.loss_g.isfinite()
 
 
 def test_one_step_is_the_definition_written_out() -> None:
@@ -97,7 +84,6 @@ def test_one_step_is_the_definition_written_out() -> None:
 
 
 def test_generator_moves_after_steps_1_and_every_n_dis() -> None:
-    assert [s for s in range(1, 12) if generator_moves(s, 5)] == [1, 6, 11]
     moves = []
     cfg = config("optim.n_dis=3", "train.steps=8")
     last = {}
@@ -170,9 +156,66 @@ def test_latents_follow_their_law() -> None:
     assert n.mean().item() == pytest.approx(0, abs=0.01) and n.var().item() == pytest.approx(1, rel=0.02)
 
 
-@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("loss", ["ns", "wgan", "ls", "hinge"])
 @pytest.mark.parametrize("reg", ["none", "gp"])
 def test_a_rate_of_a_thousand_diverges_and_says_when(loss: str, reg: str) -> None:
     cfg = config("optim.lr=1e3", "train.steps=50", f"reg={reg}", f"loss={loss}")
     with pytest.raises(Diverged, match=r"left the finite numbers by step \d+"):
         finish(cfg)
+
+
+# Options of the loop
+
+
+def test_d_with_batch_norm_sees_real_and_fake_apart_and_only_its_own_passes_move_its_statistics() -> None:
+    cfg = config("norm=bn", "reg=gp", "train.steps=1", "train.ema=null")
+    state, by_hand = fresh(cfg), fresh(cfg)
+    train(state, cfg, lambda s: None)
+    g, d = by_hand.g.train(), by_hand.d.train()
+    real = by_hand.batches.next()
+    d(real)
+    d(g(draw(cfg.latent, len(real), by_hand.latents)))
+    for (name, a), b in zip(state.d.named_buffers(), d.buffers(), strict=True):
+        torch.testing.assert_close(a, b, msg=name)
+
+
+def test_instance_noise_falls_to_zero_and_is_on_all_that_d_sees() -> None:
+    cfg = config("train.noise_std=0.2", "train.steps=10")
+    assert [round(instance_noise(s, cfg), 3) for s in (1, 6, 10)] == [0.2, 0.1, 0.02]
+    assert instance_noise(5, config()) == 0
+    assert not equal(finish(cfg), finish(config("train.steps=10")))
+
+
+def test_rates_decay_linearly() -> None:
+    cfg = config("optim.decay=linear", "optim.lr=1e-3", "train.steps=4")
+    seen = []
+    finish(cfg, lambda s: seen.append((s.opt_d.param_groups[0]["lr"], s.opt_g.param_groups[0]["lr"])))
+    assert seen == [pytest.approx((r, r)) for r in (1e-3, 7.5e-4, 5e-4, 2.5e-4)]
+
+
+def test_wgans_burn_in() -> None:
+    optim = config("loss=wgan", "optim.n_dis=5", "optim.burn_in=true").optim
+    assert [d_steps_before(i, optim) for i in (0, 24, 25, 499, 500, 501, 1000)] == [100, 100, 5, 5, 100, 5, 100]
+    moves, since, g_step = [], 0, 0
+    for step in range(1, 2650):
+        since += 1
+        if generator_moves(step, g_step, since, optim):
+            moves.append(step)
+            since, g_step = 0, g_step + 1
+    assert moves[:2] == [100, 200] and moves[24:27] == [2500, 2505, 2510]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_weights_are_clipped_before_or_after_the_step(when: str) -> None:
+    cfg = config("loss=wgan", "reg=clip", f"reg.when={when}", "optim=rmsprop", "optim.lr=1e-2")
+    state = finish(cfg)
+    largest = max(p.abs().max().item() for p in state.d.parameters())
+    assert (largest <= 0.01) == (when == "after")
+    assert 0 < state.watched["saturated"].item() <= 1
+
+
+def test_g_with_spectral_norm_moves_its_iteration_once_a_g_update() -> None:
+    cfg = config("arch.g_spectral=true", "optim.n_dis=2", "train.steps=4")
+    seen = []
+    finish(cfg, lambda s: seen.append(s.g.linear.parametrizations.weight[0].u.clone()))
+    assert [torch.equal(a, b) for a, b in itertools.pairwise(seen)] == [True, False, True]
