@@ -121,6 +121,7 @@ class Logger:
 class Study:
     title: str | None = None
     overrides: list[str] = field(default_factory=list)  # in Hydra's override grammar, axes included
+    together: list[Any] = field(default_factory=list)  # joint axes: each a list of {key: value, ...}
     exclude: list[dict[str, Any]] = field(default_factory=list)  # choices or values that drop a cell
 
 

@@ -123,11 +123,9 @@ def clip(d: nn.Module, reg: Reg) -> Tensor:
     offsets of normalizers are clamped too, as the authors' code does: a scale of 1 is cut to 0.01.
     """
     assert reg.bound is not None
-    if reg.norms:
-        parameters = list(d.parameters())
-    else:
-        norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
-        parameters = [p for m in d.modules() if not isinstance(m, norms) for p in m.parameters(recurse=False)]
+    norms = () if reg.norms else (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
+    layers = [m for m in d.modules() if not isinstance(m, norms)]
+    parameters: list[Tensor] = [p for m in layers for p in m.parameters(recurse=False)]
     torch._foreach_clamp_min_(parameters, -reg.bound)
     torch._foreach_clamp_max_(parameters, reg.bound)
     saturated = torch.stack([(p.abs() >= reg.bound).sum() for p in parameters]).sum()

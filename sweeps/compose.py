@@ -1,7 +1,8 @@
-"""From axes to frozen configurations: Hydra composes each combination of choices once, dictionaries do the rest.
+"""From axes to configurations, in the order of the grid.
 
-Hydra takes about 0.15 s a composition; a value that is no choice (a seed, a rate) is set on a copy of the
-composed dictionary in microseconds. Such a value is first put through the typed schema, once.
+Hydra takes about 0.15 s a composition, so it composes the first point alone; every other point is merged from
+fragments that are loaded and typed once a choice, and a value that is no choice (a seed, a rate) is put through
+the schema once and set on a copy in microseconds.
 """
 
 from __future__ import annotations
@@ -16,20 +17,21 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from landscape.config import Config
 from landscape.errors import UserError
 from landscape.files import CorruptFile
-from sweeps.choices import conf_dir, groups
-from sweeps.grammar import Axis, Command, parse
+from sweeps.choices import conf_dir
+from sweeps.fragments import Leaves, choose, leaves, merge, put, type_value
+from sweeps.grammar import Command, Setting, parse
 
 NODE = re.compile(r"\$\{([\w.]+)\}")
 
 
 class Composed(NamedTuple):
-    """One combination: its plain configuration, the choice of each group, and what told it from the others."""
+    """One point: its plain configuration, the choice of each group, and what told it from the others."""
 
     config: dict[str, Any]
     choices: dict[str, str | None]
@@ -61,36 +63,59 @@ def _sentence(error: BaseException) -> str:
 
 def combinations(command: Command) -> Iterator[Composed]:
     """Every point of a command's grid, in the order of its axes; must run inside `hydra()`."""
-    choice_axes = [axis for axis in command.axes if axis.is_group]
-    value_axes = [axis for axis in command.axes if not axis.is_group]
-    coerced: list[list[tuple[str, Any]]] | None = None
-    composed: dict[tuple[str, ...], tuple[Any, dict[str, str | None]]] = {}
-    for choice in itertools.product(*(axis.texts for axis in choice_axes)):
-        overrides = [f"{axis.key}={text}" for axis, text in zip(choice_axes, choice, strict=True)]
-        cfg = compose("config", command.fixed + overrides, return_hydra_config=True)
-        runtime = OmegaConf.to_container(cfg.hydra.runtime.choices)
-        assert isinstance(runtime, dict)
-        picks = {group: runtime.get(group) for group in groups()}
-        OmegaConf.set_struct(cfg, False)
-        del cfg["hydra"]
-        OmegaConf.set_struct(cfg, True)
-        if coerced is None:
-            coerced = [_coerce(cfg, axis) for axis in value_axes]
-        plain = OmegaConf.to_container(cfg, resolve=False)
-        assert isinstance(plain, dict)
-        composed[choice] = (plain, {str(k): None if v in (None, "null") else str(v) for k, v in picks.items()})
-    assert coerced is not None
-
-    order = [axis.key for axis in command.axes]
-    for point in itertools.product(*(range(len(axis.texts)) for axis in command.axes)):
-        at = dict(zip(order, point, strict=True))
-        plain, picks = composed[tuple(axis.texts[at[axis.key]] for axis in choice_axes)]
+    given, values = _fixed(command)
+    probe = OmegaConf.structured(Config)
+    typed = [[_typed(setting, probe) for setting in axis.settings] for axis in command.axes]
+    merged: dict[tuple[tuple[str, str], ...], tuple[dict[str, Any], dict[str, str | None]]] = {}
+    first = True
+    for point in itertools.product(*(range(len(axis.settings)) for axis in command.axes)):
+        settings = [axis.settings[i] for axis, i in zip(command.axes, point, strict=True)]
+        choices = dict(given)
+        for setting in settings:
+            choices |= setting.choices
+        key = tuple(sorted(choices.items()))
+        if key not in merged:
+            chosen = choose(choices)
+            merged[key] = (merge(chosen), chosen)
+        plain, chosen = merged[key]
         config = copy_tree(plain)
-        for axis, values in zip(value_axes, coerced, strict=True):
-            key, value = values[at[axis.key]]
-            set_key(config, key, copy_tree(value))
+        put(config, values)
+        for j, i in enumerate(point):
+            put(config, typed[j][i])
+        if first:
+            _agree_with_hydra(config, [*command.fixed, *settings])
+            first = False
         resolve(config, config)
-        yield Composed(config, picks, [f"{axis.key}={axis.texts[at[axis.key]]}" for axis in command.axes])
+        yield Composed(config, chosen, [setting.text for setting in settings if setting.text])
+
+
+def _fixed(command: Command) -> tuple[dict[str, str], Leaves]:
+    """The choices and values that all points share; composing them first lets Hydra say what is wrong with them."""
+    compose("config", [text for setting in command.fixed for text in setting.overrides])
+    choices: dict[str, str] = {}
+    values: Leaves = {}
+    probe = OmegaConf.structured(Config)
+    for setting in command.fixed:
+        choices |= setting.choices
+        values |= _typed(setting, probe)
+    return choices, values
+
+
+def _typed(setting: Setting, probe: Any) -> Leaves:
+    """A setting's values as typed leaves (1 to 1.0 for a rate); a wrong type raises OmegaConf's error."""
+    paths = {tuple(key.split(".")): value for key, value in setting.values.items()}
+    return {path: type_value(path, value, probe) for path, value in paths.items()}
+
+
+def _agree_with_hydra(config: dict[str, Any], settings: list[Setting]) -> None:
+    """Guards our own composition against the day when `conf/` uses more of Hydra than `fragments` repeats."""
+    reference = OmegaConf.to_container(compose("config", [t for s in settings for t in s.overrides]), resolve=False)
+    assert isinstance(reference, dict)
+    mine, theirs = leaves(config), leaves(reference)  # type: ignore[arg-type]
+    different = [
+        ".".join(path) for path in mine.keys() | theirs.keys() if repr(mine.get(path)) != repr(theirs.get(path))
+    ]
+    assert not different, f"composition differs from Hydra's at {different}"
 
 
 def validate(overrides: list[str]) -> None:
@@ -100,20 +125,6 @@ def validate(overrides: list[str]) -> None:
         next(combinations(command))
 
 
-def _coerce(cfg: DictConfig, axis: Axis) -> list[tuple[str, Any]]:
-    """The axis' values as the schema types them (1 to 1.0 for a rate); a wrong type raises."""
-    result = []
-    for value in axis.values:
-        probe = cfg.copy()
-        OmegaConf.update(probe, axis.key, value, merge=False)
-        node = OmegaConf.to_container(probe, resolve=False)
-        for part in axis.key.split("."):
-            assert isinstance(node, dict)
-            node = node[part]
-        result.append((axis.key, node))
-    return result
-
-
 def copy_tree(tree: Any) -> Any:
     """A deep copy of nested dictionaries and lists; several times faster than `copy.deepcopy`."""
     if isinstance(tree, dict):
@@ -121,14 +132,6 @@ def copy_tree(tree: Any) -> Any:
     if isinstance(tree, list):
         return [copy_tree(value) for value in tree]
     return tree
-
-
-def set_key(tree: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key that exists."""
-    *path, last = key.split(".")
-    for part in path:
-        tree = tree[part]
-    tree[last] = value
 
 
 def resolve(tree: dict[str, Any], root: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,26 +13,31 @@ from hydra.errors import HydraException
 from landscape.checks import unknown_key
 from landscape.errors import UserError, nearest
 from sweeps.choices import groups, keys, read_choice
+from sweeps.fragments import leaves
+
+
+class Setting(NamedTuple):
+    """One thing to set: what was typed, Hydra's overrides for it, the choices it makes, the values by dotted key."""
+
+    text: str
+    overrides: tuple[str, ...]
+    choices: dict[str, str]
+    values: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One key and its values as override strings; for a configuration key also as parsed values."""
+    """What a grid runs over: one key's settings, or a study's settings of several keys together."""
 
     key: str
-    texts: list[str]
-    values: list[Any]
-
-    @property
-    def is_group(self) -> bool:
-        return self.key in groups()
+    settings: list[Setting]
 
 
 @dataclass(frozen=True)
 class Command:
     """The overrides of one command, a study's included."""
 
-    fixed: list[str]
+    fixed: list[Setting]
     axes: list[Axis]
     study: str | None = None
     exclude: list[dict[str, Any]] = field(default_factory=list)
@@ -45,12 +50,11 @@ def parse(overrides: list[str], multirun: bool) -> Command:
     `-m`, and what Hydra would accept but this program does not do.
     """
     study, rest = _take_study(overrides)
-    exclude: list[dict[str, Any]] = []
+    content: dict[str, Any] = {}
+    given = {_key(text) for text in rest}
     if study is not None:
         content = read_choice("study", study)
-        given = {_key(text) for text in rest}
         rest = [text for text in content.get("overrides", []) if _key(text) not in given] + rest
-        exclude = list(content.get("exclude", []))
         multirun = True
     parsed: dict[str, Override] = {}
     for override in _parse(rest):
@@ -62,15 +66,13 @@ def parse(overrides: list[str], multirun: bool) -> Command:
     fixed, axes = [], []
     for key, override in parsed.items():
         if not override.is_sweep_override():
-            _check_choice(key, override.value())
-            if key == "norm" and override.value() is None:
-                continue
-            fixed.append(override.input_line or "")
+            fixed.append(_setting(key, override.input_line or "", override.value()))
             continue
         if not multirun:
             raise UserError(f"{override.input_line} has several values: add -m (--multirun) to train them all")
         axes.append(_axis(override))
-    return Command(fixed, axes, study, exclude)
+    axes += [_together(points, given) for points in content.get("together", [])]
+    return Command(fixed, axes, study, list(content.get("exclude", [])))
 
 
 def _key(text: str) -> str:
@@ -128,6 +130,18 @@ def _check_choice(group: str, choice: Any) -> None:
         raise UserError(f"{group}={choice} is not known{nearest(str(choice), legal)}; legal: {', '.join(legal)}")
 
 
+def _setting(key: str, text: str, value: Any) -> Setting:
+    """A choice for a group, or a value (or a dictionary of values, whole groups included) for keys."""
+    _check_choice(key, value)
+    if isinstance(value, dict):
+        return Setting(text, (text,), {}, {".".join(path): v for path, v in leaves({key: value}).items()})
+    if key not in groups():
+        return Setting(text, (text,), {}, {key: value})
+    if value is None:  # the normalizer left unset
+        return Setting(text, (), {}, {})
+    return Setting(text, (text,), {key: str(value)}, {})
+
+
 def _axis(override: Override) -> Axis:
     key = override.key_or_group
     try:
@@ -136,11 +150,20 @@ def _axis(override: Override) -> Axis:
         raise UserError(f"{override.input_line}: {e}; list the values, or use range(...) or glob(...)") from e
     if not texts:
         raise UserError(f"{override.input_line} has no values")
-    parser = OverridesParser.create()
-    values = [parser.parse_override(f"{key}={text}").value() for text in texts]
-    if key in groups():
-        for value in values:
-            _check_choice(key, value)
     if len(set(texts)) < len(texts):
         raise UserError(f"{override.input_line} names a value twice")
-    return Axis(key, texts, values)
+    parser = OverridesParser.create()
+    lines = [f"{key}={text}" for text in texts]
+    return Axis(key, [_setting(key, line, parser.parse_override(line).value()) for line in lines])
+
+
+def _together(points: list[dict[str, Any]], given: set[str]) -> Axis:
+    """A study's joint axis: each point sets several keys at once; keys given on the command line are left to it."""
+    settings = []
+    for point in points:
+        parts = [_setting(k, f"{k}={v}", v) for k, v in point.items() if k not in given]
+        choices = {k: v for part in parts for k, v in part.choices.items()}
+        values = {k: v for part in parts for k, v in part.values.items()}
+        overrides = tuple(text for part in parts for text in part.overrides)
+        settings.append(Setting(" ".join(part.text for part in parts), overrides, choices, values))
+    return Axis("+".join(points[0]), settings)

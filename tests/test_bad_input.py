@@ -17,10 +17,13 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 CASES = [
-    (["loss=foo"], "loss=foo is not known; legal: ls, ns, wgan"),
-    (["loss=wgam"], "loss=wgam is not known (did you mean wgan?); legal: ls, ns, wgan"),
-    (["loss=null"], "loss=None is not known; legal: ls, ns, wgan"),
-    (["loss.kind=foo"], "loss.kind=foo is not known; legal: ls, ns, wgan"),
+    (["loss=foo"], "loss=foo is not known; legal: hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan"),
+    (
+        ["loss=wgam"],
+        "loss=wgam is not known (did you mean wgan?); legal: hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan",
+    ),
+    (["loss=null"], "loss=None is not known; legal: hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan"),
+    (["loss.kind=foo"], "loss.kind=foo is not known; legal: hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan"),
     (["optim.lrr=1"], "optim.lrr is no configuration key (did you mean optim.lr?)"),
     (["los=ns"], "los is no configuration key (did you mean loss?)"),
     (["reg=sn", "norm=none"], "reg=sn means norm=sn, so it contradicts norm=none"),
@@ -66,18 +69,28 @@ def test_one_sentence_and_exit_code_2(
 
 def test_no_traceback_from_the_command_itself(tmp_path: Path) -> None:
     done = sweep("loss=foo", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "") and done.stderr == "loss=foo is not known; legal: ls, ns, wgan\n"
+    assert (done.returncode, done.stdout) == (
+        2,
+        "",
+    ) and done.stderr == "loss=foo is not known; legal: hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan\n"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_hydras_own_flags_refuse_in_one_sentence_too(tmp_path: Path) -> None:
     done = sweep("--cfg", "job", "loss=foo", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (2, "loss=foo is not known; legal: ls, ns, wgan\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "loss=foo is not known; legal: hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan\n",
+    )
 
 
 def test_help_lists_groups_and_choices_and_cfg_prints(tmp_path: Path) -> None:
     shown = sweep("--help", cwd=tmp_path)
-    assert shown.returncode == 0 and "loss: ls, ns, wgan" in shown.stdout and "reg: gp, none, sn" in shown.stdout
+    assert (
+        shown.returncode == 0
+        and "loss: hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan" in shown.stdout
+        and "reg: bn, clip, dragan, gp, gp0, l2, ln, none, r1, r1r2, r2, sn" in shown.stdout
+    )
     config = sweep("--cfg", "job", "reg=sn", "optim.lr=3e-3", cwd=tmp_path)
     assert config.returncode == 0 and "lr: 0.003" in config.stdout and "kind: sn" in config.stdout
     assert list(tmp_path.iterdir()) == []

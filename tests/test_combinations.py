@@ -34,13 +34,11 @@ def pairwise_cover() -> Iterator[Cell]:
     names = list(AXES)
     todo = {((a, x), (b, y)) for a, b in itertools.combinations(names, 2) for x in AXES[a] for y in AXES[b]}
     cells = list(itertools.product(*AXES.values()))
+    pairs = {cell: set(itertools.combinations(zip(names, cell, strict=True), 2)) for cell in cells}
     while todo:
-
-        def gain(cell: Cell) -> int:
-            return len(todo & set(itertools.combinations(zip(names, cell, strict=True), 2)))
-
-        best = max(cells, key=gain)
-        todo -= set(itertools.combinations(zip(names, best, strict=True), 2))
+        gains = [len(pairs[cell] & todo) for cell in cells]
+        best = cells[gains.index(max(gains))]
+        todo -= pairs[best]
         yield best
 
 

@@ -72,10 +72,10 @@ def test_a_wheel_works_without_the_checkout(tmp_path: Path) -> None:
     # First on the path, the wheel's packages come before those of an editable install.
     environment = {**os.environ, "PYTHONPATH": str(site)}
     code = (
-        "import sweeps.choices as c; print(c.conf_dir()); import sys; sys.argv = ['x', 'plan', '-m', 'loss=glob(*)']; "
+        "import sweeps.choices as c; print(c.conf_dir()); import sys; sys.argv = ['x', 'plan', '-m', 'norm=glob(*)']; "
     )
     code += "from sweeps.__main__ import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
-    assert str(site / "landscape" / "conf") in done.stdout and "3 runs: 3 to train" in done.stdout
+    assert str(site / "landscape" / "conf") in done.stdout and "4 runs: 4 to train" in done.stdout
     assert (site / "analysis" / "templates" / "report.html").exists()
