@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test check bench clean
+.PHONY: help install demo report dirac test check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +24,11 @@ demo: install ## train the demo's grid on the embedded digits and write report/i
 	$(BIN)/python -m landscape.sweep study=demo store=$(STORE)
 	$(BIN)/python -m analysis.report --store $(STORE) --out $(OUT)
 
-report: install ## rebuild the page from whatever the store holds
+report: install dirac ## rebuild the page from whatever the store holds
 	$(BIN)/python -m analysis.report --store $(STORE) --out $(OUT)
+
+dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (10 seconds)
+	$(BIN)/python -m analysis.dirac --out $(OUT)/dirac
 
 test: install ## run the tests
 	$(BIN)/python -m pytest -n 2

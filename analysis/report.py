@@ -44,6 +44,7 @@ def write_report(found: Collected, store: Store, out: Path) -> None:
             (new / "figures").mkdir()
             (new / "samples").mkdir()
             page = content(found, store, new)
+            page["dirac"] = (out / "dirac" / "index.html").is_file()  # another door's, linked to where it was drawn
             cells = pd.concat([part.pop("frame") for part in page["sections"]])
             first = ["data", "protocol"]
             found.runs.to_csv(new / "runs.csv", index=False)

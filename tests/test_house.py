@@ -45,7 +45,9 @@ def test_packages_know_only_what_lies_below_them() -> None:
 
 
 def test_planning_and_reporting_load_no_torch() -> None:
-    modules = ", ".join([*LIGHT, "sweeps.plan", "sweeps.command", "sweeps.__main__", "analysis.report"])
+    modules = ", ".join(
+        [*LIGHT, "sweeps.plan", "sweeps.command", "sweeps.__main__", "analysis.report", "analysis.dirac.__main__"]
+    )
     code = f"import sys, {modules}; sweeps.plan.make_plan([], False); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
@@ -79,3 +81,4 @@ def test_a_wheel_works_without_the_checkout(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert str(site / "landscape" / "conf") in done.stdout and "4 runs: 4 to train" in done.stdout
     assert (site / "analysis" / "templates" / "report.html").exists()
+    assert (site / "analysis" / "dirac" / "__main__.py").exists()
