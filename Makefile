@@ -21,14 +21,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: install ## train the demo's grid on the embedded digits and write report/index.html (about 5 minutes)
-	$(BIN)/python -m landscape.sweep study=demo store=$(STORE)
-	$(BIN)/python -m analysis.report --store $(STORE) --out $(OUT)
+	$(BIN)/python -m landscape.sweep study=demo "store='$(STORE)'"
+	$(BIN)/python -m analysis.report --store "$(STORE)" --out "$(OUT)"
 
 report: install dirac ## rebuild the page from whatever the store holds
-	$(BIN)/python -m analysis.report --store $(STORE) --out $(OUT)
+	$(BIN)/python -m analysis.report --store "$(STORE)" --out "$(OUT)"
 
 dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (10 seconds)
-	$(BIN)/python -m analysis.dirac --out $(OUT)/dirac
+	$(BIN)/python -m analysis.dirac --out "$(OUT)/dirac"
 
 test: install ## run the tests
 	$(BIN)/python -m pytest -n 2

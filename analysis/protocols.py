@@ -85,7 +85,7 @@ def spell_floor(text: Mapping[str, Any]) -> str:
 def sections(runs: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
     """The parts in which scores compare: (data, protocol, runs), each run once, those with most scored runs first.
 
-    A run without any evaluation is in every part of its data set. A diverged run has no generator to score again, so
+    A run without any evaluation is in every part of its data set. A diverged run is not scored again, so
     that it has no row under a protocol that came later; there it counts as diverged all the same, once every other
     result of its cell is scored under that protocol (before, it would weigh more than its share).
     """

@@ -47,7 +47,10 @@ def save_generation(run: RunFolder, content: dict[str, Any]) -> None:
 
 
 def load_newest(run: RunFolder, device: torch.device | str = "cpu") -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest sound checkpoint, or None, and a sentence for each damaged one that was passed over."""
+    """The newest sound checkpoint, or None, and a sentence for each damaged one that was passed over.
+
+    A damaged one is put aside, so that it never takes the place of a sound one when the next is written.
+    """
     damaged: list[str] = []
     for path in (run.newest_checkpoint, run.previous_checkpoint):
         try:
@@ -56,4 +59,5 @@ def load_newest(run: RunFolder, device: torch.device | str = "cpu") -> tuple[dic
             continue
         except Exception as e:  # torch raises many kinds on garbage
             damaged.append(f"{path.name} passed over: {' '.join(str(e).split())[:200]}")
+            path.replace(path.with_suffix(".damaged"))
     return None, damaged

@@ -67,7 +67,7 @@ RULES = (
     _at_least("optim.n_dis", 1),
     _fraction("optim.alpha"),
     _one_of("optim.decay", "none", "linear"),
-    _at_least("data.size", 1),
+    Rule("data.size", lambda v: 1 <= v <= 1024, "1 to 1024 pixels"),
     _at_least("train.steps", 1),
     _at_least("train.batch_size", 2),
     _one_of("train.precision", "fp32"),
@@ -93,7 +93,7 @@ RULES = (
     Rule("store", bool, "a folder"),
 )
 
-# Image sides that each architecture can make.
+# Image sides that each architecture can make; one that is not here makes all.
 SIZES: dict[str, tuple[Test, str]] = {
     "sndcgan": (lambda side: side >= 8 and side % 8 == 0, "a side divisible by 8"),
     "dcgan": (lambda side: side >= 16 and side % 16 == 0, "a side divisible by 16"),
@@ -108,7 +108,7 @@ def check(flat: dict[str, Any]) -> None:
         value = flat.get(rule.key)
         if value is not None and not rule.test(value):
             raise UserError(f"{rule.key}={value} is out of range; legal: {rule.legal}")
-    test, legal = SIZES[flat["arch.kind"]]
+    test, legal = SIZES.get(flat["arch.kind"], (lambda side: True, ""))
     if not test(flat["data.size"]):
         raise UserError(
             f"arch.kind={flat['arch.kind']} makes images with {legal}; data.size={flat['data.size']} is not"

@@ -4,7 +4,7 @@ A claim is taken by creating the next number exclusively, so that of several tak
 cannot undo a newer claim (renaming or deleting a stale lock can). An owner asks before each row and
 checkpoint whether its number is still the highest, and stops if not.
 
-Whether a claim is lost is judged without comparing clocks: on the same machine by its process, elsewhere by
+Whether a claim is lost is judged without comparing clocks: on the same boot of a machine by its process, elsewhere by
 a heartbeat counter that has not moved for a while on the observer's own clock.
 """
 
@@ -16,6 +16,7 @@ import socket
 import time
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,18 @@ class ClaimLost(Exception):
 
 
 def process_start(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks; None where it is dead. Tells a reused pid from the old one."""
+    """When a process started, in the kernel's ticks, which tells a reused pid from the old one; None where it is dead.
+
+    Where there is no /proc, "alive" for any process that lives.
+    """
+    if not Path("/proc/self/stat").exists():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return None
+        except PermissionError:
+            pass
+        return "alive"
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -39,6 +51,7 @@ def process_start(pid: int) -> str | None:
     return None if state in "ZX" else rest[18]
 
 
+@cache
 def machine() -> dict[str, Any]:
     """What makes a pid comparable: host, boot and pid namespace."""
 
@@ -62,17 +75,30 @@ def _numbers(run: RunFolder) -> list[int]:
         return []
 
 
-def claim_in_force(run: RunFolder) -> dict[str, Any] | None:
-    """The newest claim, or None where the run is free. A claim file that does not read counts as in force."""
-    numbers = _numbers(run)
-    if not numbers:
-        return None
+def newest_claim(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
+    """The highest number, 0 where there is none, and its claim, or None where the run is free.
+
+    A claim file that does not read counts as in force.
+    """
+    number = (_numbers(run) or [0])[-1]
+    if number == 0:
+        return 0, None
     try:
-        claim = dict(read_json(run.claims / f"{numbers[-1]}.json"))
+        claim = dict(read_json(run.claims / f"{number}.json"))
     except CorruptFile:
         claim = {"host": "?", "pid": 0}
-    claim["number"] = numbers[-1]
-    return None if claim.get("released") else claim
+    claim["number"] = number
+    return number, None if claim.get("released") else claim
+
+
+def claim_in_force(run: RunFolder) -> dict[str, Any] | None:
+    """The claim of whoever works on a run (or died over it); None where it is free."""
+    return newest_claim(run)[1]
+
+
+def is_here(claim: dict[str, Any]) -> bool:
+    """Whether a claim's process can be looked up from here: same host, same boot, same pid namespace."""
+    return {key: claim.get(key) for key in machine()} == machine()
 
 
 @dataclass
@@ -83,13 +109,12 @@ class Observer:
     seen: dict[str, tuple[Any, float]] = field(default_factory=dict)
 
     def is_lost(self, run: RunFolder, claim: dict[str, Any]) -> bool:
-        """Whether the worker behind `claim` is gone."""
-        here = machine()
-        if claim.get("host") == here["host"]:
-            if claim.get("boot") != here["boot"]:
-                return True  # the machine was started anew
-            if claim.get("pids") == here["pids"]:
-                return process_start(claim["pid"]) != claim["started"]
+        """Whether the worker behind `claim` is gone.
+
+        Another boot of a host of the same name may be another machine on a shared disk: its heart is watched.
+        """
+        if is_here(claim):
+            return process_start(claim["pid"]) != claim["started"]
         try:
             beat = run.status().get("beat")
         except (CorruptFile, FileNotFoundError):
@@ -122,10 +147,10 @@ class Claim:
 
 def take(run: RunFolder, observer: Observer) -> Claim | None:
     """Claim a run that is free or whose claim is lost; None where somebody lives on it or was faster."""
-    current = claim_in_force(run)
+    newest, current = newest_claim(run)
     if current is not None and not observer.is_lost(run, current):
         return None
-    number = (_numbers(run) or [0])[-1] + 1
+    number = newest + 1  # the very next: a claim that was taken meanwhile has it, and this one fails
     pid = os.getpid()
     token = uuid.uuid4().hex
     content = {"token": token, **machine(), "pid": pid, "started": process_start(pid)}

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+# Of a command, as its user sees them.
+EXIT_UNFINISHED = 1  # some run is not finished
 EXIT_USER = 2
+EXIT_INTERRUPTED = 130
+# Of a worker, for the controller that started it; Python's own 1 is a crash that could not even be recorded.
+EXIT_FAILED = 77  # the run is on record as failed, or a request for scores as not met
+EXIT_PREEMPTED = 75  # asked to stop, checkpoint written
+EXIT_CLAIMED = 76  # somebody else works on the run
 
 
 class UserError(Exception):

@@ -62,10 +62,20 @@ def to_json(value: Any) -> str:
     return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
+def _text(path: Path) -> str:
+    """The text of a file; raises `FileNotFoundError`, and `CorruptFile` for what else keeps it from being read."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        raise
+    except OSError as e:
+        raise CorruptFile(f"{path} cannot be read ({e.strerror})") from e
+
+
 def read_json(path: Path) -> Any:
     """The JSON at `path`; raises `CorruptFile`, or `FileNotFoundError`."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(_text(path))
     except ValueError as e:
         raise CorruptFile(f"{path} is not valid JSON ({e})") from e
 
@@ -78,7 +88,7 @@ def to_yaml(value: Any) -> str:
 def read_yaml(path: Path) -> Any:
     """The YAML mapping at `path`; raises `CorruptFile`, or `FileNotFoundError`."""
     try:
-        value = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        value = yaml.load(_text(path), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise CorruptFile(f"{path} is not valid YAML ({' '.join(str(e).split())[:120]})") from e
     if not isinstance(value, dict):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
+
+from landscape.files import write_whole
 
 GRID = 8  # images a side
 
@@ -24,5 +27,7 @@ def save_grid(images: Tensor, path: Path) -> None:
         y, x = divmod(i, GRID)
         canvas[:, y * (side + 1) : y * (side + 1) + side, x * (side + 1) : x * (side + 1) + side] = image
     picture = canvas[0] if channels == 1 else canvas[:3].transpose(1, 2, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path, optimize=True)
+    write_whole(path, buffer.getvalue(), durable=False)

@@ -12,7 +12,7 @@
         checkpoint/        the last two checkpoints while it trains, the kept weights afterwards
         samples/<step>.png sample grids
         log.txt            what the worker printed
-      sweeps/<name>.json   a plan: which runs, from which command; nothing that a run needs
+      sweeps/<name>/plan.json  a plan: which runs, from which command; nothing that a run needs
       cache/               trained extractors and reference statistics, by content
 
 Other modules ask here for a path and never build one.
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,24 +79,24 @@ class RunFolder:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{self.id}.", dir=self.path.parent))
         new = RunFolder(beside)
-        for file, text in (
-            (new.config_file, to_yaml(config)),
-            (new.meta_file, to_json(meta)),
-            (new.status_file, to_json(status)),
-        ):
-            with open(file, "w") as f:
-                f.write(text)
-                f.flush()
-                os.fsync(f.fileno())
-        for folder in (new.claims, new.checkpoints, new.samples, new.protocols, new.requests):
-            folder.mkdir()
-        beside.chmod(0o777 & ~_umask())
         try:
+            for file, text in (
+                (new.config_file, to_yaml(config)),
+                (new.meta_file, to_json(meta)),
+                (new.status_file, to_json(status)),
+            ):
+                with open(file, "w") as f:
+                    f.write(text)
+                    f.flush()
+                    os.fsync(f.fileno())
+            for folder in (new.claims, new.checkpoints, new.samples, new.protocols, new.requests):
+                folder.mkdir()
+            beside.chmod(0o777 & ~_umask())
             beside.rename(self.path)
         except OSError:
+            shutil.rmtree(beside, ignore_errors=True)
             if not self.exists():
                 raise
-            _remove_tree(beside)
 
     def config(self) -> dict[str, Any]:
         """The frozen configuration; raises `CorruptFile`."""
@@ -110,6 +111,8 @@ class RunFolder:
         status = read_json(self.status_file)
         if not isinstance(status, dict) or status.get("status") not in STATES:
             raise CorruptFile(f"{self.status_file} names no known status")
+        if not all(isinstance(status.get(key, {}), dict) for key in ("axes", "scores", "scored")):
+            raise CorruptFile(f"{self.status_file} holds something else in the place of scores")
         return status
 
     def write_status(self, status: dict[str, Any], durable: bool = True) -> None:
@@ -128,32 +131,42 @@ class RunFolder:
             text = self.metrics_file.read_bytes()
         except FileNotFoundError:
             return []
+        except OSError as e:
+            raise CorruptFile(f"{self.metrics_file} cannot be read ({e.strerror})") from e
         rows = []
-        lines = text.split(b"\n")
-        torn = lines.pop()  # empty where the file ends as it should
-        for number, line in enumerate(lines, 1):
+        whole = text.split(b"\n")[:-1]  # what follows the last line break is torn, or nothing
+        for number, line in enumerate(whole, 1):
             try:
                 row = json.loads(line)
                 row["step"], row["protocol"]
             except (ValueError, KeyError, TypeError) as e:
                 raise CorruptFile(f"{self.metrics_file} line {number} is no row ({e})") from e
             rows.append(row)
-        del torn
         return rows
 
     def append_row(self, row: dict[str, Any]) -> None:
-        """Add one row, on the disk before this returns. NaN is refused: write null and a reason."""
-        line = json.dumps(row, allow_nan=False) + "\n"
-        with open(self.metrics_file, "a") as f:
+        """Add one row, on the disk before this returns. NaN is refused: write null and a reason.
+
+        A torn last line is cut first: a row appended to it would make a line that never reads.
+        """
+        line = (json.dumps(row, allow_nan=False) + "\n").encode()
+        with open(self.metrics_file, "a+b") as f:
+            f.seek(0)
+            f.truncate(f.read().rfind(b"\n") + 1)
             f.write(line)
             f.flush()
             os.fsync(f.fileno())
 
     def cut_rows(self, count: int) -> int:
-        """Keep the first `count` rows (those a checkpoint knows of) and return how many were cut."""
+        """Keep the first `count` rows (those a checkpoint knows of) and return how many were cut.
+
+        Raises `CorruptFile` where there are fewer.
+        """
         rows = self.rows()
+        if len(rows) < count:
+            raise CorruptFile(f"{self.metrics_file} holds {len(rows)} rows, and the checkpoint knows of {count}")
         write_whole(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows[:count]))
-        return max(0, len(rows) - count)
+        return len(rows) - count
 
     def protocol(self, protocol: str) -> dict[str, Any]:
         """The full text of a protocol that a row names; raises `CorruptFile`, or `FileNotFoundError`."""
@@ -193,7 +206,7 @@ class Store:
                 yield self.run(name)
 
     def sweep_file(self, name: str) -> Path:
-        return self.sweeps / f"{name}.json"
+        return self.sweeps / name / "plan.json"
 
     def cached(self, kind: str, key: str, suffix: str) -> Path:
         """Where the thing of this kind ("classifier", "reference") and content key lies, or will."""
@@ -219,9 +232,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _remove_tree(path: Path) -> None:
-    import shutil
-
-    shutil.rmtree(path, ignore_errors=True)

@@ -35,8 +35,10 @@ def _hydra() -> int:
     from sweeps.choices import conf_dir
     from sweeps.compose import validate
 
+    overrides = [argument for argument in sys.argv[1:] if "=" in argument and not argument.startswith("-")]
+    completing = any(argument in ("-sc", "--shell-completion") for argument in sys.argv[1:])
     try:
-        validate([argument for argument in sys.argv[1:] if "=" in argument and not argument.startswith("-")])
+        validate([] if completing else overrides)
     except UserError as e:
         print(e, file=sys.stderr)
         return EXIT_USER

@@ -7,6 +7,7 @@ the run's folder holds. All that decides is read from the frozen folder; nothing
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import time
@@ -21,7 +22,7 @@ from landscape import checkpoint
 from landscape.claims import Claim, ClaimLost, Observer, take
 from landscape.config import Config, typed
 from landscape.data import Dataset, load_data
-from landscape.errors import EXIT_USER, UserError
+from landscape.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, UserError
 from landscape.files import CorruptFile, to_json, write_whole
 from landscape.journal import Journal
 from landscape.latents import draw
@@ -36,9 +37,7 @@ from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING
 from landscape.streams import stream
 from landscape.training import Diverged, train
 
-EXIT_FAILED = 1
-EXIT_PREEMPTED = 75  # "temporary failure": start me again
-EXIT_CLAIMED = 76  # somebody else works on it
+EXECUTION = ("device", "threads", "checkpoint")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 Say = Callable[[str], None]
@@ -69,14 +68,21 @@ class StopFlag:
                 signal.signal(s, handler)
 
 
-def work(store: Store, run_id: str, say: Say = print, observer: Observer | None = None) -> str | None:
+def work(
+    store: Store,
+    run_id: str,
+    say: Say = print,
+    execution: dict[str, Any] | None = None,
+    observer: Observer | None = None,
+) -> str | None:
     """Claim a run, train and score it; returns its status, or None where somebody else works on it.
 
-    Raises `CorruptFile` where its folder does not read. Whatever goes wrong inside the run is its status
-    "failed", with the reason there and the traceback in the log.
+    `execution` has the keys that say how and where to run (`EXECUTION`) and not what; where given they count
+    instead of those frozen at planning. Raises `CorruptFile` where the run's folder does not read. Whatever goes
+    wrong inside the run is its status "failed", with the reason there and the traceback in the log.
     """
     run = store.run(run_id)
-    frozen = run.config()
+    frozen = run.config() | {key: value for key, value in (execution or {}).items() if key in EXECUTION}
     run.status()
     claim = take(run, observer or Observer())
     if claim is None:
@@ -138,6 +144,7 @@ class _Work:
         gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None
         entry = machine_entry(str(self.device), gpu, self.cfg.threads, self.cfg.train.precision)
         meta = self.run.meta()
+        self.journal.check()
         if meta["machines"][-1:] != [entry]:
             meta["machines"].append(entry)
             self.run.write_meta(meta)
@@ -221,6 +228,7 @@ class _Work:
     def evaluate(self, state: State) -> None:
         """Scores and a grid of samples at the state's step; nothing of the training changes."""
         cfg = self.cfg
+        self.journal.check()
         z = draw(cfg.latent, GRID * GRID, stream(cfg.seed, "samples")).to(self.device)
         save_grid(generate(state.scored, z), self.run.sample_grid(state.step))
         if self.scorer is None:
@@ -275,8 +283,14 @@ class _Work:
             state.average.load_state_dict(kept["average"])
         rows = self.run.rows()
         last = rows[-1] if rows else {}
+        unmet: dict[str, str] = {}
         for one in asked:
-            scorer = self.ready(one, data)
+            try:
+                scorer = self.ready(one, data)
+            except Exception as e:  # one request that cannot be met keeps none of the others from it
+                self.say(traceback.format_exc().rstrip())
+                unmet[request_id(one)] = f"{type(e).__name__}: {e}"[:500]
+                continue
             start = time.perf_counter()
             scores = scorer.score(state.scored)
             status = self.journal.status
@@ -287,6 +301,7 @@ class _Work:
             g_step = last.get("g_step", 1 + (self.cfg.train.steps - 1) // self.cfg.optim.n_dis)
             self.put_row(scorer, kept["step"], g_step, clocks, scores, {})
             self.mark_scored(one)
+        self.journal.write(unmet=unmet or None, reason=None)
 
 
 def losses(state: State) -> dict[str, float | None]:
@@ -309,20 +324,21 @@ def pick_device(device: str) -> torch.device:
     return chosen
 
 
-EXIT_CODES = {FAILED: EXIT_FAILED, PREEMPTED: EXIT_PREEMPTED, None: EXIT_CLAIMED}
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", required=True)
     parser.add_argument("--run", required=True)
+    parser.add_argument("--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint")
     arguments = parser.parse_args()
     try:
-        status = work(Store(arguments.store), arguments.run, lambda text: print(text, flush=True))
+        store = Store(arguments.store)
+        status = work(store, arguments.run, lambda text: print(text, flush=True), arguments.execution)
+        if status in FINISHED and "unmet" in store.run(arguments.run).status():
+            return EXIT_FAILED
     except (UserError, CorruptFile, FileNotFoundError) as e:
         print(e, file=sys.stderr)
         return EXIT_USER
-    return EXIT_CODES.get(status, 0)
+    return {FAILED: EXIT_FAILED, PREEMPTED: EXIT_PREEMPTED, None: EXIT_CLAIMED}.get(status, 0)
 
 
 if __name__ == "__main__":

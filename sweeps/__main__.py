@@ -8,11 +8,12 @@ from collections import Counter
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from landscape.claims import Observer, claim_in_force
 from landscape.errors import EXIT_USER, UserError
 from landscape.files import CorruptFile
-from landscape.store import QUEUED, RUNNING, STATES, Store
+from landscape.store import DONE, QUEUED, RUNNING, STATES, Store
 from sweeps.command import MULTIRUN
 from sweeps.plan import describe, make_plan, survey
 from sweeps.progress import score
@@ -33,7 +34,7 @@ def plan(arguments: list[str]) -> int:
         table.add_column(name, no_wrap=True)
     shown = made.runs[:40]
     for run in shown:
-        table.add_row(run.label, run.id, run.state, run.need)
+        table.add_row(Text(run.label), run.id, run.state, run.need)
     Console().print(table)
     if len(made.runs) > len(shown):
         print(f"and {len(made.runs) - len(shown)} more")
@@ -46,12 +47,12 @@ def status(arguments: list[str]) -> int:
     parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
     store = Store(parser.parse_args(arguments).store)
     cells: dict[tuple[str, ...], Counter[str]] = {}
-    best: dict[tuple[str, ...], float] = {}
+    best: dict[tuple[str, ...], dict[str, float]] = {}  # by protocol: two of them are never compared
     unreadable, observer = [], Observer()
     for run in store.run_folders():
         try:
             found = run.status()
-        except (CorruptFile, FileNotFoundError) as e:
+        except (CorruptFile, OSError) as e:
             unreadable.append(str(e))
             continue
         state = found["status"]
@@ -61,9 +62,10 @@ def status(arguments: list[str]) -> int:
                 state = LOST
         cell = tuple(str(found.get("axes", {}).get(axis, "?")) for axis in AXES)
         cells.setdefault(cell, Counter())[state] += 1
-        distance = found.get("scores", {}).get("fid")
-        if distance is not None:
-            best[cell] = min(distance, best.get(cell, distance))
+        scores = found.get("scores", {})
+        if state == DONE and scores.get("fid") is not None:
+            lowest = best.setdefault(cell, {})
+            lowest[scores["protocol"]] = min(scores["fid"], lowest.get(scores["protocol"], scores["fid"]))
     if not cells and not unreadable:
         raise UserError(f"no runs in {store.root}; give another store with --store FOLDER")
     states = [state for state in (*STATES, LOST) if any(counts[state] for counts in cells.values())]
@@ -71,11 +73,18 @@ def status(arguments: list[str]) -> int:
     for name in (*AXES, *states, "lowest distance"):
         table.add_column(name, justify="left" if name in AXES[:-1] else "right")
     for cell, counts in sorted(cells.items()):
-        table.add_row(*cell, *(str(counts[state] or "") for state in states), score(best.get(cell), 1))
+        table.add_row(*cell, *(str(counts[state] or "") for state in states), _lowest(best.get(cell, {})))
     Console().print(table)
     for sentence in unreadable:
         print(sentence, file=sys.stderr)
     return EXIT_USER if unreadable else 0
+
+
+def _lowest(by_protocol: dict[str, float]) -> str:
+    """The lowest final distance of a cell, where all its runs were last scored under one protocol."""
+    if len(by_protocol) > 1:
+        return f"{len(by_protocol)} protocols"
+    return score(next(iter(by_protocol.values()), None), 1)
 
 
 VERBS = {"plan": plan, "status": status}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from landscape.errors import EXIT_USER, UserError
+from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, UserError
 from landscape.files import CorruptFile
-from landscape.store import FINISHED, Store
-from sweeps.local import outcome, run_pool
-from sweeps.plan import NOTHING, Plan, describe, freeze, make_plan, survey
-from sweeps.progress import display
-from sweeps.resources import slots
+from landscape.store import FINISHED, PREEMPTED
+from sweeps.local import run_pool
+from sweeps.plan import NOTHING, Plan, describe, execution, freeze, is_met, make_plan, survey
+from sweeps.progress import display, outcome, tell
+from sweeps.resources import Slots, slots
 
 MULTIRUN = ("-m", "--multirun")
 
@@ -22,44 +22,46 @@ def main(arguments: list[str]) -> int:
     try:
         plan = make_plan(overrides, multirun)
         survey(plan)
+        first = plan.runs[0].config
+        places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
         for line in describe(plan):
-            print(line)
+            tell(line)
         if all(run.need == NOTHING for run in plan.runs):
-            print("nothing to do: every run is finished and scored")
+            tell("nothing to do: every run is finished and scored")
             return 0
         freeze(plan)
         if len(plan.runs) == 1 and not multirun and plan.study is None:
             return run_here(plan)
-        return launch(plan)
+        return launch(plan, places)
     except (UserError, CorruptFile) as e:
         print(e, file=sys.stderr)
         return EXIT_USER
+    except OSError as e:
+        print(f"{e.filename or 'the store'}: {e.strerror}; nothing that was finished is lost", file=sys.stderr)
+        return EXIT_USER
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
-def launch(plan: Plan) -> int:
+def launch(plan: Plan, places: Slots) -> int:
     """Run a plan by the local pool and say how it ended."""
-    first = plan.runs[0].config
-    places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
     n = sum(run.need != NOTHING for run in plan.runs)
-    print(f"running {n}, {min(places.count, n)} at once ({places.why}); store {plan.store.root}", flush=True)
+    tell(f"running {n}, {min(places.count, n)} at once ({places.why}); store {plan.store.root}")
     with display() as shown:
         code = run_pool(plan, places, shown)
-    if code == 1:
+    if code == EXIT_UNFINISHED:
         report_failures(plan)
     elif code == 0:
-        print("all runs are finished; python -m analysis.report draws them")
+        tell(f"all runs are finished; python -m analysis.report --store {plan.store.root} draws them")
     return code
 
 
 def report_failures(plan: Plan) -> None:
-    """Name every run that did not end, its reason, and the last lines of its log."""
+    """Name every run that lacks something, why, and the last lines of its log."""
     for planned in plan.runs:
-        run = plan.store.run(planned.id)
-        try:
-            state = run.status()["status"]
-        except (CorruptFile, FileNotFoundError):
-            state = "unreadable"
-        if state not in FINISHED:
+        if not is_met(plan, planned):
+            run = plan.store.run(planned.id)
             print(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}", file=sys.stderr)
             for line in run.log_tail().splitlines():
                 print(f"  | {line}", file=sys.stderr)
@@ -69,20 +71,20 @@ def run_here(plan: Plan) -> int:
     """Train one run in this process, claimed like any other; its lines go to the terminal and to its log."""
     planned = plan.runs[0]
     run = plan.store.run(planned.id)
-    print(f"run {run.id} in {run.path}", flush=True)
+    tell(f"run {run.id} in {run.path}")
     from landscape import worker  # torch
 
     with open(run.log_file, "a") as log:
 
         def say(text: str) -> None:
-            print(text, flush=True)
+            tell(text)
             print(text, file=log, flush=True)
 
-        status = worker.work(Store(plan.store.root), run.id, say)
+        status = worker.work(plan.store, run.id, say, execution(planned))
     if status is None:
         print("another process works on this run; give the command again when it has ended", file=sys.stderr)
-        return 1
-    if status == "preempted":
-        print("stopped; the same command goes on from here")
-        return 130
-    return worker.EXIT_CODES.get(status, 0)
+        return EXIT_UNFINISHED
+    if status == PREEMPTED:
+        tell("stopped; the same command goes on from here")
+        return EXIT_INTERRUPTED
+    return 0 if status in FINISHED and is_met(plan, planned) else EXIT_UNFINISHED

@@ -31,11 +31,13 @@ NODE = re.compile(r"\$\{([\w.]+)\}")
 
 
 class Composed(NamedTuple):
-    """One point: its plain configuration, the choice of each group, and what told it from the others."""
+    """One point: its plain configuration, the choice of each group, and what was asked for."""
 
     config: dict[str, Any]
     choices: dict[str, str | None]
     picked: list[str]  # "key=value" of each axis
+    fixed: list[str]  # and of what all points share
+    given: frozenset[str]  # configuration keys that either sets
 
 
 @contextmanager
@@ -64,6 +66,8 @@ def _sentence(error: BaseException) -> str:
 def combinations(command: Command) -> Iterator[Composed]:
     """Every point of a command's grid, in the order of its axes; must run inside `hydra()`."""
     given, values = _fixed(command)
+    shared = [setting.text for setting in command.fixed]
+    shared_keys = frozenset(key for setting in command.fixed for key in setting.values)
     probe = OmegaConf.structured(Config)
     typed = [[_typed(setting, probe) for setting in axis.settings] for axis in command.axes]
     merged: dict[tuple[tuple[str, str], ...], tuple[dict[str, Any], dict[str, str | None]]] = {}
@@ -86,7 +90,9 @@ def combinations(command: Command) -> Iterator[Composed]:
             _agree_with_hydra(config, [*command.fixed, *settings])
             first = False
         resolve(config, config)
-        yield Composed(config, chosen, [setting.text for setting in settings if setting.text])
+        picked = [setting.text for setting in settings if setting.text]
+        keys = [key for setting in settings for key in setting.values]
+        yield Composed(config, chosen, picked, shared, shared_keys.union(keys))
 
 
 def _fixed(command: Command) -> tuple[dict[str, str], Leaves]:

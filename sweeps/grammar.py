@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -56,15 +57,16 @@ def parse(overrides: list[str], multirun: bool) -> Command:
         content = read_choice("study", study)
         rest = [text for text in content.get("overrides", []) if _key(text) not in given] + rest
         multirun = True
-    parsed: dict[str, Override] = {}
+    parsed: dict[tuple[str, bool], Override] = {}
     for override in _parse(rest):
         key = override.key_or_group
         _check_key(override)
-        if key in parsed and key in groups():
+        chooses = key in groups() and not isinstance(override.value(), dict)
+        if chooses and (key, True) in parsed:
             raise UserError(f"{key} is given twice; give all its choices once, as in {key}=a,b")
-        parsed[key] = override  # of a value given twice the last counts, as in Hydra
+        parsed[key, chooses] = override  # of a value given twice the last counts, as in Hydra
     fixed, axes = [], []
-    for key, override in parsed.items():
+    for (key, _), override in parsed.items():
         if not override.is_sweep_override():
             fixed.append(_setting(key, override.input_line or "", override.value()))
             continue
@@ -72,7 +74,11 @@ def parse(overrides: list[str], multirun: bool) -> Command:
             raise UserError(f"{override.input_line} has several values: add -m (--multirun) to train them all")
         axes.append(_axis(override))
     axes += [_together(points, given) for points in content.get("together", [])]
-    return Command(fixed, axes, study, list(content.get("exclude", [])))
+    exclude = list(content.get("exclude", []))
+    for key in {key for pattern in exclude for key in pattern}:
+        if key not in groups() and key not in keys():
+            raise UserError(f"study={study} excludes by {key}, which is no configuration key{nearest(key, keys())}")
+    return Command(fixed, axes, study, exclude)
 
 
 def _key(text: str) -> str:
@@ -99,7 +105,10 @@ def _parse(texts: list[str]) -> list[Override]:
             found += parser.parse_overrides([text])
         except HydraException as e:
             reason = str(e).splitlines()[-1] if "\n" in str(e) else str(e)
-            raise UserError(f"'{text}' is no override ({reason.strip()}); write KEY=VALUE or GROUP=CHOICE") from e
+            raise UserError(
+                f"'{text}' is no override ({reason.strip()}); write KEY=VALUE or GROUP=CHOICE, "
+                "and quote a value with special characters: KEY=\"'...'\""
+            ) from e
     return found
 
 
@@ -117,9 +126,25 @@ def _check_key(override: Override) -> None:
         raise UserError(f"{override.input_line}: keys are neither added nor removed here; write {key}=VALUE")
     if key == "data.content":
         raise UserError("data.content is computed from the data at planning and cannot be given")
+    if key.startswith("study."):
+        raise UserError(f"{key} belongs to a study's file; choose one with study=NAME")
+    _refuse_selectors([key])
     known = keys()
     if key not in groups() and key not in known and not any(k.startswith(key + ".") for k in known):
         raise unknown_key(key, known + list(groups()))
+
+
+# The keys by which a choice names its function: choosing sets them, together with all that they need.
+SELECTORS = {f"{group}.kind": group for group in ("loss", "norm", "arch", "optim", "data", "launcher", "logger")}
+SELECTORS |= {"reg.penalty": "reg", "reg.norm": "norm"}
+
+
+def _refuse_selectors(given: Iterable[str]) -> None:
+    for key in given:
+        if key in SELECTORS:
+            raise UserError(
+                f"{key} is not set by itself; choose with {SELECTORS[key]}=NAME ({', '.join(groups()[SELECTORS[key]])})"
+            )
 
 
 def _check_choice(group: str, choice: Any) -> None:
@@ -134,12 +159,18 @@ def _setting(key: str, text: str, value: Any) -> Setting:
     """A choice for a group, or a value (or a dictionary of values, whole groups included) for keys."""
     _check_choice(key, value)
     if isinstance(value, dict):
-        return Setting(text, (text,), {}, {".".join(path): v for path, v in leaves({key: value}).items()})
+        values = {".".join(path): v for path, v in leaves({key: value}).items()}
+        _refuse_selectors(values)
+        return Setting(text, (text,), {}, values)
     if key not in groups():
         return Setting(text, (text,), {}, {key: value})
     if value is None:  # the normalizer left unset
         return Setting(text, (), {}, {})
     return Setting(text, (text,), {key: str(value)}, {})
+
+
+# How and where runs are trained: a sweep has one of each.
+NO_AXES = ("store", "device", "threads", "launcher", "logger", "checkpoint")
 
 
 def _axis(override: Override) -> Axis:
@@ -152,6 +183,8 @@ def _axis(override: Override) -> Axis:
         raise UserError(f"{override.input_line} has no values")
     if len(set(texts)) < len(texts):
         raise UserError(f"{override.input_line} names a value twice")
+    if key.partition(".")[0] in NO_AXES:
+        raise UserError(f"{override.input_line}: {key} does not make different runs; give it one value")
     parser = OverridesParser.create()
     lines = [f"{key}={text}" for text in texts]
     return Axis(key, [_setting(key, line, parser.parse_override(line).value()) for line in lines])

@@ -27,6 +27,7 @@ class Planned:
     id: str
     config: dict[str, Any]
     picked: list[str]  # the axes' values, as typed
+    fixed: list[str]  # and what all runs of the plan share
     asked: list[dict[str, Any]] = field(default_factory=list)  # the scores wanted of it, one entry a protocol
     state: str = "new"
     need: str = TRAIN
@@ -82,17 +83,17 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 raise UserError(f"{cell}: {e}" if cell else str(e)) from e
             run = run_id(config)
             if run not in seen:
-                seen[run] = Planned(run, config, composed.picked)
+                seen[run] = Planned(run, config, composed.picked, composed.fixed)
                 plan.runs.append(seen[run])
             asked = protocol.request(config)
+            if asked is not None and not seen[run].asked:
+                seen[run].config = config  # of equal runs the first that is scored is frozen, for its learning curve
             if asked is not None and asked not in seen[run].asked:
                 seen[run].asked.append(asked)
     if contradictions:
         raise UserError("\n".join(contradictions))
     if not plan.runs:
         raise UserError("the study's exclusions leave no run of this grid")
-    if len({run.config["store"] for run in plan.runs}) > 1:
-        raise UserError("store is where all runs of a sweep go; give one")
     return plan
 
 
@@ -123,7 +124,11 @@ def survey(plan: Plan) -> None:
 
 def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
     """A run's status in the store and what the plan still needs of it; raises `CorruptFile`."""
-    if run_id(run.config()) != run.id:
+    try:
+        same = run_id(run.config()) == run.id
+    except (KeyError, TypeError, AttributeError) as e:
+        raise CorruptFile(f"{run.config_file} lacks what a run's configuration has ({e})") from e
+    if not same:
         raise CorruptFile(f"{run.config_file} is not what was frozen: it hashes to another run")
     run.rows()
     status = run.status()
@@ -134,6 +139,19 @@ def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
     return state, SCORE if wants else NOTHING
 
 
+def is_met(plan: Plan, planned: Planned) -> bool:
+    """Whether the store holds all that the plan wants of a run now; what does not read is not met."""
+    try:
+        return need(plan.store.run(planned.id), planned)[1] == NOTHING
+    except (CorruptFile, OSError):
+        return False
+
+
+def execution(planned: Planned) -> dict[str, Any]:
+    """How and where this command wants a run trained: no part of what it is, so it is not frozen with it."""
+    return {key: planned.config[key] for key in ("device", "threads", "checkpoint")}
+
+
 def freeze(plan: Plan) -> None:
     """Write what is new of a plan: run folders, requests for further scores, and the sweep's own record."""
     store = plan.store
@@ -141,12 +159,18 @@ def freeze(plan: Plan) -> None:
     for planned in plan.runs:
         run = store.run(planned.id)
         if not run.exists():
-            meta = {"overrides": planned.picked, "command": plan.command, "planned": code(), "machines": []}
+            meta = {
+                "overrides": planned.fixed + planned.picked,
+                "command": plan.command,
+                "planned": code(),
+                "machines": [],
+            }
             run.create(planned.config, meta, {"status": PLANNED, "axes": axes(planned.config)})
             planned.state = PLANNED
         if planned.need != NOTHING:
             _add_requests(run, planned.asked)
-    store.sweeps.mkdir(exist_ok=True)
+    file = store.sweep_file(plan.name)
+    file.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "command": plan.command,
         "study": plan.study,
@@ -154,7 +178,7 @@ def freeze(plan: Plan) -> None:
         "code": code(),
         "runs": [run.id for run in plan.runs],
     }
-    write_whole(store.sweep_file(plan.name), to_json(record))
+    write_whole(file, to_json(record))
 
 
 def _add_requests(run: RunFolder, wanted: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter, deque
@@ -15,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from landscape.files import CorruptFile
-from landscape.store import FINISHED
-from sweeps.local import Pool, distance_name
+from landscape.store import FINISHED, RunFolder
+from sweeps.local import Pool
 from sweeps.plan import Planned
 
 REFRESH_S = 1.0
@@ -33,7 +34,7 @@ class Snapshot:
         for planned in pool.plan.runs:
             try:
                 status = pool.plan.store.run(planned.id).status()
-            except (CorruptFile, FileNotFoundError):
+            except (CorruptFile, OSError):
                 status = {"status": "failed"}
             self.status[planned.id] = status
             steps = int(planned.config["train"]["steps"])
@@ -62,6 +63,37 @@ def duration(seconds: float) -> str:
     return f"{s // 3600} h {s % 3600 // 60} min"
 
 
+def distance_name(planned: Planned) -> str:
+    """What the Frechet distance of a run is called: plain FID means Inception's features and nothing else."""
+    extractor = planned.config["metrics"]["extractor"]
+    return "FID" if extractor in (None, "inception") else f"FID ({extractor})"
+
+
+def outcome(run: RunFolder, planned: Planned) -> str:
+    """A run's end in one line: its state, its distance, and what went wrong."""
+    try:
+        status = run.status()
+    except (CorruptFile, OSError) as e:
+        return str(e)
+    text = str(status["status"])
+    distance = status.get("scores", {}).get("fid")
+    if status["status"] in FINISHED and distance is not None:
+        text += f", {distance_name(planned)} {distance:.1f}"
+    if "reason" in status:
+        text += f" ({status['reason']})"
+    for reason in status.get("unmet", {}).values():
+        text += f" (not scored as asked: {reason})"
+    return text
+
+
+def tell(text: str) -> None:
+    """Print a line; who closed the pipe (`| head`) is not told, and the sweep goes on."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+
+
 class Lines:
     """Plain lines, for logs and pipes: each run's end, and a summary now and then."""
 
@@ -83,7 +115,10 @@ class Lines:
             self.event(Snapshot(pool, self.at_start).summary())
 
     def event(self, text: str) -> None:
-        print(text, flush=True)
+        tell(text)
+
+    def ended(self, planned: Planned, run: RunFolder) -> None:
+        tell(f"{planned.label}: {outcome(run, planned)}")
 
 
 class Screen:
@@ -113,6 +148,9 @@ class Screen:
     def event(self, text: str) -> None:
         self.live.console.print(Text(text), highlight=False)
 
+    def ended(self, planned: Planned, run: RunFolder) -> None:
+        self.event(f"{planned.label}: {outcome(run, planned)}")
+
     def _draw(self, pool: Pool, look: Snapshot) -> RenderableType:
         head = Text()
         for state, count in sorted(look.states.items()):
@@ -128,7 +166,7 @@ class Screen:
             steps, step = planned.config["train"]["steps"], int(status.get("step", 0))
             scores = status.get("scores", {})
             numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
-            table.add_row(planned.label, f"{step}/{steps}", ProgressBar(steps, step, width=20), *numbers)
+            table.add_row(Text(planned.label), f"{step}/{steps}", ProgressBar(steps, step, width=20), *numbers)
         return Group(head, table)
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from landscape.errors import UserError
 from landscape.provenance import cores
 
 
@@ -43,8 +44,17 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def slots(jobs: int | None, threads: int, device: str) -> Slots:
-    """`jobs` runs at once where given; else one a GPU, or as many as cores allow at `threads` each."""
+    """`jobs` runs at once where given; else one a GPU, or as many as cores allow at `threads` each.
+
+    `device=cuda:N` keeps to the N-th GPU. Raises `UserError` for a GPU that is not there.
+    """
     gpus = () if device == "cpu" else visible_gpus()
+    if device.startswith("cuda:"):
+        gpus = gpus[int(device[5:]) :][:1]
+    if device.startswith("cuda") and not gpus:
+        raise UserError(
+            f"device={device} is not on this machine; legal here: auto, cpu" + ", cuda" * bool(visible_gpus())
+        )
     if jobs is not None:
         return Slots(jobs, gpus, "launcher.jobs")
     if gpus:

@@ -10,13 +10,11 @@ from landscape.config import Data
 from landscape.data import Dataset, load_data
 from landscape.errors import UserError
 from landscape.identity import flatten
-from sweeps.choices import kinds, mentioned
+from sweeps.choices import mentioned
 from sweeps.compose import Composed
 
 # Groups whose choice's file says which keys it uses. (A study is no part of a run.)
 AXES = ("loss", "reg", "norm", "arch", "optim", "data", "metrics", "launcher", "logger")
-# The key of each that names a function of `landscape`, and so must name one that some choice names.
-FUNCTIONS = {"loss": "kind", "reg": "penalty", "norm": "kind", "arch": "kind", "optim": "kind", "data": "kind"}
 
 
 class Contradiction(UserError):
@@ -41,20 +39,17 @@ def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
         used = mentioned(group, choices.get(group))
         for key, value in config[group].items():
             if key not in used and value is not None and value != []:
-                if any(picked.startswith(f"{group}.{key}=") for picked in composed.picked):
+                if f"{group}.{key}" in composed.given:
                     unused.add(f"{group}.{key} by {group}={choices.get(group)}")
                 config[group][key] = [] if isinstance(value, list) else None
     _decide_norm(config)
-    for group, key in FUNCTIONS.items():
-        legal = kinds(group, key)
-        if config[group][key] not in legal:
-            raise UserError(f"{group}.{key}={config[group][key]} is not known; legal: {', '.join(sorted(legal))}")
     flat = flatten(config)
     missing = [key for key, value in flat.items() if value == "???"]
     if missing:
         raise UserError(f"{missing[0]} must be given")
     check(flat)
     _add_content(config)
+    _complete_metrics(config)
     return config
 
 
@@ -78,3 +73,18 @@ def _add_content(config: dict[str, Any]) -> None:
         )
     if config["metrics"]["extractor"] == "classifier" and data.labels is None:
         raise UserError(f"metrics.extractor=classifier needs labels, and data={data.name} has none")
+
+
+def _complete_metrics(config: dict[str, Any]) -> None:
+    """As many fakes as real images unless given, so that equal requests have equal ids; nothing scores by halves."""
+    metrics = config["metrics"]
+    if not metrics["scores"]:
+        return
+    if metrics["extractor"] is None:
+        raise UserError("metrics.scores needs an extractor; choose metrics=classifier")
+    data = dataset(config["data"]["kind"], config["data"]["size"])
+    metrics["n_fake"] = metrics["n_fake"] or len(data.part(metrics["real"]))
+    if metrics["is_splits"] > metrics["n_fake"]:
+        raise UserError(
+            f"metrics.is_splits={metrics['is_splits']} is out of range; legal: up to the {metrics['n_fake']} fakes"
+        )

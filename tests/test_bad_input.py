@@ -23,7 +23,20 @@ CASES = [
         "loss=wgam is not known (did you mean wgan?); legal: hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan",
     ),
     (["loss=null"], "loss=None is not known; legal: hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan"),
-    (["loss.kind=foo"], "loss.kind=foo is not known; legal: hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan"),
+    (
+        ["loss.kind=foo"],
+        "loss.kind is not set by itself; choose with loss=NAME (hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan)",
+    ),
+    (["norm.kind=sn"], "norm.kind is not set by itself; choose with norm=NAME"),
+    (["reg.penalty=gp"], "reg.penalty is not set by itself; choose with reg=NAME"),
+    (["arch={kind: dcgan}"], "arch.kind is not set by itself"),
+    (["study.exclude=[]"], "study.exclude belongs to a study's file"),
+    (["metrics=none", "metrics.scores=[fid]"], "metrics.scores needs an extractor; choose metrics=classifier"),
+    (["metrics.is_splits=1000"], "metrics.is_splits=1000 is out of range; legal: up to the 500 fakes"),
+    (["data.size=4096"], "data.size=4096 is out of range; legal: 1 to 1024 pixels"),
+    (["-m", "store=a,b"], "store does not make different runs; give it one value"),
+    (["-m", "threads=1,2"], "threads does not make different runs; give it one value"),
+    (["-m", "checkpoint.keep=all,weights"], "checkpoint.keep does not make different runs"),
     (["optim.lrr=1"], "optim.lrr is no configuration key (did you mean optim.lr?)"),
     (["los=ns"], "los is no configuration key (did you mean loss?)"),
     (["reg=sn", "norm=none"], "reg=sn means norm=sn, so it contradicts norm=none"),
@@ -61,7 +74,8 @@ def test_one_sentence_and_exit_code_2(
     arguments: list[str], sentence: str, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = tree(store.root)
-    assert main([*arguments, f"store={store.root}"]) == 2
+    where = [] if any("store=" in argument for argument in arguments) else [f"store={store.root}"]
+    assert main([*arguments, *where]) == 2
     captured = capsys.readouterr()
     assert sentence in captured.err and captured.err.count("\n") == 1
     assert captured.out == "" and tree(store.root) == before
@@ -136,11 +150,43 @@ def test_a_config_that_was_edited_is_not_trusted(store: Store, capsys: pytest.Ca
     assert "is not what was frozen" in capsys.readouterr().err
 
 
-def test_a_device_that_is_not_there(store: Store) -> None:
+@pytest.mark.parametrize("which", ["config", "status"])
+def test_a_file_that_lost_its_keys_is_named_too(which: str, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    (run,) = frozen_runs(store, *TINY)
+    if which == "config":
+        file = run.config_file
+        file.write_text("".join(file.read_text().partition("norm:")[:1]))
+    else:
+        file = run.status_file
+        file.write_text('{"status": "planned", "scores": null}')
+    assert main([*TINY, f"store={store.root}"]) == 2
+    err = capsys.readouterr().err
+    assert str(file) in err and err.count("\n") == 1
+
+
+def test_a_device_that_is_not_there_is_refused_and_spoils_nothing(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
+    assert main([*TINY, "device=cuda", f"store={store.root}"]) == 2
+    assert "device=cuda is not on this machine; legal here: auto, cpu" in capsys.readouterr().err
+    assert list(store.run_folders()) == []
+    # Planned on a machine with a GPU, trained on one without: the device is not frozen with the run.
     (run,) = frozen_runs(store, *TINY, "device=cuda")
     assert work(store, run.id, lambda text: None) == "failed"
     assert "device=cuda cannot be used here" in run.status()["reason"]
+    assert main([*TINY, "device=cpu", f"store={store.root}"]) == 0
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_no_half_made_run(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device", str(store.runs))
+
+    monkeypatch.setattr("landscape.store.os.fsync", full)
+    assert main([*TINY, f"store={store.root}"]) == 2
+    assert "No space left on device" in capsys.readouterr().err and list(store.runs.iterdir()) == []

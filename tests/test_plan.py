@@ -84,6 +84,28 @@ def test_equal_points_are_one_run_and_the_plan_says_so() -> None:
     assert "4 points of the grid are 3 different runs" in text and "reg.strength by reg=none" in text
 
 
+@pytest.mark.parametrize("overrides", [["reg=none", "reg.strength=5"], ["reg=none", "reg={strength: 5}"]])
+def test_what_is_set_aside_is_said(overrides: list[str]) -> None:
+    assert "set aside as unused: reg.strength by reg=none" in describe(make_plan(overrides, multirun=False))
+
+
+def test_the_normalizer_left_unset_can_stand_in_a_grid() -> None:
+    runs = make_plan(["reg=sn,gp", "norm=null,sn"], multirun=True).runs
+    assert [(run.config["reg"]["penalty"], run.config["norm"]["kind"]) for run in runs] == [
+        ("none", "sn"), ("gp", "none"), ("gp", "sn"),
+    ]  # fmt: skip
+
+
+def test_a_whole_group_of_values_can_be_an_axis() -> None:
+    runs = make_plan(["latent={dim: 64},{dim: 32, dist: normal}"], multirun=True).runs
+    assert [run.config["latent"] for run in runs] == [{"dim": 64, "dist": "uniform"}, {"dim": 32, "dist": "normal"}]
+
+
+def test_of_equal_runs_one_that_is_scored_is_frozen() -> None:
+    (run,) = make_plan(["metrics=none,classifier"], multirun=True).runs
+    assert run.config["metrics"]["scores"] and len(run.asked) == 1
+
+
 def test_contradictions_are_all_named_before_anything_starts() -> None:
     with pytest.raises(UserError) as error:
         make_plan(["loss=ns,ls", "reg=sn,gp", "norm=none,sn"], multirun=True)
@@ -111,6 +133,22 @@ def test_a_study_brings_its_grid_and_exclusions_drop_cells_on_purpose(study: dic
     # 16 points; 4 contradict themselves and 2 more are excluded; the rest are all different runs.
     assert (plan.points, plan.excluded, len(plan.runs)) == (16, 6, 10)
     assert plan.study == "s"
+
+
+def test_a_study_can_set_keys_together(study: dict[str, Any]) -> None:
+    together = [[{"optim.beta1": 0.5, "optim.n_dis": 5}, {"optim.beta1": 0.9, "optim.n_dis": 1, "loss": "ls"}]]
+    study["s"] = {"overrides": ["seed=1,2"], "together": together}
+    runs = make_plan(["study=s"], multirun=False).runs
+    found = {(r.config["optim"]["beta1"], r.config["optim"]["n_dis"], r.config["loss"]["kind"]) for r in runs}
+    assert len(runs) == 4 and found == {(0.5, 5, "ns"), (0.9, 1, "ls")}
+    narrowed = make_plan(["study=s", "optim.n_dis=2"], multirun=False).runs
+    assert {r.config["optim"]["n_dis"] for r in narrowed} == {2}
+
+
+def test_an_exclusion_by_a_key_that_is_none_is_refused(study: dict[str, Any]) -> None:
+    study["s"] = {"overrides": ["loss=ns,ls"], "exclude": [{"lost": "ns"}]}
+    with pytest.raises(UserError, match=r"excludes by lost, which is no configuration key"):
+        make_plan(["study=s"], multirun=False)
 
 
 def test_the_command_line_wins_over_the_study(study: dict[str, Any]) -> None:
@@ -160,6 +198,29 @@ def test_a_finished_run_asked_for_another_protocol_is_only_scored(store: Store) 
     assert len({row["protocol"] for row in run.rows()}) == 3
 
 
+def test_a_request_that_fails_keeps_no_other_from_being_met(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from landscape import worker
+    from landscape.metrics.scorer import Scorer
+
+    (run,) = frozen_runs(store, *TINY)
+    work(store, run.id, lambda text: None)
+    frozen_runs(store, *TINY, "metrics.quantise=float")
+    frozen_runs(store, *TINY, "metrics.n_fake=32")
+
+    def broken(asked: dict[str, Any], *rest: Any) -> Scorer:
+        if asked["n_fake"] == 32:
+            raise OSError("no such weights")
+        return Scorer(asked, *rest)
+
+    with monkeypatch.context() as m:
+        m.setattr(worker, "Scorer", broken)
+        assert work(store, run.id, lambda text: None) == "done"
+    assert list(run.status()["unmet"].values()) == ["OSError: no such weights"]
+    assert needs(store, "metrics.quantise=float") == [NOTHING] and needs(store, "metrics.n_fake=32") == [SCORE]
+    work(store, run.id, lambda text: None)
+    assert needs(store, "metrics.n_fake=32") == [NOTHING] and "unmet" not in run.status()
+
+
 def test_a_run_trained_without_scores_is_scored_later(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY, "metrics=none")
     work(store, run.id, lambda text: None)
@@ -202,9 +263,9 @@ def test_planning_knows_what_the_tables_hold() -> None:
 
 
 def test_every_choice_composes_and_settles() -> None:
-    for group, names in choices.groups().items():
-        for name in names:
-            assert make_plan([f"{group}={name}", "data.size=32"], multirun=True).runs
+    for group in choices.groups():
+        if group not in ("study", "metrics", "launcher", "logger"):
+            assert make_plan([f"{group}=glob(*)", "data.size=32"], multirun=True).runs
 
 
 def test_a_plan_leaves_no_interpolation_and_no_missing_key() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import TINY, frozen_runs
@@ -42,6 +43,8 @@ def test_a_torn_last_row_is_ignored_and_a_bad_one_named(run: RunFolder) -> None:
     for cut in range(len(whole) // 2 + 1, len(whole)):
         run.metrics_file.write_bytes(whole[:cut])
         assert [row["step"] for row in run.rows()] == [0]
+    run.append_row({"step": 12, "protocol": "p"})  # onto a torn tail
+    assert [row["step"] for row in run.rows()] == [0, 12]
     run.metrics_file.write_bytes(b"{garbage}\n" + whole)
     with pytest.raises(CorruptFile, match=r"metrics\.jsonl line 1"):
         run.rows()
@@ -124,10 +127,39 @@ def test_another_machines_worker_is_lost_when_its_heart_stops(run: RunFolder, mo
     assert observer.is_lost(run, claim)
 
 
-def test_a_machine_started_anew_has_lost_its_workers(run: RunFolder) -> None:
+def test_another_boot_of_the_same_name_is_watched_not_robbed(run: RunFolder) -> None:
+    """It may be this machine started anew, or another of the same name on a shared disk that is well alive."""
     claim = take(run, Observer())
     assert claim is not None
-    assert Observer().is_lost(run, {**claim.content, "boot": "another", "number": 1})
+    observer = Observer(lost_after_s=0)
+    other = {**claim.content, "boot": "another", "number": 1}
+    assert not observer.is_lost(run, other)
+    assert observer.is_lost(run, other)  # the counter has not moved since
+
+
+def test_a_claim_taken_while_another_taker_looks_is_not_overtaken(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, first = claims.newest_claim, []
+
+    def looks_slowly(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
+        seen = real(run)
+        monkeypatch.setattr(claims, "newest_claim", real)
+        first.append(take(run, Observer()))
+        return seen
+
+    monkeypatch.setattr(claims, "newest_claim", looks_slowly)
+    assert take(run, Observer()) is None
+    assert first[0] is not None
+    first[0].check()
+
+
+def test_without_proc_the_dead_are_still_told_from_the_living(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims.Path, "exists", lambda self: False)
+    claim = take(run, Observer())
+    assert claim is not None and claim.content["started"] == "alive"
+    assert not Observer().is_lost(run, {**claim.content, "number": 1})
+    assert Observer().is_lost(run, {**claim.content, "pid": 2**22 + 1, "number": 1})
 
 
 def test_an_owner_that_lost_its_claim_writes_nothing_more(run: RunFolder) -> None:

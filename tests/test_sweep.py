@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -93,6 +94,53 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(store: Store) -> None:
     done = sweep("-m", "seed=range(0,3)", *LONG, f"store={store.root}")
     assert done.returncode == 0 and states(store) == ["done"] * 3
     assert any("resuming at step" in run.log_file.read_text() for run in saved)
+
+
+def test_ctrl_c_while_workers_start_fails_no_run(store: Store) -> None:
+    process = start(store, "-m", "seed=range(0,4)", *TINY)
+    wait_for(lambda: any(run.log_file.exists() for run in runs(store)))  # a worker process was just made
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert workers(store) == [] and not {"failed"} & set(states(store))
+    assert sweep("-m", "seed=range(0,4)", *TINY, f"store={store.root}").returncode == 0
+
+
+def test_a_worker_that_dies_before_it_can_say_so_is_failed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken installation: the worker's own imports raise, and Python ends with 1."""
+    broken = store.root.parent / "broken"
+    (broken / "torch").mkdir(parents=True)
+    (broken / "torch" / "__init__.py").write_text("raise ImportError('no kernel image')")
+    monkeypatch.setenv("PYTHONPATH", str(broken))
+    done = sweep("-m", "seed=0,1", *TINY, f"store={store.root}")
+    assert done.returncode == 1 and states(store) == ["failed", "failed"]
+    assert all("no kernel image" in run.status()["reason"] for run in runs(store)) and "no kernel image" in done.stderr
+
+
+def test_an_unreadable_status_costs_its_own_run(store: Store) -> None:
+    process = start(store, "-m", "seed=range(0,3)", *TINY, "launcher.jobs=1")
+    wait_for(lambda: len(runs(store)) == 3 and any(run.log_file.exists() for run in runs(store)))
+    victim = next(run for run in reversed(runs(store)) if not run.log_file.exists())
+    victim.status_file.write_text("{")
+    out, _ = process.communicate(timeout=90)
+    assert process.returncode == 1 and str(victim.status_file) in out
+    assert [run.status()["status"] for run in runs(store) if run.id != victim.id] == ["done", "done"]
+
+
+def test_a_closed_pipe_does_not_stop_a_sweep(store: Store) -> None:
+    shell = " ".join(command("-m", "seed=0,1", *TINY, f"store={store.root}")) + " | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, text=True, timeout=120)
+    assert "Traceback" not in done.stderr and done.returncode == 0, done.stderr
+    assert states(store) == ["done", "done"]
+
+
+def test_a_store_on_a_path_with_spaces_and_quotes(tmp_path: Path, warm_cache: Path) -> None:
+    store = Store(tmp_path / "a 'b\" c=d")
+    shutil.copytree(warm_cache, store.cache)
+    quoted = str(store.root).replace("'", "\\'")
+    done = sweep("-m", "seed=0,1", *TINY, f"store='{quoted}'")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert states(store) == ["done", "done"]
 
 
 def test_a_second_ctrl_c_kills_and_nothing_finished_is_lost(store: Store) -> None:

@@ -83,7 +83,7 @@ class Scorer:
         self.scores = {name: lookup("metrics.scores", name, SCORES) for name in asked["scores"]}
         self.extractor = get_extractor(asked, data, store, device)
         real = data.part(asked["real"])
-        n_fake = asked["n_fake"] or len(real)
+        n_fake = asked["n_fake"]
         self.protocol: dict[str, Any] = {
             **{key: asked[key] for key in ("extractor", "extractor_seed", "real", "quantise", "seed", "is_splits")},
             "version": VERSION,
