@@ -118,6 +118,11 @@ class Logger:
 
 
 @dataclass
+class Preset:
+    fid: float | None = None  # what its source reports, on Inception features and under the source's protocol
+
+
+@dataclass
 class Study:
     title: str | None = None
     overrides: list[str] = field(default_factory=list)  # in Hydra's override grammar, axes included
@@ -139,6 +144,7 @@ class Config:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     launcher: Launcher = field(default_factory=Launcher)
     logger: Logger = field(default_factory=Logger)
+    preset: Preset = field(default_factory=Preset)
     study: Study = field(default_factory=Study)
     seed: int = MISSING
     repeat: int = MISSING  # feeds no random stream: equal runs under other ids, to see how far they differ
