@@ -59,6 +59,12 @@ RULES = (
     _positive("optim.epsilon"),
     _at_least("optim.n_dis", 1),
     _at_least("data.size", 1),
+    Rule("data.name", bool, "a name"),
+    Rule("data.path", bool, "a folder or a file"),
+    Rule("data.test_path", bool, "a folder or a file"),
+    Rule("data.test_share", lambda v: 0 < v < 1, "a number between 0 and 1"),
+    _one_of("data.resize", "crop", "stretch", "crop_or_pad"),
+    Rule("data.channels", lambda v: v in (1, 3), "1, 3"),
     _at_least("train.steps", 1),
     _at_least("train.batch_size", 2),
     _one_of("train.precision", "fp32"),
@@ -91,15 +97,20 @@ SIZES: dict[str, tuple[Test, str]] = {
 
 def check(flat: dict[str, Any]) -> None:
     """Raise `UserError` for the first value of a flat configuration that is out of range."""
-    for rule in RULES:
-        value = flat.get(rule.key)
-        if value is not None and not rule.test(value):
-            raise UserError(f"{rule.key}={value} is out of range; legal: {rule.legal}")
+    check_ranges(flat)
     test, legal = SIZES[flat["arch.kind"]]
     if not test(flat["data.size"]):
         raise UserError(
             f"arch.kind={flat['arch.kind']} makes images with {legal}; data.size={flat['data.size']} is not"
         )
+
+
+def check_ranges(flat: dict[str, Any]) -> None:
+    """`check`, of each value by itself; keys may be absent."""
+    for rule in RULES:
+        value = flat.get(rule.key)
+        if value is not None and not rule.test(value):
+            raise UserError(f"{rule.key}={value} is out of range; legal: {rule.legal}")
 
 
 def unknown_key(given: str, known: list[str]) -> UserError:
