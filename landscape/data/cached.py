@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,19 +40,21 @@ def find(source: Source, store: Store, thorough: bool = False) -> Dataset:
     then nothing half made is left.
     """
     fingerprint = short_hash({"version": VERSION, **source.fingerprint})
-    found = None if thorough else _known(store, fingerprint, source.name)
-    if found is not None:
-        return found
+
+    def print_damage(what: str) -> None:
+        print(f"{what}; data={source.name} are decoded again", file=sys.stderr, flush=True)
 
     def waiting() -> None:
         print(f"another process decodes data={source.name}; waiting for it", file=sys.stderr, flush=True)
 
     try:
+        found = None if thorough else _known(store, fingerprint, source.name)
+        if found is not None:
+            return found
         with locked(store.lock_file("datasets", fingerprint), waiting):
-            found = _known(store, fingerprint, source.name)
+            found = _known(store, fingerprint, source.name, print_damage)
             if found is not None and thorough and not sound(found):
-                print(f"the cached data={source.name} are damaged; they are decoded again", file=sys.stderr)
-                store.dataset(found.content).remove()
+                print_damage(f"{store.dataset(found.content).path} is not as it was written")
                 found = None
             return found or _decode(source, store, fingerprint)
     except OSError as e:
@@ -91,8 +93,10 @@ def sound(data: Dataset) -> bool:
     return dataclasses.replace(data).content == data.content
 
 
-def _known(store: Store, fingerprint: str, name: str) -> Dataset | None:
-    """What the cache holds for a fingerprint; None where that is nothing, or damaged (it is taken away then)."""
+def _known(
+    store: Store, fingerprint: str, name: str, damaged: Callable[[str], None] = lambda what: None
+) -> Dataset | None:
+    """What the cache holds for a fingerprint; None where that is nothing, or damaged (`damaged` is told how)."""
     try:
         content = str(read_json(store.source_file(fingerprint))["content"])
     except (FileNotFoundError, CorruptFile, KeyError, TypeError):
@@ -102,8 +106,7 @@ def _known(store: Store, fingerprint: str, name: str) -> Dataset | None:
     except FileNotFoundError:
         return None
     except (CorruptFile, ValueError, KeyError) as e:
-        print(f"{e}; data={name} are decoded again", file=sys.stderr)
-        store.dataset(content).remove()
+        damaged(str(e))
         return None
 
 
@@ -123,7 +126,8 @@ def _decode(source: Source, store: Store, fingerprint: str) -> Dataset:
         except OSError as e:
             if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            making.remove()  # other files with the same content were decoded before
+            folder.remove()  # damaged, or of other files with the same content: then it is equal
+            making.path.rename(folder.path)
         sync_folder(folder.path.parent)
         data = open_cached(store, content, source.name)
         if not sound(data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,10 @@ def folder_source(data: Data, store: Store) -> Source:
     listing = list_pictures(given_path(data))
     if data.test_path is not None:
         listing = joined(listing, list_pictures(data.test_path, "data.test_path"))
+    elif _is_split(listing):
+        # Training images first, as from two paths: the same images in the same split are then the same data.
+        entries = dict(sorted(listing.entries.items(), key=lambda entry: entry[0].startswith("test/")))
+        listing = replace(listing, entries=entries)
     options = {"test_share": data.test_share}
     return pictures_source(data, listing, options, lambda: _arrange(listing, data.test_share))
 
@@ -54,13 +59,18 @@ def pictures_source(data: Data, listing: Listing, options: dict[str, Any], arran
     return Source(data.name or data.kind, {**asked, **options, "files": listing.stamp}, contents)
 
 
+def _is_split(listing: Listing) -> bool:
+    """Whether the top folders are train/ and test/ and nothing lies beside them."""
+    return {name.partition("/")[0] if "/" in name else "" for name in listing.entries} == SPLITS
+
+
 Arranged = tuple[np.ndarray | None, tuple[str, ...], np.ndarray, np.ndarray]
 
 
 def _arrange(listing: Listing, share: float | None) -> Arranged:
     """Labels (or None), their names, and the indices for training and testing."""
     names = list(listing.entries)
-    if {name.partition("/")[0] for name in names} == SPLITS and all("/" in name for name in names):
+    if _is_split(listing):
         is_test = np.array([name.startswith("test/") for name in names])
         labels, classes = _labels([name.partition("/")[2] for name in names])
         train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
