@@ -77,7 +77,7 @@ def _facts(config: dict[str, Any]) -> dict[str, Any]:
     # The setting is everything that training depends on but the luck of the draw.
     setting = {key: value for key, value in identity(config).items() if key not in ("seed", "repeat")}
     return {
-        "data": str(config["data"]["kind"]),
+        "data": str(config["data"].get("name") or config["data"]["kind"]),
         "arch": str(arch["kind"]),
         "loss": str(config["loss"]["kind"]),
         "penalty": str(config["reg"]["penalty"]),

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from landscape import checkpoint
+from landscape.locks import locked
 from landscape.store import Store
-
-
-@contextmanager
-def locked(path: Path) -> Any:
-    """Hold the lock file at `path`; the kernel lets go of it when its holder dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
-        yield
 
 
 def once(store: Store, kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -68,6 +68,12 @@ RULES = (
     _fraction("optim.alpha"),
     _one_of("optim.decay", "none", "linear"),
     Rule("data.size", lambda v: 1 <= v <= 1024, "1 to 1024 pixels"),
+    Rule("data.name", bool, "a name"),
+    Rule("data.path", bool, "a folder or a file"),
+    Rule("data.test_path", bool, "a folder or a file"),
+    Rule("data.test_share", lambda v: 0 < v < 1, "a number between 0 and 1"),
+    _one_of("data.resize", "crop", "stretch", "crop_or_pad"),
+    Rule("data.channels", lambda v: v in (1, 3), "1, 3"),
     _at_least("train.steps", 1),
     _at_least("train.batch_size", 2),
     _one_of("train.precision", "fp32"),
@@ -104,15 +110,20 @@ SIZES: dict[str, tuple[Test, str]] = {
 
 def check(flat: dict[str, Any]) -> None:
     """Raise `UserError` for the first value of a flat configuration that is out of range."""
-    for rule in RULES:
-        value = flat.get(rule.key)
-        if value is not None and not rule.test(value):
-            raise UserError(f"{rule.key}={value} is out of range; legal: {rule.legal}")
+    check_ranges(flat)
     test, legal = SIZES.get(flat["arch.kind"], (lambda side: True, ""))
     if not test(flat["data.size"]):
         raise UserError(
             f"arch.kind={flat['arch.kind']} makes images with {legal}; data.size={flat['data.size']} is not"
         )
+
+
+def check_ranges(flat: dict[str, Any]) -> None:
+    """`check`, of each value by itself; keys may be absent."""
+    for rule in RULES:
+        value = flat.get(rule.key)
+        if value is not None and not rule.test(value):
+            raise UserError(f"{rule.key}={value} is out of range; legal: {rule.legal}")
 
 
 def unknown_key(given: str, known: list[str]) -> UserError:

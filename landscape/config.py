@@ -74,6 +74,12 @@ class Optim:
 class Data:
     kind: str = MISSING
     size: int = MISSING  # side of the images in pixels
+    name: str | None = None  # what reports call a data set whose kind says little (a folder)
+    path: str | None = None  # where its files are; no part of a run's id
+    test_path: str | None = None  # where its test images are, if elsewhere
+    test_share: float | None = None  # of the images, drawn for testing where the files name no split
+    resize: str | None = None  # how images of another size are brought to `size`; null: they are refused
+    channels: int | None = None  # 1 or 3
     content: str | None = None  # digest of pixels, labels and split; filled in at planning
 
 

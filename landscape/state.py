@@ -107,7 +107,7 @@ def new_state(cfg: Config, data: Dataset, device: torch.device) -> State:
         average=average,
         opt_g=make_optimizer(g.parameters(), cfg.optim.lr_g, cfg.optim),
         opt_d=make_optimizer(d.parameters(), cfg.optim.lr_d, cfg.optim),
-        batches=Batches(data.images[data.train], cfg.train.batch_size, cfg.seed, device),
+        batches=Batches(data.images, data.train, cfg.train.batch_size, cfg.seed, device),
         latents=stream(cfg.seed, "latents", device),
         penalty=stream(cfg.seed, "penalty", device),
         noise=stream(cfg.seed, "noise", device),

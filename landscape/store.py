@@ -14,6 +14,9 @@
         log.txt            what the worker printed
       sweeps/<name>/plan.json  a plan: which runs, from which command; nothing that a run needs
       cache/               trained extractors and reference statistics, by content
+        datasets/<digest>/ a decoded data set: header.json, and images, labels, train, test as .npy
+        sources/<f>.json   which data set the files of this fingerprint decode to
+        downloads/<kind>/  what landscape.prefetch fetched
 
 Other modules ask here for a path and never build one.
 """
@@ -183,6 +186,27 @@ class RunFolder:
             return ""
 
 
+class DatasetFolder:
+    """A decoded data set's folder; its name is the digest of what it holds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.header_file = path / "header.json"
+
+    def array_file(self, name: str) -> Path:
+        """Where one of "images", "labels", "train" and "test" lies."""
+        return self.path / f"{name}.npy"
+
+    def remove(self) -> None:
+        """Take the folder away, first from under its name, so that nobody meets half of it."""
+        gone = self.path.with_name(f".{self.path.name.lstrip('.')}.{os.getpid()}.gone")
+        try:
+            self.path.rename(gone)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(gone, ignore_errors=True)
+
+
 class Store:
     """The store at `root`; nothing is created until something is written."""
 
@@ -214,6 +238,20 @@ class Store:
 
     def lock_file(self, kind: str, key: str) -> Path:
         return self.cache / kind / f".{key}.lock"
+
+    def dataset(self, content: str) -> DatasetFolder:
+        """Where the decoded data set of this digest lies, or will."""
+        return DatasetFolder(self.cache / "datasets" / content)
+
+    def dataset_in_the_making(self, fingerprint: str) -> DatasetFolder:
+        """Where a data set is decoded to before its digest is known; one process at a time (hold the lock)."""
+        return DatasetFolder(self.cache / "datasets" / f".{fingerprint}.making")
+
+    def source_file(self, fingerprint: str) -> Path:
+        return self.cached("sources", fingerprint, ".json")
+
+    def downloads(self, kind: str) -> Path:
+        return self.cache / "downloads" / kind
 
     def check_writable(self) -> None:
         """Raise `UserError` where a run could not be written; leaves nothing behind in a store that was there."""

@@ -130,7 +130,7 @@ class _Work:
     def outcome(self) -> str:
         cfg = self.cfg
         torch.set_num_threads(cfg.threads)
-        data = load_data(cfg.data)
+        data = load_data(cfg.data, self.store)
         if data.content != cfg.data.content:
             raise UserError(f"the data are not those that run {self.run.id} was planned on ({data.content[:12]})")
         self.record_machine()

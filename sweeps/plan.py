@@ -15,7 +15,7 @@ from landscape.provenance import code
 from landscape.store import DONE, FINISHED, PLANNED, RunFolder, Store
 from sweeps.compose import Composed, combinations, hydra
 from sweeps.grammar import parse
-from sweeps.settle import Contradiction, settle
+from sweeps.settle import Contradiction, dataset, settle
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
 
@@ -62,7 +62,11 @@ class Plan:
 
 
 def make_plan(overrides: list[str], multirun: bool) -> Plan:
-    """Expand a command. Pure but for reading `conf/` and the data; raises `UserError` for what cannot be meant."""
+    """Expand a command; raises `UserError` for what cannot be meant.
+
+    Pure but for reading `conf/` and the data, which are decoded into the store's cache where they are not there yet.
+    """
+    dataset.cache_clear()  # files may have changed since another plan of this process
     with hydra():
         command = parse(overrides, multirun)
         plan = Plan(overrides, [], command.study)
@@ -198,7 +202,7 @@ def axes(config: dict[str, Any]) -> dict[str, Any]:
     """What `status` shows of a run without reading its configuration."""
     optim = config["optim"]
     return {
-        "data": config["data"]["kind"],
+        "data": config["data"].get("name") or config["data"]["kind"],
         "arch": config["arch"]["kind"],
         "loss": config["loss"]["kind"],
         "penalty": config["reg"]["penalty"],

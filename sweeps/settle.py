@@ -7,9 +7,10 @@ from typing import Any
 
 from landscape.checks import check
 from landscape.config import Data
-from landscape.data import Dataset, load_data
+from landscape.data import Dataset, find_data
 from landscape.errors import UserError
 from landscape.identity import flatten
+from landscape.store import Store
 from sweeps.choices import mentioned
 from sweeps.compose import Composed
 
@@ -22,9 +23,9 @@ class Contradiction(UserError):
 
 
 @cache
-def dataset(kind: str, size: int) -> Dataset:
-    """The data set of a plan, loaded once."""
-    return load_data(Data(kind=kind, size=size))
+def dataset(store: str, **data: Any) -> Dataset:
+    """The data set of a plan, found once (and decoded, if need be); `make_plan` forgets those of plans before."""
+    return find_data(Data(**data), Store(store))
 
 
 def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
@@ -33,24 +34,36 @@ def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
     Names of keys that were given but that the cell's choices do not use are added to `unused`. Raises
     `Contradiction`, or `UserError` for a value that is out of range.
     """
-    config, choices = composed.config, composed.choices
+    config = composed.config
     del config["study"]
     for group in AXES:
-        used = mentioned(group, choices.get(group))
-        for key, value in config[group].items():
-            if key not in used and value is not None and value != []:
-                if f"{group}.{key}" in composed.given:
-                    unused.add(f"{group}.{key} by {group}={choices.get(group)}")
-                config[group][key] = [] if isinstance(value, list) else None
+        drop_unused(composed, group, unused)
     _decide_norm(config)
     flat = flatten(config)
+    check_given(flat)
+    check(flat)
+    data = dataset(config["store"], **config["data"])
+    _add_content(config, data)
+    _complete_metrics(config, data)
+    return config
+
+
+def drop_unused(composed: Composed, group: str, unused: set[str]) -> None:
+    """Make null the keys of a group that its choice does not use, adding to `unused` those that a grid gave."""
+    choice, keys = composed.choices.get(group), composed.config[group]
+    used = mentioned(group, choice)
+    for key, value in keys.items():
+        if key not in used and value is not None and value != []:
+            if f"{group}.{key}" in composed.given:
+                unused.add(f"{group}.{key} by {group}={choice}")
+            keys[key] = [] if isinstance(value, list) else None
+
+
+def check_given(flat: dict[str, Any]) -> None:
+    """Raise `UserError` for the first key that a choice leaves to the user and that was not given."""
     missing = [key for key, value in flat.items() if value == "???"]
     if missing:
         raise UserError(f"{missing[0]} must be given")
-    check(flat)
-    _add_content(config)
-    _complete_metrics(config)
-    return config
 
 
 def _decide_norm(config: dict[str, Any]) -> None:
@@ -63,8 +76,7 @@ def _decide_norm(config: dict[str, Any]) -> None:
     config["reg"]["norm"] = None
 
 
-def _add_content(config: dict[str, Any]) -> None:
-    data = dataset(config["data"]["kind"], config["data"]["size"])
+def _add_content(config: dict[str, Any], data: Dataset) -> None:
     config["data"]["content"] = data.content
     if config["train"]["batch_size"] > len(data.train):
         raise UserError(
@@ -75,14 +87,13 @@ def _add_content(config: dict[str, Any]) -> None:
         raise UserError(f"metrics.extractor=classifier needs labels, and data={data.name} has none")
 
 
-def _complete_metrics(config: dict[str, Any]) -> None:
+def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
     """As many fakes as real images unless given, so that equal requests have equal ids; nothing scores by halves."""
     metrics = config["metrics"]
     if not metrics["scores"]:
         return
     if metrics["extractor"] is None:
         raise UserError("metrics.scores needs an extractor; choose metrics=classifier")
-    data = dataset(config["data"]["kind"], config["data"]["size"])
     metrics["n_fake"] = metrics["n_fake"] or len(data.part(metrics["real"]))
     if metrics["is_splits"] > metrics["n_fake"]:
         raise UserError(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from landscape.config import Data
-from landscape.data import DATASETS, Dataset, load_data
+from landscape.data import DATASETS, SOURCES, Dataset, load_data
 from landscape.data.digits import read_table
 from sweeps.choices import kinds
 
@@ -19,7 +19,8 @@ def digits() -> Dataset:
 
 
 def test_every_data_set_has_a_file() -> None:
-    assert set(DATASETS) == set(kinds("data", "kind"))
+    assert not set(DATASETS) & set(SOURCES)
+    assert set(DATASETS) | set(SOURCES) == set(kinds("data", "kind"))
 
 
 def test_digits_are_scikit_learns() -> None:

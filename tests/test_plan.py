@@ -264,7 +264,7 @@ def test_planning_knows_what_the_tables_hold() -> None:
 
 def test_every_choice_composes_and_settles() -> None:
     for group in choices.groups():
-        if group not in ("study", "metrics", "launcher", "logger"):
+        if group not in ("data", "preset", "study", "metrics", "launcher", "logger"):
             assert make_plan([f"{group}=glob(*)", "data.size=32"], multirun=True).runs
 
 

@@ -1,7 +1,8 @@
 """The data sets, by name, as arrays; no torch here, so that planning can hash what training will see.
 
-Adding one is a file like `landscape/data/digits.py`, a row of `DATASETS`, a file in `conf/data`, a row in
-`tests/test_data.py`.
+Two kinds: those of `DATASETS` come with the package and are made on the spot; those of `SOURCES` are files of the
+user's, decoded once into the store's cache. Adding one is a file like `landscape/data/digits.py` or
+`landscape/data/celebahq128.py`, a row of its table, a file in `conf/data`, a row in `tests/test_data.py`.
 """
 
 from __future__ import annotations
@@ -9,16 +10,55 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from landscape.config import Data
+from landscape.data.cached import find, open_cached
+from landscape.data.celebahq128 import celebahq128_source
+from landscape.data.cifar10 import cifar10_source
 from landscape.data.dataset import Dataset
 from landscape.data.digits import load_digits
+from landscape.data.folder import folder_source
+from landscape.data.lsun_bedroom import lsun_bedroom_source
+from landscape.data.source import Source
+from landscape.errors import UserError
+from landscape.files import CorruptFile
 from landscape.registry import lookup
+from landscape.store import Store
 
 DATASETS: dict[str, Callable[[Data], Dataset]] = {"digits": load_digits}
+SOURCES: dict[str, Callable[[Data, Store], Source]] = {
+    "celebahq128": celebahq128_source,
+    "cifar10": cifar10_source,
+    "folder": folder_source,
+    "lsun_bedroom": lsun_bedroom_source,
+}
 
 
-def load_data(data: Data) -> Dataset:
-    """The data set that `data` asks for; raises `UserError` naming the known kinds."""
-    return lookup("data.kind", data.kind, DATASETS)(data)
+def find_data(data: Data, store: Store, thorough: bool = False) -> Dataset:
+    """The data set that a planner's `data` asks for, decoded into the store's cache first where it must be.
+
+    Raises `UserError` for an unknown kind and for what is wrong with the files.
+    """
+    lookup("data.kind", data.kind, {**DATASETS, **SOURCES})
+    if data.kind in DATASETS:
+        return DATASETS[data.kind](data)
+    return find(SOURCES[data.kind](data, store), store, thorough)
 
 
-__all__ = ["DATASETS", "Dataset", "load_data"]
+def load_data(data: Data, store: Store | None = None) -> Dataset:
+    """The data set of a frozen `data`: made, or opened from the store's cache by its digest, whatever its path.
+
+    Raises `UserError` for an unknown kind, and where the cache holds it no more or damaged.
+    """
+    lookup("data.kind", data.kind, {**DATASETS, **SOURCES})
+    if data.kind in DATASETS:
+        return DATASETS[data.kind](data)
+    assert store is not None and data.content is not None, "a planned run has both"
+    try:
+        return open_cached(store, data.content, data.name or data.kind)
+    except (FileNotFoundError, CorruptFile, ValueError, KeyError) as e:
+        raise UserError(
+            f"the decoded images of data={data.name or data.kind} cannot be had from the store ({e}); "
+            "the sweep's command given again decodes them again"
+        ) from e
+
+
+__all__ = ["DATASETS", "SOURCES", "Dataset", "find_data", "load_data"]

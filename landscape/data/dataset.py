@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,8 @@ import numpy as np
 class Dataset:
     """Images as uint8 (n, channels, side, side), where 0..255 stand for [0, 1]; labels int64 (n,) or None.
 
-    `train` and `test` index into them and share nothing.
+    `train` and `test` index into them and share nothing. `images` may be a memory map: take what is needed of it,
+    never all.
     """
 
     name: str
@@ -43,7 +45,32 @@ class Dataset:
     @cached_property
     def content(self) -> str:
         """SHA-256 over shape, pixels, labels and split: the data's place in a run's id (never its path)."""
-        digest = hashlib.sha256(repr(self.images.shape).encode())
-        for array in (self.images, self.labels, self.train, self.test):
-            digest.update(b"|" if array is None else b"|" + np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+        return content_digest(self.images.shape, pieces(self.images), self.labels, self.train, self.test)
+
+
+PIECE = 2**24  # bytes that are looked at in one go
+
+
+def pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Consecutive parts of an array of a few megabytes each, so that a memory map is never in memory whole."""
+    step = max(1, PIECE * len(array) // max(1, array.nbytes))
+    for start in range(0, len(array), step):
+        yield np.ascontiguousarray(array[start : start + step])
+
+
+def content_digest(
+    shape: tuple[int, ...],
+    images: Iterable[np.ndarray],
+    labels: np.ndarray | None,
+    train: np.ndarray,
+    test: np.ndarray,
+) -> str:
+    """The digest that `Dataset.content` is, of images that come in consecutive pieces."""
+    digest = hashlib.sha256(repr(shape).encode() + b"|")
+    for piece in images:
+        digest.update(piece.data)
+    for array in (labels, train, test):
+        digest.update(b"|")
+        for piece in () if array is None else pieces(array):
+            digest.update(piece.data)
+    return digest.hexdigest()

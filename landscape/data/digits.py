@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +18,7 @@ LEVELS = 16  # pixels run from 0 to 16
 TEST_PER_CLASS = 50
 
 
+@cache
 def read_table() -> tuple[np.ndarray, np.ndarray]:
     """Pixels (1797, 8, 8) in 0..16 and labels (1797,), as `sklearn.datasets.load_digits` gives them.
 

@@ -15,6 +15,7 @@ from landscape.cache import once
 from landscape.data import Dataset
 from landscape.errors import UserError
 from landscape.metrics.classifier import SPEC, Classifier, train_classifier
+from landscape.metrics.images import Images
 from landscape.protocol import extractor_key
 from landscape.registry import lookup
 from landscape.store import Store
@@ -30,7 +31,7 @@ class Extractor:
     weights: str  # SHA-256
     about: dict[str, Any]  # for the protocol's text
 
-    def __call__(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, images: Images) -> tuple[np.ndarray, np.ndarray]:
         """Features and logits of images in [0, 255], in batches, as float64 arrays."""
         with torch.inference_mode():
             parts = [self.run(batch.float() / 255) for batch in images.split(BATCH)]

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
+from landscape.metrics.images import Images
+
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -71,7 +73,7 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
     return result.unflatten(0, (n, channels)).mean(1)
 
 
-def within_class(images: Tensor, classes: np.ndarray, per_class: int) -> float:
+def within_class(images: Images, classes: np.ndarray, per_class: int) -> float:
     """Mean MS-SSIM over all pairs of the first `per_class` images of each class; NaN where no class has two.
 
     `images` is (n, channels, side, side) in [0, 255], `classes` (n,). Every pair weighs the same.

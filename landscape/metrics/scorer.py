@@ -22,6 +22,7 @@ from landscape.latents import draw
 from landscape.metrics import ms_ssim
 from landscape.metrics.extractors import BATCH, get_extractor
 from landscape.metrics.frechet import Moments, frechet_distance, moments
+from landscape.metrics.images import Images, Stored
 from landscape.metrics.inception_score import inception_score
 from landscape.protocol import VERSION, protocol_id
 from landscape.registry import lookup
@@ -32,7 +33,7 @@ from landscape.streams import stream
 class Sample(NamedTuple):
     """A set of images under scoring."""
 
-    images: Tensor  # (n, channels, side, side) in [0, 255]
+    images: Images  # (n, channels, side, side) in [0, 255]
     features: np.ndarray  # (n, d)
     logits: np.ndarray  # (n, classes)
     reference: Moments  # of the real images' features
@@ -106,11 +107,8 @@ class Scorer:
     def _prepare_reference(self, data: Dataset, real: np.ndarray, n_fake: int, store: Store) -> None:
         """Statistics of the real images, and as a floor the scores of other real images in the fakes' place."""
 
-        def images(part: np.ndarray) -> Tensor:
-            return torch.from_numpy(data.images[part]).float().to(self.device)
-
         def make() -> dict[str, Any]:
-            mean, cov = moments(self.extractor(images(real))[0])
+            mean, cov = moments(self.extractor(Stored(data, real, self.device))[0])
             return {"mean": torch.from_numpy(mean), "cov": torch.from_numpy(cov)}
 
         key = {k: self.protocol[k] for k in ("extractor", "weights", "data", "real", "version", "resize")}
@@ -121,14 +119,14 @@ class Scorer:
         if len(others) > 1:
             rng = np.random.Generator(np.random.PCG64(self.asked["seed"]))
             chosen = rng.permutation(others)[:n_fake]
-            values = self._measure(images(np.sort(chosen)))
+            values = self._measure(Stored(data, np.sort(chosen), self.device))
             self.floor = {"n": len(chosen), **{k: v for k, v in values.items() if math.isfinite(v)}}
 
     def text(self) -> dict[str, Any]:
         """The protocol as stored: its keys, and beside them what scoring other real images gives."""
         return {**self.protocol, **self.extractor.about, "floor": self.floor}
 
-    def _measure(self, images: Tensor) -> dict[str, float]:
+    def _measure(self, images: Images) -> dict[str, float]:
         features, logits = self.extractor(images)
         sample = Sample(images, features, logits, self.reference, self.protocol)
         return {key: value for score in self.scores.values() for key, value in score(sample).items()}

@@ -1,0 +1,31 @@
+"""CelebA-HQ at 128 px: 30,000 faces without labels, of which the study trains on 27,000."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from landscape.config import Data
+from landscape.data.folder import Arranged, given_path, pictures_source
+from landscape.data.listing import list_pictures
+from landscape.data.source import Source
+from landscape.errors import UserError
+from landscape.store import Store
+
+COUNT = 30_000
+
+
+def celebahq128_source(data: Data, store: Store) -> Source:
+    """The images at `data.path` (folder or zip); the last tenth in the order of their names are for testing.
+
+    The study tested on the last 10 of its 100 shards; how its shards were dealt is not on record.
+    """
+    listing = list_pictures(given_path(data))
+    n = len(listing.entries)
+
+    def arrange() -> Arranged:
+        if n != COUNT:
+            raise UserError(f"CelebA-HQ has {COUNT} images and {data.path} holds {n}; data=folder takes any number")
+        train, test = np.split(np.arange(n), [n - n // 10])
+        return None, (), train, test
+
+    return pictures_source(data, listing, {}, arrange)

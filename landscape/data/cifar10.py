@@ -1,0 +1,113 @@
+"""CIFAR-10 from the files that torchvision lays out: 50,000 images to train on, 10,000 to test with, ten labels."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscape.config import Data
+from landscape.data.source import Advance, Contents, Source
+from landscape.errors import UserError
+from landscape.store import Store
+
+FOLDER = "cifar-10-batches-py"
+SIDE = 32
+# As torchvision checks them. They fix the data: what is cached under them needs no files any more.
+MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+    "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
+}
+# All that a pickled array asks for.
+ALLOWED = {
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+}
+
+
+class Absent(UserError):
+    """The files are not there; `root` is where they would be."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(
+            f"CIFAR-10 is not in {root}: python -m landscape.prefetch data=cifar10, with this command's data.path and "
+            "store if it gives them, downloads it"
+        )
+        self.root = root
+
+
+def cifar10_source(data: Data, store: Store) -> Source:
+    """The files below `data.path` (else below the store's downloads); the split is that of the files."""
+    root = Path(data.path).expanduser() if data.path is not None else store.downloads("cifar10")
+
+    def contents() -> Contents:
+        if data.size != SIDE:
+            raise UserError(f"CIFAR-10 has images of {SIDE} px; data.size={data.size} is not legal")
+        folder = root if root.name == FOLDER else root / FOLDER
+        if not folder.is_dir():
+            raise Absent(root)
+        files = {name: _checked(folder / name, md5) for name, md5 in MD5.items()}
+        classes = tuple(_unpickle(files.pop("batches.meta"))["label_names"])
+        batches = [_unpickle(content) for content in files.values()]  # the test images last
+        counts = [len(batch["labels"]) for batch in batches]
+        labels = np.concatenate([np.asarray(batch["labels"], dtype=np.int64) for batch in batches])
+        train, test = np.split(np.arange(len(labels)), [len(labels) - counts[-1]])
+
+        def blocks(advance: Advance) -> Iterator[np.ndarray]:
+            for batch, count in zip(batches, counts, strict=True):
+                yield np.asarray(batch["data"], dtype=np.uint8).reshape(count, 3, SIDE, SIDE)
+                advance(count)
+
+        return Contents((len(labels), 3, SIDE, SIDE), labels, train, test, classes, blocks)
+
+    return Source("cifar10", {"kind": "cifar10", "size": data.size, "md5": MD5}, contents)
+
+
+def download(root: Path) -> None:
+    """Fetch the files to `root` by torchvision; raises `UserError` where that fails."""
+    try:
+        from torchvision.datasets import CIFAR10
+    except ImportError as e:
+        raise UserError("downloading CIFAR-10 needs the package torchvision: pip install torchvision") from e
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        CIFAR10(str(root), download=True)
+    except (OSError, RuntimeError) as e:
+        reason = " ".join(str(e).split())
+        raise UserError(f"CIFAR-10 cannot be downloaded ({reason}); put its folder {FOLDER} into {root}") from e
+
+
+def _checked(file: Path, md5: str) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as e:
+        raise UserError(f"{file} cannot be read ({e.strerror})") from e
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise UserError(f"{file} is not CIFAR-10's: its MD5 differs; remove it and fetch it again")
+    return content
+
+
+class _Arrays(pickle.Unpickler):
+    """An unpickler of arrays and plain values alone: a pickle may name any function, and these name four."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy.core.", "numpy._core.")  # its name when the files were written
+        if (module, name) not in ALLOWED:
+            raise UserError(f"a file of CIFAR-10 asks for {module}.{name}, which no data do; it is not read")
+        return super().find_class(module, name)
+
+
+def _unpickle(content: bytes) -> dict[str, Any]:
+    return dict(_Arrays(io.BytesIO(content), encoding="latin1").load())

@@ -1,0 +1,47 @@
+"""How far a long reading is: a bar in a terminal, a line now and then elsewhere; on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from landscape.data.source import Advance
+
+LINE_S = 30.0  # between plain lines
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Advance]:
+    """Yields a function that is told how many more of `total` images are through."""
+    if sys.stderr.isatty():
+        yield from _bar(what, total)
+    else:
+        yield from _lines(what, total)
+
+
+def _bar(what: str, total: int) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def _lines(what: str, total: int) -> Iterator[Advance]:
+    start = time.monotonic()
+    done, said = 0, start
+    print(f"{what}: {total} images", file=sys.stderr, flush=True)
+
+    def advance(count: int) -> None:
+        nonlocal done, said
+        done += count
+        if time.monotonic() - said >= LINE_S:
+            said = time.monotonic()
+            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+
+    yield advance
+    print(f"{what}: {total} images in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
