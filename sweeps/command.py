@@ -34,6 +34,9 @@ def main(arguments: list[str]) -> int:
     except (UserError, CorruptFile) as e:
         print(e, file=sys.stderr)
         return EXIT_USER
+    except KeyboardInterrupt:  # while planning, which may be decoding a million images; a pool handles its own
+        print("stopped", file=sys.stderr)
+        return 130
 
 
 def launch(plan: Plan) -> int:
