@@ -20,9 +20,12 @@ def main() -> int:
     arguments = sys.argv[1:]
     if any(argument.partition("=")[0] in HYDRA_FLAGS for argument in arguments):
         return _hydra()
-    from sweeps.command import main as command
+    try:
+        from sweeps.command import main as command
 
-    return command(arguments)
+        return command(arguments)
+    except KeyboardInterrupt:  # while modules load; later the command itself answers
+        return 130
 
 
 def _hydra() -> int:

@@ -24,6 +24,7 @@ from landscape.data import Dataset, cached, cifar10, find_data, load_data
 from landscape.errors import UserError
 from landscape.store import Store
 from landscape.worker import work
+from sweeps import command
 from sweeps.plan import freeze, make_plan
 
 COUNT = 12
@@ -98,6 +99,16 @@ def test_a_run_trains_after_its_source_is_gone(store: Store, source: Path) -> No
     freeze(plan)
     shutil.rmtree(source)
     assert work(store, plan.runs[0].id, lambda text: None) == "done"
+
+
+def test_mapped_images_are_scored(store: Store, tmp_path: Path) -> None:
+    source = fill(tmp_path / "many", *(f"{kind}/{i}.png" for kind in "ab" for i in range(50)))
+    more = [f"data.path={source}", f"data.size={SIDE}", "data.test_share=0.3", "arch.width=0.04", "device=cpu"]
+    plan = make_plan(["data=folder", *more, "train.steps=2", "train.batch_size=8", f"store={store.root}"], False)
+    freeze(plan)
+    run = store.run(plan.runs[0].id)
+    assert work(store, run.id, lambda text: None) == "done"
+    assert [row["fid"] is not None for row in run.rows()] == [True, True]
 
 
 def test_neither_place_nor_name_is_part_of_a_run(store: Store, source: Path, tmp_path: Path) -> None:
@@ -219,6 +230,14 @@ def test_of_two_processes_one_decodes_and_a_killed_one_is_made_good(store: Store
     assert not list((store.cache / "datasets").glob(".*.making"))
 
 
+def test_a_plan_can_be_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "make_plan", interrupted)
+    assert command.main([]) == 130 and capsys.readouterr().err == "stopped\n"
+
+
 # python -m landscape.prefetch
 
 
@@ -230,8 +249,8 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_prefetch_says_what_it_found(
     store: Store, source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["data=folder", f"data.path={source}", f"data.size={SIDE}", f"store={store.root}"]
-    assert call(monkeypatch, *command) == 0
+    arguments = ["data=folder", f"data.path={source}", f"data.size={SIDE}", f"store={store.root}"]
+    assert call(monkeypatch, *arguments) == 0
     out = capsys.readouterr().out
     assert "data=folder: 10 images to train on and 2 to test with, 3 x 8 x 8, 2 classes; content " in out
     assert not store.runs.exists()

@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LIGHT = ["landscape.store", "landscape.files", "landscape.claims", "landscape.identity", "landscape.protocol"]
-LIGHT += ["landscape.config", "landscape.checks", "landscape.data", "landscape.locks", "landscape.provenance"]
+LIGHT += ["landscape.config", "landscape.checks", "landscape.data", "landscape.locks", "landscape.prefetch"]
+LIGHT += ["landscape.provenance"]
 
 
 def imports(file: Path) -> set[str]:

@@ -52,6 +52,11 @@ def classifier(asked: dict[str, Any], data: Dataset, store: Store, device: torch
     """The data set's own classifier, trained once per data set and seed and cached in the store."""
     if data.labels is None:
         raise UserError(f"metrics.extractor=classifier needs labels, and data={data.name} has none")
+    if len(data.train) < SPEC["batch_size"]:
+        raise UserError(
+            f"metrics.extractor=classifier needs {SPEC['batch_size']} training images at least, "
+            f"and data={data.name} has {len(data.train)}"
+        )
 
     def make() -> dict[str, Any]:
         net, accuracy = train_classifier(data, asked["extractor_seed"])
