@@ -76,7 +76,7 @@ RULES = (
     Rule("data.channels", lambda v: v in (1, 3), "1, 3"),
     _at_least("train.steps", 1),
     _at_least("train.batch_size", 2),
-    _one_of("train.precision", "fp32"),
+    _one_of("train.precision", "fp32", "bf16"),
     _positive("train.noise_std"),
     _fraction("train.ema"),
     Rule("metrics.scores", lambda v: set(v) <= set(SCORES), "a list out of " + ", ".join(SCORES)),

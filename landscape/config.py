@@ -87,7 +87,7 @@ class Data:
 class Train:
     steps: int = MISSING  # D updates
     batch_size: int = MISSING
-    precision: str = MISSING
+    precision: str = MISSING  # fp32 or bf16
     noise_std: float | None = None  # instance noise on D's inputs at the start, falling linearly to 0
     ema: float | None = None  # decay of the average of G's weights, a G update; null: no average
 

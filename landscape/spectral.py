@@ -32,8 +32,9 @@ class SpectralNorm(nn.Module):
         self.register_buffer("v", normalize(matrix.t() @ u, dim=0, eps=epsilon))
 
     def forward(self, weight: Tensor) -> Tensor:
-        sigma = torch.dot(self.u, weight.flatten(1) @ self.v)
-        return weight / sigma
+        with torch.autocast(weight.device.type, enabled=False):  # in single precision whatever the network runs in
+            sigma = torch.dot(self.u, weight.flatten(1) @ self.v)
+            return weight / sigma
 
     @torch.no_grad()
     def advance(self, weight: Tensor) -> None:

@@ -45,6 +45,11 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
     g, d = state.g, state.d
     d_parameters = list(d.parameters())
     apart = couples_samples(d)
+
+    def half() -> torch.autocast:
+        """Networks in bfloat16 where the run asks for it; losses, penalties and sigma stay in single precision."""
+        return torch.autocast(state.device.type, torch.bfloat16, enabled=cfg.train.precision == "bf16")
+
     g.train()
     d.train()
     while state.step < cfg.train.steps:
@@ -60,18 +65,20 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
         z = draw(cfg.latent, len(real), state.latents)
         if g_follows:
             advance_spectral_norms(g)
-        with torch.set_grad_enabled(g_follows):
+        with torch.set_grad_enabled(g_follows), half():
             fake = g(z)
+        fake = fake.float()
         seen_real, seen_fake = blur(real, noise, state.noise), blur(fake, noise, state.noise)
         if regularizer.clamp is not None and cfg.reg.when == "before":
             state.watched["saturated"] = regularizer.clamp(d, cfg.reg)
         advance_spectral_norms(d)
         with parametrize.cached():  # the penalty's pass reuses the normalized weights
-            if apart:
-                logits_real, logits_fake = d(seen_real), d(seen_fake.detach())
-            else:
-                logits_real, logits_fake = d(torch.cat([seen_real, seen_fake.detach()])).chunk(2)
-            loss_d = loss.d(logits_real, logits_fake)
+            with half():
+                if apart:
+                    logits_real, logits_fake = d(seen_real), d(seen_fake.detach())
+                else:
+                    logits_real, logits_fake = d(torch.cat([seen_real, seen_fake.detach()])).chunk(2)
+            loss_d = loss.d(logits_real.float(), logits_fake.float())
             if regularizer.term is not None:
                 with frozen_statistics(d):
                     loss_d = loss_d + regularizer.term(d, seen_real, seen_fake.detach(), cfg.reg, state.penalty)
@@ -87,10 +94,10 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
         # Generator: the same latents, D frozen with its buffers.
         if g_follows:
             freeze(d_parameters, True)
-            with frozen_statistics(d):
-                logits_fake = d(seen_fake)
+            with frozen_statistics(d), half():
+                logits_fake = d(seen_fake).float()
                 with torch.no_grad():
-                    logits_real = d(seen_real) if loss.pairs else None
+                    logits_real = d(seen_real).float() if loss.pairs else None
             loss_g = loss.g(logits_fake, logits_real)
             state.opt_g.zero_grad()
             loss_g.backward()

@@ -219,3 +219,26 @@ def test_g_with_spectral_norm_moves_its_iteration_once_a_g_update() -> None:
     seen = []
     finish(cfg, lambda s: seen.append(s.g.linear.parametrizations.weight[0].u.clone()))
     assert [torch.equal(a, b) for a, b in itertools.pairwise(seen)] == [True, False, True]
+
+
+@pytest.mark.parametrize("reg", ["none", "gp", "sn"])
+def test_bf16_is_another_run_that_stays_near_the_first(reg: str) -> None:
+    overrides = (f"reg={reg}", "train.steps=3", "arch.width=0.2")
+    single, half = (finish(config(*overrides, f"train.precision={p}")) for p in ("fp32", "bf16"))
+    assert not equal(single, half)
+    for a, b in zip((single.loss_d, single.loss_g), (half.loss_d, half.loss_g), strict=True):
+        torch.testing.assert_close(a, b, rtol=0.1, atol=0.05)
+    assert all(p.dtype == torch.float32 for p in (*half.g.parameters(), *half.d.parameters()))
+
+
+def test_penalties_and_sigma_are_single_precision_under_bf16() -> None:
+    seen: set[torch.dtype] = set()
+    cfg = config("reg=gp", "norm=sn", "train.precision=bf16", "train.steps=1", "train.ema=null")
+    state = fresh(cfg)
+    first = state.d.body[0]
+    first.register_forward_hook(lambda m, i, out: seen.add(out.dtype))
+    sigma = first.parametrizations.weight[0]
+    weights: set[torch.dtype] = set()
+    sigma.register_forward_hook(lambda m, i, out: weights.add(out.dtype))
+    train(state, cfg, lambda s: None)
+    assert seen == {torch.bfloat16, torch.float32} and weights == {torch.float32}
