@@ -164,11 +164,11 @@ def troubles(distinct: pd.DataFrame, store: Store) -> list[dict[str, str]]:
 
 def _rows(frame: pd.DataFrame, names: dict[str, str], distance: str) -> dict[str, Any]:
     """A frame for the template: heads, and cells with the text shown and the number sorted by."""
-    # What says the same of every row is in the CSV; diversity is MS-SSIM once more.
+    # What says the same of every row, or nothing, is in the CSV; diversity is MS-SSIM once more.
     quiet = {"varied": "", "wasted_s": 0.0, "repeat": 0}
-    frame = frame[
-        [key for key in frame if key != "diversity" and not (key in quiet and (frame[key] == quiet[key]).all())]
-    ]
+    silent = {"diversity", *(key for key in quiet.keys() & set(frame) if (frame[key] == quiet[key]).all())}
+    silent |= {key for key in tables.MAY_LACK if key in frame and frame[key].isna().all()}
+    frame = frame[[key for key in frame if key not in silent]]
     heads = [
         {"name": names[str(key)].format(distance=distance), "number": pd.api.types.is_numeric_dtype(frame[key])}
         for key in frame

@@ -66,7 +66,7 @@ def spell_out(text: Mapping[str, Any]) -> str:
         f"{_count(text.get('n_real'))} real images ({text.get('real', 'unknown')} split)",
         f"{_count(text.get('n_fake'))} samples of {generator.get(str(text.get('generator')), 'the generator')}",
         {"uint8": "rounded to 8 bits", "float": "not rounded"}.get(str(text.get("quantise")), ""),
-        f"IS over {text['is_splits']} split{'s' if text['is_splits'] != 1 else ''}" if "is_splits" in text else "",
+        f"IS over {text['is_splits']} split{'s' if text['is_splits'] != 1 else ''}" if text.get("is_splits") else "",
         f"evaluation seed {text['seed']}" if "seed" in text else "",
     ]
     return ", ".join(part for part in parts if part) + "."

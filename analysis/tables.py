@@ -19,6 +19,8 @@ CELL_COLUMNS = {
     "is": "IS, median",
     "ms_ssim": "MS-SSIM, median",
     "diversity": "diversity, median",
+    "modes": "modes covered, median",
+    "quality": "good samples, median",
     "states": "state",
     "runs": "runs",
     "results": "results",
@@ -38,6 +40,8 @@ RUN_COLUMNS = {
     "is": "IS",
     "ms_ssim": "MS-SSIM",
     "diversity": "diversity",
+    "modes": "modes covered",
+    "quality": "good samples",
     "status": "state",
     "step": "D updates",
     **{key: VARIED_NAMES[key] for key in VARIED},
@@ -46,6 +50,8 @@ RUN_COLUMNS = {
     "eval_s": "evaluation",
     "id": "run",
 }
+
+MAY_LACK = ("is", "ms_ssim", "diversity", "modes", "quality")  # scores that a protocol may not ask for
 
 
 def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -70,7 +76,7 @@ def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
                 "fid_median": float(np.median(units)) if len(units) else math.nan,
                 "fid_lowest": float(cell["fid"].min()),
                 "fid_best": float(cell.loc[cell["worth"].notna(), "fid_best"].min()),
-                **{key: float(cell[key].median()) for key in ("is", "ms_ssim", "diversity")},
+                **{key: float(cell[key].median()) for key in MAY_LACK},
                 "states": count_states(cell["status"]),
                 **{key: float(cell[key].sum()) for key in ("train_s", "eval_s", "wasted_s")},
             }
@@ -118,7 +124,7 @@ def score(key: str, value: float) -> str:
         f"{value:.2f}"
         if key in ("is", "is_std")
         else f"{value:.3f}"
-        if key in ("ms_ssim", "diversity")
+        if key in ("ms_ssim", "diversity", "quality")
         else f"{value:g}"
     )
 

@@ -40,7 +40,7 @@ def _fraction(key: str) -> Rule:
     return Rule(key, lambda v: 0 <= v < 1, "at least 0 and under 1")
 
 
-SCORES = ("fid", "is", "ms_ssim")
+SCORES = ("fid", "is", "ms_ssim", "modes")
 
 RULES = (
     Rule("reg.strength", lambda v: 0 <= v < math.inf, "0 or more"),
@@ -81,7 +81,7 @@ RULES = (
     _fraction("train.ema"),
     Rule("metrics.scores", lambda v: set(v) <= set(SCORES), "a list out of " + ", ".join(SCORES)),
     _at_least("metrics.every", 1),
-    _one_of("metrics.extractor", "classifier"),
+    _one_of("metrics.extractor", "classifier", "points"),
     _at_least("metrics.extractor_seed", 0),
     _one_of("metrics.real", "train", "test", "all"),
     _at_least("metrics.n_fake", 2),
@@ -104,6 +104,7 @@ SIZES: dict[str, tuple[Test, str]] = {
     "sndcgan": (lambda side: side >= 8 and side % 8 == 0, "a side divisible by 8"),
     "dcgan": (lambda side: side >= 16 and side % 16 == 0, "a side divisible by 16"),
     "resnet19": (lambda side: side in (8, 16, 32, 64, 128), "a side of 8, 16, 32, 64 or 128"),
+    "mlp": (lambda side: side == 1, "a single pixel, that is points: data=ring or data=grid"),
     "resnet_cifar": (lambda side: side == 32, "a side of 32"),
 }
 

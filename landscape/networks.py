@@ -14,6 +14,7 @@ from torch import Generator, nn
 from landscape.config import Arch, Config
 from landscape.dcgan import DCGANDiscriminator, DCGANGenerator
 from landscape.layers import TruncatedConv2d
+from landscape.mlp import MLPDiscriminator, MLPGenerator
 from landscape.normalizers import MakeLayer, layers, normalize_weights
 from landscape.registry import lookup
 from landscape.resnet import (
@@ -44,6 +45,7 @@ NETWORKS: dict[str, Network] = {
     "sndcgan": Network(SNDCGANGenerator, SNDCGANDiscriminator),
     "dcgan": Network(DCGANGenerator, DCGANDiscriminator),
     "resnet19": Network(ResNet19Generator, ResNet19Discriminator),
+    "mlp": Network(MLPGenerator, MLPDiscriminator),
     "resnet_cifar": Network(ResNetCIFARGenerator, ResNetCIFARDiscriminator),
 }
 

@@ -12,10 +12,32 @@ from torch import Tensor
 from landscape.files import write_whole
 
 GRID = 8  # images a side
+POINTS, SIDE = 2048, 256  # samples and pixels a side of a picture of points
 
 
-def save_grid(images: Tensor, path: Path) -> None:
-    """The first 64 images (n, channels, side, side) in [0, 1] as a PNG of 8x8, one dark pixel between them.
+def how_many(size: int) -> int:
+    """Samples that a picture holds: 64 images, or many points where a sample is one."""
+    return POINTS if size == 1 else GRID * GRID
+
+
+def save_samples(samples: Tensor, path: Path) -> None:
+    """A picture of samples (n, channels, side, side) in [0, 1]: a grid of images, or a map of points."""
+    picture = points(samples) if samples.shape[-1] == 1 else grid(samples)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, buffer.getvalue(), durable=False)
+
+
+def points(samples: Tensor) -> np.ndarray:
+    """Points of the unit square (n, 2, 1, 1) as pixels (256, 256), brighter where more fall; those outside are lost."""
+    x, y = samples.nan_to_num(-1, -1, -1).double().cpu().numpy()[:, :2, 0, 0].T
+    counts, _, _ = np.histogram2d(1 - y, x, bins=SIDE, range=((0, 1), (0, 1)))
+    return np.minimum(24 + 77 * counts, 255).astype(np.uint8)
+
+
+def grid(images: Tensor) -> np.ndarray:
+    """The first 64 images (n, channels, side, side) in [0, 1] as pixels, 8x8 of them, one dark pixel between.
 
     One channel makes a grey picture, three an RGB one; values that are no numbers come out black.
     """
@@ -26,8 +48,4 @@ def save_grid(images: Tensor, path: Path) -> None:
     for i, image in enumerate(pixels):
         y, x = divmod(i, GRID)
         canvas[:, y * (side + 1) : y * (side + 1) + side, x * (side + 1) : x * (side + 1) + side] = image
-    picture = canvas[0] if channels == 1 else canvas[:3].transpose(1, 2, 0)
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, buffer.getvalue(), durable=False)
+    return canvas[0] if channels == 1 else canvas[:3].transpose(1, 2, 0)

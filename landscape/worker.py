@@ -31,7 +31,7 @@ from landscape.normalizers import couples_samples
 from landscape.penalties import get_regularizer
 from landscape.protocol import missing_scores, pending_requests, request, request_id
 from landscape.provenance import machine_entry
-from landscape.samples import GRID, save_grid
+from landscape.samples import how_many, save_samples
 from landscape.state import State, new_state
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, RunFolder, Store
 from landscape.streams import stream
@@ -229,8 +229,8 @@ class _Work:
         """Scores and a grid of samples at the state's step; nothing of the training changes."""
         cfg = self.cfg
         self.journal.check()
-        z = draw(cfg.latent, GRID * GRID, stream(cfg.seed, "samples")).to(self.device)
-        save_grid(generate(state.scored, z), self.run.sample_grid(state.step))
+        z = draw(cfg.latent, how_many(cfg.data.size), stream(cfg.seed, "samples")).to(self.device)
+        save_samples(generate(state.scored, z), self.run.sample_grid(state.step))
         if self.scorer is None:
             return
         start = time.perf_counter()

@@ -78,7 +78,7 @@ def outcome(run: RunFolder, planned: Planned) -> str:
     text = str(status["status"])
     distance = status.get("scores", {}).get("fid")
     if status["status"] in FINISHED and distance is not None:
-        text += f", {distance_name(planned)} {distance:.1f}"
+        text += f", {distance_name(planned)} {distance:.4g}"
     if "reason" in status:
         text += f" ({status['reason']})"
     for reason in status.get("unmet", {}).values():
@@ -165,7 +165,11 @@ class Screen:
             status = look.status[planned.id]
             steps, step = planned.config["train"]["steps"], int(status.get("step", 0))
             scores = status.get("scores", {})
-            numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
+            numbers = [
+                f"{scores['fid']:.4g}" if scores.get("fid") is not None else "-",
+                score(scores.get("is"), 2),
+                score(scores.get("ms_ssim"), 3),
+            ]
             table.add_row(Text(planned.label), f"{step}/{steps}", ProgressBar(steps, step, width=20), *numbers)
         return Group(head, table)
 

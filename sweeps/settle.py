@@ -83,8 +83,18 @@ def _add_content(config: dict[str, Any], data: Dataset) -> None:
             f"train.batch_size={config['train']['batch_size']} is out of range; "
             f"legal: up to the {len(data.train)} training images of data={data.name}"
         )
-    if config["metrics"]["extractor"] == "classifier" and data.labels is None:
-        raise UserError(f"metrics.extractor=classifier needs labels, and data={data.name} has none")
+    extractor = config["metrics"]["extractor"]
+    if extractor is not None and data.labels is None:
+        raise UserError(f"metrics.extractor={extractor} needs labels, and data={data.name} has none")
+    if extractor is not None and (data.size == 1) != (extractor == "points"):
+        raise UserError(
+            f"metrics.extractor={extractor} does not fit data={data.name}; choose "
+            f"metrics={'modes' if data.size == 1 else 'classifier'}"
+        )
+
+
+# Extractors that a score can be made from, where not from all.
+NEEDS = {"is": ("classifier",), "ms_ssim": ("classifier",), "modes": ("points",)}
 
 
 def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
@@ -94,8 +104,15 @@ def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
         return
     if metrics["extractor"] is None:
         raise UserError("metrics.scores needs an extractor; choose metrics=classifier")
+    for score in metrics["scores"]:
+        needed = NEEDS.get(score, (metrics["extractor"],))
+        if metrics["extractor"] not in needed:
+            raise UserError(
+                f"metrics.scores={score} needs metrics.extractor={' or '.join(needed)}, "
+                f"and it is {metrics['extractor']}; metrics={'modes' if 'points' in needed else 'classifier'} brings it"
+            )
     metrics["n_fake"] = metrics["n_fake"] or len(data.part(metrics["real"]))
-    if metrics["is_splits"] > metrics["n_fake"]:
+    if (metrics["is_splits"] or 1) > metrics["n_fake"]:
         raise UserError(
             f"metrics.is_splits={metrics['is_splits']} is out of range; legal: up to the {metrics['n_fake']} fakes"
         )

@@ -48,8 +48,8 @@ CELLS = list(itertools.product(*AXES.values())) if os.environ.get("LANDSCAPE_ALL
 @pytest.mark.parametrize("cell", CELLS, ids="-".join)
 def test_one_real_step(cell: Cell) -> None:
     loss, reg, norm, arch = cell
-    size = 32 if arch == "resnet_cifar" else 16
-    overrides = [*TINY[1:], f"loss={loss}", f"reg={reg}", f"norm={norm}", f"arch={arch}", f"data.size={size}"]
+    data_set = "data=ring" if arch == "mlp" else f"data.size={32 if arch == 'resnet_cifar' else 16}"
+    overrides = [*TINY[1:], f"loss={loss}", f"reg={reg}", f"norm={norm}", f"arch={arch}", data_set]
     cfg = typed(make_plan([*overrides, "train.steps=2", "train.batch_size=4"], multirun=False).runs[0].config)
     data = load_data(cfg.data)
     state, before = (new_state(cfg, data, torch.device("cpu")) for _ in range(2))

@@ -69,3 +69,22 @@ def test_digest_covers_pixels_labels_and_split(digits: Dataset) -> None:
         changed(images=digits.images.reshape(1797, 1, 4, 16)),
     }
     assert len(others | {digits.content}) == 6
+
+
+# Points
+
+
+@pytest.mark.parametrize(("kind", "modes", "bound", "std"), [("ring", 8, 3.0, 0.02), ("grid", 25, 6.0, 0.05)])
+def test_mixtures_have_their_modes_where_they_say(kind: str, modes: int, bound: float, std: float) -> None:
+    data = load_data(Data(kind=kind, size=1))
+    assert data.images.shape == (20_480, 2, 1, 1) and data.classes == modes and data.labels is not None
+    points = (data.images[:, :, 0, 0].astype(np.float64) / 255 * 2 - 1) * bound
+    centres = np.stack([points[data.labels == c].mean(0) for c in range(modes)])
+    assert np.allclose((points - centres[data.labels]).std(0), std, rtol=0.03)
+    if kind == "ring":
+        assert np.allclose(np.linalg.norm(centres, axis=1), 2, atol=0.01)
+    else:
+        assert np.allclose(np.sort(np.unique(np.rint(centres))), [-4, -2, 0, 2, 4])
+        assert np.allclose(centres, np.rint(centres), atol=0.01)
+    counts = np.bincount(data.labels)
+    assert counts.min() > 0.8 * counts.mean()

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from support import frozen_runs
 
+from landscape.config import Data, Latent
+from landscape.data import load_data
 from landscape.metrics.frechet import Moments, frechet_distance, moments
 from landscape.metrics.inception_score import inception_score
 from landscape.metrics.ms_ssim import SIGMA, WEIGHTS, ms_ssim, scales_for, weights_for, within_class
-from landscape.metrics.scorer import quantise
+from landscape.metrics.scorer import Scorer, quantise
+from landscape.protocol import request
+from landscape.store import Store
+from landscape.worker import work
+from sweeps.plan import make_plan
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -167,3 +176,54 @@ def test_uint8_rounds_to_the_nearest_level_and_float_does_not() -> None:
     x = torch.tensor([0.0, 0.5, 0.0019, 0.002, 1.0])
     assert quantise(x, "uint8").tolist() == [0, 128, 0, 1, 255]
     torch.testing.assert_close(quantise(x, "float"), x * 255)
+
+
+# Modes of points
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> Scorer:
+    asked = request(make_plan(["data=ring"], multirun=False).runs[0].config)
+    assert asked is not None
+    data = load_data(Data(kind="ring", size=1))
+    return Scorer(asked, data, Latent(dim=2, dist="normal"), Store(tmp_path), torch.device("cpu"))
+
+
+class Fixed(torch.nn.Module):
+    """A generator that gives these points of the plane, over and over."""
+
+    def __init__(self, points: list[tuple[float, float]]) -> None:
+        super().__init__()
+        self.points = torch.tensor(points, dtype=torch.float32)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return ((self.points / 3 + 1) / 2).repeat(len(z), 1)[: len(z), :, None, None]
+
+
+def test_modes_are_counted_and_good_samples_lie_within_three_deviations(ring: Scorer) -> None:
+    every = [(2 * np.cos(a), 2 * np.sin(a)) for a in 2 * np.pi * np.arange(8) / 8]
+    for points, modes, quality in [
+        (every, 8, 1.0),
+        (every[:3], 3, 1.0),
+        ([(2.0, 0.0), (2.05, 0.0)], 1, 1.0),  # 2.5 deviations away
+        ([(2.0, 0.0), (2.07, 0.0)], 1, 0.5),  # 3.5
+        ([(0.0, 0.0)], 0, 0.0),
+    ]:
+        found = ring.score(Fixed(points))
+        assert found["modes"] == modes
+        assert found["quality"] == pytest.approx(quality, abs=0.01)
+
+
+def test_real_points_cover_all_modes_and_are_good_as_often_as_a_gaussian(ring: Scorer) -> None:
+    assert ring.floor is not None and ring.floor["modes"] == 8
+    # A two-dimensional Gaussian lies within three deviations with probability 1 - exp(-9/2).
+    assert ring.floor["quality"] == pytest.approx(1 - np.exp(-4.5), abs=0.01)
+
+
+def test_a_trained_mlp_finds_modes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s")
+    (run,) = frozen_runs(store, "data=ring", "reg=r1", "train.steps=400", "metrics.every=400", "metrics.n_fake=2000")
+    assert work(store, run.id, lambda text: None) == "done"
+    first, last = run.rows()
+    assert first["modes"] == 0 and last["modes"] >= 2 and last["fid"] < first["fid"]
+    assert run.sample_grid(400).exists()

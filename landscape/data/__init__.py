@@ -17,13 +17,14 @@ from landscape.data.dataset import Dataset
 from landscape.data.digits import load_digits
 from landscape.data.folder import folder_source
 from landscape.data.lsun_bedroom import lsun_bedroom_source
+from landscape.data.mixtures import load_grid, load_ring
 from landscape.data.source import Source
 from landscape.errors import UserError
 from landscape.files import CorruptFile
 from landscape.registry import lookup
 from landscape.store import Store
 
-DATASETS: dict[str, Callable[[Data], Dataset]] = {"digits": load_digits}
+DATASETS: dict[str, Callable[[Data], Dataset]] = {"digits": load_digits, "grid": load_grid, "ring": load_ring}
 SOURCES: dict[str, Callable[[Data, Store], Source]] = {
     "celebahq128": celebahq128_source,
     "cifar10": cifar10_source,

@@ -69,7 +69,31 @@ def classifier(asked: dict[str, Any], data: Dataset, store: Store, device: torch
     return Extractor(net, weights_digest(cached["weights"]), {"accuracy": cached["accuracy"]})
 
 
-EXTRACTORS: dict[str, Callable[[dict[str, Any], Dataset, Store, torch.device], Extractor]] = {"classifier": classifier}
+def points(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
+    """For labelled points: the features are the coordinates, a logit is -d^2 / (2 s^2) of the distance to a mode.
+
+    Modes are the labels' means over the training points, s is their pooled deviation in one coordinate.
+    """
+    if data.labels is None:
+        raise UserError(f"metrics.extractor=points needs labels, and data={data.name} has none")
+    labels = data.labels[data.train]
+    x = data.images[data.train].reshape(len(labels), -1).astype(np.float64) / 255
+    centres = np.stack([x[labels == c].mean(0) for c in range(data.classes)])
+    variance = float((x - centres[labels]).var())
+    at = torch.from_numpy(centres).to(device)
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        place = images.flatten(1).double()
+        return place, -torch.cdist(place, at).square() / (2 * variance)
+
+    weights = hashlib.sha256(centres.tobytes() + repr(variance).encode()).hexdigest()
+    return Extractor(run, weights, {})
+
+
+EXTRACTORS: dict[str, Callable[[dict[str, Any], Dataset, Store, torch.device], Extractor]] = {
+    "classifier": classifier,
+    "points": points,
+}
 
 
 def get_extractor(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:

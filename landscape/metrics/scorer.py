@@ -54,7 +54,24 @@ def similarity(s: Sample) -> dict[str, float]:
     return {"ms_ssim": value}
 
 
-SCORES: dict[str, Callable[[Sample], dict[str, float]]] = {"fid": fid, "is": inception, "ms_ssim": similarity}
+def modes(s: Sample) -> dict[str, float]:
+    """Modes covered, and the share of good samples: those within three deviations of a mode (arXiv 1705.07761).
+
+    A mode is covered by one good sample. Needs the logits of the `points` extractor.
+    """
+    good = s.logits.max(1) >= -(GOOD_WITHIN**2) / 2
+    covered = np.unique(s.logits[good].argmax(1)).size if good.any() else 0
+    return {"modes": float(covered), "quality": float(good.mean())}
+
+
+GOOD_WITHIN = 3  # deviations
+
+SCORES: dict[str, Callable[[Sample], dict[str, float]]] = {
+    "fid": fid,
+    "is": inception,
+    "ms_ssim": similarity,
+    "modes": modes,
+}
 
 
 def quantise(images: Tensor, how: str) -> Tensor:
