@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 
@@ -15,11 +16,10 @@ from landscape.errors import EXIT_USER, UserError
 from landscape.files import CorruptFile
 from landscape.store import DONE, QUEUED, RUNNING, STATES, Store
 from sweeps.command import MULTIRUN
-from sweeps.plan import describe, make_plan, survey
+from sweeps.plan import CELL, cells, describe, make_plan, survey
 from sweeps.progress import score
 
 LOST = "lost"
-AXES = ("data", "arch", "loss", "penalty", "norm", "n_dis")
 
 
 def plan(arguments: list[str]) -> int:
@@ -29,12 +29,23 @@ def plan(arguments: list[str]) -> int:
     survey(made)
     for line in describe(made):
         print(line)
+    found = cells(made)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("run", "id", "state", "needs"):
+    for name in (*CELL, "settings", "runs"):
+        table.add_column(name, justify="left" if name in CELL[:-1] else "right")
+    for cell in found:
+        table.add_row(*cell.name, str(cell.settings), str(cell.runs))
+    if len(found) > 1:
+        table.add_section()
+        table.add_row("all", *[""] * (len(CELL) - 1), str(sum(c.settings for c in found)), str(len(made.runs)))
+    Console().print(table)
+    print()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("id", "state", "needs", "run"):
         table.add_column(name, no_wrap=True)
     shown = made.runs[:40]
     for run in shown:
-        table.add_row(Text(run.label), run.id, run.state, run.need)
+        table.add_row(run.id, run.state, run.need, Text(run.label))
     Console().print(table)
     if len(made.runs) > len(shown):
         print(f"and {len(made.runs) - len(shown)} more")
@@ -60,7 +71,7 @@ def status(arguments: list[str]) -> int:
             claim = claim_in_force(run)
             if observer.is_lost(run, claim) if claim is not None else state == RUNNING:
                 state = LOST
-        cell = tuple(str(found.get("axes", {}).get(axis, "?")) for axis in AXES)
+        cell = tuple(str(found.get("axes", {}).get(axis, "?")) for axis in CELL)
         cells.setdefault(cell, Counter())[state] += 1
         scores = found.get("scores", {})
         if state == DONE and scores.get("fid") is not None:
@@ -70,8 +81,8 @@ def status(arguments: list[str]) -> int:
         raise UserError(f"no runs in {store.root}; give another store with --store FOLDER")
     states = [state for state in (*STATES, LOST) if any(counts[state] for counts in cells.values())]
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in (*AXES, *states, "lowest distance"):
-        table.add_column(name, justify="left" if name in AXES[:-1] else "right")
+    for name in (*CELL, *states, "lowest distance"):
+        table.add_column(name, justify="left" if name in CELL[:-1] else "right")
     for cell, counts in sorted(cells.items()):
         table.add_row(*cell, *(str(counts[state] or "") for state in states), _lowest(best.get(cell, {})))
     Console().print(table)
@@ -97,7 +108,12 @@ def main() -> int:
         print(f"usage: python -m sweeps {{{','.join(VERBS)}}} ...\n\n{__doc__}")
         return 0 if verb in ("-h", "--help") else EXIT_USER
     try:
-        return VERBS[verb](arguments)
+        code = VERBS[verb](arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # piped into head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (UserError, CorruptFile) as e:
         print(e, file=sys.stderr)
         return EXIT_USER

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from landscape import protocol
 from landscape.errors import UserError
 from landscape.files import CorruptFile, read_yaml, to_json, to_yaml, write_whole
-from landscape.identity import flatten, run_id, short_hash
+from landscape.identity import flatten, identity, run_id, short_hash
 from landscape.provenance import code
 from landscape.store import DONE, FINISHED, PLANNED, RunFolder, Store
 from sweeps.compose import Composed, combinations, hydra
@@ -214,6 +214,27 @@ def axes(config: dict[str, Any]) -> dict[str, Any]:
         "repeat": config["repeat"],
         "steps": config["train"]["steps"],
     }
+
+
+class Cell(NamedTuple):
+    """What a plan holds of one cell of the grid."""
+
+    name: tuple[str, ...]  # data, arch, loss, penalty, norm, n_dis
+    settings: int  # distinct but for seed and repeat
+    runs: int
+
+
+CELL = ("data", "arch", "loss", "penalty", "norm", "n_dis")
+
+
+def cells(plan: Plan) -> list[Cell]:
+    """The cells of a plan in the order of its runs, with how many settings and runs each has."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for planned in plan.runs:
+        facts = axes(planned.config)
+        flat = {k: v for k, v in identity(planned.config).items() if k not in ("seed", "repeat")}
+        found.setdefault(tuple(str(facts[key]) for key in CELL), []).append(short_hash(flat))
+    return [Cell(name, len(set(settings)), len(settings)) for name, settings in found.items()]
 
 
 def describe(plan: Plan) -> list[str]:

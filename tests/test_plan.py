@@ -292,6 +292,7 @@ def test_plan_shows_and_writes_nothing(
     assert call(monkeypatch, "plan", "-m", "loss=ns,ls", f"store={tmp_path / 'new'}") == 0
     out = capsys.readouterr().out
     assert "2 runs: 2 to train" in out and "loss=ls" in out and list(tmp_path.iterdir()) == []
+    assert "digits  sndcgan  ns    none     none      1         1     1" in out
     assert call(monkeypatch, "plan", "loss=foo") == 2
     assert (
         capsys.readouterr().err == "loss=foo is not known; legal: hinge, ls, ls_sigmoid, minimax, ml, ns, rpgan, wgan\n"

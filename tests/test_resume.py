@@ -177,3 +177,14 @@ def test_rows_are_json_with_a_protocol_whose_text_stands_beside(store: Store, ru
         "generator",
         "resize",
     } <= text.keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"), [(("reg=gp", "norm=bn"), True), (("reg=gp",), False), (("norm=bn",), False)]
+)
+def test_an_ill_defined_pairing_runs_with_a_warning_on_record(
+    store: Store, options: tuple[str, ...], warned: bool
+) -> None:
+    (run,) = frozen_runs(store, *TINY, *options)
+    assert work(store, run.id, lambda text: None) == DONE
+    assert ("couples D's samples" in str(run.status().get("warnings"))) == warned

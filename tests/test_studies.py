@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pytest
 
-from landscape.identity import identity, short_hash
 from sweeps.choices import groups
 from sweeps.fragments import choose, merge
 from sweeps.plan import Plan, make_plan
+from sweeps.plan import cells as planned_cells
 
-Cell = tuple[Any, ...]
-
-
-def setting(config: dict[str, Any]) -> str:
-    return short_hash({k: v for k, v in identity(config).items() if k not in ("seed", "repeat")})
+Name = tuple[Any, ...]
 
 
-def cells(plan: Plan) -> dict[Cell, tuple[int, int]]:
-    """(loss, penalty, norm, n_dis) -> number of settings, number of runs."""
-    settings: dict[Cell, set[str]] = {}
-    runs: Counter[Cell] = Counter()
-    for run in plan.runs:
-        c = run.config
-        cell = (c["loss"]["kind"], c["reg"]["penalty"], c["norm"]["kind"], c["optim"]["n_dis"])
-        settings.setdefault(cell, set()).add(setting(c))
-        runs[cell] += 1
-    return {cell: (len(settings[cell]), runs[cell]) for cell in runs}
+def cells(plan: Plan) -> dict[Name, tuple[int, int]]:
+    """(loss, penalty, norm, n_dis) -> number of settings, number of runs, as `python -m sweeps plan` prints them."""
+    return {(*cell.name[2:5], int(cell.name[5])): (cell.settings, cell.runs) for cell in planned_cells(plan)}
 
 
 def plan(*overrides: str) -> Plan:
