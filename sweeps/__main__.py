@@ -41,8 +41,9 @@ def plan(arguments: list[str]) -> int:
     Console().print(table)
     print()
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("id", "state", "needs", "run"):
-        table.add_column(name, no_wrap=True)
+    for name, width in (("id", 16), ("state", 9), ("needs", 7)):
+        table.add_column(name, no_wrap=True, min_width=width)
+    table.add_column("run", overflow="fold")
     shown = made.runs[:40]
     for run in shown:
         table.add_row(run.id, run.state, run.need, Text(run.label))
