@@ -80,10 +80,11 @@ def spread(heights: list[float], gap: float) -> list[float]:
     return [centre + gap * (i - (len(members) - 1) / 2) for centre, members in blocks for i in range(len(members))]
 
 
-def band(ax: Axes, found: Band, look: Look, bottom: float, note: str = "") -> Axes:
+def band(ax: Axes, found: Band, look: Look, bottom: float, note: str = "", most: int | None = None) -> Axes:
     """The median of the best of k and its band: in the cell's colour where it bounds both sides, grey where only one.
 
-    `bottom` is the lower limit of the axis, down to which an open side is filled; `note` is written in the corner.
+    `bottom` is the lower limit of the axis, down to which an open side is filled; `note` is written in the corner;
+    `most` is the largest k of panels that share their axis.
     """
     few = len(found.ks) <= 30
     low = np.maximum(found.lower, bottom)
@@ -100,7 +101,7 @@ def band(ax: Axes, found: Band, look: Look, bottom: float, note: str = "") -> Ax
     ax.plot(found.ks, middle, look.dash, color=look.colour, marker=look.marker if few else None, ms=4.5, lw=1.8)
     if note:
         ax.text(0.97, 0.97, note, transform=ax.transAxes, ha="right", va="top", fontsize=8, color=MUTED)
-    budget_axis(ax, int(found.ks[-1]))
+    budget_axis(ax, most or int(found.ks[-1]))
     return log_axis(ax)
 
 

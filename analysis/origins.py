@@ -38,4 +38,10 @@ def reproduce(found: Collected) -> dict[str, list[tuple[Any, int]]]:
 
 
 def _command(overrides: list[str]) -> str:
-    return shlex.join(["python", "-m", "landscape.sweep", *(["-m", *overrides] if overrides else [])])
+    return " ".join(["python -m landscape.sweep", *map(_quoted, overrides)])
+
+
+def _quoted(override: str) -> str:
+    """For a shell, in double quotes where there are single ones already and nothing else that they would expand."""
+    plain = shlex.quote(override)
+    return f'"{override}"' if "'" in override and not set(override) & set('"$`\\!') else plain

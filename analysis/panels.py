@@ -85,16 +85,17 @@ def band_figure(
         elif not np.isfinite(result.point).any():
             found[str(label)] = result, f"all {len(values)} diverged"
         elif not result.bounded_above.any():
-            found[str(label)] = result, f"{len(values)} {unit}{'s' * (len(values) > 1)} bound nothing"
+            found[str(label)] = result, f"{len(values)} {unit}{'s bound' if len(values) > 1 else ' bounds'} nothing"
         else:
             found[str(label)] = result, ""
     if not any(result.bounded_above.any() for result, _ in found.values()):
         return None
     every = [np.r_[b.point, b.upper, b.lower] for b, _ in found.values()]
     low, high = _limits(np.concatenate(every))
+    most = max(int(result.ks[-1]) for result, _ in found.values())  # the panels share their axis
 
     def draw(ax: Axes, label: str) -> None:
-        figures.band(ax, found[label][0], look[label], low, found[label][1])
+        figures.band(ax, found[label][0], look[label], low, found[label][1], most)
 
     return _facets(list(found), draw, look, f"k ({UNIT_NAMES[unit]})", f"{distance}, log", (low, high))
 

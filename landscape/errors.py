@@ -21,5 +21,5 @@ class UserError(Exception):
 
 def nearest(given: str, legal: Iterable[str]) -> str:
     """' (did you mean ...?)' when something legal is close to `given`, else an empty string."""
-    close = get_close_matches(given, list(legal), n=1, cutoff=0.5)
+    close = get_close_matches(given, list(legal), n=1, cutoff=0.6)
     return f" (did you mean {close[0]}?)" if close else ""

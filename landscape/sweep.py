@@ -41,6 +41,16 @@ def _hydra() -> int:
     overrides = [argument for argument in sys.argv[1:] if "=" in argument and not argument.startswith("-")]
     completing = any(argument in ("-sc", "--shell-completion") for argument in sys.argv[1:])
     try:
+        if any(argument in ("-m", "--multirun") for argument in sys.argv[1:]):
+            raise UserError(
+                "--cfg and --info show one configuration; leave out -m, or use: python -m sweeps plan -m ..."
+            )
+        if any(argument.startswith("study=") for argument in overrides):
+            raise UserError(
+                "--cfg and --info show one configuration, not a study; use: python -m sweeps plan study=NAME"
+            )
+        if "--" in sys.argv[1:]:
+            raise UserError("-- is no flag of this program; see --help")
         validate([] if completing else overrides)
     except UserError as e:
         print(e, file=sys.stderr)

@@ -183,9 +183,9 @@ class _Work:
         self.run.previous_checkpoint.unlink(missing_ok=True)
         if cfg.checkpoint.keep != "all":
             self.run.newest_checkpoint.unlink(missing_ok=True)
-        self.say(
-            f"{status} at step {state.step}: {state.clocks.train_s:.1f} s training, {state.clocks.eval_s:.1f} s scoring"
-        )
+        clocks = f"{state.clocks.train_s:.1f} s training, {state.clocks.eval_s:.1f} s scoring"
+        newest = ", ".join(f"{name} {value:.3g}" for name, value in losses(state).items() if value is not None)
+        self.say(f"{status} at step {state.step}: {clocks}; {newest or 'no finite loss'}")
 
     def ready(self, asked: dict[str, Any], data: Dataset) -> Scorer:
         """A scorer for a request, its protocol's text in the run's folder."""

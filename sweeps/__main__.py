@@ -38,7 +38,7 @@ def plan(arguments: list[str]) -> int:
     if len(found) > 1:
         table.add_section()
         table.add_row("all", *[""] * (len(CELL) - 1), str(sum(c.settings for c in found)), str(len(made.runs)))
-    Console().print(table)
+    console().print(table)
     print()
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name, width in (("id", 16), ("state", 9), ("needs", 7)):
@@ -47,7 +47,7 @@ def plan(arguments: list[str]) -> int:
     shown = made.runs[:40]
     for run in shown:
         table.add_row(run.id, run.state, run.need, Text(run.label))
-    Console().print(table)
+    console().print(table)
     if len(made.runs) > len(shown):
         print(f"and {len(made.runs) - len(shown)} more")
     return 0
@@ -86,10 +86,15 @@ def status(arguments: list[str]) -> int:
         table.add_column(name, justify="left" if name in CELL[:-1] else "right")
     for cell, counts in sorted(cells.items()):
         table.add_row(*cell, *(str(counts[state] or "") for state in states), _lowest(best.get(cell, {})))
-    Console().print(table)
+    console().print(table)
     for sentence in unreadable:
         print(sentence, file=sys.stderr)
     return EXIT_USER if unreadable else 0
+
+
+def console() -> Console:
+    """Where tables go: as wide as the terminal, and wide in a pipe, where nothing need be cut."""
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200)
 
 
 def _lowest(by_protocol: dict[str, float]) -> str:

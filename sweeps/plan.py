@@ -69,7 +69,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
     dataset.cache_clear()  # files may have changed since another plan of this process
     with hydra():
         command = parse(overrides, multirun)
-        plan = Plan(overrides, [], command.study)
+        plan = Plan([*["-m"] * (multirun and command.study is None), *overrides], [], command.study)
         seen: dict[str, Planned] = {}
         contradictions: list[str] = []
         for composed in combinations(command):
@@ -245,13 +245,13 @@ def describe(plan: Plan) -> list[str]:
     states = Counter(run.state for run in plan.runs if run.state != "new")
     if states:
         lines.append("in the store: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
+    if plan.excluded:
+        lines.append(f"{plan.excluded} of {plan.points} points of the grid are left out by the study's exclusions")
     joined = plan.points - plan.excluded - n
     if joined:
         lines.append(
-            f"{plan.points} points of the grid are {n} different runs: the others train the same as one of these"
+            f"{n + joined} points of the grid are {n} different runs: the others train the same as one of these"
         )
-    if plan.unused:
+    if plan.unused and plan.study is None:  # a study's grid does it on purpose
         lines.append("set aside as unused: " + "; ".join(sorted(plan.unused)))
-    if plan.excluded:
-        lines.append(f"{plan.excluded} points left out by the study's exclusions")
     return lines

@@ -125,7 +125,7 @@ def add_row(run: RunFolder, step: int, fid: float | None, protocol: dict[str, An
 
 
 META: dict[str, Any] = {
-    "command": ["loss=ns,wgan,ls", "reg=gp,sn"],
+    "command": ["-m", "loss=ns,wgan,ls", "reg=gp,sn"],
     "planned": {"version": "0.1.0", "commit": "0123456789abcdef", "dirty": False},
     "machines": [
         {

@@ -235,7 +235,7 @@ def test_a_plan_can_be_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "make_plan", interrupted)
-    assert command.main([]) == 130 and capsys.readouterr().err == "stopped\n"
+    assert command.main([]) == 130 and capsys.readouterr().err == ("interrupted; the same command goes on from here\n")
 
 
 # python -m landscape.prefetch
