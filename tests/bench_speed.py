@@ -122,6 +122,20 @@ def test_planning_10000_runs(benchmark: Any) -> None:
     assert len(plan.runs) == 10002
 
 
+WIDE = [
+    "loss=glob(*)",
+    "reg=none,gp,gp0,dragan,r1,r2,r1r2,l2,clip",
+    "norm=none,bn,ln,sn",
+    "arch=sndcgan,dcgan,resnet19",
+]
+WIDE += ["optim=adam,rmsprop", "data.size=32", "seed=range(0,6)"]
+
+
+def test_planning_10000_runs_over_1700_combinations_of_choices(benchmark: Any) -> None:
+    plan = benchmark.pedantic(lambda: make_plan(WIDE, multirun=True), rounds=3, warmup_rounds=0)
+    assert len(plan.runs) == 10368
+
+
 def test_freezing_10000_planned_runs(benchmark: Any, tmp_path: Path) -> None:
     plan = make_plan([*GRID, f"store={tmp_path}"], multirun=True)
     benchmark.pedantic(freeze, (plan,), rounds=1)
