@@ -131,8 +131,8 @@ class Observer:
 class Claim:
     """A claim that this process holds."""
 
-    def __init__(self, run: RunFolder, number: int, token: str, content: dict[str, Any]) -> None:
-        self.run, self.number, self.token, self.content = run, number, token, content
+    def __init__(self, run: RunFolder, number: int, content: dict[str, Any]) -> None:
+        self.run, self.number, self.content = run, number, content
 
     def check(self) -> None:
         """Raise `ClaimLost` if a newer claim exists."""
@@ -152,9 +152,8 @@ def take(run: RunFolder, observer: Observer) -> Claim | None:
         return None
     number = newest + 1  # the very next: a claim that was taken meanwhile has it, and this one fails
     pid = os.getpid()
-    token = uuid.uuid4().hex
-    content = {"token": token, **machine(), "pid": pid, "started": process_start(pid)}
+    content = {"token": uuid.uuid4().hex, **machine(), "pid": pid, "started": process_start(pid)}
     run.claims.mkdir(exist_ok=True)
     if not create_exclusively(run.claims / f"{number}.json", json.dumps(content) + "\n"):
         return None
-    return Claim(run, number, token, content)
+    return Claim(run, number, content)

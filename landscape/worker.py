@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from landscape import checkpoint
-from landscape.claims import Claim, ClaimLost, Observer, take
+from landscape.claims import ClaimLost, Observer, take
 from landscape.config import Config, typed
 from landscape.data import Dataset, load_data
 from landscape.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, UserError
@@ -89,7 +89,7 @@ def work(
         return None
     with StopFlag().listening() as stop, Journal(run, claim) as journal:
         try:
-            return _Work(store, run, typed(frozen), frozen, claim, journal, stop, say).outcome()
+            return _Work(store, run, typed(frozen), frozen, journal, stop, say).outcome()
         except ClaimLost:
             say("this run was taken over by another worker; stopping without writing")
             return None
@@ -115,13 +115,12 @@ class _Work:
         run: RunFolder,
         cfg: Config,
         frozen: dict[str, Any],
-        claim: Claim,
         journal: Journal,
         stop: StopFlag,
         say: Say,
     ) -> None:
         self.store, self.run, self.cfg, self.frozen = store, run, cfg, frozen
-        self.claim, self.journal, self.stop, self.say = claim, journal, stop, say
+        self.journal, self.stop, self.say = journal, stop, say
         self.device = pick_device(cfg.device)
         self.own = request(frozen)
         self.scorer: Scorer | None = None
