@@ -18,6 +18,14 @@ KEYS = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is
 ABOUT = ("accuracy", "floor")  # keys of a protocol's text that inform its reader and do not define a score
 
 
+# Keys of the first release, hashed even where they are null. Any later key is hashed only where it is not, so that
+# requests and protocols that know nothing of it keep their ids.
+FIRST = {
+    *("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class"),
+    *("data", "generator", "version", "weights", "n_real", "resize", "ms_ssim"),
+}
+
+
 def request(config: dict[str, Any]) -> dict[str, Any] | None:
     """How `config` asks its run to be scored, scores by name included; None where it asks for none."""
     metrics = config["metrics"]
@@ -25,7 +33,7 @@ def request(config: dict[str, Any]) -> dict[str, Any] | None:
         return None
     return {
         "scores": sorted(metrics["scores"]),
-        **{key: metrics[key] for key in KEYS},
+        **{key: metrics.get(key) for key in KEYS},
         "data": config["data"]["content"],
         "generator": "raw" if config["train"]["ema"] is None else "ema",
     }
@@ -33,12 +41,16 @@ def request(config: dict[str, Any]) -> dict[str, Any] | None:
 
 def request_id(asked: dict[str, Any]) -> str:
     """Which scores are listed does not change what each means, so it is not in the id."""
-    return short_hash({"version": VERSION, **{k: v for k, v in asked.items() if k != "scores"}})
+    return short_hash(_hashed({"version": VERSION, **{k: v for k, v in asked.items() if k != "scores"}}))
 
 
 def protocol_id(protocol: dict[str, Any]) -> str:
     """The id that every row carries."""
-    return short_hash(protocol)
+    return short_hash(_hashed(protocol))
+
+
+def _hashed(keys: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in keys.items() if value is not None or key in FIRST}
 
 
 def extractor_key(asked: dict[str, Any], spec: dict[str, Any]) -> str:
