@@ -19,7 +19,8 @@ RUN_COLUMNS = (
     *("id", "status", "reason", *CELL, "cell", "setting", "seed", "repeat"),
     *("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "step"),
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
-    *("is", "is_std", "ms_ssim", "diversity", "modes", "quality", "train_s", "eval_s", "wasted_s", "device"),
+    *("is", "is_std", "kid", "kid_std", "ms_ssim", "diversity", "modes", "quality"),
+    *("train_s", "eval_s", "wasted_s", "device"),
 )
 ROW_COLUMNS = (
     "id",
@@ -80,9 +81,10 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     worth         what budget curves take the run for: `fid`, infinity where it diverged or its last distance is
                   not finite, NaN where there is no result yet, it failed, or the distance was not asked for
     why           the reason for a score that is not finite, else None
-    is, is_std, ms_ssim, diversity, modes, quality
-                  of the last evaluation of a run that is done or stopped; diversity is 1 - ms_ssim, modes and
-                  quality (number covered, share of good samples) are those of points
+    is, is_std, kid, kid_std, ms_ssim, diversity, modes, quality
+                  of the last evaluation of a run that is done or stopped; the two deviations are over splits and
+                  subsets, not over runs; diversity is 1 - ms_ssim; modes and quality (number covered, share of good
+                  samples) are those of points
     train_s, eval_s, wasted_s
                   seconds of training, of evaluation, and thrown away by interruptions; of the run, not of the row
     device        GPU or CPU model of the last machine it was on, or None

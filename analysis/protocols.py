@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.cells import label_cells
-from landscape.protocol import ABOUT
+from landscape.protocol import ABOUT, defining
 from landscape.store import DIVERGED
 
 Texts = Mapping[str, Mapping[str, Any]]
@@ -38,7 +38,7 @@ def one_protocol(frame: pd.DataFrame, texts: Texts | None = None) -> str | None:
 
 def differing(names: list[str], texts: Texts) -> list[str]:
     """The keys on which the protocols `names` do not all agree, sorted; those whose text is missing are passed over."""
-    known = [texts[name] for name in names if name in texts]
+    known = [defining(texts[name]) for name in names if name in texts]
     keys = {key for text in known for key in text if key not in ABOUT}
     return sorted(key for key in keys if any(text.get(key) != known[0].get(key) for text in known))
 

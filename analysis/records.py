@@ -17,7 +17,7 @@ T = TypeVar("T")
 UNREADABLE = "unreadable"  # the state of a run whose status.json cannot be read; no run ever writes it
 
 # Scores of a row, as they are called there and in the frames.
-SCORES = ("fid", "is", "is_std", "ms_ssim", "modes", "quality")
+SCORES = ("fid", "is", "is_std", "kid", "kid_std", "ms_ssim", "modes", "quality")
 
 
 @dataclass

@@ -40,7 +40,7 @@ def _fraction(key: str) -> Rule:
     return Rule(key, lambda v: 0 <= v < 1, "at least 0 and under 1")
 
 
-SCORES = ("fid", "is", "ms_ssim", "modes")
+SCORES = ("fid", "is", "kid", "ms_ssim", "modes")
 
 RULES = (
     Rule("reg.strength", lambda v: 0 <= v < math.inf, "0 or more"),
@@ -81,13 +81,16 @@ RULES = (
     _fraction("train.ema"),
     Rule("metrics.scores", lambda v: set(v) <= set(SCORES), "a list out of " + ", ".join(SCORES)),
     _at_least("metrics.every", 1),
-    _one_of("metrics.extractor", "classifier", "points"),
+    _one_of("metrics.extractor", "classifier", "inception", "points"),
     _at_least("metrics.extractor_seed", 0),
     _one_of("metrics.real", "train", "test", "all"),
     _at_least("metrics.n_fake", 2),
     _one_of("metrics.quantise", "uint8", "float"),
     _at_least("metrics.seed", 0),
     _at_least("metrics.is_splits", 1),
+    Rule("metrics.weights", bool, "a file"),
+    _at_least("metrics.kid_subsets", 1),
+    _at_least("metrics.kid_subset_size", 2),
     _at_least("metrics.pairs_per_class", 2),
     Rule("checkpoint.every_s", lambda v: v >= 0, "0 or more seconds"),
     _one_of("checkpoint.keep", "weights", "all"),

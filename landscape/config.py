@@ -103,6 +103,10 @@ class Metrics:
     quantise: str | None = None  # uint8 (as torch-fidelity takes images) or float (as the study did)
     seed: int | None = None  # of the latents, the same for every evaluation
     is_splits: int | None = None
+    weights: str | None = None  # a file of the extractor's weights; no part of any id
+    weights_sha256: str | None = None  # of that file; filled in at planning
+    kid_subsets: int | None = None
+    kid_subset_size: int | None = None  # images of either side
     pairs_per_class: int | None = None  # images of one predicted class that MS-SSIM pairs up
 
 

@@ -6,6 +6,7 @@ a table only where their protocols are equal.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from landscape.files import read_yaml
@@ -14,16 +15,18 @@ from landscape.store import RunFolder
 
 VERSION = 1  # of the scoring code: raised when the same request would give other numbers
 KEYS = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class")
+LATER = ("weights_sha256", "kid_subsets", "kid_subset_size")
 
 ABOUT = ("accuracy", "floor")  # keys of a protocol's text that inform its reader and do not define a score
 
 
-# Keys of the first release, hashed even where they are null. Any later key is hashed only where it is not, so that
-# requests and protocols that know nothing of it keep their ids.
+# Keys of the first release, hashed even where they are null. Any later key is hashed only where it is not null and
+# not at its value here, so that requests and protocols that know nothing of it keep their ids.
 FIRST = {
     *("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class"),
     *("data", "generator", "version", "weights", "n_real", "resize", "ms_ssim"),
 }
+NEUTRAL: dict[str, Any] = {"kid_subsets": 100, "kid_subset_size": 1000}  # append-only
 
 
 def request(config: dict[str, Any]) -> dict[str, Any] | None:
@@ -33,7 +36,7 @@ def request(config: dict[str, Any]) -> dict[str, Any] | None:
         return None
     return {
         "scores": sorted(metrics["scores"]),
-        **{key: metrics.get(key) for key in KEYS},
+        **{key: metrics.get(key) for key in KEYS + LATER},
         "data": config["data"]["content"],
         "generator": "raw" if config["train"]["ema"] is None else "ema",
     }
@@ -41,16 +44,21 @@ def request(config: dict[str, Any]) -> dict[str, Any] | None:
 
 def request_id(asked: dict[str, Any]) -> str:
     """Which scores are listed does not change what each means, so it is not in the id."""
-    return short_hash(_hashed({"version": VERSION, **{k: v for k, v in asked.items() if k != "scores"}}))
+    return short_hash(defining({"version": VERSION, **{k: v for k, v in asked.items() if k != "scores"}}))
 
 
 def protocol_id(protocol: dict[str, Any]) -> str:
     """The id that every row carries."""
-    return short_hash(_hashed(protocol))
+    return short_hash(defining(protocol))
 
 
-def _hashed(keys: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in keys.items() if value is not None or key in FIRST}
+def defining(text: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a request or protocol that set it apart from others."""
+    return {
+        key: value
+        for key, value in text.items()
+        if key in FIRST or (value is not None and not (key in NEUTRAL and NEUTRAL[key] == value))
+    }
 
 
 def extractor_key(asked: dict[str, Any], spec: dict[str, Any]) -> str:
@@ -75,4 +83,5 @@ def pending_requests(run: RunFolder) -> list[dict[str, Any]]:
 
 def differing_keys(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     """Names of the keys on which two protocols' texts differ."""
+    a, b = defining(a), defining(b)
     return sorted(key for key in (a.keys() | b.keys()) - set(ABOUT) if a.get(key) != b.get(key))

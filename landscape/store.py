@@ -16,6 +16,7 @@
       cache/               trained extractors and reference statistics, by content
         datasets/<digest>/ a decoded data set: header.json, and images, labels, train, test as .npy
         sources/<f>.json   which data set the files of this fingerprint decode to
+        weights/<digest>.pth   published weights of an extractor, as they were given or downloaded
         downloads/<kind>/  what landscape.prefetch fetched
 
 Other modules ask here for a path and never build one.
@@ -235,6 +236,14 @@ class Store:
     def cached(self, kind: str, key: str, suffix: str) -> Path:
         """Where the thing of this kind ("classifier", "reference") and content key lies, or will."""
         return self.cache / kind / f"{key}{suffix}"
+
+    def weights_file(self, digest: str) -> Path:
+        """Where the published weights whose file has this SHA-256 lie, or will."""
+        return self.cached("weights", digest, ".pth")
+
+    def weights(self, begins: str) -> list[Path]:
+        """The published weights here whose SHA-256 begins so."""
+        return sorted((self.cache / "weights").glob(f"{begins}*.pth"))
 
     def lock_file(self, kind: str, key: str) -> Path:
         return self.cache / kind / f".{key}.lock"

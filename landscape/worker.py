@@ -157,9 +157,7 @@ class _Work:
             self.scorer = self.ready(self.own, data)
         state = new_state(cfg, data, self.device)
         if couples_samples(state.d) and get_regularizer(cfg.reg.penalty).per_sample:
-            text = "the penalty takes each sample's own gradient, but batch normalization couples D's samples"
-            self.say(f"warning: {text}")
-            journal.note(warnings=[text])
+            self.warn("the penalty takes each sample's own gradient, but batch normalization couples D's samples")
         self.resume(state)
         try:
             if state.step == 0 and state.rows == 0:
@@ -191,7 +189,16 @@ class _Work:
         scorer = Scorer(asked, data, self.cfg.latent, self.store, self.device)
         self.run.protocols.mkdir(exist_ok=True)
         write_whole(self.run.protocol_file(scorer.id), to_json(scorer.text()))
+        for text in scorer.warnings:
+            self.warn(text)
         return scorer
+
+    def warn(self, text: str) -> None:
+        """Say something once a worker, and keep it in the status."""
+        before = self.journal.status.get("warnings", [])
+        self.say(f"warning: {text}")
+        if text not in before:
+            self.journal.note(warnings=[*before, text])
 
     def resume(self, state: State) -> None:
         """Put back the newest sound checkpoint, if any; cut rows past it and keep count of the seconds lost."""

@@ -15,7 +15,7 @@ from landscape.provenance import code
 from landscape.store import DONE, FINISHED, PLANNED, RunFolder, Store
 from sweeps.compose import Composed, combinations, hydra
 from sweeps.grammar import parse
-from sweeps.settle import Contradiction, dataset, settle
+from sweeps.settle import Contradiction, dataset, settle, weights
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
 
@@ -66,6 +66,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
 
     Pure but for reading `conf/` and the data, which are decoded into the store's cache where they are not there yet.
     """
+    weights.cache_clear()
     dataset.cache_clear()  # files may have changed since another plan of this process
     with hydra():
         command = parse(overrides, multirun)

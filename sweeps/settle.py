@@ -11,6 +11,7 @@ from landscape.data import Dataset, find_data
 from landscape.errors import UserError
 from landscape.identity import flatten
 from landscape.store import Store
+from landscape.weights import find_weights
 from sweeps.choices import mentioned
 from sweeps.compose import Composed
 
@@ -26,6 +27,12 @@ class Contradiction(UserError):
 def dataset(store: str, **data: Any) -> Dataset:
     """The data set of a plan, found once (and decoded, if need be); `make_plan` forgets those of plans before."""
     return find_data(Data(**data), Store(store))
+
+
+@cache
+def weights(store: str, path: str | None) -> str:
+    """The digest of the extractor's weights of a plan, found once, like its data."""
+    return find_weights(path, Store(store))
 
 
 def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
@@ -84,8 +91,10 @@ def _add_content(config: dict[str, Any], data: Dataset) -> None:
             f"legal: up to the {len(data.train)} training images of data={data.name}"
         )
     extractor = config["metrics"]["extractor"]
-    if extractor is not None and data.labels is None:
-        raise UserError(f"metrics.extractor={extractor} needs labels, and data={data.name} has none")
+    if extractor in ("classifier", "points") and data.labels is None:
+        raise UserError(
+            f"metrics.extractor={extractor} needs labels, and data={data.name} has none; metrics=inception needs none"
+        )
     if extractor is not None and (data.size == 1) != (extractor == "points"):
         raise UserError(
             f"metrics.extractor={extractor} does not fit data={data.name}; choose "
@@ -94,7 +103,7 @@ def _add_content(config: dict[str, Any], data: Dataset) -> None:
 
 
 # Extractors that a score can be made from, where not from all.
-NEEDS = {"is": ("classifier",), "ms_ssim": ("classifier",), "modes": ("points",)}
+NEEDS = {"is": ("classifier", "inception"), "ms_ssim": ("classifier",), "modes": ("points",)}
 
 
 def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
@@ -111,6 +120,8 @@ def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
                 f"metrics.scores={score} needs metrics.extractor={' or '.join(needed)}, "
                 f"and it is {metrics['extractor']}; metrics={'modes' if 'points' in needed else 'classifier'} brings it"
             )
+    if metrics["extractor"] == "inception":
+        metrics["weights_sha256"] = weights(config["store"], metrics["weights"])
     metrics["n_fake"] = metrics["n_fake"] or len(data.part(metrics["real"]))
     if (metrics["is_splits"] or 1) > metrics["n_fake"]:
         raise UserError(

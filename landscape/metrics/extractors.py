@@ -16,26 +16,31 @@ from landscape.data import Dataset
 from landscape.errors import UserError
 from landscape.metrics.classifier import SPEC, Classifier, train_classifier
 from landscape.metrics.images import Images
+from landscape.metrics.inception import RESIZE, inception_from
 from landscape.protocol import extractor_key
 from landscape.registry import lookup
 from landscape.store import Store
+from landscape.weights import read_weights
 
 BATCH = 250
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """`run` maps a batch of images (n, channels, side, side) in [0, 1] to features (n, d) and logits (n, classes)."""
+    """`run` maps images (n, channels, side, side) in [0, 255 / unit] to features (n, d) and logits (n, classes)."""
 
     run: Callable[[Tensor], tuple[Tensor, Tensor]]
     weights: str  # SHA-256
     about: dict[str, Any]  # for the protocol's text
+    unit: float = 255  # what images in [0, 255] are divided by first
+    resize: str = "none"
+    batch: int = BATCH
 
     def __call__(self, images: Images) -> tuple[np.ndarray, np.ndarray]:
         """Features and logits of images in [0, 255], in batches, as float64 arrays."""
         with torch.inference_mode():
-            parts = [self.run(batch.float() / 255) for batch in images.split(BATCH)]
-        features, logits = (torch.cat(p).double().cpu().numpy() for p in zip(*parts, strict=True))
+            parts = [[out.cpu() for out in self.run(b.float() / self.unit)] for b in images.split(self.batch)]
+        features, logits = (torch.cat(p).double().numpy() for p in zip(*parts, strict=True))
         return features, logits
 
 
@@ -90,8 +95,16 @@ def points(asked: dict[str, Any], data: Dataset, store: Store, device: torch.dev
     return Extractor(run, weights, {})
 
 
+def inception(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
+    """torch-fidelity's Inception network with the weights that the request names by their digest."""
+    digest = asked["weights_sha256"]
+    net = inception_from(read_weights(digest, store)).to(device)
+    return Extractor(net, digest, {}, unit=1, resize=RESIZE, batch=32)
+
+
 EXTRACTORS: dict[str, Callable[[dict[str, Any], Dataset, Store, torch.device], Extractor]] = {
     "classifier": classifier,
+    "inception": inception,
     "points": points,
 }
 

@@ -1,4 +1,10 @@
-"""The Frechet distance between two sets of features (FID, on whatever extractor the protocol names)."""
+"""The Frechet distance between two sets of features (FID, on whatever extractor the protocol names).
+
+The dear part is Tr (S_p S_q)^(1/2) of d x d covariances. With R the symmetric root of one of them (that of the real
+images is computed once and kept), R S R is symmetric and has the eigenvalues of the product, so that a symmetric
+solver replaces a general one. Where there are fewer samples than features, S = X'X / (n - 1) with X (n, d) centred, and
+R S R has the non-zero eigenvalues of the n x n Gram matrix of X R.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +14,23 @@ import numpy as np
 
 
 class Moments(NamedTuple):
-    """Mean (d,) and unbiased covariance (d, d) of features, float64."""
+    """Mean (d,) and unbiased covariance (d, d) of features, float64; the covariance's root (d, d) where it is known."""
 
     mean: np.ndarray
     cov: np.ndarray
+    root: np.ndarray | None = None
 
 
 def moments(features: np.ndarray) -> Moments:
     """Moments of features (n, d), n at least 2."""
     features = np.asarray(features, dtype=np.float64)
     return Moments(features.mean(0), np.atleast_2d(np.cov(features, rowvar=False)))
+
+
+def reference_moments(features: np.ndarray) -> Moments:
+    """`moments` with the root, for what many sets are compared with; of features that are not finite without."""
+    mean, cov, _ = moments(features)
+    return Moments(mean, cov, symmetric_root(cov) if np.isfinite(cov).all() else None)
 
 
 def symmetric_root(cov: np.ndarray) -> np.ndarray:
@@ -29,11 +42,38 @@ def symmetric_root(cov: np.ndarray) -> np.ndarray:
 def frechet_distance(p: Moments, q: Moments) -> float:
     """|mu_p - mu_q|^2 + Tr(S_p + S_q - 2 (S_p S_q)^(1/2)); NaN where a moment is not finite.
 
-    Heusel et al. (arXiv 1706.08500), eq. 6. The trace of the root is taken from the eigenvalues of
-    S_p^(1/2) S_q S_p^(1/2), which are those of S_p S_q but real by construction.
+    Heusel et al. (arXiv 1706.08500), eq. 6. Costs the least where either root is known.
     """
-    if not all(np.isfinite(part).all() for part in (*p, *q)):
+    if not _finite(p, q):
         return float("nan")
-    root = symmetric_root(p.cov)
-    trace = np.sqrt(np.clip(np.linalg.eigvalsh(root @ q.cov @ root), 0, None)).sum()
-    return float(np.square(p.mean - q.mean).sum() + np.trace(p.cov) + np.trace(q.cov) - 2 * trace)
+    if q.root is None and p.root is not None:
+        p, q = q, p
+    root = symmetric_root(q.cov) if q.root is None else q.root
+    return _distance(p.mean, float(np.trace(p.cov)), q, root @ p.cov @ root)
+
+
+def distance_of_features(features: np.ndarray, q: Moments) -> float:
+    """`frechet_distance` of features (n, d), n at least 2, to moments; cheaper where n is at most d.
+
+    The covariance of the features is then never formed.
+    """
+    features = np.asarray(features, dtype=np.float64)
+    n, d = features.shape
+    if n > d or q.root is None:
+        return frechet_distance(moments(features), q)
+    if not (np.isfinite(features).all() and _finite(q)):
+        return float("nan")
+    mean = features.mean(0)
+    centred = (features - mean) / np.sqrt(n - 1)
+    rooted = centred @ q.root
+    return _distance(mean, float(np.square(centred).sum()), q, rooted @ rooted.T)
+
+
+def _distance(mean: np.ndarray, variance: float, q: Moments, product: np.ndarray) -> float:
+    """The distance, from one side's mean and total variance and a matrix with the eigenvalues of the product."""
+    root_trace = np.sqrt(np.clip(np.linalg.eigvalsh(product), 0, None)).sum()
+    return float(np.square(mean - q.mean).sum() + variance + np.trace(q.cov) - 2 * root_trace)
+
+
+def _finite(*sets: Moments) -> bool:
+    return all(bool(np.isfinite(m.mean).all() and np.isfinite(m.cov).all()) for m in sets)

@@ -1,8 +1,8 @@
-"""Images under scoring: a tensor, or those of a data set, read in pieces."""
+"""Images under scoring: a tensor, those of a data set, or a generator's, read or made in pieces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -34,3 +34,51 @@ class Stored:
     def split(self, size: int) -> Iterator[Tensor]:
         """All of them, `size` at a time."""
         return (self[which] for which in torch.arange(len(self.rows)).split(size))
+
+
+class NotFinite(Exception):
+    """A generator made something that is no image."""
+
+
+class Generated:
+    """Images of a generator, made in pieces when they are asked for: never all of them as floating point in memory.
+
+    A piece of whole levels is kept as bytes. Any other is made again, from the same latents, when it is asked for
+    again; only the last one stays at hand.
+    """
+
+    def __init__(self, make: Callable[[Tensor], Tensor], latents: Tensor, piece: int) -> None:
+        """`make` maps latents (k, dim) to images (k, channels, side, side) in [0, 255], `piece` at a time."""
+        self.make, self.latents, self.piece = make, latents.split(piece), piece
+        self.n = len(latents)
+        self.levels: dict[int, Tensor] = {}
+        self.last: tuple[int, Tensor] | None = None
+
+    def __getitem__(self, which: Tensor) -> Tensor:
+        """Images (k, channels, side, side) in [0, 255], k at least 1; raises `NotFinite`."""
+        which = which.cpu()
+        home, place = which // self.piece, which % self.piece
+        parts = [(home == number, self._made(number)) for number in home.unique().tolist()]
+        images = parts[0][1].new_empty((len(which), *parts[0][1].shape[1:]))
+        for here, made in parts:
+            images[here] = made[place[here]]
+        return images
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """All of them, `size` at a time; raises `NotFinite`."""
+        return (self[which] for which in torch.arange(self.n).split(size))
+
+    def _made(self, number: int) -> Tensor:
+        latents = self.latents[number]
+        if number in self.levels:
+            return self.levels[number].to(latents.device).float()
+        if self.last is not None and self.last[0] == number:
+            return self.last[1]
+        made = self.make(latents)
+        if not made.isfinite().all():
+            raise NotFinite
+        levels = made.byte()
+        if torch.equal(levels.to(made.dtype), made):
+            self.levels[number] = levels.cpu()
+        self.last = number, made
+        return made

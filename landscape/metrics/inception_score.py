@@ -6,14 +6,16 @@ import numpy as np
 from scipy.special import log_softmax
 
 
-def inception_score(logits: np.ndarray, splits: int = 1) -> tuple[float, float]:
+def inception_score(logits: np.ndarray, splits: int = 1, shuffle: int | None = None) -> tuple[float, float]:
     """exp E KL(p(y|x) || p(y)), mean and population standard deviation over `splits` consecutive parts.
 
-    `logits` is (n, classes); the score lies in [1, classes] and grows with n per split. Salimans et al.
-    (arXiv 1606.03498), section 4.
+    `logits` is (n, classes), put into torch-fidelity's random order first where `shuffle` is its seed. The score lies
+    in [1, classes] and grows with n per split. Salimans et al. (arXiv 1606.03498), section 4.
     """
     log_p = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
     n = len(log_p)
+    if shuffle is not None:
+        log_p = log_p[np.random.RandomState(shuffle).permutation(n)]
     scores = []
     for i in range(splits):
         part = log_p[i * n // splits : (i + 1) * n // splits]

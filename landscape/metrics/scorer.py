@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,9 +22,10 @@ from landscape.identity import short_hash
 from landscape.latents import draw
 from landscape.metrics import ms_ssim
 from landscape.metrics.extractors import BATCH, get_extractor
-from landscape.metrics.frechet import Moments, frechet_distance, moments
-from landscape.metrics.images import Images, Stored
+from landscape.metrics.frechet import Moments, distance_of_features, reference_moments
+from landscape.metrics.images import Generated, Images, NotFinite, Stored
 from landscape.metrics.inception_score import inception_score
+from landscape.metrics.kid import SEED, TooFew, kid
 from landscape.protocol import VERSION, protocol_id
 from landscape.registry import lookup
 from landscape.store import Store
@@ -38,15 +40,28 @@ class Sample(NamedTuple):
     logits: np.ndarray  # (n, classes)
     reference: Moments  # of the real images' features
     protocol: dict[str, Any]
+    real: Callable[[], np.ndarray]  # the real images' features (m, d)
+
+
+class Unscorable(Exception):
+    """Why a score cannot be had of a sample; its row holds null and this text."""
 
 
 def fid(s: Sample) -> dict[str, float]:
-    return {"fid": frechet_distance(moments(s.features), s.reference)}
+    return {"fid": distance_of_features(s.features, s.reference)}
 
 
 def inception(s: Sample) -> dict[str, float]:
-    mean, std = inception_score(s.logits, s.protocol["is_splits"])
+    mean, std = inception_score(s.logits, s.protocol["is_splits"], s.protocol.get("is_shuffle"))
     return {"is": mean, "is_std": std}
+
+
+def kernel_distance(s: Sample) -> dict[str, float]:
+    try:
+        mean, std = kid(s.features, s.real(), s.protocol["kid_subsets"], s.protocol["kid_subset_size"])
+    except TooFew as e:
+        raise Unscorable(str(e)) from e
+    return {"kid": mean, "kid_std": std}
 
 
 def similarity(s: Sample) -> dict[str, float]:
@@ -69,9 +84,13 @@ GOOD_WITHIN = 3  # deviations
 SCORES: dict[str, Callable[[Sample], dict[str, float]]] = {
     "fid": fid,
     "is": inception,
+    "kid": kernel_distance,
     "ms_ssim": similarity,
     "modes": modes,
 }
+
+
+NEED_FEATURES = {"kid"}  # those of the real images, beyond their moments
 
 
 def quantise(images: Tensor, how: str) -> Tensor:
@@ -104,13 +123,15 @@ class Scorer:
         n_fake = asked["n_fake"]
         self.protocol: dict[str, Any] = {
             **{key: asked[key] for key in ("extractor", "extractor_seed", "real", "quantise", "seed", "is_splits")},
+            **{key: asked.get(key) for key in ("kid_subsets", "kid_subset_size")},
+            "is_shuffle": SEED if asked["extractor"] == "inception" else None,
             "version": VERSION,
             "generator": asked["generator"],
             "data": asked["data"],
             "weights": self.extractor.weights,
             "n_real": len(real),
             "n_fake": n_fake,
-            "resize": "none",
+            "resize": self.extractor.resize,
             "ms_ssim": {
                 "pairs": "within the class that the extractor predicts",
                 "pairs_per_class": asked["pairs_per_class"],
@@ -124,37 +145,73 @@ class Scorer:
     def _prepare_reference(self, data: Dataset, real: np.ndarray, n_fake: int, store: Store) -> None:
         """Statistics of the real images, and as a floor the scores of other real images in the fakes' place."""
 
-        def make() -> dict[str, Any]:
-            mean, cov = moments(self.extractor(Stored(data, real, self.device))[0])
-            return {"mean": torch.from_numpy(mean), "cov": torch.from_numpy(cov)}
-
         key = {k: self.protocol[k] for k in ("extractor", "weights", "data", "real", "version", "resize")}
-        cached = once(store, "reference", short_hash(key), make)
-        self.reference = Moments(cached["mean"].numpy(), cached["cov"].numpy())
+
+        @cache
+        def features() -> np.ndarray:
+            """The real images' own, kept for the scores that compare images one by one."""
+
+            def extract() -> dict[str, Any]:
+                # Extractors compute in single precision.
+                return {"features": torch.from_numpy(self.extractor(Stored(data, real, self.device))[0]).float()}
+
+            return once(store, "features", short_hash(key), extract)["features"].double().numpy()
+
+        def make() -> dict[str, Any]:
+            kept = NEED_FEATURES & self.scores.keys()
+            found = reference_moments(features() if kept else self.extractor(Stored(data, real, self.device))[0])
+            return {name: torch.from_numpy(part) for name, part in found._asdict().items() if part is not None}
+
+        cached = once(store, "reference", short_hash({**key, "holds": Moments._fields}), make)
+        self.reference = Moments(**{name: part.numpy() for name, part in cached.items()})
+        self.real = features
+        self.warnings = self._warnings(len(real), n_fake)
         others = np.setdiff1d(np.arange(len(data.images)), real)
         self.floor: dict[str, float] | None = None
         if len(others) > 1:
             rng = np.random.Generator(np.random.PCG64(self.asked["seed"]))
             chosen = rng.permutation(others)[:n_fake]
-            values = self._measure(Stored(data, np.sort(chosen), self.device))
+            values, _ = self._measure(Stored(data, np.sort(chosen), self.device))
             self.floor = {"n": len(chosen), **{k: v for k, v in values.items() if math.isfinite(v)}}
+
+    def _warnings(self, n_real: int, n_fake: int) -> list[str]:
+        """What its user should know of the scores before they are made."""
+        n, d = min(n_real, n_fake), len(self.reference.mean)
+        if "fid" not in self.scores or n > d:
+            return []
+        return [
+            f"{n} images are too few for a covariance of {d} features: the distance is far too high, by an amount "
+            "that depends on the images; compare nothing with it but scores under the same protocol"
+        ]
 
     def text(self) -> dict[str, Any]:
         """The protocol as stored: its keys, and beside them what scoring other real images gives."""
         return {**self.protocol, **self.extractor.about, "floor": self.floor}
 
-    def _measure(self, images: Images) -> dict[str, float]:
+    def _measure(self, images: Images) -> tuple[dict[str, float], dict[str, str]]:
+        """Scores, and for each that is not finite the reason; raises `NotFinite`."""
         features, logits = self.extractor(images)
-        sample = Sample(images, features, logits, self.reference, self.protocol)
-        return {key: value for score in self.scores.values() for key, value in score(sample).items()}
+        sample = Sample(images, features, logits, self.reference, self.protocol, self.real)
+        values: dict[str, float] = {}
+        why: dict[str, str] = {}
+        for name, score in self.scores.items():
+            try:
+                found = score(sample)
+            except Unscorable as e:
+                found, why[name] = {name: math.nan}, str(e)
+            values |= found
+        return values, {k: why.get(k, f"{k} is {v}") for k, v in values.items() if not math.isfinite(v)}
 
     def score(self, g: nn.Module) -> dict[str, Any]:
         """Scores of a generator as a row holds them: a value that is not finite is null, its reason in "why"."""
-        fakes = generate(g, self.latents)
-        if not fakes.isfinite().all():
+
+        def images(latents: Tensor) -> Tensor:
+            return quantise(generate(g, latents), self.asked["quantise"])
+
+        try:
+            values, why = self._measure(Generated(images, self.latents, BATCH))
+        except NotFinite:
             return self.nothing("the generator's output is not finite")
-        values = self._measure(quantise(fakes, self.asked["quantise"]))
-        why = {k: f"{k} is {v}" for k, v in values.items() if not math.isfinite(v)}
         return {k: None if k in why else v for k, v in values.items()} | ({"why": why} if why else {})
 
     def nothing(self, reason: str) -> dict[str, Any]:
