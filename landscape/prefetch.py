@@ -1,23 +1,29 @@
-"""Decode a data set into the store's cache, or check it there: `python -m landscape.prefetch data=... [KEY=VALUE ...]`.
+"""Bring into the store what runs need and compute nodes cannot fetch: `python -m landscape.prefetch KEY=VALUE ...`.
 
-The overrides are those of a sweep; only `data`, its keys and `store` matter. What is cached already is checked to
-the last byte and made again where it is damaged. CIFAR-10 is downloaded where its files are not there.
+    data=CHOICE [data.path=PATH]                decode a data set, or check it; CIFAR-10 is downloaded
+    metrics=inception [metrics.weights=FILE]    the Inception weights: from the file, else downloaded once
+
+The overrides are those of a sweep; of others than these only `store` matters. What is in the store already is checked
+to the last byte and made again where it is damaged.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from landscape.errors import EXIT_USER, UserError
+
+if TYPE_CHECKING:
+    from landscape.store import Store
 
 
 def main() -> int:
     """Returns the exit code: 0, 2 where the command cannot be meant or the files are no good, 130 interrupted."""
     arguments = sys.argv[1:]
     if not arguments or {"-h", "--help"} & set(arguments):
-        print(f"usage: python -m landscape.prefetch data=CHOICE [data.path=PATH] [store=FOLDER] ...\n\n{__doc__}")
+        print(f"usage: python -m landscape.prefetch [data=CHOICE] [metrics=inception] [store=FOLDER] ...\n\n{__doc__}")
         return 0 if arguments else EXIT_USER
     try:
         prefetch(arguments)
@@ -31,14 +37,45 @@ def main() -> int:
 
 
 def prefetch(overrides: list[str]) -> None:
-    """Bring the data set of a command into its store and say what it is; raises `UserError`."""
-    from landscape.config import Data
-    from landscape.data import find_data
-    from landscape.data.cifar10 import Absent, download
+    """Bring what a command needs into its store and say what it is; raises `UserError`."""
+    from landscape.data import DATASETS
     from landscape.store import Store
 
     config = _compose(overrides)
-    data, store = Data(**config["data"]), Store(config["store"])
+    store = Store(config["store"])
+    scored_by_inception = config["metrics"]["extractor"] == "inception"
+    if scored_by_inception:
+        _weights(config["metrics"]["weights"], store)
+    if not scored_by_inception or config["data"]["kind"] not in DATASETS:
+        _data(config["data"], store)
+
+
+def _weights(path: str | None, store: Store) -> None:
+    """The Inception weights, found or downloaded, and put into the network once to see that they fit."""
+    from landscape.metrics.inception import download, inception_from
+    from landscape.weights import ChangedWeights, NoWeights, find_weights, read_weights
+
+    def ready() -> str:
+        digest = find_weights(path, store)
+        inception_from(read_weights(digest, store))
+        return digest
+
+    try:
+        digest = ready()
+    except (NoWeights, ChangedWeights):
+        print(f"downloading the Inception weights to {store.root}", flush=True)
+        download(store)
+        digest = ready()
+    print(f"metrics=inception: weights {digest[:12]} are in the store and fit the network")
+
+
+def _data(given: dict[str, Any], store: Store) -> None:
+    """The data set, decoded or checked; CIFAR-10's files are downloaded where they are not there."""
+    from landscape.config import Data
+    from landscape.data import find_data
+    from landscape.data.cifar10 import Absent, download
+
+    data = Data(**given)
     start = time.monotonic()
     try:
         found = find_data(data, store, thorough=True)
@@ -55,7 +92,7 @@ def prefetch(overrides: list[str]) -> None:
 
 
 def _compose(overrides: list[str]) -> dict[str, Any]:
-    """The composed configuration, the keys of `data` checked as a plan would."""
+    """The composed configuration, the keys of `data` and `metrics` checked as a plan would."""
     from landscape.checks import check_ranges
     from landscape.identity import flatten
     from sweeps.compose import combinations, hydra
@@ -64,8 +101,9 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
 
     with hydra():
         (composed,) = combinations(parse(overrides, multirun=False))
-    drop_unused(composed, "data", set())
-    flat = flatten({"data": composed.config["data"]})
+    for group in ("data", "metrics"):
+        drop_unused(composed, group, set())
+    flat = flatten({group: composed.config[group] for group in ("data", "metrics")})
     check_given(flat)
     check_ranges(flat)
     return composed.config

@@ -26,6 +26,10 @@ class NoWeights(UserError):
     """The weights are not at hand, and no file was named."""
 
 
+class ChangedWeights(UserError):
+    """The store's copy is not what it was."""
+
+
 def find_weights(path: str | None, store: Store) -> str:
     """SHA-256 of the Inception weights: the file at `path`, which is brought into the store, else the published ones.
 
@@ -72,7 +76,7 @@ def read_weights(digest: str, store: Store) -> bytes:
         reason = f"the Inception weights {digest[:12]} cannot be read in the store ({e.strerror})"
         raise UserError(f"{reason}; {again}") from e
     if hashlib.sha256(content).hexdigest() != digest:
-        raise UserError(f"{kept} has changed since the run was planned: its SHA-256 is no longer its name; {again}")
+        raise ChangedWeights(f"{kept} has changed since the run was planned (its SHA-256 is not its name); {again}")
     return content
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,13 @@ from support import TINY, frozen_runs
 
 from landscape.store import RunFolder, Store
 from landscape.worker import work
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not os.environ.get("LANDSCAPE_NETWORK"):
+        for item in items:
+            if item.get_closest_marker("network"):
+                item.add_marker(pytest.mark.skip(reason="it downloads; LANDSCAPE_NETWORK=1 asks for it"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -59,10 +59,10 @@ def distance_of_features(features: np.ndarray, q: Moments) -> float:
     """
     features = np.asarray(features, dtype=np.float64)
     n, d = features.shape
-    if n > d or q.root is None:
-        return frechet_distance(moments(features), q)
     if not (np.isfinite(features).all() and _finite(q)):
         return float("nan")
+    if n > d or q.root is None:
+        return frechet_distance(moments(features), q)
     mean = features.mean(0)
     centred = (features - mean) / np.sqrt(n - 1)
     rooted = centred @ q.root

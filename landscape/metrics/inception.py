@@ -1,20 +1,25 @@
 """The `inception` extractor: torch-fidelity's Inception v3, that of TensorFlow with its resizing and its weights.
 
 Its features are the literature's: a Frechet distance on them is plain FID. Nothing of the network is written again
-here, but its parts are called from here: torch-fidelity's `forward` takes whole levels only, and the study did not round.
+here, but its parts are called from here: torch-fidelity's `forward` takes whole levels alone.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
+import sys
+import tempfile
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from landscape.errors import UserError
+from landscape.store import Store
+from landscape.weights import INCEPTION, INCEPTION_DIGEST, keep
 
 SIDE = 299
 RESIZE = f"{SIDE} px, bilinear as TensorFlow 1 does it (torch-fidelity's)"
@@ -47,6 +52,21 @@ def inception_from(content: bytes) -> Inception:
     except (RuntimeError, ValueError, EOFError, TypeError, AttributeError, pickle.UnpicklingError) as e:
         reason = " ".join(str(e).split())[:160]
         raise UserError(f"metrics.weights holds no weights of torch-fidelity's Inception network ({reason})") from e
+
+
+def download(store: Store) -> None:
+    """Fetch the published weights into the store, as torch-fidelity would; raises `UserError` where that fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / INCEPTION
+        try:
+            torch.hub.download_url_to_file(URL_INCEPTION_V3, str(file), INCEPTION_DIGEST, progress=sys.stderr.isatty())
+        except (OSError, RuntimeError) as e:
+            reason = " ".join(str(e).split())
+            raise UserError(
+                f"the Inception weights cannot be downloaded ({reason}); fetch {URL_INCEPTION_V3} where there is a "
+                "network and name the file with metrics.weights=FILE"
+            ) from e
+        keep(file, store, INCEPTION_DIGEST)
 
 
 def _as_file(weights: dict[str, Tensor]) -> io.BytesIO:

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.cache import once
 from landscape.config import Latent
 from landscape.data import Dataset
 from landscape.identity import short_hash
 from landscape.latents import draw
 from landscape.metrics import ms_ssim
 from landscape.metrics.extractors import BATCH, get_extractor
-from landscape.metrics.frechet import Moments, distance_of_features, reference_moments
+from landscape.metrics.frechet import Moments, distance_of_features
 from landscape.metrics.images import Generated, Images, NotFinite, Stored
 from landscape.metrics.inception_score import inception_score
 from landscape.metrics.kid import SEED, TooFew, kid
+from landscape.metrics.reference import Reference
 from landscape.protocol import VERSION, protocol_id
 from landscape.registry import lookup
 from landscape.store import Store
@@ -40,7 +39,7 @@ class Sample(NamedTuple):
     logits: np.ndarray  # (n, classes)
     reference: Moments  # of the real images' features
     protocol: dict[str, Any]
-    real: Callable[[], np.ndarray]  # the real images' features (m, d)
+    real: Reference
 
 
 class Unscorable(Exception):
@@ -58,7 +57,7 @@ def inception(s: Sample) -> dict[str, float]:
 
 def kernel_distance(s: Sample) -> dict[str, float]:
     try:
-        mean, std = kid(s.features, s.real(), s.protocol["kid_subsets"], s.protocol["kid_subset_size"])
+        mean, std = kid(s.features, s.real.features, s.protocol["kid_subsets"], s.protocol["kid_subset_size"])
     except TooFew as e:
         raise Unscorable(str(e)) from e
     return {"kid": mean, "kid_std": std}
@@ -90,7 +89,7 @@ SCORES: dict[str, Callable[[Sample], dict[str, float]]] = {
 }
 
 
-NEED_FEATURES = {"kid"}  # those of the real images, beyond their moments
+NEED_FEATURES = {"kid"}  # of the real images, beyond their moments
 
 
 def quantise(images: Tensor, how: str) -> Tensor:
@@ -144,27 +143,14 @@ class Scorer:
 
     def _prepare_reference(self, data: Dataset, real: np.ndarray, n_fake: int, store: Store) -> None:
         """Statistics of the real images, and as a floor the scores of other real images in the fakes' place."""
-
         key = {k: self.protocol[k] for k in ("extractor", "weights", "data", "real", "version", "resize")}
-
-        @cache
-        def features() -> np.ndarray:
-            """The real images' own, kept for the scores that compare images one by one."""
-
-            def extract() -> dict[str, Any]:
-                # Extractors compute in single precision.
-                return {"features": torch.from_numpy(self.extractor(Stored(data, real, self.device))[0]).float()}
-
-            return once(store, "features", short_hash(key), extract)["features"].double().numpy()
-
-        def make() -> dict[str, Any]:
-            kept = NEED_FEATURES & self.scores.keys()
-            found = reference_moments(features() if kept else self.extractor(Stored(data, real, self.device))[0])
-            return {name: torch.from_numpy(part) for name, part in found._asdict().items() if part is not None}
-
-        cached = once(store, "reference", short_hash({**key, "holds": Moments._fields}), make)
-        self.reference = Moments(**{name: part.numpy() for name, part in cached.items()})
-        self.real = features
+        self.real = Reference(
+            lambda: self.extractor(Stored(data, real, self.device))[0],
+            short_hash({**key, "holds": Moments._fields}),
+            store,
+            keep=bool(NEED_FEATURES & self.scores.keys()),
+        )
+        self.reference = self.real.moments
         self.warnings = self._warnings(len(real), n_fake)
         others = np.setdiff1d(np.arange(len(data.images)), real)
         self.floor: dict[str, float] | None = None
