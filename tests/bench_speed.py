@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.functional import softplus
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from landscape.config import typed
 from landscape.data import Dataset, load_data
+from landscape.metrics.frechet import Moments, distance_of_features, reference_moments
 from landscape.metrics.scorer import Scorer
 from landscape.networks import build
 from landscape.protocol import request
@@ -112,6 +115,61 @@ def test_one_evaluation_of_the_demo(benchmark: Any) -> None:
         scorer = Scorer(asked, data, cfg.latent, Store(folder), CPU)
         g = new_state(cfg, data, CPU).g
         benchmark(scorer.score, g)
+
+
+# The Frechet step on Inception's 2,048 features, from features to number, against torch-fidelity's on the same ones. The
+# reference's root is made before: it is kept with its statistics, once for all runs. Groups with more images than
+# features have full rank, the others do not; there torch-fidelity's form is the less exact.
+
+D = 2048
+COUNTS = [5000, 1000]
+
+
+@functools.cache
+def pool3(n: int, seed: int) -> np.ndarray:
+    """Features like those of a rectified layer, correlated, with a long tail of small directions."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    mix, _ = np.linalg.qr(np.random.Generator(np.random.PCG64(9)).standard_normal((D, D)))
+    turned, _ = np.linalg.qr(np.eye(D) + 0.02 * rng.standard_normal((D, D)))
+    x = rng.standard_normal((n, D)) * np.arange(1, D + 1) ** -0.75
+    return np.maximum(x @ mix @ turned + 0.3, 0)
+
+
+@functools.cache
+def real_moments() -> Moments:
+    return reference_moments(pool3(6000, 0))
+
+
+@functools.cache
+def by_singular_values(n: int) -> float:
+    """The distance from the singular values of X R, and so to rounding: X the centred fakes, R the reference's root."""
+    q, p = real_moments(), pool3(n, 1)
+    x = (p - p.mean(0)) / np.sqrt(n - 1)
+    values = np.linalg.svd(x @ q.root, compute_uv=False)
+    return float(np.square(p.mean(0) - q.mean).sum() + np.square(x).sum() + np.trace(q.cov) - 2 * values.sum())
+
+
+@pytest.mark.parametrize("n", COUNTS)
+def test_our_frechet_step(benchmark: Any, n: int) -> None:
+    benchmark.group = f"Frechet step, {n} x {D}"
+    fake, real = pool3(n, 1), real_moments()
+    found = benchmark.pedantic(lambda: distance_of_features(fake, real), rounds=2, warmup_rounds=0)
+    assert found == pytest.approx(by_singular_values(n), rel=1e-9 if n > D else 1e-7)
+    benchmark.extra_info["off by"] = found / by_singular_values(n) - 1
+
+
+@pytest.mark.parametrize("n", COUNTS)
+def test_torch_fidelitys_frechet_step(benchmark: Any, n: int) -> None:
+    benchmark.group = f"Frechet step, {n} x {D}"
+    fake, (mean, cov, _) = torch.from_numpy(pool3(n, 1)), real_moments()
+
+    def theirs() -> float:
+        found = fid_statistics_to_metric(fid_features_to_statistics(fake), {"mu": mean, "sigma": cov}, verbose=False)
+        return float(found["frechet_inception_distance"])
+
+    found = benchmark.pedantic(theirs, rounds=1, warmup_rounds=0)
+    assert found == pytest.approx(by_singular_values(n), rel=1e-9 if n > D else 1e-5)
+    benchmark.extra_info["off by"] = found / by_singular_values(n) - 1
 
 
 GRID = ["loss=ns,wgan,ls", "reg=gp,sn", "seed=range(0,1667)"]

@@ -11,8 +11,9 @@ from support import frozen_runs
 
 from landscape.config import Data, Latent
 from landscape.data import load_data
-from landscape.metrics.frechet import Moments, frechet_distance, moments
+from landscape.metrics.frechet import Moments, distance_of_features, frechet_distance, moments, reference_moments
 from landscape.metrics.inception_score import inception_score
+from landscape.metrics.kid import SEED, TooFew, kid
 from landscape.metrics.ms_ssim import SIGMA, WEIGHTS, ms_ssim, scales_for, weights_for, within_class
 from landscape.metrics.scorer import Scorer, quantise
 from landscape.protocol import request
@@ -82,6 +83,62 @@ def test_distance_is_torch_fidelitys(n: int, d: int) -> None:
     assert frechet_distance(moments(p), moments(q)) == pytest.approx(theirs, rel=1e-6)
 
 
+@pytest.mark.parametrize(("n", "d"), [(300, 12), (12, 12), (40, 64), (2, 8)])
+def test_distance_of_features_is_that_by_singular_values(n: int, d: int) -> None:
+    """The trace of the root is the sum of singular values of X R, X the centred features and R the reference's root."""
+    p, q = features(0, n, d), reference_moments(features(1, 300, d))
+    x = (p - p.mean(0)) / np.sqrt(n - 1)
+    values = np.linalg.svd(x @ q.root, compute_uv=False)
+    m = moments(p)
+    exact = np.square(m.mean - q.mean).sum() + np.trace(m.cov) + np.trace(q.cov) - 2 * values.sum()
+    assert distance_of_features(p, q) == pytest.approx(exact, rel=1e-7 if n <= d else 1e-9)
+    assert frechet_distance(m, q) == pytest.approx(exact, rel=1e-6 if n <= d else 1e-9)
+
+
+@pytest.mark.parametrize("n", [300, 5])
+def test_distance_of_features_that_are_not_finite_is_nan(n: int) -> None:
+    p = features(0, n)
+    p[3, 4] = np.nan
+    assert np.isnan(distance_of_features(p, reference_moments(features(1))))
+
+
+# Kernel distance
+
+
+def test_kernel_distance_is_torch_fidelitys() -> None:
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    p, q = features(0, 120), features(1, 90)
+    theirs = kid_features_to_metric(
+        *(torch.from_numpy(f) for f in (p, q)), kid_subsets=7, kid_subset_size=50, verbose=False
+    )
+    mean, std = kid(p, q, 7, 50)
+    assert mean == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
+    assert std == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-9)
+
+
+def test_kernel_distance_of_equal_distributions_is_about_zero_and_rises_with_a_shift() -> None:
+    g = rng(0)
+    p, q = g.standard_normal((2, 2000, 12))
+    same, spread = kid(p, q, 20, 100)
+    assert abs(same) < spread
+    values = [kid(p + s, q, 10, 200)[0] for s in (0, 0.1, 0.2, 0.4, 0.8)]
+    assert values == sorted(values)
+
+
+def test_kernel_distance_has_no_bias_by_the_number_of_images() -> None:
+    """Unlike the Frechet distance, whose bias falls with it."""
+    p, q = rng(0).standard_normal((2, 4000, 12))
+    few, many = (kid(p, q, 100, size) for size in (20, 200))
+    assert abs(few[0]) < 3 * few[1] / 10 and abs(many[0]) < many[1]
+    assert distance_of_features(p[:50], moments(q)) > 10 * distance_of_features(p, moments(q))
+
+
+def test_kernel_distance_of_fewer_images_than_a_subset_says_so() -> None:
+    with pytest.raises(TooFew, match="subsets of 200 images, and there are 300 fakes and 100 real"):
+        kid(features(0), features(1, 100), 5, 200)
+
+
 # Inception score
 
 
@@ -96,12 +153,13 @@ def test_one_class_or_no_opinion_scores_one() -> None:
 
 
 @pytest.mark.parametrize("splits", [1, 3, 10])
-def test_score_is_torch_fidelitys(splits: int) -> None:
+@pytest.mark.parametrize("shuffle", [None, SEED])
+def test_score_is_torch_fidelitys(splits: int, shuffle: int | None) -> None:
     from torch_fidelity.metric_isc import isc_features_to_metric
 
     logits = 3 * rng().standard_normal((500, 10))
-    theirs = isc_features_to_metric(torch.from_numpy(logits), splits=splits, shuffle=False)
-    mean, std = inception_score(logits, splits)
+    theirs = isc_features_to_metric(torch.from_numpy(logits), splits=splits, shuffle=shuffle is not None)
+    mean, std = inception_score(logits, splits, shuffle)
     assert mean == pytest.approx(theirs["inception_score_mean"], rel=1e-9)
     assert std == pytest.approx(theirs["inception_score_std"], rel=1e-6, abs=1e-9)
 
