@@ -117,9 +117,9 @@ def test_one_evaluation_of_the_demo(benchmark: Any) -> None:
         benchmark(scorer.score, g)
 
 
-# The Frechet step on Inception's 2,048 features, from features to number, against torch-fidelity's on the same ones. The
-# reference's root is made before: it is kept with its statistics, once for all runs. Groups with more images than
-# features have full rank, the others do not; there torch-fidelity's form is the less exact.
+# The Frechet step on Inception's 2,048 features, from those of the fakes to the number, against torch-fidelity's. The
+# reference's root is made before: it is kept with its statistics, once for all runs. 5,000 images give full rank, 1,000
+# do not; there torch-fidelity's form is the less exact.
 
 D = 2048
 COUNTS = [5000, 1000]
@@ -142,10 +142,10 @@ def real_moments() -> Moments:
 
 @functools.cache
 def by_singular_values(n: int) -> float:
-    """The distance from the singular values of X R, and so to rounding: X the centred fakes, R the reference's root."""
+    """The distance, exact to rounding, by the singular values of X R', X the centred fakes, R the reference's root."""
     q, p = real_moments(), pool3(n, 1)
     x = (p - p.mean(0)) / np.sqrt(n - 1)
-    values = np.linalg.svd(x @ q.root, compute_uv=False)
+    values = np.linalg.svd(x @ q.root.T, compute_uv=False)
     return float(np.square(p.mean(0) - q.mean).sum() + np.square(x).sum() + np.trace(q.cov) - 2 * values.sum())
 
 

@@ -1,9 +1,9 @@
 """The Frechet distance between two sets of features (FID, on whatever extractor the protocol names).
 
-The dear part is Tr (S_p S_q)^(1/2) of d x d covariances. With R the symmetric root of one of them (that of the real
-images is computed once and kept), R S R is symmetric and has the eigenvalues of the product, so that a symmetric
-solver replaces a general one. Where there are fewer samples than features, S = X'X / (n - 1) with X (n, d) centred, and
-R S R has the non-zero eigenvalues of the n x n Gram matrix of X R.
+The dear part is Tr (S_p S_q)^(1/2) of d x d covariances. With R'R = S_q (R is computed once for the real images and
+kept), R S_p R' is symmetric and has the eigenvalues of the product, so that a symmetric solver replaces a general one.
+Where there are fewer samples than features, S_p = X'X / (n - 1) with X (n, d) centred, and R S_p R' has the non-zero
+eigenvalues of the n x n Gram matrix of X R'. R is triangular, which halves the work of multiplying by it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import blas, lapack
 
 
 class Moments(NamedTuple):
-    """Mean (d,) and unbiased covariance (d, d) of features, float64; the covariance's root (d, d) where it is known."""
+    """Mean (d,), unbiased covariance (d, d) and, where it is known, the covariance's `upper_root`; float64."""
 
     mean: np.ndarray
     cov: np.ndarray
@@ -30,13 +31,16 @@ def moments(features: np.ndarray) -> Moments:
 def reference_moments(features: np.ndarray) -> Moments:
     """`moments` with the root, for what many sets are compared with; of features that are not finite without."""
     mean, cov, _ = moments(features)
-    return Moments(mean, cov, symmetric_root(cov) if np.isfinite(cov).all() else None)
+    return Moments(mean, cov, upper_root(cov) if np.isfinite(cov).all() else None)
 
 
-def symmetric_root(cov: np.ndarray) -> np.ndarray:
-    """The symmetric root of a covariance; eigenvalues that rounding made negative count as zero."""
+def upper_root(cov: np.ndarray) -> np.ndarray:
+    """An upper triangular R with R'R = cov; eigenvalues that rounding made negative count as zero.
+
+    Not Cholesky's, which fails on the covariance of too few samples.
+    """
     values, vectors = np.linalg.eigh(cov)
-    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    return np.asarray(np.linalg.qr((vectors * np.sqrt(np.clip(values, 0, None))).T, mode="r"))
 
 
 def frechet_distance(p: Moments, q: Moments) -> float:
@@ -48,8 +52,9 @@ def frechet_distance(p: Moments, q: Moments) -> float:
         return float("nan")
     if q.root is None and p.root is not None:
         p, q = q, p
-    root = symmetric_root(q.cov) if q.root is None else q.root
-    return _distance(p.mean, float(np.trace(p.cov)), q, root @ p.cov @ root)
+    root = upper_root(q.cov) if q.root is None else q.root
+    product, _ = lapack.dsygst(p.cov, root, itype=2)  # R S R', its upper triangle
+    return _distance(p.mean, float(np.trace(p.cov)), q, product)
 
 
 def distance_of_features(features: np.ndarray, q: Moments) -> float:
@@ -65,13 +70,13 @@ def distance_of_features(features: np.ndarray, q: Moments) -> float:
         return frechet_distance(moments(features), q)
     mean = features.mean(0)
     centred = (features - mean) / np.sqrt(n - 1)
-    rooted = centred @ q.root
-    return _distance(mean, float(np.square(centred).sum()), q, rooted @ rooted.T)
+    rooted = blas.dtrmm(1.0, q.root, centred.T)  # R X'
+    return _distance(mean, float(np.square(centred).sum()), q, rooted.T @ rooted)
 
 
 def _distance(mean: np.ndarray, variance: float, q: Moments, product: np.ndarray) -> float:
-    """The distance, from one side's mean and total variance and a matrix with the eigenvalues of the product."""
-    root_trace = np.sqrt(np.clip(np.linalg.eigvalsh(product), 0, None)).sum()
+    """The distance, from one side's mean and total variance and a matrix with the eigenvalues of S_p S_q."""
+    root_trace = np.sqrt(np.clip(np.linalg.eigvalsh(product, UPLO="U"), 0, None)).sum()
     return float(np.square(mean - q.mean).sum() + variance + np.trace(q.cov) - 2 * root_trace)
 
 
