@@ -41,6 +41,7 @@ CASES = [
         "metrics.scores=modes needs metrics.extractor=points, and it is classifier; metrics=modes",
     ),
     (["data=ring", "metrics=classifier"], "metrics.extractor=classifier does not fit data=ring; choose metrics=modes"),
+    (["data=ring", "metrics=inception"], "metrics.extractor=inception does not fit data=ring; choose metrics=modes"),
     (["data=ring", "arch=sndcgan"], "arch.kind=sndcgan makes images with a side divisible by 8; data.size=1 is not"),
     (["metrics.is_splits=1000"], "metrics.is_splits=1000 is out of range; legal: up to the 500 fakes"),
     (["data.size=4096"], "data.size=4096 is out of range; legal: 1 to 1024 pixels"),
