@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from landscape.protocol import differing_keys, protocol_id, request, request_id
+from landscape.protocol import LATER, differing_keys, protocol_id, request, request_id
 from sweeps.plan import make_plan
 
 # As the first release wrote them. If one of these ids changes, finished runs of old stores are scored again, and
@@ -54,10 +54,12 @@ def test_ids_of_protocols_stay_for_ever(changes: dict[str, Any], expected: str) 
     assert differing_keys(text, {**text, "a_later_key": None}) == []
 
 
-@pytest.mark.parametrize("metrics", ["metrics=classifier", "metrics=none"])
-def test_a_configuration_frozen_before_a_key_existed_asks_for_the_same(metrics: str) -> None:
-    config = make_plan([metrics], multirun=False).runs[0].config
+@pytest.mark.parametrize("overrides", [[], ["data=ring"]], ids=["digits", "ring"])
+def test_a_configuration_frozen_before_a_key_existed_asks_for_the_same(overrides: list[str]) -> None:
+    config = make_plan(overrides, multirun=False).runs[0].config
     now = request(config)
-    for key in [key for key, value in config["metrics"].items() if value is None]:
+    for key in LATER:
         del config["metrics"][key]
-    assert request(config) == now
+    before = request(config)
+    assert now is not None and before is not None and request_id(now) == request_id(before)
+    assert differing_keys(now, before) == []

@@ -134,6 +134,11 @@ def test_kernel_distance_has_no_bias_by_the_number_of_images() -> None:
     assert distance_of_features(p[:50], moments(q)) > 10 * distance_of_features(p, moments(q))
 
 
+def test_kernel_distance_is_symmetric_where_a_subset_is_the_whole_set() -> None:
+    p, q = features(0, 90), features(1, 90)
+    assert kid(p, q, 1, 90)[0] == pytest.approx(kid(q, p, 1, 90)[0], rel=1e-9)
+
+
 def test_kernel_distance_of_fewer_images_than_a_subset_says_so() -> None:
     with pytest.raises(TooFew, match="subsets of 200 images, and there are 300 fakes and 100 real"):
         kid(features(0), features(1, 100), 5, 200)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from landscape.config import Data, Latent, typed
 from landscape.data import Dataset, load_data
 from landscape.metrics import scorer as scoring
 from landscape.metrics.images import Generated, NotFinite
+from landscape.metrics.reference import Reference
 from landscape.metrics.scorer import Scorer, generate, quantise
 from landscape.networks import build
 from landscape.protocol import request
@@ -165,6 +168,22 @@ def test_reference_statistics_are_made_once_and_again_where_damaged(
         file.write_bytes(content)
     assert scorer(store, data).score(g) == first
     assert len(made) == 1 and "is damaged; it is made again" in capsys.readouterr().out
+
+
+def test_reference_statistics_are_made_once_by_all_that_start_together(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def extract() -> np.ndarray:
+        made.append(1)
+        time.sleep(0.2)
+        return np.random.Generator(np.random.PCG64(0)).standard_normal((50, 4)).astype(np.float32)
+
+    def moments(_: int) -> np.ndarray:
+        return Reference(extract, "key", Store(tmp_path), keep=True).moments.cov
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(moments, range(4)))
+    assert len(made) == 1 and all(np.array_equal(found[0], other) for other in found)
 
 
 def test_too_few_images_for_the_features_are_warned_of_once(store: Store) -> None:
