@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landscape import ranks
 from landscape.streams import stream
 
 SMALL = 2**30  # bytes of training images that a GPU keeps whole; a CPU trusts the disk's cache with as much
@@ -61,16 +62,20 @@ class Batches:
             self.ahead = self.reader.submit(self._read, self.position)
         return (batch.float() / 255).contiguous(memory_format=torch.channels_last)
 
+    def _chosen(self, position: int) -> Tensor:
+        """Places among the rows of the batch at a position: of several ranks, this one's slice of it."""
+        return ranks.share(self.order[position : position + self.batch_size])
+
     def _pixels(self) -> Tensor:
         """The batch at the position, uint8 on the device."""
         if self.resident is not None:
-            return self.resident[self.order[self.position : self.position + self.batch_size]]
+            return self.resident[self._chosen(self.position)]
         read, self.ahead = self.ahead, None
         pixels = self._read(self.position) if read is None else read.result()
         return pixels.to(self.device, non_blocking=True)
 
     def _read(self, position: int) -> Tensor:
-        chosen = self.rows[self.order[position : position + self.batch_size].numpy()]
+        chosen = self.rows[self._chosen(position).numpy()]
         pixels = torch.from_numpy(np.take(self.images, chosen, axis=0))
         return pixels if self.device.type == "cpu" else pixels.pin_memory()
 

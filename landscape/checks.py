@@ -79,6 +79,7 @@ RULES = (
     _one_of("train.precision", "fp32", "bf16"),
     _positive("train.noise_std"),
     _fraction("train.ema"),
+    _at_least("train.world_size", 1),
     Rule("metrics.scores", lambda v: set(v) <= set(SCORES), "a list out of " + ", ".join(SCORES)),
     _at_least("metrics.every", 1),
     _one_of("metrics.extractor", "classifier", "inception", "points"),
@@ -115,11 +116,24 @@ SIZES: dict[str, tuple[Test, str]] = {
 def check(flat: dict[str, Any]) -> None:
     """Raise `UserError` for the first value of a flat configuration that is out of range."""
     check_ranges(flat)
+    check_shares(flat)
     test, legal = SIZES.get(flat["arch.kind"], (lambda side: True, ""))
     if not test(flat["data.size"]):
         raise UserError(
             f"arch.kind={flat['arch.kind']} makes images with {legal}; data.size={flat['data.size']} is not"
         )
+
+
+def check_shares(flat: dict[str, Any]) -> None:
+    """Raise `UserError` where the devices of a run cannot share its batch evenly, or are named one by one."""
+    batch, devices = flat["train.batch_size"], flat["train.world_size"]
+    if batch % devices or batch // devices < 2:
+        raise UserError(
+            f"train.batch_size={batch} cannot be shared by train.world_size={devices} devices; "
+            f"legal: a multiple of {devices}, {2 * devices} or more"
+        )
+    if devices > 1 and flat["device"].startswith("cuda:"):
+        raise UserError(f"device={flat['device']} is one GPU, and train.world_size={devices}; legal: auto, cpu, cuda")
 
 
 def check_ranges(flat: dict[str, Any]) -> None:

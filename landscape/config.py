@@ -90,6 +90,8 @@ class Train:
     precision: str = MISSING  # fp32 or bf16
     noise_std: float | None = None  # instance noise on D's inputs at the start, falling linearly to 0
     ema: float | None = None  # decay of the average of G's weights, a G update; null: no average
+    world_size: int | None = None  # processes that share each batch, on one machine; null (runs of old): one
+    sync_bn: bool | None = None  # whether batch norm takes its statistics over all of them
 
 
 @dataclass
@@ -120,6 +122,7 @@ class Checkpoint:
 class Launcher:
     kind: str = MISSING
     jobs: int | None = None  # runs at once; null: as many as cores / threads, or GPUs
+    warm: bool | None = None  # fork workers from a process that has loaded torch; null: where no GPU is used
 
 
 @dataclass

@@ -24,6 +24,7 @@ NEUTRAL: dict[str, Any] = {
     "arch.g_spectral": False,
     "optim.decay": "none",
     "optim.burn_in": False,
+    "train.sync_bn": False,
 }
 
 
@@ -45,7 +46,7 @@ def identity(config: dict[str, Any]) -> dict[str, Any]:
         "data.content": config["data"]["content"],
         "seed": config["seed"],
         "repeat": config["repeat"],
-        "world_size": 1,
+        "world_size": flat.pop("train.world_size", None) or 1,  # once no key, and always 1
     }
     return {
         key: value

@@ -1,7 +1,8 @@
 """The discriminator's regularizers: terms added to its loss, or a clamp on its weights. Images are in [0, 1].
 
 A term receives the critic, so it knows nothing of networks. Strengths are *not* portable between pixel
-ranges: gradients with respect to [-1, 1] images are half as large as these.
+ranges: gradients with respect to [-1, 1] images are half as large as these. A term is a mean over samples and draws its
+noise by `landscape.ranks`, which is what lets several devices share a batch.
 Adding one is a function here, a row of `REGULARIZERS`, a file in `conf/reg`, a row in `tests/test_penalties.py`.
 """
 
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
+from landscape import ranks
 from landscape.config import Reg
 from landscape.dragan import NOISES
 from landscape.registry import lookup
@@ -53,7 +55,7 @@ def two_sided(squared: Tensor, reg: Reg) -> Tensor:
 
 def interpolates(real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
     """x + alpha (x~ - x) with one alpha ~ U[0, 1] a sample; real and fake are (batch, channels, h, w)."""
-    alpha = torch.rand(real.shape[0], 1, 1, 1, generator=rng, device=real.device, dtype=real.dtype)
+    alpha = ranks.uniform((len(real), 1, 1, 1), real, rng)
     return torch.lerp(real, fake, alpha)
 
 

@@ -74,7 +74,9 @@ def cores() -> int:
     return count
 
 
-def machine_entry(device: str, gpu: str | None, threads: int, precision: str) -> dict[str, Any]:
+def machine_entry(
+    device: str, gpu: str | None, threads: int, precision: str, world_size: int, batch_size: int
+) -> dict[str, Any]:
     """One entry of `meta.json`'s "machines": what bits can depend on."""
     return {
         "host": socket.gethostname(),
@@ -82,7 +84,8 @@ def machine_entry(device: str, gpu: str | None, threads: int, precision: str) ->
         "gpu": gpu,
         "device": device,
         "threads": threads,
-        "world_size": 1,
+        "world_size": world_size,
+        "device_batch_size": batch_size // world_size,
         "precision": precision,
         "code": code(),
         "packages": packages(),

@@ -15,6 +15,7 @@ from landscape.data import Dataset
 from landscape.networks import build
 from landscape.optimizers import make_optimizer
 from landscape.streams import stream
+from landscape.sync_norm import synchronise
 
 
 @dataclass
@@ -98,6 +99,9 @@ class State:
 def new_state(cfg: Config, data: Dataset, device: torch.device) -> State:
     """The state of a run before its first step; raises `UserError` for what the configuration cannot mean."""
     g, d = build(cfg, data.channels)
+    if cfg.train.sync_bn:
+        synchronise(g)
+        synchronise(d)
     g = g.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster wide, equal narrow
     d = d.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = None if cfg.train.ema is None else copy.deepcopy(g).requires_grad_(False).eval()

@@ -5,6 +5,9 @@ What is settled here is part of what a run's id means: steps are D updates; G mo
 with their graph, and all others without; D sees real and fake in one pass, in two where it normalizes over the
 batch; spectral norm's power iteration moves once per D update (G's, where it has one, once per G update) and
 nowhere else; nothing but a D step's own passes moves D's running statistics.
+
+A run of several ranks is this same loop in each of them, on its slice of every batch: what they average is gradients,
+the losses' values and running statistics, so that their states stay equal.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.utils import parametrize
 
+from landscape import ranks
 from landscape.config import Config
 from landscape.latents import draw
 from landscape.losses import get_loss
@@ -38,8 +42,8 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
     """Train `state` in place up to `cfg.train.steps` D updates.
 
     `after_step` is called between steps, where evaluations, checkpoints and stops belong: it may raise, and
-    nothing of the state is half done then. Raises `Diverged` when a loss or a weight is no finite number
-    (a loss beyond 1e15 counts as none).
+    nothing of the state is half done then. (Of several ranks only rank 0 has any use for it.) Raises `Diverged` when a
+    loss or a weight is no finite number (a loss beyond 1e15 counts as none).
     """
     loss, regularizer = get_loss(cfg.loss.kind), get_regularizer(cfg.reg.penalty)
     g, d = state.g, state.d
@@ -62,7 +66,7 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
 
         # Discriminator: real against detached fakes, and the penalty.
         real = state.batches.next()
-        z = draw(cfg.latent, len(real), state.latents)
+        z = ranks.share(draw(cfg.latent, cfg.train.batch_size, state.latents))
         if g_follows:
             advance_spectral_norms(g)
         with torch.set_grad_enabled(g_follows), half():
@@ -84,11 +88,13 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
                     loss_d = loss_d + regularizer.term(d, seen_real, seen_fake.detach(), cfg.reg, state.penalty)
         state.opt_d.zero_grad()
         loss_d.backward()
+        state.loss_d = loss_d.detach()
+        moved = ranks.statistics(d) if g_follows else ranks.statistics(g, d)  # G's graph still needs its own
+        ranks.average([*(p.grad for p in d_parameters), *moved, state.loss_d])
         state.opt_d.step()
         if regularizer.clamp is not None and cfg.reg.when == "after":
             state.watched["saturated"] = regularizer.clamp(d, cfg.reg)
         state.step, state.since_g = step, state.since_g + 1
-        state.loss_d = loss_d.detach()
         state.finite &= state.loss_d.abs() < LIMIT  # false for NaN too
 
         # Generator: the same latents, D frozen with its buffers.
@@ -101,13 +107,14 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
             loss_g = loss.g(logits_fake, logits_real)
             state.opt_g.zero_grad()
             loss_g.backward()
+            state.loss_g = loss_g.detach()
+            watched = {} if loss.watch is None else loss.watch(logits_fake.detach())
+            state.watched.update(watched)
+            ranks.average([*(p.grad for p in g.parameters()), *ranks.statistics(g), *watched.values(), state.loss_g])
             state.opt_g.step()
             freeze(d_parameters, False)
             state.g_step, state.since_g = state.g_step + 1, 0
-            state.loss_g = loss_g.detach()
             state.finite &= state.loss_g.abs() < LIMIT
-            if loss.watch is not None:
-                state.watched.update(loss.watch(logits_fake.detach()))
             if state.average is not None:
                 assert cfg.train.ema is not None
                 move_average(state.average, g, cfg.train.ema)
@@ -144,7 +151,7 @@ def blur(images: Tensor, std: float, rng: Generator) -> Tensor:
     """Images with instance noise of this deviation; the images themselves where it is 0."""
     if std == 0:
         return images
-    return images + std * torch.randn(images.shape, generator=rng, device=images.device)
+    return images + std * ranks.normal(images.shape, images, rng)
 
 
 def set_rates(state: State, factor: float, cfg: Config) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -35,6 +36,7 @@ from landscape.samples import how_many, save_samples
 from landscape.state import State, new_state
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, RunFolder, Store
 from landscape.streams import stream
+from landscape.team import team, teammate
 from landscape.training import Diverged, train
 
 EXECUTION = ("device", "threads", "checkpoint")
@@ -124,6 +126,7 @@ class _Work:
         self.device = pick_device(cfg.device)
         self.own = request(frozen)
         self.scorer: Scorer | None = None
+        self.world = cfg.train.world_size or 1
         self.saved_at = time.monotonic()
 
     def outcome(self) -> str:
@@ -141,7 +144,8 @@ class _Work:
 
     def record_machine(self) -> None:
         gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None
-        entry = machine_entry(str(self.device), gpu, self.cfg.threads, self.cfg.train.precision)
+        train = self.cfg.train
+        entry = machine_entry(str(self.device), gpu, self.cfg.threads, train.precision, self.world, train.batch_size)
         meta = self.run.meta()
         self.journal.check()
         if meta["machines"][-1:] != [entry]:
@@ -153,24 +157,28 @@ class _Work:
     def train(self, data: Dataset) -> None:
         cfg, journal = self.cfg, self.journal
         journal.write(status=RUNNING, steps=cfg.train.steps, reason=None)
-        if self.own is not None:
-            self.scorer = self.ready(self.own, data)
-        state = new_state(cfg, data, self.device)
-        if couples_samples(state.d) and get_regularizer(cfg.reg.penalty).per_sample:
-            self.warn("the penalty takes each sample's own gradient, but batch normalization couples D's samples")
-        self.resume(state)
-        try:
-            if state.step == 0 and state.rows == 0:
-                self.evaluate(state)
-            train(state, cfg, self.after_step)
-            status, reason = DONE, None
-        except Diverged as e:
-            self.say(f"diverged: {e}")
-            status, reason = DIVERGED, str(e)
-            self.add_row(state, None if self.scorer is None else self.scorer.nothing(reason))
-        except Preempted:
-            journal.write(status=PREEMPTED, step=state.step, **vars(state.clocks))
-            return
+        order = {key: self.frozen[key] for key in EXECUTION}
+        with team(self.world, self.device, teammate(self.store.root, self.run.id), order, self.abandon) as others:
+            if self.own is not None:
+                self.scorer = self.ready(self.own, data)
+            state = new_state(cfg, data, self.device)
+            if couples_samples(state.d) and get_regularizer(cfg.reg.penalty).per_sample:
+                self.warn("the penalty takes each sample's own gradient, but batch normalization couples D's samples")
+            self.resume(state)
+            try:
+                if state.step == 0 and state.rows == 0:
+                    self.evaluate(state)
+                others.meet(state.step, self.device)
+                train(state, cfg, self.after_step)
+                status, reason = DONE, None
+            except Diverged as e:
+                self.say(f"diverged: {e}")
+                status, reason = DIVERGED, str(e)
+            except Preempted:
+                journal.write(status=PREEMPTED, step=state.step, **vars(state.clocks))
+                return
+        if status == DIVERGED:
+            self.add_row(state, None if self.scorer is None else self.scorer.nothing(reason or ""))
         journal.check()
         self.run.checkpoints.mkdir(exist_ok=True)
         checkpoint.save(self.run.weights, state.weights())
@@ -199,6 +207,15 @@ class _Work:
         self.say(f"warning: {text}")
         if text not in before:
             self.journal.note(warnings=[*before, text])
+
+    def abandon(self, reason: str) -> None:
+        """End this process over a lost rank, from a thread, while the main one cannot."""
+        self.say(f"failed: {reason}")
+        try:
+            self.journal.write(status=FAILED, reason=reason)
+            self.journal.claim.release()
+        finally:
+            os._exit(EXIT_FAILED)
 
     def resume(self, state: State) -> None:
         """Put back the newest sound checkpoint, if any; cut rows past it and keep count of the seconds lost."""
@@ -330,12 +347,12 @@ def pick_device(device: str) -> torch.device:
     return chosen
 
 
-def main() -> int:
+def main(given: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", required=True)
     parser.add_argument("--run", required=True)
     parser.add_argument("--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     try:
         store = Store(arguments.store)
         status = work(store, arguments.run, lambda text: print(text, flush=True), arguments.execution)

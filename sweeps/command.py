@@ -23,7 +23,8 @@ def main(arguments: list[str]) -> int:
         plan = make_plan(overrides, multirun)
         survey(plan)
         first = plan.runs[0].config
-        places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
+        widest = max(run.config["train"]["world_size"] for run in plan.runs)
+        places = slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
         for line in describe(plan):
             tell(line)
         if all(run.need == NOTHING for run in plan.runs):

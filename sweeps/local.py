@@ -1,8 +1,8 @@
 """The local launcher: a bounded pool with one process a run.
 
-A worker lives in a session of its own, so that a Ctrl-C in the terminal reaches this process alone, which
-then asks its workers to save and stop; a controller that is killed leaves its workers to finish, and the next
-one waits for them. One run that crashes, or whose folder does not read, costs itself alone.
+Workers are started by `sweeps.workers`. Each lives in a session of its own, so that a Ctrl-C in the terminal reaches
+this process alone, which then asks its workers to save and stop; a controller that is killed leaves its workers to
+finish, and the next one waits for them. One run that crashes, or whose folder does not read, costs itself alone.
 """
 
 from __future__ import annotations
@@ -10,17 +10,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
-import landscape
 from landscape.claims import Observer, claim_in_force, is_here, take
 from landscape.errors import (
     EXIT_CLAIMED,
@@ -33,6 +29,7 @@ from landscape.files import CorruptFile
 from landscape.store import FAILED, FINISHED, PLANNED, PREEMPTED, QUEUED, RunFolder
 from sweeps.plan import NOTHING, Plan, Planned, execution, is_met
 from sweeps.resources import Slots
+from sweeps.workers import UNTOLD, Process, Starter, starter
 
 POLL_S = 0.2
 UNREADABLE = (CorruptFile, OSError)
@@ -43,7 +40,7 @@ class Job:
     """A worker process of this controller."""
 
     planned: Planned
-    process: subprocess.Popen[bytes]
+    process: Process
     slot: int
     told: int = 0  # signals passed on to it
 
@@ -54,6 +51,7 @@ class Pool:
 
     plan: Plan
     slots: Slots
+    starter: Starter
     waiting: deque[Planned]
     jobs: list[Job] = field(default_factory=list)
     elsewhere: list[Planned] = field(default_factory=list)  # other processes' workers hold these
@@ -72,12 +70,15 @@ class Display(Protocol):
 def run_pool(plan: Plan, slots: Slots, display: Display) -> int:
     """Train and score what the plan still needs; returns the exit code: 0, 1 with failures, 130 on Ctrl-C."""
     todo = [planned for planned in plan.runs if planned.need != NOTHING]
-    pool = Pool(plan, slots, deque(todo))
     observer = Observer()
     for planned in todo:
         with suppress(*UNREADABLE):
             _mark_queued(plan.store.run(planned.id))
-    with _counted_signals(pool):
+    warm = plan.runs[0].config["launcher"]["warm"]
+    with (
+        starter(not slots.gpus if warm is None else warm, display.event) as workers,
+        _counted_signals(Pool(plan, slots, workers, deque(todo))) as pool,
+    ):
         while pool.jobs or ((pool.waiting or pool.elsewhere) and not pool.interrupts):
             _pass_signals_on(pool, display)
             _reap(pool, display)
@@ -126,28 +127,14 @@ def _start(pool: Pool, observer: Observer, display: Display) -> None:
             display.event(f"{planned.label}: cannot be started ({e})")
 
 
-def _launch(pool: Pool, planned: Planned, slot: int) -> subprocess.Popen[bytes]:
+def _launch(pool: Pool, planned: Planned, slot: int) -> Process:
     store = pool.plan.store
-    run = store.run(planned.id)
-    root = str(Path(landscape.__file__).parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     order = execution(planned)
     if pool.slots.gpus:
-        order["device"] = "cuda"  # the only one that it sees
-    command = [sys.executable, "-m", "landscape.worker", "--store", str(store.root), "--run", planned.id]
-    with open(run.log_file, "ab") as log:
-        return subprocess.Popen(
-            [*command, "--execution", json.dumps(order)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(paths),
-                **pool.slots.environment(slot, order["threads"]),
-            },
-            start_new_session=True,
-        )
+        order["device"] = "cuda"  # the only ones that it sees
+    arguments = ["--store", str(store.root), "--run", planned.id, "--execution", json.dumps(order)]
+    own = pool.slots.environment(slot, order["threads"])
+    return pool.starter.start(arguments, own, store.run(planned.id).log_file)
 
 
 def _reap(pool: Pool, display: Display) -> None:
@@ -170,6 +157,10 @@ def _record_death(run: RunFolder, code: int, job: Job) -> None:
     """A worker that could not say why it ended: note it, unless somebody has taken the run over already."""
     if job.told:
         state, reason = PREEMPTED, "stopped before its worker could save"
+    elif code == UNTOLD:
+        if claim_in_force(run) is None:  # it has said itself how it ended
+            return
+        state, reason = FAILED, "the worker ended, and the server that forked it before it could say how"
     elif code < 0:
         name = signal.Signals(-code).name
         state, reason = FAILED, f"the worker was killed by {name}{' (out of memory?)' * (name == 'SIGKILL')}"
@@ -187,7 +178,7 @@ def _record_death(run: RunFolder, code: int, job: Job) -> None:
 
 
 @contextmanager
-def _counted_signals(pool: Pool) -> Iterator[None]:
+def _counted_signals(pool: Pool) -> Iterator[Pool]:
     """Ctrl-C and TERM only count here; the loop acts on them where nothing is half done."""
 
     def count(number: int, frame: object) -> None:
@@ -195,7 +186,7 @@ def _counted_signals(pool: Pool) -> Iterator[None]:
 
     before = {s: signal.signal(s, count) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield pool
     finally:
         for s, handler in before.items():
             signal.signal(s, handler)

@@ -13,17 +13,19 @@ from landscape.provenance import cores
 
 @dataclass(frozen=True)
 class Slots:
-    """`count` runs at once; where there are GPUs, run number i gets `gpus[i % len(gpus)]`."""
+    """`count` runs at once; where there are GPUs, each gets the next `each` of them, round and round."""
 
     count: int
     gpus: tuple[str, ...]
     why: str
+    each: int = 1
 
     def environment(self, slot: int, threads: int) -> dict[str, str]:
-        """What a run in a slot finds in its environment: its threads, and only its own GPU."""
+        """What a run in a slot finds in its environment: its threads, and only its own GPUs."""
         own = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         if self.gpus:
-            own["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
+            chosen = [self.gpus[(slot * self.each + i) % len(self.gpus)] for i in range(self.each)]
+            own["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
         return own
 
 
@@ -43,10 +45,11 @@ def visible_gpus() -> tuple[str, ...]:
     return tuple(str(i) for i in range(len(lines))) if listed.returncode == 0 else ()
 
 
-def slots(jobs: int | None, threads: int, device: str) -> Slots:
-    """`jobs` runs at once where given; else one a GPU, or as many as cores allow at `threads` each.
+def slots(jobs: int | None, threads: int, device: str, world_size: int = 1) -> Slots:
+    """`jobs` runs at once where given; else as many as GPUs allow, or cores at `threads` a process.
 
-    `device=cuda:N` keeps to the N-th GPU. Raises `UserError` for a GPU that is not there.
+    A run has `world_size` processes, each with a GPU of its own where there are any. `device=cuda:N` keeps to the N-th
+    GPU. Raises `UserError` for GPUs that are not there.
     """
     gpus = () if device == "cpu" else visible_gpus()
     if device.startswith("cuda:"):
@@ -55,9 +58,16 @@ def slots(jobs: int | None, threads: int, device: str) -> Slots:
         raise UserError(
             f"device={device} is not on this machine; legal here: auto, cpu" + ", cuda" * bool(visible_gpus())
         )
+    if gpus and len(gpus) < world_size:
+        raise UserError(
+            f"train.world_size={world_size} needs as many GPUs, and this machine has {len(gpus)}; "
+            "device=cpu trains on cores"
+        )
     if jobs is not None:
-        return Slots(jobs, gpus, "launcher.jobs")
+        return Slots(jobs, gpus, "launcher.jobs", world_size)
     if gpus:
-        return Slots(len(gpus), gpus, f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}")
-    n = cores()
-    return Slots(max(1, n // threads), (), f"{n} core{'s' * (n > 1)}, {threads} thread{'s' * (threads > 1)} a run")
+        share = f", {world_size} a run" * (world_size > 1)
+        return Slots(len(gpus) // world_size, gpus, f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}{share}", world_size)
+    n, own = cores(), threads * world_size
+    why = f"{n} core{'s' * (n > 1)}, {own} thread{'s' * (own > 1)} a run"
+    return Slots(max(1, n // own), (), why, world_size)

@@ -46,6 +46,7 @@ def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
     for group in AXES:
         drop_unused(composed, group, unused)
     _decide_norm(config)
+    _drop_sync(composed, unused)
     flat = flatten(config)
     check_given(flat)
     check(flat)
@@ -81,6 +82,15 @@ def _decide_norm(config: dict[str, Any]) -> None:
     if short is not None and norm["kind"] != short:
         raise Contradiction(f"reg={short} means norm={short}, so it contradicts norm={norm['kind']}")
     config["reg"]["norm"] = None
+
+
+def _drop_sync(composed: Composed, unused: set[str]) -> None:
+    """One device has nothing to synchronise, so that `train.world_size=1,2 train.sync_bn=true` is two runs."""
+    train = composed.config["train"]
+    if train["world_size"] == 1 and train["sync_bn"]:
+        train["sync_bn"] = False
+        if "train.sync_bn" in composed.given:
+            unused.add("train.sync_bn by train.world_size=1")
 
 
 def _add_content(config: dict[str, Any], data: Dataset) -> None:

@@ -50,7 +50,7 @@ def test_ids_stay_for_ever(changes: dict[str, Any], expected: str) -> None:
     [
         "device=cpu", "threads=2", "store=elsewhere", "launcher.jobs=1", "checkpoint.every_s=1", "checkpoint.keep=all",
         "metrics=none", "metrics.every=7", "metrics.quantise=float", "optim.lr=2e-3", "optim.lr_d=2e-3", "norm=none",
-        "reg=none", "train.steps=1500", "study=null",
+        "reg=none", "train.steps=1500", "study=null", "train.world_size=1", "train.sync_bn=true", "launcher.warm=false",
     ],
 )  # fmt: skip
 def test_what_does_not_change_training_does_not_change_the_run(same: str) -> None:
@@ -62,7 +62,7 @@ def test_what_does_not_change_training_does_not_change_the_run(same: str) -> Non
     [
         "seed=1", "repeat=1", "loss=ls", "reg=gp", "reg=sn", "norm=sn", "arch.width=0.25", "arch.init_std=0.1",
         "latent.dim=64", "latent.dist=normal", "optim.lr=1e-3", "optim.lr_g=1e-3", "optim.beta1=0.5", "optim.n_dis=2",
-        "data.size=16", "train.steps=1501", "train.batch_size=32", "train.ema=null",
+        "data.size=16", "train.steps=1501", "train.batch_size=32", "train.ema=null", "train.world_size=2",
     ],
 )  # fmt: skip
 def test_what_changes_training_changes_the_run(other: str) -> None:

@@ -1,0 +1,208 @@
+"""Several processes a run: the gradient of one, the same state in all, exact resumes, and no orphans."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import TINY, frozen_runs
+from test_resume import same, two
+from two_ranks import outcome
+
+from landscape import worker
+from landscape.dragan import NOISES
+from landscape.errors import EXIT_FAILED, UserError
+from landscape.losses import LOSSES
+from landscape.penalties import REGULARIZERS
+from landscape.store import DONE, PREEMPTED, Store
+from landscape.worker import work
+from sweeps.choices import kinds
+from sweeps.plan import make_plan
+from sweeps.resources import slots
+
+Outcome = dict[str, torch.Tensor]
+# No batch statistics, and steps of Adam that are in proportion to gradients (else a rounding may turn a sign).
+PLAIN = (*TINY, "train.steps=3", "arch.g_norm=none", "optim.epsilon=1", "train.ema=null")
+FILES = kinds("reg", "penalty")
+CASES: dict[str, tuple[str, ...]] = {
+    **{f"loss={loss}": (f"loss={loss}",) for loss in LOSSES},
+    **{f"reg={name}": (f"reg={name}",) for name in REGULARIZERS if name != "none"},
+    **{f"noise={noise}": ("reg=dragan", f"reg.noise={noise}") for noise in NOISES},
+    "norm=ln": ("norm=ln", "reg=gp"),
+    "norm=sn": ("norm=sn", "reg=gp", "optim.n_dis=2"),
+    "g_spectral": ("arch.g_spectral=true",),
+    "instance noise": ("train.noise_std=0.2", "loss=rpgan"),
+    "normal latents": ("latent.dist=normal", "optim.decay=linear"),
+}
+SYNC = ("arch.g_norm=bn", "norm=bn", "train.sync_bn=true", "reg=gp")
+OWN = ("arch.g_norm=bn", "norm=bn")
+
+
+def frozen(*overrides: str) -> dict[str, Any]:
+    return make_plan([*PLAIN, *overrides], multirun=False).runs[0].config
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], Outcome, Outcome]]:
+    """Each case's configuration, and what ranks 0 and 1 of two came to: all of them in one pair of processes."""
+    folder = tmp_path_factory.mktemp("ranks")
+    names = [*CASES, "sync", "own"]
+    configs = [frozen(*o, "train.world_size=2") for o in (*CASES.values(), SYNC, OWN)]
+    (folder / "configs.json").write_text(json.dumps(configs))
+    script = str(Path(__file__).with_name("two_ranks.py"))
+    both = [subprocess.Popen([sys.executable, script, str(rank), str(folder)]) for rank in (0, 1)]
+    assert [process.wait(timeout=180) for process in both] == [0, 0]
+    first, second = (torch.load(folder / f"{rank}.pt") for rank in (0, 1))
+    return {name: triple for name, *triple in zip(names, configs, first, second, strict=True)}  # type: ignore[misc]
+
+
+def alone(config: dict[str, Any]) -> Outcome:
+    """The same training by one rank with the whole batch."""
+    return outcome({**config, "train": {**config["train"], "world_size": 1}})
+
+
+def differences(a: Outcome, b: Outcome) -> list[str]:
+    """Names of tensors that differ by more than a few roundings of their largest value.
+
+    A gradient may be rounding alone (of a bias before a batch norm): that is allowed in proportion to the network's.
+    """
+    assert a.keys() == b.keys()
+    found = []
+    for k in a:
+        largest = b[k].double().abs().max()
+        rounding = 1e-6
+        if k.endswith(".grad"):
+            rounding *= max(v.abs().max().item() for name, v in b.items() if name[0] == k[0] and name.endswith(".grad"))
+        worst = (a[k].double() - b[k].double()).abs().max()
+        if not worst <= 2e-5 * largest + rounding:
+            found.append(f"{k}: {worst:.2g} of {largest:.2g}")
+    return found
+
+
+def test_every_regularizer_can_be_asked_for_by_its_name() -> None:
+    assert set(REGULARIZERS) <= set(FILES)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_ranks_take_the_steps_of_one_with_the_whole_batch(trained: Any, case: str) -> None:
+    config, first, _ = trained[case]
+    assert differences(first, alone(config)) == []
+
+
+def test_synchronised_batch_norm_is_that_of_the_whole_batch(trained: Any) -> None:
+    """In both networks, under a penalty that differentiates twice."""
+    config, first, _ = trained["sync"]
+    assert differences(first, alone(config)) == []
+
+
+def test_without_it_each_rank_normalizes_its_own_half(trained: Any) -> None:
+    config, first, _ = trained["own"]
+    found = differences(first, alone(config))
+    assert any(name.startswith("g.") and ".grad" in name for name in found)
+
+
+@pytest.mark.parametrize("case", [*CASES, "sync", "own"])
+def test_all_ranks_end_in_the_same_state(trained: Any, case: str) -> None:
+    """Weights, running statistics, power iterations, losses and random streams, to the bit."""
+    _, first, second = trained[case]
+    assert [k for k in first if not torch.equal(first[k], second[k])] == []
+
+
+# A run of two ranks in the store
+
+
+def test_a_stopped_run_of_two_ranks_goes_on_to_the_same_bits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    disturbed, quiet = two(store, "reg=gp", "norm=sn", "optim.n_dis=2", "train.world_size=2")
+    assert work(store, quiet.id, lambda text: None) == DONE
+    real = worker._Work.after_step
+
+    def after_step(self: Any, state: Any) -> None:
+        if state.step == 5 and self.run.id == disturbed.id:
+            os.kill(os.getpid(), signal.SIGTERM)
+        real(self, state)
+
+    with monkeypatch.context() as m:
+        m.setattr(worker._Work, "after_step", after_step)
+        assert work(store, disturbed.id, lambda text: None) == PREEMPTED
+    said: list[str] = []
+    assert work(store, disturbed.id, said.append) == DONE and "resuming at step 5" in said
+    same(disturbed, quiet)
+    (machine,) = quiet.meta()["machines"]
+    assert (machine["world_size"], machine["device_batch_size"]) == (2, 8)
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
+def test_a_lost_rank_fails_its_run_and_a_lost_worker_leaves_no_rank(store: Store) -> None:
+    (run,) = frozen_runs(store, *TINY, "train.steps=100000", "metrics=none", "train.world_size=2")
+
+    def start(beyond: int) -> tuple[subprocess.Popen[bytes], int]:
+        command = [sys.executable, "-m", "landscape.worker", "--store", str(store.root), "--run", run.id]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 90
+        while run.status().get("step", 0) <= beyond:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        (rank,) = children(process.pid)
+        return process, rank
+
+    process, rank = start(0)
+    os.kill(rank, signal.SIGKILL)
+    assert process.wait(timeout=60) == EXIT_FAILED
+    assert run.status()["status"] == "failed" and "rank 1 of 2 was killed by SIGKILL" in run.status()["reason"]
+    process, rank = start(run.status()["step"])
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{rank}").exists():
+        assert time.monotonic() < deadline, "an orphan"
+        time.sleep(0.05)
+
+
+# What cannot be asked for
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (("train.world_size=0",), "1 or more"),
+        (("train.world_size=3",), "train.batch_size=64 cannot be shared by train.world_size=3 devices"),
+        (("train.world_size=4", "train.batch_size=4"), "legal: a multiple of 4, 8 or more"),
+        (("train.world_size=2", "device=cuda:1"), "device=cuda:1 is one GPU"),
+    ],
+)
+def test_shares_that_cannot_be_are_refused(given: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        make_plan(list(given), multirun=False)
+
+
+def test_world_size_and_synchronisation_are_part_of_what_a_run_is() -> None:
+    grid = ["train.world_size=1,2", "train.sync_bn=true,false"]
+    plan = make_plan(grid, multirun=True)
+    assert len(plan.runs) == 3 and "train.sync_bn by train.world_size=1" in plan.unused
+    assert make_plan([], multirun=False).runs[0].id in {run.id for run in plan.runs}
+
+
+def test_a_run_gets_as_many_gpus_or_cores_as_it_has_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7,9")
+    places = slots(None, 2, "auto", 2)
+    assert places.count == 2
+    assert [places.environment(i, 2)["CUDA_VISIBLE_DEVICES"] for i in range(3)] == ["4,5", "6,7", "9,4"]
+    with pytest.raises(UserError, match=r"train.world_size=8 needs as many GPUs, and this machine has 5"):
+        slots(None, 1, "auto", 8)
+    monkeypatch.setattr("sweeps.resources.cores", lambda: 12)
+    assert slots(None, 2, "cpu", 3).count == 2 and slots(None, 2, "cpu", 3).why == "12 cores, 6 threads a run"
