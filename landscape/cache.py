@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,11 @@ def once(store: Store, kind: str, key: str, make: Callable[[], dict[str, Any]]) 
     Its digest is checked on reading; a damaged file is made again.
     """
     path = store.cached(kind, key, ".pt")
-    with locked(store.lock_file(kind, key)):
+
+    def waiting() -> None:
+        print(f"another process uses or makes this {kind}; waiting for it", file=sys.stderr, flush=True)
+
+    with locked(store.lock_file(kind, key), waiting):
         try:
             return checkpoint.load(path)
         except FileNotFoundError:

@@ -17,7 +17,7 @@ VERSION = 1  # of the scoring code: raised when the same request would give othe
 KEYS = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class")
 LATER = ("weights_sha256", "kid_subsets", "kid_subset_size")
 
-ABOUT = ("accuracy", "floor")  # keys of a protocol's text that inform its reader and do not define a score
+ABOUT = ("accuracy", "floor", "training")  # keys of a protocol's text that inform its reader and do not define a score
 
 
 # Keys of the first release, hashed even where they are null. Any later key is hashed only where it is not null and

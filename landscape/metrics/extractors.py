@@ -14,7 +14,7 @@ from torch import Tensor
 from landscape.cache import once
 from landscape.data import Dataset
 from landscape.errors import UserError
-from landscape.metrics.classifier import SPEC, Classifier, train_classifier
+from landscape.metrics.classifier import Classifier, spec, train_classifier
 from landscape.metrics.images import Images
 from landscape.metrics.inception import RESIZE, inception_from
 from landscape.protocol import extractor_key
@@ -57,9 +57,10 @@ def classifier(asked: dict[str, Any], data: Dataset, store: Store, device: torch
     """The data set's own classifier, trained once per data set and seed and cached in the store."""
     if data.labels is None:
         raise UserError(f"metrics.extractor=classifier needs labels, and data={data.name} has none")
-    if len(data.train) < SPEC["batch_size"]:
+    how = spec(data.size)
+    if len(data.train) < how["batch_size"]:
         raise UserError(
-            f"metrics.extractor=classifier needs {SPEC['batch_size']} training images at least, "
+            f"metrics.extractor=classifier needs {how['batch_size']} training images at least, "
             f"and data={data.name} has {len(data.train)}"
         )
 
@@ -67,11 +68,11 @@ def classifier(asked: dict[str, Any], data: Dataset, store: Store, device: torch
         net, accuracy = train_classifier(data, asked["extractor_seed"])
         return {"weights": net.state_dict(), "accuracy": accuracy}
 
-    cached = once(store, "classifier", extractor_key(asked, SPEC), make)
-    net = Classifier(data.channels, data.classes)
+    cached = once(store, "classifier", extractor_key(asked, how), make)
+    net = Classifier(how, data.channels, data.classes)
     net.load_state_dict(cached["weights"])
     net.eval().requires_grad_(False).to(device)
-    return Extractor(net, weights_digest(cached["weights"]), {"accuracy": cached["accuracy"]})
+    return Extractor(net, weights_digest(cached["weights"]), {"accuracy": cached["accuracy"], "training": how})
 
 
 def points(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
