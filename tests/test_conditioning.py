@@ -28,9 +28,13 @@ def matrix(rows: int, columns: int, seed: int = 0) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(seed)).standard_normal((rows, columns))
 
 
+def latents(n: int, dim: int) -> Tensor:
+    return torch.randn(n, dim, dtype=torch.float64)
+
+
 def test_a_linear_generator_gives_the_condition_of_its_gram_matrix() -> None:
     a = matrix(50, 6)
-    logs, ranks, eigenvalues = conditions(Linear(a), torch.randn(3, 6))
+    logs, ranks, eigenvalues = conditions(Linear(a), latents(3, 6))
     np.testing.assert_allclose(logs, np.log(np.linalg.cond(a.T @ a)), rtol=1e-9)
     np.testing.assert_allclose(logs, 2 * np.log(np.linalg.cond(a)), rtol=1e-9)
     np.testing.assert_allclose(eigenvalues, np.linalg.eigvalsh(a.T @ a)[::-1], rtol=1e-9)
@@ -39,20 +43,29 @@ def test_a_linear_generator_gives_the_condition_of_its_gram_matrix() -> None:
 
 def test_scale_changes_the_spectrum_and_not_the_condition() -> None:
     a = matrix(50, 6)
-    once, ten = (conditions(Linear(s * a), torch.randn(2, 6)) for s in (1, 10))
+    once, ten = (conditions(Linear(s * a), latents(2, 6)) for s in (1, 10))
     np.testing.assert_allclose(once[0], ten[0], rtol=1e-9)
     np.testing.assert_allclose(np.array(log_spectrum(ten[2])) - log_spectrum(once[2]), 2, atol=1e-5)
+
+
+def test_single_precision_gives_the_condition_to_four_digits_and_knows_its_zeros() -> None:
+    a = matrix(50, 6)
+    flat = np.concatenate([a, a[:, :2]], axis=1).astype(np.float32)
+    logs, ranks, eigenvalues = conditions(Linear(flat), latents(2, 8).float())
+    seen = np.linalg.svd(flat.astype(np.float64), compute_uv=False)[:6]
+    np.testing.assert_allclose(logs, 2 * np.log(seen[0] / seen[-1]), rtol=1e-4)
+    assert (ranks == 6).all() and len(log_spectrum(eigenvalues)) == 6
 
 
 def test_directions_that_move_nothing_lower_the_rank_and_not_the_condition() -> None:
     a = matrix(50, 6)
     flat = np.concatenate([a, np.zeros((50, 2))], axis=1)
-    logs, ranks, eigenvalues = conditions(Linear(flat), torch.randn(2, 8))
+    logs, ranks, eigenvalues = conditions(Linear(flat), latents(2, 8))
     np.testing.assert_allclose(logs, np.log(np.linalg.cond(a.T @ a)), rtol=1e-9)
     assert (ranks == 6).all() and len(log_spectrum(eigenvalues)) == 6
-    logs, ranks, _ = conditions(Linear(matrix(5, 8)), torch.randn(2, 8))  # fewer pixels than latent dimensions
+    logs, ranks, _ = conditions(Linear(matrix(5, 8)), latents(2, 8))  # fewer pixels than latent dimensions
     assert (ranks == 5).all() and np.isfinite(logs).all()
-    logs, ranks, eigenvalues = conditions(Linear(np.zeros((5, 8))), torch.randn(2, 8))
+    logs, ranks, eigenvalues = conditions(Linear(np.zeros((5, 8))), latents(2, 8))
     assert (ranks == 0).all() and np.isnan(logs).all() and log_spectrum(eigenvalues) == []
 
 

@@ -23,50 +23,52 @@ from landscape.metrics.values import Value
 if TYPE_CHECKING:
     from landscape.metrics.scorer import Sample
 
-EPSILON = float(np.finfo(np.float64).eps)
-CHUNK = 32  # directions in one pass: memory is that of so many images, twice, in double precision
+CHUNK = 32  # directions in one pass: memory is that of generating so many images
 
 
 def jacobian(g: nn.Module, z: Tensor) -> Tensor:
     """dG/dz (dim, pixels), a row for each latent direction, at one latent z (dim,); g in inference mode.
 
     By forward differentiation: as many directions as latent dimensions, where backward would take as many passes
-    as pixels.
+    as pixels. Costs about as much as generating so many images.
     """
-    rows = []
-    for directions in torch.eye(len(z), dtype=z.dtype, device=z.device).split(CHUNK):
-        moved = torch.func.jvp(g, (z.repeat(len(directions), 1),), (directions,))[1]
-        rows.append(moved.flatten(1))
-    return torch.cat(rows)
+
+    def push(direction: Tensor) -> Tensor:
+        moved: Tensor = torch.func.jvp(g, (z[None],), (direction[None],))[1]
+        return moved.flatten()
+
+    return torch.func.vmap(push, chunk_size=CHUNK)(torch.eye(len(z), dtype=z.dtype, device=z.device))
 
 
 def conditions(g: nn.Module, latents: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """log kappa(M_z) (n,), natural, and the rank (n,) of M_z, at each latent (n, dim); the mean M's eigenvalues (dim,).
 
-    Eigenvalues descend. kappa is over singular values that are not zero up to rounding; NaN where all are. g itself
-    is left alone: a copy in double precision is asked.
+    Eigenvalues descend. J has the precision of g; a singular value below dim times its rounding, relative to the
+    largest, counts as zero (in single precision log kappa ends at 22), and kappa is over the others: NaN where there
+    are none. g itself is left alone.
     """
-    g = copy.deepcopy(g).double().eval().requires_grad_(False)
-    logs, ranks, mean = (
-        [],
-        [],
-        torch.zeros(latents.shape[1], latents.shape[1], dtype=torch.float64, device=latents.device),
-    )
-    with torch.no_grad(), parametrize.cached():
-        for z in latents.double():
-            j = jacobian(g, z)
+    dim = latents.shape[1]
+    g = copy.deepcopy(g).eval().requires_grad_(False)
+    zero = dim * torch.finfo(latents.dtype).eps
+    logs, ranks, mean = [], [], torch.zeros(dim, dim, dtype=torch.float64, device=latents.device)
+    # TF32, where a GPU has it, would leave three digits.
+    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False)
+    with torch.no_grad(), parametrize.cached(), exact:
+        for z in latents:
+            j = jacobian(g, z).double()
             values = torch.linalg.svdvals(j).cpu().numpy()
-            seen = values[values > values[0] * max(j.shape) * EPSILON]
+            seen = values[values > values[0] * zero]
             ranks.append(len(seen))
             logs.append(2 * float(np.log(seen[0] / seen[-1])) if len(seen) else np.nan)
             mean += j @ j.t() / len(latents)
-    return np.array(logs), np.array(ranks), torch.linalg.eigvalsh(mean).flip(0).cpu().numpy()
+    eigenvalues = torch.linalg.eigvalsh(mean).flip(0).cpu().numpy()
+    least = eigenvalues[0] * max(zero**2, dim * np.finfo(np.float64).eps)
+    return np.array(logs), np.array(ranks), np.where(eigenvalues > least, eigenvalues, 0)
 
 
 def log_spectrum(eigenvalues: np.ndarray) -> list[float]:
-    """log10 of eigenvalues (descending) that are not zero up to rounding."""
-    seen = eigenvalues[eigenvalues > eigenvalues.max(initial=0) * len(eigenvalues) * EPSILON]
-    return [round(float(v), 6) for v in np.log10(seen)]
+    """log10 of the eigenvalues that are not zero."""
+    return [round(float(v), 6) for v in np.log10(eigenvalues[eigenvalues > 0])]
 
 
 def conditioning(s: Sample) -> Mapping[str, Value]:
