@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from support import TINY, frozen_runs
@@ -13,10 +14,13 @@ from landscape.batches import Batches
 from landscape.config import typed
 from landscape.data import load_data
 from landscape.losses import LOSSES
-from landscape.metrics.d_accuracy import logits, verdicts
+from landscape.metrics.d_accuracy import d_accuracy, logits, verdicts
 from landscape.metrics.extractors import Extractor
+from landscape.metrics.frechet import Moments
 from landscape.metrics.real import Real
-from landscape.metrics.subject import inference
+from landscape.metrics.reference import Reference
+from landscape.metrics.scorer import Sample
+from landscape.metrics.subject import Subject, inference
 from landscape.metrics.values import as_row
 from landscape.networks import build
 from landscape.store import RunFolder, Store
@@ -53,7 +57,7 @@ def test_loss_on_training_images_is_that_of_the_training_loop() -> None:
 
 
 class Seen(nn.Module):
-    """Keeps what it is shown."""
+    """A discriminator that keeps what it is shown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,18 +68,32 @@ class Seen(nn.Module):
         return x.mean((1, 2, 3))
 
 
-def test_real_images_arrive_as_the_training_loop_shows_them(run: RunFolder, store: Store) -> None:
-    cfg = typed(run.config())
-    data = load_data(cfg.data)
-    real = Real(data, "test", Extractor(lambda x: (x, x), "", {}), store, torch.device("cpu"), {})
+class Grey(nn.Module):
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.full((len(z), 1, 8, 8), 0.3)
+
+
+def test_images_arrive_as_the_training_loop_shows_them(run: RunFolder, store: Store) -> None:
+    """The very numbers that `Batches` gives, from the right side of the split; fakes without rounding."""
+    data, cpu = load_data(typed(run.config()).data), torch.device("cpu")
+    nothing = np.zeros((2, 1))
+    reference = Reference(lambda: nothing, "none", store, keep=False)
+    real = Real(data, "test", reference, Extractor(lambda x: (x, x), "", {}), store, cpu, {})
     seen = Seen()
-    with inference(seen):
-        logits(seen, (batch / 255 for batch in real.images(data.train).split(250)))
-    ours = torch.cat(seen.batches)
-    batches = Batches(data.images, data.train, 64, 0, torch.device("cpu"))
-    theirs = batches.next()
-    order = batches.order[:64]
-    assert torch.equal(ours[order], theirs) and ours.max() == 1
+    subject = Subject(Grey(), seen, LOSSES["ns"], torch.zeros(100, 2), lambda name, samples: None)
+    images = real.images(data.test)
+    moments = Moments(nothing[0], nothing)
+    found = d_accuracy(Sample(images, nothing, nothing, moments, {"seed": 0}, reference, real, subject))
+    train, test, fake = seen.batches
+    trained_on = Batches(data.images, data.train, len(data.train), 0, cpu).next()
+
+    def each(x: Tensor) -> set[bytes]:
+        return {image.contiguous().numpy().tobytes() for image in x}
+
+    assert len(train) == len(test) == len(fake) == 100
+    assert each(train) <= each(trained_on) and not each(test) & each(trained_on)
+    assert (fake == 0.3).all() and found["d_logit_fake"] == pytest.approx(0.3)
+    assert found["d_logit_train"] == pytest.approx(train.mean().item())
 
 
 @pytest.mark.parametrize("reg", ["sn", "bn"])
