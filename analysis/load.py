@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.cells import CELL, cell_label
-from analysis.records import SCORES, Record, read_record
+from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record, read_record
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 
 SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
@@ -19,7 +19,7 @@ RUN_COLUMNS = (
     *("id", "status", "reason", *CELL, "cell", "setting", "seed", "repeat"),
     *("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "step"),
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
-    *("is", "is_std", "kid", "kid_std", "ms_ssim", "diversity", "modes", "quality"),
+    *("is", "is_std", "kid", "kid_std", "ms_ssim", "diversity", "modes", "quality", *DIAGNOSTICS),
     *("train_s", "eval_s", "wasted_s", "device"),
 )
 ROW_COLUMNS = (
@@ -35,6 +35,8 @@ ROW_COLUMNS = (
     "images",
     *SCORES,
     "train_s",
+    *CURVES,
+    "cost",
 )
 
 
@@ -85,6 +87,19 @@ def load(store: Store | str | Path) -> pd.DataFrame:
                   of the last evaluation of a run that is done or stopped; the two deviations are over splits and
                   subsets, not over runs; diversity is 1 - ms_ssim; modes and quality (number covered, share of good
                   samples) are those of points
+    prd_f8, prd_f1_8
+                  of the last evaluation, as all down to nn_nearer: recall and precision of distributions
+    d_acc_train, d_acc_test, d_acc_fake, d_logit_train, d_logit_test, d_logit_fake, d_loss_train, d_loss_test
+                  D on training, test and fake images: share it gets right, mean logit, mean loss
+    log_condition, log_condition_std, latent_rank
+                  generator conditioning: natural log of the condition number of J^T J, mean and deviation over
+                  latents, and how many directions it is over
+    geometry      geometry score against the real images, 0 to 2
+    duplicates, support, support_low
+                  pairs of near-equal samples, the support that they imply, and its 95 % lower bound
+    nn_distance, nn_ratio, nn_nearer
+                  nearest training images of samples: median distance; that to as many training as test images over
+                  that to test images; chance to be nearer than a test image is
     train_s, eval_s, wasted_s
                   seconds of training, of evaluation, and thrown away by interruptions; of the run, not of the row
     device        GPU or CPU model of the last machine it was on, or None
@@ -96,7 +111,8 @@ def load_rows(store: Store | str | Path) -> pd.DataFrame:
     """The learning curves: one row an evaluation, columns `ROW_COLUMNS`; problems as in `load`.
 
     `step` counts D updates, `images` real images shown, `train_s` seconds of training up to then. A score is NaN
-    where it was not finite or not asked for.
+    where it was not finite or not asked for. `spectrum` (log10 eigenvalues of the mean J^T J, descending), `mrlt` and
+    `closest_pairs` are lists, NaN where not asked for; `cost` maps a score's name to its seconds.
     """
     return collect(store).rows
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import panels, protocols, tables
+from analysis import diagnostics, panels, protocols, tables
 from analysis.cells import cell_order, independent, worths
 from analysis.load import Collected
 from analysis.origins import reproduce
@@ -83,6 +83,8 @@ def section(
         "figures": figures,
         "cells": _rows(cells, tables.CELL_COLUMNS, distance),
         "runs": _rows(singles, tables.RUN_COLUMNS, distance),
+        "diagnostics": _rows(diagnostics.diagnostic_table(runs, text), diagnostics.COLUMNS, distance),
+        "score_cost": diagnostics.spell_cost(found.rows[found.rows["protocol"] == name]),
         "grids": grids(runs, store, out, found.problems),
         "frame": cells.assign(data=data, protocol=name),
     }

@@ -17,7 +17,16 @@ T = TypeVar("T")
 UNREADABLE = "unreadable"  # the state of a run whose status.json cannot be read; no run ever writes it
 
 # Scores of a row, as they are called there and in the frames.
-SCORES = ("fid", "is", "is_std", "kid", "kid_std", "ms_ssim", "modes", "quality")
+DIAGNOSTICS = (
+    *("prd_f8", "prd_f1_8"),
+    *("d_acc_train", "d_acc_test", "d_acc_fake", "d_logit_train", "d_logit_test", "d_logit_fake"),
+    *("d_loss_train", "d_loss_test"),
+    *("log_condition", "log_condition_std", "latent_rank"),
+    *("geometry", "duplicates", "support", "support_low"),
+    *("nn_distance", "nn_ratio", "nn_nearer"),
+)
+SCORES = ("fid", "is", "is_std", "kid", "kid_std", "ms_ssim", "modes", "quality", *DIAGNOSTICS)
+CURVES = ("spectrum", "mrlt", "closest_pairs")  # lists of numbers
 
 
 @dataclass
@@ -120,7 +129,9 @@ def _row(row: dict[str, Any], run: RunFolder) -> dict[str, Any]:
             raise ValueError("its protocol is no text")
         why = {str(key): str(reason) for key, reason in (row.get("why") or {}).items()}
         kept = {"step": int(row["step"]), "protocol": row["protocol"], "why": why}
-        return kept | {key: number(row[key]) for key in (*SCORES, "images", "train_s", "eval_s") if key in row}
+        kept |= {key: number(row[key]) for key in (*SCORES, "images", "train_s", "eval_s") if key in row}
+        kept |= {key: [number(v) for v in row[key]] for key in CURVES if row.get(key) is not None}
+        return kept | {"cost": {str(key): number(value) for key, value in (row.get("cost") or {}).items()}}
     except (TypeError, ValueError, AttributeError) as e:
         raise CorruptFile(f"{run.metrics_file} holds a row that is none ({e})") from e
 

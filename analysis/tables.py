@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import VARIED, VARIED_NAMES, cell_order, varied, worths
+from analysis.records import DIAGNOSTICS
 from landscape.store import DIVERGED, DONE, FAILED, STOPPED
 
 CELL_COLUMNS = {
@@ -120,6 +121,8 @@ def score(key: str, value: float) -> str:
     """Distances to four digits, IS and similarities to three decimals at most, rates as short as they go."""
     if key.startswith("fid"):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if key in DIAGNOSTICS:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return (
         f"{value:.2f}"
         if key in ("is", "is_std")

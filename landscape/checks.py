@@ -40,7 +40,23 @@ def _fraction(key: str) -> Rule:
     return Rule(key, lambda v: 0 <= v < 1, "at least 0 and under 1")
 
 
-SCORES = ("fid", "is", "kid", "ms_ssim", "modes")
+# Scores, and the keys that each needs.
+SCORES = {
+    "fid": (),
+    "is": (),
+    "kid": ("kid_subsets", "kid_subset_size"),
+    "ms_ssim": (),
+    "modes": (),
+    "prd": ("prd_clusters", "prd_angles", "prd_runs"),
+    "d_accuracy": (),
+    "conditioning": ("jacobians",),
+    "geometry": (
+        *("geometry_landmarks", "geometry_gamma", "geometry_holes"),
+        *("geometry_draws", "geometry_points"),
+    ),
+    "birthday": ("birthday_samples", "birthday_share", "birthday_space"),
+    "neighbours": ("neighbours",),
+}
 
 RULES = (
     Rule("reg.strength", lambda v: 0 <= v < math.inf, "0 or more"),
@@ -93,6 +109,19 @@ RULES = (
     _at_least("metrics.kid_subsets", 1),
     _at_least("metrics.kid_subset_size", 2),
     _at_least("metrics.pairs_per_class", 2),
+    _at_least("metrics.prd_clusters", 2),
+    _at_least("metrics.prd_angles", 3),
+    _at_least("metrics.prd_runs", 1),
+    _at_least("metrics.jacobians", 1),
+    _at_least("metrics.geometry_landmarks", 3),
+    _positive("metrics.geometry_gamma"),
+    _at_least("metrics.geometry_holes", 2),
+    _at_least("metrics.geometry_draws", 1),
+    _at_least("metrics.geometry_points", 4),
+    Rule("metrics.birthday_samples", lambda v: 2 <= v <= 20000, "2 to 20000"),
+    _positive("metrics.birthday_share"),
+    _one_of("metrics.birthday_space", "features", "pixels"),
+    _at_least("metrics.neighbours", 1),
     Rule("checkpoint.every_s", lambda v: v >= 0, "0 or more seconds"),
     _one_of("checkpoint.keep", "weights", "all"),
     _at_least("launcher.jobs", 1),
@@ -114,9 +143,16 @@ SIZES: dict[str, tuple[Test, str]] = {
 
 
 def check(flat: dict[str, Any]) -> None:
-    """Raise `UserError` for the first value of a flat configuration that is out of range."""
+    """Raise `UserError` for the first value of a flat configuration that is out of range, or missing for a score."""
     check_ranges(flat)
     check_shares(flat)
+    for score in flat.get("metrics.scores") or ():
+        unset = [key for key in SCORES[score] if flat.get(f"metrics.{key}") is None]
+        if unset:
+            raise UserError(
+                f"metrics.scores={score} needs metrics.{unset[0]}, which this choice of metrics does not set; choose "
+                f"metrics={'modes_diagnostics' if flat.get('metrics.extractor') == 'points' else 'diagnostics'}"
+            )
     test, legal = SIZES.get(flat["arch.kind"], (lambda side: True, ""))
     if not test(flat["data.size"]):
         raise UserError(

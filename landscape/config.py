@@ -110,6 +110,19 @@ class Metrics:
     kid_subsets: int | None = None
     kid_subset_size: int | None = None  # images of either side
     pairs_per_class: int | None = None  # images of one predicted class that MS-SSIM pairs up
+    prd_clusters: int | None = None
+    prd_angles: int | None = None  # points of the precision-recall curve
+    prd_runs: int | None = None  # clusterings that are averaged
+    jacobians: int | None = None  # latents at which the generator's conditioning is measured
+    geometry_landmarks: int | None = None
+    geometry_gamma: float | None = None  # alpha_max over the largest distance of a point to a landmark
+    geometry_holes: int | None = None  # length of the MRLT
+    geometry_draws: int | None = None  # of landmarks
+    geometry_points: int | None = None  # images at most, of either side
+    birthday_samples: int | None = None
+    birthday_share: float | None = None  # of the distance between nearest real images: closer is a duplicate
+    birthday_space: str | None = None  # features or pixels
+    neighbours: int | None = None  # samples whose nearest training images are looked for
 
 
 @dataclass

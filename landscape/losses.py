@@ -25,12 +25,14 @@ class Loss(NamedTuple):
     `d(real, fake)` is the discriminator's loss on logits of real and fake images, `g(fake, real)` the
     generator's; logits are (batch,), the results scalars. Only where `pairs` is true does g look at `real`
     (None otherwise): it costs another pass. `watch(fake)` names what is worth logging of a G step.
+    `threshold` is the logit at which D is undecided, None where only differences of logits mean something.
     """
 
     d: Callable[[Tensor, Tensor], Tensor]
     g: Callable[[Tensor, Tensor | None], Tensor]
     pairs: bool = False
     watch: Callable[[Tensor], dict[str, Tensor]] | None = None
+    threshold: float | None = 0.0
 
 
 def ns_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -121,11 +123,11 @@ LOSSES: dict[str, Loss] = {
     "ns": Loss(ns_d, ns_g),
     "minimax": Loss(ns_d, minimax_g),
     "ml": Loss(ns_d, ml_g, watch=ml_watch),
-    "wgan": Loss(wgan_d, wgan_g),
-    "ls": Loss(ls_d, ls_g),
+    "wgan": Loss(wgan_d, wgan_g, threshold=None),
+    "ls": Loss(ls_d, ls_g, threshold=0.5),
     "ls_sigmoid": Loss(ls_sigmoid_d, ls_sigmoid_g),
     "hinge": Loss(hinge_d, wgan_g),
-    "rpgan": Loss(rpgan_d, rpgan_g, pairs=True),
+    "rpgan": Loss(rpgan_d, rpgan_g, pairs=True, threshold=None),
 }
 
 

@@ -15,7 +15,6 @@ from landscape.store import RunFolder
 
 VERSION = 1  # of the scoring code: raised when the same request would give other numbers
 KEYS = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class")
-LATER = ("weights_sha256", "kid_subsets", "kid_subset_size")
 
 ABOUT = ("accuracy", "floor", "training")  # keys of a protocol's text that inform its reader and do not define a score
 
@@ -26,7 +25,24 @@ FIRST = {
     *("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class"),
     *("data", "generator", "version", "weights", "n_real", "resize", "ms_ssim"),
 }
-NEUTRAL: dict[str, Any] = {"kid_subsets": 100, "kid_subset_size": 1000}  # append-only
+NEUTRAL: dict[str, Any] = {  # append-only
+    "kid_subsets": 100,
+    "kid_subset_size": 1000,
+    "prd_clusters": 20,
+    "prd_angles": 1001,
+    "prd_runs": 10,
+    "jacobians": 64,
+    "geometry_landmarks": 64,
+    "geometry_gamma": 1 / 32,
+    "geometry_holes": 100,
+    "geometry_draws": 50,
+    "geometry_points": 500,
+    "birthday_samples": 2000,
+    "birthday_share": 0.25,
+    "birthday_space": "features",
+    "neighbours": 1000,
+}
+LATER = ("weights_sha256", *NEUTRAL)
 
 
 def request(config: dict[str, Any]) -> dict[str, Any] | None:

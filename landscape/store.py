@@ -10,7 +10,7 @@
         requests/<r>.yaml  scores asked for beyond those of config.yaml
         claims/<n>.json    who works on it; the highest number is in force
         checkpoint/        the last two checkpoints while it trains, the kept weights afterwards
-        samples/<step>.png sample grids
+        samples/<step>.png sample grids; <score>-<step>-<protocol>.png pictures that belong to a score
         log.txt            what the worker printed
       sweeps/<name>/plan.json  a plan: which runs, from which command; nothing that a run needs
       cache/               trained extractors and reference statistics, by content
@@ -65,6 +65,10 @@ class RunFolder:
     def sample_grid(self, step: int) -> Path:
         """The picture of samples at `step`; names sort by step."""
         return self.samples / f"{step:08d}.png"
+
+    def picture(self, score: str, step: int, protocol: str) -> Path:
+        """A picture that a score keeps of an evaluation (closest pairs, nearest neighbours)."""
+        return self.samples / f"{score}-{step:08d}-{protocol}.png"
 
     def protocol_file(self, protocol: str) -> Path:
         return self.protocols / f"{protocol}.json"

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from landscape import checkpoint
 from landscape.claims import ClaimLost, Observer, take
@@ -27,7 +28,9 @@ from landscape.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_PREEMPTED, EXIT_USE
 from landscape.files import CorruptFile, to_json, write_whole
 from landscape.journal import Journal
 from landscape.latents import draw
+from landscape.losses import get_loss
 from landscape.metrics.scorer import Scorer, generate
+from landscape.metrics.subject import Subject
 from landscape.normalizers import couples_samples
 from landscape.penalties import get_regularizer
 from landscape.protocol import missing_scores, pending_requests, request, request_id
@@ -257,9 +260,17 @@ class _Work:
         if self.scorer is None:
             return
         start = time.perf_counter()
-        scores = self.scorer.score(state.scored)
+        scores = self.scorer.score(state.scored, self.subject(state, self.scorer, state.step))
         state.clocks.eval_s += time.perf_counter() - start
         self.add_row(state, scores)
+
+    def subject(self, state: State, scorer: Scorer, step: int) -> Subject:
+        """The run as scores see it; pictures that they keep go into its folder."""
+
+        def show(name: str, samples: Tensor) -> None:
+            save_samples(samples, self.run.picture(name, step, scorer.id))
+
+        return Subject(state.scored, state.d, get_loss(self.cfg.loss.kind), scorer.latents, show)
 
     def add_row(self, state: State, scores: dict[str, Any] | None) -> None:
         if scores is None or self.scorer is None or self.own is None:
@@ -281,7 +292,7 @@ class _Work:
         images = step * self.cfg.train.batch_size
         row = {"step": step, "g_step": g_step, "images": images, **clocks, "protocol": scorer.id, **scores, **more}
         self.journal.row(row)
-        newest = {"step": step, "protocol": scorer.id} | {k: scores.get(k) for k in scorer.scores}
+        newest = {"step": step, "protocol": scorer.id} | {k: scores[k] for k in scorer.scores if k in scores}
         self.journal.write(scores=newest, **clocks)
         shown = ", ".join(f"{k} {v:.4g}" for k, v in scores.items() if isinstance(v, float))
         self.say(f"step {step}: {shown or 'no finite score'}")
@@ -302,6 +313,7 @@ class _Work:
         state = new_state(self.cfg, data, self.device)
         kept = checkpoint.load(self.run.weights, self.device)
         state.g.load_state_dict(kept["g"])
+        state.d.load_state_dict(kept["d"])
         if state.average is not None:
             state.average.load_state_dict(kept["average"])
         rows = self.run.rows()
@@ -315,7 +327,7 @@ class _Work:
                 unmet[request_id(one)] = f"{type(e).__name__}: {e}"[:500]
                 continue
             start = time.perf_counter()
-            scores = scorer.score(state.scored)
+            scores = scorer.score(state.scored, self.subject(state, scorer, kept["step"]))
             status = self.journal.status
             clocks = {
                 "train_s": status.get("train_s", 0.0),

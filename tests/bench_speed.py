@@ -15,8 +15,10 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 
 from landscape.config import typed
 from landscape.data import Dataset, load_data
+from landscape.losses import get_loss
 from landscape.metrics.frechet import Moments, distance_of_features, reference_moments
 from landscape.metrics.scorer import Scorer
+from landscape.metrics.subject import Subject
 from landscape.networks import build
 from landscape.protocol import request
 from landscape.state import new_state
@@ -170,6 +172,23 @@ def test_torch_fidelitys_frechet_step(benchmark: Any, n: int) -> None:
     found = benchmark.pedantic(theirs, rounds=1, warmup_rounds=0)
     assert found == pytest.approx(by_singular_values(n), rel=1e-9 if n > D else 1e-5)
     benchmark.extra_info["off by"] = found / by_singular_values(n) - 1
+
+
+@pytest.mark.parametrize("score", ["prd", "d_accuracy", "conditioning", "geometry", "birthday", "neighbours"])
+def test_a_diagnostic_of_500_digits(benchmark: Any, score: str) -> None:
+    """One evaluation with one score, on one thread; making 500 samples and their features is in each."""
+    torch.set_num_threads(1)
+    frozen = config(f"metrics.scores=[{score}]")
+    asked = request(frozen)
+    assert asked is not None
+    cfg, data = typed(frozen), load_data(typed(frozen).data)
+    state = new_state(cfg, data, CPU)
+    with tempfile.TemporaryDirectory() as folder:
+        scorer = Scorer(asked, data, cfg.latent, Store(folder), CPU)
+        subject = Subject(state.scored, state.d, get_loss("ns"), scorer.latents, lambda name, samples: None)
+        benchmark.group = "diagnostics"
+        row = benchmark.pedantic(lambda: scorer.score(state.scored, subject), rounds=2, warmup_rounds=1)
+        benchmark.extra_info["its own seconds"] = row["cost"][score]
 
 
 GRID = ["loss=ns,wgan,ls", "reg=gp,sn", "seed=range(0,1667)"]

@@ -6,8 +6,8 @@ the latents. `score` then costs one pass over the fakes.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,13 +19,22 @@ from landscape.data import Dataset
 from landscape.identity import short_hash
 from landscape.latents import draw
 from landscape.metrics import ms_ssim
+from landscape.metrics.birthday import birthday
+from landscape.metrics.conditioning import conditioning
+from landscape.metrics.d_accuracy import d_accuracy
 from landscape.metrics.extractors import BATCH, get_extractor
 from landscape.metrics.frechet import Moments, distance_of_features
+from landscape.metrics.geometry import geometry
 from landscape.metrics.images import Generated, Images, NotFinite, Stored
 from landscape.metrics.inception_score import inception_score
 from landscape.metrics.kid import SEED, TooFew, kid
+from landscape.metrics.neighbours import neighbours
+from landscape.metrics.prd import prd
+from landscape.metrics.real import Real
 from landscape.metrics.reference import Reference
-from landscape.protocol import VERSION, protocol_id
+from landscape.metrics.subject import Subject
+from landscape.metrics.values import Value, as_row
+from landscape.protocol import NEUTRAL, VERSION, protocol_id
 from landscape.registry import lookup
 from landscape.store import Store
 from landscape.streams import stream
@@ -40,10 +49,8 @@ class Sample(NamedTuple):
     reference: Moments  # of the real images' features
     protocol: dict[str, Any]
     real: Reference
-
-
-class Unscorable(Exception):
-    """Why a score cannot be had of a sample; its row holds null and this text."""
+    data: Real
+    subject: Subject | None = None  # what made the images; None where they are real
 
 
 def fid(s: Sample) -> dict[str, float]:
@@ -55,11 +62,11 @@ def inception(s: Sample) -> dict[str, float]:
     return {"is": mean, "is_std": std}
 
 
-def kernel_distance(s: Sample) -> dict[str, float]:
+def kernel_distance(s: Sample) -> dict[str, Value]:
     try:
         mean, std = kid(s.features, s.real.features, s.protocol["kid_subsets"], s.protocol["kid_subset_size"])
     except TooFew as e:
-        raise Unscorable(str(e)) from e
+        return {"kid": str(e)}
     return {"kid": mean, "kid_std": std}
 
 
@@ -80,16 +87,23 @@ def modes(s: Sample) -> dict[str, float]:
 
 GOOD_WITHIN = 3  # deviations
 
-SCORES: dict[str, Callable[[Sample], dict[str, float]]] = {
+# A score that asks for a subject gives nothing where there is none.
+SCORES: dict[str, Callable[[Sample], Mapping[str, Value]]] = {
     "fid": fid,
     "is": inception,
     "kid": kernel_distance,
     "ms_ssim": similarity,
     "modes": modes,
+    "prd": prd,
+    "d_accuracy": d_accuracy,
+    "conditioning": conditioning,
+    "geometry": geometry,
+    "birthday": birthday,
+    "neighbours": neighbours,
 }
 
 
-NEED_FEATURES = {"kid"}  # of the real images, beyond their moments
+NEED_FEATURES = {"kid", "prd", "birthday", "neighbours"}  # of the real images, beyond their moments
 
 
 def quantise(images: Tensor, how: str) -> Tensor:
@@ -108,6 +122,11 @@ def generate(g: nn.Module, latents: Tensor) -> Tensor:
         g.train(training)
 
 
+def since(start: float) -> float:
+    """Seconds since a reading of the performance counter, to tenths of a millisecond."""
+    return round(time.perf_counter() - start, 4)
+
+
 class Scorer:
     """One request, made ready on one data set; `protocol` is its full text and `id` what rows carry."""
 
@@ -122,7 +141,7 @@ class Scorer:
         n_fake = asked["n_fake"]
         self.protocol: dict[str, Any] = {
             **{key: asked[key] for key in ("extractor", "extractor_seed", "real", "quantise", "seed", "is_splits")},
-            **{key: asked.get(key) for key in ("kid_subsets", "kid_subset_size")},
+            **{key: asked.get(key) for key in NEUTRAL},
             "is_shuffle": SEED if asked["extractor"] == "inception" else None,
             "version": VERSION,
             "generator": asked["generator"],
@@ -151,14 +170,16 @@ class Scorer:
             keep=bool(NEED_FEATURES & self.scores.keys()),
         )
         self.reference = self.real.moments
+        same = {k: v for k, v in key.items() if k != "real"}
+        self.data = Real(data, self.asked["real"], self.real, self.extractor, store, self.device, same)
         self.warnings = self._warnings(len(real), n_fake)
         others = np.setdiff1d(np.arange(len(data.images)), real)
-        self.floor: dict[str, float] | None = None
+        self.floor: dict[str, Any] | None = None
         if len(others) > 1:
             rng = np.random.Generator(np.random.PCG64(self.asked["seed"]))
             chosen = rng.permutation(others)[:n_fake]
             values, _ = self._measure(Stored(data, np.sort(chosen), self.device))
-            self.floor = {"n": len(chosen), **{k: v for k, v in values.items() if math.isfinite(v)}}
+            self.floor = {"n": len(chosen), **{k: v for k, v in as_row(values).items() if k != "why" and v is not None}}
 
     def _warnings(self, n_real: int, n_fake: int) -> list[str]:
         """What its user should know of the scores before they are made."""
@@ -174,31 +195,34 @@ class Scorer:
         """The protocol as stored: its keys, and beside them what scoring other real images gives."""
         return {**self.protocol, **self.extractor.about, "floor": self.floor}
 
-    def _measure(self, images: Images) -> tuple[dict[str, float], dict[str, str]]:
-        """Scores, and for each that is not finite the reason; raises `NotFinite`."""
+    def _measure(self, images: Images, subject: Subject | None = None) -> tuple[dict[str, Value], dict[str, float]]:
+        """Scores by column, and the seconds that features and each score took; raises `NotFinite`."""
+        values: dict[str, Value] = {}
+        start = time.perf_counter()
         features, logits = self.extractor(images)
-        sample = Sample(images, features, logits, self.reference, self.protocol, self.real)
-        values: dict[str, float] = {}
-        why: dict[str, str] = {}
+        cost = {"features": since(start)}
+        sample = Sample(images, features, logits, self.reference, self.protocol, self.real, self.data, subject)
         for name, score in self.scores.items():
-            try:
-                found = score(sample)
-            except Unscorable as e:
-                found, why[name] = {name: math.nan}, str(e)
-            values |= found
-        return values, {k: why.get(k, f"{k} is {v}") for k, v in values.items() if not math.isfinite(v)}
+            start = time.perf_counter()
+            values |= score(sample)
+            cost[name] = since(start)
+        return values, cost
 
-    def score(self, g: nn.Module) -> dict[str, Any]:
-        """Scores of a generator as a row holds them: a value that is not finite is null, its reason in "why"."""
+    def score(self, g: nn.Module, subject: Subject | None = None) -> dict[str, Any]:
+        """Scores of a generator as a row holds them: a value that is not finite is null, its reason in "why".
+
+        Without a subject (g's opponent and all) the scores that need one are left out. "cost" has the seconds, that
+        of features with the making of the samples.
+        """
 
         def images(latents: Tensor) -> Tensor:
             return quantise(generate(g, latents), self.asked["quantise"])
 
         try:
-            values, why = self._measure(Generated(images, self.latents, BATCH))
+            values, cost = self._measure(Generated(images, self.latents, BATCH), subject)
         except NotFinite:
             return self.nothing("the generator's output is not finite")
-        return {k: None if k in why else v for k, v in values.items()} | ({"why": why} if why else {})
+        return as_row(values) | {"cost": cost}
 
     def nothing(self, reason: str) -> dict[str, Any]:
         """The scores of a generator that has none."""

@@ -1,0 +1,23 @@
+"""What a score function returns, and how a row of `metrics.jsonl` holds it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+Value = float | str | list[float]  # a number, the reason why there is none, or a curve
+
+
+def as_row(values: Mapping[str, Value]) -> dict[str, Any]:
+    """Values by column: what is no finite number is null, and "why" has its reason."""
+    why = {}
+    for key, value in values.items():
+        if isinstance(value, str):
+            why[key] = value
+        elif isinstance(value, list):
+            if not all(map(math.isfinite, value)):
+                why[key] = f"{key} has entries that are not finite"
+        elif not math.isfinite(value):
+            why[key] = f"{key} is {value}"
+    return {k: None if k in why else v for k, v in values.items()} | ({"why": why} if why else {})
