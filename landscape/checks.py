@@ -93,6 +93,7 @@ RULES = (
     _at_least("metrics.kid_subsets", 1),
     _at_least("metrics.kid_subset_size", 2),
     _at_least("metrics.pairs_per_class", 2),
+    _one_of("metrics.ms_ssim_pairs", "within_class", "batches"),
     Rule("checkpoint.every_s", lambda v: v >= 0, "0 or more seconds"),
     _one_of("checkpoint.keep", "weights", "all"),
     _at_least("launcher.jobs", 1),

@@ -110,6 +110,7 @@ class Metrics:
     kid_subsets: int | None = None
     kid_subset_size: int | None = None  # images of either side
     pairs_per_class: int | None = None  # images of one predicted class that MS-SSIM pairs up
+    ms_ssim_pairs: str | None = None  # within_class, or batches (the study's); null: within_class
 
 
 @dataclass

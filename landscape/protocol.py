@@ -15,7 +15,7 @@ from landscape.store import RunFolder
 
 VERSION = 1  # of the scoring code: raised when the same request would give other numbers
 KEYS = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class")
-LATER = ("weights_sha256", "kid_subsets", "kid_subset_size")
+LATER = ("weights_sha256", "kid_subsets", "kid_subset_size", "ms_ssim_pairs")
 
 ABOUT = ("accuracy", "floor")  # keys of a protocol's text that inform its reader and do not define a score
 

@@ -20,6 +20,7 @@ from landscape.identity import short_hash
 from landscape.latents import draw
 from landscape.metrics import ms_ssim
 from landscape.metrics.extractors import BATCH, get_extractor
+from landscape.metrics.floor import real_floor
 from landscape.metrics.frechet import Moments, distance_of_features
 from landscape.metrics.images import Generated, Images, NotFinite, Stored
 from landscape.metrics.inception_score import inception_score
@@ -64,8 +65,10 @@ def kernel_distance(s: Sample) -> dict[str, float]:
 
 
 def similarity(s: Sample) -> dict[str, float]:
-    value = ms_ssim.within_class(s.images, s.logits.argmax(1), s.protocol["ms_ssim"]["pairs_per_class"])
-    return {"ms_ssim": value}
+    how = s.protocol["ms_ssim"]
+    if "batches" in how:
+        return {"ms_ssim": ms_ssim.within_batches(s.images, len(s.features))}
+    return {"ms_ssim": ms_ssim.within_class(s.images, s.logits.argmax(1), how["pairs_per_class"])}
 
 
 def modes(s: Sample) -> dict[str, float]:
@@ -131,17 +134,13 @@ class Scorer:
             "n_real": len(real),
             "n_fake": n_fake,
             "resize": self.extractor.resize,
-            "ms_ssim": {
-                "pairs": "within the class that the extractor predicts",
-                "pairs_per_class": asked["pairs_per_class"],
-                "weights": ms_ssim.weights_for(data.size),
-            },
+            "ms_ssim": ms_ssim.protocol(data.size, asked.get("ms_ssim_pairs"), asked["pairs_per_class"]),
         }
         self.id = protocol_id(self.protocol)
         self.latents = draw(latent, n_fake, stream(asked["seed"], "evaluation")).to(device)
-        self._prepare_reference(data, real, n_fake, store)
+        self._prepare_reference(data, real, store)
 
-    def _prepare_reference(self, data: Dataset, real: np.ndarray, n_fake: int, store: Store) -> None:
+    def _prepare_reference(self, data: Dataset, real: np.ndarray, store: Store) -> None:
         """Statistics of the real images, and as a floor the scores of other real images in the fakes' place."""
         key = {k: self.protocol[k] for k in ("extractor", "weights", "data", "real", "version", "resize")}
         self.real = Reference(
@@ -151,14 +150,16 @@ class Scorer:
             keep=bool(NEED_FEATURES & self.scores.keys()),
         )
         self.reference = self.real.moments
-        self.warnings = self._warnings(len(real), n_fake)
-        others = np.setdiff1d(np.arange(len(data.images)), real)
-        self.floor: dict[str, float] | None = None
-        if len(others) > 1:
-            rng = np.random.Generator(np.random.PCG64(self.asked["seed"]))
-            chosen = rng.permutation(others)[:n_fake]
-            values, _ = self._measure(Stored(data, np.sort(chosen), self.device))
-            self.floor = {"n": len(chosen), **{k: v for k, v in values.items() if math.isfinite(v)}}
+        self.warnings = self._warnings(len(real), self.asked["n_fake"])
+        self.floor = real_floor(
+            store,
+            self.protocol,
+            list(self.scores),
+            data,
+            self.reference,
+            lambda rows: self.extractor(Stored(data, rows, self.device)),
+            lambda rows, features, logits: self._values(Stored(data, rows, self.device), features, logits)[0],
+        )
 
     def _warnings(self, n_real: int, n_fake: int) -> list[str]:
         """What its user should know of the scores before they are made."""
@@ -176,7 +177,12 @@ class Scorer:
 
     def _measure(self, images: Images) -> tuple[dict[str, float], dict[str, str]]:
         """Scores, and for each that is not finite the reason; raises `NotFinite`."""
-        features, logits = self.extractor(images)
+        return self._values(images, *self.extractor(images))
+
+    def _values(
+        self, images: Images, features: np.ndarray, logits: np.ndarray
+    ) -> tuple[dict[str, float], dict[str, str]]:
+        """`_measure` of images whose features are known."""
         sample = Sample(images, features, logits, self.reference, self.protocol, self.real)
         values: dict[str, float] = {}
         why: dict[str, str] = {}
