@@ -11,7 +11,7 @@ import torch
 from scipy.signal import convolve2d
 from support import frozen_runs
 
-from landscape.config import Data, Latent
+from landscape.config import Data, Latent, typed
 from landscape.data import load_data
 from landscape.metrics.frechet import Moments, distance_of_features, frechet_distance, moments, reference_moments
 from landscape.metrics.inception_score import inception_score
@@ -19,6 +19,7 @@ from landscape.metrics.kid import SEED, TooFew, kid
 from landscape.metrics.ms_ssim import WEIGHTS, ms_ssim, scales_for, weights_for, within_batches, within_class
 from landscape.metrics.ms_ssim import protocol as ms_ssim_protocol
 from landscape.metrics.scorer import SCORES, Sample, Scorer, quantise
+from landscape.networks import build
 from landscape.protocol import request, request_id
 from landscape.store import Store
 from landscape.worker import work
@@ -313,6 +314,26 @@ def test_uint8_rounds_to_the_nearest_level_and_float_does_not() -> None:
     x = torch.tensor([0.0, 0.5, 0.0019, 0.002, 1.0])
     assert quantise(x, "uint8").tolist() == [0, 128, 0, 1, 255]
     torch.testing.assert_close(quantise(x, "float"), x * 255)
+
+
+# One scorer
+
+
+def test_latents_are_the_same_at_every_evaluation_and_g_is_left_as_it_was(store: Store) -> None:
+    config = make_plan(["metrics.n_fake=64", "arch.width=0.04"], multirun=False).runs[0].config
+    g, _ = build(typed(config), 1)
+    asked = request(config)
+    assert asked is not None
+    seen: list[torch.Tensor] = []
+    g.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    before = {k: v.clone() for k, v in g.state_dict().items()}
+    for training in (True, False):
+        scorer = Scorer(asked, load_data(Data(kind="digits", size=8)), typed(config).latent, store, torch.device("cpu"))
+        g.train(training)
+        assert scorer.score(g) == scorer.score(g)
+        assert g.training is training and all(m.training is training for m in g.modules())
+    assert len(seen) == 4 and all(torch.equal(z, seen[0]) for z in seen) and len(seen[0]) == 64
+    assert all(torch.equal(v, before[k]) for k, v in g.state_dict().items())
 
 
 # Modes of points

@@ -16,6 +16,7 @@ from landscape.cache import once
 from landscape.data import Dataset
 from landscape.identity import short_hash
 from landscape.metrics.frechet import Moments, frechet_distance, moments
+from landscape.protocol import protocol_id
 from landscape.store import Store
 
 LADDER = (1000, 2000, 5000, 10000)
@@ -62,7 +63,7 @@ def real_floor(
         found = measure(rows[:n], *first(n))
         return {key: value for key, value in found.items() if math.isfinite(value)}
 
-    key = {k: v for k, v in protocol.items() if k != "generator"}
-    curve = once(store, "floor", short_hash({**key, "counts": counts}), distances)
-    at_n = once(store, "floor", short_hash({**key, "scores": sorted(scores)}), values)
+    whose = protocol_id({k: v for k, v in protocol.items() if k != "generator"})
+    curve = once(store, "floor", short_hash([whose, counts]), distances)
+    at_n = once(store, "floor", short_hash([whose, sorted(scores)]), values)
     return {"n": n, **at_n, **curve}
