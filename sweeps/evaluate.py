@@ -211,6 +211,9 @@ def _metrics(way: Composed, frozen: dict[str, Any], data: Dataset, unused: set[s
     ]
     used = {key for name in choices for key in mentioned("metrics", name)}
     unused |= {f"metrics.{key} by the runs' own protocol" for key in given if key not in used}
+    kept = None if own["weights_sha256"] is None else Store(frozen["store"]).weights_file(own["weights_sha256"])
+    if kept is not None and kept.exists():
+        own["weights"] = str(kept)  # the file that they came from may have gone
     if "n_fake" not in given and own["n_fake"] == len(data.part(own["real"])):
         own["n_fake"] = None  # as many as there are real ones, of whichever part
     return own | {key: way.config["metrics"][key] for key in given if key in used}

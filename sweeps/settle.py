@@ -139,6 +139,8 @@ def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
             raise UserError(
                 f"metrics.scores={score} needs metrics.extractor={' or '.join(needed)}, "
                 f"and it is {metrics['extractor']}; metrics={'modes' if 'points' in needed else 'classifier'} brings it"
+                + "; metrics.ms_ssim_pairs=batches needs no classes"
+                * (score == "ms_ssim")
             )
     if metrics["extractor"] == "inception":
         metrics["weights_sha256"] = weights(config["store"], metrics["weights"])

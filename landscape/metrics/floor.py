@@ -15,7 +15,7 @@ import numpy as np
 from landscape.cache import once
 from landscape.data import Dataset
 from landscape.identity import short_hash
-from landscape.metrics.frechet import Moments, frechet_distance, moments
+from landscape.metrics.frechet import Moments, distance_of_features
 from landscape.protocol import protocol_id
 from landscape.store import Store
 
@@ -57,7 +57,7 @@ def real_floor(
 
     def distances() -> dict[str, Any]:
         first(counts[-1])
-        return {"by_n": [[count, frechet_distance(moments(first(count)[0]), reference)] for count in counts]}
+        return {"by_n": [[count, distance_of_features(first(count)[0], reference)] for count in counts]}
 
     def values() -> dict[str, Any]:
         found = measure(rows[:n], *first(n))
