@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from support import frozen_runs
 
 from landscape.config import Data, Latent, typed
 from landscape.data import load_data
+from landscape.errors import UserError
 from landscape.metrics.frechet import Moments, distance_of_features, frechet_distance, moments, reference_moments
 from landscape.metrics.inception_score import inception_score
 from landscape.metrics.kid import SEED, TooFew, kid
@@ -24,7 +27,7 @@ from landscape.protocol import request, request_id
 from landscape.store import Store
 from landscape.worker import work
 from sweeps.plan import make_plan
-from sweeps.settle import STUDY_PAIRS
+from sweeps.settle import STUDY_PAIRS, settle_metrics
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -291,6 +294,19 @@ def test_the_studys_pairs_ask_for_no_classes() -> None:
     assert SCORES["ms_ssim"](sample)["ms_ssim"] < 0.9
     same = sample._replace(images=images[:1].expand(320, -1, -1, -1))
     assert SCORES["ms_ssim"](same)["ms_ssim"] == pytest.approx(1)
+
+
+def test_data_without_labels_can_be_asked_for_the_studys_pairs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.settle.weights", lru_cache(lambda store, path: "0" * 64))
+    monkeypatch.setattr("sweeps.plan.weights", lru_cache(lambda store, path: "0" * 64))
+    config = make_plan(["metrics=inception", "metrics.scores=[fid,ms_ssim]"], multirun=False).runs[0].config
+    faces = replace(load_data(Data(kind="digits", size=8)), labels=None)
+    settle_metrics(config, faces)
+    asked = request(config)
+    assert asked is not None and asked["ms_ssim_pairs"] == "batches" and asked["pairs_per_class"] is None
+    config["metrics"]["ms_ssim_pairs"] = "within_class"
+    with pytest.raises(UserError, match="pairs=batches needs no classes"):
+        settle_metrics(config, faces)
 
 
 def protocol_of(pairs: str | None) -> dict[str, Any]:
