@@ -14,8 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIGHT = ["landscape.store", "landscape.files", "landscape.claims", "landscape.identity", "landscape.protocol"]
 LIGHT += ["landscape.config", "landscape.checks", "landscape.data", "landscape.locks", "landscape.prefetch"]
-LIGHT += ["landscape.provenance", "landscape.weights"]
-LIGHT += ["landscape.find", "landscape.evaluate"]
+LIGHT += ["landscape.provenance", "landscape.weights", "landscape.find", "landscape.evaluate"]
 
 
 def imports(file: Path) -> set[str]:
