@@ -153,6 +153,23 @@ def distribution(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]
     return log_axis(ax)
 
 
+def floor(ax: Axes, counts: Array, distances: Array, n_fake: int) -> Axes:
+    """Distance of real images from other real ones by their number, log-log; the number of the fakes is named."""
+    ax.plot(counts, distances, "-o", color=INK, lw=1.6, ms=5)
+    for n, distance in zip(counts, distances, strict=True):
+        text = f"{distance:.3g}" + (f"\n(n of the fakes: {n:,.0f})" if n == n_fake else "")
+        ax.annotate(text, (n, distance), (0, 7), textcoords="offset points", ha="center", fontsize=8, color=MUTED)
+    ax.set_xscale("log")
+    ax.set_xticks(counts, [f"{n:,.0f}" for n in counts])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.tick_params(axis="x", which="minor", length=0)
+    ax.set_xlim(counts[0] / 1.35, counts[-1] * 1.35)
+    low, high = float(distances.min()), float(distances.max())
+    log_axis(ax)
+    ax.set_ylim(low / 1.3, high * max(1.35, (high / low) ** 0.25))
+    return ax
+
+
 def training(ax: Axes, rows: pd.DataFrame, look: Look) -> Axes:
     """Distance over D updates, a thin line a run from step 0 on; a cross where a run that diverged was last seen."""
     for _, run in rows.sort_values("step").groupby("id"):

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from analysis import diagnostics, panels, protocols, tables
 from analysis.cells import cell_order, independent, worths
+from analysis.cost import evaluation
 from analysis.load import Collected
 from analysis.origins import reproduce
 from analysis.palette import Look, looks
@@ -40,6 +41,7 @@ def content(found: Collected, store: Store, out: Path) -> dict[str, Any]:
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
         "cost": {key: tables.seconds(float(distinct[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
+        "evaluation": evaluation(found.runs),
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],
         "several": _what_differs(parts, found.protocols),
         "sections": drawn,
@@ -109,6 +111,9 @@ def _figures(
         drawn[kind] = f"figures/{key}-{kind}"
         panels.save(figure, out / drawn[kind])
 
+    text = found.protocols.get(name or "", {})
+    if by_n := protocols.floor_by_n(text):
+        keep("floor", panels.floor_figure(by_n, int(text["floor"].get("n", 0)), distance))
     order = cell_order(runs)
     units = {unit: _in_order(worths(runs, unit), order) for unit in ("run", "setting")}
     settings = bool((units["setting"].groupby("cell").size() >= 2).any())
@@ -129,9 +134,12 @@ def _figures(
 
 
 def grids(runs: pd.DataFrame, store: Store, out: Path, problems: list[str]) -> list[dict[str, str]]:
-    """The newest sample grid of each cell's run with the lowest final distance, copied into `out`/samples."""
+    """The newest sample grid of each cell's run with the lowest final distance, copied into `out`/samples.
+
+    Of a cell without any score, that of its first run.
+    """
     shown = []
-    for _, run in tables.best_runs(runs).iterrows():
+    for _, run in tables.shown_runs(runs).iterrows():
         folder = store.run(str(run["id"])).samples
         pictures = sorted(p for p in folder.glob("*.png") if p.stem.isdigit()) if folder.is_dir() else []
         if not pictures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -123,6 +123,16 @@ def training_figure(rows: pd.DataFrame, order: list[str], look: Mapping[str, Loo
         figures.training(ax, rows[rows["cell"] == label], look[label])
 
     return _facets(labels, draw, look, "D updates", f"{distance}, log", (low, high))
+
+
+def floor_figure(by_n: Sequence[tuple[int, float]], n_fake: int, distance: str) -> Figure:
+    """Distance of real images against real images by their number, of a protocol's floor; two numbers at least."""
+    counts, distances = (np.asarray(part, float) for part in zip(*by_n, strict=True))
+    with matplotlib.rc_context(DRESS):
+        fig = Figure(figsize=(9.2, 2.8), layout="constrained")
+        ax = fig.subplots()
+        figures.floor(ax, counts, distances, n_fake).set(xlabel="real images, log scale", ylabel=f"{distance}, log")
+    return fig
 
 
 def save(fig: Figure, stem: Path) -> None:

@@ -82,6 +82,20 @@ def spell_floor(text: Mapping[str, Any]) -> str:
     return f"{others} real images in the samples' place score {', '.join(said)}." if said else ""
 
 
+def floor_by_n(text: Mapping[str, Any]) -> list[tuple[int, float]]:
+    """(number of images, distance) of the floor, where the protocol says it for several numbers; else nothing."""
+    floor = text.get("floor")
+    pairs = floor.get("by_n") if isinstance(floor, Mapping) else None
+    if not isinstance(pairs, list):
+        return []
+    found = [
+        (int(pair[0]), float(pair[1]))
+        for pair in pairs
+        if isinstance(pair, list) and len(pair) == 2 and all(_is_number(x) and x > 0 for x in pair)
+    ]
+    return sorted(found) if len(found) > 1 else []
+
+
 def sections(runs: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
     """The parts in which scores compare: (data, protocol, runs), each run once, those with most scored runs first.
 

@@ -30,6 +30,7 @@ CELL_COLUMNS = {
     "varied": "varied within",
     "train_s": "training",
     "eval_s": "evaluation",
+    "eval_share": "of the time",
     "wasted_s": "thrown away",
 }
 
@@ -80,6 +81,7 @@ def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
                 **{key: float(cell[key].median()) for key in MAY_LACK},
                 "states": count_states(cell["status"]),
                 **{key: float(cell[key].sum()) for key in ("train_s", "eval_s", "wasted_s")},
+                "eval_share": share(float(cell["eval_s"].sum()), float(cell["train_s"].sum())),
             }
         )
     return pd.DataFrame(rows, columns=list(CELL_COLUMNS))
@@ -93,10 +95,29 @@ def run_table(runs: pd.DataFrame) -> pd.DataFrame:
     return ordered[[key for key in RUN_COLUMNS if key not in same]].reset_index(drop=True)
 
 
-def best_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each cell the run with the lowest final distance, in the order of cells; cells without one are left out."""
-    scored = runs[runs["fid"].notna()].sort_values("fid", kind="stable").drop_duplicates("cell")
-    return scored.set_index("cell", drop=False).reindex([c for c in cell_order(runs) if c in set(scored["cell"])])
+def shown_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each cell the run with the lowest final distance, in the order of cells.
+
+    Of a cell that nobody scored (metrics=none) the first run that is done; other cells are left out.
+    """
+    plain = ~runs["cell"].isin(runs.loc[runs["protocol"].notna(), "cell"]) & (runs["status"] == DONE)
+    known = runs[runs["fid"].notna() | plain].sort_values(["fid", "setting", "seed", "repeat"], kind="stable")
+    known = known.drop_duplicates("cell")
+    return known.set_index("cell", drop=False).reindex([c for c in cell_order(runs) if c in set(known["cell"])])
+
+
+def share(part: float, rest: float) -> float:
+    """`part` of the sum of both; NaN where both are nothing."""
+    return part / (part + rest) if part + rest > 0 else math.nan
+
+
+def percent(value: float) -> str:
+    """'under 0.1 %', '0.4 %', '12 %'; empty for NaN."""
+    if math.isnan(value):
+        return ""
+    if 0 < value < 0.0005:
+        return "under 0.1 %"
+    return f"{100 * value:.0f} %" if value >= 0.095 or value == 0 else f"{100 * value:.1f} %"
 
 
 def count_states(states: pd.Series) -> str:
@@ -112,6 +133,8 @@ def written(key: str, value: Any) -> str:
         return ""
     if key in ("train_s", "eval_s", "wasted_s"):
         return seconds(float(value))
+    if key == "eval_share":
+        return percent(value)
     if isinstance(value, float):
         return "diverged" if math.isinf(value) else score(key, value)
     return f"{value:,}" if isinstance(value, int | np.integer) and key in ("step", "steps") else str(value)

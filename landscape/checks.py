@@ -122,6 +122,7 @@ RULES = (
     _positive("metrics.birthday_share"),
     _one_of("metrics.birthday_space", "features", "pixels"),
     _at_least("metrics.neighbours", 1),
+    _one_of("metrics.ms_ssim_pairs", "within_class", "batches"),
     Rule("checkpoint.every_s", lambda v: v >= 0, "0 or more seconds"),
     _one_of("checkpoint.keep", "weights", "all"),
     _at_least("launcher.jobs", 1),

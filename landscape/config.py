@@ -123,6 +123,7 @@ class Metrics:
     birthday_share: float | None = None  # of the distance between nearest real images: closer is a duplicate
     birthday_space: str | None = None  # features or pixels
     neighbours: int | None = None  # samples whose nearest training images are looked for
+    ms_ssim_pairs: str | None = None  # within_class, or batches (the study's); null: within_class
 
 
 @dataclass

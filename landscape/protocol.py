@@ -42,7 +42,7 @@ NEUTRAL: dict[str, Any] = {  # append-only
     "birthday_space": "features",
     "neighbours": 1000,
 }
-LATER = ("weights_sha256", *NEUTRAL)
+LATER = ("weights_sha256", "ms_ssim_pairs", *NEUTRAL)
 
 
 def request(config: dict[str, Any]) -> dict[str, Any] | None:

@@ -22,11 +22,28 @@ def how_many(size: int) -> int:
 
 def save_samples(samples: Tensor, path: Path) -> None:
     """A picture of samples (n, channels, side, side) in [0, 1]: a grid of images, or a map of points."""
-    picture = points(samples) if samples.shape[-1] == 1 else grid(samples)
+    _save(points(samples) if samples.shape[-1] == 1 else grid(samples), path)
+
+
+def save_image(image: Tensor, path: Path) -> None:
+    """A picture of one image (channels, side, side) in [0, 1], a pixel a pixel."""
+    _save(_shown(_pixels(image)), path)
+
+
+def _save(picture: np.ndarray, path: Path) -> None:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", optimize=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, buffer.getvalue(), durable=False)
+
+
+def _pixels(images: Tensor) -> np.ndarray:
+    return (images.nan_to_num(0, 0, 0).clamp(0, 1) * 255).round().byte().cpu().numpy()
+
+
+def _shown(pixels: np.ndarray) -> np.ndarray:
+    """(channels, h, w) as pictures are: grey (h, w), or RGB (h, w, 3)."""
+    return pixels[0] if len(pixels) == 1 else pixels[:3].transpose(1, 2, 0)
 
 
 def points(samples: Tensor) -> np.ndarray:
@@ -41,11 +58,11 @@ def grid(images: Tensor) -> np.ndarray:
 
     One channel makes a grey picture, three an RGB one; values that are no numbers come out black.
     """
-    pixels = (images[: GRID * GRID].nan_to_num(0, 0, 0).clamp(0, 1) * 255).round().byte().cpu().numpy()
+    pixels = _pixels(images[: GRID * GRID])
     n, channels, side, _ = pixels.shape
     rows = -(-n // GRID)
     canvas = np.full((channels, rows * (side + 1) - 1, GRID * (side + 1) - 1), 24, dtype=np.uint8)
     for i, image in enumerate(pixels):
         y, x = divmod(i, GRID)
         canvas[:, y * (side + 1) : y * (side + 1) + side, x * (side + 1) : x * (side + 1) + side] = image
-    return canvas[0] if channels == 1 else canvas[:3].transpose(1, 2, 0)
+    return _shown(canvas)

@@ -237,6 +237,10 @@ class Store:
     def sweep_file(self, name: str) -> Path:
         return self.sweeps / name / "plan.json"
 
+    def sweep_names(self) -> list[str]:
+        """Names of the sweeps that were planned into this store, sorted."""
+        return sorted(file.parent.name for file in self.sweeps.glob("*/plan.json"))
+
     def cached(self, kind: str, key: str, suffix: str) -> Path:
         """Where the thing of this kind ("classifier", "reference") and content key lies, or will."""
         return self.cache / kind / f"{key}{suffix}"

@@ -71,7 +71,7 @@ def parse(overrides: list[str], multirun: bool) -> Command:
             fixed.append(_setting(key, override.input_line or "", override.value()))
             continue
         if not multirun:
-            raise UserError(f"{override.input_line} has several values: add -m (--multirun) to train them all")
+            raise UserError(f"{override.input_line} has several values: add -m (--multirun) to take them all")
         axes.append(_axis(override))
     axes += [_together(points, given) for points in content.get("together", [])]
     exclude = list(content.get("exclude", []))

@@ -173,7 +173,7 @@ def freeze(plan: Plan) -> None:
             run.create(planned.config, meta, {"status": PLANNED, "axes": axes(planned.config)})
             planned.state = PLANNED
         if planned.need != NOTHING:
-            _add_requests(run, planned.asked)
+            add_requests(run, planned.asked)
     file = store.sweep_file(plan.name)
     file.parent.mkdir(parents=True, exist_ok=True)
     record = {
@@ -186,7 +186,7 @@ def freeze(plan: Plan) -> None:
     write_whole(file, to_json(record))
 
 
-def _add_requests(run: RunFolder, wanted: list[dict[str, Any]]) -> None:
+def add_requests(run: RunFolder, wanted: list[dict[str, Any]]) -> None:
     """Ask an existing run for the scores that its own configuration does not name."""
     own = protocol.request(run.config())
     for asked in wanted:

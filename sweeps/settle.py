@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from landscape.checks import check
+from landscape.checks import check, check_ranges
 from landscape.config import Data
 from landscape.data import Dataset, find_data
 from landscape.errors import UserError
@@ -54,6 +54,13 @@ def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
     _add_content(config, data)
     _complete_metrics(config, data)
     return config
+
+
+def settle_metrics(config: dict[str, Any], data: Dataset) -> None:
+    """`settle` for the scores alone, of a run whose training was settled before: checks, and counts filled in."""
+    check_ranges({f"metrics.{key}": value for key, value in config["metrics"].items()})
+    _add_content(config, data)
+    _complete_metrics(config, data)
 
 
 def drop_unused(composed: Composed, group: str, unused: set[str]) -> None:
@@ -123,12 +130,17 @@ def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
         return
     if metrics["extractor"] is None:
         raise UserError("metrics.scores needs an extractor; choose metrics=classifier")
+    _complete_pairs(metrics, data)
     for score in metrics["scores"]:
         needed = NEEDS.get(score, (metrics["extractor"],))
+        if score == "ms_ssim" and metrics["ms_ssim_pairs"] == "batches":
+            continue  # no classes are asked for
         if metrics["extractor"] not in needed:
             raise UserError(
                 f"metrics.scores={score} needs metrics.extractor={' or '.join(needed)}, "
                 f"and it is {metrics['extractor']}; metrics={'modes' if 'points' in needed else 'classifier'} brings it"
+                + "; metrics.ms_ssim_pairs=batches needs no classes"
+                * (score == "ms_ssim")
             )
     if metrics["extractor"] == "inception":
         metrics["weights_sha256"] = weights(config["store"], metrics["weights"])
@@ -137,3 +149,20 @@ def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
         raise UserError(
             f"metrics.is_splits={metrics['is_splits']} is out of range; legal: up to the {metrics['n_fake']} fakes"
         )
+    if metrics["ms_ssim_pairs"] == "batches" and "ms_ssim" in metrics["scores"] and metrics["n_fake"] < STUDY_PAIRS:
+        raise UserError(
+            f"metrics.ms_ssim_pairs=batches needs {STUDY_PAIRS} fakes, and metrics.n_fake={metrics['n_fake']}"
+        )
+
+
+STUDY_PAIRS = 5 * 64  # images that the study's MS-SSIM looks at (a test holds it to the score's own)
+
+
+def _complete_pairs(metrics: dict[str, Any], data: Dataset) -> None:
+    """One name for each way of pairing images, so that equal requests have equal ids."""
+    if metrics["ms_ssim_pairs"] == "within_class":
+        metrics["ms_ssim_pairs"] = None
+    if metrics["ms_ssim_pairs"] == "batches":
+        metrics["pairs_per_class"] = None
+    if "ms_ssim" in metrics["scores"] and data.size == 1:
+        raise UserError(f"metrics.scores=ms_ssim compares images, and data={data.name} holds points")

@@ -1,6 +1,7 @@
 """Claims about the report: it opens offline, names what is broken, mixes nothing, and errs in one sentence."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ import synthetic
 from matplotlib.figure import Figure
 from synthetic import PROTOCOL, add_row, add_run, config
 
-from analysis import figures
+from analysis import figures, protocols
 from analysis.budget import budgets, median_best_band
+from analysis.cost import evaluation
 from analysis.figures import spread
-from analysis.load import load_rows
+from analysis.load import load, load_rows
 from analysis.palette import looks
 from analysis.report import MARK, main, make_report
 from analysis.tables import score, seconds
@@ -120,6 +122,58 @@ def test_a_page_is_made_of_any_store_with_runs(tmp_path, kind):
     assert ("-budget-settings.png" in page) == (kind == "settings")
     for link in links(page) - {"data:,"}:
         assert (tmp_path / "out" / link).is_file(), link
+
+
+def test_the_floor_stands_beside_the_tables_and_is_drawn_where_it_is_known_for_several_numbers(tmp_path):
+    store = Store(tmp_path / "store")
+    by_n = [[1000, 3.5], [2000, 2.1], [898, 3.9]]
+    for seed, floor in enumerate(({"n": 898, "fid": 3.9, "by_n": by_n}, {"n": 898, "fid": 3.9, "by_n": by_n[:1]})):
+        add_run(store, [100.0, 20.0], config(), protocol=PROTOCOL | {"floor": floor})
+        assert make_report(store, tmp_path / "out") == []
+        page = (tmp_path / "out" / "index.html").read_text()
+        assert (
+            page.count("898 other real images in the samples' place score a distance of 3.9.".replace("'", "&#39;"))
+            == 3
+        )
+        assert ("-floor.png" in page) == (tmp_path / "out" / "figures" / "01-digits-floor.svg").exists() == (seed == 0)
+        shutil.rmtree(store.runs)
+    assert protocols.floor_by_n({"floor": {"by_n": by_n}}) == [(898, 3.9), (1000, 3.5), (2000, 2.1)]
+    for broken in (None, {}, {"by_n": 3}, {"by_n": [[1, "x"], [2, 3.0]]}, {"by_n": [[1000, -1e-9], [2000, 1.0]]}):
+        assert protocols.floor_by_n({"floor": broken}) == []
+
+
+def test_the_share_of_evaluation_is_told_by_cell_and_overall_and_why_it_is_large(tmp_path):
+    store = Store(tmp_path / "store")
+    for seed in range(2):  # 1,000 updates of 0.05 s; five evaluations of 0.4 s each
+        add_run(store, [100.0, 50.0, 30.0, 20.0, 10.0], config(seed=seed))
+    make_report(store, tmp_path / "out")
+    assert pd.read_csv(tmp_path / "out" / "cells.csv")["eval_share"].tolist() == [pytest.approx(2 / 52)]
+    (said,) = evaluation(load(store))
+    assert said == (
+        "On digits, evaluation took 3.8 % of the time: 0.4 s each on average, as much as 8 D updates, and one for "
+        "every 200. Every 10,000 D updates it would take 0.1 %."
+    )
+    assert said in (tmp_path / "out" / "index.html").read_text()
+    dear = load(store).assign(eval_s=5 * 40.0)
+    assert "Every 10,000 D updates it would take 7.4 %, more than 5 %: an evaluation of so many" in evaluation(dear)[0]
+    assert evaluation(load(store).assign(evaluations=0)) == []
+
+
+def test_samples_of_runs_that_nobody_scored_are_shown(tmp_path):
+    store = Store(tmp_path / "store")
+    bare = add_run(store, [], config(seed=1, metrics__scores=[]))
+    synthetic.draw_digits(bare, 1000, [50.0])
+    add_run(store, [], config(seed=2, metrics__scores=[]))
+    scored = [
+        add_run(store, [90.0, fid], config("wgan", seed=seed), picture=True) for seed, fid in enumerate((9.0, 5.0))
+    ]
+    waiting = add_run(store, [], config("ls", metrics__scores=[]), "running")
+    synthetic.draw_digits(waiting, 0, [50.0])
+    assert make_report(store, tmp_path / "out") == []
+    shown = {path.stem for path in (tmp_path / "out" / "samples").iterdir()}
+    assert shown == {bare.id, scored[1].id}
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "<b>NS GP</b><br>not scored<br>" in page and "<b>WGAN GP</b><br>FID (classifier features) 5<br>" not in page
 
 
 def test_a_corrupt_file_is_named_on_stderr_and_in_the_page_and_the_rest_is_reported(tmp_path, capsys):

@@ -129,4 +129,4 @@ def test_a_score_whose_parameters_are_not_set_is_refused_with_the_choice_that_se
 def test_analysis_knows_every_column(store: Store) -> None:
     found = scorer(store, "metrics.scores=[prd,geometry,birthday]", *FEW[1:]).floor
     assert found is not None
-    assert found.keys() - {"n"} <= {*SCORES, *CURVES} and "prd_f8" in found
+    assert found.keys() - {"n", "by_n"} <= {*SCORES, *CURVES} and "prd_f8" in found

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIGHT = ["landscape.store", "landscape.files", "landscape.claims", "landscape.identity", "landscape.protocol"]
 LIGHT += ["landscape.config", "landscape.checks", "landscape.data", "landscape.locks", "landscape.prefetch"]
-LIGHT += ["landscape.provenance", "landscape.weights"]
+LIGHT += ["landscape.provenance", "landscape.weights", "landscape.find", "landscape.evaluate"]
 
 
 def imports(file: Path) -> set[str]:
@@ -34,7 +34,7 @@ def files(package: str) -> list[Path]:
 
 def test_packages_know_only_what_lies_below_them() -> None:
     forbidden = {"landscape": {"sweeps", "analysis"}, "sweeps": {"analysis", "torch"}, "analysis": {"sweeps", "torch"}}
-    doors = [ROOT / "landscape" / name for name in ("sweep.py", "prefetch.py")]
+    doors = [ROOT / "landscape" / name for name in ("sweep.py", "prefetch.py", "evaluate.py")]
     wrong = [
         (str(file.relative_to(ROOT)), name)
         for package, names in forbidden.items()
@@ -47,7 +47,15 @@ def test_packages_know_only_what_lies_below_them() -> None:
 
 def test_planning_and_reporting_load_no_torch() -> None:
     modules = ", ".join(
-        [*LIGHT, "sweeps.plan", "sweeps.command", "sweeps.__main__", "analysis.report", "analysis.dirac.__main__"]
+        [
+            *LIGHT,
+            "sweeps.plan",
+            "sweeps.command",
+            "sweeps.evaluate",
+            "sweeps.__main__",
+            "analysis.report",
+            "analysis.dirac.__main__",
+        ]
     )
     code = f"import sys, {modules}; sweeps.plan.make_plan([], False); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

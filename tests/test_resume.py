@@ -144,7 +144,13 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(store: Store, monkeyp
     same(disturbed, quiet)
 
 
-@pytest.mark.parametrize("other", ["metrics=none", "metrics.every=3", "metrics.quantise=float", "checkpoint.keep=all"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        *("metrics=none", "metrics.every=3", "metrics.every=5", "metrics.n_fake=500", "metrics.real=train"),
+        *("metrics.quantise=float", "checkpoint.keep=all"),
+    ],
+)
 def test_evaluations_and_checkpoints_leave_no_trace_in_training(
     store: Store, tmp_path: Path, warm_cache: Path, other: str
 ) -> None:
@@ -157,6 +163,39 @@ def test_evaluations_and_checkpoints_leave_no_trace_in_training(
     left, right = kept(a), kept(b)
     assert all(torch.equal(left[k], right[k]) for k in left)
     assert b.newest_checkpoint.exists() == (other == "checkpoint.keep=all")
+
+
+def test_optimizers_and_random_streams_are_those_of_a_run_that_was_never_evaluated(
+    store: Store, tmp_path: Path, warm_cache: Path
+) -> None:
+    first = Store(tmp_path / "other")
+    shutil.copytree(warm_cache, first.cache)
+    keep = ("checkpoint.keep=all", "reg=gp", "norm=sn", "optim.n_dis=2")
+    (a,) = frozen_runs(store, *TINY, *keep, "metrics.every=1", "metrics.n_fake=100")
+    (b,) = frozen_runs(first, *TINY, *keep, "metrics=none")
+    states = []
+    for where, run in ((store, a), (first, b)):
+        assert work(where, run.id, lambda text: None) == DONE
+        states.append(checkpoint.load(run.newest_checkpoint))
+    for state in states:
+        del state["clocks"], state["rows"]  # of the evaluations themselves
+    assert_equal(*states)
+
+
+def assert_equal(a: Any, b: Any) -> None:
+    """Equal to the bit, whatever the nesting."""
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b) or (a.isnan().all() and b.isnan().all())
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_equal(x, y)
+    else:
+        assert a == b
 
 
 def test_rows_are_json_with_a_protocol_whose_text_stands_beside(store: Store, run: RunFolder) -> None:

@@ -1,22 +1,29 @@
-"""Multi-scale structural similarity between images of one class: high means that a generator repeats itself.
+"""Multi-scale structural similarity between images of one kind: high means that a generator repeats itself.
 
 Wang et al., "Multi-scale structural similarity" (2003), as the study computes it: 11x11 Gaussian windows of
 sigma 1.5, "valid" only, shrunk to the image at coarse scales while sigma stays; relu'd contrast-structure at
-every scale but the last, full SSIM there; the product over scales per channel, then the channels' mean.
+every scale but the last, full SSIM there; the product over scales per channel, then the channels' mean. The
+study's pairs are all those within a batch of 64, over five batches; on data of several classes pairs within a
+class say more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d, pad
+from torch.nn.functional import avg_pool2d, pad
 
 from landscape.metrics.images import Images
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+BATCHES, BATCH = 5, 64  # the study's
+CHUNK = 2**18  # values of a side of the pairs that are compared at once: 2 MiB in double precision
 
 
 def scales_for(size: int) -> int:
@@ -33,23 +40,28 @@ def weights_for(size: int) -> list[float]:
     return [w / sum(used) for w in used] if len(used) < len(WEIGHTS) else list(used)
 
 
-def _window(side: int, dtype: torch.dtype) -> Tensor:
-    x = torch.arange(side, dtype=dtype) - (side - 1) / 2
+def protocol(size: int, pairs: str | None, per_class: int | None) -> dict[str, Any]:
+    """What a score's protocol says of MS-SSIM on images of this side."""
+    if pairs == "batches":
+        how: dict[str, Any] = {"pairs": "all within a batch", "batches": BATCHES, "batch_size": BATCH}
+    else:
+        how = {"pairs": "within the class that the extractor predicts", "pairs_per_class": per_class}
+    return {**how, "weights": weights_for(size)}
+
+
+def _averager(side: int, dtype: torch.dtype) -> Tensor:
+    """The matrix (side - window + 1, side) that takes the Gaussian window's averages along one direction.
+
+    The window is a product of two such, so that averages of an image x are A x A^T.
+    """
+    window = min(WINDOW, side)
+    x = torch.arange(window, dtype=dtype) - (window - 1) / 2
     g = torch.exp(-x.square() / (2 * SIGMA**2))
-    return (g / g.sum()).outer(g / g.sum())
-
-
-def _compare(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean SSIM and mean contrast-structure of image pairs (n, 1, h, w) in [0, 255], each of shape (n,)."""
-    side = min(WINDOW, a.shape[-1])
-    kernel = _window(side, a.dtype).to(a.device)[None, None]
-    mean_a, mean_b = conv2d(a, kernel), conv2d(b, kernel)
-    var_a = conv2d(a * a, kernel) - mean_a.square()
-    var_b = conv2d(b * b, kernel) - mean_b.square()
-    cov = conv2d(a * b, kernel) - mean_a * mean_b
-    contrast = (2 * cov + C2) / (var_a + var_b + C2)
-    luminance = (2 * mean_a * mean_b + C1) / (mean_a.square() + mean_b.square() + C1)
-    return (luminance * contrast).mean((1, 2, 3)), contrast.mean((1, 2, 3))
+    rows = side - window + 1
+    matrix = torch.zeros(rows, side, dtype=dtype)
+    for row in range(rows):
+        matrix[row, row : row + window] = g / g.sum()
+    return matrix
 
 
 def _halve(x: Tensor) -> Tensor:
@@ -58,33 +70,68 @@ def _halve(x: Tensor) -> Tensor:
     return avg_pool2d(x, 2)
 
 
-def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
-    """MS-SSIM of pairs: `a` and `b` are (n, channels, side, side) in [0, 255]; returns (n,), 1 for equal images."""
-    n, channels = a.shape[:2]
-    a, b = a.double().flatten(0, 1)[:, None], b.double().flatten(0, 1)[:, None]
-    weights = weights_for(a.shape[-1])
-    result = torch.ones(n * channels, dtype=a.dtype, device=a.device)
+def _compare(images: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean SSIM and mean contrast-structure of pairs (2, k) among `images` at one scale, each (k, channels).
+
+    What belongs to one image is computed once, whatever the number of its pairs.
+    """
+    matrix = _averager(images.shape[-1], images.dtype).to(images.device)
+
+    def average(x: Tensor) -> Tensor:
+        return matrix @ x @ matrix.T
+
+    mean, square = average(images), average(images.square())
+    ssims, contrasts = [], []
+    for i, j in pairs.split(max(1, CHUNK // images[0].numel()), dim=1):
+        product = mean[i] * mean[j]
+        squares = mean[i].square() + mean[j].square()
+        contrast = (2 * (average(images[i] * images[j]) - product) + C2) / (square[i] + square[j] - squares + C2)
+        ssims.append(((2 * product + C1) / (squares + C1) * contrast).mean((2, 3)))
+        contrasts.append(contrast.mean((2, 3)))
+    return torch.cat(ssims), torch.cat(contrasts)
+
+
+def ms_ssim(images: Tensor, pairs: Tensor) -> Tensor:
+    """MS-SSIM (k,) of pairs: `images` is (n, channels, side, side) in [0, 255], `pairs` (2, k) of their numbers.
+
+    1 for equal images. Memory is that of the images and of a few copies of `CHUNK` values.
+    """
+    images, pairs = images.double(), pairs.to(images.device)
+    weights = weights_for(images.shape[-1])
+    result = torch.ones(pairs.shape[1], images.shape[1], dtype=images.dtype, device=images.device)
     for scale, weight in enumerate(weights):
-        ssim, contrast = _compare(a, b)
+        ssim, contrast = _compare(images, pairs)
         last = scale == len(weights) - 1
         result = result * (ssim if last else contrast).relu() ** weight
         if not last:
-            a, b = _halve(a), _halve(b)
-    return result.unflatten(0, (n, channels)).mean(1)
+            images = _halve(images)
+    return result.mean(1)
+
+
+def _mean_within(images: Images, groups: Iterable[np.ndarray]) -> float:
+    """Mean over all pairs of images of one group (every pair weighs the same); NaN where there is none."""
+    found = [
+        ms_ssim(images[torch.from_numpy(group)], torch.triu_indices(len(group), len(group), 1))
+        for group in groups
+        if len(group) > 1
+    ]
+    return float(torch.cat(found).mean()) if found else float("nan")
 
 
 def within_class(images: Images, classes: np.ndarray, per_class: int) -> float:
     """Mean MS-SSIM over all pairs of the first `per_class` images of each class; NaN where no class has two.
 
-    `images` is (n, channels, side, side) in [0, 255], `classes` (n,). Every pair weighs the same.
+    `images` is (n, channels, side, side) in [0, 255], `classes` (n,).
     """
-    left, right = [], []
-    for c in np.unique(classes):
-        members = np.flatnonzero(classes == c)[:per_class]
-        i, j = np.triu_indices(len(members), 1)
-        left.append(members[i])
-        right.append(members[j])
-    first, second = torch.from_numpy(np.concatenate(left)), torch.from_numpy(np.concatenate(right))
-    if len(first) == 0:
+    return _mean_within(images, (np.flatnonzero(classes == c)[:per_class] for c in np.unique(classes)))
+
+
+def within_batches(images: Images, n: int) -> float:
+    """The study's: mean MS-SSIM over all pairs within each of the first five batches of 64 of `n` images.
+
+    Pairs i < j alone: MS-SSIM is symmetric, so that the 4,032 ordered ones have the same mean. NaN for fewer
+    than 320 images.
+    """
+    if n < BATCHES * BATCH:
         return float("nan")
-    return float(ms_ssim(images[first], images[second]).mean())
+    return _mean_within(images, np.arange(BATCHES * BATCH).reshape(BATCHES, BATCH))

@@ -23,6 +23,7 @@ from landscape.metrics.birthday import birthday
 from landscape.metrics.conditioning import conditioning
 from landscape.metrics.d_accuracy import d_accuracy
 from landscape.metrics.extractors import BATCH, get_extractor
+from landscape.metrics.floor import real_floor
 from landscape.metrics.frechet import Moments, distance_of_features
 from landscape.metrics.geometry import geometry
 from landscape.metrics.images import Generated, Images, NotFinite, Stored
@@ -71,8 +72,10 @@ def kernel_distance(s: Sample) -> dict[str, Value]:
 
 
 def similarity(s: Sample) -> dict[str, float]:
-    value = ms_ssim.within_class(s.images, s.logits.argmax(1), s.protocol["ms_ssim"]["pairs_per_class"])
-    return {"ms_ssim": value}
+    how = s.protocol["ms_ssim"]
+    if "batches" in how:
+        return {"ms_ssim": ms_ssim.within_batches(s.images, len(s.features))}
+    return {"ms_ssim": ms_ssim.within_class(s.images, s.logits.argmax(1), how["pairs_per_class"])}
 
 
 def modes(s: Sample) -> dict[str, float]:
@@ -150,17 +153,13 @@ class Scorer:
             "n_real": len(real),
             "n_fake": n_fake,
             "resize": self.extractor.resize,
-            "ms_ssim": {
-                "pairs": "within the class that the extractor predicts",
-                "pairs_per_class": asked["pairs_per_class"],
-                "weights": ms_ssim.weights_for(data.size),
-            },
+            "ms_ssim": ms_ssim.protocol(data.size, asked.get("ms_ssim_pairs"), asked["pairs_per_class"]),
         }
         self.id = protocol_id(self.protocol)
         self.latents = draw(latent, n_fake, stream(asked["seed"], "evaluation")).to(device)
-        self._prepare_reference(data, real, n_fake, store)
+        self._prepare_reference(data, real, store)
 
-    def _prepare_reference(self, data: Dataset, real: np.ndarray, n_fake: int, store: Store) -> None:
+    def _prepare_reference(self, data: Dataset, real: np.ndarray, store: Store) -> None:
         """Statistics of the real images, and as a floor the scores of other real images in the fakes' place."""
         key = {k: self.protocol[k] for k in ("extractor", "weights", "data", "real", "version", "resize")}
         self.real = Reference(
@@ -172,14 +171,16 @@ class Scorer:
         self.reference = self.real.moments
         same = {k: v for k, v in key.items() if k != "real"}
         self.data = Real(data, self.asked["real"], self.real, self.extractor, store, self.device, same)
-        self.warnings = self._warnings(len(real), n_fake)
-        others = np.setdiff1d(np.arange(len(data.images)), real)
-        self.floor: dict[str, Any] | None = None
-        if len(others) > 1:
-            rng = np.random.Generator(np.random.PCG64(self.asked["seed"]))
-            chosen = rng.permutation(others)[:n_fake]
-            values, _ = self._measure(Stored(data, np.sort(chosen), self.device))
-            self.floor = {"n": len(chosen), **{k: v for k, v in as_row(values).items() if k != "why" and v is not None}}
+        self.warnings = self._warnings(len(real), self.asked["n_fake"])
+        self.floor = real_floor(
+            store,
+            self.protocol,
+            list(self.scores),
+            data,
+            self.reference,
+            lambda rows: self.extractor(Stored(data, rows, self.device)),
+            lambda rows, *found: as_row(self._values(Stored(data, rows, self.device), *found)[0]),
+        )
 
     def _warnings(self, n_real: int, n_fake: int) -> list[str]:
         """What its user should know of the scores before they are made."""
@@ -197,11 +198,19 @@ class Scorer:
 
     def _measure(self, images: Images, subject: Subject | None = None) -> tuple[dict[str, Value], dict[str, float]]:
         """Scores by column, and the seconds that features and each score took; raises `NotFinite`."""
-        values: dict[str, Value] = {}
         start = time.perf_counter()
         features, logits = self.extractor(images)
-        cost = {"features": since(start)}
+        spent = since(start)
+        values, cost = self._values(images, features, logits, subject)
+        return values, {"features": spent, **cost}
+
+    def _values(
+        self, images: Images, features: np.ndarray, logits: np.ndarray, subject: Subject | None = None
+    ) -> tuple[dict[str, Value], dict[str, float]]:
+        """`_measure` of images whose features are known."""
         sample = Sample(images, features, logits, self.reference, self.protocol, self.real, self.data, subject)
+        values: dict[str, Value] = {}
+        cost: dict[str, float] = {}
         for name, score in self.scores.items():
             start = time.perf_counter()
             values |= score(sample)
