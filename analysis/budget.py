@@ -7,25 +7,22 @@ kept apart:
 - *runs to come*: the best of k new runs of the same kind. Estimated (`median_best`), with a band that holds for all
   k at once and assumes nothing of the distribution (`median_best_band`).
 
-Nothing is said beyond k = n. Method: Lourie, Cho and He, "Show Your Work with Confidence" (2023), package opda.
+Nothing is said beyond k = n. Method: Lourie, Cho and He, "Show Your Work with Confidence" (arXiv 2311.09480), and
+their package opda.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from opda.nonparametric import EmpiricalDistribution
-from scipy import special
+
+from analysis.bands import bounds
+from analysis.combinations import log_choose
 
 Array = NDArray[np.float64]
-
-# Up to here the band is that of Learned-Miller and DeStefano (tighter at the low end, which is what the best of k
-# asks for; its simulation costs about 2 s at 100); above, that of Dvoretzky, Kiefer and Wolfowitz.
-TIGHT_BAND_UP_TO = 100
 
 
 @dataclass(frozen=True)
@@ -68,31 +65,22 @@ def median_best(values: Array, ks: NDArray[np.int64]) -> Array:
     return np.asarray(EmpiricalDistribution(values, a=0.0).quantile_tuning_curve(ks, minimize=True), float)
 
 
-def median_best_band(
-    values: Array, ks: NDArray[np.int64], confidence: float = 0.95, generator: np.random.Generator | None = None
-) -> Band:
+def median_best_band(values: Array, ks: NDArray[np.int64], confidence: float = 0.95) -> Band:
     """`median_best` with a band that covers the true curve at all k at once, with probability `confidence` or more.
 
     It needs the values to be independent draws of one distribution, of whatever form. Diverged runs tie at
-    infinity; with ties the coverage is more than asked for, not less. `generator` feeds the simulation that finds
-    the band's width (by default the same at each call). Raises as `median_best`.
+    infinity; with ties the coverage is more than asked for, not less. Raises as `median_best`.
     """
-    values = _checked(values, ks)
-    method = "ld_equal_tailed" if len(values) <= TIGHT_BAND_UP_TO else "dkw"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Duplicates detected", category=RuntimeWarning)
-        low_cdf, point, high_cdf = EmpiricalDistribution.confidence_bands(
-            values,
-            confidence,
-            a=0.0,
-            generator=generator or np.random.default_rng(0),
-            method=method,
-            n_jobs=1,
-        )
-    # The lower band of the distribution function is the upper one of the curve.
-    curves = [cdf.quantile_tuning_curve(ks, minimize=True) for cdf in (high_cdf, point, low_cdf)]
-    lower, middle, upper = (np.asarray(curve, float) for curve in curves)
-    return Band(ks, middle, lower, upper, confidence)
+    values = np.sort(_checked(values, ks))
+    # Mass that the data cannot place lies at the ends of what a distance can be.
+    ends = np.concatenate([[0.0], values, [np.inf]])
+    lower_cdf, upper_cdf = (
+        EmpiricalDistribution(ends, ws=np.diff(steps, prepend=0.0, append=1.0), a=0.0)
+        for steps in bounds(len(values), confidence)
+    )
+    # The lower bound on the distribution function is the upper one of the curve.
+    lower, upper = (np.asarray(cdf.quantile_tuning_curve(ks, minimize=True), float) for cdf in (upper_cdf, lower_cdf))
+    return Band(ks, median_best(values, ks), lower, upper, confidence)
 
 
 def mean_best(values: Array, ks: NDArray[np.int64]) -> Array:
@@ -108,9 +96,8 @@ def mean_best(values: Array, ks: NDArray[np.int64]) -> Array:
         return np.asarray(EmpiricalDistribution(values).u_tuning_curve(ks, minimize=True), float)
     # opda's binomial coefficients overflow from here on: the same sum by their logarithms.
     n, rank, k = len(values), np.arange(1, len(values) + 1), ks[:, None].astype(float)
-    with np.errstate(invalid="ignore"):
-        log_weight = _log_choose(n - rank, k - 1) - _log_choose(n, k)
-    return np.asarray(np.exp(log_weight) @ np.sort(values), float)
+    weights = np.exp(log_choose(n - rank, k - 1) - log_choose(n, k))
+    return np.asarray(weights @ np.sort(values), float)
 
 
 def chance_all_fail(failed: int, n: int, ks: NDArray[np.int64]) -> Array:
@@ -120,15 +107,7 @@ def chance_all_fail(failed: int, n: int, ks: NDArray[np.int64]) -> Array:
     """
     if not 0 <= failed <= n or np.min(ks) < 1 or np.max(ks) > n:
         raise ValueError(f"{failed} failures of {n} runs, k = {np.min(ks)}..{np.max(ks)}: not possible")
-    k = np.asarray(ks, float)
-    return np.where(k <= failed, np.exp(_log_choose(failed, np.minimum(k, failed)) - _log_choose(n, k)), 0.0)
-
-
-def _log_choose(n: Any, k: Any) -> Array:
-    """log C(n, k), minus infinity where k > n >= 0."""
-    n = np.asarray(n, float)
-    inside = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(np.maximum(n - k, 0) + 1)
-    return np.where(k <= n, inside, -np.inf)
+    return np.exp(log_choose(failed, ks) - log_choose(n, ks))
 
 
 def _checked(values: Array, ks: NDArray[np.int64]) -> Array:

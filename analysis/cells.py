@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.trials import ADAPTIVE, CONFIRM
+from landscape.store import STOPPED
+
 # Two runs are of one cell where these are equal; "GP" and "GP 5" (n_dis) are two cells.
 CELL = ("data", "arch", "loss", "penalty", "norm", "n_dis")
 
@@ -34,6 +37,15 @@ def label_cells(runs: pd.DataFrame) -> pd.DataFrame:
     if runs["arch"].nunique() > 1:
         runs["cell"] = runs["arch"] + " " + runs["cell"]
     return runs
+
+
+def countable(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of `runs` that boxes, tables and curves over k may count: neither stopped early nor trained to confirm.
+
+    A stopped run has no final score to compare (it enters curves over hours, with what it cost); a run that confirms a
+    choice is of a setting picked for its score.
+    """
+    return runs[(runs["status"] != STOPPED) & (runs["stage"] != CONFIRM)]
 
 
 def worths(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
@@ -79,6 +91,22 @@ def independent(runs: pd.DataFrame) -> bool:
     """
     known = runs.loc[runs["worth"].notna()].drop_duplicates(["setting", "seed"])
     return known["setting"].nunique() in (0, 1, len(known))
+
+
+def adaptive(runs: pd.DataFrame) -> bool:
+    """Whether some runs were proposed by looking at the results of others: one trajectory, no independent draws."""
+    return bool(runs["sampler"].isin(ADAPTIVE).any())
+
+
+def no_bands(runs: pd.DataFrame, unit: str) -> dict[str, str]:
+    """The cells for whose units no band holds, and why, in a few words; `runs` as in `worths`."""
+    reasons = {}
+    for label, cell in runs.groupby("cell"):
+        if adaptive(cell[cell["worth"].notna()]):
+            reasons[str(label)] = "no band: a search's results\nare one trajectory"
+        elif unit == "run" and not independent(cell):
+            reasons[str(label)] = "no band: seeds of one\nsetting go together"
+    return reasons
 
 
 def varied(runs: pd.DataFrame) -> list[str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analysis.budget import Array, Band
 from analysis.palette import FAINT, INK, MUTED, Look
 
-Curves = Mapping[str, tuple[NDArray[np.int64], Array]]  # label -> (k, distance)
+Curves = Mapping[str, tuple[NDArray[Any], Array]]  # label -> (k or hours, distance)
 
 
 def curves(ax: Axes, lines: Curves, look: Mapping[str, Look], log: bool = True) -> Axes:
@@ -23,7 +23,10 @@ def curves(ax: Axes, lines: Curves, look: Mapping[str, Look], log: bool = True) 
         shown = np.where(np.isfinite(values), values, np.nan)
         many = len(ks) > 30
         colour, marker, dash = look[label]
-        ax.plot(ks, shown, dash, color=colour, marker=None if many else marker, ms=4.5, lw=1.8, clip_on=False)
+        # On a long curve a few markers, evenly on its log axis, tell colours apart that a reader cannot.
+        every = [*np.unique(np.geomspace(1, len(ks), 7).round().astype(int) - 1)] if many else 1
+        style: Any = {"ls": dash, "marker": marker, "markevery": every, "ms": 4.5, "mec": "white", "mew": 0.5}
+        ax.plot(ks, shown, color=colour, lw=1.8, clip_on=False, **style)
     most = max((int(ks[-1]) for ks, _ in lines.values()), default=1)
     budget_axis(ax, most, pad=max(0.05 * (most - 1), 0.1))
     if log:
@@ -98,21 +101,17 @@ def band(ax: Axes, found: Band, look: Look, bottom: float, note: str = "", most:
         else:
             ax.fill_between(found.ks, low, found.upper, where=list(where), **style)
     middle = np.where(np.isfinite(found.point), found.point, np.nan)
-    ax.plot(found.ks, middle, look.dash, color=look.colour, marker=look.marker if few else None, ms=4.5, lw=1.8)
+    ax.plot(found.ks, middle, ls=look.dash, color=look.colour, marker=look.marker if few else None, ms=4.5, lw=1.8)
     if note:
         ax.text(0.97, 0.97, note, transform=ax.transAxes, ha="right", va="top", fontsize=8, color=MUTED)
     budget_axis(ax, most or int(found.ks[-1]))
     return log_axis(ax)
 
 
-def distribution(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) -> Axes:
-    """Each run's distance as a point, a column a cell; a box from five finite runs on; diverged runs counted on top.
-
-    `values` maps a label to distances, infinite for a run that diverged.
-    """
-    for x, (label, distances) in enumerate(values.items()):
-        finite = np.sort(distances[np.isfinite(distances)])
-        colour = look[label].colour
+def columns(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) -> Axes:
+    """A column of points a label, those that are finite; a box (quartiles, whiskers 1.5 times as far) from five on."""
+    for x, (label, every) in enumerate(values.items()):
+        finite = np.sort(every[np.isfinite(every)])
         if len(finite) >= 5:
             ax.boxplot(
                 [finite],
@@ -126,30 +125,32 @@ def distribution(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]
             )
         # Moved aside by rank, so that equal values stay apart and a redrawn figure is the same.
         aside = 0.3 * ((np.arange(len(finite)) * 0.618 + 0.5) % 1 - 0.5) if len(finite) > 3 else np.zeros(len(finite))
-        ax.plot(
-            x + aside,
-            finite,
-            look[label].marker,
-            color=colour,
-            ms=5.5 if len(finite) > 8 else 7,
-            alpha=0.8,
-            mec="white",
-            mew=0.5,
-            ls="none",
-        )
-        lost = len(distances) - len(finite)
+        size = 7 if len(finite) <= 8 else 5.5 if len(finite) <= 60 else 3.5
+        style: Any = {"ms": size, "alpha": 0.8, "mec": "white", "mew": 0.5, "ls": "none"}
+        ax.plot(x + aside, finite, look[label].marker, color=look[label].colour, **style)
+    ax.set_xticks(range(len(values)), list(values), color=INK)
+    ax.set_xlim(-0.6, len(values) - 0.4)
+    ax.tick_params(axis="x", length=0)
+    return ax
+
+
+def distribution(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) -> Axes:
+    """Each run's distance as a point, a column a cell; a box from five finite runs on; diverged runs counted on top.
+
+    `values` maps a label to distances, infinite for a run that diverged.
+    """
+    columns(ax, values, look)
+    for x, distances in enumerate(values.values()):
+        lost = int(np.isinf(distances).sum())
         if lost:
-            text = f"{lost} of {len(distances)}\ndiverged" if len(values) <= 12 else f"{lost}/{len(distances)}\nlost"
+            text = f"{lost} of {len(distances)}\ndiverged" if len(values) <= 7 else f"{lost}/{len(distances)}\ndiverged"
             ax.text(
                 x, 1.01, text, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=7.5, color=MUTED
             )
-    ax.set_xticks(range(len(values)), list(values), color=INK)
-    ax.set_xlim(-0.6, len(values) - 0.4)
     if len(values) > 7:
         ax.tick_params(axis="x", labelrotation=45)
         for tick in ax.get_xticklabels():
             tick.set_horizontalalignment("right")
-    ax.tick_params(axis="x", length=0)
     return log_axis(ax)
 
 
@@ -196,7 +197,8 @@ def log_axis(ax: Axes) -> Axes:
         # Nothing finite was drawn, or one value only: matplotlib would find no range.
         ax.set_ylim(*((low / 2, high * 2) if 0 < low < np.inf else (1, 10)))
     ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    narrow = 0 < low < high < 4 * low
+    ax.yaxis.set_major_locator(MaxNLocator(6) if narrow else LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.tick_params(axis="y", which="minor", length=0)
@@ -206,12 +208,18 @@ def log_axis(ax: Axes) -> Axes:
 def budget_axis(ax: Axes, most: int, pad: float = 0.5) -> Axes:
     """The axis of k, 1 to `most` and `pad` on both sides: linear where they are few, else logarithmic."""
     if most > 30:
-        ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.tick_params(axis="x", which="minor", length=0)
-    else:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
-        ax.set_xlim(1 - pad, most + pad)
+        return log_budget_axis(ax, most)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+    ax.set_xlim(1 - pad, most + pad)
+    return ax
+
+
+def log_budget_axis(ax: Axes, most: float, least: float = 1.0) -> Axes:
+    """A logarithmic axis of k, or of time, from `least` to `most`, with plain numbers on it."""
+    ax.set_xscale("log")
+    ax.set_xlim(least * 0.94, most * 1.06)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.tick_params(axis="x", which="minor", length=0)
     return ax

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.cells import CELL, cell_label
 from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record, read_record
+from analysis.trials import GRID, no_trials, origin, read_trials
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 
 SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
@@ -20,7 +21,7 @@ RUN_COLUMNS = (
     *("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "step"),
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
     *("is", "is_std", "kid", "kid_std", "ms_ssim", "diversity", "modes", "quality", *DIAGNOSTICS),
-    *("train_s", "eval_s", "wasted_s", "device"),
+    *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "stage", "sampler", "order", "round", "sweep"),
 )
 ROW_COLUMNS = (
     "id",
@@ -45,7 +46,8 @@ class Collected:
     """All that analysis takes from a store.
 
     runs: the frame of `load`; rows: the frame of `load_rows`; protocols: id -> full text; meta: run id -> command,
-    planned and machines, from meta.json; problems: a sentence for each file that could not be read.
+    planned and machines, from meta.json; problems: a sentence for each file that could not be read; trials: the frame
+    of `read_trials`; narrowed: the conditions that these runs were picked by, where they are not all.
     """
 
     runs: pd.DataFrame
@@ -53,6 +55,8 @@ class Collected:
     protocols: dict[str, dict[str, Any]]
     meta: dict[str, dict[str, Any]]
     problems: list[str]
+    trials: pd.DataFrame = field(default_factory=no_trials)
+    narrowed: tuple[str, ...] = ()
 
 
 def load(store: Store | str | Path) -> pd.DataFrame:
@@ -102,7 +106,13 @@ def load(store: Store | str | Path) -> pd.DataFrame:
                   that to test images; chance to be nearer than a test image is
     train_s, eval_s, wasted_s
                   seconds of training, of evaluation, and thrown away by interruptions; of the run, not of the row
-    device        GPU or CPU model of the last machine it was on, or None
+    device        GPU or CPU model of the last machine it was on ("2 x ..." for two at once), with the threads of a
+                  CPU where they are not 1, or None
+    device_kinds  how many kinds of device it was on, 0 where that is not on record
+    stage         "grid" (also where no search knows of the run), "search", or "confirm": trained to confirm a choice
+    sampler       what proposed it in a search ("gp", "tpe", "random", "qmc"), else None
+    order, round  its place in the search, and the round of it where there were rounds; NaN elsewhere
+    sweep         the search that the stage is of, else None
     """
     return collect(store).runs
 
@@ -124,13 +134,17 @@ def collect(store: Store | str | Path) -> Collected:
     records = [record for run in store.run_folders() if (record := read_record(run, problems)) is not None]
     runs = pd.DataFrame([row for record in records for row in _run_rows(record)], columns=list(RUN_COLUMNS))
     rows = pd.DataFrame([row for record in records for row in _curve_rows(record)], columns=list(ROW_COLUMNS))
+    trials = read_trials(store, problems)
+    runs = runs.drop(columns=["stage", "sampler", "order", "round", "sweep"]).merge(origin(trials), "left", on="id")
+    runs["stage"] = runs["stage"].astype(object).where(runs["stage"].notna(), GRID)
+    runs = runs[list(RUN_COLUMNS)]
     # A column of reasons that are all None would become NaN in some pandas versions: None stays None.
-    for frame, names in ((runs, ("reason", "protocol", "why", "device")), (rows, ("protocol",))):
+    for frame, names in ((runs, ("reason", "protocol", "why", "device", "sampler", "sweep")), (rows, ("protocol",))):
         for name in names:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
         frame.attrs["problems"] = list(problems)
     protocols = {name: text for record in records for name, text in record.protocols.items()}
-    return Collected(runs, rows, protocols, {record.id: record.meta for record in records}, problems)
+    return Collected(runs, rows, protocols, {record.id: record.meta for record in records}, problems, trials)
 
 
 def _facts(record: Record) -> dict[str, Any]:
@@ -146,7 +160,8 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
         "reason": None if reason is None else str(reason),
         "step": _int(status.get("step")),
         **{key: _seconds(status.get(key)) for key in ("train_s", "eval_s", "wasted_s")},
-        "device": machines[-1].get("gpu") or machines[-1].get("cpu"),
+        "device": _device(machines[-1]),
+        "device_kinds": len({_device(machine) for machine in machines} - {None}),
     }
     by_protocol: dict[str, dict[int, dict[str, Any]]] = {}
     for row in record.rows:
@@ -184,6 +199,15 @@ def _curve_rows(record: Record) -> list[dict[str, Any]]:
     for row in record.rows:
         merged.setdefault((row["protocol"], row["step"]), {}).update(row)
     return [facts | row for row in merged.values()]
+
+
+def _device(machine: dict[str, Any]) -> str | None:
+    """What a run trained on, as far as its seconds depend on it; None where that is not on record."""
+    name, threads, count = machine.get("gpu") or machine.get("cpu"), machine.get("threads"), machine.get("world_size")
+    if name is None:
+        return None
+    several = "" if machine.get("gpu") or threads in (None, 1) else f", {threads} threads"
+    return f"{name}{several}" if count in (None, 1) else f"{count} x {name}{several}"
 
 
 def _int(value: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import diagnostics, panels, protocols, tables
-from analysis.cells import cell_order, independent, worths
+from analysis.cells import cell_order, countable, independent, no_bands, worths
 from analysis.cost import evaluation
 from analysis.load import Collected
 from analysis.origins import reproduce
 from analysis.palette import Look, looks
+from analysis.said import HEADS, shown, statements, write_tables
+from analysis.study_page import study_parts
+from analysis.trials import GRID
 from landscape.store import DIVERGED, FAILED, STATES, STOPPED, Store
 
 # A run that ended in one of these, or goes on, needs no word on what happened to it.
@@ -26,7 +29,7 @@ LOG_LINES = 12
 
 
 def content(found: Collected, store: Store, out: Path) -> dict[str, Any]:
-    """Everything that the template shows. Writes the figures and sample grids into `out`/figures and `out`/samples."""
+    """Everything that the template shows. Fills the folders figures, samples and tables of `out`."""
     parts = protocols.sections(found.runs)
     order = list(dict.fromkeys(label for _, _, runs in parts for label in cell_order(runs)))
     look = looks(order)
@@ -37,6 +40,7 @@ def content(found: Collected, store: Store, out: Path) -> dict[str, Any]:
     ]
     return {
         "n_runs": len(distinct),
+        "narrowed": list(found.narrowed),
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
@@ -44,6 +48,7 @@ def content(found: Collected, store: Store, out: Path) -> dict[str, Any]:
         "evaluation": evaluation(found.runs),
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],
         "several": _what_differs(parts, found.protocols),
+        "studies": study_parts(found, parts, out),
         "sections": drawn,
         "troubles": troubles(distinct, store),
         "reproduce": reproduce(found),
@@ -65,10 +70,20 @@ def section(
     text = found.protocols.get(name or "", {})
     distance = protocols.distance_name(text)
     untrained = float(runs["fid_start"].median())
-    order = cell_order(runs)
-    figures, settings = _figures(found, out, look, name, runs, key, distance, untrained)
+    order, counted = cell_order(runs), countable(runs)
+    drawn: dict[str, str] = {}
+
+    def keep(kind: str, figure: Figure | None) -> None:
+        if figure is not None:
+            drawn[kind] = f"figures/{key}-{kind}"
+            panels.save(figure, out / drawn[kind])
+
+    settings = _figures(found, look, name, runs, distance, untrained, keep)
+    said = statements(found, runs, text, look, distance, keep)
+    frames = said.pop("frames")
     cells, singles = tables.cell_table(runs), tables.run_table(runs)
-    return {
+    write_tables(frames | {"cells": cells}, tables.CELL_COLUMNS, distance, out / "tables" / key)
+    return said | {
         "key": key,
         "data": data,
         "protocol": name,
@@ -78,14 +93,19 @@ def section(
         "floor": protocols.spell_floor(text),
         "untrained": tables.score("fid", untrained) if math.isfinite(untrained) else "",
         "diverged": int((runs["status"] == DIVERGED).sum()),
-        "results": int(runs["worth"].notna().sum()),
-        "clustered": [label for label in order if not independent(runs[runs["cell"] == label])],
-        "no_mean": _without_mean(runs),
+        "results": int(counted["worth"].notna().sum()),
+        "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
+        "no_mean": _without_mean(counted),
         "settings": settings,
-        "figures": figures,
+        "figures": drawn,
+        "tables": {
+            kind: _rows(shown(kind, frame, distance), HEADS[kind], distance)
+            for kind, frame in frames.items()
+            if len(frame)
+        },
         "cells": _rows(cells, tables.CELL_COLUMNS, distance),
         "runs": _rows(singles, tables.RUN_COLUMNS, distance),
-        "diagnostics": _rows(diagnostics.diagnostic_table(runs, text), diagnostics.COLUMNS, distance),
+        "diagnostics": _rows(diagnostics.diagnostic_table(counted, text), diagnostics.COLUMNS, distance),
         "score_cost": diagnostics.spell_cost(found.rows[found.rows["protocol"] == name]),
         "grids": grids(runs, store, out, found.problems),
         "frame": cells.assign(data=data, protocol=name),
@@ -94,43 +114,35 @@ def section(
 
 def _figures(
     found: Collected,
-    out: Path,
     look: Mapping[str, Look],
     name: str | None,
-    runs: pd.DataFrame,
-    key: str,
+    every: pd.DataFrame,
     distance: str,
     untrained: float,
-) -> tuple[dict[str, str], bool]:
-    """Draw what there is data for: kind -> file stem, relative to the page; and whether settings are drawn too."""
-    drawn: dict[str, str] = {}
+    keep: Callable[[str, Figure | None], None],
+) -> bool:
+    """Draw the floor, the curves over k, all runs and the learning curves, as far as there is data.
 
-    def keep(kind: str, figure: Figure | None) -> None:
-        if figure is None:
-            return
-        drawn[kind] = f"figures/{key}-{kind}"
-        panels.save(figure, out / drawn[kind])
-
+    Returns whether settings are drawn too.
+    """
     text = found.protocols.get(name or "", {})
     if by_n := protocols.floor_by_n(text):
         keep("floor", panels.floor_figure(by_n, int(text["floor"].get("n", 0)), distance))
-    order = cell_order(runs)
+    runs, order = countable(every), cell_order(every)
     units = {unit: _in_order(worths(runs, unit), order) for unit in ("run", "setting")}
     settings = bool((units["setting"].groupby("cell").size() >= 2).any())
-    clustered = {label for label in order if not independent(runs[runs["cell"] == label])}
     if len(units["run"]):
         for unit in ("run", "setting") if settings else ("run",):
             end = "" if unit == "run" else "-settings"
             keep(f"budget{end}", panels.budget_figure(units[unit], look, distance, unit, untrained))
-            no_band = clustered if unit == "run" else set()
-            keep(f"band{end}", panels.band_figure(units[unit], no_band, look, distance, unit))
+            keep(f"band{end}", panels.band_figure(units[unit], no_bands(runs, unit), look, distance, unit))
         keep("distribution", panels.distribution_figure(units["run"], look, distance, untrained))
     # The section's labels (they may name the architecture) replace the plain ones.
     rows = found.rows[found.rows["protocol"] == name].drop(columns="cell")
-    rows = rows.merge(runs.drop_duplicates("id")[["id", "cell"]], on="id")
+    rows = rows.merge(every.drop_duplicates("id")[["id", "cell"]], on="id")
     if np.isfinite(rows["fid"].to_numpy(float)).any():
         keep("training", panels.training_figure(rows, order, look, distance))
-    return drawn, settings
+    return settings
 
 
 def grids(runs: pd.DataFrame, store: Store, out: Path, problems: list[str]) -> list[dict[str, str]]:
@@ -139,7 +151,7 @@ def grids(runs: pd.DataFrame, store: Store, out: Path, problems: list[str]) -> l
     Of a cell without any score, that of its first run.
     """
     shown = []
-    for _, run in tables.shown_runs(runs).iterrows():
+    for _, run in tables.shown_runs(countable(runs)).iterrows():
         folder = store.run(str(run["id"])).samples
         pictures = sorted(p for p in folder.glob("*.png") if p.stem.isdigit()) if folder.is_dir() else []
         if not pictures:
@@ -175,12 +187,15 @@ def troubles(distinct: pd.DataFrame, store: Store) -> list[dict[str, str]]:
 def _rows(frame: pd.DataFrame, names: dict[str, str], distance: str) -> dict[str, Any]:
     """A frame for the template: heads, and cells with the text shown and the number sorted by."""
     # What says the same of every row, or nothing, is in the CSV; diversity is MS-SSIM once more.
-    quiet = {"varied": "", "wasted_s": 0.0, "repeat": 0}
+    quiet = {"varied": "", "wasted_s": 0.0, "repeat": 0, "stage": GRID}
     silent = {"diversity", *(key for key in quiet.keys() & set(frame) if (frame[key] == quiet[key]).all())}
     silent |= {key for key in tables.MAY_LACK if key in frame and frame[key].isna().all()}
     frame = frame[[key for key in frame if key not in silent]]
     heads = [
-        {"name": names[str(key)].format(distance=distance), "number": pd.api.types.is_numeric_dtype(frame[key])}
+        {
+            "name": names.get(str(key), str(key)).format(distance=distance),
+            "number": pd.api.types.is_numeric_dtype(frame[key]),
+        }
         for key in frame
     ]
     body = [

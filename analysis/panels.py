@@ -67,12 +67,12 @@ def _chances(
 
 
 def band_figure(
-    worths: pd.DataFrame, no_band: set[str], look: Mapping[str, Look], distance: str, unit: str
+    worths: pd.DataFrame, no_band: Mapping[str, str], look: Mapping[str, Look], distance: str, unit: str
 ) -> Figure | None:
     """A small panel a cell: median of the best of k for runs to come, with its 95 % band.
 
-    In cells of `no_band` the values are not independent draws, and only the curve is drawn. None where no cell has
-    enough values to bound anything.
+    In cells of `no_band` the values are not independent draws, and only the curve is drawn, with the reason given
+    there. None where no cell has enough values to bound anything.
     """
     found: dict[str, tuple[Band, str]] = {}
     for label, cell in worths.groupby("cell", sort=False):
@@ -81,7 +81,7 @@ def band_figure(
         result = median_best_band(values, ks)
         if str(label) in no_band:
             open_band = Band(ks, result.point, np.zeros(len(ks)), np.full(len(ks), np.inf), result.confidence)
-            found[str(label)] = open_band, "no band: seeds of one\nsetting go together"
+            found[str(label)] = open_band, no_band[str(label)]
         elif not np.isfinite(result.point).any():
             found[str(label)] = result, f"all {len(values)} diverged"
         elif not result.bounded_above.any():
@@ -91,7 +91,7 @@ def band_figure(
     if not any(result.bounded_above.any() for result, _ in found.values()):
         return None
     every = [np.r_[b.point, b.upper, b.lower] for b, _ in found.values()]
-    low, high = _limits(np.concatenate(every))
+    low, high = limits(np.concatenate(every))
     most = max(int(result.ks[-1]) for result, _ in found.values())  # the panels share their axis
 
     def draw(ax: Axes, label: str) -> None:
@@ -116,7 +116,7 @@ def distribution_figure(worths: pd.DataFrame, look: Mapping[str, Look], distance
 
 def training_figure(rows: pd.DataFrame, order: list[str], look: Mapping[str, Look], distance: str) -> Figure:
     """A small panel a cell: distance over D updates, a line a run."""
-    low, high = _limits(rows["fid"].to_numpy(float))
+    low, high = limits(rows["fid"].to_numpy(float))
     labels = [label for label in order if (rows["cell"] == label).any()]
 
     def draw(ax: Axes, label: str) -> None:
@@ -136,10 +136,13 @@ def floor_figure(by_n: Sequence[tuple[int, float]], n_fake: int, distance: str) 
 
 
 def save(fig: Figure, stem: Path) -> None:
-    """Write `stem`.png (150 dpi) and `stem`.svg; equal figures give equal bytes."""
+    """Write `stem`.png (150 dpi), `stem`.svg and `stem`.pdf; equal figures give equal bytes."""
     with matplotlib.rc_context(DRESS):
+        fig.draw_without_rendering()
+        fig.set_layout_engine(None)  # laid out once, for all three
         fig.savefig(stem.with_suffix(".png"), dpi=150, metadata={"Software": None})
         fig.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+        fig.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
 
 
 def _facets(
@@ -172,14 +175,14 @@ def _facets(
 def _same_limits(axes: list[Axes], untrained: float) -> None:
     """Give axes that are to be compared one range, with the untrained generator's distance in it."""
     shown = [np.asarray(line.get_ydata(), float) for ax in axes for line in ax.lines]
-    low, high = _limits(np.concatenate([*shown, [untrained]]))
+    low, high = limits(np.concatenate([*shown, [untrained]]))
     for ax in axes:
         ax.set_ylim(low, high)
         if math.isfinite(untrained) and untrained > 0:
             figures.reference(ax, untrained, "untrained generator")
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
+def limits(values: np.ndarray) -> tuple[float, float]:
     """A log range with a margin around the positive finite `values`; 1 to 10 where there are none."""
     shown = values[np.isfinite(values) & (values > 0)]
     if not len(shown):

@@ -45,6 +45,8 @@ def differing(names: list[str], texts: Texts) -> list[str]:
 
 def distance_name(text: Mapping[str, Any]) -> str:
     """What the Frechet distance under a protocol is called: plain "FID" is kept for Inception's features."""
+    if "source" in text:
+        return "FID (as given)"
     extractor = str(text.get("extractor", "unknown"))
     return "FID" if extractor.startswith("inception") else f"FID ({extractor} features)"
 
@@ -53,6 +55,8 @@ def spell_out(text: Mapping[str, Any]) -> str:
     """A protocol as one readable sentence; of an unreadable one, that it is."""
     if not text:
         return "The protocol's text cannot be read."
+    if "source" in text:
+        return f"as given in {text['source']}, which does not say."
     weights = str(text.get("weights") or "")[:8]
     accuracy = text.get("accuracy")
     extractor = f"{text.get('extractor', 'unknown')} features"

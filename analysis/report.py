@@ -12,7 +12,9 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from analysis.hours import measured_apart
 from analysis.load import Collected, collect
+from analysis.narrow import read_csv, where
 from analysis.page import content
 from landscape.errors import EXIT_USER, UserError
 from landscape.store import Store
@@ -20,10 +22,15 @@ from landscape.store import Store
 MARK = '<meta name="generator" content="landscape analysis.report">'  # by it a report knows its own kind
 
 
+FOLDERS = ("figures", "samples", "tables")
+OURS = (".png", ".svg", ".pdf", ".csv", ".tex")  # what an older report may have left in them
+
+
 def make_report(store: Store | str | Path, out: str | Path) -> list[str]:
     """Write the report of `store` into the folder `out`; returns a sentence for each file that could not be read.
 
-    `out` gets index.html, runs.csv, cells.csv, figures/ (PNG and SVG) and samples/, in place of an older report's.
+    `out` gets index.html, runs.csv, cells.csv, figures/ (PNG, SVG, PDF), tables/ (CSV, LaTeX) and samples/, in place of
+    an older report's.
     The page is written last, so that it never names a figure that is not there. Raises `UserError` for a
     store without runs, an `out` that cannot be written, or one whose index.html is somebody else's.
     """
@@ -41,8 +48,8 @@ def write_report(found: Collected, store: Store, out: Path) -> None:
         older = _older_report(out)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=out) as folder:
             new = Path(folder)
-            (new / "figures").mkdir()
-            (new / "samples").mkdir()
+            for name in FOLDERS:
+                (new / name).mkdir()
             page = content(found, store, new)
             page["dirac"] = (out / "dirac" / "index.html").is_file()  # another door's, linked to where it was drawn
             cells = pd.concat([part.pop("frame") for part in page["sections"]])
@@ -79,13 +86,13 @@ def _older_report(out: Path) -> bool:
 
 def _move(new: Path, out: Path, older: bool) -> None:
     """Put the new report's files into `out`, the page last; pictures of an older report that are in it no more go."""
-    for name in ("figures", "samples"):
+    for name in FOLDERS:
         (out / name).mkdir(exist_ok=True)
         files = {file.name for file in (new / name).iterdir()}
         for made in files:
             (new / name / made).replace(out / name / made)
         for file in (out / name).iterdir():
-            if older and file.name not in files and file.suffix in (".png", ".svg"):
+            if older and file.name not in files and file.suffix in OURS:
                 file.unlink()
     for name in ("runs.csv", "cells.csv", "index.html"):
         (new / name).replace(out / name)
@@ -108,10 +115,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__, allow_abbrev=False)
     parser.add_argument("--store", default="outputs", help="the store to report on (default: %(default)s)")
     parser.add_argument("--out", default="report", help="the folder to write (default: %(default)s)")
+    parser.add_argument(
+        "--csv", metavar="FILE", help="report on the rows of a CSV, in the columns of runs.csv, instead"
+    )
+    parser.add_argument(
+        "--where",
+        metavar="COLUMN=VALUE,...",
+        action="append",
+        default=[],
+        help="only these runs, as in --where loss=ns,wgan; repeatable",
+    )
+    parser.add_argument(
+        "--step-costs",
+        metavar="FILE",
+        help="a CSV of seconds a D update by cell (columns of a cell, and step_s), for curves over hours",
+    )
     args = parser.parse_args(argv)
     store, out = Store(args.store), Path(args.out).expanduser()
     try:
-        found = collect(store)
+        found = where(read_csv(args.csv) if args.csv else collect(store), args.where)
+        if args.step_costs:
+            found.runs = measured_apart(found.runs, args.step_costs)
         write_report(found, store, out)
     except UserError as e:
         print(f"error: {e}", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.cells import VARIED, VARIED_NAMES, cell_order, varied, worths
+from analysis.cells import VARIED, VARIED_NAMES, cell_order, countable, varied, worths
 from analysis.records import DIAGNOSTICS
 from landscape.store import DIVERGED, DONE, FAILED, STOPPED
 
@@ -48,10 +48,15 @@ RUN_COLUMNS = {
     "step": "D updates",
     **{key: VARIED_NAMES[key] for key in VARIED},
     "repeat": "repeat",
+    "stage": "stage",
     "train_s": "training",
     "eval_s": "evaluation",
     "id": "run",
 }
+
+# Columns of other tables that are written as distances, and as chances or correlations.
+DISTANCES = ("mean", "sd", "mean_low", "mean_high", "median", "between", "seeds_sd", "repeats_sd", "paper")
+SHARES = ("chance", "lower", "upper", "overall", "within", "across")
 
 MAY_LACK = ("is", "ms_ssim", "diversity", "modes", "quality")  # scores that a protocol may not ask for
 
@@ -60,25 +65,26 @@ def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
     """One row a cell, columns `CELL_COLUMNS`: a description of these runs, no inference.
 
     `runs` is one section (one data set, one protocol). `results` counts runs with an outcome, diverged ones
-    included; they enter the median distance as infinite. IS, MS-SSIM and diversity are medians over the runs
-    that have them. Seconds are summed over all runs of the cell.
+    included, stopped and confirming ones not; they enter the median distance as infinite. IS, MS-SSIM and diversity are
+    medians over the runs that have them. Seconds are summed over all runs of the cell.
     """
     rows = []
     for label in cell_order(runs):
         cell = runs[runs["cell"] == label]
-        units = worths(cell)["worth"].to_numpy(float)
+        counted = countable(cell)
+        units = worths(counted)["worth"].to_numpy(float)
         rows.append(
             {
                 "cell": label,
                 "runs": len(cell),
-                "results": int(cell["worth"].notna().sum()),
+                "results": int(counted["worth"].notna().sum()),
                 "seeds": cell["seed"].nunique(),
                 "settings": cell["setting"].nunique(),
                 "varied": ", ".join(VARIED_NAMES[key] for key in varied(cell)),
                 "fid_median": float(np.median(units)) if len(units) else math.nan,
-                "fid_lowest": float(cell["fid"].min()),
-                "fid_best": float(cell.loc[cell["worth"].notna(), "fid_best"].min()),
-                **{key: float(cell[key].median()) for key in MAY_LACK},
+                "fid_lowest": float(counted["fid"].min()),
+                "fid_best": float(counted.loc[counted["worth"].notna(), "fid_best"].min()),
+                **{key: float(counted[key].median()) for key in MAY_LACK},
                 "states": count_states(cell["status"]),
                 **{key: float(cell[key].sum()) for key in ("train_s", "eval_s", "wasted_s")},
                 "eval_share": share(float(cell["eval_s"].sum()), float(cell["train_s"].sum())),
@@ -141,18 +147,14 @@ def written(key: str, value: Any) -> str:
 
 
 def score(key: str, value: float) -> str:
-    """Distances to four digits, IS and similarities to three decimals at most, rates as short as they go."""
-    if key.startswith("fid"):
+    """Distances to four digits, IS, chances and similarities to three decimals at most, rates as short as they go."""
+    if key.startswith("fid") or key in DISTANCES:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     if key in DIAGNOSTICS:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return (
-        f"{value:.2f}"
-        if key in ("is", "is_std")
-        else f"{value:.3f}"
-        if key in ("ms_ssim", "diversity", "quality")
-        else f"{value:g}"
-    )
+    if key in ("is", "is_std") or key in SHARES:
+        return f"{value:.2f}"
+    return f"{value:.3f}" if key in ("ms_ssim", "diversity", "quality") else f"{value:g}"
 
 
 def seconds(value: float) -> str:

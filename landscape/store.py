@@ -13,6 +13,7 @@
         samples/<step>.png sample grids; <score>-<step>-<protocol>.png pictures that belong to a score
         log.txt            what the worker printed
       sweeps/<name>/plan.json  a plan: which runs, from which command; nothing that a run needs
+      sweeps/<name>/trials.jsonl  a search's trials: which run came from where, in which order
       cache/               trained extractors and reference statistics, by content
         datasets/<digest>/ a decoded data set: header.json, and images, labels, train, test as .npy
         sources/<f>.json   which data set the files of this fingerprint decode to
@@ -240,6 +241,14 @@ class Store:
     def sweep_names(self) -> list[str]:
         """Names of the sweeps that were planned into this store, sorted."""
         return sorted(file.parent.name for file in self.sweeps.glob("*/plan.json"))
+
+    def trials_file(self, name: str) -> Path:
+        """The trials of a search: one JSON object a line, which run, from which stage and sampler, in which order."""
+        return self.sweeps / name / "trials.jsonl"
+
+    def searches(self) -> list[str]:
+        """Names of the sweeps that have trials, sorted."""
+        return sorted(file.parent.name for file in self.sweeps.glob("*/trials.jsonl"))
 
     def cached(self, kind: str, key: str, suffix: str) -> Path:
         """Where the thing of this kind ("classifier", "reference") and content key lies, or will."""

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import landscape
+from landscape.choices import conf_dir
 from landscape.config import Config
 from landscape.files import read_yaml
 from landscape.identity import flatten
-
-
-@cache
-def conf_dir() -> Path:
-    """Where `conf/` is: inside the package in a wheel, beside it in a checkout or an editable install."""
-    package = Path(landscape.__file__).parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 
 from landscape.identity import run_id
 from landscape.protocol import protocol_id
-from landscape.store import DIVERGED, DONE, FAILED, RUNNING, RunFolder, Store
+from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, Store
 
 CELLS = (
     ("ns", "gp", "none"),
@@ -163,6 +163,35 @@ def grid(root: Path, seeds: int = 3, settings: int = 1, pictures: bool = False, 
             "step 250\nTraceback (most recent call last):\n  ...\nRuntimeError: out of <memory>\n"
         )
         add_run(store, [119.0, 60.0, 40.0], config("ls", seed=98), RUNNING)
+    return store
+
+
+def searched(root: Path, sampler: str = "gp", settings: int = 12) -> Store:
+    """Two cells with a grid of three settings by two seeds, a search with a diverged and a stopped run, and five that
+    confirm."""
+    store, rng = Store(root), np.random.default_rng(3)
+    trials = []
+    for loss, level in (("ns", 9.0), ("wgan", 14.0)):
+        made: list[tuple[str, str | None, int, int | None, RunFolder]] = []
+
+        def run(rate: float, seed: int, status: str = DONE, level: float = level, loss: str = loss) -> RunFolder:
+            end = level * float(np.exp(rng.normal(0, 0.3) + 0.3 * abs(np.log10(rate) + 3)))
+            fids: list[float | None] = [118.0 + seed, end * 2, None if status == DIVERGED else end]
+            return add_run(store, fids, config(loss, "gp", "none", seed, optim__lr_d=rate, optim__lr_g=rate), status)
+
+        for rate in (1e-4, 1e-3, 1e-2):
+            made += [("grid", None, 0, None, run(rate, seed)) for seed in range(2)]
+        for order in range(settings):
+            rate = float(10 ** rng.uniform(-5, -2))
+            status = DIVERGED if order == 4 else STOPPED if order == 7 else DONE
+            made.append(("search", sampler, order, order // 3, run(rate, 0, status)))
+        made += [("confirm", None, 0, None, run(1e-3, seed)) for seed in range(10, 15)]
+        for stage, by, order, place, folder in made:
+            trial = {"run": folder.id, "stage": stage, "sampler": by, "order": order, "round": place}
+            trials.append(trial | {"cell": {"loss": loss}, "value": None, "diverged": False})
+    file = store.trials_file("first")
+    file.parent.mkdir(parents=True)
+    file.write_text("".join(json.dumps(trial) + "\n" for trial in trials))
     return store
 
 

@@ -60,7 +60,7 @@ def test_a_diverged_run_is_worth_infinity_to_the_median_and_no_number_to_the_mea
 
 
 @pytest.mark.parametrize("lost", [0, 1, 4])
-@pytest.mark.parametrize("n", [5, 30, 130])
+@pytest.mark.parametrize("n", [5, 30, 350])
 def test_the_band_brackets_the_curve_and_falls_with_k(n, lost):
     values = np.random.default_rng(n).lognormal(3, 0.7, n)
     values[:lost] = np.inf
@@ -92,14 +92,14 @@ def test_equal_calls_give_equal_bands():
 
 @pytest.mark.parametrize("diverging", [0.0, 0.4])
 def test_the_band_covers_the_true_curve_at_least_as_often_as_it_says(diverging):
-    rng, gen, ks, trials = np.random.default_rng(1), np.random.default_rng(2), budgets(6), 150
+    rng, ks, trials = np.random.default_rng(1), budgets(6), 150
     tail = 0.5 ** (1 / ks)  # the best of k is above its median with chance 1/2: one run is with this chance
     with np.errstate(divide="ignore", invalid="ignore"):
         truth = np.where(tail > diverging, -np.log((tail - diverging) / (1 - diverging)), np.inf)
     hits = 0
     for _ in range(trials):
         values = np.where(rng.random(6) < diverging, np.inf, rng.exponential(size=6))
-        band = median_best_band(values, ks, 0.8, gen)
+        band = median_best_band(values, ks, 0.8)
         hits += bool(((band.lower <= truth) & (truth <= band.upper)).all())
     assert hits / trials >= 0.8
 

@@ -41,7 +41,7 @@ def test_the_page_opens_offline(report):
     assert "http" not in page
     for link in links(page) - {"data:,"}:
         assert (report / link).is_file(), link
-    assert {path.suffix for path in (report / "figures").iterdir()} == {".png", ".svg"}
+    assert {path.suffix for path in (report / "figures").iterdir()} == {".png", ".svg", ".pdf"}
 
 
 def test_the_page_counts_states_and_tells_what_went_wrong(report):
@@ -85,7 +85,7 @@ def test_a_second_report_takes_the_place_of_the_first(tmp_path):
     make_report(store, tmp_path / "out")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out" / "figures").iterdir()} == first
     assert [path.name for path in (tmp_path / "out" / "samples").iterdir()] == [f"{run.id}.png"]
-    names = {"index.html", "runs.csv", "cells.csv", "figures", "samples", "mine.txt"}
+    names = {"index.html", "runs.csv", "cells.csv", "figures", "samples", "tables", "mine.txt"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
 
 
@@ -269,8 +269,17 @@ def test_a_box_is_drawn_from_five_finite_runs_on():
         assert ax.texts[0].get_text() == f"1 of {count + 1}\ndiverged"
 
 
-def test_cells_look_different():
-    assert len(set(looks([str(i) for i in range(100)]).values())) == 100
+@pytest.mark.parametrize("prefix", ["", "resnet19 ", "sndcgan "])
+def test_cells_look_different_and_keep_their_look_in_whatever_company(prefix):
+    labels = [
+        f"{prefix}{loss} {regularization}"
+        for loss in ("NS", "WGAN", "LS", "LS_SIGMOID", "HINGE", "MINIMAX", "ML", "RPGAN")
+        for regularization in ("W/O", "GP", "GP 5", "DRAGAN", "SN", "LN", "BN", "L2", "GP+SN", "GP+SN 5", "DRAGAN+BN")
+    ]
+    together = looks(labels)
+    assert len(set(together.values())) == len(labels)
+    assert all(looks([label])[label] == together[label] for label in labels)
+    assert looks(["XYZ R9"]) == looks(["XYZ R9"]), "a name never heard of has a look too"
 
 
 def test_numbers_are_written_shortly_and_times_as_times():

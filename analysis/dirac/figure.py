@@ -12,15 +12,15 @@ from matplotlib.figure import Figure
 from analysis.dirac.dynamics import Steps, distance, multipliers, trajectory, velocity
 from analysis.dirac.games import METHODS, Array, Game
 from analysis.figures import reference
-from analysis.palette import COLOURS, DRESS, INK, MUTED
+from analysis.palette import DRESS, INK, MUTED, SERIES
 
 COUNT = 500  # rounds of every path
 EDGE = 2.3  # of a portrait, in θ and ψ
 BETAS: Array = np.linspace(-0.5, 0.95, 30)
 # Drawn in this order: a thin dark line on a broad light one stays apart in grey print, and where both are one path.
 HOW = {
-    "alternating": (Steps(alternating=True), COLOURS[5], 1.7),
-    "simultaneous": (Steps(), COLOURS[0], 0.8),
+    "alternating": (Steps(alternating=True), SERIES[5], 1.7),
+    "simultaneous": (Steps(), SERIES[0], 0.8),
 }
 
 # The methods of a panel share one field; its parameters are of the first. Every method stands somewhere.

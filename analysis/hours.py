@@ -1,0 +1,81 @@
+"""Budget in hours: the best known after so much time, from what each run's training and evaluation took."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.cells import CELL
+from analysis.practice import OverTime, best_over_time
+from analysis.trials import CONFIRM
+from landscape.errors import UserError
+
+CLOCKS = {"training": ("train_s",), "evaluation": ("eval_s",), "training and evaluation": ("train_s", "eval_s")}
+
+
+APART = "no device in particular: training counts by the cost of a step, measured apart"
+
+
+class Hours(NamedTuple):
+    """Curves by clock and cell, in hours; of runs on which device, how many on others were left out, and
+    how many of the runs were stopped."""
+
+    curves: dict[str, dict[str, OverTime]]
+    device: str | None
+    left_out: int
+    stopped: int
+
+
+def over_hours(runs: pd.DataFrame, generator: np.random.Generator) -> Hours:
+    """The curves of a part's runs with a result, stopped ones included, confirming ones not, all on one kind of device.
+
+    The device is that of most runs; a run that moved between kinds is left out with those on others. Seconds thrown
+    away by interruptions are not counted. A clock that a run of the cell did not record has no curve for that cell.
+    """
+    use = runs[runs["worth"].notna() & (runs["stage"] != CONFIRM)].drop_duplicates("id")
+    known = use[use["device"].notna() & (use["device_kinds"] == 1)]
+    device = str(known["device"].mode().iloc[0]) if len(known) else None
+    mine = known[known["device"] == device] if device is not None else use
+    curves: dict[str, dict[str, OverTime]] = {}
+    for clock, columns in CLOCKS.items():
+        for label, cell in mine.groupby("cell", sort=False):
+            costs = cell[list(columns)].to_numpy(float)
+            if len(cell) > 1 and (costs > 0).all():
+                found = best_over_time(costs.sum(1) / 3600, cell["worth"].to_numpy(float), generator)
+                curves.setdefault(clock, {})[str(label)] = found
+    return Hours(curves, device, len(use) - len(mine), int((mine["status"] == "stopped").sum()))
+
+
+def measured_apart(runs: pd.DataFrame, file: str) -> pd.DataFrame:
+    """`runs` with `train_s` replaced by the D updates done times the seconds of one, measured apart, from `file`.
+
+    A CSV with step_s and the columns of a cell that matter (any of data, arch, loss, penalty, norm, n_dis); a run takes
+    the one row that agrees with it. All runs then count as on one device. Raises `UserError` for a file that cannot be
+    read, or a run that no row, or more than one, agrees with.
+    """
+    try:
+        costs = pd.read_csv(file, keep_default_na=False)
+    except (OSError, ValueError) as e:
+        raise UserError(f"--step-costs {file} cannot be read ({' '.join(str(e).split())[:160]})") from e
+    keys = [key for key in CELL if key in costs]
+    if "step_s" not in costs or not keys:
+        raise UserError(f"--step-costs {file} needs the column step_s and at least one of {', '.join(CELL)}")
+    seconds = pd.to_numeric(costs["step_s"], errors="coerce")
+    if not (seconds > 0).all():
+        raise UserError(f"--step-costs {file}: step_s is seconds of one D update, above 0 in every row")
+    table = dict(zip(costs[keys].astype(str).itertuples(index=False, name=None), seconds, strict=True))
+    if len(table) < len(costs):
+        raise UserError(f"--step-costs {file} gives several costs for one cell; one row each")
+    wanted = list(runs[keys].astype(str).itertuples(index=False, name=None))
+    missing = next((one for one in wanted if one not in table), None)
+    if missing is not None:
+        raise UserError(
+            f"--step-costs {file} has no row for {', '.join(map('='.join, zip(keys, missing, strict=True)))}"
+        )
+    return runs.assign(
+        train_s=np.array([table[one] for one in wanted]) * runs["step"],
+        device=APART,
+        device_kinds=1,
+    )

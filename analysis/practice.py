@@ -1,0 +1,79 @@
+"""What a practitioner would have met: a published grid and then a search, and hours in the place of runs.
+
+Both are simulated, since neither has a closed form that covers all cases; each tells its own Monte-Carlo error.
+Distances are lower-is-better. Generators are given by the caller.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Practitioner(NamedTuple):
+    """The mean of the best after k settings, k = 1..n, and the standard error that the number of simulations leaves."""
+
+    ks: NDArray[np.int64]
+    mean: Array
+    error: Array
+
+
+def practitioner(
+    grid: Array, rounds: Sequence[Array], generator: np.random.Generator, simulations: int = 1000
+) -> Practitioner:
+    """The study's curve: the grid in random order, then the rounds of a search in theirs, shuffled within a round.
+
+    Values are finite (a diverged setting enters at what an untrained generator scores). It describes these results
+    in this order; for a search it says nothing of another search. Raises `ValueError` for no values or infinite ones.
+    """
+    parts = [np.asarray(part, float) for part in (grid, *rounds) if len(part)]
+    if not parts or not all(np.isfinite(part).all() for part in parts):
+        raise ValueError("the practitioner's curve takes finite values, at least one")
+    shuffled = [generator.permuted(np.tile(part, (simulations, 1)), axis=1) for part in parts]
+    best = np.minimum.accumulate(np.concatenate(shuffled, axis=1), axis=1)
+    error = best.std(axis=0, ddof=1) / math.sqrt(simulations)
+    return Practitioner(np.arange(1, best.shape[1] + 1), best.mean(axis=0), error)
+
+
+class OverTime(NamedTuple):
+    """The median of the best known after each of `times`, and where it may lie by Monte-Carlo error alone (95 %)."""
+
+    times: Array
+    median: Array
+    lower: Array
+    upper: Array
+
+
+def best_over_time(
+    costs: Array, values: Array, generator: np.random.Generator, orders: int = 1000, points: int = 200
+) -> OverTime:
+    """The best of what is finished after a time, runs being trained one after the other in random order.
+
+    costs   seconds (or any unit) that each run took, above 0
+    values  what it is worth when it ends, infinite where it diverged; a run that is not finished counts nothing
+
+    Infinite while most orders have finished nothing worth anything. It ends where all runs are spent. It
+    describes these n runs; nothing is said of runs to come. Raises `ValueError` for costs that are not positive, or
+    NaN.
+    """
+    costs, values = np.asarray(costs, float), np.asarray(values, float)
+    if not len(costs) or len(costs) != len(values) or not (costs > 0).all() or np.isnan(values).any():
+        raise ValueError("each run needs a cost above 0 and a value")
+    order = generator.permuted(np.tile(np.arange(len(costs)), (orders, 1)), axis=1)
+    ends = np.cumsum(costs[order], axis=1)
+    total = float(costs.sum())
+    ends[:, -1] = total  # all orders end together, whatever rounding says
+    best = np.concatenate([np.full((orders, 1), np.inf), np.minimum.accumulate(values[order], axis=1)], axis=1)
+    times = np.geomspace(costs.min(), total, points) if len(costs) > 1 else np.array([total])
+    times[-1] = total
+    known = np.stack([row[np.searchsorted(end, times, "right")] for end, row in zip(ends, best, strict=True)])
+    known.sort(axis=0)
+    reach = 1.96 * math.sqrt(orders) / 2  # a median's order statistics, by the normal approximation of the binomial
+    low, high = max(0, math.floor(orders / 2 - reach)), min(orders - 1, math.ceil(orders / 2 + reach))
+    return OverTime(times, known[(orders - 1) // 2], known[low], known[high])

@@ -1,0 +1,169 @@
+"""One part's statements for the page: figures of hours, practitioner and pairs, and tables, drawn and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import budget_panels, diagnostics, tables
+from analysis.best import BEST_COLUMNS, best_table
+from analysis.cells import adaptive, cell_order, countable
+from analysis.hours import over_hours
+from analysis.load import Collected
+from analysis.pairs import resolvable
+from analysis.palette import Look
+from analysis.searches import practitioners
+from analysis.statements import agreement_table, confirm_table, pair_table, rank_table, spread_table
+from analysis.trials import ADAPTIVE, SEARCH
+from landscape.store import STOPPED
+
+SEED = 0  # of every resampling in a report: equal stores give equal reports
+CONFIDENCE = 0.95
+BUDGETS = (2, 3, 5, 10, 20, 50)
+
+HEADS: dict[str, dict[str, str]] = {
+    "pairs": {
+        "a": "A",
+        "b": "B",
+        "k": "k",
+        "chance": "A's best of k beats B's, chance",
+        "lower": "from",
+        "upper": "to",
+        "said": "order",
+        "taken": "settings taken",
+        "n": "n",
+    },
+    "ranks": {"cell": "cell"},
+    "agreement": {
+        "one": "score",
+        "other": "and",
+        "overall": "all runs",
+        "within": "within cells, median",
+        "within_cells": "cells of 5 or more",
+        "across": "between cells' medians",
+        "cells": "cells",
+        "runs": "runs",
+        "diverged": "diverged, left out",
+    },
+    "spread": {
+        "cell": "cell",
+        "median": "{distance}, median",
+        "between": "sd between settings",
+        "settings": "settings",
+        "seeds_sd": "sd between seeds",
+        "seed_settings": "settings with several",
+        "repeats_sd": "sd between repeats",
+        "repeated": "seeds repeated",
+        "split": "settings some of whose seeds diverged",
+    },
+    "confirm": {
+        "cell": "cell",
+        "mean": "{distance}, mean",
+        "sd": "sd",
+        "n": "fresh seeds",
+        "lost": "diverged",
+        "mean_low": "95 % from",
+        "mean_high": "to",
+        **tables.VARIED_NAMES,
+    },
+    "best": BEST_COLUMNS,
+}
+NAMES = {"is": "IS", "kid": "KID", "ms_ssim": "MS-SSIM", "modes": "modes covered", "quality": "good samples"}
+
+
+def statements(
+    found: Collected,
+    runs: pd.DataFrame,
+    text: Mapping[str, Any],
+    look: Mapping[str, Look],
+    distance: str,
+    keep: Callable[[str, Any], None],
+) -> dict[str, Any]:
+    """What the page says of one part beyond its curves; `keep(kind, figure)` saves a figure under the part's key."""
+    order = cell_order(runs)
+    ordered = {label: look[label] for label in order}
+    generator = np.random.default_rng(SEED)
+    frames = {
+        "confirm": confirm_table(runs, CONFIDENCE),
+        "pairs": pair_table(runs, budgets_said(runs), generator, CONFIDENCE),
+        "agreement": agreement_table(runs),
+        "spread": spread_table(runs),
+        "best": best_table(runs, text),
+    }
+    frames["ranks"] = rank_table(frames["pairs"])
+    keep("pairs", budget_panels.pairs_figure(frames["pairs"], order) if len(frames["pairs"]) else None)
+    hours = over_hours(runs, generator)
+    keep("hours", budget_panels.hours_figure(hours, ordered, distance))
+    searched = ((runs["stage"] == SEARCH) & runs["worth"].notna()).any()
+    found_paths = practitioners(runs, found.trials, generator) if searched else {}
+    keep("practitioner", budget_panels.practitioner_figure(found_paths, ordered, distance) if found_paths else None)
+    return {
+        "frames": frames,
+        "hours": {"device": hours.device, "left_out": hours.left_out, "stopped": hours.stopped},
+        "stopped": int((runs["status"] == STOPPED).sum()),
+        "searched": [label for label in order if adaptive(countable(runs[runs["cell"] == label]))],
+        "orders": int((frames["pairs"]["said"] != "").sum()),
+        "papers": bool(frames["best"]["paper"].notna().any()),
+        "confidence": f"{100 * CONFIDENCE:g} %",
+    }
+
+
+def budgets_said(runs: pd.DataFrame) -> list[int]:
+    """The budgets at which pairs are compared: 1, and the largest at which one that wins nearly always can show it."""
+    use = countable(runs)
+    use = use[use["worth"].notna() & ~use["sampler"].isin(ADAPTIVE)]
+    sizes = use.groupby("cell")["setting"].nunique().where(lambda n: n > 1, use.groupby("cell")["seed"].nunique())
+    count = len(sizes) * (len(sizes) - 1) // 2
+    most = resolvable(int(sizes.median()), 2 * count, CONFIDENCE) // 2 if count else 0
+    return [1, *[k for k in BUDGETS if k <= most][-1:]]
+
+
+def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
+    """A frame of `statements` as it is shown: columns in order, words for codes, without columns that say nothing."""
+    if kind == "ranks":
+        return _ranks_by_budget(frame)
+    frame = frame[list(HEADS[kind])].copy()
+    if kind == "pairs":
+        frame["said"] = frame["said"].map({"a": "A wins", "b": "B wins", "": "none claimed"})
+    if kind == "agreement":
+        frame[["one", "other"]] = frame[["one", "other"]].replace({**diagnostics.COLUMNS, **NAMES, "fid": distance})
+    if kind in ("confirm", "best"):
+        frame = frame.drop(columns=[key for key in tables.VARIED if frame[key].isna().all()])
+    if kind == "best" and frame["paper"].isna().all():
+        frame = frame.drop(columns=["paper", "compares"])
+    if kind == "spread" and not frame["repeated"].any():
+        frame = frame.drop(columns=["repeated", "repeats_sd"])
+    return frame
+
+
+def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row a cell and a column a budget: the estimated rank, and in brackets the lowest and the highest it can be."""
+    made = pd.DataFrame({"cell": list(dict.fromkeys(frame["cell"]))})
+    for k, at_k in frame.groupby("k"):
+        ranks = at_k.set_index("cell")
+        text = [f"{rank} ({low} to {high})" for rank, low, high in ranks[["rank", "lowest", "highest"]].to_numpy()]
+        made[f"rank at k = {k}"] = made["cell"].map(dict(zip(ranks.index, text, strict=True))).fillna("")
+    return made
+
+
+def write_tables(frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], distance: str, stem: Path) -> None:
+    """Each frame with rows as `stem`-kind.csv, numbers in full, and `stem`-kind.tex, as it is shown."""
+    for kind, frame in frames.items():
+        if frame.empty:
+            continue
+        frame.to_csv(f"{stem}-{kind}.csv", index=False)
+        heads = HEADS.get(kind, names)
+        words = shown(kind, frame, distance) if kind in HEADS else frame
+        text = pd.DataFrame(
+            {
+                heads.get(str(key), str(key)).format(distance=distance): [
+                    tables.written(str(key), value) for value in words[key]
+                ]
+                for key in words
+            }
+        )
+        Path(f"{stem}-{kind}.tex").write_text(text.to_latex(index=False, escape=True), encoding="utf-8")

@@ -1,0 +1,56 @@
+"""The study's figures for the page: which of them this store can draw, from which runs, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import panels, protocols, studies
+from analysis.cells import countable
+from analysis.load import Collected
+from analysis.said import SEED
+from analysis.study_panels import block, study_figure
+
+Part = tuple[str, str | None, pd.DataFrame]
+
+
+def study_parts(found: Collected, parts: list[Part], out: Path) -> list[dict[str, Any]]:
+    """Draw the study's figures into `out`/figures; each as title, file stem and what it is made of, for the template.
+
+    Of each data set the part (protocol) with most scored runs is taken, where it has two cells of the figure or more.
+    """
+    first: dict[str, Part] = {}
+    for part in parts:
+        if part[1] is not None:
+            first.setdefault(part[0], part)
+    if not first:
+        return []
+    drawn = []
+    for figure in studies.study_figures(pd.concat([countable(runs) for _, _, runs in first.values()])):
+        blocks = []
+        for data, name, runs in first.values():
+            text = found.protocols.get(name or "", {})
+            distance = protocols.distance_name(text)
+            one = block(figure, data, distance, countable(runs), found.trials, diversity_lines(text))
+            if one.runs.loc[one.runs["worth"].notna(), "cell"].nunique() >= 2:
+                blocks.append(one)
+        if blocks:
+            stem = f"figures/study-{figure.key}"
+            panels.save(study_figure(figure, blocks, np.random.default_rng(SEED)), out / stem)
+            drawn.append({"key": figure.key, "title": figure.title, "file": stem, "data": [b.data for b in blocks]})
+    return drawn
+
+
+def diversity_lines(text: Mapping[str, Any]) -> dict[str, float]:
+    """Levels of 1 - MS-SSIM of real images, and of noisy ones where the protocol knows them."""
+    lines = {}
+    for key, name in (("floor", "real images"), ("floor_noisy", "noisy real images")):
+        value = text.get(key)
+        similar = value.get("ms_ssim") if isinstance(value, Mapping) else None
+        if isinstance(similar, int | float) and not isinstance(similar, bool):
+            lines[name] = 1 - float(similar)
+    return lines

@@ -1,0 +1,59 @@
+"""Where runs came from: a fixed grid, a search or its confirmation, as `sweeps/<name>/trials.jsonl` tells."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+
+from landscape.store import Store
+
+GRID, SEARCH, CONFIRM = "grid", "search", "confirm"
+STAGES = (GRID, SEARCH, CONFIRM)
+# Samplers that propose the next setting by the results of earlier ones; the others could have come in any order.
+ADAPTIVE = ("gp", "tpe")
+
+COLUMNS = ("sweep", "id", "stage", "sampler", "order", "round")
+
+
+def no_trials() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(COLUMNS))
+
+
+def read_trials(store: Store, problems: list[str]) -> pd.DataFrame:
+    """One row a trial of every sweep that has any, columns `COLUMNS`, in the order of each file.
+
+    `id` is the run; `order` and `round` are floats, NaN where there is none. A file that cannot be read adds a sentence
+    to `problems` and its trials are left out; a torn last line is passed over.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in store.searches():
+        file = store.trials_file(name)
+        try:
+            lines = file.read_bytes().split(b"\n")[:-1]
+            rows += [{"sweep": name, **_row(json.loads(line))} for line in lines if line.strip()]
+        except OSError as e:
+            problems.append(f"{file} cannot be read ({e.strerror})")
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            problems.append(f"{file} holds a line that is no trial ({' '.join(str(e).split())[:120]})")
+    return pd.DataFrame(rows, columns=list(COLUMNS)) if rows else no_trials()
+
+
+def _row(trial: dict[str, Any]) -> dict[str, Any]:
+    if trial["stage"] not in STAGES:
+        raise ValueError(f"stage {trial['stage']!r} is none of {', '.join(STAGES)}")
+    number = {key: math.nan if trial.get(key) is None else float(trial[key]) for key in ("order", "round")}
+    sampler = trial.get("sampler")
+    return {
+        "id": str(trial["run"]),
+        "stage": trial["stage"],
+        "sampler": None if sampler is None else str(sampler),
+    } | number
+
+
+def origin(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row a run: its first trial, but one that chose before one that confirms: what chose cannot confirm."""
+    first = trials.assign(_late=trials["stage"] == CONFIRM).sort_values("_late", kind="stable")
+    return first.drop_duplicates("id")[list(COLUMNS)].astype({"order": float, "round": float})
