@@ -40,6 +40,13 @@ def _fraction(key: str) -> Rule:
     return Rule(key, lambda v: 0 <= v < 1, "at least 0 and under 1")
 
 
+def is_storage(text: str) -> bool:
+    """Whether a search's trials can be kept there: the store's own kinds, or a data base by its URL."""
+    return text in ("sqlite", "journal") or re.match(r"(postgresql|mysql|mariadb)(\+\w+)?://.", text) is not None
+
+
+PARTS = ("train", "test", "test_a", "test_b", "all")
+
 # Scores, and the keys that each needs.
 SCORES = {
     "fid": (),
@@ -100,7 +107,7 @@ RULES = (
     _at_least("metrics.every", 1),
     _one_of("metrics.extractor", "classifier", "inception", "points"),
     _at_least("metrics.extractor_seed", 0),
-    _one_of("metrics.real", "train", "test", "all"),
+    _one_of("metrics.real", *PARTS),
     _at_least("metrics.n_fake", 2),
     _one_of("metrics.quantise", "uint8", "float"),
     _at_least("metrics.seed", 0),
@@ -125,12 +132,30 @@ RULES = (
     _one_of("metrics.ms_ssim_pairs", "within_class", "batches"),
     Rule("checkpoint.every_s", lambda v: v >= 0, "0 or more seconds"),
     _one_of("checkpoint.keep", "weights", "all"),
+    Rule("stop.factor", lambda v: 1 < v < math.inf, "a number over 1"),
+    Rule("stop.loss_d", lambda v: 0 <= v < math.inf, "0 or more"),
+    _at_least("stop.evaluations", 1),
     _at_least("launcher.jobs", 1),
     _at_least("seed", 0),
     _at_least("repeat", 0),
     _at_least("threads", 1),
     Rule("device", lambda v: re.fullmatch(r"auto|cpu|cuda(:\d+)?", v) is not None, "auto, cpu, cuda or cuda:N"),
     Rule("store", bool, "a folder"),
+    _one_of("stage", "all", "grid", "search", "confirm"),
+    _at_least("search.trials", 1),
+    _at_least("search.seed", 0),
+    _at_least("search.startup", 1),
+    _at_least("search.rounds", 1),
+    _at_least("search.grace", 1),
+    _one_of("search.pruner", "none", "asha", "hyperband", "median"),
+    Rule("search.storage", is_storage, "sqlite, journal, or a URL such as postgresql://user@host/name"),
+    *(_positive(f"search.space.{name}.{end}") for name in ("lr", "strength", "strength_l2") for end in ("low", "high")),
+    *(_fraction(f"search.space.{name}.{end}") for name in ("beta1", "beta2") for end in ("low", "high")),
+    _at_least("confirm.top", 1),
+    _at_least("confirm.seeds", 1),
+    _at_least("confirm.first_seed", 0),
+    _at_least("confirm.metrics_seed", 0),
+    _one_of("confirm.real", *PARTS),
 )
 
 # Image sides that each architecture can make; one that is not here makes all.

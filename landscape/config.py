@@ -133,6 +133,15 @@ class Checkpoint:
 
 
 @dataclass
+class Stop:
+    """Rules that end a collapsed run early, with status "stopped"; null: never."""
+
+    factor: float | None = None  # the distance is above this many times the run's best ...
+    loss_d: float | None = None  # or D's loss is between 0 and this: it has nothing left to learn from ...
+    evaluations: int | None = None  # ... at so many evaluations in a row
+
+
+@dataclass
 class Launcher:
     kind: str = MISSING
     jobs: int | None = None  # runs at once; null: as many as cores / threads, or GPUs
@@ -158,6 +167,51 @@ class Study:
 
 
 @dataclass
+class Range:
+    low: float = MISSING
+    high: float = MISSING
+    log: bool = MISSING  # drawn evenly in the logarithm
+
+
+@dataclass
+class Space:
+    """Ranges of what a search varies; null: not varied."""
+
+    lr: Range | None = field(default_factory=Range)
+    strength: Range | None = field(default_factory=Range)
+    strength_l2: Range | None = field(default_factory=Range)  # where the penalty is l2
+    beta1: Range | None = field(default_factory=Range)
+    beta2: Range | None = field(default_factory=Range)
+
+
+@dataclass
+class Search:
+    """A search in each cell of the grid, beside it."""
+
+    kind: str = MISSING  # none, gp, tpe, random or qmc
+    trials: int = MISSING  # a cell
+    seed: int = MISSING
+    startup: int = MISSING  # trials at random before a model is asked
+    rounds: int | None = None  # equal batches, each told whole before the next is asked; null: no waiting
+    grid: bool = MISSING  # tell the model the grid's finished runs first
+    pruner: str = MISSING  # none, asha, hyperband or median
+    grace: int = MISSING  # evaluations that a pruner leaves to every run
+    storage: str = MISSING  # sqlite, journal, or the URL of a PostgreSQL or MySQL data base
+    space: Space = field(default_factory=Space)
+
+
+@dataclass
+class Confirm:
+    """The last stage: the best settings again, on what did not choose them."""
+
+    top: int = MISSING  # settings a cell
+    seeds: int = MISSING  # runs a setting
+    first_seed: int = MISSING  # the first of them; seeds that the sweep has used are passed over
+    metrics_seed: int = MISSING  # of the latents
+    real: str | None = None  # null: the real images that did not choose
+
+
+@dataclass
 class Config:
     loss: Loss = field(default_factory=Loss)
     reg: Reg = field(default_factory=Reg)
@@ -173,11 +227,21 @@ class Config:
     logger: Logger = field(default_factory=Logger)
     preset: Preset = field(default_factory=Preset)
     study: Study = field(default_factory=Study)
+    stop: Stop = field(default_factory=Stop)
     seed: int = MISSING
     repeat: int = MISSING  # feeds no random stream: equal runs under other ids, to see how far they differ
     device: str = MISSING  # auto, cpu, cuda or cuda:N
     store: str = MISSING
     threads: int = MISSING  # CPU threads of a run
+
+
+@dataclass
+class Schema(Config):
+    """What `conf/` composes: a run's configuration, and what a sweep is asked that its runs do not know of."""
+
+    search: Search = field(default_factory=Search)
+    confirm: Confirm = field(default_factory=Confirm)
+    stage: str = MISSING  # all (grid and search), grid, search or confirm
 
 
 def typed(frozen: dict[str, Any]) -> Config:

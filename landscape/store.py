@@ -13,7 +13,9 @@
         samples/<step>.png sample grids; <score>-<step>-<protocol>.png pictures that belong to a score
         log.txt            what the worker printed
       sweeps/<name>/plan.json  a plan: which runs, from which command; nothing that a run needs
-      sweeps/<name>/trials.jsonl  a search's trials: which run came from where, in which order
+        search.json        its searches, a cell each: what they vary and how
+        trials.jsonl       where its runs came from: grid, search or confirm, in which order
+        search/            the searches' trials (SQLite or journals), locks, and the logs of their workers
       cache/               trained extractors and reference statistics, by content
         datasets/<digest>/ a decoded data set: header.json, and images, labels, train, test as .npy
         sources/<f>.json   which data set the files of this fingerprint decode to
@@ -242,6 +244,9 @@ class Store:
         """Names of the sweeps that were planned into this store, sorted."""
         return sorted(file.parent.name for file in self.sweeps.glob("*/plan.json"))
 
+    def search_file(self, name: str) -> Path:
+        return self.sweeps / name / "search.json"
+
     def trials_file(self, name: str) -> Path:
         """The trials of a search: one JSON object a line, which run, from which stage and sampler, in which order."""
         return self.sweeps / name / "trials.jsonl"
@@ -249,6 +254,10 @@ class Store:
     def searches(self) -> list[str]:
         """Names of the sweeps that have trials, sorted."""
         return sorted(file.parent.name for file in self.sweeps.glob("*/trials.jsonl"))
+
+    def search_storage(self, name: str, file: str) -> Path:
+        """Where a file of a sweep's search lies: a data base, a journal, a lock, a worker's log."""
+        return self.sweeps / name / "search" / file
 
     def cached(self, kind: str, key: str, suffix: str) -> Path:
         """Where the thing of this kind ("classifier", "reference") and content key lies, or will."""

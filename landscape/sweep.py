@@ -33,7 +33,7 @@ def _hydra() -> int:
     import hydra
     from hydra.core.config_store import ConfigStore
 
-    from landscape.config import Config
+    from landscape.config import Schema
     from landscape.errors import EXIT_USER, UserError
     from sweeps.choices import conf_dir
     from sweeps.compose import validate
@@ -55,10 +55,10 @@ def _hydra() -> int:
     except UserError as e:
         print(e, file=sys.stderr)
         return EXIT_USER
-    ConfigStore.instance().store("schema", Config)
+    ConfigStore.instance().store("schema", Schema)
 
     @hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
-    def printed_only(cfg: Config) -> None:
+    def printed_only(cfg: Schema) -> None:
         raise AssertionError("a Hydra flag that does not print")
 
     try:

@@ -37,12 +37,13 @@ from landscape.protocol import missing_scores, pending_requests, request, reques
 from landscape.provenance import machine_entry
 from landscape.samples import how_many, save_samples
 from landscape.state import State, new_state
-from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, RunFolder, Store
+from landscape.stopping import Stopped, Watch, may_stop, reason_to_stop
+from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, STOPPED, RunFolder, Store
 from landscape.streams import stream
 from landscape.team import team, teammate
 from landscape.training import Diverged, train
 
-EXECUTION = ("device", "threads", "checkpoint")
+EXECUTION = ("device", "threads", "checkpoint", "stop")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 Say = Callable[[str], None]
@@ -79,11 +80,13 @@ def work(
     say: Say = print,
     execution: dict[str, Any] | None = None,
     observer: Observer | None = None,
+    watch: Watch | None = None,
 ) -> str | None:
     """Claim a run, train and score it; returns its status, or None where somebody else works on it.
 
     `execution` has the keys that say how and where to run (`EXECUTION`) and not what; where given they count
-    instead of those frozen at planning. Raises `CorruptFile` where the run's folder does not read. Whatever goes
+    instead of those frozen at planning. `watch` may end it early, as `stop` may; a run that was stopped so goes on
+    where neither is given. Raises `CorruptFile` where the run's folder does not read. Whatever goes
     wrong inside the run is its status "failed", with the reason there and the traceback in the log.
     """
     run = store.run(run_id)
@@ -94,7 +97,7 @@ def work(
         return None
     with StopFlag().listening() as stop, Journal(run, claim) as journal:
         try:
-            return _Work(store, run, typed(frozen), frozen, journal, stop, say).outcome()
+            return _Work(store, run, typed(frozen), frozen, journal, stop, say, watch).outcome()
         except ClaimLost:
             say("this run was taken over by another worker; stopping without writing")
             return None
@@ -123,7 +126,9 @@ class _Work:
         journal: Journal,
         stop: StopFlag,
         say: Say,
+        watch: Watch | None,
     ) -> None:
+        self.watch = watch
         self.store, self.run, self.cfg, self.frozen = store, run, cfg, frozen
         self.journal, self.stop, self.say = journal, stop, say
         self.device = pick_device(cfg.device)
@@ -139,7 +144,9 @@ class _Work:
         if data.content != cfg.data.content:
             raise UserError(f"the data are not those that run {self.run.id} was planned on ({data.content[:12]})")
         self.record_machine()
-        if self.journal.status["status"] not in FINISHED:
+        status = self.journal.status["status"]
+        goes_on = status == STOPPED and self.watch is None and not may_stop(cfg.stop)
+        if status not in FINISHED or goes_on:
             self.train(data)
         if self.journal.status["status"] == DONE:
             self.rescore(data)
@@ -160,7 +167,7 @@ class _Work:
     def train(self, data: Dataset) -> None:
         cfg, journal = self.cfg, self.journal
         journal.write(status=RUNNING, steps=cfg.train.steps, reason=None)
-        order = {key: self.frozen[key] for key in EXECUTION}
+        order = {key: self.frozen[key] for key in EXECUTION if key in self.frozen}
         with team(self.world, self.device, teammate(self.store.root, self.run.id), order, self.abandon) as others:
             if self.own is not None:
                 self.scorer = self.ready(self.own, data)
@@ -177,6 +184,9 @@ class _Work:
             except Diverged as e:
                 self.say(f"diverged: {e}")
                 status, reason = DIVERGED, str(e)
+            except Stopped as e:
+                self.say(f"stopped: {e}")
+                status, reason = STOPPED, str(e)
             except Preempted:
                 journal.write(status=PREEMPTED, step=state.step, **vars(state.clocks))
                 return
@@ -189,7 +199,7 @@ class _Work:
             checkpoint.save_generation(self.run, state.state_dict())
         journal.write(status=status, reason=reason, step=state.step, **vars(state.clocks))
         self.run.previous_checkpoint.unlink(missing_ok=True)
-        if cfg.checkpoint.keep != "all":
+        if cfg.checkpoint.keep != "all" and status != STOPPED:  # which another sweep may want whole
             self.run.newest_checkpoint.unlink(missing_ok=True)
         clocks = f"{state.clocks.train_s:.1f} s training, {state.clocks.eval_s:.1f} s scoring"
         newest = ", ".join(f"{name} {value:.3g}" for name, value in losses(state).items() if value is not None)
@@ -240,16 +250,28 @@ class _Work:
         """Between two steps: evaluate, then save, then stop, in that order, so that a checkpoint knows its rows."""
         cfg, last = self.cfg, state.step == self.cfg.train.steps
         self.journal.note(step=state.step, **vars(state.clocks))
+        reason = None
         if last or (self.scorer is not None and cfg.metrics.every and state.step % cfg.metrics.every == 0):
             self.evaluate(state)
+            reason = None if last else self.reason_to_stop(state)
         stopping = self.stop.signal is not None and not last
-        if stopping or time.monotonic() - self.saved_at >= cfg.checkpoint.every_s:
+        if reason or stopping or time.monotonic() - self.saved_at >= cfg.checkpoint.every_s:
             self.journal.check()
             checkpoint.save_generation(self.run, state.state_dict())
             self.saved_at = time.monotonic()
+        if reason:
+            raise Stopped(reason)
         if stopping:
             self.say(f"asked to stop; saved at step {state.step}")
             raise Preempted
+
+    def reason_to_stop(self, state: State) -> str | None:
+        """Why the run should end with the evaluation just made, by the rules or by whoever watches; else None."""
+        if self.scorer is None or not (self.watch or may_stop(self.cfg.stop)):
+            return None
+        rows = [row for row in self.run.rows() if row["protocol"] == self.scorer.id]
+        watched = None if self.watch is None else self.watch(state.step, rows[-1])
+        return watched or (reason_to_stop(rows, self.cfg.stop) if may_stop(self.cfg.stop) else None)
 
     def evaluate(self, state: State) -> None:
         """Scores and a grid of samples at the state's step; nothing of the training changes."""
@@ -363,7 +385,7 @@ def main(given: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", required=True)
     parser.add_argument("--run", required=True)
-    parser.add_argument("--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint")
+    parser.add_argument("--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop")
     arguments = parser.parse_args(given)
     try:
         store = Store(arguments.store)

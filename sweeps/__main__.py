@@ -1,4 +1,5 @@
-"""`python -m sweeps plan -m ...` shows what a command would do; `python -m sweeps status` what a store holds."""
+"""`python -m sweeps plan -m ...` shows what a command would do, `python -m sweeps status` what a store holds;
+`python -m sweeps confirm NAME` trains a sweep's best settings again, on what did not choose them."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ from landscape.claims import Observer, claim_in_force
 from landscape.errors import EXIT_USER, UserError
 from landscape.files import CorruptFile
 from landscape.store import DONE, QUEUED, RUNNING, STATES, Store
+from sweeps import confirm
 from sweeps.command import MULTIRUN
+from sweeps.passwords import redact
 from sweeps.plan import CELL, cells, describe, make_plan, survey
 from sweeps.progress import score
 
@@ -104,7 +107,7 @@ def _lowest(by_protocol: dict[str, float]) -> str:
     return score(next(iter(by_protocol.values()), None), 1)
 
 
-VERBS = {"plan": plan, "status": status}
+VERBS = {"plan": plan, "status": status, "confirm": confirm.verb}
 
 
 def main() -> int:
@@ -121,7 +124,7 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (UserError, CorruptFile) as e:
-        print(e, file=sys.stderr)
+        print(redact(str(e)), file=sys.stderr)
         return EXIT_USER
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from landscape.choices import conf_dir
-from landscape.config import Config
+from landscape.config import Schema
 from landscape.files import read_yaml
 from landscape.identity import flatten
 
@@ -26,7 +26,7 @@ def keys() -> list[str]:
     """Every key of a configuration, dotted."""
     from omegaconf import OmegaConf
 
-    return sorted(flatten(OmegaConf.to_container(OmegaConf.structured(Config))))  # type: ignore[arg-type]
+    return sorted(flatten(OmegaConf.to_container(OmegaConf.structured(Schema))))  # type: ignore[arg-type]
 
 
 @cache

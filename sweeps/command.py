@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, UserError
 from landscape.files import CorruptFile
 from landscape.store import FINISHED, PREEMPTED
+from sweeps.confirm import confirmation, record_confirmation
 from sweeps.local import run_pool
+from sweeps.passwords import password_of, redact, without_password
 from sweeps.plan import NOTHING, Plan, describe, execution, freeze, is_met, make_plan, survey
 from sweeps.progress import display, outcome, tell
 from sweeps.resources import Slots, slots
+from sweeps.searching import Search, record_grid, trials_left
 
 MULTIRUN = ("-m", "--multirun")
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command line (without the program's name); returns the exit code."""
+def main(arguments: list[str], sweep: str | None = None) -> int:
+    """Run the command line (without the program's name); returns the exit code.
+
+    Where `sweep` is given, the command must still mean that sweep.
+    """
     multirun = any(flag in arguments for flag in MULTIRUN)
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
     try:
         plan = make_plan(overrides, multirun)
+        if sweep not in (None, plan.name):
+            raise UserError(
+                f"the command of sweep {sweep} means {plan.name} today: conf/ or the data have changed since"
+            )
         survey(plan)
         first = plan.runs[0].config
         widest = max(run.config["train"]["world_size"] for run in plan.runs)
         places = slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
         for line in describe(plan):
             tell(line)
-        if all(run.need == NOTHING for run in plan.runs):
+        if plan.stage == "confirm":
+            return launch_confirmation(plan, places)
+        grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
+        searching = plan.stage in ("all", "search") and trials_left(plan) > 0
+        if not grid and not searching:
             tell("nothing to do: every run is finished and scored")
             return 0
+        if searching and "://" in plan.storage:
+            check_storage(plan)
         freeze(plan)
-        if len(plan.runs) == 1 and not multirun and plan.study is None:
+        if len(plan.runs) == 1 and not multirun and plan.study is None and not plan.searches:
             return run_here(plan)
-        return launch(plan, places)
+        return launch_stages(plan, places, grid, searching)
     except (UserError, CorruptFile) as e:
-        print(e, file=sys.stderr)
+        print(redact(str(e)), file=sys.stderr)
         return EXIT_USER
     except OSError as e:
         print(f"{e.filename or 'the store'}: {e.strerror}; nothing that was finished is lost", file=sys.stderr)
@@ -43,6 +60,42 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int:
+    """The grid, then its searches; where runs of the grid fail, the searches are made all the same."""
+    code = launch(plan, places) if grid else 0
+    if plan.searches:
+        record_grid(plan)
+    if not searching or code == EXIT_INTERRUPTED:
+        return code
+    cells = len(plan.searches)
+    tell(
+        f"searching {cells} cell{'s' * (cells != 1)}, {trials_left(plan)} trials to go, "
+        f"{places.count} at once ({places.why})"
+    )
+    return Search(plan, places).run() or code
+
+
+def launch_confirmation(plan: Plan, places: Slots) -> int:
+    """The best settings again; what they are worth on what did not choose them is printed and recorded."""
+    found = confirmation(plan)
+    freeze(found.plan)
+    missing = any(run.need != NOTHING for run in found.plan.runs)
+    code = launch(found.plan, places) if missing else 0
+    for line in record_confirmation(plan, found):
+        tell(line)
+    return code
+
+
+def check_storage(plan: Plan) -> None:
+    """Raise `UserError` now where a data base cannot be reached, rather than after the grid."""
+    from sweeps.storages import VARIABLE, connect
+
+    password = password_of(plan.storage)
+    if password is not None:
+        os.environ[VARIABLE] = password
+    connect(without_password(plan.storage))
 
 
 def launch(plan: Plan, places: Slots) -> int:

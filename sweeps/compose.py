@@ -20,7 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from landscape.config import Config
+from landscape.config import Schema
 from landscape.errors import UserError
 from landscape.files import CorruptFile
 from sweeps.choices import conf_dir
@@ -43,7 +43,7 @@ class Composed(NamedTuple):
 @contextmanager
 def hydra() -> Iterator[None]:
     """Hydra's compose API on `conf/`; its and OmegaConf's errors leave as `UserError`."""
-    ConfigStore.instance().store("schema", Config)
+    ConfigStore.instance().store("schema", Schema)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
@@ -68,7 +68,7 @@ def combinations(command: Command) -> Iterator[Composed]:
     given, values = _fixed(command)
     shared = [setting.text for setting in command.fixed]
     shared_keys = frozenset(key for setting in command.fixed for key in setting.values)
-    probe = OmegaConf.structured(Config)
+    probe = OmegaConf.structured(Schema)
     typed = [[_typed(setting, probe) for setting in axis.settings] for axis in command.axes]
     merged: dict[tuple[tuple[str, str], ...], tuple[dict[str, Any], dict[str, str | None]]] = {}
     first = True
@@ -100,7 +100,7 @@ def _fixed(command: Command) -> tuple[dict[str, str], Leaves]:
     compose("config", [text for setting in command.fixed for text in setting.overrides])
     choices: dict[str, str] = {}
     values: Leaves = {}
-    probe = OmegaConf.structured(Config)
+    probe = OmegaConf.structured(Schema)
     for setting in command.fixed:
         choices |= setting.choices
         values |= _typed(setting, probe)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
-from landscape.config import Config
+from landscape.config import Schema
 from landscape.files import read_yaml
 from sweeps.choices import conf_dir, read_choice
 
@@ -40,7 +40,7 @@ def leaves(tree: dict[str, Any], path: tuple[str, ...] = ()) -> Leaves:
 
 def typed_leaves(tree: dict[str, Any]) -> Leaves:
     """The leaves of a part of a configuration, as the schema types them; OmegaConf's errors pass."""
-    probe: Any = OmegaConf.structured(Config)
+    probe: Any = OmegaConf.structured(Schema)
     return {path: type_value(path, value, probe) for path, value in leaves(tree).items()}
 
 
@@ -113,7 +113,7 @@ def merge(chosen: dict[str, str | None]) -> dict[str, Any]:
 
 @cache
 def _schema() -> Any:
-    return OmegaConf.structured(Config)
+    return OmegaConf.structured(Schema)
 
 
 def put(tree: dict[Any, Any], part: Leaves) -> None:

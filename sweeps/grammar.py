@@ -136,7 +136,7 @@ def _check_key(override: Override) -> None:
 
 # The keys by which a choice names its function: choosing sets them, together with all that they need.
 SELECTORS = {f"{group}.kind": group for group in ("loss", "norm", "arch", "optim", "data", "launcher", "logger")}
-SELECTORS |= {"reg.penalty": "reg", "reg.norm": "norm"}
+SELECTORS |= {"reg.penalty": "reg", "reg.norm": "norm", "search.kind": "search"}
 
 
 def _refuse_selectors(given: Iterable[str]) -> None:
@@ -169,8 +169,10 @@ def _setting(key: str, text: str, value: Any) -> Setting:
     return Setting(text, (text,), {key: str(value)}, {})
 
 
+# What a sweep is asked, and its runs do not know of.
+SWEEP = ("search", "confirm", "stage")
 # How and where runs are trained: a sweep has one of each.
-NO_AXES = ("store", "device", "threads", "launcher", "logger", "checkpoint")
+NO_AXES = ("store", "device", "threads", "launcher", "logger", "checkpoint", *SWEEP, "stop")
 
 
 def _axis(override: Override) -> Axis:

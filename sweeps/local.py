@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from landscape.claims import Observer, claim_in_force, is_here, take
 from landscape.errors import (
@@ -59,6 +59,15 @@ class Pool:
     started: float = field(default_factory=time.monotonic)
 
 
+class Counting(Protocol):
+    """What counts Ctrl-C and TERM."""
+
+    interrupts: int
+
+
+Counter = TypeVar("Counter", bound=Counting)
+
+
 class Display(Protocol):
     """What the pool tells of its doings; `tick` is called a few times a second."""
 
@@ -77,7 +86,7 @@ def run_pool(plan: Plan, slots: Slots, display: Display) -> int:
     warm = plan.runs[0].config["launcher"]["warm"]
     with (
         starter(not slots.gpus if warm is None else warm, display.event) as workers,
-        _counted_signals(Pool(plan, slots, workers, deque(todo))) as pool,
+        counted_signals(Pool(plan, slots, workers, deque(todo))) as pool,
     ):
         while pool.jobs or ((pool.waiting or pool.elsewhere) and not pool.interrupts):
             _pass_signals_on(pool, display)
@@ -178,7 +187,7 @@ def _record_death(run: RunFolder, code: int, job: Job) -> None:
 
 
 @contextmanager
-def _counted_signals(pool: Pool) -> Iterator[Pool]:
+def counted_signals(pool: Counter) -> Iterator[Counter]:
     """Ctrl-C and TERM only count here; the loop acts on them where nothing is half done."""
 
     def count(number: int, frame: object) -> None:

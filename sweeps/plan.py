@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from landscape import protocol
+from landscape.config import Stop
 from landscape.errors import UserError
 from landscape.files import CorruptFile, read_yaml, to_json, to_yaml, write_whole
 from landscape.identity import flatten, identity, run_id, short_hash
 from landscape.provenance import code
-from landscape.store import DONE, FINISHED, PLANNED, RunFolder, Store
+from landscape.stopping import may_stop
+from landscape.store import DONE, FINISHED, PLANNED, STOPPED, RunFolder, Store
 from sweeps.compose import Composed, combinations, hydra
-from sweeps.grammar import parse
+from sweeps.grammar import SWEEP, parse
+from sweeps.passwords import without_password
+from sweeps.record import Row, read_rows
+from sweeps.searches import CellSearch, Gathering, write_searches
 from sweeps.settle import Contradiction, dataset, settle, weights
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
@@ -47,10 +52,20 @@ class Plan:
     points: int = 0  # of the grid, before equal runs were joined
     excluded: int = 0
     unused: set[str] = field(default_factory=set)
+    search: dict[str, Any] = field(default_factory=dict)  # as composed, with `confirm` and `stage` beside it
+    confirm: dict[str, Any] = field(default_factory=dict)
+    stage: str = "all"
+    searches: list[CellSearch] = field(default_factory=list)
+    told: int = 0  # trials of its searches whose value is on record
 
     @property
     def store(self) -> Store:
         return Store(self.runs[0].config["store"])
+
+    @property
+    def storage(self) -> str:
+        """Where the trials of its searches are kept; a URL may hold a password, so this is neither shown nor stored."""
+        return str(self.search["storage"])
 
     def needing(self, need: str) -> list[Planned]:
         return [run for run in self.runs if run.need == need]
@@ -58,7 +73,8 @@ class Plan:
     @property
     def name(self) -> str:
         """The sweep's name in the store: its study, or "sweep", and a hash of its runs."""
-        return f"{self.study or 'sweep'}-{short_hash(sorted(run.id for run in self.runs))}"
+        ids = sorted([run.id for run in self.runs] + [search.id for search in self.searches])
+        return f"{self.study or 'sweep'}-{short_hash(ids)}"
 
 
 def make_plan(overrides: list[str], multirun: bool) -> Plan:
@@ -70,7 +86,9 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
     dataset.cache_clear()  # files may have changed since another plan of this process
     with hydra():
         command = parse(overrides, multirun)
-        plan = Plan([*["-m"] * (multirun and command.study is None), *overrides], [], command.study)
+        shown = [without_password(text) for text in overrides]
+        plan = Plan([*["-m"] * (multirun and command.study is None), *shown], [], command.study)
+        gathering: Gathering | None = None
         seen: dict[str, Planned] = {}
         contradictions: list[str] = []
         for composed in combinations(command):
@@ -79,6 +97,8 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 plan.excluded += 1
                 continue
             cell = " ".join(composed.picked)
+            plan.search, plan.confirm, plan.stage = (composed.config[key] for key in SWEEP)
+            gathering = gathering or Gathering(plan.search)
             try:
                 config = settle(composed, plan.unused)
             except Contradiction as e:
@@ -88,13 +108,16 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 raise UserError(f"{cell}: {e}" if cell else str(e)) from e
             run = run_id(config)
             if run not in seen:
-                seen[run] = Planned(run, config, composed.picked, composed.fixed)
+                fixed = [without_password(text) for text in composed.fixed]
+                seen[run] = Planned(run, config, composed.picked, fixed)
                 plan.runs.append(seen[run])
+                gathering.add(run, config, cell_axes(config), [*fixed, *composed.picked], composed.given)
             asked = protocol.request(config)
             if asked is not None and not seen[run].asked:
                 seen[run].config = config  # of equal runs the first that is scored is frozen, for its learning curve
             if asked is not None and asked not in seen[run].asked:
                 seen[run].asked.append(asked)
+    plan.searches = [] if gathering is None else list(gathering.cells.values())
     if contradictions:
         raise UserError("\n".join(contradictions))
     if not plan.runs:
@@ -123,6 +146,10 @@ def survey(plan: Plan) -> None:
             planned.state, planned.need = need(run, planned)
         except (CorruptFile, FileNotFoundError) as e:
             corrupt.append(f"{e}; mend it or move its folder away")
+    try:
+        plan.told = sum(r["value"] is not None for r in search_rows(plan)) if plan.searches else 0
+    except CorruptFile as e:
+        corrupt.append(f"{e}; move it away: it is made again")
     if corrupt:
         raise UserError("\n".join(corrupt))
 
@@ -138,10 +165,16 @@ def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
     run.rows()
     status = run.status()
     state = str(status["status"])
-    if state not in FINISHED:
+    if state not in FINISHED or (state == STOPPED and not may_stop(Stop(**planned.config["stop"]))):
         return state, TRAIN
     wants = state == DONE and any(protocol.missing_scores(asked, status) for asked in planned.asked)
     return state, SCORE if wants else NOTHING
+
+
+def search_rows(plan: Plan) -> list[Row]:
+    """The record's rows of the plan's searches."""
+    ids = {search.id for search in plan.searches}
+    return [r for r in read_rows(plan.store, plan.name) if r["search"] in ids]
 
 
 def is_met(plan: Plan, planned: Planned) -> bool:
@@ -154,7 +187,7 @@ def is_met(plan: Plan, planned: Planned) -> bool:
 
 def execution(planned: Planned) -> dict[str, Any]:
     """How and where this command wants a run trained: no part of what it is, so it is not frozen with it."""
-    return {key: planned.config[key] for key in ("device", "threads", "checkpoint")}
+    return {key: planned.config[key] for key in ("device", "threads", "checkpoint", "stop")}
 
 
 def freeze(plan: Plan) -> None:
@@ -162,18 +195,7 @@ def freeze(plan: Plan) -> None:
     store = plan.store
     store.check_writable()
     for planned in plan.runs:
-        run = store.run(planned.id)
-        if not run.exists():
-            meta = {
-                "overrides": planned.fixed + planned.picked,
-                "command": plan.command,
-                "planned": code(),
-                "machines": [],
-            }
-            run.create(planned.config, meta, {"status": PLANNED, "axes": axes(planned.config)})
-            planned.state = PLANNED
-        if planned.need != NOTHING:
-            add_requests(run, planned.asked)
+        freeze_run(store, planned, plan.command)
     file = store.sweep_file(plan.name)
     file.parent.mkdir(parents=True, exist_ok=True)
     record = {
@@ -184,6 +206,20 @@ def freeze(plan: Plan) -> None:
         "runs": [run.id for run in plan.runs],
     }
     write_whole(file, to_json(record))
+    if plan.searches:
+        write_searches(store, plan.name, plan.search["storage"], plan.searches)
+
+
+def freeze_run(store: Store, planned: Planned, command: list[str]) -> None:
+    """Write a run's folder where there is none, and requests for the scores that it lacks."""
+    run = store.run(planned.id)
+    if not run.exists():
+        overrides = planned.fixed + planned.picked
+        meta = {"overrides": overrides, "command": command, "planned": code(), "machines": []}
+        run.create(planned.config, meta, {"status": PLANNED, "axes": axes(planned.config)})
+        planned.state = PLANNED
+    if planned.need != NOTHING:
+        add_requests(run, planned.asked)
 
 
 def add_requests(run: RunFolder, wanted: list[dict[str, Any]]) -> None:
@@ -215,6 +251,12 @@ def axes(config: dict[str, Any]) -> dict[str, Any]:
         "repeat": config["repeat"],
         "steps": config["train"]["steps"],
     }
+
+
+def cell_axes(config: dict[str, Any]) -> dict[str, Any]:
+    """The axes that name a run's cell."""
+    facts = axes(config)
+    return {key: facts[key] for key in CELL}
 
 
 class Cell(NamedTuple):
@@ -252,6 +294,14 @@ def describe(plan: Plan) -> list[str]:
     if joined:
         lines.append(
             f"{n + joined} points of the grid are {n} different runs: the others train the same as one of these"
+        )
+    if plan.searches:
+        trials = sum(search.trials for search in plan.searches)
+        cells = len(plan.searches)
+        lines.append(
+            f"beside the grid: search={plan.search['kind']}, {plan.search['trials']} trials in "
+            f"{'each of ' * (cells != 1)}{cells} cell{'s' * (cells != 1)}, one seed each: "
+            f"{max(0, trials - plan.told)} of {trials} runs to come"
         )
     if plan.unused and plan.study is None:  # a study's grid does it on purpose
         lines.append("set aside as unused: " + "; ".join(sorted(plan.unused)))

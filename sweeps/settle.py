@@ -14,6 +14,7 @@ from landscape.store import Store
 from landscape.weights import find_weights
 from sweeps.choices import mentioned
 from sweeps.compose import Composed
+from sweeps.grammar import SWEEP
 
 # Groups whose choice's file says which keys it uses. (A study is no part of a run.)
 AXES = ("loss", "reg", "norm", "arch", "optim", "data", "metrics", "launcher", "logger")
@@ -42,7 +43,9 @@ def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
     `Contradiction`, or `UserError` for a value that is out of range.
     """
     config = composed.config
-    del config["study"]
+    check_ranges(flatten({key: config[key] for key in SWEEP}))
+    for key in ("study", *SWEEP):
+        del config[key]
     for group in AXES:
         drop_unused(composed, group, unused)
     _decide_norm(config)

@@ -39,7 +39,14 @@ class Dataset:
         return 0 if self.labels is None else int(self.labels.max()) + 1
 
     def part(self, which: str) -> np.ndarray:
-        """Indices of "train", "test" or "all"."""
+        """Indices of "train", "test", one of the test images' two fixed halves ("test_a", "test_b"), or "all".
+
+        The halves are drawn without looking at labels: what was chosen on one can be confirmed on the other.
+        """
+        if which in ("test_a", "test_b"):
+            mixed = np.random.Generator(np.random.PCG64(0)).permutation(self.test)
+            half = len(mixed) // 2
+            return np.sort(mixed[:half] if which == "test_a" else mixed[half:])
         return {"train": self.train, "test": self.test, "all": np.arange(len(self.images))}[which]
 
     @cached_property

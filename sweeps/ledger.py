@@ -1,0 +1,199 @@
+"""One search's trials in shared storage: asked in order, owned by who trains them, told once.
+
+Every look and change happens under one lock of the search, so that workers agree without a server of their own. A trial
+whose worker is gone is taken up by the next: the same setting, hence the same run, goes on from its checkpoint. What
+is lost is judged as claims of runs are: by the process on this machine, by the run's heartbeat elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from landscape.claims import machine, process_start
+from landscape.locks import locked
+from sweeps.samplers import distributions, make_pruner, make_sampler
+from sweeps.searches import TRIES, CellSearch
+from sweeps.space import Params, rounded
+
+# Attributes of a trial. (Those that begin with "told" say what its value is.)
+GRID, OWNER, TOLD = "grid", "owner", "told"
+
+Owner = dict[str, Any]
+IsLost = Callable[[Params, Owner], bool]  # whether the worker that owns the trial with these parameters is gone
+
+
+class Trial(NamedTuple):
+    """A setting to be trained by the process that was given it."""
+
+    number: int  # Optuna's
+    order: int  # among the trials of the search, from 0
+    params: Params
+    again: bool  # whether another worker had begun it
+
+
+class Told(NamedTuple):
+    """A trial as the record shows it."""
+
+    order: int
+    params: Params
+    value: float | None
+    diverged: bool
+    state: str  # running, complete or fail
+
+
+WAIT = "wait"  # others train what must be told first
+
+
+class Ledger:
+    """The trials of one search, as one process sees them."""
+
+    def __init__(self, search: CellSearch, open_it: Callable[[], BaseStorage], token: str, lock: Path) -> None:
+        self.search, self.lock = search, lock
+        self.given_up: set[int] = set()  # failed in this process: left to another
+        self.me: Owner = {**machine(), "pid": os.getpid(), "started": process_start(os.getpid())}
+        with locked(lock):
+            self.storage = open_it()
+            self.study = optuna.create_study(
+                storage=self.storage,
+                study_name=f"landscape-{token}-{search.id}",
+                pruner=make_pruner(search),
+                load_if_exists=True,
+            )
+
+    # Asking
+
+    def next(self, is_lost: IsLost) -> Trial | str | None:
+        """A trial for this process: one that its worker left, else a new one.
+
+        `WAIT` where a round is not told yet, or others train the last ones; None where nothing is left to do here.
+        """
+        with locked(self.lock):
+            trials = self._trials()
+            busy = False
+            for order, trial in enumerate(trials):
+                if trial.state != TrialState.RUNNING:
+                    continue
+                owner = trial.user_attrs.get(OWNER) or {}
+                if "pid" in owner and not is_lost(trial.params, owner):
+                    busy = True
+                elif trial.number in self.given_up:
+                    continue
+                elif owner.get("number", 0) >= TRIES:
+                    self.study.tell(trial.number, state=TrialState.FAIL)
+                else:
+                    return self._own(trial, order)
+            budget, size = self.search.trials, self.search.round_size
+            missing = budget - len(trials)
+            if missing <= 0:
+                return WAIT if busy else None
+            if self.search.rounds is None:
+                return self._own(self._ask(len(trials)), len(trials))
+            if len(trials) % size == 0 and any(trial.state == TrialState.RUNNING for trial in self._trials()):
+                return WAIT if busy else None
+            first = len(trials)
+            asked = [self._ask(first + i) for i in range(min(size - first % size, missing))]
+            return self._own(asked[0], first)
+
+    def _trials(self) -> list[FrozenTrial]:
+        """Trials of the search in the order asked. One whose worker died while asking never was; under the lock
+        nobody else asks."""
+        found = []
+        for trial in self.study.get_trials(deepcopy=False):
+            if GRID in trial.user_attrs:
+                continue
+            if len(trial.params) == len(self.search.space):
+                found.append(trial)
+            elif trial.state == TrialState.RUNNING:
+                self.study.tell(trial.number, state=TrialState.FAIL)
+        return found
+
+    def _ask(self, order: int) -> FrozenTrial:
+        self.study.sampler = make_sampler(self.search, order)
+        asked = self.study.ask(distributions(self.search.space))
+        return self.storage.get_trial(asked._trial_id)
+
+    def _own(self, trial: FrozenTrial, order: int) -> Trial:
+        """Mark a trial as this process's; the number of the owner counts how often it was begun."""
+        before = trial.user_attrs.get(OWNER) or {}
+        owner = {**self.me, "number": before.get("number", 0) + 1}
+        self.storage.set_trial_user_attr(trial._trial_id, OWNER, owner)
+        params = {d.name: rounded(d, trial.params[d.name]) for d in self.search.space}
+        return Trial(trial.number, order, params, again=bool(before))
+
+    def give_back(self, trial: Trial, tried: bool) -> None:
+        """Leave a trial to another worker; `tried` says that its run failed, rather than was interrupted."""
+        with locked(self.lock):
+            frozen = self._find(trial.number)
+            number = frozen.user_attrs[OWNER]["number"] - (not tried)
+            self.storage.set_trial_user_attr(frozen._trial_id, OWNER, {"number": number})
+        if tried:
+            self.given_up.add(trial.number)
+
+    # Telling
+
+    def tell(self, trial: Trial, value: float | None, **about: Any) -> bool:
+        """Tell a trial's value with what else is known of it; False where it was told already.
+
+        None, or no finite number: the trial counts as failed, and the sampler learns nothing from it.
+        """
+        with locked(self.lock):
+            frozen = self._find(trial.number)
+            if frozen.state != TrialState.RUNNING:
+                return False
+            try:
+                self.storage.set_trial_user_attr(frozen._trial_id, TOLD, about)
+                if value is None or not math.isfinite(value):
+                    self.study.tell(trial.number, state=TrialState.FAIL)
+                else:
+                    self.study.tell(trial.number, value)
+            except UpdateFinishedTrialError:  # a lock that this disk does not keep between machines
+                return False
+            return True
+
+    def tell_grid(self, results: dict[str, tuple[Params, float]]) -> None:
+        """Tell the sampler of runs of the grid that it does not know yet: run id -> parameters and value."""
+        with locked(self.lock):
+            known = {trial.user_attrs.get(GRID) for trial in self.study.get_trials(deepcopy=False)}
+            for run, (params, value) in results.items():
+                if run not in known:
+                    space = distributions(self.search.space)
+                    told = create_trial(params=params, distributions=space, value=value, user_attrs={GRID: run})
+                    self.study.add_trial(told)
+
+    def report(self, trial: Trial, evaluation: int, value: float) -> bool:
+        """Report an intermediate value; True where the pruner would end the trial now."""
+        with locked(self.lock):
+            frozen = self._find(trial.number)
+            if frozen.state != TrialState.RUNNING:
+                return False
+            if evaluation not in frozen.intermediate_values:  # on resuming, an evaluation is made again
+                self.storage.set_trial_intermediate_value(frozen._trial_id, evaluation, value)
+            return self.study.pruner.prune(self.study, self._find(trial.number))
+
+    # Reading
+
+    def told(self) -> list[Told]:
+        """All trials of the search in the order asked, those under way too."""
+        with locked(self.lock):
+            return [
+                Told(
+                    order,
+                    {d.name: rounded(d, trial.params[d.name]) for d in self.search.space},
+                    trial.value,
+                    bool(trial.user_attrs.get(TOLD, {}).get("diverged")),
+                    trial.state.name.lower(),
+                )
+                for order, trial in enumerate(self._trials())
+            ]
+
+    def _find(self, number: int) -> FrozenTrial:
+        return self.study.get_trials(deepcopy=False)[number]

@@ -1,0 +1,83 @@
+"""`trials.jsonl`: where each run of a sweep came from, a row a run, in the order asked.
+
+    {"run": id, "cell": {...}, "stage": "grid" | "search" | "confirm", "sampler": "gp" | ... | null, "order": int,
+     "round": int | null, "value": float | null, "diverged": bool, "search": id | null}
+
+`order` counts from 0 within the grid, within one search, within one confirmation; `value` is the logarithm of the
+distance (of a diverged run's at step 0), null while it is not known. All of it can be derived again from the store and
+the searches' storage, so a row is replaced, never appended twice.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from landscape.files import CorruptFile, write_whole
+from landscape.locks import locked
+from landscape.store import Store
+
+Row = dict[str, Any]
+
+
+def row(
+    run: str,
+    cell: dict[str, Any],
+    stage: str,
+    order: int,
+    sampler: str | None = None,
+    round_: int | None = None,
+    value: float | None = None,
+    diverged: bool = False,
+    search: str | None = None,
+) -> Row:
+    """A row of the record."""
+    return {
+        "run": run,
+        "cell": cell,
+        "stage": stage,
+        "sampler": sampler,
+        "order": order,
+        "round": round_,
+        "value": value,
+        "diverged": diverged,
+        "search": search,
+    }
+
+
+def read_rows(store: Store, sweep: str) -> list[Row]:
+    """The rows of a sweep's record; none where there is no file. Raises `CorruptFile`."""
+    file = store.trials_file(sweep)
+    try:
+        lines = file.read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found = json.loads(line)
+            found["run"], found["stage"], found["order"]
+        except (ValueError, KeyError, TypeError) as e:
+            raise CorruptFile(f"{file} line {number} is no row ({e})") from e
+        rows.append(found)
+    return rows
+
+
+def put_rows(store: Store, sweep: str, new: list[Row]) -> None:
+    """Put rows into a sweep's record in the place of those of the same part (stage and search).
+
+    A run that two parts share stays with the first: a search that comes upon a run of the grid proposes nothing new.
+    """
+    parts = {(r["stage"], r["search"]) for r in new}
+    with locked(store.search_storage(sweep, ".record.lock")):
+        kept = [r for r in read_rows(store, sweep) if (r["stage"], r["search"]) not in parts]
+        rows: dict[str, Row] = {}
+        for r in sorted([*kept, *new], key=_place):
+            rows.setdefault(r["run"], r)
+        text = "".join(json.dumps(r) + "\n" for r in rows.values())
+        store.trials_file(sweep).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(store.trials_file(sweep), text)
+
+
+def _place(r: Row) -> tuple[int, str, int]:
+    return ("grid", "search", "confirm").index(r["stage"]), r["search"] or "", r["order"]

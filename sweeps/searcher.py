@@ -1,0 +1,230 @@
+"""A worker of a sweep's searches: `python -m sweeps.searcher --store DIR --sweep NAME [--cell ID ...]`.
+
+Asks for a setting whenever it is free, trains it in this process as an ordinary run of the store, tells its worth,
+and asks again until the budgets are spent. Any number of them may work at once, started by the local launcher, by the
+tasks of a SLURM array, or by hand; one that is killed leaves its trial to the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from landscape.claims import Observer
+from landscape.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, UserError
+from landscape.files import CorruptFile
+from landscape.identity import run_id
+from landscape.locks import locked
+from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
+from sweeps.ledger import WAIT, Ledger, Owner, Trial
+from sweeps.objective import Worth, rows_of, worth
+from sweeps.plan import Planned, freeze_run
+from sweeps.record import put_rows, row
+from sweeps.searches import CellSearch, Searches, read_searches
+from sweeps.space import Params, params_of, rounded, with_params
+from sweeps.storages import open_storage
+
+WAIT_S = 1.0  # between looks where others train what must be told first
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+
+
+class Cell:
+    """One cell's search in this process: its ledger, and the runs that its trials are."""
+
+    def __init__(self, store: Store, sweep: str, searches: Searches, search: CellSearch) -> None:
+        self.store, self.sweep, self.search = store, sweep, search
+        self.observer = Observer()
+        lock = store.search_storage(sweep, f".{search.id}.lock")
+        with locked(store.search_storage(sweep, ".open.lock")):  # a data base's tables are made once
+            self.ledger = Ledger(
+                search,
+                lambda: open_storage(searches.storage, store, sweep, search.id),
+                searches.token,
+                lock,
+            )
+        self.told = sum(trial.state != "running" for trial in self.ledger.told())
+
+    def config(self, params: Params) -> dict[str, Any]:
+        return with_params(self.search.base, self.search.space, params)
+
+    def run(self, params: Params) -> RunFolder:
+        return self.store.run(run_id(self.config(params)))
+
+    def is_lost(self, params: Params, owner: Owner) -> bool:
+        return self.observer.is_lost(self.run(params), owner)
+
+    def next(self) -> Trial | str | None:
+        if self.search.grid:
+            self.ledger.tell_grid(self.grid_results())
+        return self.ledger.next(self.is_lost)
+
+    def grid_results(self) -> dict[str, tuple[Params, float]]:
+        """What the grid's finished runs in this cell are worth, where they lie inside the ranges."""
+        found = {}
+        for name in self.search.grid:
+            run = self.store.run(name)
+            if run.exists() and run.status()["status"] in FINISHED:
+                value = worth(run, self.search.asked).value
+                params = params_of(run.config(), self.search.space)
+                if value is not None and params is not None:
+                    found[name] = (params, value)
+        return found
+
+    def freeze(self, trial: Trial) -> RunFolder:
+        """The trial as an ordinary planned run of the store."""
+        config = self.config(trial.params)
+        run = self.run(trial.params)
+        picked = [f"{d.keys[0]}={rounded(d, trial.params[d.name]):g}" for d in self.search.space]
+        planned = Planned(run.id, config, picked, self.search.overrides, [self.search.asked])
+        freeze_run(self.store, planned, [f"search={self.search.sampler}", f"sweep={self.sweep}"])
+        return run
+
+    def watch(self, trial: Trial) -> Callable[[int, dict[str, Any]], str | None]:
+        """What the worker asks after each evaluation: whether the pruner would end the run."""
+        every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
+
+        def ask(step: int, scores: dict[str, Any]) -> str | None:
+            if not scores.get("fid") or step == 0:
+                return None
+            ends = self.ledger.report(trial, step // int(every), math.log(scores["fid"]))
+            return f"pruned by {self.search.pruner} at step {step}" if ends else None
+
+        return ask
+
+    def record(self) -> None:
+        """Bring this search's rows of the record up to date."""
+        told = self.ledger.told()
+        self.told = sum(trial.state != "running" for trial in told)
+        rows = [
+            row(
+                self.run(trial.params).id,
+                self.search.cell,
+                "search",
+                trial.order,
+                self.search.sampler,
+                self.search.round_of(trial.order),
+                trial.value,
+                trial.diverged,
+                self.search.id,
+            )
+            for trial in told
+        ]
+        if rows:
+            put_rows(self.store, self.sweep, rows)
+
+
+class Searcher:
+    """A process that trains trials until there are none, or until it is asked to stop."""
+
+    def __init__(
+        self,
+        store: Store,
+        sweep: str,
+        only: list[str] | None,
+        execution: dict[str, Any],
+        say: Callable[[str], None] = print,
+    ) -> None:
+        searches = read_searches(store, sweep)
+        known = [search.id for search in searches.cells]
+        for name in only or []:
+            if name not in known:
+                raise UserError(f"sweep {sweep} has no cell {name}; its cells: {', '.join(known)}")
+        chosen = [search for search in searches.cells if not only or search.id in only]
+        self.store, self.execution, self.say = store, execution, say
+        self.cells = [Cell(store, sweep, searches, search) for search in chosen]
+        self.stopping = False
+        self.failed = False
+
+    def stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def work(self) -> int:
+        """Train until nothing is left to do here; returns the exit code.
+
+        A worker leaves where other live workers train the last trials, and waits only where a round is to be told.
+        """
+        before = {s: signal.signal(s, self.stop) for s in SIGNALS}
+        try:
+            while not self.stopping:
+                given = self._next()
+                if given is None:
+                    break
+                if isinstance(given, str):
+                    time.sleep(WAIT_S)
+                else:
+                    self._train(*given)
+        finally:
+            for s, handler in before.items():
+                signal.signal(s, handler)
+        return EXIT_PREEMPTED if self.stopping else EXIT_FAILED if self.failed else 0
+
+    def _next(self) -> tuple[Cell, Trial] | str | None:
+        """A trial of the cell that has come least far."""
+        waiting = False
+        for cell in sorted(self.cells, key=lambda cell: cell.told / cell.search.trials):
+            if self.stopping:
+                return WAIT
+            given = cell.next()
+            if isinstance(given, Trial):
+                return cell, given
+            waiting |= given == WAIT and cell.search.rounds is not None
+        return WAIT if waiting else None
+
+    def _train(self, cell: Cell, trial: Trial) -> None:
+        from landscape.worker import work  # torch
+
+        run = cell.freeze(trial)
+        label = f"{cell.search.label}, trial {trial.order}{' (taken up again)' * trial.again}"
+        with open(run.log_file, "a") as log:
+
+            def say(text: str) -> None:
+                print(text, file=log, flush=True)
+
+            watch = None if cell.search.pruner == "none" else cell.watch(trial)
+            status = None if self.stopping else work(self.store, run.id, say, self.execution, cell.observer, watch)
+            while status is None and not self.stopping:  # somebody else trains the same run
+                time.sleep(WAIT_S)
+                status = work(self.store, run.id, say, self.execution, cell.observer, watch)
+        if status == PREEMPTED or status is None:
+            cell.ledger.give_back(trial, tried=False)
+            self.stopping = True
+            return
+        found = Worth(None, False) if status == FAILED else worth(run, cell.search.asked)
+        if status == FAILED:
+            cell.ledger.give_back(trial, tried=True)
+            self.failed = True
+        else:
+            cell.ledger.tell(trial, found.value, diverged=found.diverged, stopped=found.stopped, run=run.id)
+        cell.record()
+        last = rows_of(run, cell.search.asked)[-1:] if status != FAILED else []
+        distance = f", distance {last[0]['fid']:.4g}" if last and last[0].get("fid") is not None else ""
+        settings = " ".join(f"{name}={value:.4g}" for name, value in trial.params.items())
+        self.say(f"{label}: {settings}: {status}{distance}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", required=True)
+    parser.add_argument("--sweep", required=True, help="its name, as a folder of the store's sweeps/")
+    parser.add_argument("--cell", action="append", help="the id of a search in search.json; may be given again")
+    parser.add_argument("--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop")
+    arguments = parser.parse_args()
+    try:
+        store = Store(arguments.store)
+        searcher = Searcher(
+            store, arguments.sweep, arguments.cell, arguments.execution, lambda text: print(text, flush=True)
+        )
+        return searcher.work()
+    except (UserError, CorruptFile) as e:
+        print(e, file=sys.stderr)
+        return EXIT_USER
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""The searches of a plan: one for each cell of its grid, as data that any worker can take up from the store."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from landscape import protocol
+from landscape.errors import UserError
+from landscape.files import read_json, to_json, write_whole
+from landscape.identity import identity, short_hash
+from landscape.store import Store
+from sweeps.passwords import without_password
+from sweeps.space import Dimension, dimensions
+
+NONE = "none"  # the choice that searches nothing
+LEARN = ("gp", "tpe")  # samplers that look at values
+TRIES = 3  # a trial whose run failed, or whose worker died, so often is told as failed
+# Keys of `search` that make a search what it is; its budget may be raised later.
+DEFINES = ("kind", "seed", "startup", "rounds", "grid", "pruner", "grace")
+
+
+@dataclass(frozen=True)
+class CellSearch:
+    """A search in one cell. Its id covers all that it depends on but its budget, which may be raised later."""
+
+    id: str
+    cell: dict[str, Any]  # data, arch, loss, penalty, norm, n_dis
+    base: dict[str, Any]  # the configuration whose keys a trial replaces
+    overrides: list[str]  # what was typed for the cell
+    space: list[Dimension]
+    sampler: str
+    trials: int
+    seed: int
+    startup: int
+    rounds: int | None
+    grid: list[str]  # runs of the grid that the sampler is told of
+    pruner: str
+    grace: int
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The scores that decide: how the base asks to be scored."""
+        asked = protocol.request(self.base)
+        assert asked is not None, "a search without a distance is refused at planning"
+        return asked
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations a run has after the one at step 0."""
+        every, steps = self.base["metrics"]["every"], int(self.base["train"]["steps"])
+        return 1 if not every else -(-steps // int(every))
+
+    @property
+    def label(self) -> str:
+        """The cell in words; what is none is left out."""
+        return " ".join(str(value) for key, value in self.cell.items() if value != "none" and key != "n_dis") + (
+            f" n_dis={self.cell['n_dis']}"
+        )
+
+    def round_of(self, order: int) -> int | None:
+        """The round that the trial of this order belongs to, from 0; None where there are no rounds."""
+        return None if self.rounds is None else order // self.round_size
+
+    @property
+    def round_size(self) -> int:
+        return -(-self.trials // (self.rounds or 1))
+
+
+@dataclass(frozen=True)
+class Searches:
+    """All searches of a sweep, and where their trials are kept."""
+
+    token: str  # of this sweep in this store: keeps two stores apart in one data base
+    storage: str  # sqlite, journal or a URL without its password
+    cells: list[CellSearch]
+
+
+class Gathering:
+    """The searches of a plan under way: each new run either opens its cell's search or belongs to one."""
+
+    def __init__(self, search: dict[str, Any]) -> None:
+        self.search = search
+        self.cells: dict[str, CellSearch] = {}
+
+    def add(
+        self, run: str, config: dict[str, Any], cell: dict[str, Any], overrides: list[str], given: frozenset[str]
+    ) -> None:
+        """Take a settled run of the grid into account; `given` are the keys that its command sets."""
+        search = self.search
+        if search["kind"] == NONE:
+            return
+        asked = protocol.request(config)
+        if asked is None or "fid" not in asked["scores"]:
+            raise UserError(f"search={search['kind']} needs a distance to learn from: metrics.scores must have fid")
+        space = dimensions(search["space"], config, given)
+        if not space:
+            raise UserError(f"search={search['kind']} has nothing to vary: all of search.space is null or unused")
+        if search["grid"] and search["kind"] not in LEARN:
+            raise UserError(
+                f"search.grid=true needs a search that learns ({', '.join(LEARN)}); search={search['kind']} draws "
+                "without looking at what is known"
+            )
+        varied = {key for dimension in space for key in dimension.keys}
+        fixed = {k: v for k, v in identity(config).items() if k not in varied and k not in ("seed", "repeat")}
+        what = {"run": fixed, "asked": asked, "space": space, **{key: search[key] for key in DEFINES}}
+        key = short_hash(what)
+        if key not in self.cells:
+            kept = [text for text in _apart(overrides) if text.partition("=")[0] not in varied]
+            settings = {key: search[key] for key in ("trials", *DEFINES) if key not in ("kind", "grid")}
+            self.cells[key] = CellSearch(key, cell, config, kept, space, search["kind"], grid=[], **settings)
+        if search["grid"]:
+            self.cells[key].grid.append(run)
+
+
+def _apart(overrides: list[str]) -> list[str]:
+    """Overrides one by one; a study's joint settings ("a=1 b=2") come as one text."""
+    found = []
+    for text in overrides:
+        parts = text.split(" ")
+        found += parts if all("=" in part for part in parts) else [text]
+    return found
+
+
+def write_searches(store: Store, name: str, storage: str, cells: list[CellSearch]) -> Searches:
+    """Put a sweep's searches into the store, keeping the token of an earlier plan of the same sweep."""
+    file = store.search_file(name)
+    token = read_searches(store, name).token if file.exists() else uuid.uuid4().hex[:16]
+    searches = Searches(token, without_password(storage), cells)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, to_json(asdict(searches)))
+    return searches
+
+
+def read_searches(store: Store, name: str) -> Searches:
+    """A sweep's searches; raises `UserError` where it has none, `CorruptFile`."""
+    try:
+        content = read_json(store.search_file(name))
+    except FileNotFoundError:
+        names = ", ".join(store.sweep_names()) or "none"
+        raise UserError(f"sweep {name} has no search in {store.root}; sweeps there: {names}") from None
+    cells = [
+        CellSearch(**{**cell, "space": [Dimension(n, tuple(k), *rest) for n, k, *rest in cell["space"]]})
+        for cell in content["cells"]
+    ]
+    return Searches(content["token"], content["storage"], cells)
