@@ -29,9 +29,7 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
     try:
         plan = make_plan(overrides, multirun)
         if sweep not in (None, plan.name):
-            raise UserError(
-                f"the command of sweep {sweep} means {plan.name} today: conf/ or the data have changed since"
-            )
+            raise UserError(f"the command of sweep {sweep} means {plan.name} today: conf/ or data have changed since")
         survey(plan)
         first = plan.runs[0].config
         widest = max(run.config["train"]["world_size"] for run in plan.runs)

@@ -54,7 +54,7 @@ def verb(arguments: list[str]) -> int:
     parser.add_argument("sweep", help="its name, as a folder of the store's sweeps/")
     parser.add_argument("overrides", nargs="*", help="such as confirm.top=3 confirm.seeds=10 launcher.jobs=2")
     parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     store = Store(given.store)
     try:
         command = [str(text) for text in read_json(store.sweep_file(given.sweep))["command"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -36,7 +37,7 @@ def open_storage(kind: str, store: Store, sweep: str, cell: str) -> BaseStorage:
 def connect(url: str) -> BaseStorage:
     """A data base server's storage; raises `UserError` in one sentence."""
     try:
-        return RDBStorage(with_password(url), engine_kwargs={"pool_pre_ping": True})
+        return RDBStorage(with_password(_with_driver(url)), engine_kwargs={"pool_pre_ping": True})
     except ImportError as e:
         raise UserError(f"search.storage={redact(url)} needs a driver that is not installed ({e.name})") from e
     except (SQLAlchemyError, RuntimeError, ValueError) as e:
@@ -44,6 +45,14 @@ def connect(url: str) -> BaseStorage:
         password = os.environ.get(VARIABLE)
         why = redact(why.replace(password, "***") if password else why)
         raise UserError(f"search.storage={redact(url)} cannot be reached: {why}") from e
+
+
+def _with_driver(url: str) -> str:
+    """Where a PostgreSQL URL names no driver, one that is installed (SQLAlchemy's default differs by its version)."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "postgresql" and find_spec("psycopg2") is not None:
+        return f"postgresql+psycopg2://{rest}"
+    return url
 
 
 def _cut_torn_line(file: Path) -> None:

@@ -1,0 +1,345 @@
+"""A search's own rules, without a GAN: what is asked, owned, taken up and told, on every storage."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import postgres
+import pytest
+from optuna.storages import BaseStorage, InMemoryStorage
+
+from landscape.errors import UserError
+from landscape.identity import run_id
+from landscape.store import Store
+from sweeps.ledger import WAIT, Ledger, Trial
+from sweeps.passwords import VARIABLE, password_of, redact, with_password, without_password
+from sweeps.plan import make_plan
+from sweeps.samplers import SAMPLERS
+from sweeps.searches import TRIES, CellSearch
+from sweeps.space import params_of, with_params
+from sweeps.storages import connect, open_storage
+
+
+def cell(*overrides: str, **changes: Any) -> CellSearch:
+    """The search of one cell."""
+    (search,) = make_plan(["search=random", *overrides], multirun=False).searches
+    return replace(search, **changes)
+
+
+def nobody_is_lost(params: Any, owner: Any) -> bool:
+    return False
+
+
+def ledger(search: CellSearch, folder: Path, open_it: Callable[[], BaseStorage] = InMemoryStorage) -> Ledger:
+    return Ledger(search, open_it, "token", folder / "lock")
+
+
+def bowl(params: dict[str, float]) -> float:
+    """A test function with its least value, 0, at lr=10^-3.5 and beta1=0.3."""
+    return (math.log10(params["lr"]) + 3.5) ** 2 + 4 * (params["beta1"] - 0.3) ** 2
+
+
+def search_for_least(search: CellSearch, folder: Path, f: Callable[[dict[str, float]], float] = bowl) -> list[Trial]:
+    book = ledger(search, folder)
+    trials = []
+    while isinstance(trial := book.next(nobody_is_lost), Trial):
+        assert book.tell(trial, f(trial.params))
+        trials.append(trial)
+    return trials
+
+
+# What is searched
+
+
+def names(search: CellSearch) -> dict[str, tuple[float, float, bool]]:
+    return {d.name: (d.low, d.high, d.log) for d in search.space}
+
+
+STUDY = {"lr": (1e-5, 1e-2, True), "beta1": (0, 0.9999, False), "beta2": (0, 0.9999, False)}
+
+
+def test_the_studys_ranges_and_only_what_a_cell_uses() -> None:
+    assert names(cell("reg=none")) == STUDY
+    assert names(cell("reg=gp")) == {**STUDY, "strength": (0.1, 100, True)}
+    assert names(cell("reg=l2")) == {**STUDY, "strength": (1e-4, 10, True)}
+    assert names(cell("optim=rmsprop")) == {"lr": STUDY["lr"]}
+    assert names(cell("search.space.beta1=null", "search.space.lr.high=1e-3")) == {
+        "lr": (1e-5, 1e-3, True),
+        "beta2": STUDY["beta2"],
+    }
+
+
+def test_a_rate_given_for_one_network_is_left_to_it() -> None:
+    (rate, *_) = cell("optim.lr_g=1e-4").space
+    assert rate.keys == ("optim.lr", "optim.lr_d")
+
+
+def test_a_trial_is_the_run_that_typing_its_values_gives() -> None:
+    search = cell("reg=gp")
+    params = {"lr": 0.000123456789, "strength": 0.5, "beta1": 0.25, "beta2": 0.9999}
+    config = with_params(search.base, search.space, params)
+    typed = ["reg=gp", "optim.lr=0.000123457", "reg.strength=0.5", "optim.beta1=0.25", "optim.beta2=0.9999"]
+    assert run_id(config) == make_plan(typed, multirun=False).runs[0].id
+    assert params_of(config, search.space) == {**params, "lr": 0.000123457}
+    assert params_of({**config, "optim": {**config["optim"], "lr_g": 1.0}}, search.space) is None
+
+
+def test_every_cell_of_the_study_is_searched_with_n_dis_as_part_of_the_cell() -> None:
+    plan = make_plan(["study=landscape_losses"], multirun=False)
+    found = {(s.cell["loss"], s.cell["penalty"], s.cell["norm"], s.cell["n_dis"]) for s in plan.searches}
+    assert len(plan.searches) == len(found) == 8 and ("ns", "gp", "none", 5) in found
+    assert {(s.sampler, s.trials, len(s.space)) for s in plan.searches} == {("gp", 120, 3), ("gp", 120, 4)}
+    without = make_plan(["study=landscape_losses", "search=none"], multirun=False)
+    assert without.searches == [] and [r.id for r in without.runs] == [r.id for r in plan.runs]
+
+
+def test_a_bigger_budget_is_the_same_sweep_and_another_sampler_is_not() -> None:
+    def name(*overrides: str) -> str:
+        return make_plan(["reg=none,gp", *overrides], multirun=True).name
+
+    assert name("search=gp", "search.trials=5") == name("search=gp", "search.trials=6")
+    assert len({name(), name("search=gp"), name("search=random"), name("search=gp", "search.seed=1")}) == 4
+
+
+# Asking
+
+
+def test_a_gaussian_process_finds_the_least_value_sooner_than_random(tmp_path: Path) -> None:
+    """Medians over 5 seeds of the best of 20 trials; the bowl's values span 0 to 6."""
+    best = {
+        kind: statistics.median(
+            min(bowl(t.params) for t in search_for_least(replace(base, sampler=kind, seed=seed), tmp_path))
+            for seed in range(5)
+        )
+        for base in [cell("search.space.beta2=null", trials=20, startup=6)]
+        for kind in ("gp", "random")
+    }
+    assert best["gp"] < 0.001 < 0.01 < best["random"]
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_a_search_by_one_worker_is_reproducible(kind: str, tmp_path: Path) -> None:
+    search = cell(sampler=kind, trials=8, startup=5)
+    first, second = (search_for_least(search, tmp_path, lambda p: p["beta1"]) for _ in range(2))
+    other = search_for_least(replace(search, seed=1), tmp_path, lambda p: p["beta1"])
+    assert first == second and first[0] != other[0]
+    assert len({t.params["lr"] for t in first}) == 8
+    assert all(d.low <= t.params[d.name] <= d.high for t in first for d in search.space)
+
+
+def test_a_random_search_is_the_same_whoever_works_on_it_and_starts_over(tmp_path: Path) -> None:
+    search = cell(trials=6)
+    alone = [t.params for t in search_for_least(search, tmp_path)]
+    storage = InMemoryStorage()
+    found = []
+    for i in range(6):  # a worker of its own for each trial, values told from last to first
+        trial = ledger(search, tmp_path, lambda: storage).next(nobody_is_lost)
+        assert isinstance(trial, Trial) and trial.order == i
+        found.append(trial.params)
+    assert found == alone
+
+
+def test_a_sobol_search_covers_each_range_evenly(tmp_path: Path) -> None:
+    trials = search_for_least(cell(sampler="qmc", trials=16), tmp_path)
+    sixteenths = {int(16 * t.params["beta1"] / 0.9999) for t in trials}
+    assert len(sixteenths) >= 15  # at random, 10.3 of 16 are met
+
+
+def test_rounds_wait_until_the_last_is_told(tmp_path: Path) -> None:
+    book = ledger(cell(trials=6, rounds=2), tmp_path)
+    first = [book.next(nobody_is_lost) for _ in range(3)]
+    assert [t.order for t in first if isinstance(t, Trial)] == [0, 1, 2]
+    assert book.next(nobody_is_lost) == WAIT
+    for trial in first[:2]:
+        assert isinstance(trial, Trial) and book.tell(trial, 1.0)
+    assert book.next(nobody_is_lost) == WAIT
+    assert isinstance(first[2], Trial) and book.tell(first[2], 1.0)
+    second = book.next(nobody_is_lost)
+    assert isinstance(second, Trial) and second.order == 3
+    assert [book.search.round_of(i) for i in range(6)] == [0, 0, 0, 1, 1, 1]
+
+
+def test_without_rounds_nobody_waits_and_the_budget_is_kept(tmp_path: Path) -> None:
+    book = ledger(cell(trials=3), tmp_path)
+    assert [isinstance(book.next(nobody_is_lost), Trial) for _ in range(3)] == [True] * 3
+    assert book.next(nobody_is_lost) == WAIT  # all are under way: nothing to ask, nothing to take up
+
+
+def test_the_grid_is_told_once_and_is_no_trial(tmp_path: Path) -> None:
+    book = ledger(cell(sampler="gp", trials=2, startup=1), tmp_path)
+    grid = {f"run{i}": ({"lr": 10.0**-i, "beta1": 0.5, "beta2": 0.9}, 5.0 - i) for i in (2, 3, 4)}
+    for _ in range(2):
+        book.tell_grid(grid)
+    assert len(book.study.trials) == 3 and book.told() == []
+    trial = book.next(nobody_is_lost)
+    assert isinstance(trial, Trial) and trial.order == 0 and len(book.told()) == 1
+
+
+# Taking up and telling
+
+
+def test_a_value_is_told_once(tmp_path: Path) -> None:
+    book = ledger(cell(trials=2), tmp_path)
+    trial = book.next(nobody_is_lost)
+    assert isinstance(trial, Trial)
+    assert book.tell(trial, 1.5, diverged=True) and not book.tell(trial, 7.0)
+    assert [(t.value, t.diverged, t.state) for t in book.told()] == [(1.5, True, "complete")]
+
+
+def test_a_lost_trial_is_taken_up_with_its_own_setting(tmp_path: Path) -> None:
+    storage = InMemoryStorage()
+    dead, other = (ledger(cell(trials=2), tmp_path, lambda: storage) for _ in range(2))
+    lost = dead.next(nobody_is_lost)
+    taken = other.next(lambda params, owner: True)
+    assert isinstance(lost, Trial) and isinstance(taken, Trial)
+    assert (taken.number, taken.params, taken.again) == (lost.number, lost.params, True)
+    assert other.tell(taken, 1.0) and not dead.tell(lost, 2.0)
+
+
+def test_a_trial_that_kills_its_workers_is_given_up_and_counts(tmp_path: Path) -> None:
+    storage = InMemoryStorage()
+    for again in range(TRIES):
+        trial = ledger(cell(trials=1), tmp_path, lambda: storage).next(lambda params, owner: True)
+        assert isinstance(trial, Trial) and trial.again == (again > 0)
+    last = ledger(cell(trials=1), tmp_path, lambda: storage)
+    assert last.next(lambda params, owner: True) is None
+    assert [t.state for t in last.told()] == ["fail"]
+
+
+def test_an_interrupted_trial_is_taken_up_however_often(tmp_path: Path) -> None:
+    book = ledger(cell(trials=1), tmp_path)
+    for _ in range(2 * TRIES):
+        trial = book.next(nobody_is_lost)
+        assert isinstance(trial, Trial)
+        book.give_back(trial, tried=False)
+
+
+def test_a_worker_that_died_while_asking_leaves_no_trial(tmp_path: Path) -> None:
+    storage = InMemoryStorage()
+    book = ledger(cell(trials=1), tmp_path, lambda: storage)
+    half = book.study.ask()
+    half.suggest_float("lr", 1e-5, 1e-2, log=True)
+    trial = book.next(nobody_is_lost)
+    assert isinstance(trial, Trial) and trial.number == 1 and trial.order == 0
+
+
+# Storages
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    reason = postgres.why_not()
+    if reason:
+        pytest.skip(reason)
+    with postgres.server() as url:
+        yield url
+
+
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+from landscape.store import Store
+from sweeps.ledger import Ledger, Trial
+from sweeps.storages import open_storage
+sys.path.insert(0, {tests!r})
+from test_search import cell
+book = Ledger(cell(trials={trials}), lambda: open_storage({kind!r}, Store({root!r}), "s", "c"), "t", Path({lock!r}))
+from landscape.claims import process_start
+gone = lambda params, owner: process_start(owner["pid"]) != owner["started"]
+while not isinstance(trial := book.next(gone), Trial) and trial is not None:
+    time.sleep(0.05)
+while isinstance(trial, Trial):
+    time.sleep(0.05)
+    told = book.tell(trial, 1.0 + trial.order, run=str(os.getpid()))
+    print(trial.order, told, flush=True)
+    while not isinstance(trial := book.next(gone), Trial) and trial is not None:
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "journal", "postgresql"])
+def test_killed_workers_lose_no_value_and_tell_none_twice(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers on one storage, each killed with -9 in mid-trial and replaced."""
+    where, trials = kind, 10
+    if kind == "postgresql":
+        where = without_password(url := request.getfixturevalue("database"))
+        monkeypatch.setenv(VARIABLE, str(password_of(url)))
+    root, lock = str(tmp_path / "a 'store'"), str(tmp_path / "lock")
+    code = KILLED.format(tests=str(Path(__file__).parent), trials=trials, kind=where, root=root, lock=lock)
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+    workers = [start() for _ in range(2)]
+    killed = []
+    for _ in range(2):
+        victim = workers.pop(0)
+        assert victim.stdout is not None and victim.stdout.readline()
+        os.kill(victim.pid, signal.SIGKILL)
+        killed.append(victim)
+        workers.append(start())
+    lines = [line for p in [*killed, *workers] for line in p.communicate(timeout=120)[0].splitlines()]
+    assert [p.returncode for p in workers] == [0] * 2
+    book = Ledger(cell(trials=trials), lambda: open_storage(where, Store(root), "s", "c"), "t", Path(lock))
+    told = book.told()
+    assert [(t.order, t.value, t.state) for t in told] == [(i, 1.0 + i, "complete") for i in range(trials)]
+    said = [int(line.split()[0]) for line in lines if line.endswith("True")]
+    assert len(said) == len(set(said)) and len(said) >= trials - 2  # a killed worker may have told without a word
+    assert [t.params for t in told] == [t.params for t in search_for_least(cell(trials=trials), tmp_path)]
+
+
+def test_a_torn_journal_goes_on(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def open_it() -> BaseStorage:
+        return open_storage("journal", store, "s", "c")
+
+    book = ledger(cell(trials=2), tmp_path, open_it)
+    trial = book.next(nobody_is_lost)
+    assert isinstance(trial, Trial) and book.tell(trial, 1.0)
+    with open(store.search_storage("s", "c.journal"), "ab") as f:
+        f.write(b'{"op_code": 4, "trial')
+    again = ledger(cell(trials=2), tmp_path, open_it)
+    second = again.next(nobody_is_lost)
+    assert isinstance(second, Trial) and again.tell(second, 2.0)
+    assert [t.value for t in again.told()] == [1.0, 2.0]
+
+
+def test_passwords_are_neither_shown_nor_stored(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = postgres.PASSWORD
+    bare = without_password(database)
+    assert secret not in bare and password_of(database) == secret and "***" in redact(f"given {database} twice")
+    monkeypatch.setenv(VARIABLE, secret)
+    assert with_password(bare) == database
+    connect(bare)
+    monkeypatch.setenv(VARIABLE, "wrong-one")
+    with pytest.raises(UserError) as error:
+        connect(bare)
+    assert "cannot be reached" in str(error.value) and "wrong-one" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+URLS = [
+    ("postgresql://me:pw@host/db", "postgresql://me@host/db"),
+    ("mysql+pymysql://me:p:w@host:3306/db", "mysql+pymysql://me@host:3306/db"),
+    ("postgresql://host/db?user=me&password=pw", "postgresql://host/db?user=me"),
+    ("postgresql://host/db?password=pw&user=me", "postgresql://host/db?user=me"),
+    ("postgresql://me@host/db", "postgresql://me@host/db"),
+    ("sqlite", "sqlite"),
+]
+
+
+@pytest.mark.parametrize(("url", "stored"), URLS, ids=[url for url, _ in URLS])
+def test_a_stored_url_has_no_password(url: str, stored: str) -> None:
+    assert without_password(url) == stored and not any(secret in redact(url) for secret in (":pw", "=pw", "p:w"))

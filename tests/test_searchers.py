@@ -1,0 +1,245 @@
+"""Searches that train: trials as ordinary runs, workers killed and stopped, pruning, the record, confirmation."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import postgres
+import pytest
+import torch
+from support import TINY, sweep
+from test_sweep import start, wait_for
+
+from landscape import checkpoint
+from landscape.claims import process_start
+from landscape.identity import run_id
+from landscape.store import RunFolder, Store
+from landscape.worker import work
+from sweeps.command import main
+from sweeps.plan import Plan, freeze, make_plan, survey
+from sweeps.record import put_rows, read_rows, row
+from sweeps.searcher import Searcher
+from sweeps.searches import read_searches
+
+LONG = ("train.steps=200", "train.batch_size=16", "arch.width=0.04", "metrics.every=100", "metrics.n_fake=64")
+RANDOM = ("search=random", "search.trials=3")
+
+
+def planned(store: Store, *overrides: str, base: tuple[str, ...] = TINY) -> Plan:
+    """A plan with its searches, frozen into the store; nothing of it is trained."""
+    plan = make_plan([*base, *overrides, f"store={store.root}"], multirun=True)
+    survey(plan)
+    freeze(plan)
+    return plan
+
+
+def search_here(store: Store, plan: Plan) -> int:
+    """Work a plan's searches off in this process."""
+    return Searcher(store, plan.name, None, {}, lambda text: None).work()
+
+
+def trials(store: Store, plan: Plan) -> list[dict[str, Any]]:
+    return [r for r in read_rows(store, plan.name) if r["stage"] == "search"]
+
+
+def equal_weights(a: RunFolder, b: RunFolder) -> bool:
+    left, right = (checkpoint.load(run.weights) for run in (a, b))
+    return all(torch.equal(left[net][k], right[net][k]) for net in ("g", "d") for k in left[net])
+
+
+def test_a_trial_is_an_ordinary_run_with_the_bits_of_a_grids(store: Store, tmp_path: Path, warm_cache: Path) -> None:
+    plan = planned(store, *RANDOM)
+    assert search_here(store, plan) == 0
+    rows = trials(store, plan)
+    assert [(r["order"], r["sampler"], r["round"], r["diverged"]) for r in rows] == [
+        (i, "random", None, False) for i in range(3)
+    ]
+    for r in rows:
+        run = store.run(r["run"])
+        assert r["cell"] == {k: run.status()["axes"][k] for k in r["cell"]} and run.status()["status"] == "done"
+        assert r["value"] == math.log(run.rows()[-1]["fid"]) and run_id(run.config()) == run.id
+        assert not {"search", "confirm", "stage", "study"} & run.config().keys()
+    run = store.run(rows[0]["run"])
+    assert "optim.lr=" in " ".join(run.meta()["overrides"])
+    other = Store(tmp_path / "other")
+    os.makedirs(other.root)
+    os.symlink(warm_cache, other.cache)
+    typed = planned(other, *(text for text in run.meta()["overrides"] if not text.startswith(("store=", "search"))))
+    assert typed.runs[0].id == run.id
+    work(other, run.id, lambda text: None)
+    assert equal_weights(run, other.run(run.id))
+
+
+def test_a_search_worked_again_asks_nothing_and_a_larger_budget_asks_the_rest(store: Store) -> None:
+    plan = planned(store, "search=random", "search.trials=1")
+    search_here(store, plan)
+    before = trials(store, plan)
+    assert search_here(store, plan) == 0 and trials(store, plan) == before
+    more = planned(store, "search=random", "search.trials=2")
+    assert more.name == plan.name and more.told == 1
+    search_here(store, more)
+    assert trials(store, more)[0] == before[0] and len(trials(store, more)) == 2
+
+
+def test_a_diverged_trial_is_told_its_own_start(store: Store) -> None:
+    wild = ("search.space.lr={low: 1e3, high: 2e3, log: true}", "reg=gp", "search=random", "search.trials=1")
+    plan = planned(store, *wild)
+    assert search_here(store, plan) == 0
+    (r,) = trials(store, plan)
+    run = store.run(r["run"])
+    assert run.status()["status"] == "diverged" and r["diverged"]
+    assert r["value"] == math.log(run.rows()[0]["fid"]) and run.rows()[0]["step"] == 0
+
+
+def test_a_run_that_fails_is_tried_again_and_then_counts_as_failed(store: Store) -> None:
+    plan = planned(store, "search=random", "search.trials=2")
+    search_here(store, planned(store, "search=random", "search.trials=1"))
+    (first,) = trials(store, plan)
+    planned(store, "search=random", "search.trials=2")
+    second = Searcher(store, plan.name, None, {}, lambda text: None).cells[0]
+    trial = second.next()
+    assert trial is not None and not isinstance(trial, str)
+    run = second.freeze(trial)
+    second.ledger.give_back(trial, tried=False)
+    run.samples.rmdir()
+    run.samples.write_text("in the way")
+    codes = [search_here(store, plan) for _ in range(4)]
+    assert codes[-1] == 0 and all(codes[:-1]) and len(codes) == 4
+    rows = trials(store, plan)
+    assert [r["value"] for r in rows] == [first["value"], None] and rows[1]["run"] == run.id
+
+
+def test_a_pruned_trial_is_stopped_told_and_taken_up_by_a_grid(store: Store) -> None:
+    base = ("train.steps=40", "metrics.every=10", "train.batch_size=16", "arch.width=0.04", "metrics.n_fake=64")
+    asked = ("search=random", "search.trials=8", "search.pruner=median", "search.startup=2", "search.grace=1")
+    plan = planned(store, *asked, base=base)
+    assert search_here(store, plan) == 0
+    stopped = [store.run(r["run"]) for r in trials(store, plan) if store.run(r["run"]).status()["status"] == "stopped"]
+    assert stopped and all(r["value"] is not None for r in trials(store, plan))
+    run = stopped[0]
+    status = run.status()
+    assert "pruned by median" in status["reason"] and status["step"] < 40 and run.newest_checkpoint.exists()
+    typed = [text for text in run.meta()["overrides"] if not text.startswith(("store=", "search"))]
+    grid = planned(store, *typed, base=())
+    assert [r.need for r in grid.runs] == ["train"]
+    assert work(store, run.id, lambda text: None) == "done" and run.rows()[-1]["step"] == 40
+
+
+def searcher(store: Store, name: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "sweeps.searcher", "--store", str(store.root), "--sweep", name]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_independent_workers_share_a_search_and_one_that_is_killed_leaves_its_run(store: Store) -> None:
+    """Two processes as the tasks of a cluster's array would be; one is killed with -9 while it trains."""
+    plan = planned(store, "search=random", "search.trials=4", "search.storage=journal", base=LONG)
+    first, second = (searcher(store, plan.name) for _ in range(2))
+
+    def training() -> list[RunFolder]:
+        owners = [(run, json.loads(f.read_text())["pid"]) for run in store.run_folders() for f in run.claims.glob("1*")]
+        return [run for run, pid in owners if pid == first.pid and run.status().get("step", 0) > 0]
+
+    wait_for(lambda: bool(training()), 120)
+    (lost,) = training()[-1:]
+    first.kill()
+    first.wait()
+    assert second.wait(timeout=240) == 0
+    rows = trials(store, plan)
+    assert sorted(r["order"] for r in rows) == [0, 1, 2, 3] and all(r["value"] is not None for r in rows)
+    assert lost.id in {r["run"] for r in rows} and lost.status()["status"] == "done"
+    done = {run.id for run in store.run_folders() if run.status()["status"] == "done"}
+    assert done == {r["run"] for r in rows}  # nothing was proposed anew
+
+
+@pytest.mark.slow
+def test_the_command_makes_grid_search_and_confirmation(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["-m", "reg=none", "seed=0,1", *TINY, "search=tpe", "search.trials=2", f"store={store.root}"]
+    assert main([*command, "stage=search"]) == 0
+    assert main(command) == 0
+    out = capfd.readouterr().out
+    assert "search=tpe, 2 trials in 1 cell, one seed each: 2 of 2 runs to come" in out
+    plan = make_plan(command[1:], multirun=True)
+    rows = read_rows(store, plan.name)
+    assert [(r["stage"], r["order"]) for r in rows] == [("grid", 0), ("grid", 1), ("search", 0), ("search", 1)]
+    assert all(r["value"] is not None for r in rows)
+    assert main(command) == 0 and "nothing to do" in capfd.readouterr().out
+
+    assert main([*command, "stage=confirm", "confirm.seeds=2"]) == 0
+    out = capfd.readouterr().out
+    assert "chosen at" in out and "on fresh latents and metrics.real=train" in out and "(n = 2)" in out
+    last = [r for r in read_rows(store, plan.name) if r["stage"] == "confirm"]
+    configs = [store.run(r["run"]).config() for r in last]
+    assert [c["seed"] for c in configs] == [1000, 1001]
+    assert {(c["metrics"]["real"], c["metrics"]["seed"]) for c in configs} == {("train", 1042)}
+    assert {len({row["protocol"] for row in store.run(r["run"]).rows() if row["step"] == 12}) for r in last} == {2}
+    best = min((r["value"], r["run"]) for r in rows if r["stage"] == "search")
+    medians = {"search": best[0], "grid": sum(r["value"] for r in rows if r["stage"] == "grid") / 2}
+    if medians["search"] < medians["grid"] - 0.01:
+        assert configs[0]["optim"]["lr_d"] == store.run(best[1]).config()["optim"]["lr_d"]
+    before = read_rows(store, plan.name)
+    assert main([*command, "stage=confirm", "confirm.seeds=2"]) == 0 and read_rows(store, plan.name) == before
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_a_search_and_the_same_command_goes_on(store: Store) -> None:
+    command = ("search=random", "search.trials=3", "stage=search", "launcher.jobs=1", *LONG)
+    process = start(store, *command)
+
+    def step() -> int:
+        return max((int(run.status().get("step", 0)) for run in store.run_folders()), default=0)
+
+    wait_for(lambda: step() > 0, 120)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130 and "the same command goes on from here" in out
+    pids = [json.loads(f.read_text()) for run in store.run_folders() for f in run.claims.glob("[0-9]*")]
+    assert all(process_start(claim["pid"]) != claim["started"] for claim in pids)
+    done = sweep(*command, f"store={store.root}", timeout=240)
+    assert done.returncode == 0 and "taken up again" in done.stdout, done.stdout + done.stderr
+    plan = make_plan([*command, f"store={store.root}"], multirun=False)
+    assert len(trials(store, plan)) == 3 and all(r["value"] is not None for r in trials(store, plan))
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    reason = postgres.why_not()
+    if reason:
+        pytest.skip(reason)
+    with postgres.server() as url:
+        yield url
+
+
+def test_a_search_on_postgresql_leaves_its_password_nowhere(
+    store: Store, database: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["search=random", "search.trials=1", "stage=search", *TINY, f"store={store.root}"]
+    assert main([*command, f"search.storage='{database}'"]) == 0
+    out, err = capfd.readouterr()
+    plan = make_plan(command, multirun=False)
+    assert read_searches(store, plan.name).storage.startswith("postgresql://me@127.0.0.1")
+    assert len(trials(store, plan)) == 1
+    secrets = (postgres.PASSWORD, postgres.PASSWORD.replace("/", "%2F"))
+    texts = [out, err, *(p.read_bytes().decode("latin1") for p in store.root.rglob("*") if p.is_file())]
+    assert not any(secret in text for secret in secrets for text in texts)
+
+
+# The record
+
+
+def test_the_record_keeps_a_run_where_it_came_first_and_replaces_what_is_told_again(store: Store) -> None:
+    cell = {"loss": "ns"}
+    put_rows(store, "s", [row("a", cell, "grid", 0), row("b", cell, "grid", 1)])
+    for value in (None, 1.0):
+        put_rows(store, "s", [row(r, cell, "search", i, "gp", 0, value, False, "x") for i, r in enumerate("bc")])
+    put_rows(store, "s", [row("d", cell, "search", 0, "gp", search="y")])
+    found = [(r["run"], r["stage"], r["value"]) for r in read_rows(store, "s")]
+    assert found == [("a", "grid", None), ("b", "grid", None), ("c", "search", 1.0), ("d", "search", None)]
