@@ -34,13 +34,17 @@ def plan(arguments: list[str]) -> int:
         print(line)
     found = cells(made)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in (*CELL, "settings", "runs"):
+    searched: Counter[tuple[str, ...]] = Counter()
+    for search in made.searches:
+        searched[tuple(str(search.cell[key]) for key in CELL)] += search.trials
+    for name in (*CELL, "settings", "runs", *["searched"] * bool(searched)):
         table.add_column(name, justify="left" if name in CELL[:-1] else "right")
     for cell in found:
-        table.add_row(*cell.name, str(cell.settings), str(cell.runs))
+        table.add_row(*cell.name, str(cell.settings), str(cell.runs), *[str(searched[cell.name])] * bool(searched))
     if len(found) > 1:
         table.add_section()
-        table.add_row("all", *[""] * (len(CELL) - 1), str(sum(c.settings for c in found)), str(len(made.runs)))
+        sums = [sum(c.settings for c in found), len(made.runs), *[searched.total()] * bool(searched)]
+        table.add_row("all", *[""] * (len(CELL) - 1), *map(str, sums))
     console().print(table)
     print()
     table = Table(box=None, pad_edge=False, header_style="dim")

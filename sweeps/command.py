@@ -34,17 +34,17 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
         first = plan.runs[0].config
         widest = max(run.config["train"]["world_size"] for run in plan.runs)
         places = slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
-        for line in describe(plan):
-            tell(line)
         if plan.stage == "confirm":
             return launch_confirmation(plan, places)
+        if plan.searches and "://" in plan.storage:
+            check_storage(plan)
+        for line in describe(plan):
+            tell(line)
         grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
         searching = plan.stage in ("all", "search") and trials_left(plan) > 0
         if not grid and not searching:
             tell("nothing to do: every run is finished and scored")
             return 0
-        if searching and "://" in plan.storage:
-            check_storage(plan)
         freeze(plan)
         if len(plan.runs) == 1 and not multirun and plan.study is None and not plan.searches:
             return run_here(plan)
@@ -78,6 +78,8 @@ def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int
 def launch_confirmation(plan: Plan, places: Slots) -> int:
     """The best settings again; what they are worth on what did not choose them is printed and recorded."""
     found = confirmation(plan)
+    for line in describe(found.plan):
+        tell(line)
     freeze(found.plan)
     missing = any(run.need != NOTHING for run in found.plan.runs)
     code = launch(found.plan, places) if missing else 0
