@@ -50,7 +50,7 @@ def read_rows(store: Store, sweep: str) -> list[Row]:
     file = store.trials_file(sweep)
     try:
         lines = file.read_text().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a store that cannot be is refused where it is written
         return []
     rows = []
     for number, line in enumerate(lines, 1):

@@ -75,7 +75,7 @@ CASES = [
     (["hydra/launcher=submitit_slurm"], "hydra/launcher is not used here; choose launcher=local"),
     (["hydra.sweep.dir=x"], "hydra.sweep.dir is not used here"),
     (["data.content=abc"], "data.content is computed"),
-    (["search=nope"], "search=nope is not known; legal: gp, none, qmc, random, tpe"),
+    (["search=grid"], "search=grid is not known; legal: gp, none, qmc, random, tpe"),
     (["-m", "search=gp,tpe"], "search does not make different runs; give it one value"),
     (["-m", "stop.factor=2,3"], "stop.factor does not make different runs; give it one value"),
     (["search.kind=gp"], "search.kind is not set by itself; choose with search=NAME"),
