@@ -184,7 +184,7 @@ def again(setting: Candidate, seeds: list[int], wanted: dict[str, Any], store: S
         data = find_data(Data(**config["data"]), store)
         metrics = config["metrics"]
         config["seed"], config["repeat"] = seed, 0
-        metrics |= {key: setting.asked[key] for key in ("scores", *protocol.KEYS)}
+        metrics |= {key: setting.asked.get(key) for key in ("scores", *protocol.KEYS, *protocol.LATER)}
         if metrics["n_fake"] == len(data.part(chosen_on)):
             metrics["n_fake"] = len(data.part(real))
         metrics["real"], metrics["seed"] = real, wanted["metrics_seed"]

@@ -50,4 +50,5 @@ def _answers(run: RunFolder, protocol: str, asked: dict[str, Any]) -> bool:
     except (CorruptFile, FileNotFoundError) as e:
         raise UserError(f"the protocol of {run.metrics_file} cannot be read ({e})") from e
     same = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "data", "generator")
-    return all(text.get(key) == asked.get(key) for key in same)
+    weights = asked.get("weights_sha256")
+    return all(text.get(key) == asked.get(key) for key in same) and weights in (None, text.get("weights"))

@@ -66,7 +66,7 @@ SAMPLERS: dict[str, Callable[[CellSearch, int], BaseSampler]] = {
 
 def search_seed(search: CellSearch, *place: int) -> int:
     """A seed for a search, or for one place in it; cells draw apart."""
-    return int(short_hash([search.id, search.seed, *place])[:8], 16)
+    return int(short_hash([search.draws, search.seed, *place])[:8], 16)
 
 
 def make_sampler(search: CellSearch, order: int) -> BaseSampler:

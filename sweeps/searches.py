@@ -26,6 +26,7 @@ class CellSearch:
     """A search in one cell. Its id covers all that it depends on but its budget, which may be raised later."""
 
     id: str
+    draws: str  # what its random numbers hang on: not on how runs are scored, so that other scores ask the same runs
     cell: dict[str, Any]  # data, arch, loss, penalty, norm, n_dis
     base: dict[str, Any]  # the configuration whose keys a trial replaces
     overrides: list[str]  # what was typed for the cell
@@ -109,7 +110,8 @@ class Gathering:
         if key not in self.cells:
             kept = [text for text in _apart(overrides) if text.partition("=")[0] not in varied]
             settings = {key: search[key] for key in ("trials", *DEFINES) if key not in ("kind", "grid")}
-            self.cells[key] = CellSearch(key, cell, config, kept, space, search["kind"], grid=[], **settings)
+            draws = short_hash([fixed, space, search["kind"]])
+            self.cells[key] = CellSearch(key, draws, cell, config, kept, space, search["kind"], grid=[], **settings)
         if search["grid"]:
             self.cells[key].grid.append(run)
 

@@ -24,6 +24,7 @@ from landscape.identity import run_id
 from landscape.store import RunFolder, Store
 from landscape.worker import work
 from sweeps.command import main
+from sweeps.ledger import Trial
 from sweeps.plan import Plan, freeze, make_plan, survey
 from sweeps.record import put_rows, read_rows, row
 from sweeps.searcher import Searcher
@@ -87,6 +88,14 @@ def test_a_search_worked_again_asks_nothing_and_a_larger_budget_asks_the_rest(st
     assert more.name == plan.name and more.told == 1
     search_here(store, more)
     assert trials(store, more)[0] == before[0] and len(trials(store, more)) == 2
+
+
+def test_other_scores_ask_for_the_same_runs(store: Store) -> None:
+    first, second = (planned(store, *RANDOM, how) for how in ("metrics.quantise=uint8", "metrics.quantise=float"))
+    cells = [Searcher(store, plan.name, None, {}).cells[0] for plan in (first, second)]
+    trials = [cell.next() for cell in cells]
+    assert first.name != second.name
+    assert len({cell.run(t.params).id for cell, t in zip(cells, trials, strict=True) if isinstance(t, Trial)}) == 1
 
 
 def test_a_diverged_trial_is_told_its_own_start(store: Store) -> None:
