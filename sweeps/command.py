@@ -11,7 +11,7 @@ from landscape.store import FINISHED, PREEMPTED
 from sweeps.confirm import confirmation, record_confirmation
 from sweeps.local import run_pool
 from sweeps.passwords import password_of, redact, without_password
-from sweeps.plan import NOTHING, Plan, describe, execution, freeze, is_met, make_plan, survey
+from sweeps.plan import NOTHING, TRAIN, Plan, describe, execution, freeze, is_met, make_plan, survey
 from sweeps.progress import display, outcome, tell
 from sweeps.resources import Slots, slots
 from sweeps.searching import Search, record_grid, trials_left
@@ -78,6 +78,9 @@ def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int
 def launch_confirmation(plan: Plan, places: Slots) -> int:
     """The best settings again; what they are worth on what did not choose them is printed and recorded."""
     found = confirmation(plan)
+    left = sum(run.need == TRAIN for run in plan.runs) + trials_left(plan)
+    if left:
+        tell(f"choosing among what is finished: {left} run{'s' * (left != 1)} of the sweep are not")
     for line in describe(found.plan):
         tell(line)
     freeze(found.plan)

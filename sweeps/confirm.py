@@ -96,6 +96,7 @@ def confirmation(plan: Plan) -> Confirmation:
             made.runs += planned
     if not made.runs:
         raise UserError(f"every run of sweep {plan.name} diverged or was stopped: there is nothing to confirm")
+    made.points = len(made.runs)
     survey(made)
     return Confirmation(made, settings)
 

@@ -149,6 +149,8 @@ class Searcher:
 
         A worker leaves where other live workers train the last trials, and waits only where a round is to be told.
         """
+        import landscape.worker  # noqa: F401  # torch takes its time: load it before owning a trial
+
         before = {s: signal.signal(s, self.stop) for s in SIGNALS}
         try:
             while not self.stopping:
