@@ -105,7 +105,12 @@ class Gathering:
             )
         varied = {key for dimension in space for key in dimension.keys}
         fixed = {k: v for k, v in identity(config).items() if k not in varied and k not in ("seed", "repeat")}
-        what = {"run": fixed, "asked": asked, "space": space, **{key: search[key] for key in DEFINES}}
+        what = {
+            "run": fixed,
+            "asked": protocol.request_id(asked),
+            "space": space,
+            **{key: search[key] for key in DEFINES},
+        }
         key = short_hash(what)
         if key not in self.cells:
             kept = [text for text in _apart(overrides) if text.partition("=")[0] not in varied]
