@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from landscape.claims import Observer
@@ -120,7 +122,7 @@ class Cell:
 
 
 class Searcher:
-    """A process that trains trials until there are none, or until it is asked to stop."""
+    """A process that trains trials until there are none, it is asked to stop, or `parent` no longer is its parent."""
 
     def __init__(
         self,
@@ -129,7 +131,9 @@ class Searcher:
         only: list[str] | None,
         execution: dict[str, Any],
         say: Callable[[str], None] = print,
+        parent: int | None = None,
     ) -> None:
+        self.parent = parent
         searches = read_searches(store, sweep)
         known = [search.id for search in searches.cells]
         for name in only or []:
@@ -153,7 +157,7 @@ class Searcher:
 
         before = {s: signal.signal(s, self.stop) for s in SIGNALS}
         try:
-            while not self.stopping:
+            while not self.stopping and self.parent in (None, os.getppid()):
                 given = self._next()
                 if given is None:
                     break
@@ -216,13 +220,15 @@ def main() -> int:
     parser.add_argument("--sweep", required=True, help="its name, as a folder of the store's sweeps/")
     parser.add_argument("--cell", action="append", help="the id of a search in search.json; may be given again")
     parser.add_argument("--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop")
+    parser.add_argument(
+        "--attached", action="store_true", help="end with the trial under way once the process that started it is gone"
+    )
     arguments = parser.parse_args()
     try:
         store = Store(arguments.store)
-        searcher = Searcher(
-            store, arguments.sweep, arguments.cell, arguments.execution, lambda text: print(text, flush=True)
-        )
-        return searcher.work()
+        say = partial(print, flush=True)
+        parent = os.getppid() if arguments.attached else None
+        return Searcher(store, arguments.sweep, arguments.cell, arguments.execution, say, parent).work()
     except (UserError, CorruptFile) as e:
         print(e, file=sys.stderr)
         return EXIT_USER

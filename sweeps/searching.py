@@ -111,7 +111,7 @@ class Search:
         command = [sys.executable, "-m", "sweeps.searcher", "--store", str(plan.store.root), "--sweep", plan.name]
         with open(log, "wb") as f:
             process = subprocess.Popen(
-                [*command, "--execution", json.dumps(order)],
+                [*command, "--attached", "--execution", json.dumps(order)],
                 stdin=subprocess.DEVNULL,
                 stdout=f,
                 stderr=subprocess.STDOUT,

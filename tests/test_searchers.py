@@ -98,6 +98,24 @@ def test_other_scores_ask_for_the_same_runs(store: Store) -> None:
     assert len({cell.run(t.params).id for cell, t in zip(cells, trials, strict=True) if isinstance(t, Trial)}) == 1
 
 
+def test_a_model_can_be_told_the_grid(store: Store) -> None:
+    plan = planned(store, "search=gp", "search.trials=1", "search.startup=1", "search.grid=true", "optim.lr=1e-3,1")
+    inside, outside = (store.run(r.id) for r in plan.runs)
+    for run in (inside, outside):  # a rate of 1 lies outside the ranges
+        work(store, run.id, lambda text: None)
+    assert search_here(store, plan) == 0
+    (cell,) = Searcher(store, plan.name, None, {}).cells
+    told = {t.user_attrs["grid"]: t.value for t in cell.ledger.study.trials if "grid" in t.user_attrs}
+    assert told == {inside.id: math.log(inside.rows()[-1]["fid"])}
+    assert len(trials(store, plan)) == 1 and trials(store, plan)[0]["order"] == 0
+
+
+def test_a_worker_whose_launcher_is_gone_asks_no_more(store: Store) -> None:
+    plan = planned(store, *RANDOM)
+    assert Searcher(store, plan.name, None, {}, lambda text: None, parent=-1).work() == 0
+    assert trials(store, plan) == []
+
+
 def test_a_diverged_trial_is_told_its_own_start(store: Store) -> None:
     wild = ("search.space.lr={low: 1e3, high: 2e3, log: true}", "reg=gp", "search=random", "search.trials=1")
     plan = planned(store, *wild)
