@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import landscape
 from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, UserError
@@ -108,10 +109,9 @@ class Search:
         log.parent.mkdir(parents=True, exist_ok=True)
         password = password_of(plan.storage)
         paths = [str(Path(landscape.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        command = [sys.executable, "-m", "sweeps.searcher", "--store", str(plan.store.root), "--sweep", plan.name]
         with open(log, "wb") as f:
             process = subprocess.Popen(
-                [*command, "--attached", "--execution", json.dumps(order)],
+                [*worker_command(plan, order), "--attached"],
                 stdin=subprocess.DEVNULL,
                 stdout=f,
                 stderr=subprocess.STDOUT,
@@ -151,6 +151,13 @@ class Search:
         if now - self.shown >= LINE_S:
             self.shown = now
             tell(f"{self.progress()}, {duration(now - self.started)} elapsed")
+
+
+def worker_command(plan: Plan, order: dict[str, Any]) -> list[str]:
+    """The command of one worker of a frozen plan's searches, on any machine that sees the store; `order` is how it
+    executes its runs."""
+    where = ["--store", str(plan.store.root), "--sweep", plan.name]
+    return [sys.executable, "-m", "sweeps.searcher", *where, "--execution", json.dumps(order)]
 
 
 def trials_left(plan: Plan) -> int:

@@ -15,11 +15,10 @@ from typing import Any
 import postgres
 import pytest
 import torch
-from support import TINY, sweep
-from test_sweep import start, wait_for
+from support import TINY
+from test_sweep import start, wait_for, workers
 
 from landscape import checkpoint
-from landscape.claims import process_start
 from landscape.identity import run_id
 from landscape.store import RunFolder, Store
 from landscape.worker import work
@@ -217,7 +216,7 @@ def test_the_command_makes_grid_search_and_confirmation(store: Store, capfd: pyt
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_a_search_and_the_same_command_goes_on(store: Store) -> None:
+def test_ctrl_c_stops_a_search_and_the_same_command_goes_on_though_its_worker_is_killed(store: Store) -> None:
     command = ("search=random", "search.trials=3", "stage=search", "launcher.jobs=1", *LONG)
     process = start(store, *command)
 
@@ -228,10 +227,15 @@ def test_ctrl_c_stops_a_search_and_the_same_command_goes_on(store: Store) -> Non
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 130 and "the same command goes on from here" in out
-    pids = [json.loads(f.read_text()) for run in store.run_folders() for f in run.claims.glob("[0-9]*")]
-    assert all(process_start(claim["pid"]) != claim["started"] for claim in pids)
-    done = sweep(*command, f"store={store.root}", timeout=240)
-    assert done.returncode == 0 and "taken up again" in done.stdout, done.stdout + done.stderr
+    assert workers(store) == []
+
+    again = start(store, *command)
+    wait_for(lambda: len(workers(store)) == 1, 120)
+    os.kill(workers(store)[0], signal.SIGKILL)
+    out, _ = again.communicate(timeout=240)
+    assert again.returncode == 0 and "killed by SIGKILL; another takes its place" in out and "taken up again" in out, (
+        out
+    )
     plan = make_plan([*command, f"store={store.root}"], multirun=False)
     assert len(trials(store, plan)) == 3 and all(r["value"] is not None for r in trials(store, plan))
 
