@@ -33,6 +33,10 @@ OTHER = {"test": "train", "train": "test", "test_a": "test_b", "test_b": "test_a
 IMAGES = {"train": "t", "test": "ab", "test_a": "a", "test_b": "b", "all": "tab"}
 
 
+# Keys that say where and how runs are executed: those of the command, not of the runs that were chosen.
+COMMAND = ("store", "device", "threads", "checkpoint", "stop", "launcher", "logger")
+
+
 class Candidate:
     """A setting that was tried in a cell: its runs, and what it is worth, the median over its seeds."""
 
@@ -91,7 +95,7 @@ def confirmation(plan: Plan) -> Confirmation:
     for cell in tried.values():
         chosen = sorted((s for s in cell if s.worth < math.inf), key=lambda s: s.worth)[: wanted["top"]]
         for setting in chosen:
-            planned = list(again(setting, seeds, wanted, store))
+            planned = list(again(setting, seeds, plan))
             settings.append((setting, planned))
             made.runs += planned
     if not made.runs:
@@ -170,10 +174,10 @@ def distance_of(run: RunFolder, asked: dict[str, Any]) -> float | None:
     return math.inf if last is None else float(last)
 
 
-def again(setting: Candidate, seeds: list[int], wanted: dict[str, Any], store: Store) -> Iterator[Planned]:
+def again(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]:
     """A setting's runs on fresh seeds, asked for their scores on fresh latents and on other real images; and, beside
     those, as it was chosen, which shows by how much the choice flattered."""
-    chosen_on = setting.asked["real"]
+    wanted, store, chosen_on = plan.confirm, plan.store, setting.asked["real"]
     real = wanted["real"] or OTHER.get(chosen_on)
     if real is None or set(IMAGES[real]) & set(IMAGES[chosen_on]):
         raise UserError(
@@ -193,7 +197,7 @@ def again(setting: Candidate, seeds: list[int], wanted: dict[str, Any], store: S
             raise UserError(
                 f"confirm.metrics_seed={metrics['seed']} is metrics.seed of the choice; give another for fresh latents"
             )
-        config["store"] = str(store.root)
+        config |= {key: plan.runs[0].config[key] for key in COMMAND}
         fresh = protocol.request(config)
         assert fresh is not None
         picked = [f"confirm {words(config)}", f"seed={seed}"]

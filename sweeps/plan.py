@@ -165,7 +165,7 @@ def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
     run.rows()
     status = run.status()
     state = str(status["status"])
-    if state not in FINISHED or (state == STOPPED and not may_stop(Stop(**planned.config["stop"]))):
+    if state not in FINISHED or (state == STOPPED and not may_stop(Stop(**planned.config.get("stop", {})))):
         return state, TRAIN
     wants = state == DONE and any(protocol.missing_scores(asked, status) for asked in planned.asked)
     return state, SCORE if wants else NOTHING
@@ -187,7 +187,8 @@ def is_met(plan: Plan, planned: Planned) -> bool:
 
 def execution(planned: Planned) -> dict[str, Any]:
     """How and where this command wants a run trained: no part of what it is, so it is not frozen with it."""
-    return {key: planned.config[key] for key in ("device", "threads", "checkpoint", "stop")}
+    keys = ("device", "threads", "checkpoint", "stop")
+    return {key: planned.config[key] for key in keys if key in planned.config}
 
 
 def freeze(plan: Plan) -> None:

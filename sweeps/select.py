@@ -10,6 +10,7 @@ from landscape.find import find_run
 from landscape.identity import flatten
 from landscape.store import RunFolder, Store
 from sweeps.choices import keys
+from sweeps.record import read_rows
 
 AXES = ("data", "arch", "loss", "penalty", "norm", "n_dis", "lr_d", "lr_g", "seed", "repeat", "steps")
 
@@ -68,7 +69,8 @@ def choose_runs(
 
 
 def planned_runs(store: Store, sweep: str) -> list[str]:
-    """Ids of the runs that a sweep planned; its name may be cut short where that is unique."""
+    """Ids of the runs that a sweep planned, its searches' trials among them; its name may be cut short where that is
+    unique."""
     names = store.sweep_names()
     begin = [sweep] if sweep in names else [name for name in names if name.startswith(sweep)]
     if len(begin) != 1:
@@ -78,7 +80,8 @@ def planned_runs(store: Store, sweep: str) -> list[str]:
             f"{'' if begin else nearest(sweep, names)}; there: {found}"
         )
     try:
-        return [str(name) for name in read_json(store.sweep_file(begin[0]))["runs"]]
+        grid = [str(name) for name in read_json(store.sweep_file(begin[0]))["runs"]]
+        return list(dict.fromkeys([*grid, *(str(row["run"]) for row in read_rows(store, begin[0]))]))
     except (CorruptFile, KeyError, TypeError) as e:
         raise UserError(f"{store.sweep_file(begin[0])} cannot be read ({e})") from e
 

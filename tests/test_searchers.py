@@ -28,6 +28,7 @@ from sweeps.plan import Plan, freeze, make_plan, survey
 from sweeps.record import put_rows, read_rows, row
 from sweeps.searcher import Searcher
 from sweeps.searches import read_searches
+from sweeps.select import planned_runs
 
 LONG = ("train.steps=200", "train.batch_size=16", "arch.width=0.04", "metrics.every=100", "metrics.n_fake=64")
 RANDOM = ("search=random", "search.trials=3")
@@ -67,6 +68,7 @@ def test_a_trial_is_an_ordinary_run_with_the_bits_of_a_grids(store: Store, tmp_p
         assert r["cell"] == {k: run.status()["axes"][k] for k in r["cell"]} and run.status()["status"] == "done"
         assert r["value"] == math.log(run.rows()[-1]["fid"]) and run_id(run.config()) == run.id
         assert not {"search", "confirm", "stage", "study"} & run.config().keys()
+    assert {r["run"] for r in rows} < set(planned_runs(store, plan.name))
     run = store.run(rows[0]["run"])
     assert "optim.lr=" in " ".join(run.meta()["overrides"])
     other = Store(tmp_path / "other")
