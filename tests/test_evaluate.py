@@ -169,7 +169,10 @@ def test_a_run_trained_without_scores_is_scored_once_it_is_said_how(store: Store
         (["--sweep", "nope"], "--sweep nope is not in"),
         (["run=xyz"], "run=xyz is not in"),
         (["--dry-run"], "--dry-run is no argument of this program; see --help"),
-        (["metrics.real=validation"], "metrics.real=validation is out of range; legal: train, test, test_a, test_b, all"),
+        (
+            ["metrics.real=validation"],
+            "metrics.real=validation is out of range; legal: train, test, test_a, test_b, all",
+        ),
         (["metrics.sed=1"], "metrics.sed is no configuration key (did you mean metrics.seed?)"),
         (["metrics.seed=1,2"], "metrics.seed=1,2 has several values: add -m (--multirun) to take them all"),
         (["metrics=none"], "no scores are asked for"),
