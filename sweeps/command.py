@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from landscape.claims import machine, process_start
 from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, UserError
-from landscape.files import CorruptFile
-from landscape.store import FINISHED, PREEMPTED
+from landscape.files import CorruptFile, to_json, write_whole
+from landscape.store import FINISHED, PREEMPTED, SweepFolder
+from sweeps import slurm
 from sweeps.local import run_pool
 from sweeps.plan import NOTHING, Plan, describe, execution, freeze, is_met, make_plan, survey
 from sweeps.progress import display, outcome, tell
@@ -23,17 +28,20 @@ def main(arguments: list[str]) -> int:
         plan = make_plan(overrides, multirun)
         survey(plan)
         first = plan.runs[0].config
+        on_slurm = first["launcher"]["kind"] == "slurm"
         widest = max(run.config["train"]["world_size"] for run in plan.runs)
-        places = slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
+        places = None if on_slurm else slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
         for line in describe(plan):
             tell(line)
         if all(run.need == NOTHING for run in plan.runs):
             tell("nothing to do: every run is finished and scored")
             return 0
+        if places is None:
+            return slurm.launch(plan)
         freeze(plan)
         if len(plan.runs) == 1 and not multirun and plan.study is None:
             return run_here(plan)
-        return launch(plan, places)
+        return launch(plan, places, plan.store.sweep(plan.name))
     except (UserError, CorruptFile) as e:
         print(e, file=sys.stderr)
         return EXIT_USER
@@ -45,17 +53,31 @@ def main(arguments: list[str]) -> int:
         return EXIT_INTERRUPTED
 
 
-def launch(plan: Plan, places: Slots) -> int:
-    """Run a plan by the local pool and say how it ended."""
+def launch(plan: Plan, places: Slots, folder: SweepFolder | None = None) -> int:
+    """Run a plan by the local pool and say how it ended; `folder` is the sweep that it is, or is a part of."""
     n = sum(run.need != NOTHING for run in plan.runs)
     tell(f"running {n}, {min(places.count, n)} at once ({places.why}); store {plan.store.root}")
-    with display() as shown:
+    with recorded(folder), display() as shown:
         code = run_pool(plan, places, shown)
     if code == EXIT_UNFINISHED:
         report_failures(plan)
     elif code == 0:
         tell(f"all runs are finished; python -m analysis.report --store {plan.store.root} draws them")
     return code
+
+
+@contextmanager
+def recorded(folder: SweepFolder | None) -> Iterator[None]:
+    """While a sweep is trained here, its folder says by which process, so that it can be cancelled."""
+    if folder is None:
+        yield
+        return
+    pid = os.getpid()
+    write_whole(folder.controller_file, to_json({**machine(), "pid": pid, "started": process_start(pid)}))
+    try:
+        yield
+    finally:
+        folder.controller_file.unlink(missing_ok=True)
 
 
 def report_failures(plan: Plan) -> None:

@@ -78,9 +78,9 @@ def planned_runs(store: Store, sweep: str) -> list[str]:
             f"{'' if begin else nearest(sweep, names)}; there: {found}"
         )
     try:
-        return [str(name) for name in read_json(store.sweep_file(begin[0]))["runs"]]
+        return [str(name) for name in read_json(store.sweep(begin[0]).plan_file)["runs"]]
     except (CorruptFile, KeyError, TypeError) as e:
-        raise UserError(f"{store.sweep_file(begin[0])} cannot be read ({e})") from e
+        raise UserError(f"{store.sweep(begin[0]).plan_file} cannot be read ({e})") from e
 
 
 def _facts(run: RunFolder) -> dict[str, Any]:
