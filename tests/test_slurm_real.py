@@ -180,12 +180,17 @@ def test_a_job_whose_time_is_up_goes_on_where_it_was(cluster: Cluster, tmp_path:
     """SLURM's own signal, half a minute before the end of a minute; the second job of the run finishes it."""
     local = Store(tmp_path / "local")
     shutil.copytree(store.cache, local.cache)
-    arguments = ("seed=7", *LONG, "train.steps=5000")
-    undisturbed(local, *arguments)
+    arguments = ("seed=7", *LONG, "train.steps=1000")
     assert sweep(*arguments, *SLURM, "launcher.time=1", f"store={store.root}").returncode == 0
-    cluster.wait_until_empty(240)
+    wait_for(lambda: len(started(store)) == 1)
+    pid = worker(started(store)[0])
+    os.kill(pid, signal.SIGSTOP)  # so that it is not done too early
+    wait_for(lambda: "stopping: 1 worker" in logs(store))
+    os.kill(pid, signal.SIGCONT)
+    cluster.wait_until_empty()
     assert states(store) == ["done"], logs(store)
     assert "USR2: the job is queued again" in logs(store) and "restart 1: 1 run" in logs(store)
+    undisturbed(local, *arguments)
     assert_equal(store, local)
 
 
