@@ -31,14 +31,14 @@ dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (1
 	$(BIN)/python -m analysis.dirac --out "$(OUT)/dirac"
 
 test: install ## run the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: install ## lint and check types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: install ## time a training step, an evaluation, and planning 10,000 runs
+bench: install ## time training, scoring, and planning and submitting 10,000 runs
 	$(BIN)/python -m pytest tests/bench_speed.py --benchmark-enable --benchmark-only --benchmark-columns=min,median,max,rounds
 
 clean: ## remove what can be made again, but neither the store nor the report

@@ -47,6 +47,22 @@ def is_storage(text: str) -> bool:
 
 PARTS = ("train", "test", "test_a", "test_b", "all")
 
+
+def minutes(text: str) -> int | None:
+    """A job's time limit in minutes, rounded up; None for what is neither minutes nor [days-]hours:minutes:seconds."""
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)", text)
+    if match is None:
+        return int(text) if text.isdecimal() and int(text) > 0 else None
+    days, hours, minute, second = (int(part or 0) for part in match.groups())
+    return math.ceil(days * 1440 + hours * 60 + minute + second / 60) or None
+
+
+def gigabytes(text: str) -> float | None:
+    """A size with its unit (M, G or T) in GB; None for what is none."""
+    match = re.fullmatch(r"(\d+)([MGT])B?", text)
+    return None if match is None or int(match[1]) == 0 else int(match[1]) * {"M": 1 / 1024, "G": 1, "T": 1024}[match[2]]
+
+
 # Scores, and the keys that each needs.
 SCORES = {
     "fid": (),
@@ -136,6 +152,15 @@ RULES = (
     Rule("stop.loss_d", lambda v: 0 <= v < math.inf, "0 or more"),
     _at_least("stop.evaluations", 1),
     _at_least("launcher.jobs", 1),
+    Rule("launcher.time", lambda v: minutes(v) is not None, "minutes (90), or [days-]hours:minutes:seconds (4:00:00)"),
+    Rule("launcher.memory", lambda v: gigabytes(v) is not None, "a size such as 4G or 500M"),
+    _at_least("launcher.cores", 1),
+    _at_least("launcher.gpus", 0),
+    _at_least("launcher.runs_per_job", 1),
+    _at_least("launcher.at_once", 1),
+    _at_least("launcher.parallel", 1),
+    _at_least("launcher.max_submit", 1),
+    _at_least("launcher.signal_s", 1),
     _at_least("seed", 0),
     _at_least("repeat", 0),
     _at_least("threads", 1),

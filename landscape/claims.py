@@ -107,6 +107,7 @@ class Observer:
 
     lost_after_s: float = LOST_AFTER_S
     seen: dict[str, tuple[Any, float]] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
 
     def is_lost(self, run: RunFolder, claim: dict[str, Any]) -> bool:
         """Whether the worker behind `claim` is gone.
@@ -124,8 +125,14 @@ class Observer:
         now = time.monotonic()
         if mark != before:
             self.seen[run.id] = (mark, now)
+            if before is not None:
+                self.moved.add(run.id)
             return False
         return now - since > self.lost_after_s
+
+    def saw_life(self, run: RunFolder, claim: dict[str, Any]) -> bool:
+        """Whether the worker behind a claim that `is_lost` denied is known to live: here, or its heart has moved."""
+        return is_here(claim) or run.id in self.moved
 
 
 class Claim:

@@ -146,6 +146,22 @@ class Launcher:
     kind: str = MISSING
     jobs: int | None = None  # runs at once; null: as many as cores / threads, or GPUs
     warm: bool | None = None  # fork workers from a process that has loaded torch; null: where no GPU is used
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    time: str | None = None  # of a job: minutes, or [days-]hours:minutes:seconds
+    memory: str | None = None  # of a job: 4G, 500M
+    cores: int | None = None  # of a job; null: threads for each run at once
+    gpus: int | None = None  # of a job
+    constraint: str | None = None
+    setup: list[str] = field(default_factory=list)  # shell lines before the runs
+    extra: list[str] = field(default_factory=list)  # further options of sbatch
+    runs_per_job: int | None = None  # in all
+    at_once: int | None = None  # of these, side by side
+    parallel: int | None = None  # jobs of one array that may run at once
+    classes: list[Any] = field(default_factory=list)  # {when: {key: value}, ...}: other resources for some runs
+    max_submit: int | None = None  # jobs that may be queued at once
+    signal_s: int | None = None  # seconds before a job's end at which its runs are told to save
 
 
 @dataclass

@@ -12,7 +12,12 @@
         checkpoint/        the last two checkpoints while it trains, the kept weights afterwards
         samples/<step>.png sample grids; <score>-<step>-<protocol>.png pictures that belong to a score
         log.txt            what the worker printed
-      sweeps/<name>/plan.json  a plan: which runs, from which command; nothing that a run needs
+      sweeps/<name>/       nothing that a run needs
+        plan.json          a plan: which runs, from which command
+        jobs.json          which resources each of them gets from a scheduler
+        submissions.jsonl  what was handed to the scheduler, one array a line, and what became of it
+        logs/              what the scheduler's jobs printed
+        controller.json    the process that trains it on its own machine
         search.json        its searches, a cell each: what they vary and how
         trials.jsonl       where its runs came from: grid, search or confirm, in which order
         search/            the searches' trials (SQLite or journals), locks, and the logs of their workers
@@ -43,6 +48,10 @@ PLANNED, QUEUED, RUNNING, DONE = "planned", "queued", "running", "done"
 DIVERGED, STOPPED, FAILED, PREEMPTED = "diverged", "stopped", "failed", "preempted"
 STATES = (PLANNED, QUEUED, RUNNING, DONE, DIVERGED, STOPPED, FAILED, PREEMPTED)
 FINISHED = (DONE, DIVERGED, STOPPED)  # training is over and its outcome is a result
+
+
+UMASK = os.umask(0o077)  # it can only be read by setting it, which must not happen while threads make folders
+os.umask(UMASK)
 
 
 class RunFolder:
@@ -102,7 +111,7 @@ class RunFolder:
                     os.fsync(f.fileno())
             for folder in (new.claims, new.checkpoints, new.samples, new.protocols, new.requests):
                 folder.mkdir()
-            beside.chmod(0o777 & ~_umask())
+            beside.chmod(0o777 & ~UMASK)
             beside.rename(self.path)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
@@ -194,6 +203,26 @@ class RunFolder:
             return ""
 
 
+class SweepFolder:
+    """A sweep's folder: its plan, and who was asked to train it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+        self.plan_file = path / "plan.json"
+        self.jobs_file = path / "jobs.json"
+        self.submissions_file = path / "submissions.jsonl"
+        self.logs = path / "logs"
+        self.controller_file = path / "controller.json"
+
+    def plan(self) -> dict[str, Any]:
+        """The plan's record; raises `CorruptFile`, or `FileNotFoundError`."""
+        plan = read_json(self.plan_file)
+        if not isinstance(plan, dict) or not isinstance(plan.get("runs"), list):
+            raise CorruptFile(f"{self.plan_file} is no plan")
+        return plan
+
+
 class DatasetFolder:
     """A decoded data set's folder; its name is the digest of what it holds."""
 
@@ -237,8 +266,16 @@ class Store:
             if not name.startswith("."):
                 yield self.run(name)
 
-    def sweep_file(self, name: str) -> Path:
-        return self.sweeps / name / "plan.json"
+    def sweep(self, name: str) -> SweepFolder:
+        return SweepFolder(self.sweeps / name)
+
+    def sweep_folders(self) -> list[SweepFolder]:
+        """Every sweep of the store that has a plan, by name."""
+        return [SweepFolder(file.parent) for file in sorted(self.sweeps.glob("*/plan.json"))]
+
+    def submit_lock(self) -> Path:
+        """Held by whoever submits, so that two commands at once do not submit one run twice."""
+        return self.sweeps / ".submit.lock"
 
     def sweep_names(self) -> list[str]:
         """Names of the sweeps that were planned into this store, sorted."""
@@ -299,9 +336,3 @@ class Store:
             raise UserError(
                 f"the store at {self.root} cannot be written ({e.strerror}); give another with store=PATH"
             ) from e
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -16,7 +16,9 @@ from landscape.claims import Observer, claim_in_force
 from landscape.errors import EXIT_USER, UserError
 from landscape.files import CorruptFile
 from landscape.store import DONE, QUEUED, RUNNING, STATES, Store
-from sweeps import confirm
+from sweeps import confirm, slurm
+from sweeps.again import retry, submit
+from sweeps.cancel import cancel
 from sweeps.command import MULTIRUN
 from sweeps.passwords import redact
 from sweeps.plan import CELL, cells, describe, make_plan, survey
@@ -32,6 +34,9 @@ def plan(arguments: list[str]) -> int:
     survey(made)
     for line in describe(made):
         print(line)
+    if made.runs[0].config["launcher"]["kind"] == "slurm":
+        for line in slurm.describe(made):
+            print(line)
     found = cells(made)
     table = Table(box=None, pad_edge=False, header_style="dim")
     searched: Counter[tuple[str, ...]] = Counter()
@@ -111,7 +116,14 @@ def _lowest(by_protocol: dict[str, float]) -> str:
     return score(next(iter(by_protocol.values()), None), 1)
 
 
-VERBS = {"plan": plan, "status": status, "confirm": confirm.verb}
+VERBS = {
+    "plan": plan,
+    "status": status,
+    "submit": submit,
+    "retry": retry,
+    "cancel": cancel,
+    "confirm": confirm.verb,
+}
 
 
 def main() -> int:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from landscape.claims import machine, process_start
 from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, UserError
-from landscape.files import CorruptFile
-from landscape.store import FINISHED, PREEMPTED
+from landscape.files import CorruptFile, to_json, write_whole
+from landscape.store import FINISHED, PREEMPTED, SweepFolder
+from sweeps import slurm
 from sweeps.confirm import confirmation, record_confirmation
 from sweeps.local import run_pool
 from sweeps.passwords import password_of, redact, without_password
@@ -32,10 +36,16 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
             raise UserError(f"the command of sweep {sweep} means {plan.name} today: conf/ or data have changed since")
         survey(plan)
         first = plan.runs[0].config
+        on_slurm = first["launcher"]["kind"] == "slurm"
         widest = max(run.config["train"]["world_size"] for run in plan.runs)
-        places = slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
+        places = None if on_slurm else slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
         if plan.stage == "confirm":
             return launch_confirmation(plan, places)
+        if plan.searches and on_slurm and plan.storage == "sqlite":
+            raise UserError(
+                "search.storage=sqlite is a file that machines cannot share safely; with launcher=slurm give "
+                "search.storage=journal, or the URL of a data base"
+            )
         if plan.searches and "://" in plan.storage:
             check_storage(plan)
         for line in describe(plan):
@@ -45,6 +55,8 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
         if not grid and not searching:
             tell("nothing to do: every run is finished and scored")
             return 0
+        if places is None:
+            return slurm.launch(plan, grid, searching)
         freeze(plan)
         if len(plan.runs) == 1 and not multirun and plan.study is None and not plan.searches:
             return run_here(plan)
@@ -62,7 +74,8 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
 
 def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int:
     """The grid, then its searches; where runs of the grid fail, the searches are made all the same."""
-    code = launch(plan, places) if grid else 0
+    folder = plan.store.sweep(plan.name)
+    code = launch(plan, places, folder) if grid else 0
     if plan.searches:
         record_grid(plan)
     if not searching or code == EXIT_INTERRUPTED:
@@ -72,20 +85,26 @@ def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int
         f"searching {cells} cell{'s' * (cells != 1)}, {trials_left(plan)} trials to go, "
         f"{places.count} at once ({places.why})"
     )
-    return Search(plan, places).run() or code
+    with recorded(folder):
+        return Search(plan, places).run() or code
 
 
-def launch_confirmation(plan: Plan, places: Slots) -> int:
-    """The best settings again; what they are worth on what did not choose them is printed and recorded."""
+def launch_confirmation(plan: Plan, places: Slots | None) -> int:
+    """The best settings again; what they are worth on what did not choose them is printed and recorded.
+
+    Without places they go to the scheduler, and the same command given when they are finished prints and records.
+    """
     found = confirmation(plan)
     left = sum(run.need == TRAIN for run in plan.runs) + trials_left(plan)
     if left:
         tell(f"choosing among what is finished: {left} run{'s' * (left != 1)} of the sweep are not")
     for line in describe(found.plan):
         tell(line)
-    freeze(found.plan)
     missing = any(run.need != NOTHING for run in found.plan.runs)
-    code = launch(found.plan, places) if missing else 0
+    if missing and places is None:
+        return slurm.launch(found.plan)
+    freeze(found.plan)
+    code = launch(found.plan, places, plan.store.sweep(found.plan.name)) if missing and places is not None else 0
     for line in record_confirmation(plan, found):
         tell(line)
     return code
@@ -101,17 +120,31 @@ def check_storage(plan: Plan) -> None:
     connect(without_password(plan.storage))
 
 
-def launch(plan: Plan, places: Slots) -> int:
-    """Run a plan by the local pool and say how it ended."""
+def launch(plan: Plan, places: Slots, folder: SweepFolder | None = None) -> int:
+    """Run a plan by the local pool and say how it ended; `folder` is the sweep that it is, or is a part of."""
     n = sum(run.need != NOTHING for run in plan.runs)
     tell(f"running {n}, {min(places.count, n)} at once ({places.why}); store {plan.store.root}")
-    with display() as shown:
+    with recorded(folder), display() as shown:
         code = run_pool(plan, places, shown)
     if code == EXIT_UNFINISHED:
         report_failures(plan)
     elif code == 0:
         tell(f"all runs are finished; python -m analysis.report --store {plan.store.root} draws them")
     return code
+
+
+@contextmanager
+def recorded(folder: SweepFolder | None) -> Iterator[None]:
+    """While a sweep is trained here, its folder says by which process, so that it can be cancelled."""
+    if folder is None:
+        yield
+        return
+    pid = os.getpid()
+    write_whole(folder.controller_file, to_json({**machine(), "pid": pid, "started": process_start(pid)}))
+    try:
+        yield
+    finally:
+        folder.controller_file.unlink(missing_ok=True)
 
 
 def report_failures(plan: Plan) -> None:

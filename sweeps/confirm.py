@@ -61,7 +61,7 @@ def verb(arguments: list[str]) -> int:
     given = parser.parse_intermixed_args(arguments)
     store = Store(given.store)
     try:
-        command = [str(text) for text in read_json(store.sweep_file(given.sweep))["command"]]
+        command = [str(text) for text in read_json(store.sweep(given.sweep).plan_file)["command"]]
     except FileNotFoundError:
         names = store.sweep_names()
         raise UserError(

@@ -112,12 +112,26 @@ def _parse(texts: list[str]) -> list[Override]:
     return found
 
 
+# Keys of Hydra's submitit launcher that have another name here.
+OF_SUBMITIT = {
+    "timeout_min": "time",
+    "mem_gb": "memory",
+    "cpus_per_task": "cores",
+    "gpus_per_node": "gpus",
+    "array_parallelism": "parallel",
+    "signal_delay_s": "signal_s",
+    "additional_parameters": "extra",
+}
+
+
 def _check_key(override: Override) -> None:
     key = override.key_or_group
     if key == "hydra/launcher":
-        raise UserError(
-            f"hydra/launcher is not used here; choose launcher={' or launcher='.join(groups()['launcher'])}"
-        )
+        choices = "slurm" if override.value() == "submitit_slurm" else " or launcher=".join(groups()["launcher"])
+        raise UserError(f"hydra/launcher is not used here; choose launcher={choices}")
+    if key.startswith("hydra.launcher."):
+        name = key.removeprefix("hydra.launcher.")
+        raise UserError(f"{key} is not used here; with launcher=slurm write launcher.{OF_SUBMITIT.get(name, name)}=...")
     if key.startswith(("hydra.", "hydra/")):
         raise UserError(f"{key} is not used here: runs are laid out in the store (store=FOLDER), not by Hydra")
     if override.package is not None:

@@ -36,6 +36,19 @@ UNREADABLE = (CorruptFile, OSError)
 
 
 @dataclass
+class Allocation:
+    """What is other inside a scheduler's job: it ends at a given time, and may not wait for other jobs."""
+
+    patience_s: float  # after a signal, until workers that have not saved yet are left to the scheduler
+    signals: list[int] = field(default_factory=list)
+    signalled: float = 0.0
+    elsewhere: list[Planned] = field(default_factory=list)  # runs left to the workers of others, which live
+
+    def is_over(self) -> bool:
+        return bool(self.signals) and time.monotonic() - self.signalled > self.patience_s
+
+
+@dataclass
 class Job:
     """A worker process of this controller."""
 
@@ -57,12 +70,14 @@ class Pool:
     elsewhere: list[Planned] = field(default_factory=list)  # other processes' workers hold these
     interrupts: int = 0  # Ctrl-C and TERM so far
     started: float = field(default_factory=time.monotonic)
+    allocation: Allocation | None = None
 
 
 class Counting(Protocol):
-    """What counts Ctrl-C and TERM."""
+    """What counts Ctrl-C and TERM; in a job of a scheduler it has an allocation."""
 
     interrupts: int
+    allocation: Allocation | None
 
 
 Counter = TypeVar("Counter", bound=Counting)
@@ -76,7 +91,7 @@ class Display(Protocol):
     def ended(self, planned: Planned, run: RunFolder) -> None: ...
 
 
-def run_pool(plan: Plan, slots: Slots, display: Display) -> int:
+def run_pool(plan: Plan, slots: Slots, display: Display, allocation: Allocation | None = None) -> int:
     """Train and score what the plan still needs; returns the exit code: 0, 1 with failures, 130 on Ctrl-C."""
     todo = [planned for planned in plan.runs if planned.need != NOTHING]
     observer = Observer()
@@ -86,9 +101,11 @@ def run_pool(plan: Plan, slots: Slots, display: Display) -> int:
     warm = plan.runs[0].config["launcher"]["warm"]
     with (
         starter(not slots.gpus if warm is None else warm, display.event) as workers,
-        counted_signals(Pool(plan, slots, workers, deque(todo))) as pool,
+        counted_signals(Pool(plan, slots, workers, deque(todo), allocation=allocation)) as pool,
     ):
         while pool.jobs or ((pool.waiting or pool.elsewhere) and not pool.interrupts):
+            if allocation is not None and allocation.is_over():
+                break
             _pass_signals_on(pool, display)
             _reap(pool, display)
             if not pool.interrupts:
@@ -117,6 +134,10 @@ def _start(pool: Pool, observer: Observer, display: Display) -> None:
         if claim is None or observer.is_lost(store.run(planned.id), claim):
             pool.elsewhere.remove(planned)
             pool.waiting.appendleft(planned)
+        elif pool.allocation is not None and observer.saw_life(store.run(planned.id), claim):
+            pool.elsewhere.remove(planned)
+            pool.allocation.elsewhere.append(planned)
+            display.event(f"{planned.label}: left to process {claim['pid']} on {claim['host']}")
         else:
             here += is_here(claim)
     while pool.waiting and len(pool.jobs) + here < pool.slots.count and not pool.interrupts:
@@ -164,7 +185,7 @@ def _reap(pool: Pool, display: Display) -> None:
 
 def _record_death(run: RunFolder, code: int, job: Job) -> None:
     """A worker that could not say why it ended: note it, unless somebody has taken the run over already."""
-    if job.told:
+    if job.told or code in (-signal.SIGTERM, -signal.SIGUSR2):  # before it listened, as it loaded its modules
         state, reason = PREEMPTED, "stopped before its worker could save"
     elif code == UNTOLD:
         if claim_in_force(run) is None:  # it has said itself how it ended
@@ -188,12 +209,20 @@ def _record_death(run: RunFolder, code: int, job: Job) -> None:
 
 @contextmanager
 def counted_signals(pool: Counter) -> Iterator[Counter]:
-    """Ctrl-C and TERM only count here; the loop acts on them where nothing is half done."""
+    """Ctrl-C, TERM and USR2 only count here; the loop acts on them where nothing is half done.
+
+    A scheduler sends several for one reason and kills by itself, so in its job they count once.
+    """
 
     def count(number: int, frame: object) -> None:
-        pool.interrupts += 1
+        if pool.allocation is None:
+            pool.interrupts += 1
+            return
+        pool.interrupts = 1
+        pool.allocation.signalled = pool.allocation.signalled or time.monotonic()
+        pool.allocation.signals.append(number)
 
-    before = {s: signal.signal(s, count) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {s: signal.signal(s, count) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)}
     try:
         yield pool
     finally:

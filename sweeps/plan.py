@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -195,15 +196,19 @@ def freeze(plan: Plan) -> None:
     """Write what is new of a plan: run folders, requests for further scores, and the sweep's own record."""
     store = plan.store
     store.check_writable()
-    for planned in plan.runs:
-        freeze_run(store, planned, plan.command)
-    file = store.sweep_file(plan.name)
+    code()  # asked once, before the threads would each
+    with ThreadPoolExecutor(16) as threads:  # a run's files wait for the disk, not for the processor
+        for _ in threads.map(lambda planned: freeze_run(store, planned, plan.command), plan.runs):
+            pass
+    file = store.sweep(plan.name).plan_file
     file.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "command": plan.command,
         "study": plan.study,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "code": code(),
+        "launcher": plan.runs[0].config["launcher"],
+        "execution": execution(plan.runs[0]),
         "runs": [run.id for run in plan.runs],
     }
     write_whole(file, to_json(record))

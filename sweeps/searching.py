@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,15 @@ from typing import Any
 import landscape
 from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, UserError
 from landscape.files import CorruptFile
-from sweeps.local import counted_signals
+from landscape.store import Store
+from sweeps.local import Allocation, counted_signals
 from sweeps.objective import worth
 from sweeps.passwords import VARIABLE, password_of
 from sweeps.plan import Plan, cell_axes, execution, search_rows
 from sweeps.progress import LINE_S, duration, tell
-from sweeps.record import put_rows, row
+from sweeps.record import Row, put_rows, row
 from sweeps.resources import Slots
-from sweeps.searches import TRIES
+from sweeps.searches import TRIES, CellSearch
 
 POLL_S = 0.2
 MOST_DEATHS = 100  # of workers in one search, before its launcher gives up
@@ -47,6 +49,7 @@ class Search:
         self.plan, self.places = plan, places
         self.workers: list[Worker] = []
         self.interrupts = 0
+        self.allocation: Allocation | None = None
         self.begun = self.deaths = 0
         self.lines: dict[Path, int] = {}
         self.started = self.shown = time.monotonic()
@@ -156,14 +159,24 @@ class Search:
 def worker_command(plan: Plan, order: dict[str, Any]) -> list[str]:
     """The command of one worker of a frozen plan's searches, on any machine that sees the store; `order` is how it
     executes its runs."""
-    where = ["--store", str(plan.store.root), "--sweep", plan.name]
+    return searcher(plan.store, plan.name, order)
+
+
+def searcher(store: Store, sweep: str, order: dict[str, Any]) -> list[str]:
+    """The command of one worker of a stored sweep's searches."""
+    where = ["--store", str(store.root), "--sweep", sweep]
     return [sys.executable, "-m", "sweeps.searcher", *where, "--execution", json.dumps(order)]
 
 
 def trials_left(plan: Plan) -> int:
     """How many trials of the plan's searches the record does not hold a value of."""
-    told = Counter(r["search"] for r in search_rows(plan) if r["value"] is not None)
-    return sum(max(0, search.trials - told[search.id]) for search in plan.searches)
+    return left_of(plan.searches, search_rows(plan))
+
+
+def left_of(searches: Iterable[CellSearch], rows: Iterable[Row]) -> int:
+    """How many trials of the searches have no value in these rows of the record."""
+    told = Counter(r["search"] for r in rows if r["value"] is not None)
+    return sum(max(0, search.trials - told[search.id]) for search in searches)
 
 
 def cell_words(cell: dict[str, object]) -> str:

@@ -80,10 +80,10 @@ def planned_runs(store: Store, sweep: str) -> list[str]:
             f"{'' if begin else nearest(sweep, names)}; there: {found}"
         )
     try:
-        grid = [str(name) for name in read_json(store.sweep_file(begin[0]))["runs"]]
+        grid = [str(name) for name in read_json(store.sweep(begin[0]).plan_file)["runs"]]
         return list(dict.fromkeys([*grid, *(str(row["run"]) for row in read_rows(store, begin[0]))]))
     except (CorruptFile, KeyError, TypeError) as e:
-        raise UserError(f"{store.sweep_file(begin[0])} cannot be read ({e})") from e
+        raise UserError(f"{store.sweep(begin[0]).plan_file} cannot be read ({e})") from e
 
 
 def _facts(run: RunFolder) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What `make bench` times: a training step, an evaluation, planning. No part of `make test`; nothing fails on time."""
+"""What `make bench` times: a training step, an evaluation, planning, submitting.
+
+No part of `make test`; nothing fails on time.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from slurm import Cluster, why_not
 from torch.nn.functional import softplus
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
@@ -24,6 +28,7 @@ from landscape.protocol import request
 from landscape.state import new_state
 from landscape.store import Store
 from landscape.training import train
+from sweeps.command import main
 from sweeps.plan import freeze, make_plan
 
 CPU = torch.device("cpu")
@@ -216,3 +221,19 @@ def test_planning_10000_runs_over_1700_combinations_of_choices(benchmark: Any) -
 def test_freezing_10000_planned_runs(benchmark: Any, tmp_path: Path) -> None:
     plan = make_plan([*GRID, f"store={tmp_path}"], multirun=True)
     benchmark.pedantic(freeze, (plan,), rounds=1)
+
+
+def test_submitting_10000_runs_to_a_real_slurm(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planned, frozen and submitted; to a partition that starts nothing."""
+    if why_not() is not None:
+        pytest.skip(str(why_not()))
+    with tempfile.TemporaryDirectory(prefix="slurm.") as folder:
+        cluster = Cluster(Path(folder), max_array=1001)
+        cluster.start()
+        try:
+            monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
+            command = ["-m", *GRID, "launcher=slurm", "launcher.partition=shut", f"store={tmp_path}"]
+            assert benchmark.pedantic(main, (command,), rounds=1) == 0
+            assert len(cluster.jobs()) == 10002
+        finally:
+            cluster.stop()

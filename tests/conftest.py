@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from slurm import Cluster, why_not
 from support import TINY, frozen_runs
 
 from landscape.store import RunFolder, Store
@@ -47,3 +50,26 @@ def store(tmp_path: Path, warm_cache: Path) -> Store:
 def run(store: Store) -> RunFolder:
     """One planned tiny run."""
     return frozen_runs(store, *TINY)[0]
+
+
+@pytest.fixture(scope="session")
+def _session_cluster() -> Iterator[Cluster]:
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix="slurm.") as folder:  # short: a socket's path has room for 107 characters
+        cluster = Cluster(Path(folder))
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+@pytest.fixture
+def cluster(_session_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A real SLURM with an empty queue, which this process and its children find; see `slurm.py`."""
+    for name, value in _session_cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    yield _session_cluster
+    _session_cluster.clear()

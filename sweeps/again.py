@@ -1,0 +1,93 @@
+"""`python -m sweeps submit` and `retry`: what of a sweep is not finished goes to its launcher again."""
+
+from __future__ import annotations
+
+import argparse
+
+from landscape import protocol
+from landscape.claims import Observer, claim_in_force
+from landscape.errors import UserError
+from landscape.files import CorruptFile
+from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, RunFolder, Store, SweepFolder
+from sweeps import slurm
+from sweeps.command import launch
+from sweeps.plan import NOTHING, need
+from sweeps.progress import tell
+from sweeps.resources import slots
+from sweeps.stored import find_sweep, stored_plan
+
+
+def parser(verb: str, what: str) -> argparse.ArgumentParser:
+    """The arguments that verbs on one sweep share."""
+    made = argparse.ArgumentParser(prog=f"python -m sweeps {verb}", description=what)
+    made.add_argument("sweep", nargs="?", help="its name or the beginning of it (default: the only one of the store)")
+    made.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
+    return made
+
+
+def submit(arguments: list[str]) -> int:
+    """Submit what a sweep on a cluster lacks, but for the failed: given again and again it does no harm."""
+    given = parser("submit", submit.__doc__ or "").parse_args(arguments)
+    store = Store(given.store)
+    folder = find_sweep(store, given.sweep)
+    states = unfinished(store, folder)
+    failed = sum(state == FAILED for state in states.values())
+    wanted = {run for run, state in states.items() if state != FAILED}
+    if failed:
+        tell(f"{slurm.many(failed, 'failed run')} left out; python -m sweeps retry submits those")
+    if not wanted:
+        tell(f"nothing to submit: no run of sweep {folder.name} waits")
+        return 0
+    return slurm.submit_stored(store, folder, wanted)
+
+
+def retry(arguments: list[str]) -> int:
+    """Train again what failed, was stopped or was lost, by the launcher that the sweep's newest command chose."""
+    given = parser("retry", retry.__doc__ or "").parse_args(arguments)
+    store = Store(given.store)
+    folder = find_sweep(store, given.sweep)
+    plan = folder.plan()
+    on_slurm = plan.get("launcher", {}).get("kind") == "slurm"
+    states = {run: state for run, state in unfinished(store, folder).items() if state != PLANNED}
+    if not on_slurm:  # there, who is lost is known of the scheduler's queue
+        observer = Observer()
+        states = {run: s for run, s in states.items() if s in (FAILED, PREEMPTED) or is_lost(store.run(run), observer)}
+    if not states:
+        tell(f"nothing to retry: no run of sweep {folder.name} failed, was stopped or was lost")
+        return 0
+    if on_slurm:
+        return slurm.submit_stored(store, folder, set(states))
+    execution = plan.get("execution") or {}
+    again = stored_plan(store, [run for run in plan["runs"] if run in states], execution)
+    for planned in again.runs:
+        planned.state, planned.need = need(store.run(planned.id), planned)
+    again.runs = [planned for planned in again.runs if planned.need != NOTHING]
+    first = again.runs[0].config
+    widest = max(run.config["train"]["world_size"] for run in again.runs)
+    return launch(again, slots(first["launcher"]["jobs"], first["threads"], first["device"], widest), folder)
+
+
+def is_lost(run: RunFolder, observer: Observer) -> bool:
+    """Whether nobody trains a run any more, as far as one look can tell."""
+    claim = claim_in_force(run)
+    return claim is None or observer.is_lost(run, claim)
+
+
+def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
+    """The runs that lack training or scores, with their states, in the order of the plan.
+
+    Raises `UserError` naming every status that does not read.
+    """
+    found, corrupt = {}, []
+    for one in folder.plan()["runs"]:
+        run = store.run(one)
+        try:
+            status = run.status()
+            state = str(status["status"])
+            if state not in FINISHED or (state == DONE and ("unmet" in status or protocol.pending_requests(run))):
+                found[one] = state
+        except (CorruptFile, FileNotFoundError) as e:
+            corrupt.append(f"{e}; mend it or move its folder away")
+    if corrupt:
+        raise UserError("\n".join(corrupt))
+    return found

@@ -1,0 +1,74 @@
+"""`python -m sweeps cancel`: the jobs of a sweep leave the queue, workers save and stop, runs can be taken up again."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+
+from landscape.claims import claim_in_force, is_here, process_start
+from landscape.files import CorruptFile, read_json
+from landscape.locks import locked
+from landscape.store import PLANNED, QUEUED, Store, SweepFolder
+from sweeps import scheduler
+from sweeps.again import parser
+from sweeps.progress import tell
+from sweeps.slurm import many
+from sweeps.stored import find_sweep
+from sweeps.submissions import append, in_queue, submissions, users
+
+
+def cancel(arguments: list[str]) -> int:
+    """Take a sweep's jobs out of the queue and ask its workers to save and stop; nothing that was trained is lost."""
+    given = parser("cancel", cancel.__doc__ or "").parse_args(arguments)
+    store = Store(given.store)
+    folder = find_sweep(store, given.sweep)
+    jobs = _cancel_jobs(store, folder) if submissions(folder) else 0
+    stopped = _stop_here(store, folder)
+    for one in folder.plan()["runs"]:
+        run = store.run(one)
+        with suppress(CorruptFile, OSError):
+            status = run.status()
+            if status["status"] == QUEUED and claim_in_force(run) is None:
+                run.write_status({**status, "status": PLANNED}, durable=False)
+    if not jobs and not stopped:
+        tell(f"nothing to cancel: sweep {folder.name} has neither jobs in the queue nor workers on this machine")
+        return 0
+    tell("what was begun is saved and goes on from there when the sweep's command is given again")
+    return 0
+
+
+def _cancel_jobs(store: Store, folder: SweepFolder) -> int:
+    """Cancel by one call; first it is written down, so that a job that saves at the signal does not queue again."""
+    with locked(store.submit_lock()):
+        live = [one for one in in_queue(store, scheduler.queue(users(store))).submissions if one.sweep == folder.name]
+        for one in live:
+            append(folder, {"token": one.token, "cancelled": True})
+        scheduler.cancel([str(one.job) for one in live])
+    if live:
+        tell(f"cancelled {many(len(live), 'array')}: job {', '.join(str(one.job) for one in live)}")
+    return len(live)
+
+
+def _stop_here(store: Store, folder: SweepFolder) -> int:
+    """Ask the local controller of the sweep to stop, as Ctrl-C does, and workers that have outlived theirs."""
+    stopped = 0
+    try:
+        controller = dict(read_json(folder.controller_file))
+        here = is_here(controller) and process_start(controller["pid"]) == controller["started"]
+    except (FileNotFoundError, CorruptFile, KeyError):
+        here = False
+    if here:
+        os.kill(controller["pid"], signal.SIGINT)
+        tell(f"process {controller['pid']} was asked to stop; its workers save and end")
+        stopped += 1
+    workers = 0
+    for one in folder.plan()["runs"]:
+        claim = claim_in_force(store.run(one))
+        if claim is not None and is_here(claim) and process_start(claim["pid"]) == claim["started"]:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(claim["pid"], signal.SIGTERM)
+                workers += 1
+    if workers:
+        tell(f"{many(workers, 'worker')} on this machine asked to save and end")
+    return stopped + workers

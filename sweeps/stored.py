@@ -1,0 +1,55 @@
+"""A sweep read back from the store: which one is meant, and its runs as a plan, nothing composed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from landscape import protocol
+from landscape.errors import UserError, nearest
+from landscape.files import read_yaml
+from landscape.store import RunFolder, Store, SweepFolder
+from sweeps.grammar import NO_AXES
+from sweeps.plan import Plan, Planned
+
+HOW = (*NO_AXES, "metrics")  # keys of an override that do not tell one run from another
+
+
+def find_sweep(store: Store, name: str | None) -> SweepFolder:
+    """The sweep whose name this is or begins with, or the only one; raises `UserError` naming those there are."""
+    folders = {folder.name: folder for folder in store.sweep_folders()}
+    if not folders:
+        raise UserError(f"no sweeps in {store.root}; give another store with --store FOLDER")
+    newest = sorted(folders, key=lambda n: folders[n].plan_file.stat().st_mtime, reverse=True)
+    names = ", ".join(newest[:10]) + (", ..." if len(newest) > 10 else "")
+    if name is None:
+        if len(folders) > 1:
+            raise UserError(f"the store holds {len(folders)} sweeps; name one (newest first): {names}")
+        return folders[newest[0]]
+    found = [folders[name]] if name in folders else [f for n, f in folders.items() if n.startswith(name)]
+    if len(found) != 1:
+        what = "is not known" + nearest(name, folders) if not found else "is the beginning of several"
+        raise UserError(f"sweep {name} {what}; in the store (newest first): {names}")
+    return found[0]
+
+
+def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
+    """A frozen run as its plan had it; raises `CorruptFile`, or `FileNotFoundError`."""
+    config = run.config() | execution
+    config["train"].setdefault("world_size", 1)  # of a run that was frozen before there were such keys
+    config["launcher"].setdefault("warm", None)
+    own = protocol.request(config)
+    asked = [] if own is None else [own]
+    asked += [read_yaml(file) for file in sorted(run.requests.glob("*.yaml"))] if run.requests.is_dir() else []
+    overrides = [
+        text for text in run.meta().get("overrides") or [] if text.partition("=")[0].partition(".")[0] not in HOW
+    ]
+    return Planned(run.id, config, [run.id, *overrides], [], asked, str(run.status()["status"]))
+
+
+def stored_plan(store: Store, ids: Iterable[str], execution: dict[str, Any]) -> Plan:
+    """These runs as a plan; `execution` is how and where they are trained."""
+    runs = [stored_run(store.run(one), execution) for one in ids]
+    for planned in runs:
+        planned.config["store"] = str(store.root)  # it may have been moved since
+    return Plan([], runs)
