@@ -16,9 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from landscape.files import CorruptFile
-from landscape.store import FINISHED, RunFolder
+from landscape.protocol import missing_scores
+from landscape.store import DONE, FINISHED, RunFolder
 from sweeps.local import Pool
-from sweeps.plan import Planned
+from sweeps.plan import SCORE, Planned
 
 REFRESH_S = 1.0
 LINE_S = 30.0  # between plain lines of progress
@@ -42,10 +43,17 @@ class Snapshot:
             first = at_start.setdefault(planned.id, step)
             remaining += steps - step
             done_here += step - first
-        self.states = Counter(str(status["status"]) for status in self.status.values())
+        self.states = Counter(self._state(planned) for planned in pool.plan.runs)
         elapsed = time.monotonic() - pool.started
         self.left_s = remaining / (done_here / elapsed) if done_here and elapsed > 5 else None
         self.elapsed_s = elapsed
+
+    def _state(self, planned: Planned) -> str:
+        """A run's state; one that is trained and waits for the scores that the plan asks of it is "to score"."""
+        status = self.status[planned.id]
+        state = str(status["status"])
+        waits = planned.need == SCORE and state == DONE
+        return "to score" if waits and any(missing_scores(asked, status) for asked in planned.asked) else state
 
     def summary(self) -> str:
         counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
