@@ -70,9 +70,10 @@ def machine() -> dict[str, Any]:
 
 def _numbers(run: RunFolder) -> list[int]:
     try:
-        return sorted(int(p.stem) for p in run.claims.glob("*.json") if not p.name.startswith("."))
-    except FileNotFoundError:
+        names = os.listdir(run.claims)
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    return sorted(int(n.removesuffix(".json")) for n in names if n.endswith(".json") and not n.startswith("."))
 
 
 def newest_claim(run: RunFolder) -> tuple[int, dict[str, Any] | None]:

@@ -146,6 +146,7 @@ class Launcher:
     kind: str = MISSING
     jobs: int | None = None  # runs at once; null: as many as cores / threads, or GPUs
     warm: bool | None = None  # fork workers from a process that has loaded torch; null: where no GPU is used
+    price: float | None = None  # of an hour of a GPU, or of a core where none is used; for plans to multiply
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
@@ -167,6 +168,9 @@ class Launcher:
 @dataclass
 class Logger:
     kind: str = MISSING
+    mode: str | None = None  # offline or online
+    project: str | None = None
+    entity: str | None = None  # the user or team that the project belongs to; null: the user's own
 
 
 @dataclass

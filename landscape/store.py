@@ -12,6 +12,7 @@
         checkpoint/        the last two checkpoints while it trains, the kept weights afterwards
         samples/<step>.png sample grids; <score>-<step>-<protocol>.png pictures that belong to a score
         log.txt            what the worker printed
+        mirror.json        which rows a mirror of the run (wandb) has
       sweeps/<name>/       nothing that a run needs
         plan.json          a plan: which runs, from which command
         jobs.json          which resources each of them gets from a scheduler
@@ -26,6 +27,7 @@
         sources/<f>.json   which data set the files of this fingerprint decode to
         weights/<digest>.pth   published weights of an extractor, as they were given or downloaded
         downloads/<kind>/  what landscape.prefetch fetched
+      wandb/               what logger=wandb leaves for `wandb sync`
 
 Other modules ask here for a path and never build one.
 """
@@ -49,6 +51,8 @@ DIVERGED, STOPPED, FAILED, PREEMPTED = "diverged", "stopped", "failed", "preempt
 STATES = (PLANNED, QUEUED, RUNNING, DONE, DIVERGED, STOPPED, FAILED, PREEMPTED)
 FINISHED = (DONE, DIVERGED, STOPPED)  # training is over and its outcome is a result
 
+STATUS = "status.json"
+
 
 UMASK = os.umask(0o077)  # it can only be read by setting it, which must not happen while threads make folders
 os.umask(UMASK)
@@ -62,9 +66,10 @@ class RunFolder:
         self.id = path.name
         self.config_file = path / "config.yaml"
         self.meta_file = path / "meta.json"
-        self.status_file = path / "status.json"
+        self.status_file = path / STATUS
         self.metrics_file = path / "metrics.jsonl"
         self.log_file = path / "log.txt"
+        self.mirror_file = path / "mirror.json"
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoint"
         self.protocols = path / "protocols"
@@ -128,12 +133,7 @@ class RunFolder:
 
     def status(self) -> dict[str, Any]:
         """The status; raises `CorruptFile`."""
-        status = read_json(self.status_file)
-        if not isinstance(status, dict) or status.get("status") not in STATES:
-            raise CorruptFile(f"{self.status_file} names no known status")
-        if not all(isinstance(status.get(key, {}), dict) for key in ("axes", "scores", "scored")):
-            raise CorruptFile(f"{self.status_file} holds something else in the place of scores")
-        return status
+        return _checked(read_json(self.status_file), self.status_file)
 
     def write_status(self, status: dict[str, Any], durable: bool = True) -> None:
         write_whole(self.status_file, to_json(status), durable)
@@ -215,6 +215,10 @@ class SweepFolder:
         self.logs = path / "logs"
         self.controller_file = path / "controller.json"
 
+    def job_log(self, job: str, number: int) -> Path:
+        """What one task of an array printed."""
+        return self.logs / f"{job}_{number}.log"
+
     def plan(self) -> dict[str, Any]:
         """The plan's record; raises `CorruptFile`, or `FileNotFoundError`."""
         plan = read_json(self.plan_file)
@@ -256,15 +260,29 @@ class Store:
     def run(self, run_id: str) -> RunFolder:
         return RunFolder(self.runs / run_id)
 
-    def run_folders(self) -> Iterator[RunFolder]:
-        """Every run in the store, by id; half-made folders (their names begin with a dot) are not runs."""
+    def run_ids(self) -> list[str]:
+        """The id of every run in the store, in order; half-made folders (their names begin with a dot) are none."""
         try:
-            names = sorted(entry.name for entry in os.scandir(self.runs) if entry.is_dir())
+            return sorted(e.name for e in os.scandir(self.runs) if not e.name.startswith(".") and e.is_dir())
         except FileNotFoundError:
-            return
-        for name in names:
-            if not name.startswith("."):
-                yield self.run(name)
+            return []
+
+    def status_of(self, run_id: str) -> tuple[dict[str, Any], float]:
+        """A run's status and when it was written, in the file system's own seconds; raises `CorruptFile`, `OSError`.
+
+        For those who read thousands: it makes none of the paths of a `RunFolder`.
+        """
+        file = f"{self.runs}/{run_id}/{STATUS}"
+        with open(file, "rb") as f:
+            text, written = f.read(), os.fstat(f.fileno()).st_mtime
+        try:
+            return _checked(json.loads(text), file), written
+        except ValueError as e:
+            raise CorruptFile(f"{file} is not valid JSON ({e})") from e
+
+    def run_folders(self) -> Iterator[RunFolder]:
+        """Every run in the store, by id."""
+        yield from map(self.run, self.run_ids())
 
     def sweep(self, name: str) -> SweepFolder:
         return SweepFolder(self.sweeps / name)
@@ -322,6 +340,11 @@ class Store:
     def source_file(self, fingerprint: str) -> Path:
         return self.cached("sources", fingerprint, ".json")
 
+    @property
+    def wandb(self) -> Path:
+        """Where wandb keeps what is still to be uploaded: this is the name that it makes itself inside a folder."""
+        return self.root / "wandb"
+
     def downloads(self, kind: str) -> Path:
         return self.cache / "downloads" / kind
 
@@ -336,3 +359,12 @@ class Store:
             raise UserError(
                 f"the store at {self.root} cannot be written ({e.strerror}); give another with store=PATH"
             ) from e
+
+
+def _checked(status: Any, file: str | Path) -> dict[str, Any]:
+    """What a status file holds, if it is one; raises `CorruptFile`."""
+    if not isinstance(status, dict) or status.get("status") not in STATES:
+        raise CorruptFile(f"{file} names no known status")
+    if not all(isinstance(status.get(key, {}), dict) for key in ("axes", "scores", "scored")):
+        raise CorruptFile(f"{file} holds something else in the place of scores")
+    return status

@@ -11,10 +11,11 @@ from landscape.files import CorruptFile
 from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, RunFolder, Store, SweepFolder
 from sweeps import slurm
 from sweeps.command import launch
+from sweeps.named import find_sweep
 from sweeps.plan import NOTHING, need
 from sweeps.progress import tell
 from sweeps.resources import slots
-from sweeps.stored import find_sweep, stored_plan
+from sweeps.stored import stored_plan
 
 
 def parser(verb: str, what: str) -> argparse.ArgumentParser:

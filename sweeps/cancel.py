@@ -12,9 +12,9 @@ from landscape.locks import locked
 from landscape.store import PLANNED, QUEUED, Store, SweepFolder
 from sweeps import scheduler
 from sweeps.again import parser
+from sweeps.named import find_sweep
 from sweeps.progress import tell
 from sweeps.slurm import many
-from sweeps.stored import find_sweep
 from sweeps.submissions import append, in_queue, submissions, users
 
 

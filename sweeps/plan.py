@@ -16,6 +16,7 @@ from landscape.identity import flatten, identity, run_id, short_hash
 from landscape.provenance import code
 from landscape.stopping import may_stop
 from landscape.store import DONE, FINISHED, PLANNED, STOPPED, RunFolder, Store
+from sweeps.cells import CELL
 from sweeps.compose import Composed, combinations, hydra
 from sweeps.grammar import SWEEP, parse
 from sweeps.passwords import without_password
@@ -188,19 +189,19 @@ def is_met(plan: Plan, planned: Planned) -> bool:
 
 def execution(planned: Planned) -> dict[str, Any]:
     """How and where this command wants a run trained: no part of what it is, so it is not frozen with it."""
-    keys = ("device", "threads", "checkpoint", "stop")
+    keys = ("device", "threads", "checkpoint", "stop", "logger")
     return {key: planned.config[key] for key in keys if key in planned.config}
 
 
 def freeze(plan: Plan) -> None:
     """Write what is new of a plan: run folders, requests for further scores, and the sweep's own record."""
-    store = plan.store
+    store, name = plan.store, plan.name
     store.check_writable()
     code()  # asked once, before the threads would each
     with ThreadPoolExecutor(16) as threads:  # a run's files wait for the disk, not for the processor
-        for _ in threads.map(lambda planned: freeze_run(store, planned, plan.command), plan.runs):
+        for _ in threads.map(lambda planned: freeze_run(store, planned, plan.command, name), plan.runs):
             pass
-    file = store.sweep(plan.name).plan_file
+    file = store.sweep(name).plan_file
     file.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "command": plan.command,
@@ -213,15 +214,15 @@ def freeze(plan: Plan) -> None:
     }
     write_whole(file, to_json(record))
     if plan.searches:
-        write_searches(store, plan.name, plan.search["storage"], plan.searches)
+        write_searches(store, name, plan.search["storage"], plan.searches)
 
 
-def freeze_run(store: Store, planned: Planned, command: list[str]) -> None:
+def freeze_run(store: Store, planned: Planned, command: list[str], sweep: str) -> None:
     """Write a run's folder where there is none, and requests for the scores that it lacks."""
     run = store.run(planned.id)
     if not run.exists():
         overrides = planned.fixed + planned.picked
-        meta = {"overrides": overrides, "command": command, "planned": code(), "machines": []}
+        meta = {"overrides": overrides, "command": command, "sweep": sweep, "planned": code(), "machines": []}
         run.create(planned.config, meta, {"status": PLANNED, "axes": axes(planned.config)})
         planned.state = PLANNED
     if planned.need != NOTHING:
@@ -271,9 +272,6 @@ class Cell(NamedTuple):
     name: tuple[str, ...]  # data, arch, loss, penalty, norm, n_dis
     settings: int  # distinct but for seed and repeat
     runs: int
-
-
-CELL = ("data", "arch", "loss", "penalty", "norm", "n_dis")
 
 
 def cells(plan: Plan) -> list[Cell]:

@@ -20,10 +20,10 @@ from landscape.protocol import missing_scores
 from landscape.store import DONE, FINISHED, RunFolder
 from sweeps.local import Pool
 from sweeps.plan import SCORE, Planned
+from sweeps.words import COLOURS, duration, score
 
 REFRESH_S = 1.0
 LINE_S = 30.0  # between plain lines of progress
-COLOURS = {"done": "green", "running": "cyan", "diverged": "yellow", "failed": "red", "preempted": "magenta"}
 
 
 class Snapshot:
@@ -59,16 +59,6 @@ class Snapshot:
         counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
         left = "" if self.left_s is None or self.left_s < 1 else f", about {duration(self.left_s)} left"
         return f"{counts}; {duration(self.elapsed_s)} elapsed{left}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 42 s, 3 min 20 s, 2 h 5 min."""
-    s = round(seconds)
-    if s < 60:
-        return f"{s} s"
-    if s < 3600:
-        return f"{s // 60} min {s % 60} s"
-    return f"{s // 3600} h {s % 3600 // 60} min"
 
 
 def distance_name(planned: Planned) -> str:
@@ -180,11 +170,6 @@ class Screen:
             ]
             table.add_row(Text(planned.label), f"{step}/{steps}", ProgressBar(steps, step, width=20), *numbers)
         return Group(head, table)
-
-
-def score(value: float | None, digits: int) -> str:
-    """A score to so many decimals; a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def display() -> Lines | Screen:

@@ -84,7 +84,7 @@ class Cell:
         run = self.run(trial.params)
         picked = [f"{d.keys[0]}={rounded(d, trial.params[d.name]):g}" for d in self.search.space]
         planned = Planned(run.id, config, picked, self.search.overrides, [self.search.asked])
-        freeze_run(self.store, planned, [f"search={self.search.sampler}", f"sweep={self.sweep}"])
+        freeze_run(self.store, planned, [f"search={self.search.sampler}", f"sweep={self.sweep}"], self.sweep)
         return run
 
     def watch(self, trial: Trial) -> Callable[[int, dict[str, Any]], str | None]:

@@ -23,10 +23,11 @@ from sweeps.local import Allocation, counted_signals
 from sweeps.objective import worth
 from sweeps.passwords import VARIABLE, password_of
 from sweeps.plan import Plan, cell_axes, execution, search_rows
-from sweeps.progress import LINE_S, duration, tell
+from sweeps.progress import LINE_S, tell
 from sweeps.record import Row, put_rows, row
 from sweeps.resources import Slots
 from sweeps.searches import TRIES, CellSearch
+from sweeps.words import duration
 
 POLL_S = 0.2
 MOST_DEATHS = 100  # of workers in one search, before its launcher gives up

@@ -9,10 +9,9 @@ from landscape.files import CorruptFile, read_json
 from landscape.find import find_run
 from landscape.identity import flatten
 from landscape.store import RunFolder, Store
+from sweeps.cells import AXES
 from sweeps.choices import keys
 from sweeps.record import read_rows
-
-AXES = ("data", "arch", "loss", "penalty", "norm", "n_dis", "lr_d", "lr_g", "seed", "repeat", "steps")
 
 Where = tuple[str, list[str]]  # a key and the values that it may have
 
@@ -60,9 +59,9 @@ def choose_runs(
         runs = [run for run in runs if run.id in planned]
     if where:
         facts = [(run, _facts(run)) for run in runs]
-        runs = [run for run, flat in facts if all(_meets(flat.get(key), wanted) for key, wanted in where)]
+        runs = [run for run, flat in facts if all(meets(flat.get(key), wanted) for key, wanted in where)]
         if facts and not runs:
-            _nothing_meets(where, [flat for _, flat in facts])
+            _nothingmeets(where, [flat for _, flat in facts])
     if not runs and not missing:
         raise UserError(f"no runs in {store.root}; give another store with store=PATH")
     return list({run.id: run for run in runs}.values()), missing
@@ -94,7 +93,8 @@ def _facts(run: RunFolder) -> dict[str, Any]:
         return {}
 
 
-def _meets(value: Any, wanted: list[str]) -> bool:
+def meets(value: Any, wanted: list[str]) -> bool:
+    """Whether a run's value is one of those that were typed."""
     return any(_same(value, text) for text in wanted)
 
 
@@ -108,10 +108,10 @@ def _same(value: Any, text: str) -> bool:
         return str(value) == text
 
 
-def _nothing_meets(where: list[Where], facts: list[dict[str, Any]]) -> None:
+def _nothingmeets(where: list[Where], facts: list[dict[str, Any]]) -> None:
     """Raise `UserError` naming the first condition that no run meets, and what there is."""
     for key, wanted in where:
-        if not any(_meets(flat.get(key), wanted) for flat in facts):
+        if not any(meets(flat.get(key), wanted) for flat in facts):
             there = sorted({str(flat.get(key)) for flat in facts if key in flat})
             raise UserError(f"--where {key}={','.join(wanted)} is met by no run; {key} there: {', '.join(there)}")
     raise UserError("no run meets all of " + ", ".join(f"--where {key}={','.join(wanted)}" for key, wanted in where))

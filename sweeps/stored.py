@@ -1,4 +1,4 @@
-"""A sweep read back from the store: which one is meant, and its runs as a plan, nothing composed again."""
+"""A sweep read back from the store: its runs as a plan, nothing composed again."""
 
 from __future__ import annotations
 
@@ -6,31 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from landscape import protocol
-from landscape.errors import UserError, nearest
 from landscape.files import read_yaml
-from landscape.store import RunFolder, Store, SweepFolder
+from landscape.store import RunFolder, Store
 from sweeps.grammar import NO_AXES
 from sweeps.plan import Plan, Planned
 
 HOW = (*NO_AXES, "metrics")  # keys of an override that do not tell one run from another
-
-
-def find_sweep(store: Store, name: str | None) -> SweepFolder:
-    """The sweep whose name this is or begins with, or the only one; raises `UserError` naming those there are."""
-    folders = {folder.name: folder for folder in store.sweep_folders()}
-    if not folders:
-        raise UserError(f"no sweeps in {store.root}; give another store with --store FOLDER")
-    newest = sorted(folders, key=lambda n: folders[n].plan_file.stat().st_mtime, reverse=True)
-    names = ", ".join(newest[:10]) + (", ..." if len(newest) > 10 else "")
-    if name is None:
-        if len(folders) > 1:
-            raise UserError(f"the store holds {len(folders)} sweeps; name one (newest first): {names}")
-        return folders[newest[0]]
-    found = [folders[name]] if name in folders else [f for n, f in folders.items() if n.startswith(name)]
-    if len(found) != 1:
-        what = "is not known" + nearest(name, folders) if not found else "is the beginning of several"
-        raise UserError(f"sweep {name} {what}; in the store (newest first): {names}")
-    return found[0]
 
 
 def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:

@@ -6,6 +6,9 @@ No part of `make test`; nothing fails on time.
 from __future__ import annotations
 
 import functools
+import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -237,3 +240,34 @@ def test_submitting_10000_runs_to_a_real_slurm(benchmark: Any, tmp_path: Path, m
             assert len(cluster.jobs()) == 10002
         finally:
             cluster.stop()
+
+
+def many_runs(store: Store, count: int) -> None:
+    """Run folders as a half-finished sweep of another machine leaves them: all that a status reads."""
+    rng = np.random.Generator(np.random.PCG64(0))
+    states = rng.choice(["done", "running", "queued", "failed", "planned", "diverged"], count, p=(0.6, *[0.08] * 5))
+    far = {"host": "node7", "boot": "b", "pids": "p", "pid": 1, "started": "1"}
+    for i, state in enumerate(states):
+        run = store.run(f"{rng.integers(2**63):016x}")
+        run.claims.mkdir(parents=True)
+        axes = {"data": "digits", "arch": ("sndcgan", "resnet19")[i % 2], "loss": ("ns", "wgan", "ls")[i % 3]}
+        axes |= {"penalty": "none", "norm": ("none", "sn")[i // 3 % 2], "n_dis": 1, "lr_d": 2e-4, "lr_g": 2e-4}
+        axes |= {"seed": i % 5, "repeat": 0, "steps": 1000}
+        scores = {"step": 300, "protocol": "8e9e62fcc3baeb9d", "fid": float(rng.uniform(10, 100)), "is": 5.0}
+        run.write_status({"status": state, "axes": axes, "step": 300, "beat": 7, "scores": scores}, durable=False)
+        if state not in ("planned", "queued"):
+            claim = far if state == "running" else {**far, "released": True}
+            (run.claims / "1.json").write_text(json.dumps(claim))
+
+
+def test_status_of_10000_runs(benchmark: Any, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    many_runs(store, 10_000)
+    code = "import sys; from sweeps.__main__ import main; main(); sys.stderr.write(open('/proc/self/status').read())"
+    command = [sys.executable, "-c", code, "status", "--store", str(store.root)]
+    shown = benchmark.pedantic(
+        lambda: subprocess.run(command, capture_output=True, text=True, check=True), rounds=3, warmup_rounds=1
+    )
+    assert "10000 runs:" in shown.stdout
+    (most,) = [line.split()[1] for line in shown.stderr.splitlines() if line.startswith("VmHWM:")]
+    benchmark.extra_info["most memory in MiB"] = int(most) // 1024

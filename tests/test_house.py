@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.__main__ import VERBS
+
 ROOT = Path(__file__).parent.parent
 LIGHT = ["landscape.store", "landscape.files", "landscape.claims", "landscape.identity", "landscape.protocol"]
 LIGHT += ["landscape.config", "landscape.checks", "landscape.data", "landscape.locks", "landscape.prefetch"]
 LIGHT += ["landscape.provenance", "landscape.weights", "landscape.find", "landscape.evaluate"]
+LIGHT += ["landscape.loggers", "landscape.mirror"]
 
 
 def imports(file: Path) -> set[str]:
@@ -53,6 +56,7 @@ def test_planning_and_reporting_load_no_torch() -> None:
             "sweeps.command",
             "sweeps.evaluate",
             "sweeps.__main__",
+            *(verb.function.partition(":")[0] for verb in VERBS.values()),
             "analysis.report",
             "analysis.dirac.__main__",
         ]

@@ -1,0 +1,257 @@
+"""What a plan will take: hours and money, from what finished runs of the store took.
+
+A run is estimated by the median seconds a D step of finished runs that are like it in all that decides speed; where
+there are none, by those of the next broader group, which is named. Scoring is estimated apart, a scoring at a time.
+Starting a process and reading data are not in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, NamedTuple
+
+from landscape import protocol
+from landscape.files import CorruptFile
+from landscape.provenance import cpu
+from landscape.store import FINISHED, RunFolder, Store
+from sweeps.classes import Classes
+from sweeps.plan import SCORE, TRAIN, Plan, Planned
+from sweeps.resources import slots, visible_gpus
+from sweeps.words import duration
+
+Facts = dict[str, Any]
+
+EACH = 20  # finished runs of one kind that are looked at, the newest
+# What groups drop one after another, broadest last; what is not named here is never dropped.
+STEP_DROPS = ("machine", "n_dis", "penalty", "precision", "batch size", "width", "devices")
+STEP_KEYS = ("data", "size", "arch", "processor", *STEP_DROPS)
+EVALUATION_DROPS = ("width", "machine", "arch", "scores")
+EVALUATION_KEYS = ("data", "size", "processor", "extractor", "fakes", *EVALUATION_DROPS)
+
+
+class Bench(NamedTuple):
+    """What one finished run took."""
+
+    facts: Facts
+    step_s: float  # a D step
+    evaluation_s: float | None
+
+
+@dataclass
+class Estimate:
+    """Of all runs of a plan that need anything."""
+
+    train_s: float = 0.0
+    eval_s: float = 0.0
+    hours: float = 0.0  # of processors: seconds of each run times its cores or GPUs
+    longest_s: float = 0.0
+    by: Counter[str] = field(default_factory=Counter)  # how runs were estimated -> how many
+    unknown: Counter[str] = field(default_factory=Counter)  # what there is no finished run of -> how many runs
+
+
+def facts_of(config: dict[str, Any], processor: str, machine: str | None) -> Facts:
+    """What decides the speed of a run; `processor` is CPU or GPU, `machine` which, None where that is not known."""
+    train, metrics = config["train"], config["metrics"]
+    return {
+        "data": config["data"].get("name") or config["data"]["kind"],
+        "size": config["data"]["size"],
+        "arch": config["arch"]["kind"],
+        "width": config["arch"]["width"],
+        "batch size": train["batch_size"],
+        "n_dis": config["optim"]["n_dis"],
+        "penalty": config["reg"]["penalty"] != "none",
+        "precision": train["precision"],
+        "devices": train.get("world_size") or 1,
+        "processor": processor,
+        "machine": machine,
+        "extractor": metrics["extractor"],
+        "fakes": metrics["n_fake"],
+        "scores": tuple(sorted(metrics["scores"])),
+    }
+
+
+def benches(store: Store, wanted: set[tuple[str, str]]) -> list[Bench]:
+    """What finished runs of these (data, arch) took: the newest `EACH` of each kind that their statuses tell apart."""
+    kinds: dict[tuple[Any, ...], list[tuple[float, str]]] = {}
+    for run in store.run_ids():
+        try:
+            status, written = store.status_of(run)
+        except (CorruptFile, OSError):
+            continue
+        axes = status.get("axes", {})
+        if status["status"] not in FINISHED or (axes.get("data"), axes.get("arch")) not in wanted:
+            continue
+        if status.get("train_s", 0) > 0 and status.get("step", 0) > 0:
+            kind = (axes["data"], axes["arch"], axes.get("penalty") == "none", axes.get("n_dis"), axes.get("steps"))
+            kinds.setdefault(kind, []).append((written, run))
+    newest = [run for found in kinds.values() for _, run in sorted(found, reverse=True)[:EACH]]
+    return [bench for run in newest if (bench := _bench(store.run(run))) is not None]
+
+
+def _bench(run: RunFolder) -> Bench | None:
+    try:
+        status, config, machines, rows = run.status(), run.config(), run.meta()["machines"], run.rows()
+        kinds = {_machine(entry) for entry in machines}
+        if len(kinds) != 1:  # its seconds are of several machines
+            return None
+        facts = facts_of(config, *kinds.pop())
+        each = status.get("eval_s", 0.0) / len(rows) if rows else None
+        return Bench(facts, status["train_s"] / status["step"], each)
+    except (CorruptFile, OSError, KeyError, TypeError):
+        return None
+
+
+def _machine(entry: dict[str, Any]) -> tuple[str, str]:
+    """("GPU" or "CPU", which): a CPU is another one with other threads."""
+    if entry.get("gpu"):
+        return "GPU", str(entry["gpu"])
+    return "CPU", f"{entry['cpu']}, {entry['threads']} thread{'s' * (entry['threads'] > 1)}"
+
+
+def likeness(
+    facts: Facts, found: list[tuple[Facts, float]], keys: tuple[str, ...], drops: tuple[str, ...]
+) -> tuple[float, list[str]] | None:
+    """The median of the narrowest group that is not empty, and in what its members differ; None where all are empty."""
+    for count in range(len(drops) + 1):
+        same = [key for key in keys if key not in drops[:count]]
+        if facts["machine"] is None and "machine" in same:
+            continue
+        group = [(other, value) for other, value in found if all(other[key] == facts[key] for key in same)]
+        if group:
+            differ = [
+                k for k in drops[:count] if facts[k] is not None and any(other[k] != facts[k] for other, _ in group)
+            ]
+            return median(value for _, value in group), differ
+    return None
+
+
+def estimate(plan: Plan) -> Estimate | None:
+    """None where the plan needs nothing; reads the store, writes nothing."""
+    todo = [planned for planned in plan.runs if planned.need in (TRAIN, SCORE)]
+    if not todo:
+        return None
+    launcher = plan.runs[0].config["launcher"]
+    where = _Where(launcher)
+    asked = [(planned, where.facts(planned.config)) for planned in todo]
+    found = benches(plan.store, {(facts["data"], facts["arch"]) for _, facts in asked})
+    steps = [(bench.facts, bench.step_s) for bench in found]
+    evaluations = [(bench.facts, bench.evaluation_s) for bench in found if bench.evaluation_s is not None]
+    made, known = Estimate(), {}
+    for planned, facts in asked:
+        left, scorings = _work(plan.store, planned)
+        key = tuple(facts.values())
+        if key not in known:
+            known[key] = (
+                likeness(facts, steps, STEP_KEYS, STEP_DROPS),
+                likeness(facts, evaluations, EVALUATION_KEYS, EVALUATION_DROPS),
+            )
+        step, evaluation = known[key]
+        train_s = eval_s = 0.0
+        if left:
+            if step is None:
+                made.unknown[f"data={facts['data']} arch={facts['arch']} on a {facts['processor']}"] += 1
+                continue
+            train_s = left * step[0]
+            made.by[_words(step[1])] += 1
+        if scorings and evaluation is None:
+            made.unknown[f"scoring with metrics.extractor={facts['extractor']} data={facts['data']}"] += 1
+        elif scorings and evaluation is not None:
+            eval_s = scorings * evaluation[0]
+            if not left:
+                made.by[_words(evaluation[1])] += 1
+        made.train_s += train_s
+        made.eval_s += eval_s
+        width = facts["devices"] * (planned.config["threads"] if facts["processor"] == "CPU" else 1)
+        made.hours += (train_s + eval_s) * width / 3600
+        made.longest_s = max(made.longest_s, train_s + eval_s)
+    return made
+
+
+def _words(differ: list[str]) -> str:
+    return "finished runs that differ in " + ", ".join(differ) if differ else "their like"
+
+
+class _Where:
+    """What a command's runs will be trained on, as far as it can be known before."""
+
+    def __init__(self, launcher: dict[str, Any]) -> None:
+        self.classes = Classes(launcher) if launcher["kind"] == "slurm" else None
+        self.gpus = self.classes is None and bool(visible_gpus())
+
+    def facts(self, config: dict[str, Any]) -> Facts:
+        device = config["device"]
+        if self.classes is not None:
+            gpu = device != "cpu" and self.classes.of(config).gpus > 0
+        else:
+            gpu = device.startswith("cuda") or (device == "auto" and self.gpus)
+        threads = config["threads"]
+        here = None if gpu or self.classes is not None else _machine({"cpu": cpu(), "threads": threads})[1]
+        return facts_of(config, "GPU" if gpu else "CPU", here)
+
+
+def _work(store: Store, planned: Planned) -> tuple[int, int]:
+    """D steps and scorings that a run still needs."""
+    steps, every = planned.config["train"]["steps"], planned.config["metrics"]["every"]
+    try:
+        status, _ = store.status_of(planned.id)
+    except (CorruptFile, OSError):
+        status = {}
+    if planned.need == SCORE:
+        return 0, sum(bool(protocol.missing_scores(asked, status)) for asked in planned.asked)
+    done = min(steps, int(status.get("step", 0)))
+    if not planned.asked:
+        return steps - done, 0
+    own = math.ceil((steps - done) / every) if every else 1
+    return steps - done, own + (done == 0) + len(planned.asked) - 1
+
+
+def at_once(plan: Plan) -> int | None:
+    """How many runs a command will train at a time; None where the scheduler decides."""
+    config = plan.runs[0].config
+    launcher = config["launcher"]
+    if launcher["kind"] == "slurm":
+        return launcher["parallel"] * (launcher["at_once"] or 1) if launcher["parallel"] else None
+    widest = max(planned.config["train"].get("world_size") or 1 for planned in plan.runs)
+    return min(slots(launcher["jobs"], config["threads"], config["device"], widest).count, len(plan.runs))
+
+
+def lines(plan: Plan, made: Estimate, unit: str) -> Iterable[str]:
+    """The estimate in words; `unit` is core or GPU."""
+    if not made.by:
+        yield "estimate: no finished run to estimate from (" + "; ".join(made.unknown) + ")"
+        return
+    total_s, n = made.train_s + made.eval_s, at_once(plan)
+    if n is None:
+        wall = f"{duration(made.longest_s)} if all run at once"
+    else:
+        wall = f"about {duration(max(made.longest_s, total_s / n))} with {n} at once"
+    parts = f"{hours(made.train_s)} of training, {hours(made.eval_s)} of scoring"
+    total = f"{made.hours:,.1f}" if made.hours >= 10 else f"{made.hours:.2g}"
+    yield f"estimate: {total} {unit}-hours ({parts}); {wall}"
+    yield "  " + "; ".join(f"{many} run{'s' * (many > 1)} by {how}" for how, many in made.by.most_common())
+    for what, many in made.unknown.items():
+        yield f"  not in it, for want of a finished run: {what} ({many} run{'s' * (many > 1)})"
+    price = plan.runs[0].config["launcher"].get("price")
+    if price is not None:
+        cost = made.hours * price
+        shown = f"{cost:,.2f}" if cost >= 1 else f"{cost:.2g}"
+        yield f"  cost: {shown} at launcher.price={price:g} a {unit}-hour"
+
+
+def hours(seconds: float) -> str:
+    """Seconds as hours, or as seconds and minutes where they are few."""
+    return duration(seconds) if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def describe(plan: Plan) -> list[str]:
+    """The lines of `plan`: none where nothing is left to do."""
+    made = estimate(plan)
+    if made is None:
+        return []
+    where = _Where(plan.runs[0].config["launcher"])
+    gpu = any(where.facts(planned.config)["processor"] == "GPU" for planned in plan.runs[:1])
+    return list(lines(plan, made, "GPU" if gpu else "core"))

@@ -1,0 +1,211 @@
+"""Looking at many runs: one small file a run, a claim for those under way, and one question to the scheduler.
+
+A look is cheap enough for ten thousand runs and may be repeated: what is finished is not read again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from landscape.claims import LOST_AFTER_S, Observer, claim_in_force, is_here, process_start
+from landscape.errors import UserError
+from landscape.files import CorruptFile, read_json
+from landscape.protocol import pending_requests
+from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, QUEUED, RUNNING, STATES, Store, SweepFolder
+from sweeps.members import Members
+
+LOST = "lost"  # not a state of the store, but what an observer makes of running and queued
+ALL_STATES = (*STATES, LOST)
+READERS = 16  # on a network's file system each small file is a round trip
+ASK_S = 60.0  # between two questions to the scheduler
+UNDER_WAY = (RUNNING, QUEUED, PREEMPTED)  # states of which the scheduler may know more
+
+
+@dataclass(slots=True)
+class Seen:
+    """One run as it was found."""
+
+    id: str
+    state: str
+    status: dict[str, Any]
+    written: float  # when its status was, in the file system's seconds
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.status.get("axes", {})
+        return found
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """D updates done, and in all."""
+        steps = int(self.status.get("steps") or self.axes.get("steps") or 0)
+        return steps if self.state == DONE else int(self.status.get("step", 0)), steps
+
+    @property
+    def left(self) -> int:
+        """D updates to go."""
+        done, steps = self.steps
+        return 0 if self.state in FINISHED else max(0, steps - done)
+
+
+@dataclass
+class Look:
+    """All runs that were asked for, at one time."""
+
+    runs: list[Seen]
+    unreadable: dict[str, str]  # run id -> what is wrong, in a sentence
+    unasked: str | None = None  # why the scheduler could not be asked, where it is concerned
+    alive: bool = False  # whether somebody works on these runs or will
+    on_cluster: bool = False  # whether any run of the store was ever handed to a scheduler
+    trials_left: int = 0  # of the sweep's searches
+
+    @property
+    def states(self) -> Counter[str]:
+        return Counter(seen.state for seen in self.runs)
+
+    @property
+    def finished(self) -> bool:
+        return not self.unreadable and not self.trials_left and all(seen.state in FINISHED for seen in self.runs)
+
+
+@dataclass
+class _Scheduler:
+    """What the scheduler said when it was last asked, laid beside the store's submissions."""
+
+    runs: dict[str, str] = field(default_factory=dict)  # in its queue: id -> state there
+    submitted: set[str] = field(default_factory=set)  # handed over at some time
+    sweeps: set[str] = field(default_factory=set)  # with anything in its queue
+    unasked: str | None = None
+
+
+class Looker:
+    """Looks at the runs of a store, or of one of its sweeps, or at those with the given ids, as often as wanted."""
+
+    def __init__(self, store: Store, sweep: SweepFolder | None = None, ids: list[str] | None = None) -> None:
+        self.store, self.members, self.given = store, Members(store, sweep), ids
+        self.observer = Observer()
+        self.kept: dict[str, Seen] = {}
+        self.scheduler, self.asked_at = _Scheduler(), -ASK_S
+        self.mark: object = None
+        self.moved_at = time.monotonic()
+
+    def look(self) -> Look:
+        """Read what may have changed. Writes nothing; raises nothing for what a run's folder holds."""
+        ids = self.members.ids() if self.given is None else self.given
+        unreadable: dict[str, str] = {}
+        found = {run: seen for run in ids if (seen := self.kept.get(run)) is not None}
+        missing = [run for run in ids if run not in found]
+        concerned = []
+        for run, read in zip(missing, self._read(missing), strict=True):
+            if isinstance(read, str):
+                unreadable[run] = read
+                continue
+            found[run] = seen = Seen(run, str(read[0]["status"]), *read)
+            if seen.state in (DONE, DIVERGED):
+                self.kept[run] = seen
+            elif seen.state in UNDER_WAY:
+                concerned.append(seen)
+        trials_left = self.members.trials_left()
+        if concerned or trials_left:
+            self._ask_scheduler()
+        workers = sum([self._judge(seen) for seen in concerned])
+        mark = {run: (seen.state, seen.status.get("beat"), seen.status.get("step")) for run, seen in found.items()}
+        if mark != self.mark:
+            self.mark, self.moved_at = mark, time.monotonic()
+        open_ = {run for run, seen in found.items() if seen.state not in (*FINISHED, FAILED)}
+        alive = workers > 0 or self.members.name in self.scheduler.sweeps
+        alive = alive or ((bool(open_) or trials_left > 0) and self._controllers(open_))
+        seen_in_order = [found[run] for run in ids if run in found]
+        on_cluster = bool(self.scheduler.submitted)
+        return Look(seen_in_order, unreadable, self.scheduler.unasked, alive, on_cluster, trials_left)
+
+    def _read(self, ids: list[str]) -> list[tuple[dict[str, Any], float] | str]:
+        def one(run: str) -> tuple[dict[str, Any], float] | str:
+            try:
+                return self.store.status_of(run)
+            except CorruptFile as e:
+                return str(e)
+            except OSError as e:
+                return f"{e.filename or self.store.run(run).status_file} cannot be read ({e.strerror})"
+
+        if len(ids) < 4 * READERS:
+            return [one(run) for run in ids]
+        # In big pieces: with one task a file, threads would spend more on handing over than on reading.
+        size = -(-len(ids) // (4 * READERS))
+        pieces = [ids[i : i + size] for i in range(0, len(ids), size)]
+        with ThreadPoolExecutor(READERS) as pool:
+            return [read for piece in pool.map(lambda piece: [one(run) for run in piece], pieces) for read in piece]
+
+    def _judge(self, seen: Seen) -> bool:
+        """Put "lost" where nobody works on a run any more; whether somebody does, or the scheduler has it still."""
+        told = self.scheduler.runs.get(seen.id)
+        if told is not None:
+            if told == "PENDING" and seen.state != RUNNING:
+                seen.state = QUEUED
+            return True
+        if seen.state == PREEMPTED:
+            return False
+        run = self.store.run(seen.id)
+        claim = claim_in_force(run)
+        given_up = seen.id in self.scheduler.submitted and self.scheduler.unasked is None
+        if claim is None:
+            if seen.state == RUNNING or given_up:
+                seen.state = LOST
+            return False
+        if self.observer.is_lost(run, claim) or (given_up and not is_here(claim)):
+            seen.state = LOST
+            return False
+        if seen.state == QUEUED:
+            seen.state = RUNNING  # it has just begun
+        return True
+
+    def _ask_scheduler(self) -> None:
+        """One call for all runs, where any run of the store was ever submitted."""
+        if time.monotonic() - self.asked_at < ASK_S:
+            return
+        self.asked_at = time.monotonic()
+        folders = [folder for folder in self.store.sweep_folders() if folder.submissions_file.exists()]
+        if not folders:
+            return
+        from sweeps import scheduler
+        from sweeps.submissions import in_queue, submissions, users
+
+        try:
+            arrays = [one for folder in folders for one in submissions(folder) if one.job is not None]
+            self.scheduler = _Scheduler(submitted={run for one in arrays for task in one.tasks for run in task})
+            queued = in_queue(self.store, scheduler.queue(users(self.store)))
+            self.scheduler.runs, self.scheduler.sweeps = queued.runs, {one.sweep for one in queued.submissions}
+        except (UserError, CorruptFile) as e:
+            self.scheduler.unasked = str(e).removesuffix("; nothing was changed")
+
+    def owing(self, look: Look) -> tuple[list[str], bool]:
+        """Runs that are done but lack scores that were asked for, and whether somebody is at it."""
+        owing = []
+        for seen in look.runs:
+            if seen.state == DONE and pending_requests(self.store.run(seen.id)):
+                owing.append(seen.id)
+        claims = [(run, claim_in_force(run)) for run in map(self.store.run, owing)]
+        at_it = any(claim is not None and not self.observer.is_lost(run, claim) for run, claim in claims)
+        return owing, at_it or any(run in self.scheduler.runs for run in owing) or self._controllers(set(owing))
+
+    def _controllers(self, wanted: set[str]) -> bool:
+        """Whether a command that starts some of these runs on its own machine lives, as far as can be told.
+
+        One of another machine counts while anything moves, and for as long after as a heart may stand still.
+        """
+        for folder in self.store.sweep_folders():
+            try:
+                controller = dict(read_json(folder.controller_file))
+            except (FileNotFoundError, CorruptFile):
+                continue
+            if is_here(controller):
+                lives = process_start(controller.get("pid", 0)) == controller.get("started")
+            else:
+                lives = time.monotonic() - self.moved_at < LOST_AFTER_S
+            if lives and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan()["runs"])):
+                return True
+        return False

@@ -1,0 +1,59 @@
+"""Which runs a sweep has: those of its plan, and where cells are searched, the trials so far."""
+
+from __future__ import annotations
+
+from landscape.files import CorruptFile
+from landscape.store import Store, SweepFolder
+
+
+class Members:
+    """The runs of a sweep, which grow while it searches, or of the whole store where `folder` is None."""
+
+    def __init__(self, store: Store, folder: SweepFolder | None) -> None:
+        self.store, self.folder = store, folder
+        self.name = None if folder is None else folder.name
+        self.strangers: set[str] = set()
+
+    @property
+    def searches(self) -> bool:
+        return self.name is not None and self.store.search_file(self.name).exists()
+
+    def ids(self) -> list[str]:
+        """In the order of the plan, then of the trials; raises `CorruptFile`."""
+        if self.folder is None:
+            return self.store.run_ids()
+        found = [str(run) for run in self.folder.plan()["runs"]]
+        if not self.searches:
+            return found
+        from sweeps.record import read_rows
+
+        assert self.name is not None
+        found += [str(row["run"]) for row in read_rows(self.store, self.name)]
+        return list(dict.fromkeys([*found, *self._unrecorded(set(found))]))
+
+    def _unrecorded(self, known: set[str]) -> list[str]:
+        """Trials under way, which the record names only once they are told. Each run's origin is read once."""
+        found = []
+        for run in self.store.run_ids():
+            if run in known or run in self.strangers:
+                continue
+            try:
+                mine = self.store.run(run).meta().get("sweep") == self.name
+            except (CorruptFile, OSError):
+                mine = False
+            if mine:
+                found.append(run)
+            else:
+                self.strangers.add(run)
+        return found
+
+    def trials_left(self) -> int:
+        """How many trials of its searches have no value on record."""
+        if not self.searches:
+            return 0
+        from sweeps.record import read_rows
+        from sweeps.searches import read_searches
+        from sweeps.searching import left_of
+
+        assert self.name is not None
+        return left_of(read_searches(self.store, self.name).cells, read_rows(self.store, self.name))

@@ -1,0 +1,66 @@
+"""`python -m sweeps plan`: what a command would do, in which state its runs are, and what they will take."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.table import Table
+from rich.text import Text
+
+from sweeps import estimate, slurm
+from sweeps.cells import CELL
+from sweeps.command import MULTIRUN
+from sweeps.plan import cells, describe, make_plan, survey
+from sweeps.searching import trials_left
+from sweeps.status import console
+
+HELP = """usage: python -m sweeps plan [-m] KEY=VALUE ... [--store FOLDER]
+
+Count the runs of a command, by what they need, by state and by cell, and estimate hours from the finished runs of the
+store. It takes what python -m landscape.sweep takes (its --help lists groups and keys) and writes nothing.
+launcher.price=P, the price of an hour of a GPU or core, adds the cost."""
+
+
+def plan(arguments: list[str]) -> int:
+    """Plan a command as landscape.sweep would, print it, write nothing."""
+    if {"-h", "--help"} & set(arguments):
+        print(HELP)
+        return 0
+    multirun = any(flag in arguments for flag in MULTIRUN)
+    made = make_plan([argument for argument in arguments if argument not in MULTIRUN], multirun)
+    survey(made)
+    for line in describe(made):
+        print(line)
+    if made.runs[0].config["launcher"]["kind"] == "slurm":
+        for line in slurm.describe(made):
+            print(line)
+    for line in estimate.describe(made):
+        print(line)
+    if made.searches and made.stage in ("all", "search"):
+        print(f"  trials of searches are not in the hours: {trials_left(made)} to go")
+    found = cells(made)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    searched: Counter[tuple[str, ...]] = Counter()
+    for search in made.searches:
+        searched[tuple(str(search.cell[key]) for key in CELL)] += search.trials
+    for name in (*CELL, "settings", "runs", *["searched"] * bool(searched)):
+        table.add_column(name, justify="left" if name in CELL[:-1] else "right")
+    for cell in found:
+        table.add_row(*cell.name, str(cell.settings), str(cell.runs), *[str(searched[cell.name])] * bool(searched))
+    if len(found) > 1:
+        table.add_section()
+        sums = [sum(c.settings for c in found), len(made.runs), *[searched.total()] * bool(searched)]
+        table.add_row("all", *[""] * (len(CELL) - 1), *map(str, sums))
+    console().print(table)
+    print()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name, width in (("id", 16), ("state", 9), ("needs", 7)):
+        table.add_column(name, no_wrap=True, min_width=width)
+    table.add_column("run", overflow="fold")
+    shown = made.runs[:40]
+    for run in shown:
+        table.add_row(run.id, run.state, run.need, Text(run.label))
+    console().print(table)
+    if len(made.runs) > len(shown):
+        print(f"and {len(made.runs) - len(shown)} more")
+    return 0

@@ -1,0 +1,225 @@
+"""`python -m sweeps status`: runs by cell and state, newest scores, what is lost or failed; from the store."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from landscape.errors import EXIT_USER, UserError, nearest
+from landscape.files import CorruptFile
+from landscape.identity import flatten
+from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
+from sweeps.cells import CELL, cell_of, labels
+from sweeps.look import ALL_STATES, LOST, Look, Looker, Seen
+from sweeps.named import find_sweep
+from sweeps.words import score
+
+SHOWN = 10  # of runs that need somebody, and of their warnings
+NEWEST = 6
+
+
+def status(arguments: list[str]) -> int:
+    """Count runs by cell and state; show the newest scores, and what is lost or failed and why."""
+    parser = argparse.ArgumentParser(prog="python -m sweeps status", description=status.__doc__)
+    parser.add_argument("sweep", nargs="?", help="its name or the beginning of it (default: all runs of the store)")
+    parser.add_argument("--sweep", dest="named", metavar="SWEEP", help="the same")
+    parser.add_argument(
+        "--where",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="AXIS=VALUE[,VALUE]",
+        help="only runs with these values: --where loss=ns seed=0,1 state=failed",
+    )
+    parser.add_argument("--json", action="store_true", help="all of it as JSON, with every run, for scripts")
+    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
+    given = parser.parse_args(arguments)
+    store = Store(given.store)
+    name = given.named or given.sweep
+    folder = find_sweep(store, name) if name else None
+    look = Looker(store, folder).look()
+    if not look.runs and not look.unreadable:
+        raise UserError(f"no runs in {store.root}; give another store with --store FOLDER")
+    if given.where:
+        look.runs = part(store, look.runs, given.where)
+    if given.json:
+        print(json.dumps(record(store, folder.name if folder else None, look), indent=1))
+    else:
+        print(f"{'store ' + str(store.root) if folder is None else 'sweep ' + folder.name}: {summary(look)}")
+        show(look)
+        for line in advice(store, folder.name if folder else None, look):
+            print(line)
+    for sentence in look.unreadable.values():
+        print(sentence, file=sys.stderr)
+    return EXIT_USER if look.unreadable else 0
+
+
+def part(store: Store, runs: list[Seen], where: list[str]) -> list[Seen]:
+    """Those of the runs that meet every condition: on an axis, on the state, or on a key of the configuration.
+
+    Raises `UserError` for a condition that cannot be meant, and where none is left.
+    """
+    from sweeps.select import meets, parse_where  # reads conf/
+
+    states = [text.removeprefix("state=").split(",") for text in where if text.startswith("state=")]
+    wanted = parse_where([text for text in where if not text.startswith("state=")])
+    for state in {state for allowed in states for state in allowed} - set(ALL_STATES):
+        raise UserError(
+            f"--where state={state} is no state{nearest(state, ALL_STATES)}; legal: {', '.join(ALL_STATES)}"
+        )
+    left = []
+    for seen in runs:
+        facts = seen.axes
+        if any(key not in facts for key, _ in wanted):
+            try:
+                facts = flatten(store.run(seen.id).config()) | facts
+            except (CorruptFile, OSError):
+                continue
+        if all(meets(facts.get(key), values) for key, values in wanted) and all(seen.state in s for s in states):
+            left.append(seen)
+    if not left:
+        raise UserError(f"none of the runs has {' and '.join(where)}")
+    return left
+
+
+def summary(look: Look) -> str:
+    """20 runs: 18 done, 2 failed."""
+    states = look.states
+    counts = ", ".join(f"{states[state]} {state}" for state in ALL_STATES if states[state])
+    more = f"; {look.trials_left} trials to go" if look.trials_left else ""
+    return f"{len(look.runs)} run{'s' * (len(look.runs) != 1)}: {counts}{more}"
+
+
+def show(look: Look) -> None:
+    """The tables."""
+    out = console()
+    states = [state for state in ALL_STATES if look.states[state]]
+    cells: dict[tuple[str, ...], list[Seen]] = {}
+    for seen in look.runs:
+        cells.setdefault(cell_of(seen.axes), []).append(seen)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in (*CELL, *states, "lowest distance"):
+        table.add_column(name, justify="left" if name in CELL[:-1] else "right")
+    for cell, runs in sorted(cells.items()):
+        counts = Counter(seen.state for seen in runs)
+        table.add_row(*cell, *(str(counts[state] or "") for state in states), _lowest_text(lowest(runs)))
+    out.print(table)
+    called = labels((seen.id, seen.axes) for seen in look.runs)
+    scored = sorted((seen for seen in look.runs if seen.status.get("scores")), key=lambda seen: -seen.written)
+    if scored:
+        out.print(Text("\nnewest scores", style="dim"))
+        out.print(scores_table(scored[:NEWEST], called))
+    wrong = [seen for seen in look.runs if seen.state in (LOST, FAILED)]
+    if wrong:
+        out.print(Text("\nlost or failed", style="dim"))
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")
+        for seen in wrong[:SHOWN]:
+            table.add_row(seen.id, seen.state, Text(called[seen.id]), Text(str(seen.status.get("reason", ""))))
+        out.print(table)
+        if len(wrong) > SHOWN:
+            out.print(f"and {len(wrong) - SHOWN} more: --where state={LOST},{FAILED} --json lists all")
+    warnings = Counter(text for seen in look.runs for text in seen.status.get("warnings", []))
+    for text, count in warnings.most_common(SHOWN):
+        out.print(Text(f"warning in {count} run{'s' * (count > 1)}: {text}"))
+
+
+def scores_table(runs: list[Seen], called: dict[str, str]) -> Table:
+    """The newest scores of some runs. A distance is named by its protocol where there is more than one."""
+    protocols = {seen.status["scores"].get("protocol") for seen in runs if seen.status.get("scores")}
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    names = ("id", "state", "run", "step", "distance", "IS", "MS-SSIM", *["protocol"] * (len(protocols) > 1))
+    for name in names:
+        table.add_column(name, justify="left" if name in ("id", "state", "run") else "right", no_wrap=name == "id")
+    for seen in runs:
+        scores = seen.status.get("scores", {})
+        numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
+        more = [str(scores.get("protocol", ""))[:8]] * (len(protocols) > 1)
+        table.add_row(seen.id, seen.state, Text(called[seen.id]), f"{seen.steps[0]}/{seen.steps[1]}", *numbers, *more)
+    return table
+
+
+def lowest(runs: list[Seen]) -> dict[str, float]:
+    """The lowest final distance of these runs under each protocol: two of them are never compared."""
+    found: dict[str, float] = {}
+    for seen in runs:
+        scores = seen.status.get("scores", {})
+        if seen.state == DONE and scores.get("fid") is not None:
+            protocol = str(scores.get("protocol"))
+            found[protocol] = min(scores["fid"], found.get(protocol, scores["fid"]))
+    return found
+
+
+def _lowest_text(by_protocol: dict[str, float]) -> str:
+    if len(by_protocol) > 1:
+        return f"{len(by_protocol)} protocols"
+    return score(next(iter(by_protocol.values()), None), 1)
+
+
+def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
+    """What the counts mean for whoever waits for these runs."""
+    lines = []
+    if look.unasked is not None:
+        lines.append(f"the scheduler was not asked ({look.unasked}); states are those of the store")
+    states = look.states
+    idle = sum(states[state] for state in (PLANNED, QUEUED, PREEMPTED, LOST, FAILED))
+    if idle and not look.alive:
+        verbs = "submit or retry" if look.on_cluster else "retry"
+        where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+        lines.append(f"nobody works on {idle} of them: give their command again, or python -m sweeps {verbs} {where}")
+    return lines
+
+
+def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
+    """The look for scripts."""
+    cells: dict[tuple[str, ...], list[Seen]] = {}
+    for seen in look.runs:
+        cells.setdefault(cell_of(seen.axes), []).append(seen)
+    return {
+        "store": str(store.root),
+        "sweep": sweep,
+        "states": dict(look.states),
+        "alive": look.alive,
+        "scheduler_not_asked": look.unasked,
+        "cells": [
+            {
+                **dict(zip(CELL, cell, strict=True)),
+                "states": dict(Counter(seen.state for seen in runs)),
+                "lowest": lowest(runs),
+            }
+            for cell, runs in sorted(cells.items())
+        ],
+        "runs": [
+            {
+                "id": seen.id,
+                "state": seen.state,
+                "step": seen.steps[0],
+                "steps": seen.steps[1],
+                "axes": seen.axes,
+                "scores": seen.status.get("scores", {}),
+                "train_s": seen.status.get("train_s"),
+                "eval_s": seen.status.get("eval_s"),
+                "reason": seen.status.get("reason"),
+                "warnings": seen.status.get("warnings", []),
+            }
+            for seen in look.runs
+        ],
+        "unreadable": look.unreadable,
+    }
+
+
+def console() -> Console:
+    """Where tables go: as wide as the terminal, and wide in a pipe, where nothing need be cut."""
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200, highlight=False)

@@ -1,0 +1,91 @@
+"""`python -m sweeps wait`: until a sweep is finished, or nobody works on it any more; its exit code says which."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED
+from landscape.store import FINISHED, Store, SweepFolder
+from sweeps.cells import labels
+from sweeps.look import Look, Looker
+from sweeps.named import by_age, find_sweep
+from sweeps.status import advice, summary
+
+POLL_S = 2.0
+IDLE_S = 10.0  # without a sign of life, until a sweep counts as left alone: its command may just be starting
+SHOWN = 20
+
+
+class End:
+    """Judges, look after look, whether there is anything left to wait for."""
+
+    def __init__(self, looker: Looker) -> None:
+        self.looker = looker
+        self.idle_since: float | None = None
+
+    def code(self, look: Look) -> int | None:
+        """0 where all is done and scored, 1 where it ended without that, None while it goes on."""
+        alive = look.alive
+        if look.finished:
+            owing, alive = self.looker.owing(look)
+            if not owing and not alive:
+                return EXIT_UNFINISHED if any("unmet" in seen.status for seen in look.runs) else 0
+        if alive:
+            self.idle_since = None
+            return None
+        now = time.monotonic()
+        self.idle_since = self.idle_since or now
+        return EXIT_UNFINISHED if now - self.idle_since >= IDLE_S else None
+
+
+def chosen(store: Store, name: str | None) -> SweepFolder:
+    """The sweep that is meant: the newest where none is named. Raises `UserError`."""
+    return by_age(store)[0] if name is None else find_sweep(store, name)
+
+
+def pause_s(took_s: float) -> float:
+    """How long to rest after a look that took so long: a tenth of one core at the most."""
+    return max(POLL_S, 9 * took_s)
+
+
+def closing(store: Store, sweep: str, look: Look) -> list[str]:
+    """How a sweep ended: counts, and each run that is not finished, with the reason."""
+    lines = [f"sweep {sweep}: {summary(look)}"]
+    called = labels((seen.id, seen.axes) for seen in look.runs)
+    bad = [seen for seen in look.runs if seen.state not in FINISHED or "unmet" in seen.status]
+    for seen in bad[:SHOWN]:
+        reason = seen.status.get("reason") or "; ".join(seen.status.get("unmet", {}).values())
+        lines.append(f"  {seen.id} {seen.state} {called[seen.id]}" + f" ({reason})" * bool(reason))
+    if len(bad) > SHOWN:
+        lines.append(f"  and {len(bad) - SHOWN} more")
+    return [*lines, *look.unreadable.values(), *advice(store, sweep, look)]
+
+
+def wait(arguments: list[str]) -> int:
+    """Wait until every run of a sweep is finished: 0, or 1 where some failed or nobody works on them any more."""
+    parser = argparse.ArgumentParser(prog="python -m sweeps wait", description=wait.__doc__)
+    parser.add_argument("sweep", nargs="?", help="its name or the beginning of it (default: the newest of the store)")
+    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
+    given = parser.parse_args(arguments)
+    store = Store(given.store)
+    folder = chosen(store, given.sweep)
+    looker = Looker(store, folder)
+    end, told = End(looker), False
+    try:
+        while True:
+            began = time.monotonic()
+            look = looker.look()
+            code = end.code(look)
+            if code is not None:
+                break
+            if not told:
+                print(f"waiting for sweep {folder.name}: {summary(look)}", flush=True)
+                told = True
+            time.sleep(pause_s(time.monotonic() - began))
+    except KeyboardInterrupt:
+        print("left; the runs go on")
+        return EXIT_INTERRUPTED
+    for line in closing(store, folder.name, look):
+        print(line)
+    return code

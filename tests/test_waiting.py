@@ -1,0 +1,167 @@
+"""python -m sweeps watch and wait: they end when nothing is left to wait for, and their exit codes say how."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import TINY, command, frozen_runs
+
+from landscape.claims import machine, process_start
+from landscape.store import RunFolder, Store
+from landscape.worker import work
+from sweeps import waiting
+from sweeps.look import Looker
+from sweeps.waiting import wait
+from sweeps.watch import watch
+
+VERBS = {"wait": wait, "watch": watch}
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "POLL_S", 0.05)
+    monkeypatch.setattr(waiting, "IDLE_S", 0.3)
+
+
+def set_status(run: RunFolder, **values: Any) -> None:
+    run.write_status({**run.status(), **values}, durable=False)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_finished_sweep_is_not_waited_for(verb: str, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = frozen_runs(store, *TINY, "seed=0,1")
+    for run, state in zip(runs, ("done", "diverged"), strict=True):
+        set_status(run, status=state)
+    assert VERBS[verb](["--store", str(store.root)]) == 0
+    assert "2 runs: 1 done, 1 diverged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_failures_and_what_nobody_works_on_are_1_and_named(
+    verb: str, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad, _ = frozen_runs(store, *TINY, "seed=0,1,2")
+    set_status(good, status="done")
+    set_status(bad, status="failed", reason="RuntimeError: out of luck")
+    assert VERBS[verb](["--store", str(store.root)]) == 1
+    out = capsys.readouterr().out
+    assert f"{bad.id} failed seed=1 (RuntimeError: out of luck)" in out and "planned seed=2" in out
+    assert "nobody works on 2 of them" in out and "python -m sweeps retry sweep-" in out
+
+
+def test_the_newest_sweep_is_meant_where_none_is_named(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    old = frozen_runs(store, *TINY, "seed=5")
+    new = frozen_runs(store, *TINY, "seed=0,1")
+    folders = {len(folder.plan()["runs"]): folder for folder in store.sweep_folders()}
+    os.utime(folders[1].plan_file, (1, 1))
+    for run in new:
+        set_status(run, status="done")
+    assert wait(["--store", str(store.root)]) == 0 and folders[2].name in capsys.readouterr().out
+    assert wait([folders[1].name, "--store", str(store.root)]) == 1
+    assert old[0].id in capsys.readouterr().out
+
+
+def test_scores_that_are_still_owed_are_waited_for_and_then_told(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run,) = frozen_runs(store, *TINY)
+    work(store, run.id, lambda text: None)
+    frozen_runs(store, *TINY, "metrics.n_fake=32")
+    assert wait(["--store", str(store.root)]) == 1  # nobody makes them
+    work(store, run.id, lambda text: None)
+    assert wait(["--store", str(store.root)]) == 0
+
+
+def test_a_controller_that_lives_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two of its runs nobody holds a claim."""
+    (run,) = frozen_runs(store, *TINY)
+    set_status(run, status="queued")
+    (folder,) = store.sweep_folders()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        who = {**machine(), "pid": child.pid, "started": process_start(child.pid)}
+        folder.controller_file.write_text(json.dumps(who))
+        before = time.monotonic()
+
+        def later(seconds: float) -> None:
+            if time.monotonic() - before > 1 and child.poll() is None:
+                child.communicate(b"\n")
+            real(seconds)
+
+        real = time.sleep
+        monkeypatch.setattr(waiting.time, "sleep", later)
+        assert wait(["--store", str(store.root)]) == 1
+        assert time.monotonic() - before > 1.3  # the second in which it lived, and the time without a sign of life
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_watch_in_a_terminal_draws_leaves_with_ctrl_c_and_stops_nothing(store: Store) -> None:
+    grid = command("-m", "seed=0,1", "train.steps=400", *TINY[1:], "metrics.every=100", f"store={store.root}")
+    sweep = subprocess.Popen(grid, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(store.sweeps.glob("*/plan.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    main_end, its_end = pty.openpty()
+    arguments = [sys.executable, "-m", "sweeps", "watch", "--store", str(store.root)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
+    watching = subprocess.Popen(arguments, stdin=its_end, stdout=its_end, stderr=its_end, env=environment)
+    os.close(its_end)
+    shown = b""
+    while b"MS-SSIM" not in shown and time.monotonic() < deadline:
+        shown += os.read(main_end, 4096)
+    watching.send_signal(signal.SIGINT)
+    while True:
+        try:
+            more = os.read(main_end, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not more:
+            break
+        shown += more
+    text = shown.decode(errors="replace")
+    assert watching.wait(30) == 0 and "MS-SSIM" in text and "Ctrl-C leaves" in text and "Traceback" not in text
+    assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l")  # the cursor is back
+    piped = subprocess.run(arguments, capture_output=True, text=True, timeout=120)  # to the end, in plain lines
+    assert piped.returncode == 0 and "2 runs: 2 done" in piped.stdout and "\x1b" not in piped.stdout
+    assert sweep.wait(60) == 0
+
+
+def test_wait_leaves_with_ctrl_c(store: Store, tmp_path: Path) -> None:
+    (run,) = frozen_runs(store, *TINY)
+    set_status(run, status="running")
+    far = {"token": "t", "host": "far-away", "boot": "b", "pids": "p", "pid": 1, "started": "1"}
+    (run.claims / "1.json").write_text(json.dumps(far))
+    arguments = [sys.executable, "-m", "sweeps", "wait", "--store", str(store.root)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert "waiting for sweep" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "the runs go on" in out and err == ""
+
+
+def test_a_search_is_not_over_while_trials_are_to_go(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its trials are the sweep's runs too, those under way, which its record does not know yet, included."""
+    (grid,) = frozen_runs(store, *TINY, "search=random", "search.trials=2")
+    (folder,) = store.sweep_folders()
+    set_status(grid, status="done")
+    look = Looker(store, folder).look()
+    assert [seen.id for seen in look.runs] == [grid.id] and look.trials_left == 2 and not look.finished
+    assert wait(["--store", str(store.root)]) == 1 and "2 trials to go" in capsys.readouterr().out
+    (trial,) = frozen_runs(store, *TINY, "optim.lr=3e-3")  # as a searcher freezes it
+    other = next(one for one in store.sweep_folders() if one.name != folder.name)
+    trial.write_meta({**trial.meta(), "sweep": folder.name})
+    assert [seen.id for seen in Looker(store, folder).look().runs] == [grid.id, trial.id]
+    assert [seen.id for seen in Looker(store, other).look().runs] == [trial.id]
