@@ -47,14 +47,14 @@ def sync_folder(folder: Path) -> None:
 def create_exclusively(path: Path, data: str) -> bool:
     """Create `path` with all of `data`, or return False because it is there already (link is atomic on NFS too)."""
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    beside.write_text(data)
     try:
+        beside.write_text(data)
         os.link(beside, path)
         return True
     except FileExistsError:
         return False
     finally:
-        beside.unlink()
+        beside.unlink(missing_ok=True)
 
 
 def to_json(value: Any) -> str:

@@ -7,6 +7,7 @@ finish, and the next one waits for them. One run that crashes, or whose folder d
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -33,6 +34,8 @@ from sweeps.workers import UNTOLD, Process, Starter, starter
 
 POLL_S = 0.2
 UNREADABLE = (CorruptFile, OSError)
+# What stops every run and not one alone: a full disk, a quota, a file system that is read-only.
+UNWRITABLE = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)))
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Pool:
     interrupts: int = 0  # Ctrl-C and TERM so far
     started: float = field(default_factory=time.monotonic)
     allocation: Allocation | None = None
+    unwritable: bool = False  # the store, so that nothing more is started
 
 
 class Counting(Protocol):
@@ -155,6 +159,7 @@ def _start(pool: Pool, observer: Observer, display: Display) -> None:
                 pool.jobs.append(Job(planned, _launch(pool, planned, slot), slot))
         except UNREADABLE as e:
             display.event(f"{planned.label}: cannot be started ({e})")
+            _stop_if_unwritable(pool, display, str(e))
 
 
 def _launch(pool: Pool, planned: Planned, slot: int) -> Process:
@@ -177,10 +182,27 @@ def _reap(pool: Pool, display: Display) -> None:
         if code == EXIT_CLAIMED:
             pool.waiting.append(job.planned)
             continue
-        if code not in (0, EXIT_FAILED, EXIT_PREEMPTED):
-            with suppress(*UNREADABLE):
+        trouble = ""
+        try:
+            if code not in (0, EXIT_FAILED, EXIT_PREEMPTED):
                 _record_death(run, code, job)
+            elif code == EXIT_FAILED:
+                trouble = str(run.status().get("reason", ""))
+        except UNREADABLE as e:
+            trouble = str(e)
         display.ended(job.planned, run)
+        _stop_if_unwritable(pool, display, trouble)
+
+
+def _stop_if_unwritable(pool: Pool, display: Display, trouble: str) -> None:
+    """Start no more runs where every one would fail of the same."""
+    cause = next((text for text in UNWRITABLE if text in trouble), None)
+    if cause is None or pool.unwritable:
+        return
+    pool.unwritable = True
+    pool.waiting.clear()
+    display.event(f"the store cannot be written ({cause}): no more runs are started, and nothing finished is lost;")
+    display.event("when it can be written again, the same command goes on")
 
 
 def _record_death(run: RunFolder, code: int, job: Job) -> None:
