@@ -31,6 +31,7 @@ from landscape.latents import draw
 from landscape.losses import get_loss
 from landscape.metrics.scorer import Scorer, generate
 from landscape.metrics.subject import Subject
+from landscape.mirror import mirrored
 from landscape.normalizers import couples_samples
 from landscape.penalties import get_regularizer
 from landscape.protocol import missing_scores, pending_requests, request, request_id
@@ -43,7 +44,7 @@ from landscape.streams import stream
 from landscape.team import team, teammate
 from landscape.training import Diverged, train
 
-EXECUTION = ("device", "threads", "checkpoint", "stop")
+EXECUTION = ("device", "threads", "checkpoint", "stop", "logger")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 Say = Callable[[str], None]
@@ -135,6 +136,7 @@ class _Work:
         self.own = request(frozen)
         self.scorer: Scorer | None = None
         self.world = cfg.train.world_size or 1
+        self.check_mirror: Callable[[], None] = lambda: None
         self.saved_at = time.monotonic()
 
     def outcome(self) -> str:
@@ -146,10 +148,14 @@ class _Work:
         self.record_machine()
         status = self.journal.status["status"]
         goes_on = status == STOPPED and self.watch is None and not may_stop(cfg.stop)
-        if status not in FINISHED or goes_on:
-            self.train(data)
-        if self.journal.status["status"] == DONE:
-            self.rescore(data)
+        logger, hurried = self.frozen["logger"], lambda: self.stop.signal is not None
+        with mirrored(self.store, self.run, logger, self.warn, hurried) as self.check_mirror:
+            if status not in FINISHED or goes_on:
+                self.train(data)
+            if self.journal.status["status"] == DONE:
+                self.rescore(data)
+        if logger["kind"] != "none":
+            self.journal.write()  # what the mirror said at its end
         return str(self.journal.status["status"])
 
     def record_machine(self) -> None:
@@ -318,6 +324,7 @@ class _Work:
         self.journal.write(scores=newest, **clocks)
         shown = ", ".join(f"{k} {v:.4g}" for k, v in scores.items() if isinstance(v, float))
         self.say(f"step {step}: {shown or 'no finite score'}")
+        self.check_mirror()
 
     def mark_scored(self, asked: dict[str, Any]) -> None:
         scored = dict(self.journal.status.get("scored", {}))
@@ -392,7 +399,7 @@ def main(given: list[str] | None = None) -> int:
         status = work(store, arguments.run, lambda text: print(text, flush=True), arguments.execution)
         if status in FINISHED and "unmet" in store.run(arguments.run).status():
             return EXIT_FAILED
-    except (UserError, CorruptFile, FileNotFoundError) as e:
+    except (UserError, CorruptFile, OSError) as e:  # a store that cannot be written any more holds no word of it
         print(e, file=sys.stderr)
         return EXIT_USER
     return {FAILED: EXIT_FAILED, PREEMPTED: EXIT_PREEMPTED, None: EXIT_CLAIMED}.get(status, 0)
