@@ -85,6 +85,7 @@ def test_planning_on_a_full_disk_writes_nothing_and_says_so(disk: Disk, capsys: 
     assert len(frozen_runs(disk.store, *TINY, "seed=0,1")) == 2
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_under_a_run_loses_nothing(disk: Disk) -> None:
     grid = ("-m", "seed=0,1,2", "train.steps=600", "checkpoint.every_s=0.1", *TINY[1:], "metrics.every=100")
     grid += (f"store={disk.store.root}", "launcher.jobs=1")

@@ -112,6 +112,7 @@ def test_a_run_is_mirrored_offline_with_its_rows_samples_and_configuration(store
     assert list((store.wandb).glob("offline-run-*/files/media/images/*.png"))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_appends_under_its_own_id(store: Store) -> None:
     long = ("train.steps=240", *TINY[1:], "metrics.every=80", "logger=wandb")
     arguments = command(*long, f"store={store.root}")
