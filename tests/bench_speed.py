@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import functools
+import os
+import resource
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import synthetic
 import torch
 from torch.nn.functional import softplus
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
@@ -216,3 +221,36 @@ def test_planning_10000_runs_over_1700_combinations_of_choices(benchmark: Any) -
 def test_freezing_10000_planned_runs(benchmark: Any, tmp_path: Path) -> None:
     plan = make_plan([*GRID, f"store={tmp_path}"], multirun=True)
     benchmark.pedantic(freeze, (plan,), rounds=1)
+
+
+# The report as `make report` calls it, in a process of its own on two cores. Memory is that of its largest process.
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic.many(tmp_path_factory.mktemp("big") / "store").root
+
+
+def write_report(store: Path) -> None:
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    command = [sys.executable, "-m", "analysis.report", "--store", str(store), "--out", str(store.parent / "out")]
+    subprocess.run(command, check=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
+
+
+def largest() -> str:
+    return f"{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6:.2f} GB"
+
+
+def test_the_first_report_of_10000_runs_of_20_evaluations(benchmark: Any, big: Path) -> None:
+    benchmark.pedantic(write_report, (big,), rounds=1)
+    benchmark.extra_info["memory"] = largest()
+
+
+@pytest.mark.parametrize("kind", ["nothing new", "10 new runs"])
+def test_a_second_report_of_10000_runs(benchmark: Any, big: Path, kind: str) -> None:
+    if not (big.parent / "out").exists():
+        write_report(big)
+    if kind != "nothing new":
+        synthetic.many(big, 10, first=10_000)
+    benchmark.pedantic(write_report, (big,), rounds=1)
+    benchmark.extra_info["memory"] = largest()
