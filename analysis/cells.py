@@ -70,18 +70,10 @@ def worths(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
     known["capped"] = known["worth"].where(np.isfinite(known["worth"]), known["fid_start"])
     for keys in (["cell", "setting", "seed"], ["cell", "setting"])[: UNITS.index(unit) + 1]:
         groups = known.groupby(keys, sort=True)[["worth", "capped"]]
-        # numpy's median, not pandas': a missing step-0 score must stay missing, not be skipped.
-        known = pd.DataFrame(
-            [(*key, _median(group["worth"]), _median(group["capped"])) for key, group in groups],
-            columns=[*keys, "worth", "capped"],
-        ).astype({"worth": float, "capped": float})
+        # A missing step-0 score must stay missing, not be skipped; infinities count as values.
+        known = groups.median().where(groups.count().eq(groups.size(), axis=0)).reset_index()
     known["diverged"] = np.isinf(known["worth"])
     return known[["cell", "setting", "worth", "capped", "diverged"]]
-
-
-def _median(values: pd.Series) -> float:
-    """The median; infinities count as values (between a finite and an infinite one it is infinite)."""
-    return float(np.median(values.to_numpy(float)))
 
 
 def independent(runs: pd.DataFrame) -> bool:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from analysis.budget import Array, Band
 from analysis.palette import FAINT, INK, MUTED, Look
 
+LINES = 40  # learning curves in a panel, above which single ones cannot be told apart
+
 Curves = Mapping[str, tuple[NDArray[Any], Array]]  # label -> (k or hours, distance)
 
 
@@ -172,12 +174,23 @@ def floor(ax: Axes, counts: Array, distances: Array, n_fake: int) -> Axes:
 
 
 def training(ax: Axes, rows: pd.DataFrame, look: Look) -> Axes:
-    """Distance over D updates, a thin line a run from step 0 on; a cross where a run that diverged was last seen."""
-    for _, run in rows.sort_values("step").groupby("id"):
-        ax.plot(run["step"], run["fid"], color=look.colour, lw=1, alpha=0.85, marker=".", ms=3.5)
-        seen = run[run["fid"].notna()]
-        if run["status"].iloc[-1] == "diverged" and len(seen):
-            ax.plot(seen["step"].iloc[-1], seen["fid"].iloc[-1], "x", color=INK, ms=6, mew=1.4, zorder=4)
+    """Distance over D updates: a thin line a run from step 0 on, a cross where one that diverged was last seen.
+
+    Of more than `LINES` runs their median at each evaluation instead, in the shade of the middle half and of the
+    middle nine tenths of them.
+    """
+    if rows["id"].nunique() > LINES:
+        steps = rows[np.isfinite(rows["fid"])].groupby("step")["fid"]
+        shares = {share: steps.quantile(share) for share in (0.05, 0.25, 0.5, 0.75, 0.95)}
+        for low, high in ((0.05, 0.95), (0.25, 0.75)):
+            ax.fill_between(shares[low].index, shares[low], shares[high], color=look.colour, alpha=0.2, lw=0)
+        ax.plot(shares[0.5].index, shares[0.5], color=look.colour, lw=1.6)
+    else:
+        for _, run in rows.sort_values("step").groupby("id"):
+            ax.plot(run["step"], run["fid"], color=look.colour, lw=1, alpha=0.85, marker=".", ms=3.5)
+            seen = run[run["fid"].notna()]
+            if run["status"].iloc[-1] == "diverged" and len(seen):
+                ax.plot(seen["step"].iloc[-1], seen["fid"].iloc[-1], "x", color=INK, ms=6, mew=1.4, zorder=4)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / 1000:g}k" if step >= 1000 else f"{step:g}"))
     ax.xaxis.set_major_locator(MaxNLocator(4))
     return log_axis(ax)

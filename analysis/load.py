@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.cells import CELL, cell_label
-from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record, read_record
+from analysis.kept import read_records
+from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record
 from analysis.trials import GRID, no_trials, origin, read_trials
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 
@@ -127,13 +130,13 @@ def load_rows(store: Store | str | Path) -> pd.DataFrame:
     return collect(store).rows
 
 
-def collect(store: Store | str | Path) -> Collected:
-    """Read the whole store once; see `Collected`."""
+def collect(store: Store | str | Path, pool: Executor | None = None) -> Collected:
+    """Read the whole store once; see `Collected`. Runs that are as when they were last read come from the cache."""
     store = store if isinstance(store, Store) else Store(store)
     problems: list[str] = []
-    records = [record for run in store.run_folders() if (record := read_record(run, problems)) is not None]
+    records = read_records(store, problems, pool)
     runs = pd.DataFrame([row for record in records for row in _run_rows(record)], columns=list(RUN_COLUMNS))
-    rows = pd.DataFrame([row for record in records for row in _curve_rows(record)], columns=list(ROW_COLUMNS))
+    rows = _curves(records)
     trials = read_trials(store, problems)
     runs = runs.drop(columns=["stage", "sampler", "order", "round", "sweep"]).merge(origin(trials), "left", on="id")
     runs["stage"] = runs["stage"].astype(object).where(runs["stage"].notna(), GRID)
@@ -193,12 +196,28 @@ def _scores(status: str, steps: dict[int, dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _curve_rows(record: Record) -> list[dict[str, Any]]:
-    facts = _facts(record)
-    merged: dict[tuple[str, int], dict[str, Any]] = {}
-    for row in record.rows:
-        merged.setdefault((row["protocol"], row["step"]), {}).update(row)
-    return [facts | row for row in merged.values()]
+def _curves(records: list[Record]) -> pd.DataFrame:
+    """The frame of `load_rows`, column by column: a study has some hundred thousand rows."""
+    rows: list[dict[str, Any]] = []
+    counts = []
+    for record in records:
+        merged: dict[tuple[str, int], dict[str, Any]] = {}
+        for row in record.rows:
+            place = str(row["protocol"]), int(row["step"])
+            merged[place] = merged[place] | row if place in merged else row
+        rows += merged.values()
+        counts.append(len(merged))
+    facts = pd.DataFrame(map(_facts, records)) if records else pd.DataFrame(columns=list(ROW_COLUMNS))
+    present = {key for row in rows for key in row}
+    columns: dict[str, Any] = {}
+    for key in ROW_COLUMNS:
+        if key in facts:
+            columns[key] = np.repeat(facts[key].to_numpy(), counts)
+        elif key in present:
+            columns[key] = [row.get(key, math.nan) for row in rows]
+        else:
+            columns[key] = np.full(len(rows), math.nan)
+    return pd.DataFrame(columns, columns=list(ROW_COLUMNS))
 
 
 def _device(machine: dict[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ def reproduce(found: Collected) -> dict[str, list[tuple[Any, int]]]:
     kinds: dict[str, Counter[Any]] = {key: Counter() for key in ("commands", "code", "machines", "packages")}
     for meta in found.meta.values():
         if "command" in meta:
-            kinds["commands"][_command(meta["command"])] += 1
+            kinds["commands"][written_command(meta["command"])] += 1
         planned = meta.get("planned", {})
         facts = [
             f"version {planned['version']}" if planned.get("version") else "",
@@ -24,20 +24,26 @@ def reproduce(found: Collected) -> dict[str, list[tuple[Any, int]]]:
         if any(facts):
             kinds["code"][", ".join(fact for fact in facts if fact)] += 1
         for machine in meta.get("machines", []):
-            facts = [
-                machine.get("gpu") or machine.get("cpu"),
-                f"device {machine['device']}" if machine.get("device") else "",
-                f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}" if machine.get("threads") else "",
-                machine.get("precision"),
-            ]
-            kinds["machines"][", ".join(str(fact) for fact in facts if fact)] += 1
+            kinds["machines"][machine_text(machine)] += 1
             packages = machine.get("packages")
             if isinstance(packages, dict) and packages:
                 kinds["packages"][", ".join(f"{p} {v}" for p, v in sorted(packages.items()))] += 1
     return {key: counts.most_common() for key, counts in kinds.items()}
 
 
-def _command(overrides: list[str]) -> str:
+def machine_text(machine: dict[str, Any]) -> str:
+    """A machine's entry of meta.json in a few words: model, device, threads, precision."""
+    facts = [
+        machine.get("gpu") or machine.get("cpu"),
+        f"device {machine['device']}" if machine.get("device") else "",
+        f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}" if machine.get("threads") else "",
+        machine.get("precision"),
+    ]
+    return ", ".join(str(fact) for fact in facts if fact)
+
+
+def written_command(overrides: list[str]) -> str:
+    """The command of these arguments, quoted for a shell."""
     return " ".join(["python -m landscape.sweep", *map(_quoted, overrides)])
 
 

@@ -115,7 +115,7 @@ def distribution_figure(worths: pd.DataFrame, look: Mapping[str, Look], distance
 
 
 def training_figure(rows: pd.DataFrame, order: list[str], look: Mapping[str, Look], distance: str) -> Figure:
-    """A small panel a cell: distance over D updates, a line a run."""
+    """A small panel a cell: distance over D updates, a line a run, or a band of many."""
     low, high = limits(rows["fid"].to_numpy(float))
     labels = [label for label in order if (rows["cell"] == label).any()]
 
@@ -138,9 +138,8 @@ def floor_figure(by_n: Sequence[tuple[int, float]], n_fake: int, distance: str) 
 def save(fig: Figure, stem: Path) -> None:
     """Write `stem`.png (150 dpi), `stem`.svg and `stem`.pdf; equal figures give equal bytes."""
     with matplotlib.rc_context(DRESS):
-        fig.draw_without_rendering()
-        fig.set_layout_engine(None)  # laid out once, for all three
         fig.savefig(stem.with_suffix(".png"), dpi=150, metadata={"Software": None})
+        fig.set_layout_engine(None)  # laid out once, for all three
         fig.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
         fig.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import itertools
+import multiprocessing
+import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from analysis.drawn import KEYS, press
 from analysis.hours import measured_apart
 from analysis.load import Collected, collect
 from analysis.narrow import read_csv, where
@@ -22,25 +30,27 @@ from landscape.store import Store
 MARK = '<meta name="generator" content="landscape analysis.report">'  # by it a report knows its own kind
 
 
-FOLDERS = ("figures", "samples", "tables")
-OURS = (".png", ".svg", ".pdf", ".csv", ".tex")  # what an older report may have left in them
+FOLDERS = ("figures", "samples", "tables", "data")
+OURS = (".png", ".svg", ".pdf", ".csv", ".tex", ".js")  # what an older report may have left in them
+MANY = 1000  # runs from which on another process pays
 
 
-def make_report(store: Store | str | Path, out: str | Path) -> list[str]:
+def make_report(store: Store | str | Path, out: str | Path, pool: Executor | None = None) -> list[str]:
     """Write the report of `store` into the folder `out`; returns a sentence for each file that could not be read.
 
-    `out` gets index.html, runs.csv, cells.csv, figures/ (PNG, SVG, PDF), tables/ (CSV, LaTeX) and samples/, in place of
-    an older report's.
-    The page is written last, so that it never names a figure that is not there. Raises `UserError` for a
-    store without runs, an `out` that cannot be written, or one whose index.html is somebody else's.
+    `out` gets index.html, runs.csv, cells.csv, figures.json (what figures were drawn from), figures/ (PNG, SVG, PDF),
+    tables/ (CSV, LaTeX), data/ (what the page loads of single runs) and samples/, in place of an older report's. The
+    processes of `pool`, if given, read runs and draw figures. The page is written last, so that it never names a figure
+    that is not there. Raises `UserError` for a store without runs, an `out` that cannot be written, or one whose
+    index.html is somebody else's.
     """
     store = store if isinstance(store, Store) else Store(store)
-    found = collect(store)
-    write_report(found, store, Path(out))
+    found = collect(store, pool)
+    write_report(found, store, Path(out), pool)
     return found.problems
 
 
-def write_report(found: Collected, store: Store, out: Path) -> None:
+def write_report(found: Collected, store: Store, out: Path, pool: Executor | None = None) -> None:
     """`make_report` for what `collect` found; what goes wrong on the way leaves an older report as it was."""
     if found.runs.empty:
         raise UserError(_nothing(found, store))
@@ -50,7 +60,7 @@ def write_report(found: Collected, store: Store, out: Path) -> None:
             new = Path(folder)
             for name in FOLDERS:
                 (new / name).mkdir()
-            page = content(found, store, new)
+            page = content(found, store, press(new, out, pool))
             page["dirac"] = (out / "dirac" / "index.html").is_file()  # another door's, linked to where it was drawn
             cells = pd.concat([part.pop("frame") for part in page["sections"]])
             first = ["data", "protocol"]
@@ -94,7 +104,7 @@ def _move(new: Path, out: Path, older: bool) -> None:
         for file in (out / name).iterdir():
             if older and file.name not in files and file.suffix in OURS:
                 file.unlink()
-    for name in ("runs.csv", "cells.csv", "index.html"):
+    for name in ("runs.csv", "cells.csv", KEYS, "index.html"):
         (new / name).replace(out / name)
 
 
@@ -108,6 +118,24 @@ def _render(page: dict[str, object]) -> str:
     )
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return env.get_template("report.html").render(page, now=now, mark=MARK)
+
+
+@contextmanager
+def _pool(store: Store) -> Iterator[Executor | None]:
+    """Processes, one a core, for a store of many runs; None for a small one, which they would only delay."""
+    cores = len(os.sched_getaffinity(0))
+    if cores < 2 or sum(1 for _ in itertools.islice(store.run_folders(), MANY)) < MANY:
+        yield None
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["analysis.report"])
+    with ProcessPoolExecutor(min(cores, 8), context) as pool:
+        start = Thread(target=pool.submit, args=(int,))  # it waits for the imports of the first process
+        start.start()
+        try:
+            yield pool
+        finally:
+            start.join()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,10 +161,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     store, out = Store(args.store), Path(args.out).expanduser()
     try:
-        found = where(read_csv(args.csv) if args.csv else collect(store), args.where)
-        if args.step_costs:
-            found.runs = measured_apart(found.runs, args.step_costs)
-        write_report(found, store, out)
+        with _pool(store) as pool:
+            found = where(read_csv(args.csv) if args.csv else collect(store, pool), args.where)
+            gc.freeze()  # what was read stays: not to be walked at each collection
+            if args.step_costs:
+                found.runs = measured_apart(found.runs, args.step_costs)
+            write_report(found, store, out, pool)
     except UserError as e:
         print(f"error: {e}", file=sys.stderr)
         return EXIT_USER

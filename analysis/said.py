@@ -81,9 +81,9 @@ def statements(
     text: Mapping[str, Any],
     look: Mapping[str, Look],
     distance: str,
-    keep: Callable[[str, Any], None],
+    keep: Callable[..., None],
 ) -> dict[str, Any]:
-    """What the page says of one part beyond its curves; `keep(kind, figure)` saves a figure under the part's key."""
+    """What the page says of one part beyond its curves; `keep(kind, draw, *arguments)` has a figure drawn."""
     order = cell_order(runs)
     ordered = {label: look[label] for label in order}
     generator = np.random.default_rng(SEED)
@@ -95,12 +95,14 @@ def statements(
         "best": best_table(runs, text),
     }
     frames["ranks"] = rank_table(frames["pairs"])
-    keep("pairs", budget_panels.pairs_figure(frames["pairs"], order) if len(frames["pairs"]) else None)
+    if len(frames["pairs"]):
+        keep("pairs", budget_panels.pairs_figure, frames["pairs"], order)
     hours = over_hours(runs, generator)
-    keep("hours", budget_panels.hours_figure(hours, ordered, distance))
+    keep("hours", budget_panels.hours_figure, hours, ordered, distance)
     searched = ((runs["stage"] == SEARCH) & runs["worth"].notna()).any()
     found_paths = practitioners(runs, found.trials, generator) if searched else {}
-    keep("practitioner", budget_panels.practitioner_figure(found_paths, ordered, distance) if found_paths else None)
+    if found_paths:
+        keep("practitioner", budget_panels.practitioner_figure, found_paths, ordered, distance)
     return {
         "frames": frames,
         "hours": {"device": hours.device, "left_out": hours.left_out, "stopped": hours.stopped},

@@ -73,7 +73,7 @@ def _known(runs: pd.DataFrame) -> pd.DataFrame:
     use = use[use["worth"].notna() & ~use["sampler"].isin(ADAPTIVE)]
     use = use.assign(_key=["|".join(map(str, row)) for row in use[list(MATCHED)].itertuples(index=False)])
     one = use.groupby(["cell", "setting", "seed", "_key"], sort=True)["worth"]
-    return one.agg(lambda repeats: float(np.median(repeats.to_numpy(float)))).reset_index()
+    return one.median().reset_index()
 
 
 def _matched(a: pd.DataFrame, b: pd.DataFrame) -> list[Array]:
@@ -87,19 +87,26 @@ def _matched(a: pd.DataFrame, b: pd.DataFrame) -> list[Array]:
         return []
     both = a[a["_key"].isin(keys)].merge(b[b["_key"].isin(keys)], on=["_key", "seed"], suffixes=("_a", "_b"))
     unit = "_key" if len(keys) > 1 else "seed"
-    return [group[["worth_a", "worth_b"]].to_numpy(float) for _, group in both.groupby(unit, sort=True)]
+    return _split(both, unit, ["worth_a", "worth_b"])
 
 
 def _units(cell: pd.DataFrame) -> list[Array]:
     """The settings of a cell (or, of one setting, its seeds), each with the values it may give."""
-    unit = "setting" if cell["setting"].nunique() > 1 else "seed"
-    return [group["worth"].to_numpy(float) for _, group in cell.groupby(unit, sort=True)]
+    return _split(cell, "setting" if cell["setting"].nunique() > 1 else "seed", "worth")
+
+
+def _split(frame: pd.DataFrame, unit: str, values: str | list[str]) -> list[Array]:
+    """`values` of the rows of each `unit`, as arrays."""
+    ordered = frame.sort_values(unit, kind="stable")
+    last = np.flatnonzero((ordered[unit] != ordered[unit].shift())[1:]) + 1
+    return np.split(ordered[values].to_numpy(float), last)
 
 
 def _draws(units: list[Array], generator: np.random.Generator) -> list[Array]:
     """Draws of one value (or pair) a unit: an array each; one draw where no unit leaves a choice."""
-    draws = DRAWS if any(len(unit) > 1 for unit in units) else 1
-    return [np.array([unit[generator.integers(len(unit))] for unit in units]) for _ in range(draws)]
+    sizes = np.array([len(unit) for unit in units])
+    every, first = np.concatenate(units), np.cumsum(sizes) - sizes
+    return [every[first + generator.integers(sizes)] for _ in range(DRAWS if sizes.max() > 1 else 1)]
 
 
 def rank_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import panels, protocols, studies
+from analysis import protocols, studies
 from analysis.cells import countable
+from analysis.drawn import Press, begin
 from analysis.load import Collected
 from analysis.said import SEED
 from analysis.study_panels import block, study_figure
@@ -18,8 +18,8 @@ from analysis.study_panels import block, study_figure
 Part = tuple[str, str | None, pd.DataFrame]
 
 
-def study_parts(found: Collected, parts: list[Part], out: Path) -> list[dict[str, Any]]:
-    """Draw the study's figures into `out`/figures; each as title, file stem and what it is made of, for the template.
+def study_parts(found: Collected, parts: list[Part], at: Press) -> list[dict[str, Any]]:
+    """Begin to draw the study's figures; each as title, file stem and what it is made of, for the template.
 
     Of each data set the part (protocol) with most scored runs is taken, where it has two cells of the figure or more.
     """
@@ -40,7 +40,7 @@ def study_parts(found: Collected, parts: list[Part], out: Path) -> list[dict[str
                 blocks.append(one)
         if blocks:
             stem = f"figures/study-{figure.key}"
-            panels.save(study_figure(figure, blocks, np.random.default_rng(SEED)), out / stem)
+            begin(at, stem, study_figure, figure, blocks, np.random.default_rng(SEED))
             drawn.append({"key": figure.key, "title": figure.title, "file": stem, "data": [b.data for b in blocks]})
     return drawn
 

@@ -39,6 +39,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,26 +59,32 @@ UMASK = os.umask(0o077)  # it can only be read by setting it, which must not hap
 os.umask(UMASK)
 
 
+def _below(name: str) -> cached_property[Path]:
+    """The path `name` in a folder, made when it is first asked for: a store has thousands of folders."""
+    return cached_property(lambda folder: folder.path / name)
+
+
 class RunFolder:
     """One run's folder: names of its files, and reading and writing of those that several parts share."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
-        self.config_file = path / "config.yaml"
-        self.meta_file = path / "meta.json"
-        self.status_file = path / STATUS
-        self.metrics_file = path / "metrics.jsonl"
-        self.log_file = path / "log.txt"
-        self.mirror_file = path / "mirror.json"
-        self.samples = path / "samples"
-        self.checkpoints = path / "checkpoint"
-        self.protocols = path / "protocols"
-        self.requests = path / "requests"
-        self.claims = path / "claims"
-        self.newest_checkpoint = self.checkpoints / "newest.pt"
-        self.previous_checkpoint = self.checkpoints / "previous.pt"
-        self.weights = self.checkpoints / "weights.pt"
+
+    config_file = _below("config.yaml")
+    meta_file = _below("meta.json")
+    status_file = _below(STATUS)
+    metrics_file = _below("metrics.jsonl")
+    log_file = _below("log.txt")
+    mirror_file = _below("mirror.json")
+    samples = _below("samples")
+    checkpoints = _below("checkpoint")
+    protocols = _below("protocols")
+    requests = _below("requests")
+    claims = _below("claims")
+    newest_checkpoint = _below("checkpoint/newest.pt")
+    previous_checkpoint = _below("checkpoint/previous.pt")
+    weights = _below("checkpoint/weights.pt")
 
     def sample_grid(self, step: int) -> Path:
         """The picture of samples at `step`; names sort by step."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import synthetic
 import torch
 from slurm import Cluster, why_not
 from torch.nn.functional import softplus
@@ -271,3 +274,36 @@ def test_status_of_10000_runs(benchmark: Any, tmp_path: Path) -> None:
     assert "10000 runs:" in shown.stdout
     (most,) = [line.split()[1] for line in shown.stderr.splitlines() if line.startswith("VmHWM:")]
     benchmark.extra_info["most memory in MiB"] = int(most) // 1024
+
+
+# The report as `make report` calls it, in a process of its own on two cores. Memory is that of its largest process.
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic.many(tmp_path_factory.mktemp("big") / "store").root
+
+
+def write_report(store: Path) -> None:
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    command = [sys.executable, "-m", "analysis.report", "--store", str(store), "--out", str(store.parent / "out")]
+    subprocess.run(command, check=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
+
+
+def largest() -> str:
+    return f"{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6:.2f} GB"
+
+
+def test_the_first_report_of_10000_runs_of_20_evaluations(benchmark: Any, big: Path) -> None:
+    benchmark.pedantic(write_report, (big,), rounds=1)
+    benchmark.extra_info["memory"] = largest()
+
+
+@pytest.mark.parametrize("kind", ["nothing new", "10 new runs"])
+def test_a_second_report_of_10000_runs(benchmark: Any, big: Path, kind: str) -> None:
+    if not (big.parent / "out").exists():
+        write_report(big)
+    if kind != "nothing new":
+        synthetic.many(big, 10, first=10_000)
+    benchmark.pedantic(write_report, (big,), rounds=1)
+    benchmark.extra_info["memory"] = largest()

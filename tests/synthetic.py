@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from landscape.files import to_yaml
 from landscape.identity import run_id
 from landscape.protocol import protocol_id
 from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, Store
@@ -206,3 +207,66 @@ def draw_digits(run: RunFolder, step: int, fids: list[float | None]) -> None:
     images = np.clip(images * (1 - noise) + noise * rng.random(images.shape), 0, 1).reshape(8, 8, 8, 8)
     pixels = (images.transpose(0, 2, 1, 3).reshape(64, 64) * 255).astype(np.uint8)
     Image.fromarray(pixels).save(run.sample_grid(step))
+
+
+def many(root: Path, runs: int = 10_000, evaluations: int = 20, first: int = 0) -> Store:
+    """A study's size: eight cells on each of two data sets, settings of five seeds, one run in 20 diverged, one in 100
+    failed. Files are written without fsync. `first` numbers the first run, so that a second call adds further ones.
+    """
+    store, cells = Store(root), (*CELLS, ("ns", "none", "none"), ("ns", "gp", "sn"))
+    name = protocol_id(PROTOCOL)
+    text, meta, picture = json.dumps(PROTOCOL), json.dumps(META), _picture()
+    for number in range(first, first + runs):
+        rng = np.random.default_rng(number)
+        unit, seed = divmod(number, 5)
+        setting, place = divmod(unit, 2 * len(cells))
+        data, (loss, penalty, norm) = ("digits", "other")[place % 2], cells[place // 2]
+        rate = float(f"{10 ** np.random.default_rng(setting).uniform(-5, -2):.6g}")
+        changes = {"data__kind": data, "data__content": data * 8, "optim__lr_d": rate, "optim__lr_g": rate}
+        changes["train__steps"] = 250 * (evaluations - 1)
+        frozen = config(loss, penalty, norm, seed, **changes)
+        state = FAILED if number % 100 == 7 else DIVERGED if number % 20 == 3 else DONE
+        end = float(np.exp(rng.normal(np.log(9 + 3 * (place // 2)), 0.3) + 0.3 * abs(np.log10(rate) + 3)))
+        count = evaluations if state == DONE else evaluations // 2
+        fids = end + (118 - end) * np.exp(-np.arange(count) / 3) * rng.uniform(0.9, 1.1, count)
+        clocks = {"train_s": 12.5 * (count - 1), "eval_s": 0.4 * count, "wasted_s": 0.0}
+        status = {"status": state, "beat": 1, "step": 250 * (count - 1), **clocks, "axes": {}, "scores": {}}
+        if state != DONE:
+            status["reason"] = (
+                "loss_d is not finite at step 612" if state == DIVERGED else "RuntimeError: out of memory"
+            )
+        rows = [
+            {
+                **{"step": 250 * i, "g_step": 250 * i, "protocol": name, "images": 16000 * i, "train_s": 12.5 * i},
+                **{
+                    "eval_s": 0.4,
+                    "fid": fid,
+                    "is": 1 + 8 * np.exp(-fid / 40),
+                    "is_std": 0.1,
+                    "ms_ssim": 0.2 + fid / 300,
+                },
+                **{"loss_d": 1.0, "loss_g": 0.7, "ms_ssim_pairs": 1200, "why": {}},
+            }
+            for i, fid in enumerate(fids.tolist())
+        ]
+        run = store.run(run_id(frozen))
+        for folder in (run.path, run.samples, run.protocols):
+            folder.mkdir(parents=True)
+        run.config_file.write_text(to_yaml(frozen))
+        run.meta_file.write_text(meta)
+        run.status_file.write_text(json.dumps(status))
+        run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        run.protocol_file(name).write_text(text)
+        run.log_file.write_text("step 250\n" + status.get("reason", "done") + "\n")
+        run.sample_grid(status["step"]).write_bytes(picture)
+    return store
+
+
+def _picture() -> bytes:
+    from io import BytesIO
+
+    from PIL import Image
+
+    held = BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)).save(held, "PNG")
+    return held.getvalue()

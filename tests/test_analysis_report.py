@@ -32,15 +32,22 @@ def report(tmp_path_factory):
     return root / "out"
 
 
-def links(page):
-    return set(re.findall(r'(?:href|src)="([^"]+)"', page))
+def check_links(out):
+    """Every link of the page leads to a file of the report, to a place in the page, or to a run that it has data of."""
+    page = (out / "index.html").read_text()
+    for link in set(re.findall(r'(?:href|src)="([^"]+)"', page)) - {"data:,"}:
+        if link.startswith("#run="):
+            assert any(f'"{link[5:]}":' in file.read_text() for file in (out / "data").glob("runs-*.js")), link
+        elif link.startswith("#"):
+            assert f'id="{link[1:]}"' in page, link
+        else:
+            assert (out / link).is_file(), link
 
 
 def test_the_page_opens_offline(report):
     page = (report / "index.html").read_text()
     assert "http" not in page
-    for link in links(page) - {"data:,"}:
-        assert (report / link).is_file(), link
+    check_links(report)
     assert {path.suffix for path in (report / "figures").iterdir()} == {".png", ".svg", ".pdf"}
 
 
@@ -65,7 +72,13 @@ def test_a_classifiers_distance_is_never_called_plain_fid(report):
 def test_every_cell_shows_the_samples_of_its_lowest_run(report):
     runs = pd.read_csv(report / "runs.csv", dtype={"id": str})
     best = runs.loc[runs.groupby("cell")["fid"].idxmin().dropna(), "id"]
-    assert {path.stem for path in (report / "samples").iterdir()} == set(best)
+    page = (report / "index.html").read_text()
+    assert set(re.findall(r'<img src="samples/(\w+)\.png"', page)) == set(best)
+
+
+def test_the_newest_samples_of_every_run_are_in_the_folder(report):
+    runs = pd.read_csv(report / "runs.csv", dtype={"id": str})
+    assert {path.stem for path in (report / "samples").iterdir()} == set(runs.loc[runs["status"] == "done", "id"])
 
 
 def test_the_tables_as_files(report):
@@ -81,11 +94,12 @@ def test_a_second_report_takes_the_place_of_the_first(tmp_path):
     make_report(store, tmp_path / "out")
     first = {path.name: path.read_bytes() for path in (tmp_path / "out" / "figures").iterdir()}
     (tmp_path / "out" / "samples" / "old.png").write_text("")
+    (tmp_path / "out" / "data" / "runs-7.js").write_text("")
     (tmp_path / "out" / "mine.txt").write_text("")
     make_report(store, tmp_path / "out")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out" / "figures").iterdir()} == first
     assert [path.name for path in (tmp_path / "out" / "samples").iterdir()] == [f"{run.id}.png"]
-    names = {"index.html", "runs.csv", "cells.csv", "figures", "samples", "tables", "mine.txt"}
+    names = {"index.html", "runs.csv", "cells.csv", "figures.json", "figures", "samples", "tables", "data", "mine.txt"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
 
 
@@ -120,8 +134,7 @@ def test_a_page_is_made_of_any_store_with_runs(tmp_path, kind):
     assert make_report(store, tmp_path / "out") == []
     page = (tmp_path / "out" / "index.html").read_text()
     assert ("-budget-settings.png" in page) == (kind == "settings")
-    for link in links(page) - {"data:,"}:
-        assert (tmp_path / "out" / link).is_file(), link
+    check_links(tmp_path / "out")
 
 
 def test_the_floor_stands_beside_the_tables_and_is_drawn_where_it_is_known_for_several_numbers(tmp_path):
@@ -170,7 +183,7 @@ def test_samples_of_runs_that_nobody_scored_are_shown(tmp_path):
     waiting = add_run(store, [], config("ls", metrics__scores=[]), "running")
     synthetic.draw_digits(waiting, 0, [50.0])
     assert make_report(store, tmp_path / "out") == []
-    shown = {path.stem for path in (tmp_path / "out" / "samples").iterdir()}
+    shown = set(re.findall(r'<img src="samples/(\w+)\.png"', (tmp_path / "out" / "index.html").read_text()))
     assert shown == {bare.id, scored[1].id}
     page = (tmp_path / "out" / "index.html").read_text()
     assert "<b>NS GP</b><br>not scored<br>" in page and "<b>WGAN GP</b><br>FID (classifier features) 5<br>" not in page
@@ -186,6 +199,17 @@ def test_a_corrupt_file_is_named_on_stderr_and_in_the_page_and_the_rest_is_repor
     page = (tmp_path / "out" / "index.html").read_text()
     assert f"runs/{broken.id}/metrics.jsonl line 1" in page and str(tmp_path) not in page
     assert broken.metrics_file.read_text() == "{\n"
+
+
+def test_many_troubles_are_told_by_kind_and_each_kind_by_a_few_runs(tmp_path):
+    store = Store(tmp_path / "store")
+    for seed in range(40):
+        add_run(store, [100.0, None], config(seed=seed), "diverged", f"loss_d is not finite at step {seed}")
+    add_run(store, [100.0], config(seed=99), "failed", "out of memory")
+    assert make_report(store, tmp_path / "out") == []
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "41 runs, by reason" in page and "loss_d is not finite at step …" in page and "NS GP (40)" in page
+    assert page.count('<div class="trouble">') == 4 and page.count("<br>out of memory") == 1
 
 
 def refused(arguments, capsys):

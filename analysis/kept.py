@@ -1,0 +1,154 @@
+"""Runs once read, kept in the store's cache: a later report reads only what has changed since.
+
+A line of the file is one run: what its files looked like (time, size, inode) and what was read of them. A run whose
+files look otherwise is read again and gets a further line; of several the last counts. A line that does not read costs
+itself alone, a file by other code all of it. Runs with a problem are never kept, so that every report names them.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+from concurrent.futures import Executor
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from analysis import records
+from analysis.records import Record, read_record
+from landscape import identity
+from landscape.files import write_whole
+from landscape.store import RunFolder, Store
+
+CHUNK = 100  # runs read by a process at a time
+
+Looks = list[list[int] | None]
+
+
+def read_records(store: Store, problems: list[str], pool: Executor | None = None) -> list[Record]:
+    """Every run of `store` that can be read, by id; as `read_record`, but from the cache where its files are as then.
+
+    With a `pool` the others are read by its processes. A cache that cannot be written is done without.
+    """
+    # The collector of cycles would walk hundreds of thousands of rows again and again, and there are no cycles.
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        return _read_records(store, problems, pool)
+    finally:
+        if on:
+            gc.enable()
+
+
+def _read_records(store: Store, problems: list[str], pool: Executor | None) -> list[Record]:
+    file = store.cached("report", "records", ".jsonl")
+    known, lines = _known(file)
+    found: dict[str, Record | None] = {}
+    missing = []
+    for run in store.run_folders():
+        old = known.get(run.id)
+        if old is not None and _looks(run, list(old[1]["protocols"])) == old[0]:
+            found[run.id] = _unpacked(old[1])
+        else:
+            found[run.id] = None
+            missing.append(str(run.path))
+    chunks = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
+    fresh = []
+    for read in pool.map(_read, chunks) if pool and len(chunks) > 1 else map(_read, chunks):
+        for looks, record, sentences in read:
+            problems += sentences
+            if record is not None:
+                found[record.id] = record
+                if not sentences:
+                    fresh.append(_line([looks, _packed(record)]))
+    if found:
+        _keep(file, fresh, not 0 < lines <= 2 * len(found), known, found)
+    return [record for record in found.values() if record is not None]
+
+
+def _read(folders: list[str]) -> list[tuple[Looks, Record | None, list[str]]]:
+    """Of each folder what its files looked like before they were read, what was read, and sentences on what was not."""
+    every = []
+    for folder in folders:
+        run, problems = RunFolder(Path(folder)), list[str]()
+        looks = _looks(run, [])
+        record = read_record(run, problems)
+        if record is not None:
+            looks += _looks(run, list(record.protocols))[len(looks) :]
+        every.append((looks, record, problems))
+    return every
+
+
+def _looks(run: RunFolder, protocols: list[str]) -> Looks:
+    """Time, size and inode of each file that a record is read from; None for one that is missing."""
+    files = [run.config_file, run.status_file, run.meta_file, run.metrics_file]
+    return [_look(file) for file in (*files, *map(run.protocol_file, protocols))]
+
+
+def _look(file: Path) -> list[int] | None:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return [found.st_mtime_ns, found.st_size, found.st_ino]
+
+
+def _packed(record: Record) -> dict[str, Any]:
+    """A record for a line: of the rows, keys once and values apart, which halves the file."""
+    keys = list(dict.fromkeys(key for row in record.rows for key in row))
+    whole = all(len(row) == len(keys) for row in record.rows)
+    rows = {"keys": keys, "values": [[row[key] for key in keys] for row in record.rows]} if whole else record.rows
+    return vars(record) | {"rows": rows}
+
+
+def _unpacked(kept: dict[str, Any]) -> Record:
+    rows = kept["rows"]
+    if isinstance(rows, dict):
+        rows = [dict(zip(rows["keys"], values, strict=True)) for values in rows["values"]]
+    return Record(**kept | {"rows": rows})
+
+
+@cache
+def _code() -> str:
+    """The digest of the code that reads a run: what other code kept is not used."""
+    files = (__file__, records.__file__, identity.__file__)
+    return sha256(b"".join(Path(str(file)).read_bytes() for file in files)).hexdigest()
+
+
+def _known(file: Path) -> tuple[dict[str, Any], int]:
+    """What is kept by run, as (looks, fields of its record), and the number of lines; 0 for a file of no use."""
+    known, fields, number = {}, set(Record.__dataclass_fields__), 0
+    try:
+        with open(file, "rb") as lines:
+            if json.loads(next(lines)) != _code():
+                return {}, 0
+            for number, line in enumerate(lines, 1):  # noqa: B007 - the number is what is returned
+                try:
+                    looks, record = json.loads(line)
+                    if set(record) == fields:
+                        known[record["id"]] = looks, record
+                except (ValueError, TypeError):
+                    continue
+    except (OSError, ValueError, StopIteration):
+        return {}, 0
+    return known, number
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def _keep(file: Path, fresh: list[bytes], anew: bool, known: dict[str, Any], found: dict[str, Any]) -> None:
+    """Add the lines `fresh`; with `anew` write the file whole, without runs that are gone."""
+    try:
+        if anew:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            old = [_line(entry) for run, entry in known.items() if run in found]
+            write_whole(file, b"".join([_line(_code()), *old, *fresh]), durable=False)
+        elif fresh:
+            with open(file, "ab") as lines:
+                lines.write(b"\n" + b"".join(fresh))  # whatever a torn last line holds ends here
+    except OSError:
+        return

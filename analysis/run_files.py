@@ -1,0 +1,165 @@
+"""The page's data of single runs, in script files beside it that a browser loads from disk when they are wanted.
+
+A page opened from disk may not fetch a file, and may load a script: each file calls a function of the page with data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import diagnostics, tables
+from analysis.load import Collected
+from analysis.origins import machine_text, written_command
+from analysis.records import CURVES, SCORES
+from analysis.troubles import QUIET, log_end, why
+from landscape.store import Store
+
+EACH = 100  # runs a file
+FACTS = {
+    **{"data": "data set", "arch": "network", "setting": "setting", "repeat": "repeat", **tables.VARIED_NAMES},
+    **{"n_dis": "n_dis", "stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
+    **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "thrown away"},
+    **{"device": "device"},
+}
+SCORE_NAMES = {"is": "IS", "kid": "KID", "ms_ssim": "MS-SSIM", "modes": "modes covered", "quality": "good samples"}
+
+
+def write_table(key: str, shown: Mapping[str, Any], out: Path) -> None:
+    """Write `out`/data/table-<key>.js from what `page.table_rows` gives: texts of all rows, and numbers to sort by."""
+    heads = shown["heads"]
+    sorts = {
+        i: [None if row[i]["sort"] is None else _short(row[i]["sort"]) for row in shown["body"]]
+        for i, head in enumerate(heads)
+        if head["number"]
+    }
+    rows = [[cell["text"] for cell in row] for row in shown["body"]]
+    _write(out / "data" / f"table-{key}.js", "table", key, {"rows": rows, "sorts": sorts})
+
+
+def write_runs(
+    found: Collected, distances: Mapping[str, str], placed: Mapping[str, int], store: Store, out: Path
+) -> list[str]:
+    """Write `out`/data/runs-<number>.js; the first id of each file. Runs are in the order of their ids, `EACH` a file.
+
+    `distances` maps a protocol to what its distance is called, `placed` a run to the step of its picture.
+    """
+    runs = found.runs.sort_values("id", kind="stable")
+    by_run: dict[str, list[dict[str, Any]]] = {}
+    for row in runs.to_dict("records"):
+        by_run.setdefault(str(row["id"]), []).append({str(key): value for key, value in row.items()})
+    curves = _curves(found.rows)
+    ids = list(by_run)
+    for number, start in enumerate(range(0, len(ids), EACH)):
+        entries = [
+            f"{json.dumps(run)}:{_entry(by_run[run], curves.get(run, {}), distances, found, placed, store)}"
+            for run in ids[start : start + EACH]
+        ]
+        text = "landscape.runs({\n" + ",\n".join(entries) + "\n});\n"
+        (out / "data" / f"runs-{number}.js").write_text(text.replace("</", "<\\/"), encoding="utf-8")
+    return ids[::EACH]
+
+
+def _entry(
+    rows: list[dict[str, Any]],
+    curves: Mapping[str, str],
+    distances: Mapping[str, str],
+    found: Collected,
+    placed: Mapping[str, int],
+    store: Store,
+) -> str:
+    """One run as text of JavaScript; `rows` are its rows in the frame, one a protocol."""
+    first, run = rows[0], str(rows[0]["id"])
+    meta = found.meta.get(run, {})
+    loud = first["status"] not in QUIET or any(row["worth"] == math.inf for row in rows)
+    facts = {name: tables.written(key, first[key]) for key, name in FACTS.items()}
+    parts = [
+        {
+            "protocol": row["protocol"],
+            "distance": distances.get(row["protocol"], "distance"),
+            "scores": {
+                name: text
+                for key, name in {"fid": distances.get(row["protocol"], "distance"), **_score_names()}.items()
+                if (text := tables.written(key, row.get(key)))
+            },
+            "best": tables.written("fid_best", row["fid_best"]),
+        }
+        for row in rows
+        if row["protocol"] is not None
+    ]
+    value = {
+        "cell": first["cell"],
+        "seed": str(first["seed"]),
+        "status": first["status"],
+        "why": why(first) if loud else "",
+        "facts": {name: text for name, text in facts.items() if text},
+        "parts": parts,
+        "picture": f"samples/{run}.png" if run in placed else "",
+        "picture_step": f"{placed[run]:,}" if run in placed else "",
+        "command": written_command(meta["command"]) if "command" in meta else "",
+        "machines": list(dict.fromkeys(machine_text(machine) for machine in meta.get("machines", []))),
+        "log": log_end(store, run) if loud and meta else "",
+    }
+    drawn = ",".join(f"{json.dumps(name)}:{text}" for name, text in curves.items())
+    return f'{json.dumps(value)[:-1]},"curves":{{{drawn}}}}}'
+
+
+def curve_names() -> dict[str, str]:
+    """The scores that a run's learning curve may be of, and what they are called; the distance is named by protocol."""
+    return {"fid": "distance", **_score_names()}
+
+
+def _score_names() -> dict[str, str]:
+    return {**SCORE_NAMES, **{key: name for key, name in diagnostics.COLUMNS.items() if key != "cell"}}
+
+
+def _curves(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Of each run and protocol, the columns of its evaluations as text of JavaScript, by column name."""
+    rows = rows.sort_values(["id", "protocol", "step"], kind="stable")
+    rows = rows[rows["protocol"].notna()]
+    if rows.empty:
+        return {}
+    ids, names = rows["id"].to_numpy(), rows["protocol"].to_numpy()
+    new = np.ones(len(rows), bool)
+    new[1:] = (ids[1:] != ids[:-1]) | (names[1:] != names[:-1])
+    starts = np.flatnonzero(new)
+    ends = np.r_[starts[1:], len(rows)]
+    texts = {
+        key: [_short_text(value) for value in rows[key].to_numpy(float).tolist()]
+        for key in ("step", "train_s", *SCORES)
+        if key in rows and rows[key].notna().any()
+    }
+    lists = {key: rows[key].tolist() for key in CURVES if key in rows and rows[key].notna().any()}
+    found: dict[str, dict[str, str]] = {}
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        parts = [
+            f'"{key}":[{",".join(column[start:end])}]'
+            for key, column in texts.items()
+            if any(text != "null" for text in column[start:end])
+        ]
+        for key, column in lists.items():
+            last = next((value for value in reversed(column[start:end]) if isinstance(value, list)), None)
+            if last:
+                parts.append(f'"{key}":[{",".join(map(_short_text, last))}]')
+        found.setdefault(str(ids[start]), {})[str(names[start])] = "{" + ",".join(parts) + "}"
+    return found
+
+
+def _short(value: float) -> float | str:
+    """Six digits, enough to draw and to sort by; infinity as text, which JSON has no number for."""
+    return float(f"{value:.6g}") if math.isfinite(value) else "inf"
+
+
+def _short_text(value: float) -> str:
+    return f"{value:.5g}" if math.isfinite(value) else "null"
+
+
+def _write(file: Path, function: str, *arguments: Any) -> None:
+    text = ", ".join(json.dumps(argument, separators=(",", ":")) for argument in arguments)
+    file.write_text(f"landscape.{function}({text});\n".replace("</", "<\\/"), encoding="utf-8")
