@@ -7,6 +7,7 @@ import gc
 import itertools
 import multiprocessing
 import os
+import struct
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from threading import Thread
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from analysis.drawn import KEYS, press
 from analysis.hours import measured_apart
@@ -66,7 +68,7 @@ def write_report(found: Collected, store: Store, out: Path, pool: Executor | Non
             first = ["data", "protocol"]
             found.runs.to_csv(new / "runs.csv", index=False)
             cells[[*first, *cells.columns.drop(first)]].to_csv(new / "cells.csv", index=False)
-            (new / "index.html").write_text(_render(page), encoding="utf-8")
+            (new / "index.html").write_text(_render(page, new), encoding="utf-8")
             _move(new, out, older)
     except OSError as e:
         raise UserError(
@@ -108,7 +110,7 @@ def _move(new: Path, out: Path, older: bool) -> None:
         (new / name).replace(out / name)
 
 
-def _render(page: dict[str, object]) -> str:
+def _render(page: dict[str, object], new: Path) -> str:
     env = Environment(
         loader=PackageLoader("analysis"),
         autoescape=True,
@@ -116,8 +118,19 @@ def _render(page: dict[str, object]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    env.filters["sides"] = lambda file: _sides(new / file)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return env.get_template("report.html").render(page, now=now, mark=MARK)
+
+
+def _sides(file: Path) -> str:
+    """A PNG's width and height as attributes, so that pictures that load late move nothing on the page."""
+    try:
+        with open(file, "rb") as f:
+            width, height = struct.unpack(">II", f.read(24)[16:])
+    except (OSError, struct.error):
+        return ""
+    return Markup(f'width="{width}" height="{height}"')
 
 
 @contextmanager
