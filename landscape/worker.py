@@ -392,7 +392,9 @@ def main(given: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", required=True)
     parser.add_argument("--run", required=True)
-    parser.add_argument("--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop")
+    parser.add_argument(
+        "--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop, logger"
+    )
     arguments = parser.parse_args(given)
     try:
         store = Store(arguments.store)

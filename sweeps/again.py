@@ -36,7 +36,7 @@ def submit(arguments: list[str]) -> int:
     wanted = {run for run, state in states.items() if state != FAILED}
     if failed:
         tell(f"{slurm.many(failed, 'failed run')} left out; python -m sweeps retry submits those")
-    if not wanted:
+    if not wanted and not trials_left(store, folder):
         tell(f"nothing to submit: no run of sweep {folder.name} waits")
         return 0
     return slurm.submit_stored(store, folder, wanted)
@@ -53,7 +53,7 @@ def retry(arguments: list[str]) -> int:
     if not on_slurm:  # there, who is lost is known of the scheduler's queue
         observer = Observer()
         states = {run: s for run, s in states.items() if s in (FAILED, PREEMPTED) or is_lost(store.run(run), observer)}
-    if not states:
+    if not states and not (on_slurm and trials_left(store, folder)):
         tell(f"nothing to retry: no run of sweep {folder.name} failed, was stopped or was lost")
         return 0
     if on_slurm:
@@ -61,11 +61,17 @@ def retry(arguments: list[str]) -> int:
     execution = plan.get("execution") or {}
     again = stored_plan(store, [run for run in plan["runs"] if run in states], execution)
     for planned in again.runs:
+        planned.config["launcher"] |= plan.get("launcher") or {}
         planned.state, planned.need = need(store.run(planned.id), planned)
     again.runs = [planned for planned in again.runs if planned.need != NOTHING]
     first = again.runs[0].config
     widest = max(run.config["train"]["world_size"] for run in again.runs)
     return launch(again, slots(first["launcher"]["jobs"], first["threads"], first["device"], widest), folder)
+
+
+def trials_left(store: Store, folder: SweepFolder) -> int:
+    """Of the sweep's searches, where it has any."""
+    return slurm.trials_of(store, folder.name) if store.search_file(folder.name).exists() else 0
 
 
 def is_lost(run: RunFolder, observer: Observer) -> bool:

@@ -26,9 +26,9 @@ from landscape.store import FAILED, FINISHED, Store
 from sweeps import scheduler
 from sweeps.classes import from_record
 from sweeps.local import UNREADABLE, Allocation, run_pool
+from sweeps.members import Members
 from sweeps.plan import NOTHING, Plan, Planned, is_met, need
 from sweeps.progress import Lines, tell
-from sweeps.record import read_rows
 from sweeps.resources import slots
 from sweeps.searching import searcher
 from sweeps.slurm import many, trials_of
@@ -85,7 +85,8 @@ def search(store: Store, given: Submission) -> int:
     resources, how = from_record(given.resources), given.execution
     before, start = _trial_steps(store, given.sweep), time.monotonic()
     signals: list[int] = []
-    worker = subprocess.Popen(searcher(store, given.sweep, how), start_new_session=True)
+    own = {key: str(how["threads"]) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    worker = subprocess.Popen(searcher(store, given.sweep, how), env={**os.environ, **own}, start_new_session=True)
 
     def pass_on(number: int, frame: object) -> None:
         if not signals:
@@ -112,9 +113,9 @@ def _begin(what: str) -> str:
 def _trial_steps(store: Store, sweep: str) -> int:
     """Steps on record of all trials so far; grows whenever a worker is of any use."""
     steps = 0
-    for row in read_rows(store, sweep):
+    for one in Members(store, store.sweep(sweep)).ids():  # trials under way are in no row of the record yet
         with suppress(*UNREADABLE):
-            steps += int(store.run(row["run"]).status().get("step", 0))
+            steps += int(store.run(one).status().get("step", 0))
     return steps
 
 

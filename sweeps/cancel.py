@@ -12,6 +12,7 @@ from landscape.locks import locked
 from landscape.store import PLANNED, QUEUED, Store, SweepFolder
 from sweeps import scheduler
 from sweeps.again import parser
+from sweeps.members import Members
 from sweeps.named import find_sweep
 from sweeps.progress import tell
 from sweeps.slurm import many
@@ -63,7 +64,7 @@ def _stop_here(store: Store, folder: SweepFolder) -> int:
         tell(f"process {controller['pid']} was asked to stop; its workers save and end")
         stopped += 1
     workers = 0
-    for one in folder.plan()["runs"]:
+    for one in Members(store, folder).ids():
         claim = claim_in_force(store.run(one))
         if claim is not None and is_here(claim) and process_start(claim["pid"]) == claim["started"]:
             with suppress(ProcessLookupError, PermissionError):

@@ -41,7 +41,7 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
         places = None if on_slurm else slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
         if plan.stage == "confirm":
             return launch_confirmation(plan, places)
-        if plan.searches and on_slurm and plan.storage == "sqlite":
+        if plan.searches and plan.stage != "grid" and on_slurm and plan.storage == "sqlite":
             raise UserError(
                 "search.storage=sqlite is a file that machines cannot share safely; with launcher=slurm give "
                 "search.storage=journal, or the URL of a data base"

@@ -19,11 +19,12 @@ from typing import Any
 from landscape import protocol
 from landscape.config import Data
 from landscape.data import find_data
-from landscape.errors import UserError, nearest
-from landscape.files import CorruptFile, read_json
+from landscape.errors import UserError
+from landscape.files import CorruptFile
 from landscape.identity import identity, run_id, short_hash
 from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, Store
 from sweeps.compose import copy_tree
+from sweeps.named import find_sweep
 from sweeps.objective import rows_of, worth
 from sweeps.plan import Plan, Planned, cell_axes, survey
 from sweeps.record import put_rows, read_rows, row
@@ -55,20 +56,15 @@ def verb(arguments: list[str]) -> int:
     from sweeps.command import main
 
     parser = argparse.ArgumentParser(prog="python -m sweeps confirm", description=__doc__)
-    parser.add_argument("sweep", help="its name, as a folder of the store's sweeps/")
+    parser.add_argument("sweep", help="its name or the beginning of it")
     parser.add_argument("overrides", nargs="*", help="such as confirm.top=3 confirm.seeds=10 launcher.jobs=2")
     parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
     given = parser.parse_intermixed_args(arguments)
     store = Store(given.store)
-    try:
-        command = [str(text) for text in read_json(store.sweep(given.sweep).plan_file)["command"]]
-    except FileNotFoundError:
-        names = store.sweep_names()
-        raise UserError(
-            f"no sweep {given.sweep} in {store.root}{nearest(given.sweep, names)}; there: {', '.join(names) or 'none'}"
-        ) from None
+    folder = find_sweep(store, given.sweep)
+    command = [str(text) for text in folder.plan()["command"]]
     root = str(store.root).replace("\\", "\\\\").replace("'", "\\'")
-    return main([*command, f"store='{root}'", "stage=confirm", *given.overrides], given.sweep)
+    return main([*command, f"store='{root}'", "stage=confirm", *given.overrides], folder.name)
 
 
 @dataclass

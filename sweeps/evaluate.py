@@ -76,6 +76,11 @@ def main(arguments: list[str]) -> int:
             tell("nothing to do")
             return EXIT_UNFINISHED if scoring.unfinished else 0
         first = plan.runs[0].config
+        if first["launcher"]["kind"] != "local":
+            raise UserError(
+                "landscape.evaluate works on this machine alone; to score by launcher=slurm give the sweep's own "
+                "command with other metrics"
+            )
         places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
         plan.store.check_writable()
         for planned in plan.runs:

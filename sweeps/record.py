@@ -30,8 +30,9 @@ def row(
     value: float | None = None,
     diverged: bool = False,
     search: str | None = None,
+    failed: bool = False,
 ) -> Row:
-    """A row of the record."""
+    """A row of the record; `failed` is a trial that was given up, and never has a value."""
     return {
         "run": run,
         "cell": cell,
@@ -42,6 +43,7 @@ def row(
         "value": value,
         "diverged": diverged,
         "search": search,
+        **({"failed": True} if failed else {}),
     }
 
 
@@ -66,15 +68,18 @@ def read_rows(store: Store, sweep: str) -> list[Row]:
 def put_rows(store: Store, sweep: str, new: list[Row]) -> None:
     """Put rows into a sweep's record in the place of those of the same part (stage and search).
 
-    A run that two parts share stays with the first: a search that comes upon a run of the grid proposes nothing new.
+    A run that the grid has stays with it in a confirmation; each trial of a search has its row, for a search may
+    propose what was tried before, and its budget counts that.
     """
     parts = {(r["stage"], r["search"]) for r in new}
     with locked(store.search_storage(sweep, ".record.lock")):
         kept = [r for r in read_rows(store, sweep) if (r["stage"], r["search"]) not in parts]
-        rows: dict[str, Row] = {}
+        rows, known = [], set[str]()
         for r in sorted([*kept, *new], key=_place):
-            rows.setdefault(r["run"], r)
-        text = "".join(json.dumps(r) + "\n" for r in rows.values())
+            if r["stage"] == "search" or r["run"] not in known:
+                rows.append(r)
+            known.add(r["run"])
+        text = "".join(json.dumps(r) + "\n" for r in rows)
         store.trials_file(sweep).parent.mkdir(parents=True, exist_ok=True)
         write_whole(store.trials_file(sweep), text)
 

@@ -114,6 +114,7 @@ class Cell:
                 trial.value,
                 trial.diverged,
                 self.search.id,
+                trial.state == "fail",
             )
             for trial in told
         ]
@@ -160,6 +161,8 @@ class Searcher:
             while not self.stopping and self.parent in (None, os.getppid()):
                 given = self._next()
                 if given is None:
+                    for cell in self.cells:  # trials that were given up have no worker to record them
+                        cell.record()
                     break
                 if isinstance(given, str):
                     time.sleep(WAIT_S)
@@ -219,7 +222,9 @@ def main() -> int:
     parser.add_argument("--store", required=True)
     parser.add_argument("--sweep", required=True, help="its name, as a folder of the store's sweeps/")
     parser.add_argument("--cell", action="append", help="the id of a search in search.json; may be given again")
-    parser.add_argument("--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop")
+    parser.add_argument(
+        "--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop, logger"
+    )
     parser.add_argument(
         "--attached", action="store_true", help="end with the trial under way once the process that started it is gone"
     )

@@ -175,8 +175,8 @@ def trials_left(plan: Plan) -> int:
 
 
 def left_of(searches: Iterable[CellSearch], rows: Iterable[Row]) -> int:
-    """How many trials of the searches have no value in these rows of the record."""
-    told = Counter(r["search"] for r in rows if r["value"] is not None)
+    """How many trials of the searches are neither told nor given up in these rows of the record."""
+    told = Counter(r["search"] for r in rows if r["value"] is not None or r.get("failed"))
     return sum(max(0, search.trials - told[search.id]) for search in searches)
 
 

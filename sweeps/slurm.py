@@ -51,6 +51,7 @@ class Outcome:
     refused: str = ""
     search: Submission | None = None  # the searches' workers
     searching: bool = False  # which the scheduler has already
+    trials: int = 0  # whose workers did not fit into the queue
 
 
 def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
@@ -60,6 +61,7 @@ def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
     """
     store = plan.store
     wanted = by_class(plan, {run.id for run in plan.runs if run.need != NOTHING} if grid else set())
+    search = workers(plan) if plan.searches and plan.stage != "grid" else None
     site = scheduler.limits()  # before anything is written
     store.check_writable()
     with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
@@ -74,8 +76,9 @@ def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
             "classes": [{"resources": one.resources.record(), "runs": one.runs} for one in everything],
         }
         if plan.searches:
-            record["search"] = workers(plan)
             record_grid(plan)
+        if search is not None:
+            record["search"] = search
         write_whole(folder.jobs_file, to_json(record))
         done = submit(store, folder, wanted, record["execution"], record["max_submit"], site, queued)
         if searching:
@@ -155,7 +158,13 @@ def workers(plan: Plan) -> dict[str, Any]:
 
     `launcher.parallel` of them where given, else ten for each cell, as many as a round of the study had settings.
     """
-    resources = by_class(plan, {plan.runs[0].id})[0].resources
+    classes = by_class(plan, {run.id for run in plan.runs})
+    if len(classes) > 1:
+        raise UserError(
+            "launcher.classes gives the cells of this search different resources, and its workers train all of them; "
+            "search each class in a command of its own, or give stage=grid"
+        )
+    resources = classes[0].resources
     parallel = resources.parallel or 10 * len(plan.searches)
     return {"resources": resources.record(), "workers": min(parallel, sum(s.trials for s in plan.searches))}
 
@@ -178,14 +187,21 @@ def submit_search(
     taken = queued.tasks + sum(len(one.tasks) for one in done.submitted)
     room = min(n for n in (record["max_submit"], site.submit, site.jobs, sys.maxsize) if n is not None) - taken
     size = min(left, record["search"]["workers"], site.array, room)
-    if size < 1:
-        done.full = done.full or f"{taken} jobs are queued"
+    if size < 1 or done.full:
+        done.full, done.trials = done.full or f"{taken} jobs are queued", left
         return
     resources = from_record(record["search"]["resources"])
-    try:
-        done.search = _submit_array(store, folder, [[]] * size, resources, record["execution"], search=True)
-    except scheduler.Refused as e:
-        done.refused = _with_help(str(e), resources)
+    while size and done.search is None:
+        try:
+            done.search = _submit_array(store, folder, [[]] * size, resources, record["execution"], search=True)
+        except scheduler.Refused as e:
+            if not e.full:
+                done.refused = _with_help(str(e), resources)
+                return
+            done.full = str(e)  # a limit that the site does not tell: find out what fits
+            size //= 2
+    if done.search is None:
+        done.trials = left
 
 
 def trials_of(store: Store, sweep: str) -> int:
@@ -326,8 +342,9 @@ def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
     if done.alive:
         tell(f"{many(done.alive, 'run')} left to the workers that train them outside of the queue")
     where = f"{folder.name} {shlex.join(['--store', str(store.root)])}"
-    if done.left and not done.refused:
-        tell(f"{many(done.left, 'run')} wait for room ({done.full}); when there is some,")
+    if (done.left or done.trials) and not done.refused:
+        what = " and ".join(many(n, name) for n, name in ((done.left, "run"), (done.trials, "trial")) if n)
+        tell(f"{what} wait for room ({done.full}); when there is some,")
         tell(f"  python -m sweeps submit {where}")
     if done.search is not None:
         trials, workers = many(trials_of(store, folder.name), "trial"), many(len(done.search.tasks), "worker")

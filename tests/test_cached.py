@@ -219,7 +219,7 @@ def test_of_two_processes_one_decodes_and_a_killed_one_is_made_good(store: Store
     killed.communicate()
     assert list((store.cache / "datasets").glob(".*.making"))
 
-    first = slowly(store, source, 1)
+    first = slowly(store, source, 5)  # longer than it takes to start the second
     assert first.stdout is not None and first.stdout.readline() == "decoding\n"
     second = slowly(store, source, 1)
     first.communicate(timeout=60)

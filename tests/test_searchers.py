@@ -268,11 +268,16 @@ def test_a_search_on_postgresql_leaves_its_password_nowhere(
 # The record
 
 
-def test_the_record_keeps_a_run_where_it_came_first_and_replaces_what_is_told_again(store: Store) -> None:
+def test_the_record_has_every_trial_and_replaces_what_is_told_again(store: Store) -> None:
     cell = {"loss": "ns"}
     put_rows(store, "s", [row("a", cell, "grid", 0), row("b", cell, "grid", 1)])
     for value in (None, 1.0):
         put_rows(store, "s", [row(r, cell, "search", i, "gp", 0, value, False, "x") for i, r in enumerate("bc")])
     put_rows(store, "s", [row("d", cell, "search", 0, "gp", search="y")])
     found = [(r["run"], r["stage"], r["value"]) for r in read_rows(store, "s")]
-    assert found == [("a", "grid", None), ("b", "grid", None), ("c", "search", 1.0), ("d", "search", None)]
+    grid, searched = [("a", "grid", None), ("b", "grid", None)], [("b", "search", 1.0), ("c", "search", 1.0)]
+    assert found == [*grid, *searched, ("d", "search", None)]
+    put_rows(store, "s", [row("e", cell, "search", i, "gp", search="z", value=2.0) for i in range(3)])
+    put_rows(store, "s", [row("b", cell, "confirm", 0)])
+    again = [r for r in read_rows(store, "s") if r["search"] == "z" or r["stage"] == "confirm"]
+    assert [r["run"] for r in again] == ["e", "e", "e"]  # a setting that was proposed thrice is three trials

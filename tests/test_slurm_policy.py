@@ -408,16 +408,20 @@ def test_a_searchs_workers_are_jobs_that_are_submitted_once_and_find_their_runs_
     assert main([*SEARCH, f"store={store.root}"]) == 0
     assert "the searches' workers are already in the queue" in capsys.readouterr().out
     assert site.queue() == {"1": [0], "2": [0, 1]}
+    site.start("1", 0).communicate(timeout=180)
+    site.drop("1")
     site.drop("2")
-    assert VERBS["submit"](["--store", str(store.root)]) == 0
-    assert site.queue()["3"] == [0, 1]
+    assert VERBS["submit"](["--store", str(store.root)]) == 0  # the grid is finished, the search is not
+    assert site.queue() == {"3": [0, 1]}
     job = site.start("3", 0)
     out, _ = job.communicate(timeout=180)
     assert job.returncode == 0 and "a worker of the sweep's searches" in out, out
     (sweep,) = store.searches()
     rows = [r for r in read_rows(store, sweep) if r["stage"] == "search"]
     assert [r["order"] for r in rows] == [0, 1, 2] and all(r["value"] is not None for r in rows)
-    assert slurm.trials_of(store, sweep) == 0
+    site.drop("3")
+    assert slurm.trials_of(store, sweep) == 0 and VERBS["submit"](["--store", str(store.root)]) == 0
+    assert site.queue() == {}
 
 
 def test_a_search_on_a_cluster_is_not_kept_in_a_file_that_machines_cannot_share(
@@ -426,3 +430,23 @@ def test_a_search_on_a_cluster_is_not_kept_in_a_file_that_machines_cannot_share(
     assert main([*SEARCH, "search.storage=sqlite", f"store={store.root}"]) == 2
     assert "with launcher=slurm give search.storage=journal" in capsys.readouterr().err
     assert not store.sweep_folders()
+
+
+def test_a_queue_that_is_full_leaves_the_search_for_later_and_says_so(
+    store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SEARCH, "launcher.max_submit=1", f"store={store.root}"]) == 0
+    assert "3 trials wait for room (1 jobs are queued); when there is some," in capsys.readouterr().out
+    assert site.queue() == {"1": [0]}
+    site.drop("1")
+    assert VERBS["submit"](["--store", str(store.root)]) == 0 and site.queue() == {"2": [0]}  # the grid's run, lost
+
+
+def test_stage_grid_leaves_no_search_behind_and_classes_have_searches_of_their_own(
+    store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SEARCH, "stage=grid", f"store={store.root}"]) == 0
+    assert VERBS["submit"](["--store", str(store.root)]) == 0 and site.queue() == {"1": [0]}
+    rules = "launcher.classes=[{when: {loss: ls}, memory: 8G}]"
+    assert main(["-m", "loss=ns,ls", *SEARCH, rules, f"store={store.root}"]) == 2
+    assert "search each class in a command of its own" in capsys.readouterr().err

@@ -145,7 +145,13 @@ def test_wait_leaves_with_ctrl_c(store: Store, tmp_path: Path) -> None:
     far = {"token": "t", "host": "far-away", "boot": "b", "pids": "p", "pid": 1, "started": "1"}
     (run.claims / "1.json").write_text(json.dumps(far))
     arguments = [sys.executable, "-m", "sweeps", "wait", "--store", str(store.root)]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     assert process.stdout is not None
     assert "waiting for sweep" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
