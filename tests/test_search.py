@@ -282,14 +282,15 @@ def test_killed_workers_lose_no_value_and_tell_none_twice(
         return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
     workers = [start() for _ in range(2)]
-    killed = []
+    killed, lines = [], []
     for _ in range(2):
         victim = workers.pop(0)
-        assert victim.stdout is not None and victim.stdout.readline()
+        assert victim.stdout is not None
+        lines.append(victim.stdout.readline().strip())  # it has told a trial, and is in the midst of the next
         os.kill(victim.pid, signal.SIGKILL)
         killed.append(victim)
         workers.append(start())
-    lines = [line for p in [*killed, *workers] for line in p.communicate(timeout=120)[0].splitlines()]
+    lines += [line for p in [*killed, *workers] for line in p.communicate(timeout=120)[0].splitlines()]
     assert [p.returncode for p in workers] == [0] * 2
     book = Ledger(cell(trials=trials), lambda: open_storage(where, Store(root), "s", "c"), "t", Path(lock))
     told = book.told()
