@@ -13,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from analysis import figures
-from analysis.hours import Hours
+from analysis.hours import Timed, over_hours
 from analysis.palette import DRESS, INK, MUTED, Look
 from analysis.panels import limits
 from analysis.practice import OverTime, Practitioner
@@ -33,26 +33,27 @@ def practitioner_figure(found: Mapping[str, list[Practitioner]], look: Mapping[s
     return fig
 
 
-def hours_figure(found: Hours, look: Mapping[str, Look], distance: str) -> Figure | None:
+def hours_figure(found: Timed, look: Mapping[str, Look], distance: str, seed: int) -> Figure | None:
     """The median of the best known after so many hours, a panel a clock; None where no cell has two timed runs."""
-    if not found.curves:
+    if not found.hours:
         return None
-    cells = max(len(curves) for curves in found.curves.values())
-    longest = max(one.times[-1] for curves in found.curves.values() for one in curves.values())
+    clocks = over_hours(found, seed)
+    cells = max(len(curves) for curves in clocks.values())
+    longest = max(one.times[-1] for curves in clocks.values() for one in curves.values())
     unit, scale = ("hours", 1) if longest >= 2 else ("minutes", 60)
     with matplotlib.rc_context(DRESS):
-        fig = Figure(figsize=(5.0 * len(found.curves), max(4.1, 1 + 0.17 * cells)), layout="constrained")
-        axes = fig.subplots(1, len(found.curves), sharey=True, squeeze=False)[0]
-        for ax, (clock, curves) in zip(axes, found.curves.items(), strict=True):
+        fig = Figure(figsize=(5.0 * len(clocks), max(4.1, 1 + 0.17 * cells)), layout="constrained")
+        axes = fig.subplots(1, len(clocks), sharey=True, squeeze=False)[0]
+        for ax, (clock, curves) in zip(axes, clocks.items(), strict=True):
             scaled = {
                 label: curves[label]._replace(times=curves[label].times * scale) for label in look if label in curves
             }
             over_time(ax, scaled, look)
             ax.set(title=f"{unit} of {clock}".capitalize(), xlabel=f"{unit}, one run after the other")
         axes[0].set_ylabel(f"{distance}, log scale")
-        shown = [np.r_[one.lower, one.upper] for curves in found.curves.values() for one in curves.values()]
+        shown = [np.r_[one.lower, one.upper] for curves in clocks.values() for one in curves.values()]
         axes[0].set_ylim(*limits(np.concatenate(shown)))
-        for ax, curves in zip(axes, found.curves.values(), strict=True):
+        for ax, curves in zip(axes, clocks.values(), strict=True):
             ends: figures.Curves = {label: (scale * one.times[[-1]], one.median[[-1]]) for label, one in curves.items()}
             figures.name_ends(ax, ends, look)
     return fig

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from analysis.budget import Array, Band
@@ -164,8 +164,7 @@ def floor(ax: Axes, counts: Array, distances: Array, n_fake: int) -> Axes:
         ax.annotate(text, (n, distance), (0, 7), textcoords="offset points", ha="center", fontsize=8, color=MUTED)
     ax.set_xscale("log")
     ax.set_xticks(counts, [f"{n:,.0f}" for n in counts])
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.tick_params(axis="x", which="minor", length=0)
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlim(counts[0] / 1.35, counts[-1] * 1.35)
     low, high = float(distances.min()), float(distances.max())
     log_axis(ax)
@@ -213,8 +212,7 @@ def log_axis(ax: Axes) -> Axes:
     narrow = 0 < low < high < 4 * low
     ax.yaxis.set_major_locator(MaxNLocator(6) if narrow else LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.tick_params(axis="y", which="minor", length=0)
+    ax.yaxis.set_minor_locator(NullLocator())
     return ax
 
 
@@ -233,6 +231,5 @@ def log_budget_axis(ax: Axes, most: float, least: float = 1.0) -> Axes:
     ax.set_xlim(least * 0.94, most * 1.06)
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.tick_params(axis="x", which="minor", length=0)
+    ax.xaxis.set_minor_locator(NullLocator())
     return ax

@@ -8,44 +8,55 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import CELL
-from analysis.practice import OverTime, best_over_time
+from analysis.practice import Array, OverTime, best_over_time, random_orders
 from analysis.trials import CONFIRM
 from landscape.errors import UserError
 
 CLOCKS = {"training": ("train_s",), "evaluation": ("eval_s",), "training and evaluation": ("train_s", "eval_s")}
-
-
 APART = "no device in particular: training counts by the cost of a step, measured apart"
 
 
-class Hours(NamedTuple):
-    """Curves by clock and cell, in hours; of runs on which device, how many on others were left out, and
-    how many of the runs were stopped."""
+class Timed(NamedTuple):
+    """Of runs on one kind of device, by cell: `hours` by clock, and what they are `worth`; on which device, how many on
+    others were left out, and how many of the runs were stopped."""
 
-    curves: dict[str, dict[str, OverTime]]
+    hours: dict[str, dict[str, Array]]
+    worth: dict[str, Array]
     device: str | None
     left_out: int
     stopped: int
 
 
-def over_hours(runs: pd.DataFrame, generator: np.random.Generator) -> Hours:
-    """The curves of a part's runs with a result, stopped ones included, confirming ones not, all on one kind of device.
+def timed(runs: pd.DataFrame) -> Timed:
+    """A part's runs with a result, stopped ones included, confirming ones not, all on one kind of device.
 
     The device is that of most runs; a run that moved between kinds is left out with those on others. Seconds thrown
-    away by interruptions are not counted. A clock that a run of the cell did not record has no curve for that cell.
+    away by interruptions are not counted. A clock that a run of the cell did not record is left out for that cell, a
+    cell of one run altogether.
     """
     use = runs[runs["worth"].notna() & (runs["stage"] != CONFIRM)].drop_duplicates("id")
     known = use[use["device"].notna() & (use["device_kinds"] == 1)]
     device = str(known["device"].mode().iloc[0]) if len(known) else None
     mine = known[known["device"] == device] if device is not None else use
-    curves: dict[str, dict[str, OverTime]] = {}
+    cells = {str(label): cell for label, cell in mine.groupby("cell", sort=False) if len(cell) > 1}
+    hours: dict[str, dict[str, Array]] = {}
     for clock, columns in CLOCKS.items():
-        for label, cell in mine.groupby("cell", sort=False):
+        for label, cell in cells.items():
             costs = cell[list(columns)].to_numpy(float)
-            if len(cell) > 1 and (costs > 0).all():
-                found = best_over_time(costs.sum(1) / 3600, cell["worth"].to_numpy(float), generator)
-                curves.setdefault(clock, {})[str(label)] = found
-    return Hours(curves, device, len(use) - len(mine), int((mine["status"] == "stopped").sum()))
+            if (costs > 0).all():
+                hours.setdefault(clock, {})[label] = costs.sum(1) / 3600
+    worth = {label: cell["worth"].to_numpy(float) for label, cell in cells.items()}
+    return Timed(hours, worth, device, len(use) - len(mine), int((mine["status"] == "stopped").sum()))
+
+
+def over_hours(found: Timed, seed: int) -> dict[str, dict[str, OverTime]]:
+    """The best known over hours, by clock and cell; a cell's runs come in the same random orders for each clock."""
+    generator = np.random.default_rng(seed)
+    orders = {label: random_orders(len(worth), generator) for label, worth in found.worth.items()}
+    return {
+        clock: {label: best_over_time(spent, found.worth[label], orders[label]) for label, spent in cells.items()}
+        for clock, cells in found.hours.items()
+    }
 
 
 def measured_apart(runs: pd.DataFrame, file: str) -> pd.DataFrame:

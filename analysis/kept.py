@@ -10,7 +10,9 @@ from __future__ import annotations
 import gc
 import json
 import os
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -32,11 +34,17 @@ def read_records(store: Store, problems: list[str], pool: Executor | None = None
 
     With a `pool` the others are read by its processes. A cache that cannot be written is done without.
     """
-    # The collector of cycles would walk hundreds of thousands of rows again and again, and there are no cycles.
+    with no_collector():
+        return _read_records(store, problems, pool)
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Without the collector of cycles, which would walk hundreds of thousands of rows again and again for none."""
     on = gc.isenabled()
     gc.disable()
     try:
-        return _read_records(store, problems, pool)
+        yield
     finally:
         if on:
             gc.enable()
@@ -50,7 +58,7 @@ def _read_records(store: Store, problems: list[str], pool: Executor | None) -> l
     for run in store.run_folders():
         old = known.get(run.id)
         if old is not None and _looks(run, list(old[1]["protocols"])) == old[0]:
-            found[run.id] = _unpacked(old[1])
+            found[run.id] = Record(**old[1])
         else:
             found[run.id] = None
             missing.append(str(run.path))
@@ -62,7 +70,7 @@ def _read_records(store: Store, problems: list[str], pool: Executor | None) -> l
             if record is not None:
                 found[record.id] = record
                 if not sentences:
-                    fresh.append(_line([looks, _packed(record)]))
+                    fresh.append(_line([looks, vars(record)]))
     if found:
         _keep(file, fresh, not 0 < lines <= 2 * len(found), known, found)
     return [record for record in found.values() if record is not None]
@@ -93,21 +101,6 @@ def _look(file: Path) -> list[int] | None:
     except OSError:
         return None
     return [found.st_mtime_ns, found.st_size, found.st_ino]
-
-
-def _packed(record: Record) -> dict[str, Any]:
-    """A record for a line: of the rows, keys once and values apart, which halves the file."""
-    keys = list(dict.fromkeys(key for row in record.rows for key in row))
-    whole = all(len(row) == len(keys) for row in record.rows)
-    rows = {"keys": keys, "values": [[row[key] for key in keys] for row in record.rows]} if whole else record.rows
-    return vars(record) | {"rows": rows}
-
-
-def _unpacked(kept: dict[str, Any]) -> Record:
-    rows = kept["rows"]
-    if isinstance(rows, dict):
-        rows = [dict(zip(rows["keys"], values, strict=True)) for values in rows["values"]]
-    return Record(**kept | {"rows": rows})
 
 
 @cache

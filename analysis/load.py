@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import CELL, cell_label
-from analysis.kept import read_records
-from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record
+from analysis.kept import no_collector, read_records
+from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record, Rows
 from analysis.trials import GRID, no_trials, origin, read_trials
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 
@@ -42,6 +42,7 @@ ROW_COLUMNS = (
     *CURVES,
     "cost",
 )
+NO_SCORES = {key: math.nan for key in SCORES if key != "fid"}
 
 
 @dataclass
@@ -134,7 +135,11 @@ def collect(store: Store | str | Path, pool: Executor | None = None) -> Collecte
     """Read the whole store once; see `Collected`. Runs that are as when they were last read come from the cache."""
     store = store if isinstance(store, Store) else Store(store)
     problems: list[str] = []
-    records = read_records(store, problems, pool)
+    with no_collector():
+        return _collect(store, problems, read_records(store, problems, pool))
+
+
+def _collect(store: Store, problems: list[str], records: list[Record]) -> Collected:
     runs = pd.DataFrame([row for record in records for row in _run_rows(record)], columns=list(RUN_COLUMNS))
     rows = _curves(records)
     trials = read_trials(store, problems)
@@ -166,19 +171,25 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
         "device": _device(machines[-1]),
         "device_kinds": len({_device(machine) for machine in machines} - {None}),
     }
-    by_protocol: dict[str, dict[int, dict[str, Any]]] = {}
-    for row in record.rows:
-        # Another score of the same evaluation, asked for later, is a further row of the same step: they are one.
-        by_protocol.setdefault(row["protocol"], {}).setdefault(row["step"], {}).update(row)
-    if not by_protocol:
+    names = list(dict.fromkeys(record.rows.get("protocol", [])))
+    if not names:
         return [facts | _scores(facts["status"], {}) | {"protocol": None}]
-    return [facts | _scores(facts["status"], steps) | {"protocol": name} for name, steps in by_protocol.items()]
+    return [facts | _scores(facts["status"], _of(record.rows, name)) | {"protocol": name} for name in names]
 
 
-def _scores(status: str, steps: dict[int, dict[str, Any]]) -> dict[str, Any]:
+def _of(rows: Rows, name: str) -> Rows:
+    """The evaluations under one protocol, by step."""
+    wanted = [i for i, other in enumerate(rows["protocol"]) if other == name]
+    wanted.sort(key=rows["step"].__getitem__)
+    if wanted == list(range(len(rows["step"]))):
+        return rows
+    return {key: [values[i] for i in wanted] for key, values in rows.items()}
+
+
+def _scores(status: str, rows: Rows) -> dict[str, Any]:
     """The scores of one run under one protocol, from its evaluations by step."""
-    last = steps[max(steps)] if steps else {}
-    fids = [row["fid"] for row in steps.values() if math.isfinite(row.get("fid", math.nan))]
+    steps, every = rows.get("step", []), rows.get("fid", [])
+    last = {key: values[-1] for key, values in rows.items() if values[-1] is not None}
     shown = last if status in SCORED else {}
     fid = shown.get("fid", math.nan)
     broken = status == DIVERGED or (status in SCORED and "fid" in last and not math.isfinite(fid))
@@ -187,36 +198,35 @@ def _scores(status: str, steps: dict[int, dict[str, Any]]) -> dict[str, Any]:
         "evaluations": len(steps),
         "fid": fid,
         "fid_last": last.get("fid", math.nan),
-        "fid_best": min(fids, default=math.nan),
-        "fid_start": steps.get(0, {}).get("fid", math.nan),
+        "fid_best": min((fid for fid in every if fid is not None and math.isfinite(fid)), default=math.nan),
+        "fid_start": every[0] if every and steps[0] == 0 and every[0] is not None else math.nan,
         "worth": math.inf if broken else fid,
         "why": why or None,
-        **{key: shown.get(key, math.nan) for key in SCORES if key != "fid"},
+        **NO_SCORES,
+        **{key: value for key, value in shown.items() if key in NO_SCORES},
         "diversity": 1 - shown.get("ms_ssim", math.nan),
     }
 
 
 def _curves(records: list[Record]) -> pd.DataFrame:
     """The frame of `load_rows`, column by column: a study has some hundred thousand rows."""
-    rows: list[dict[str, Any]] = []
-    counts = []
-    for record in records:
-        merged: dict[tuple[str, int], dict[str, Any]] = {}
-        for row in record.rows:
-            place = str(row["protocol"]), int(row["step"])
-            merged[place] = merged[place] | row if place in merged else row
-        rows += merged.values()
-        counts.append(len(merged))
+    counts = [len(record.rows.get("step", [])) for record in records]
     facts = pd.DataFrame(map(_facts, records)) if records else pd.DataFrame(columns=list(ROW_COLUMNS))
-    present = {key for row in rows for key in row}
+    present = {key for record in records for key in record.rows}
     columns: dict[str, Any] = {}
     for key in ROW_COLUMNS:
         if key in facts:
             columns[key] = np.repeat(facts[key].to_numpy(), counts)
         elif key in present:
-            columns[key] = [row.get(key, math.nan) for row in rows]
+            values: list[Any] = []
+            for record, count in zip(records, counts, strict=True):
+                values += record.rows.get(key) or [None] * count
+            if key in ("cost", *CURVES):
+                columns[key] = [math.nan if value is None else value for value in values]
+            else:
+                columns[key] = values if key in ("protocol", "step") else np.array(values, float)  # None becomes NaN
         else:
-            columns[key] = np.full(len(rows), math.nan)
+            columns[key] = np.full(sum(counts), math.nan)
     return pd.DataFrame(columns, columns=list(ROW_COLUMNS))
 
 

@@ -13,6 +13,7 @@ one half.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,15 +52,17 @@ def beats_matched(a: Array, b: Array, k: int) -> float:
     a, b = _checked(a, k), _checked(b, k)
     if len(a) != len(b):
         raise ValueError(f"matched values come in pairs, not {len(a)} and {len(b)}")
-    values = np.unique(np.concatenate([a, b]))[:, None]
+    values, ranks = np.unique(np.concatenate([a, b]), return_inverse=True)
+    at_least, above = 2 * ranks + 1, 2 * ranks  # from 2 v + 1 on where a value is at least, or above, the v-th
 
-    def chance(settings: NDArray[np.bool_]) -> float:
-        return float(np.sum(_all_of(settings.sum(1), len(a), k)))
+    def chance(of_a: NDArray[np.int64], of_b: NDArray[np.int64]) -> float:
+        lower = np.bincount(np.minimum(of_a[: len(a)], of_b[len(a) :]), minlength=2 * len(values))
+        settings = np.cumsum(lower[::-1])[::-1]  # how many there are from each number on
+        return float(np.sum(_all_of(settings[1::2], len(a), k)))
 
     # As in `beats`; the chance that both bests are at least, or above, a value is now of the settings jointly.
-    at_least_a, above_a, at_least_b, above_b = a >= values, a > values, b >= values, b > values
-    wins_or_ties = chance(at_least_a & at_least_b) - chance(above_a & at_least_b)
-    wins = chance(at_least_a & above_b) - chance(above_a & above_b)
+    wins_or_ties = chance(at_least, at_least) - chance(above, at_least)
+    wins = chance(at_least, above) - chance(above, above)
     return 0.5 * (wins_or_ties + wins)
 
 
@@ -107,7 +110,13 @@ def resolvable(n: int, pairs: int, confidence: float) -> int:
 
 def _all_of(count: NDArray[np.int64], n: int, k: int) -> Array:
     """The chance that k of n, drawn without replacement, are all among `count` of them."""
-    return np.exp(log_choose(count, k) - log_choose(n, k))
+    return _all_among(n, k)[count]
+
+
+@lru_cache(maxsize=64)
+def _all_among(n: int, k: int) -> Array:
+    """The chances of `_all_of` for counts 0..n."""
+    return np.exp(log_choose(np.arange(n + 1), k) - log_choose(n, k))
 
 
 def _checked(values: Array, k: int) -> Array:

@@ -50,13 +50,17 @@ class OverTime(NamedTuple):
     upper: Array
 
 
-def best_over_time(
-    costs: Array, values: Array, generator: np.random.Generator, orders: int = 1000, points: int = 200
-) -> OverTime:
+def random_orders(n: int, generator: np.random.Generator, orders: int = 1000) -> NDArray[np.int64]:
+    """`orders` rows, each 0..n-1 in random order."""
+    return generator.permuted(np.tile(np.arange(n), (orders, 1)), axis=1)
+
+
+def best_over_time(costs: Array, values: Array, order: NDArray[np.int64], points: int = 200) -> OverTime:
     """The best of what is finished after a time, runs being trained one after the other in random order.
 
     costs   seconds (or any unit) that each run took, above 0
     values  what it is worth when it ends, infinite where it diverged; a run that is not finished counts nothing
+    order   rows of `random_orders`
 
     Infinite while most orders have finished nothing worth anything. It ends where all runs are spent. It
     describes these n runs; nothing is said of runs to come. Raises `ValueError` for costs that are not positive, or
@@ -65,7 +69,7 @@ def best_over_time(
     costs, values = np.asarray(costs, float), np.asarray(values, float)
     if not len(costs) or len(costs) != len(values) or not (costs > 0).all() or np.isnan(values).any():
         raise ValueError("each run needs a cost above 0 and a value")
-    order = generator.permuted(np.tile(np.arange(len(costs)), (orders, 1)), axis=1)
+    orders = len(order)
     ends = np.cumsum(costs[order], axis=1)
     total = float(costs.sum())
     ends[:, -1] = total  # all orders end together, whatever rounding says

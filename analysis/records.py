@@ -13,6 +13,7 @@ from landscape.identity import identity, short_hash
 from landscape.store import RunFolder
 
 T = TypeVar("T")
+Rows = dict[str, list[Any]]  # evaluations by columns, as in `Record.rows`
 
 UNREADABLE = "unreadable"  # the state of a run whose status.json cannot be read; no run ever writes it
 
@@ -31,13 +32,17 @@ CURVES = ("spectrum", "mrlt", "closest_pairs")  # lists of numbers
 
 @dataclass
 class Record:
-    """What could be read of one run; `rows` is oldest first, `protocols` maps an id to its text."""
+    """What could be read of one run; `protocols` maps an id to its text.
+
+    `rows` holds the evaluations by columns, oldest first, one row a protocol and step: NaN for a score that was not
+    finite, None for one that was not asked for.
+    """
 
     id: str
     facts: dict[str, Any]
     status: dict[str, Any]
     meta: dict[str, Any]
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: Rows = field(default_factory=dict)
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -54,9 +59,9 @@ def read_record(run: RunFolder, problems: list[str]) -> Record | None:
         facts,
         status or {"status": UNREADABLE, "reason": "its status.json cannot be read"},
         meta or {},
-        rows or [],
+        _columns(rows or []),
     )
-    for name in dict.fromkeys(row["protocol"] for row in record.rows):
+    for name in dict.fromkeys(record.rows.get("protocol", [])):
         text = _attempt(run.protocol_file(name), lambda name=name: run.protocol(name), problems)  # type: ignore[misc]
         if text is not None:
             record.protocols[name] = text
@@ -134,6 +139,15 @@ def _row(row: dict[str, Any], run: RunFolder) -> dict[str, Any]:
         return kept | {"cost": {str(key): number(value) for key, value in (row.get("cost") or {}).items()}}
     except (TypeError, ValueError, AttributeError) as e:
         raise CorruptFile(f"{run.metrics_file} holds a row that is none ({e})") from e
+
+
+def _columns(rows: list[dict[str, Any]]) -> Rows:
+    """`Record.rows`: another score of the same evaluation, asked for later, is a further row of the same step."""
+    merged: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in rows:
+        merged.setdefault((row["protocol"], row["step"]), {}).update(row)
+    keys = dict.fromkeys(key for row in merged.values() for key in row)
+    return {key: [row.get(key) for row in merged.values()] for key in keys}
 
 
 def number(value: Any) -> float:

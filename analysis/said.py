@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import budget_panels, diagnostics, tables
 from analysis.best import BEST_COLUMNS, best_table
 from analysis.cells import adaptive, cell_order, countable
-from analysis.hours import over_hours
+from analysis.hours import timed
 from analysis.load import Collected
 from analysis.pairs import resolvable
 from analysis.palette import Look
@@ -97,8 +97,8 @@ def statements(
     frames["ranks"] = rank_table(frames["pairs"])
     if len(frames["pairs"]):
         keep("pairs", budget_panels.pairs_figure, frames["pairs"], order)
-    hours = over_hours(runs, generator)
-    keep("hours", budget_panels.hours_figure, hours, ordered, distance)
+    hours = timed(runs)
+    keep("hours", budget_panels.hours_figure, hours, ordered, distance, SEED)
     searched = ((runs["stage"] == SEARCH) & runs["worth"].notna()).any()
     found_paths = practitioners(runs, found.trials, generator) if searched else {}
     if found_paths:

@@ -218,9 +218,10 @@ def spread_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _pooled(groups: pd.api.typing.SeriesGroupBy) -> tuple[float, int]:
     """The pooled standard deviation of groups of several, and how many those are; NaN for none."""
-    several = [group.to_numpy(float) for _, group in groups if len(group) > 1]
-    freedom = sum(len(group) - 1 for group in several)
-    squares = sum(float(np.sum((group - group.mean()) ** 2)) for group in several)
+    found = groups.agg(["size", "var"])
+    several = found[found["size"] > 1]
+    freedom = int((several["size"] - 1).sum())
+    squares = float((several["var"] * (several["size"] - 1)).sum())
     return (float(np.sqrt(squares / freedom)) if freedom else float("nan")), len(several)
 
 

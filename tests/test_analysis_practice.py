@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from analysis.budget import budgets, mean_best
-from analysis.hours import measured_apart, over_hours
-from analysis.practice import best_over_time, practitioner
+from analysis.hours import measured_apart, over_hours, timed
+from analysis.practice import best_over_time, practitioner, random_orders
 from analysis.searches import rounds_of
 from landscape.errors import UserError
 
@@ -46,7 +46,7 @@ def test_a_grid_alone_is_the_mean_of_the_best_of_k_and_the_order_of_rounds_matte
 
 def test_hours_agree_with_all_orders_of_a_few_runs():
     costs, values = np.array([1.0, 2.0, 4.0]), np.array([9.0, np.inf, 3.0])
-    found = best_over_time(costs, values, np.random.default_rng(0), orders=3000)
+    found = best_over_time(costs, values, random_orders(len(costs), np.random.default_rng(0), 3000))
 
     def known(order, time):
         ends = np.cumsum(costs[list(order)])
@@ -58,12 +58,13 @@ def test_hours_agree_with_all_orders_of_a_few_runs():
         assert found.lower[at] <= found.median[at] <= found.upper[at]
     assert found.times[-1] == 7 and found.median[-1] == 3 and np.isinf(found.median[0])
     with pytest.raises(ValueError):
-        best_over_time(np.array([0.0]), np.array([1.0]), np.random.default_rng(0))
+        best_over_time(np.array([0.0]), np.array([1.0]), np.zeros((1, 1), int))
 
 
 def test_cheap_runs_reach_as_far_in_less_time():
     values, costs = np.random.default_rng(0).lognormal(3, 1, 40), np.full(40, 2.0)
-    cheap, dear = (best_over_time(cost, values, np.random.default_rng(1)) for cost in (costs, 3 * costs))
+    order = random_orders(40, np.random.default_rng(1))
+    cheap, dear = (best_over_time(cost, values, order) for cost in (costs, 3 * costs))
     np.testing.assert_allclose(cheap.median, dear.median)
     np.testing.assert_allclose(3 * cheap.times, dear.times)
 
@@ -77,14 +78,13 @@ def runs(**changes):
 
 
 def test_hours_take_stopped_runs_on_one_kind_of_device_and_no_confirming_ones():
-    found = over_hours(runs(status=["done", "done", "diverged", "stopped"]), np.random.default_rng(0))
-    assert found.curves["training"]["NS GP"].times[-1] == pytest.approx(3 + 1860 / 3600)
-    assert found.stopped == 1 and found.left_out == 0 and set(found.curves) > {"evaluation"}
-    other = over_hours(
-        runs(device=["P100", "P100", "A100", "P100"], device_kinds=[1, 1, 1, 2]), np.random.default_rng(0)
-    )
+    found = timed(runs(status=["done", "done", "diverged", "stopped"]))
+    curves = over_hours(found, seed=0)
+    assert curves["training"]["NS GP"].times[-1] == pytest.approx(3 + 1860 / 3600)
+    assert found.stopped == 1 and found.left_out == 0 and set(curves) > {"evaluation"}
+    other = timed(runs(device=["P100", "P100", "A100", "P100"], device_kinds=[1, 1, 1, 2]))
     assert other.device == "P100" and other.left_out == 2
-    assert over_hours(runs(stage="confirm"), np.random.default_rng(0)).curves == {}
+    assert over_hours(timed(runs(stage="confirm")), seed=0) == {}
 
 
 def test_the_cost_of_a_step_may_be_measured_apart(tmp_path):
