@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
@@ -47,26 +48,12 @@ def name_ends(ax: Axes, lines: Curves, look: Mapping[str, Look]) -> Axes:
     order = sorted(places, key=lambda label: float(places[label][1]))
     heights = spread([float(places[label][1]) for label in order], gap=min(0.062, 1 / max(len(order) - 1, 1)))
     for label, height in zip(order, heights, strict=True):
-        ax.annotate(
-            label,
-            xy=ends[label],
-            xycoords="data",
-            xytext=(1.05, height),
-            textcoords="axes fraction",
-            color=look[label].colour,
-            va="center",
-            fontsize=8.5,
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": look[label].colour,
-                "lw": 0.6,
-                "alpha": 0.6,
-                "shrinkA": 1,
-                "shrinkB": 4,
-                "relpos": (0, 0.5),
-            },
-        )
+        end, colour = places[label], look[label].colour
+        ax.text(1.05, height, label, transform=ax.transAxes, color=colour, va="center", fontsize=8.5)
+        # A line, not an annotation's arrow: to clip hundreds of those takes a third of the time of a figure.
+        leader = Line2D([end[0], 1.04], [end[1], height], transform=ax.transAxes, color=colour, lw=0.6, alpha=0.6)
+        leader.set(clip_on=False, in_layout=False, zorder=1.5)
+        ax.add_artist(leader)
     return ax
 
 

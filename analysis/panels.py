@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from analysis import figures
 from analysis.budget import Band, budgets, chance_all_fail, mean_best, median_best, median_best_band
@@ -140,6 +141,10 @@ def save(fig: Figure, stem: Path) -> None:
     with matplotlib.rc_context(DRESS):
         fig.savefig(stem.with_suffix(".png"), dpi=150, metadata={"Software": None})
         fig.set_layout_engine(None)  # laid out once, for all three
+        for text in fig.findobj(Text):
+            # No ligatures: they would put a second font into each PDF, half of its cost, and hide words from a search.
+            if hasattr(text, "set_fontfeatures"):  # older versions of matplotlib make none
+                text.set_fontfeatures(("-liga",))
         fig.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
         fig.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
 
