@@ -26,9 +26,6 @@ from landscape.store import RunFolder, Store
 
 CHUNK = 100  # runs read by a process at a time
 
-Looks = list[list[int] | None]
-
-
 def read_records(store: Store, problems: list[str], pool: Executor | None = None) -> list[Record]:
     """Every run of `store` that can be read, by id; as `read_record`, but from the cache where its files are as then.
 
@@ -57,39 +54,39 @@ def _read_records(store: Store, problems: list[str], pool: Executor | None) -> l
     missing = []
     for run in store.run_folders():
         old = known.get(run.id)
-        if old is not None and _looks(run, list(old[1]["protocols"])) == old[0]:
-            found[run.id] = Record(**old[1])
+        if old is not None and _looks(run, list(old["protocols"])) == old["looks"]:
+            found[run.id] = Record(**old)
         else:
             found[run.id] = None
             missing.append(str(run.path))
     chunks = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
     fresh = []
     for read in pool.map(_read, chunks) if pool and len(chunks) > 1 else map(_read, chunks):
-        for looks, record, sentences in read:
+        for record, sentences in read:
             problems += sentences
             if record is not None:
                 found[record.id] = record
                 if not sentences:
-                    fresh.append(_line([looks, vars(record)]))
+                    fresh.append(_line(vars(record)))
     if found:
         _keep(file, fresh, not 0 < lines <= 2 * len(found), known, found)
     return [record for record in found.values() if record is not None]
 
 
-def _read(folders: list[str]) -> list[tuple[Looks, Record | None, list[str]]]:
-    """Of each folder what its files looked like before they were read, what was read, and sentences on what was not."""
+def _read(folders: list[str]) -> list[tuple[Record | None, list[str]]]:
+    """Of each folder what was read, with what its files looked like before, and sentences on what was not."""
     every = []
     for folder in folders:
         run, problems = RunFolder(Path(folder)), list[str]()
         looks = _looks(run, [])
         record = read_record(run, problems)
         if record is not None:
-            looks += _looks(run, list(record.protocols))[len(looks) :]
-        every.append((looks, record, problems))
+            record.looks = looks + _looks(run, list(record.protocols))[len(looks) :]
+        every.append((record, problems))
     return every
 
 
-def _looks(run: RunFolder, protocols: list[str]) -> Looks:
+def _looks(run: RunFolder, protocols: list[str]) -> list[list[int] | None]:
     """Time, size and inode of each file that a record is read from; None for one that is missing."""
     files = [run.config_file, run.status_file, run.meta_file, run.metrics_file]
     return [_look(file) for file in (*files, *map(run.protocol_file, protocols))]
@@ -111,7 +108,7 @@ def _code() -> str:
 
 
 def _known(file: Path) -> tuple[dict[str, Any], int]:
-    """What is kept by run, as (looks, fields of its record), and the number of lines; 0 for a file of no use."""
+    """The fields of the record that is kept of each run, and the number of lines; 0 for a file of no use."""
     known, fields, number = {}, set(Record.__dataclass_fields__), 0
     try:
         with open(file, "rb") as lines:
@@ -119,9 +116,9 @@ def _known(file: Path) -> tuple[dict[str, Any], int]:
                 return {}, 0
             for number, line in enumerate(lines, 1):  # noqa: B007 - the number is what is returned
                 try:
-                    looks, record = json.loads(line)
+                    record = json.loads(line)
                     if set(record) == fields:
-                        known[record["id"]] = looks, record
+                        known[record["id"]] = record
                 except (ValueError, TypeError):
                     continue
     except (OSError, ValueError, StopIteration):

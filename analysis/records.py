@@ -44,6 +44,7 @@ class Record:
     meta: dict[str, Any]
     rows: Rows = field(default_factory=dict)
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
+    looks: list[list[int] | None] = field(default_factory=list)  # of its files, by `analysis.kept`
 
 
 def read_record(run: RunFolder, problems: list[str]) -> Record | None:
