@@ -151,8 +151,19 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
         for name in names:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
         frame.attrs["problems"] = list(problems)
-    protocols = {name: text for record in records for name, text in record.protocols.items()}
+    protocols: dict[str, dict[str, Any]] = {}
+    for record in records:
+        for name, text in record.protocols.items():
+            protocols[name] = _together(protocols[name], text) if name in protocols else text
     return Collected(runs, rows, protocols, {record.id: record.meta for record in records}, problems, trials)
+
+
+def _together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Two texts of one protocol: of real images, one written for fewer scores, or by an older version, says less."""
+    if one == other:
+        return one
+    floors = [text["floor"] for text in (one, other) if isinstance(text.get("floor"), dict)]
+    return one | other | ({"floor": floors[0] | floors[-1]} if floors else {})
 
 
 def _facts(record: Record) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def spell_out(text: Mapping[str, Any]) -> str:
     extractor = f"{text.get('extractor', 'unknown')} features"
     details = [
         f"weights {weights}" if weights else "",
-        f"{100 * accuracy:.1f} % of test images right" if accuracy is not None and _is_number(accuracy) else "",
+        f"{100 * accuracy:.1f} % of test images right" if accuracy is not None and is_number(accuracy) else "",
     ]
     generator = {"ema": "the average of the generator's weights", "raw": "the generator itself"}
     parts = [
@@ -79,7 +79,7 @@ def spell_out(text: Mapping[str, Any]) -> str:
 def spell_floor(text: Mapping[str, Any]) -> str:
     """What other real images score in the samples' place, as a sentence; empty where the protocol does not say."""
     floor = text.get("floor")
-    known = {key: value for key, value in (floor if isinstance(floor, Mapping) else {}).items() if _is_number(value)}
+    known = {key: value for key, value in (floor if isinstance(floor, Mapping) else {}).items() if is_number(value)}
     names = {"fid": "a distance of {:.3g}", "is": "an IS of {:.3g}", "ms_ssim": "an MS-SSIM of {:.3g}"}
     said = [name.format(known[key]) for key, name in names.items() if key in known]
     others = f"{known['n']:,} other" if "n" in known else "Other"
@@ -95,7 +95,7 @@ def floor_by_n(text: Mapping[str, Any]) -> list[tuple[int, float]]:
     found = [
         (int(pair[0]), float(pair[1]))
         for pair in pairs
-        if isinstance(pair, list) and len(pair) == 2 and all(_is_number(x) and x > 0 for x in pair)
+        if isinstance(pair, list) and len(pair) == 2 and all(is_number(x) and x > 0 for x in pair)
     ]
     return sorted(found) if len(found) > 1 else []
 
@@ -133,7 +133,8 @@ def _carried(of_data: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
     return carried
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value from a file is a number (truth is none)."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

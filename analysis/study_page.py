@@ -12,6 +12,7 @@ from analysis import protocols, studies
 from analysis.cells import countable
 from analysis.drawn import Press, begin
 from analysis.load import Collected
+from analysis.protocols import is_number
 from analysis.said import SEED
 from analysis.study_panels import block, study_figure
 
@@ -46,11 +47,11 @@ def study_parts(found: Collected, parts: list[Part], at: Press) -> list[dict[str
 
 
 def diversity_lines(text: Mapping[str, Any]) -> dict[str, float]:
-    """Levels of 1 - MS-SSIM of real images, and of noisy ones where the protocol knows them."""
+    """Levels of 1 - MS-SSIM of real images, and of the same with noise, where the protocol's text has them."""
     lines = {}
-    for key, name in (("floor", "real images"), ("floor_noisy", "noisy real images")):
+    for key, name in (("floor", "real images"), ("floor_noisy", "real images with noise")):
         value = text.get(key)
-        similar = value.get("ms_ssim") if isinstance(value, Mapping) else None
-        if isinstance(similar, int | float) and not isinstance(similar, bool):
-            lines[name] = 1 - float(similar)
+        if isinstance(value, Mapping) and is_number(value.get("ms_ssim")):
+            noise = f" of σ {value['deviation']:g}/255" if is_number(value.get("deviation")) else ""
+            lines[name + noise] = 1 - float(value["ms_ssim"])
     return lines

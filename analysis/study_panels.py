@@ -182,7 +182,7 @@ def diversity(
 ) -> bool:
     """1 - MS-SSIM of the models that FID chose, the top 5 % of each cell; whether there was any to draw.
 
-    `lines` are levels to compare with: the diversity of real images.
+    `lines` are levels to compare with: the diversity of real images, and of the same with noise.
     """
     chosen = {}
     for label in labels:
@@ -192,8 +192,9 @@ def diversity(
     if not any(len(values) for values in chosen.values()):
         return False
     figures.columns(ax, chosen, look)
+    lowest = min(lines.values(), default=0.0)
     for name, level in lines.items():
-        figures.reference(ax, level, name)
+        figures.reference(ax, level, name, below=len(lines) > 1 and level == lowest)
     ax.margins(y=0.12)
     ax.set(title="Diversity of the top 5 %, chosen by FID", ylabel="1 − MS-SSIM")
     return True

@@ -38,6 +38,7 @@ PROTOCOL: dict[str, Any] = {
     "is_splits": 1,
     "ms_ssim": {"weights": [1.0], "pairs": 1200},
     "floor": {"n": 898, "fid": 0.25, "is": 9.12, "ms_ssim": 0.21},
+    "floor_noisy": {"n": 898, "deviation": 10.0, "ms_ssim": 0.195},
 }
 
 

@@ -1,5 +1,6 @@
 """Claims about the study's figures, searches in a store, the paper's numbers, and rows from elsewhere."""
 
+import json
 import re
 
 import numpy as np
@@ -18,6 +19,7 @@ from analysis.palette import looks
 from analysis.published import differences, published, published_fid
 from analysis.report import main, make_report
 from analysis.studies import STUDIES, study_figures
+from analysis.study_page import diversity_lines
 from landscape.errors import UserError
 from landscape.store import DIVERGED, Store
 
@@ -273,3 +275,26 @@ def test_runs_that_confirm_under_their_own_protocol_are_a_part_of_their_own(tmp_
     tables = sorted(file.stem for file in (tmp_path / "out" / "tables").glob("*.csv"))
     assert [name for name in tables if name.startswith("02-")] == ["02-digits-cells", "02-digits-confirm"]
     assert not list((tmp_path / "out" / "figures").glob("02-*-budget*"))
+
+
+def test_the_diversity_panel_has_lines_of_real_images_and_of_noisy_ones_as_far_as_the_protocol_has(tmp_path):
+    assert diversity_lines(PROTOCOL) == {"real images": 0.79, "real images with noise of σ 10/255": 1 - 0.195}
+    older = {key: value for key, value in PROTOCOL.items() if key != "floor_noisy"}
+    assert diversity_lines(older) == {"real images": 0.79} and diversity_lines({"floor": None}) == {}
+    runs = analysis.load(synthetic.grid(tmp_path))
+    ax, lines = Figure().subplots(), diversity_lines(PROTOCOL)
+    assert study_panels.diversity(ax, runs, ["NS GP", "NS SN"], looks(["NS GP", "NS SN"]), lines)
+    names = {note.get_text(): note.get_va() for note in ax.texts}
+    assert names == {"real images": "top", "real images with noise of σ 10/255": "bottom"}, "one above, one below"
+    assert {line.get_ydata()[0] for line in ax.lines if list(line.get_xdata()) == [0, 1]} == set(lines.values())
+
+
+def test_what_one_run_s_text_of_a_protocol_lacks_another_s_has(tmp_path):
+    """A run that was scored before there were noisy images, or for its distance only, hides no line of the others."""
+    store, whole = Store(tmp_path), {"floor": PROTOCOL["floor"], "floor_noisy": PROTOCOL["floor_noisy"]}
+    runs = [add_run(store, [100.0, 9.0 + seed], config(seed=seed)) for seed in range(3)]
+    name = analysis.load(store)["protocol"].iloc[0]
+    for run, less in zip(runs, ({"floor": None}, whole, {"floor": {"n": 898, "fid": 0.25}}), strict=True):
+        text = {key: value for key, value in PROTOCOL.items() if key not in whole} | less
+        run.protocol_file(name).write_text(json.dumps(text))
+    assert analysis.collect(store).protocols == {name: PROTOCOL}

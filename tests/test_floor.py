@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from landscape import checkpoint
 from landscape.config import Data, Latent
 from landscape.data import load_data
-from landscape.metrics import extractors
+from landscape.metrics import extractors, ms_ssim
+from landscape.metrics.floor import NOISE, Others, noisy_floor
 from landscape.metrics.frechet import frechet_distance, moments
-from landscape.metrics.images import Images
+from landscape.metrics.images import Images, Noisy, Stored
 from landscape.metrics.scorer import Scorer
 from landscape.protocol import ABOUT, request
 from landscape.store import Store
@@ -68,3 +70,46 @@ def test_a_second_run_of_a_protocol_extracts_nothing_again(store: Store, monkeyp
 
 def test_there_is_none_where_all_images_are_the_reference(store: Store) -> None:
     assert scorer(store, "metrics.real=all").floor is None
+
+
+def test_diversity_has_a_level_of_real_images_with_noise(store: Store) -> None:
+    """The mean over the floor's own pairs, each image's noise its own; part of the text, and no part of the id."""
+    made = scorer(store)
+    assert made.floor is not None and made.noisy is not None
+    data = load_data(Data(kind="digits", size=8))
+    rows = np.random.Generator(np.random.PCG64(42)).permutation(np.sort(data.train))[:500]
+    noise = [np.random.Generator(np.random.PCG64([42, row])).standard_normal((1, 8, 8), np.float32) for row in rows]
+    noisy = torch.from_numpy(np.clip(np.round(data.images[rows] + np.float32(NOISE) * np.stack(noise)), 0, 255))
+    classes = made.extractor(torch.from_numpy(data.images[rows]))[1].argmax(1)
+    pairs = made.protocol["ms_ssim"]["pairs_per_class"]
+    assert made.noisy == {"n": 500, "deviation": NOISE, "ms_ssim": ms_ssim.within_class(noisy.float(), classes, pairs)}
+    assert made.noisy["ms_ssim"] != made.floor["ms_ssim"]
+    assert made.text()["floor_noisy"] == made.noisy and "floor_noisy" in ABOUT
+    assert made.id == scorer(store, "metrics.scores=[fid]").id, "scores of before there was noise stay valid"
+
+
+def test_it_is_there_only_with_ms_ssim_and_asks_for_no_features_where_pairs_are_the_studys(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "floor_noisy" not in scorer(store, "metrics.scores=[fid]").text()
+    first = scorer(store, "metrics.ms_ssim_pairs=batches")
+    assert first.noisy is not None
+    # A store whose floor is of before there was noise: only what is missing is made.
+    for file in (store.cache / "floor").glob("*.pt"):
+        if "ms_ssim" in (held := checkpoint.load(file)) and "by_n" not in held and "fid" not in held:
+            file.unlink()
+    monkeypatch.setattr(extractors.Extractor, "__call__", lambda *_: pytest.fail("features were extracted"))
+    assert scorer(store, "metrics.ms_ssim_pairs=batches").noisy == first.noisy
+    few = Others(np.arange(319), 319, lambda rows: pytest.fail("features were extracted"))
+    other = first.protocol | {"seed": 7}
+    assert noisy_floor(store, other, few, lambda rows: first.data.images(rows)) is None, "the study's pairs need 320"
+
+
+def test_the_more_noise_the_more_diverse_and_the_same_noise_whatever_the_order() -> None:
+    data = load_data(Data(kind="digits", size=8))
+    images = Stored(data, np.arange(320), torch.device("cpu"))
+    some = torch.tensor([5, 3, 300])
+    assert torch.equal(Noisy(images, 10, 1)[some], torch.cat(list(Noisy(images, 10, 1).split(100)))[some])
+    assert not torch.equal(Noisy(images, 10, 1)[some], Noisy(images, 10, 2)[some])
+    levels = [1 - ms_ssim.within_batches(Noisy(images, deviation, 1), 320) for deviation in (0, 40, 80, 160)]
+    assert levels == sorted(levels) and levels[0] == 1 - ms_ssim.within_batches(images, 320)

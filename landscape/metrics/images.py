@@ -36,6 +36,30 @@ class Stored:
         return (self[which] for which in torch.arange(len(self.rows)).split(size))
 
 
+class Noisy:
+    """Images of a data set with Gaussian noise, rounded and cut to what a file may hold.
+
+    An image's noise follows from `seed` and its row in the data set: it is the same whenever it is asked for.
+    """
+
+    def __init__(self, images: Stored, deviation: float, seed: int) -> None:
+        """`deviation` is of the 0..255 that pixels have."""
+        self.images, self.deviation, self.seed = images, deviation, seed
+
+    def __getitem__(self, which: Tensor) -> Tensor:
+        """Images (k, channels, side, side) in [0, 255]."""
+        clean = self.images[which]
+        noise = [
+            np.random.Generator(np.random.PCG64([self.seed, int(row)])).standard_normal(clean.shape[1:], np.float32)
+            for row in self.images.rows[which.numpy()]
+        ]
+        return (clean + self.deviation * torch.from_numpy(np.stack(noise)).to(clean)).round().clamp(0, 255)
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """All of them, `size` at a time."""
+        return (self[which] for which in torch.arange(len(self.images.rows)).split(size))
+
+
 class NotFinite(Exception):
     """A generator made something that is no image."""
 

@@ -9,7 +9,7 @@ class say more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -135,3 +135,13 @@ def within_batches(images: Images, n: int) -> float:
     if n < BATCHES * BATCH:
         return float("nan")
     return _mean_within(images, np.arange(BATCHES * BATCH).reshape(BATCHES, BATCH))
+
+
+def within(images: Images, n: int, how: Mapping[str, Any], classes: Callable[[], np.ndarray]) -> float:
+    """Mean MS-SSIM of `n` images as a protocol has it (`how` is from `protocol`); NaN where there are too few.
+
+    `classes` gives those (n,) of the images, and is only asked where pairs are within a class.
+    """
+    if "batches" in how:
+        return within_batches(images, n)
+    return within_class(images, classes(), how["pairs_per_class"])

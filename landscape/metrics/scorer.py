@@ -23,7 +23,7 @@ from landscape.metrics.birthday import birthday
 from landscape.metrics.conditioning import conditioning
 from landscape.metrics.d_accuracy import d_accuracy
 from landscape.metrics.extractors import BATCH, get_extractor
-from landscape.metrics.floor import real_floor
+from landscape.metrics.floor import noisy_floor, others, real_floor
 from landscape.metrics.frechet import Moments, distance_of_features
 from landscape.metrics.geometry import geometry
 from landscape.metrics.images import Generated, Images, NotFinite, Stored
@@ -72,10 +72,7 @@ def kernel_distance(s: Sample) -> dict[str, Value]:
 
 
 def similarity(s: Sample) -> dict[str, float]:
-    how = s.protocol["ms_ssim"]
-    if "batches" in how:
-        return {"ms_ssim": ms_ssim.within_batches(s.images, len(s.features))}
-    return {"ms_ssim": ms_ssim.within_class(s.images, s.logits.argmax(1), how["pairs_per_class"])}
+    return {"ms_ssim": ms_ssim.within(s.images, len(s.features), s.protocol["ms_ssim"], lambda: s.logits.argmax(1))}
 
 
 def modes(s: Sample) -> dict[str, float]:
@@ -172,15 +169,22 @@ class Scorer:
         same = {k: v for k, v in key.items() if k != "real"}
         self.data = Real(data, self.asked["real"], self.real, self.extractor, store, self.device, same)
         self.warnings = self._warnings(len(real), self.asked["n_fake"])
-        self.floor = real_floor(
-            store,
-            self.protocol,
-            list(self.scores),
-            data,
-            self.reference,
-            lambda rows: self.extractor(Stored(data, rows, self.device)),
-            lambda rows, *found: as_row(self._values(Stored(data, rows, self.device), *found)[0]),
-        )
+        self.floor: dict[str, Any] | None = None
+        self.noisy: dict[str, float] | None = None
+
+        def images(rows: np.ndarray) -> Stored:
+            return Stored(data, rows, self.device)
+
+        other = others(self.protocol, data, lambda rows: self.extractor(images(rows)))
+        if other is None:
+            return
+
+        def measure(rows: np.ndarray, *found: np.ndarray) -> dict[str, Any]:
+            return as_row(self._values(images(rows), *found)[0])
+
+        self.floor = real_floor(store, self.protocol, list(self.scores), other, self.reference, measure)
+        if "ms_ssim" in self.scores:
+            self.noisy = noisy_floor(store, self.protocol, other, images)
 
     def _warnings(self, n_real: int, n_fake: int) -> list[str]:
         """What its user should know of the scores before they are made."""
@@ -194,7 +198,8 @@ class Scorer:
 
     def text(self) -> dict[str, Any]:
         """The protocol as stored: its keys, and beside them what scoring other real images gives."""
-        return {**self.protocol, **self.extractor.about, "floor": self.floor}
+        floors = {"floor": self.floor} | ({"floor_noisy": self.noisy} if self.noisy else {})
+        return {**self.protocol, **self.extractor.about, **floors}
 
     def _measure(self, images: Images, subject: Subject | None = None) -> tuple[dict[str, Value], dict[str, float]]:
         """Scores by column, and the seconds that features and each score took; raises `NotFinite`."""
