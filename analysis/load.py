@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.cells import CELL, cell_label
 from analysis.kept import no_collector, read_records
+from analysis.planned import Sweep, read_sweeps
 from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record, Rows
 from analysis.trials import GRID, no_trials, origin, read_trials
 from landscape.store import DIVERGED, DONE, STOPPED, Store
@@ -50,8 +51,9 @@ class Collected:
     """All that analysis takes from a store.
 
     runs: the frame of `load`; rows: the frame of `load_rows`; protocols: id -> full text; meta: run id -> command,
-    planned and machines, from meta.json; problems: a sentence for each file that could not be read; trials: the frame
-    of `read_trials`; narrowed: the conditions that these runs were picked by, where they are not all.
+    overrides, sweep, planned and machines, from meta.json; problems: a sentence for each file that could not be read;
+    trials: the frame of `read_trials`; narrowed: the conditions that these runs were picked by, where they are not all;
+    configs: run id -> its frozen configuration, a key a line; sweeps: those of the store.
     """
 
     runs: pd.DataFrame
@@ -61,6 +63,8 @@ class Collected:
     problems: list[str]
     trials: pd.DataFrame = field(default_factory=no_trials)
     narrowed: tuple[str, ...] = ()
+    configs: dict[str, str] = field(default_factory=dict)
+    sweeps: list[Sweep] = field(default_factory=list)
 
 
 def load(store: Store | str | Path) -> pd.DataFrame:
@@ -142,7 +146,7 @@ def collect(store: Store | str | Path, pool: Executor | None = None) -> Collecte
 def _collect(store: Store, problems: list[str], records: list[Record]) -> Collected:
     runs = pd.DataFrame([row for record in records for row in _run_rows(record)], columns=list(RUN_COLUMNS))
     rows = _curves(records)
-    trials = read_trials(store, problems)
+    trials, sweeps = read_trials(store, problems), read_sweeps(store, problems)
     runs = runs.drop(columns=["stage", "sampler", "order", "round", "sweep"]).merge(origin(trials), "left", on="id")
     runs["stage"] = runs["stage"].astype(object).where(runs["stage"].notna(), GRID)
     runs = runs[list(RUN_COLUMNS)]
@@ -155,7 +159,8 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
     for record in records:
         for name, text in record.protocols.items():
             protocols[name] = _together(protocols[name], text) if name in protocols else text
-    return Collected(runs, rows, protocols, {record.id: record.meta for record in records}, problems, trials)
+    meta, configs = ({record.id: getattr(record, key) for record in records} for key in ("meta", "config"))
+    return Collected(runs, rows, protocols, meta, problems, trials, (), configs, sweeps)
 
 
 def _together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

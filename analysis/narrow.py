@@ -56,6 +56,8 @@ def where(found: Collected, conditions: Iterable[str]) -> Collected:
         found.problems,
         found.trials[found.trials["id"].isin(ids)].reset_index(drop=True),
         found.narrowed + conditions,
+        {run: text for run, text in found.configs.items() if run in ids},
+        found.sweeps,
     )
 
 

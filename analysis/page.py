@@ -41,7 +41,7 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
     ]
     placed = place_pictures(pd.concat([runs for _, _, runs in parts]), store, at.new, at.old, found.problems)
     for part, (_, _, runs) in zip(drawn, parts, strict=True):
-        part["grids"] = grids(runs, placed)
+        part["grids"] = grids(runs, placed.grids)
     distances = {name: protocols.distance_name(text) for name, text in found.protocols.items()}
     shards = write_runs(found, distances, placed, store, at.new)
     there = finish(at)

@@ -1,10 +1,11 @@
-"""Sample grids: the newest of each run, in the report's folder, and those of the best runs for the page."""
+"""Sample grids and the pictures of scores: the newest of each run, in the report's folder, and the best runs' grids."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -15,32 +16,62 @@ from landscape.store import Store
 MOST_BYTES = 300_000_000  # of pictures copied; what is beyond stays in the store
 
 
-def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, problems: list[str]) -> dict[str, int]:
-    """Put the newest sample grid of each run at `new`/samples/<id>.png; the step it was drawn at, by run.
+class Picture(NamedTuple):
+    """A picture of a score (the closest pairs, the nearest training images) in the report's folder."""
 
-    Linked where the store is on the same disk, else copied (a picture that the report at `old` has is not copied
-    again), runs with the lowest distances first, until `MOST_BYTES` are reached.
+    score: str
+    protocol: str
+    step: int
+    file: str
+
+
+class Placed(NamedTuple):
+    """What is in the report's folder: the step of each run's sample grid, and the pictures of scores, by run."""
+
+    grids: dict[str, int]
+    scores: dict[str, list[Picture]]
+
+
+def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, problems: list[str]) -> Placed:
+    """Put the newest sample grid of each run at `new`/samples/<id>.png, pictures of scores beside it.
+
+    These are called <id>-<score>-<protocol>.png. Linked where the store is on the same disk, else copied (a picture
+    that the report at `old` has is not copied again), grids before others and runs with the lowest distances first,
+    until `MOST_BYTES` are reached.
     """
-    placed, copied = {}, 0
-    ranked = runs.sort_values("fid", kind="stable")["id"].drop_duplicates()
-    chosen = tables.shown_runs(countable(runs))["id"]
-    for run in dict.fromkeys([*chosen, *ranked]):
-        source, step = _newest(store.run(str(run)).samples)
-        if source is None:
-            continue
-        target, before = new / "samples" / f"{run}.png", old / "samples" / f"{run}.png"
+    copied = 0
+
+    def place(source: Path, name: str) -> bool:
+        nonlocal copied
+        target, before = new / "samples" / name, old / "samples" / name
         try:
             if not _link(source, target):
                 seen = source.stat()
                 if not (_same(before, seen) and _link(before, target)):
                     copied += seen.st_size
                     if copied > MOST_BYTES:
-                        continue
+                        return False
                     shutil.copy2(source, target)
         except OSError as e:
             problems.append(f"{source} cannot be read ({e.strerror})")
-            continue
-        placed[str(run)] = step
+            return False
+        return True
+
+    placed, others = Placed({}, {}), {}
+    ranked = runs.sort_values("fid", kind="stable")["id"].drop_duplicates()
+    chosen = tables.shown_runs(countable(runs))["id"]
+    for run in map(str, dict.fromkeys([*chosen, *ranked])):
+        found = store.run(run).newest_pictures()
+        step, source = found.pop(("", ""), (0, None))
+        if source is not None and place(source, f"{run}.png"):
+            placed.grids[run] = step
+        if found:
+            others[run] = found
+    for run, found in others.items():
+        for (score, protocol), (step, source) in sorted(found.items()):
+            name = f"{run}-{score}-{protocol}.png"
+            if place(source, name):
+                placed.scores.setdefault(run, []).append(Picture(score, protocol, step, f"samples/{name}"))
     return placed
 
 
@@ -55,15 +86,6 @@ def grids(runs: pd.DataFrame, placed: dict[str, int]) -> list[dict[str, str]]:
         for run in tables.shown_runs(countable(runs)).to_dict("records")
         if run["id"] in placed
     ]
-
-
-def _newest(folder: Path) -> tuple[Path | None, int]:
-    try:
-        names = [entry.name for entry in os.scandir(folder)]
-    except OSError:
-        return None, 0
-    steps = {int(name[:-4]): folder / name for name in names if name.endswith(".png") and name[:-4].isdigit()}
-    return (steps[max(steps)], max(steps)) if steps else (None, 0)
 
 
 def _same(file: Path, seen: os.stat_result) -> bool:

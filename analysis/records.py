@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from landscape.files import CorruptFile
-from landscape.identity import identity, short_hash
+from landscape.identity import flatten, identity, short_hash
 from landscape.store import RunFolder
 
 T = TypeVar("T")
@@ -45,12 +46,14 @@ class Record:
     rows: Rows = field(default_factory=dict)
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
     looks: list[list[int] | None] = field(default_factory=list)  # of its files, by `analysis.kept`
+    config: str = ""  # the frozen configuration, a key a line
 
 
 def read_record(run: RunFolder, problems: list[str]) -> Record | None:
     """Read `run`, adding a sentence to `problems` for each file that cannot be; None without a readable config.yaml."""
-    facts = _attempt(run.config_file, lambda: _facts(run.config()), problems)
-    if facts is None:
+    config = _attempt(run.config_file, run.config, problems)
+    facts = None if config is None else _attempt(run.config_file, lambda: _facts(config), problems)
+    if config is None or facts is None:
         return None
     status = _attempt(run.status_file, lambda: _status(run), problems)
     meta = _attempt(run.meta_file, lambda: _meta(run), problems)
@@ -66,6 +69,7 @@ def read_record(run: RunFolder, problems: list[str]) -> Record | None:
         text = _attempt(run.protocol_file(name), lambda name=name: run.protocol(name), problems)  # type: ignore[misc]
         if text is not None:
             record.protocols[name] = text
+    record.config = "\n".join(f"{key}: {_spelled(value)}" for key, value in flatten(config).items())
     return record
 
 
@@ -112,6 +116,13 @@ def _facts(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _spelled(value: Any) -> str:
+    """A value of the configuration in one line, as it may be typed."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_spelled, value))}]"
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
 def _status(run: RunFolder) -> dict[str, Any]:
     status = run.status()
     for key in ("step", "train_s", "eval_s", "wasted_s"):
@@ -125,7 +136,9 @@ def _meta(run: RunFolder) -> dict[str, Any]:
     planned, machines = meta.get("planned") or {}, meta.get("machines") or []
     # The whole command where it is known, else what was chosen for this run.
     command = [str(override) for override in meta.get("command") or meta.get("overrides") or []]
-    return {"command": command, "planned": dict(planned), "machines": [dict(machine) for machine in machines]}
+    known = {"command": command, "planned": dict(planned), "machines": [dict(machine) for machine in machines]}
+    sweep, overrides = meta.get("sweep"), [str(override) for override in meta.get("overrides") or []]
+    return known | {"sweep": None if sweep is None else str(sweep), "overrides": overrides}
 
 
 def _row(row: dict[str, Any], run: RunFolder) -> dict[str, Any]:

@@ -25,8 +25,10 @@ from analysis.drawn import KEYS, press
 from analysis.hours import measured_apart
 from analysis.load import Collected, collect
 from analysis.narrow import read_csv, where
+from analysis.origins import code_text, packages_text, written_command
 from analysis.page import content
 from landscape.errors import EXIT_USER, UserError
+from landscape.provenance import code, packages
 from landscape.store import Store
 
 MARK = '<meta name="generator" content="landscape analysis.report">'  # by it a report knows its own kind
@@ -53,8 +55,13 @@ def make_report(store: Store | str | Path, out: str | Path, pool: Executor | Non
     return found.problems
 
 
-def write_report(found: Collected, store: Store, out: Path, pool: Executor | None = None) -> None:
-    """`make_report` for what `collect` found; what goes wrong on the way leaves an older report as it was."""
+def write_report(
+    found: Collected, store: Store, out: Path, pool: Executor | None = None, options: Sequence[str] = ()
+) -> None:
+    """`make_report` for what `collect` found; what goes wrong on the way leaves an older report as it was.
+
+    `options` are those that the page names as what it was written with.
+    """
     if found.runs.empty:
         raise UserError(_nothing(found, store))
     try:
@@ -64,6 +71,7 @@ def write_report(found: Collected, store: Store, out: Path, pool: Executor | Non
             for name in FOLDERS:
                 (new / name).mkdir()
             page = content(found, store, press(new, out, pool))
+            page["written_by"], page["written_with"] = written_command(options, "analysis.report"), _with()
             page["dirac"] = (out / "dirac" / "index.html").is_file()  # another door's, linked to where it was drawn
             cells = pd.concat([part.pop("frame") for part in page["sections"]])
             first = ["data", "protocol"]
@@ -75,6 +83,11 @@ def write_report(found: Collected, store: Store, out: Path, pool: Executor | Non
         raise UserError(
             f"the report cannot be written to {out} ({e.strerror or e}); give another folder with --out PATH"
         ) from e
+
+
+def _with() -> str:
+    """By which code and packages this page is written."""
+    return ", ".join(text for text in (code_text(code()), packages_text({"packages": packages()})) if text)
 
 
 def _nothing(found: Collected, store: Store) -> str:
@@ -119,6 +132,7 @@ def _render(page: dict[str, object], new: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the distance is the first of a run's curves
     env.filters["sides"] = lambda file: _sides(new / file)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return env.get_template("report.html").render(page, now=now, mark=MARK)
@@ -180,7 +194,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             gc.freeze()  # what was read stays: not to be walked at each collection
             if args.step_costs:
                 found.runs = measured_apart(found.runs, args.step_costs)
-            write_report(found, store, out, pool)
+            files = [("--csv", args.csv), ("--step-costs", args.step_costs)]  # by name: a path is of this machine
+            named = [part for flag, file in files if file for part in (flag, Path(file).name)]
+            write_report(found, store, out, pool, named + [p for one in args.where for p in ("--where", one)])
     except UserError as e:
         print(f"error: {e}", file=sys.stderr)
         return EXIT_USER

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis import diagnostics, tables
 from analysis.load import Collected
-from analysis.origins import machine_text, written_command
+from analysis.origins import alone, code_text, machine_lines, planned_by
+from analysis.pictures import Placed
+from analysis.planned import Sweep
 from analysis.records import CURVES, SCORES
 from analysis.troubles import QUIET, log_end, why
 from landscape.store import Store
@@ -27,6 +29,10 @@ FACTS = {
     **{"n_dis": "n_dis", "stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
     **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "thrown away"},
     **{"device": "device"},
+}
+PICTURES = {
+    "birthday": "The closest pairs of samples, side by side, four a row, the closest first.",
+    "neighbours": "A sample at the left of each row, then its nearest training images, the nearest first.",
 }
 SCORE_NAMES = {"is": "IS", "kid": "KID", "ms_ssim": "MS-SSIM", "modes": "modes covered", "quality": "good samples"}
 
@@ -43,12 +49,11 @@ def write_table(key: str, shown: Mapping[str, Any], out: Path) -> None:
     _write(out / "data" / f"table-{key}.js", "table", key, {"rows": rows, "sorts": sorts})
 
 
-def write_runs(
-    found: Collected, distances: Mapping[str, str], placed: Mapping[str, int], store: Store, out: Path
-) -> list[str]:
+def write_runs(found: Collected, distances: Mapping[str, str], placed: Placed, store: Store, out: Path) -> list[str]:
     """Write `out`/data/runs-<number>.js; the first id of each file. Runs are in the order of their ids, `EACH` a file.
 
-    `distances` maps a protocol to what its distance is called, `placed` a run to the step of its picture.
+    `distances` maps a protocol to what its distance is called. Lines of configurations and machines, which many runs
+    share, stand once in a file, and a run has their numbers.
     """
     runs = found.runs.sort_values("id", kind="stable")
     by_run: dict[str, list[dict[str, Any]]] = {}
@@ -56,39 +61,60 @@ def write_runs(
         by_run.setdefault(str(row["id"]), []).append({str(key): value for key, value in row.items()})
     curves = _curves(found.rows)
     ids = list(by_run)
+    of = Around(found, distances, placed, store, {sweep.name: sweep for sweep in found.sweeps})
     for number, start in enumerate(range(0, len(ids), EACH)):
+        lines = Lines()
         entries = [
-            f"{json.dumps(run)}:{_entry(by_run[run], curves.get(run, {}), distances, found, placed, store)}"
+            f"{json.dumps(run)}:{_entry(by_run[run], curves.get(run, {}), of, lines)}"
             for run in ids[start : start + EACH]
         ]
-        text = "landscape.runs({\n" + ",\n".join(entries) + "\n});\n"
+        text = "landscape.runs({\n" + ",\n".join(entries) + "\n}," + json.dumps(list(lines)) + ");\n"
         (out / "data" / f"runs-{number}.js").write_text(text.replace("</", "<\\/"), encoding="utf-8")
     return ids[::EACH]
 
 
-def _entry(
-    rows: list[dict[str, Any]],
-    curves: Mapping[str, str],
-    distances: Mapping[str, str],
-    found: Collected,
-    placed: Mapping[str, int],
-    store: Store,
-) -> str:
+class Lines(dict[str, int]):
+    """Lines of text, each once, and their numbers."""
+
+    def __missing__(self, line: str) -> int:
+        self[line] = len(self)
+        return self[line]
+
+    def numbers(self, lines: Iterable[str]) -> list[int]:
+        return [self[line] for line in lines]
+
+
+class Around(NamedTuple):
+    """What is known beside a run's rows; see `write_runs`."""
+
+    found: Collected
+    distances: Mapping[str, str]
+    placed: Placed
+    store: Store
+    sweeps: Mapping[str, Sweep]
+
+
+def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, lines: Lines) -> str:
     """One run as text of JavaScript; `rows` are its rows in the frame, one a protocol."""
     first, run = rows[0], str(rows[0]["id"])
-    meta = found.meta.get(run, {})
+    meta = of.found.meta.get(run, {})
     loud = first["status"] not in QUIET or any(row["worth"] == math.inf for row in rows)
     facts = {name: tables.written(key, first[key]) for key, name in FACTS.items()}
     parts = [
         {
             "protocol": row["protocol"],
-            "distance": distances.get(row["protocol"], "distance"),
+            "distance": of.distances.get(row["protocol"], "distance"),
             "scores": {
                 name: text
-                for key, name in {"fid": distances.get(row["protocol"], "distance"), **_score_names()}.items()
+                for key, name in {"fid": of.distances.get(row["protocol"], "distance"), **_score_names()}.items()
                 if (text := tables.written(key, row.get(key)))
             },
             "best": tables.written("fid_best", row["fid_best"]),
+            "pictures": [
+                {"file": one.file, "about": PICTURES.get(one.score, one.score), "step": f"{one.step:,}"}
+                for one in of.placed.scores.get(run, [])
+                if one.protocol == row["protocol"]
+            ],
         }
         for row in rows
         if row["protocol"] is not None
@@ -100,11 +126,14 @@ def _entry(
         "why": why(first) if loud else "",
         "facts": {name: text for name, text in facts.items() if text},
         "parts": parts,
-        "picture": f"samples/{run}.png" if run in placed else "",
-        "picture_step": f"{placed[run]:,}" if run in placed else "",
-        "command": written_command(meta["command"]) if "command" in meta else "",
-        "machines": list(dict.fromkeys(machine_text(machine) for machine in meta.get("machines", []))),
-        "log": log_end(store, run) if loud and meta else "",
+        "picture": f"samples/{run}.png" if run in of.placed.grids else "",
+        "picture_step": f"{of.placed.grids[run]:,}" if run in of.placed.grids else "",
+        "command": planned_by(meta, of.sweeps),
+        "alone": alone(meta),
+        "machines": [lines.numbers(one) for one in machine_lines(meta)],
+        "planned": code_text(meta.get("planned", {})),
+        "config": lines.numbers(of.found.configs.get(run, "").splitlines()),
+        "log": log_end(of.store, run) if loud and meta else "",
     }
     drawn = ",".join(f"{json.dumps(name)}:{text}" for name, text in curves.items())
     return f'{json.dumps(value)[:-1]},"curves":{{{drawn}}}}}'

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -57,6 +58,9 @@ STATUS = "status.json"
 
 UMASK = os.umask(0o077)  # it can only be read by setting it, which must not happen while threads make folders
 os.umask(UMASK)
+
+
+_PICTURE = re.compile(r"(?:(?P<score>\w+)-)?(?P<step>\d+)(?:-(?P<protocol>\w+))?\.png")  # in samples/
 
 
 def _below(name: str) -> cached_property[Path]:
@@ -93,6 +97,24 @@ class RunFolder:
     def picture(self, score: str, step: int, protocol: str) -> Path:
         """A picture that a score keeps of an evaluation (closest pairs, nearest neighbours)."""
         return self.samples / f"{score}-{step:08d}-{protocol}.png"
+
+    def newest_pictures(self) -> dict[tuple[str, str], tuple[int, Path]]:
+        """(score, protocol) -> step and path of the newest picture of each kind; ("", "") is the grid of samples.
+
+        From one look into the folder; empty where it cannot be read.
+        """
+        found: dict[tuple[str, str], tuple[int, Path]] = {}
+        try:
+            names = os.listdir(self.samples)
+        except OSError:
+            return found
+        for name in names:
+            parts = _PICTURE.fullmatch(name)
+            if parts:
+                kind, step = (parts["score"] or "", parts["protocol"] or ""), int(parts["step"])
+                if kind not in found or found[kind][0] < step:
+                    found[kind] = step, self.samples / name
+        return found
 
     def protocol_file(self, protocol: str) -> Path:
         return self.protocols / f"{protocol}.json"

@@ -210,6 +210,27 @@ def draw_digits(run: RunFolder, step: int, fids: list[float | None]) -> None:
     Image.fromarray(pixels).save(run.sample_grid(step))
 
 
+def draw_scores(run: RunFolder, step: int) -> None:
+    """The pictures of the birthday test and of the nearest training images, by an older evaluation too."""
+    import io
+
+    from PIL import Image
+
+    for score, high in (("birthday", 44), ("neighbours", 71)):
+        for at in (0, step):
+            held, shade = io.BytesIO(), np.full((high, 71), 40 if at else 200, np.uint8)
+            Image.fromarray(shade).save(held, "PNG")
+            run.picture(score, at, protocol_id(PROTOCOL)).write_bytes(held.getvalue())
+
+
+def add_sweep(store: Store, name: str, command: list[str], runs: list[str]) -> None:
+    """A sweep's plan, as freezing one leaves it."""
+    file = store.sweep(name).plan_file
+    file.parent.mkdir(parents=True)
+    code = {"version": "0.1.0", "commit": "fedcba9876543210", "dirty": True}
+    file.write_text(json.dumps({"command": command, "made": "2026-01-02T03:04:05Z", "code": code, "runs": runs}))
+
+
 def many(root: Path, runs: int = 10_000, evaluations: int = 20, first: int = 0) -> Store:
     """A study's size: eight cells on each of two data sets, settings of five seeds, one run in 20 diverged, one in 100
     failed. Files are written without fsync. `first` numbers the first run, so that a second call adds further ones.

@@ -1,6 +1,7 @@
 """Claims about the report: it opens offline, names what is broken, mixes nothing, and errs in one sentence."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,17 +12,20 @@ import pandas as pd
 import pytest
 import synthetic
 from matplotlib.figure import Figure
+from support import frozen_runs
 from synthetic import PROTOCOL, add_row, add_run, config
 
-from analysis import figures, protocols
+from analysis import figures, pictures, protocols
 from analysis.budget import budgets, median_best_band
 from analysis.cost import evaluation
 from analysis.figures import spread
-from analysis.load import load, load_rows
+from analysis.load import collect, load, load_rows
+from analysis.origins import alone, machine_lines, planned_by, reproduce
 from analysis.palette import looks
 from analysis.report import MARK, main, make_report
 from analysis.tables import score, seconds
 from landscape.store import Store
+from sweeps.plan import make_plan
 
 
 @pytest.fixture(scope="module")
@@ -315,3 +319,97 @@ def test_numbers_are_written_shortly_and_times_as_times():
         "10.0 min",
         "2.5 h",
     ]
+
+
+def test_the_commands_of_all_sweeps_are_told_each_with_its_runs(tmp_path):
+    """A run is of every sweep that plans it; one that a search proposed knows no command that could be given again."""
+    store = synthetic.searched(tmp_path / "store")
+    runs = load(store)
+    grid, trials = (runs.loc[runs["stage"] == stage, "id"].tolist() for stage in ("grid", "search"))
+    synthetic.add_sweep(store, "first-1", ["-m", "study=mine", "seed=0,1"], grid)
+    synthetic.add_sweep(store, "part-2", ["-m", "loss=ns"], [*grid[:2], "not-in-this-store"])
+    synthetic.add_sweep(store, "gone-3", ["loss=hinge"], ["nor-this"])
+    for run in map(store.run, trials):
+        run.write_meta(run.meta() | {"command": ["search=gp", "sweep=first-1"], "sweep": "first-1"})
+    for run in map(store.run, grid):
+        run.write_meta(run.meta() | {"command": ["-m", "study=mine", "seed=0,1"], "sweep": "first-1"})
+    found = collect(store)
+    told = reproduce(found)
+    assert [(one.text, one.runs) for one in told["sweeps"]] == [
+        ("python -m landscape.sweep -m study=mine seed=0,1", len(grid) + len(trials)),
+        ("python -m landscape.sweep -m loss=ns", 2),
+    ]
+    assert told["sweeps"][0].more == (
+        "first-1, planned 2026-01-02 by version 0.1.0, commit fedcba9876543210, with uncommitted changes"
+    )
+    confirmed = len(runs) - len(grid) - len(trials)
+    assert told["commands"] == [("python -m landscape.sweep -m loss=ns,wgan,ls reg=gp,sn", "", confirmed)]
+    assert planned_by(found.meta[trials[0]], {sweep.name: sweep for sweep in found.sweeps}) == told["sweeps"][0].text
+    assert planned_by(found.meta[trials[0]], {}) == "", "that of its own record is no command"
+    assert make_report(store, tmp_path / "out") == []
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert page.count("python -m landscape.sweep -m study=mine seed=0,1") == 1 and "sweep=first-1" not in page
+    assert "python -m analysis.report</code>" in page
+    store.sweep("part-2").plan_file.write_text("{")
+    (problem,) = collect(store).problems
+    assert "part-2" in problem and "plan.json" in problem
+
+
+def test_the_page_says_with_what_it_was_written(tmp_path):
+    store = synthetic.grid(tmp_path / "store", seeds=1, troubles=False)
+    assert main(["--store", str(store.root), "--out", str(tmp_path / "out"), "--where", "loss=ns,ls"]) == 0
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "python -m analysis.report --where loss=ns,ls</code>" in page and str(tmp_path) not in page
+    assert f"pandas {pd.__version__}" in page
+
+
+@pytest.mark.parametrize(
+    "command", [("study=demo",), ("loss=ns,wgan", "reg=gp,sn", "search=random", "search.trials=4", "threads=2")]
+)
+def test_the_command_of_one_run_alone_means_that_run(tmp_path, command):
+    store = Store(tmp_path / "store")
+    run = frozen_runs(store, *command)[-1]
+    python, _, door, *overrides = shlex.split(alone(collect(store).meta[run.id]))
+    (planned,) = make_plan(overrides, multirun=False).runs
+    assert planned.id == run.id and (python, door) == ("python", "landscape.sweep")
+    assert not any(text.startswith(("search", "store", "threads")) for text in overrides)
+
+
+def test_joint_settings_of_a_study_are_arguments_of_their_own():
+    assert (
+        alone({"overrides": ["loss=ns", "optim.lr=1 seed=3"]}) == "python -m landscape.sweep loss=ns optim.lr=1 seed=3"
+    )
+    assert alone({}) == alone({"overrides": []}) == ""
+
+
+def test_machines_are_told_with_all_that_bits_depend_on_and_equal_ones_once():
+    gpu = {"host": "a", "gpu": "H100", "cpu": "EPYC", "device": "cuda:0", "threads": 4, "world_size": 2}
+    gpu |= {"device_batch_size": 32, "precision": "bf16", "packages": {"torch": "2.11"}, "code": {"commit": "abc"}}
+    told = ["2 x H100, on EPYC, device cuda:0, 4 threads, bf16, 32 images a device", "commit abc", "torch 2.11"]
+    later = gpu | {"code": {"commit": "abd"}}
+    assert machine_lines({"machines": [gpu, gpu | {"host": "b"}, later]}) == [told, [told[0], "commit abd", told[2]]]
+    assert machine_lines({"machines": [{}]}) == machine_lines({}) == []
+
+
+def test_pictures_of_scores_are_in_the_folder_newest_first_and_of_the_runs_that_have_them(tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    runs = [add_run(store, [100.0, 9.0 + seed], config(seed=seed), picture=True) for seed in range(2)]
+    synthetic.draw_scores(runs[1], 250)
+    (runs[1].samples / "notes.txt").write_text("")
+    (runs[1].samples / "a b-3-c.png").write_text("")
+    make_report(store, tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out" / "samples").iterdir()}
+    name = runs[1].rows()[0]["protocol"]
+    assert names == {f"{run.id}.png" for run in runs} | {
+        f"{runs[1].id}-{kind}-{name}.png" for kind in ("birthday", "neighbours")
+    }
+    made = tmp_path / "out" / "samples" / f"{runs[1].id}-birthday-{name}.png"
+    assert made.read_bytes() == runs[1].picture("birthday", 250, name).read_bytes(), "the newest"
+    # Where they have to be copied, grids come before them.
+    grids = sum(run.sample_grid(250).stat().st_size for run in runs)
+    monkeypatch.setattr(pictures, "MOST_BYTES", grids)
+    monkeypatch.setattr(pictures, "_link", lambda source, target: False)
+    make_report(store, tmp_path / "far")
+    assert {path.name for path in (tmp_path / "far" / "samples").iterdir()} == {f"{run.id}.png" for run in runs}
+    page = "".join(path.read_text() for path in (tmp_path / "far" / "data").glob("runs-*.js"))
+    assert "birthday" not in page, "nothing leads to a picture that is not there"

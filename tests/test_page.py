@@ -12,7 +12,6 @@ import synthetic
 
 from analysis.load import collect
 from analysis.report import main, make_report, write_report
-from landscape.store import Store
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install '.[dev]')")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -29,15 +28,16 @@ def browser():
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """A report of 74 runs, whose first has a spectrum."""
+    """A report of 74 runs, the first of which has a spectrum and pictures of its scores."""
     root = tmp_path_factory.mktemp("page")
-    found = collect(synthetic.grid(root / "store", settings=4, pictures=True))
-    done = found.runs.loc[found.runs["status"] == "done", "id"]
-    rows = found.rows.index[found.rows["id"] == done.iloc[0]]
-    found.rows["spectrum"] = found.rows["spectrum"].astype(object)
-    found.rows.at[rows[-1], "spectrum"] = [2.0, 1.0, -3.5]
-    write_report(found, Store(root / "store"), root / "out")
-    return root / "out", done.iloc[0]
+    store = synthetic.grid(root / "store", settings=4, pictures=True)
+    first = next(run for run in store.run_folders() if run.status()["status"] == "done")
+    name = first.rows()[-1]["protocol"]
+    lists = {"spectrum": [2.0, 1.0, -3.5], "closest_pairs": [0.125, 0.25, 0.5]}
+    first.append_row({"step": 1000, "protocol": name, **lists})
+    synthetic.draw_scores(first, 1000)
+    write_report(collect(store), store, root / "out")
+    return root / "out", first.id
 
 
 @pytest.fixture
@@ -130,9 +130,46 @@ def test_a_run_opens_with_its_scores_curve_samples_configuration_and_spectrum(pa
     assert page.locator("#run .chart").count() == 2
 
 
+def test_a_run_shows_the_pictures_of_its_scores_its_whole_configuration_and_versions(page, report):
+    page.goto(f"{page.url}#run={report[1]}")
+    page.wait_for_selector("#run[open] >> text=Pictures of its scores")
+    for about, high in (("The closest pairs", 44), ("nearest training images", 71)):
+        figure = page.locator("#run figure", has_text=about)
+        assert "Step 1,000." in figure.inner_text() and figure.locator("img").evaluate("i => i.naturalHeight") == high
+    said = page.inner_text("#run")
+    assert "The closest pair is 0.125 apart and the last of these 3 pairs 0.5" in said
+    assert "numpy 2.4.0, torch 2.9.0" in said and "commit 0123456789abcdef" in said
+    whole = page.locator("#run details pre")
+    assert not whole.is_visible(), "so many lines are not in the way"
+    page.click("#run summary")
+    lines = whole.inner_text().splitlines()
+    assert {"optim.beta1: 0.5", "reg.norm: null", "metrics.scores: [fid,is,ms_ssim]"} <= set(lines)
+    assert "All of it, as frozen (34 keys)" in page.inner_text("#run summary") and len(lines) == 34
+    page.locator("#run figure", has_text="The closest pairs").locator("a").click()
+    page.wait_for_selector("#picture[open] img")
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_run_fits_its_sheet(browser, report, width):
+    for page in opened(browser, report[0]):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.goto(f"{page.url}#run={report[1]}")
+        page.wait_for_selector("#run[open] >> text=Pictures of its scores")
+        page.click("#run summary")
+        # What is hidden to the right of a sheet that does not scroll there counts in its scrollWidth all the same.
+        inside, outside = page.evaluate("(s => [s.scrollWidth, s.clientWidth])(document.getElementById('run'))")
+        assert inside <= outside <= width
+
+
+def test_a_run_s_curve_is_of_the_distance_first(page, report):
+    page.goto(f"{page.url}#run={report[1]}")
+    page.wait_for_selector("#run[open] .chart path")
+    assert page.locator("#run h3 select").evaluate("s => s.selectedOptions[0].text") == "FID (classifier features)"
+
+
 def test_a_failed_run_says_why_with_the_end_of_its_log(page):
     page.locator("#troubles .trouble", has_text="failed").locator("a.run-link").click()
-    page.wait_for_selector("#run[open] pre")
+    page.wait_for_selector("#run[open] >> text=End of its log")
     assert "out of <memory>" in page.inner_text("#run") and "RuntimeError: out of memory" in page.inner_text("#run")
 
 

@@ -1,7 +1,7 @@
 // Line charts whose values can be read off by pointing, by touch or with the arrow keys.
 const NS = document.getElementById("svg").content.firstElementChild.namespaceURI;
 const DASHES = { "-": "", "--": "6 3", ":": "2 2", "-.": "6 3 2 3" };
-const WIDE = 720, HIGH = 340, EDGE = { left: 52, right: 12, top: 10, bottom: 40 };
+const WIDE = 720, HIGH = 340, EDGE = { left: 52, right: 12, top: 10, bottom: 46 };
 
 function draw(tag, attributes, text) {
   const node = document.createElementNS(NS, tag);

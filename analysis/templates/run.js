@@ -2,7 +2,13 @@
 const RUNS = {}, known = new Set();
 const sheet = document.getElementById("run"), frame = document.getElementById("picture");
 
-landscape.runs = (some) => Object.assign(RUNS, some);
+landscape.runs = (some, lines) => {
+  for (const run of Object.values(some)) {
+    run.config = run.config.map((number) => lines[number]);
+    run.machines = run.machines.map((machine) => machine.map((number) => lines[number]));
+  }
+  Object.assign(RUNS, some);
+};
 
 function load(id, done) {
   const shard = SHARDS.findLastIndex((first) => first <= id);
@@ -45,6 +51,20 @@ function spectrum(curves) {
     make("div", { class: "card" }, chart({ lines: [line], xname: "eigenvalue", yname: line.label }).node)];
 }
 
+// A picture with its caption, at full size by a click.
+function shown(file, alt, ...about) {
+  return make("figure", { class: "grid" }, make("a", { href: file }, make("img", { src: file, alt })), make("figcaption", {}, ...about));
+}
+
+function pictures(part, curves) {
+  if (!part.pictures.length) return [];
+  const apart = (curves.closest_pairs ?? []).filter((value) => value !== null);
+  const far = apart.length > 1
+    ? [make("p", { class: "note" }, `The closest pair is ${apart[0]} apart and the last of these ${apart.length} pairs ${apart.at(-1)}, at the last evaluation; 1 is what lies between a real image and its nearest other (median).`)]
+    : [];
+  return [make("h3", {}, "Pictures of its scores"), make("div", { class: "grids" }, ...part.pictures.map(({ file, about, step }) => shown(file, about, about, ` Step ${step}.`))), ...far];
+}
+
 function fill(id) {
   const run = RUNS[id], body = sheet.querySelector(".body");
   sheet.querySelector("h2").textContent = run ? `${run.cell}, seed ${run.seed}` : `Run ${id}`;
@@ -62,17 +82,20 @@ function fill(id) {
       scores.length ? list(scores) : make("p", { class: "note" }, "It has no final score."),
       ...learning(run.curves[part.protocol] ?? {}, part.distance),
       ...spectrum(run.curves[part.protocol] ?? {}),
+      ...pictures(part, run.curves[part.protocol] ?? {}),
     ];
   });
-  const picture = make("img", { src: run.picture, alt: `Samples at step ${run.picture_step}` });
   const samples = run.picture
-    ? [make("h3", {}, "Samples"), make("figure", { class: "grid" }, make("a", { href: run.picture }, picture), make("figcaption", {}, `step ${run.picture_step}`))]
+    ? [make("h3", {}, "Samples"), shown(run.picture, `Samples at step ${run.picture_step}`, `step ${run.picture_step}`)]
     : [];
+  const machines = run.machines.flatMap(([first, ...more]) => [make("p", {}, first), ...more.map((text) => make("p", { class: "files" }, text))]);
   body.replaceChildren(
     state, ...samples, ...parts,
     make("h3", {}, "Configuration"), list(Object.entries(run.facts)),
-    ...(run.machines.length ? [make("h3", {}, "Machines"), ...run.machines.map((text) => make("p", {}, text))] : []),
-    ...(run.command ? [make("h3", {}, "Trained by"), make("pre", {}, run.command), make("p", { class: "files" }, `Its folder in the store: runs/${id} (config.yaml has all of its configuration).`)] : []),
+    ...(run.config.length ? [make("details", {}, make("summary", {}, `All of it, as frozen (${run.config.length} keys)`), make("pre", {}, run.config.join("\n")))] : []),
+    ...(machines.length ? [make("h3", {}, "Machines and versions"), ...machines] : []),
+    ...(run.command ? [make("h3", {}, "Planned by"), make("pre", {}, run.command), make("p", { class: "files" }, `${run.planned ? `Planned with ${run.planned}. ` : ""}Its folder in the store: runs/${id}.`)] : []),
+    ...(run.alone ? [make("h3", {}, "This run alone"), make("pre", {}, run.alone)] : []),
     ...(run.log ? [make("h3", {}, "End of its log"), make("pre", {}, run.log)] : []),
   );
 }

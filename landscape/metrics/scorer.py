@@ -179,8 +179,8 @@ class Scorer:
         if other is None:
             return
 
-        def measure(rows: np.ndarray, *found: np.ndarray) -> dict[str, Any]:
-            return as_row(self._values(images(rows), *found)[0])
+        def measure(rows: np.ndarray, features: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+            return as_row(self._values(images(rows), features, logits)[0])
 
         self.floor = real_floor(store, self.protocol, list(self.scores), other, self.reference, measure)
         if "ms_ssim" in self.scores:
