@@ -1,10 +1,10 @@
-"""Figures drawn side by side by several processes, and not again where an older report has them of equal data."""
+"""Figures drawn side by side by several processes; no file is made again that an older report has of equal data."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from analysis import panels
 
-KEYS = "figures.json"  # beside the page: what each figure was drawn from
+KEYS = "figures.json"  # beside the page: what each figure, and each file of single runs, was made from
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -45,10 +45,10 @@ def begin(at: Press, stem: str, draw: Callable[..., Figure | None], *arguments: 
 
     What the older report drew from the same arguments by the same code is linked, not drawn.
     """
-    key = _key(draw, arguments)
+    key = _key([draw, arguments])
     if at.before.get(stem) == [key, False]:
         at.begun[stem] = key, False
-    elif at.before.get(stem) == [key, True] and _linked(at.old / stem, at.new / stem):
+    elif at.before.get(stem) == [key, True] and _linked(at, [f"{stem}{suffix}" for suffix in SUFFIXES]):
         at.begun[stem] = key, True
     elif at.pool:
         at.begun[stem] = key, at.pool.submit(_draw, at.new / stem, draw, arguments)
@@ -56,8 +56,15 @@ def begin(at: Press, stem: str, draw: Callable[..., Figure | None], *arguments: 
         at.begun[stem] = key, _draw(at.new / stem, draw, arguments)
 
 
+def taken_over(at: Press, file: str, *parts: Any) -> bool:
+    """Whether `file`, which follows from `parts`, is linked from the older report; else the caller is to make it."""
+    key = _key(parts)
+    at.begun[file] = key, True
+    return at.before.get(file) == [key, True] and _linked(at, [file])
+
+
 def finish(at: Press) -> set[str]:
-    """Wait for all that was begun; the stems of the figures that there are."""
+    """Wait for all that was begun; the stems of the figures, and the other files, that there are."""
     done = {
         stem: (key, drawn if isinstance(drawn, bool) else drawn.result()) for stem, (key, drawn) in at.begun.items()
     }
@@ -72,14 +79,14 @@ def _draw(stem: Path, draw: Callable[..., Figure | None], arguments: tuple[Any, 
     return figure is not None
 
 
-def _linked(old: Path, new: Path) -> bool:
+def _linked(at: Press, files: list[str]) -> bool:
     """Whether all files of a figure are in the older report, and now here too."""
     try:
-        for suffix in SUFFIXES:
-            os.link(f"{old}{suffix}", f"{new}{suffix}")
+        for file in files:
+            os.link(at.old / file, at.new / file)
     except OSError:
-        for suffix in SUFFIXES:
-            Path(f"{new}{suffix}").unlink(missing_ok=True)
+        for file in files:
+            (at.new / file).unlink(missing_ok=True)
         return False
     return True
 
@@ -99,9 +106,9 @@ def _code() -> bytes:
     return b"".join([matplotlib.__version__.encode(), *(file.read_bytes() for file in files)])
 
 
-def _key(draw: Callable[..., Figure | None], arguments: tuple[Any, ...]) -> str:
+def _key(parts: Sequence[Any]) -> str:
     digest = sha256(_code())
-    _add(digest, [draw, arguments])
+    _add(digest, parts)
     return digest.hexdigest()
 
 

@@ -26,6 +26,7 @@ from landscape.store import RunFolder, Store
 
 CHUNK = 100  # runs read by a process at a time
 
+
 def read_records(store: Store, problems: list[str], pool: Executor | None = None) -> list[Record]:
     """Every run of `store` that can be read, by id; as `read_record`, but from the cache where its files are as then.
 

@@ -53,7 +53,8 @@ class Collected:
     runs: the frame of `load`; rows: the frame of `load_rows`; protocols: id -> full text; meta: run id -> command,
     overrides, sweep, planned and machines, from meta.json; problems: a sentence for each file that could not be read;
     trials: the frame of `read_trials`; narrowed: the conditions that these runs were picked by, where they are not all;
-    configs: run id -> its frozen configuration, a key a line; sweeps: those of the store.
+    configs: run id -> its frozen configuration, a key a line; looks: run id -> what its files looked like when they
+    were read; sweeps: those of the store.
     """
 
     runs: pd.DataFrame
@@ -64,6 +65,7 @@ class Collected:
     trials: pd.DataFrame = field(default_factory=no_trials)
     narrowed: tuple[str, ...] = ()
     configs: dict[str, str] = field(default_factory=dict)
+    looks: dict[str, Any] = field(default_factory=dict)
     sweeps: list[Sweep] = field(default_factory=list)
 
 
@@ -159,8 +161,10 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
     for record in records:
         for name, text in record.protocols.items():
             protocols[name] = _together(protocols[name], text) if name in protocols else text
-    meta, configs = ({record.id: getattr(record, key) for record in records} for key in ("meta", "config"))
-    return Collected(runs, rows, protocols, meta, problems, trials, (), configs, sweeps)
+    meta, configs, looks = (
+        {record.id: getattr(record, key) for record in records} for key in ("meta", "config", "looks")
+    )
+    return Collected(runs, rows, protocols, meta, problems, trials, (), configs, looks, sweeps)
 
 
 def _together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def where(found: Collected, conditions: Iterable[str]) -> Collected:
         found.trials[found.trials["id"].isin(ids)].reset_index(drop=True),
         found.narrowed + conditions,
         {run: text for run, text in found.configs.items() if run in ids},
+        {run: seen for run, seen in found.looks.items() if run in ids},
         found.sweeps,
     )
 

@@ -43,7 +43,7 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
     for part, (_, _, runs) in zip(drawn, parts, strict=True):
         part["grids"] = grids(runs, placed.grids)
     distances = {name: protocols.distance_name(text) for name, text in found.protocols.items()}
-    shards = write_runs(found, distances, placed, store, at.new)
+    shards = write_runs(found, distances, placed, store, at)
     there = finish(at)
     for part in drawn:
         part["figures"] = {kind: stem for kind, stem in part["figures"].items() if stem in there}

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import diagnostics, tables
+from analysis.drawn import Press, taken_over
 from analysis.load import Collected
 from analysis.origins import alone, code_text, machine_lines, planned_by
 from analysis.pictures import Placed
@@ -23,7 +24,7 @@ from analysis.records import CURVES, SCORES
 from analysis.troubles import QUIET, log_end, why
 from landscape.store import Store
 
-EACH = 100  # runs a file
+EACH = 100  # runs a file, at most, on average
 FACTS = {
     **{"data": "data set", "arch": "network", "setting": "setting", "repeat": "repeat", **tables.VARIED_NAMES},
     **{"n_dis": "n_dis", "stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
@@ -49,28 +50,50 @@ def write_table(key: str, shown: Mapping[str, Any], out: Path) -> None:
     _write(out / "data" / f"table-{key}.js", "table", key, {"rows": rows, "sorts": sorts})
 
 
-def write_runs(found: Collected, distances: Mapping[str, str], placed: Placed, store: Store, out: Path) -> list[str]:
-    """Write `out`/data/runs-<number>.js; the first id of each file. Runs are in the order of their ids, `EACH` a file.
+def write_runs(found: Collected, distances: Mapping[str, str], placed: Placed, store: Store, at: Press) -> list[str]:
+    """Write `at.new`/data/runs-<number>.js, or link the older report's; the first id of each file.
 
+    Runs are in the order of their ids, those of one file begin alike, so that a new run changes no other file.
     `distances` maps a protocol to what its distance is called. Lines of configurations and machines, which many runs
     share, stand once in a file, and a run has their numbers.
     """
-    runs = found.runs.sort_values("id", kind="stable")
-    by_run: dict[str, list[dict[str, Any]]] = {}
-    for row in runs.to_dict("records"):
-        by_run.setdefault(str(row["id"]), []).append({str(key): value for key, value in row.items()})
-    curves = _curves(found.rows)
-    ids = list(by_run)
+    runs = found.runs.sort_values("id", kind="stable", ignore_index=True)
+    ids = runs["id"].to_numpy(str)
+    digits = max(0, math.ceil(math.log(max(len(ids), 1) / EACH, 16)))
+    begins = [one[:digits] for one in ids]
+    starts = [i for i, begin in enumerate(begins) if not i or begin != begins[i - 1]]
+    hashes = pd.util.hash_pandas_object(runs, index=False).to_numpy()
     of = Around(found, distances, placed, store, {sweep.name: sweep for sweep in found.sweeps})
-    for number, start in enumerate(range(0, len(ids), EACH)):
+    missing: dict[str, tuple[int, int]] = {}
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(ids)], strict=True)):
+        file, there = f"data/runs-{number}.js", list(dict.fromkeys(ids[start:end].tolist()))
+        if not taken_over(at, file, hashes[start:end], distances, [_beside(run, of) for run in there]):
+            missing[file] = start, end
+    wanted = runs.iloc[[i for start, end in missing.values() for i in range(start, end)]]
+    by_run: dict[str, list[dict[str, Any]]] = {}
+    for row in wanted.to_dict("records"):
+        by_run.setdefault(str(row["id"]), []).append({str(key): value for key, value in row.items()})
+    curves = _curves(found.rows[found.rows["id"].isin(list(by_run))])
+    for file, (start, end) in missing.items():
         lines = Lines()
         entries = [
             f"{json.dumps(run)}:{_entry(by_run[run], curves.get(run, {}), of, lines)}"
-            for run in ids[start : start + EACH]
+            for run in dict.fromkeys(ids[start:end].tolist())
         ]
         text = "landscape.runs({\n" + ",\n".join(entries) + "\n}," + json.dumps(list(lines)) + ");\n"
-        (out / "data" / f"runs-{number}.js").write_text(text.replace("</", "<\\/"), encoding="utf-8")
-    return ids[::EACH]
+        (at.new / file).write_text(text.replace("</", "<\\/"), encoding="utf-8")
+    return [str(ids[start]) for start in starts]
+
+
+def _beside(run: str, of: Around) -> list[Any]:
+    """All that `_entry` takes of a run but its rows in the frame, or what that follows from."""
+    sweep = of.sweeps.get(of.found.meta.get(run, {}).get("sweep", ""))
+    return [
+        of.found.looks.get(run, "none"),
+        of.placed.grids.get(run, -1),
+        of.placed.scores.get(run, []),
+        sweep.command if sweep else [],
+    ]
 
 
 class Lines(dict[str, int]):

@@ -13,6 +13,7 @@ from analysis import load
 from analysis.drawn import begin, finish, press
 from analysis.kept import read_records
 from analysis.records import read_record
+from analysis.report import make_report
 
 
 @pytest.fixture
@@ -138,3 +139,22 @@ def test_a_figure_is_drawn_again_only_where_its_data_changed_or_it_is_missing(tm
     assert drawn(tmp_path, 4, a=a, b=b) == 2
     (tmp_path / "4" / "figures.json").write_text("[")
     assert drawn(tmp_path, 5, a=a, b=b) == 2
+
+
+def test_the_page_s_data_of_runs_are_made_again_only_where_a_run_changed(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.run_files.EACH", 1)
+    out = tmp_path / "out"
+
+    def files():
+        make_report(store, out)
+        return {file.name: (file.stat().st_ino, file.read_text()) for file in (out / "data").glob("runs-*.js")}
+
+    before = files()
+    assert len(before) > 5 and files() == before
+    changed = next(store.run_folders())
+    add_row(changed, 9999, 1.25)
+    after = files()
+    (other,) = [name for name in before if after[name] != before[name]]
+    assert f'"{changed.id}":' in after[other][1] and "9999" in after[other][1] and "9999" not in before[other][1]
+    (out / "data" / other).unlink()
+    assert files()[other][1] == after[other][1]
