@@ -13,6 +13,7 @@ from typing import Any
 
 import landscape
 
+SHARING = "LANDSCAPE_SHARING"  # in a worker's environment: how many runs its launcher puts on one GPU or core
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "hydra-core", "pandas", "opda", "torch-fidelity")
 
 
@@ -77,13 +78,14 @@ def cores() -> int:
 def machine_entry(
     device: str, gpu: str | None, threads: int, precision: str, world_size: int, batch_size: int
 ) -> dict[str, Any]:
-    """One entry of `meta.json`'s "machines": what bits can depend on."""
+    """One entry of `meta.json`'s "machines": what bits, or seconds, can depend on."""
     return {
         "host": socket.gethostname(),
         "cpu": cpu(),
         "gpu": gpu,
         "device": device,
         "threads": threads,
+        "sharing": int(os.environ.get(SHARING, "1")),  # runs on one GPU or core, as far as its launcher knows
         "world_size": world_size,
         "device_batch_size": batch_size // world_size,
         "precision": precision,

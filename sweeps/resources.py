@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 
 from landscape.errors import UserError
-from landscape.provenance import cores
+from landscape.provenance import SHARING, cores
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,19 @@ class Slots:
     each: int = 1
 
     def environment(self, slot: int, threads: int) -> dict[str, str]:
-        """What a run in a slot finds in its environment: its threads, and only its own GPUs."""
-        own = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        """What a run in a slot finds in its environment: its threads, only its own GPUs, and how many share them."""
+        own = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), SHARING: str(self.sharing(threads))}
         if self.gpus:
             chosen = [self.gpus[(slot * self.each + i) % len(self.gpus)] for i in range(self.each)]
             own["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
         return own
+
+    def sharing(self, threads: int) -> int:
+        """How many runs come on one GPU, or one core, when all slots are taken."""
+        wanted, there = (
+            (self.count * self.each, len(self.gpus)) if self.gpus else (self.count * self.each * threads, cores())
+        )
+        return min(self.count, math.ceil(wanted / there))
 
 
 def visible_gpus() -> tuple[str, ...]:

@@ -206,3 +206,19 @@ def test_a_run_gets_as_many_gpus_or_cores_as_it_has_ranks(monkeypatch: pytest.Mo
         slots(None, 1, "auto", 8)
     monkeypatch.setattr("sweeps.resources.cores", lambda: 12)
     assert slots(None, 2, "cpu", 3).count == 2 and slots(None, 2, "cpu", 3).why == "12 cores, 6 threads a run"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "threads", "device", "ranks", "sharing"),
+    [
+        *[(None, 1, "cpu", 1, 1), (12, 1, "cpu", 1, 1), (13, 1, "cpu", 1, 2), (12, 2, "cpu", 1, 2)],
+        *[(1, 64, "cpu", 1, 1), (None, 1, "auto", 1, 1), (5, 1, "auto", 1, 1), (6, 1, "auto", 1, 2)],
+        *[(5, 1, "auto", 2, 2), (2, 1, "cuda:1", 1, 2)],
+    ],
+)
+def test_a_run_is_told_how_many_share_its_gpu_or_core(
+    jobs: int | None, threads: int, device: str, ranks: int, sharing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7,9")
+    monkeypatch.setattr("sweeps.resources.cores", lambda: 12)
+    assert slots(jobs, threads, device, ranks).environment(0, threads)["LANDSCAPE_SHARING"] == str(sharing)
