@@ -11,6 +11,7 @@ import pytest
 import synthetic
 
 from analysis.load import collect
+from analysis.records import DIAGNOSTICS
 from analysis.report import main, make_report, write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install '.[dev]')")
@@ -33,8 +34,8 @@ def report(tmp_path_factory):
     store = synthetic.grid(root / "store", settings=4, pictures=True)
     first = next(run for run in store.run_folders() if run.status()["status"] == "done")
     name = first.rows()[-1]["protocol"]
-    lists = {"spectrum": [2.0, 1.0, -3.5], "closest_pairs": [0.125, 0.25, 0.5]}
-    first.append_row({"step": 1000, "protocol": name, **lists})
+    more = dict.fromkeys(DIAGNOSTICS, 0.123456) | {"spectrum": [2.0, 1.0, -3.5], "closest_pairs": [0.125, 0.25, 0.5]}
+    first.append_row({"step": 1000, "protocol": name, **more})
     synthetic.draw_scores(first, 1000)
     write_report(collect(store), store, root / "out")
     return root / "out", first.id
@@ -216,6 +217,10 @@ def test_in_print_there_is_no_tool_and_paper_is_white(page):
     page.emulate_media(media="print", color_scheme="dark")
     assert not page.locator(".tools").first.is_visible() and not page.locator(".live").first.is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.set_viewport_size({"width": 688, "height": 900})  # A4 without its margins
+    wide = page.evaluate("[...document.querySelectorAll('table')].map((t) => t.getBoundingClientRect().right)")
+    assert max(wide) <= 688, "no table is cut off at the edge of the paper"
+    assert len(wide) > 8 and page.locator("table[aria-label^=Diagnostics] th").count() == 1 + len(DIAGNOSTICS)
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
