@@ -13,6 +13,8 @@ class Members:
         self.store, self.folder = store, folder
         self.name = None if folder is None else folder.name
         self.strangers: set[str] = set()
+        self.stage = "all"  # that the sweep's newest command asked for
+        self.planned: list[str] = []  # the runs of its grid
 
     @property
     def searches(self) -> bool:
@@ -22,13 +24,14 @@ class Members:
         """In the order of the plan, then of the trials; raises `CorruptFile`."""
         if self.folder is None:
             return self.store.run_ids()
-        found = [str(run) for run in self.folder.plan()["runs"]]
+        plan = self.folder.plan()
+        self.stage, self.planned = str(plan.get("stage", "all")), [str(run) for run in plan["runs"]]
         if not self.searches:
-            return found
+            return self.planned
         from sweeps.record import read_rows
 
         assert self.name is not None
-        found += [str(row["run"]) for row in read_rows(self.store, self.name)]
+        found = self.planned + [str(row["run"]) for row in read_rows(self.store, self.name)]
         return list(dict.fromkeys([*found, *self._unrecorded(set(found))]))
 
     def _unrecorded(self, known: set[str]) -> list[str]:

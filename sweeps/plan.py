@@ -206,6 +206,7 @@ def freeze(plan: Plan) -> None:
     record = {
         "command": plan.command,
         "study": plan.study,
+        "stage": plan.stage,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "code": code(),
         "launcher": plan.runs[0].config["launcher"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 
 from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED
 from landscape.store import FINISHED, Store, SweepFolder
@@ -25,7 +26,8 @@ class End:
         self.idle_since: float | None = None
 
     def code(self, look: Look) -> int | None:
-        """0 where all is done and scored, 1 where it ended without that, None while it goes on."""
+        """0 where all that was asked for is done and scored, 1 where it ended without that, None while it goes on."""
+        look = asked(self.looker, look)
         alive = look.alive
         if look.finished:
             owing, alive = self.looker.owing(look)
@@ -44,14 +46,28 @@ def chosen(store: Store, name: str | None) -> SweepFolder:
     return by_age(store)[0] if name is None else find_sweep(store, name)
 
 
+def asked(looker: Looker, look: Look) -> Look:
+    """What of a sweep its newest command asked for: with stage=grid no search, with stage=search its search alone."""
+    stage, planned = looker.members.stage, set(looker.members.planned)
+    if stage == "grid":
+        return replace(look, runs=[seen for seen in look.runs if seen.id in planned], trials_left=0)
+    if stage == "search":
+        return replace(look, runs=[seen for seen in look.runs if seen.id not in planned])
+    return look
+
+
 def pause_s(took_s: float) -> float:
     """How long to rest after a look that took so long: a tenth of one core at the most."""
     return max(POLL_S, 9 * took_s)
 
 
-def closing(store: Store, sweep: str, look: Look) -> list[str]:
-    """How a sweep ended: counts, and each run that is not finished, with the reason."""
-    lines = [f"sweep {sweep}: {summary(look)}"]
+def closing(looker: Looker, sweep: str, whole: Look) -> list[str]:
+    """How a sweep ended: counts, and each run that was asked for and is not finished, with the reason."""
+    lines, look = [f"sweep {sweep}: {summary(whole)}"], asked(looker, whole)
+    if whole.trials_left > look.trials_left:
+        lines.append(
+            "its search was left out by stage=grid: the same command with stage=search, or without it, goes on"
+        )
     called = labels((seen.id, seen.axes) for seen in look.runs)
     bad = [seen for seen in look.runs if seen.state not in FINISHED or "unmet" in seen.status]
     for seen in bad[:SHOWN]:
@@ -59,11 +75,11 @@ def closing(store: Store, sweep: str, look: Look) -> list[str]:
         lines.append(f"  {seen.id} {seen.state} {called[seen.id]}" + f" ({reason})" * bool(reason))
     if len(bad) > SHOWN:
         lines.append(f"  and {len(bad) - SHOWN} more")
-    return [*lines, *look.unreadable.values(), *advice(store, sweep, look)]
+    return [*lines, *look.unreadable.values(), *advice(looker.store, sweep, look)]
 
 
 def wait(arguments: list[str]) -> int:
-    """Wait until every run of a sweep is finished: 0, or 1 where some failed or nobody works on them any more."""
+    """Wait until what a sweep's newest command asked for is finished: 0, or 1 where some failed or nobody is at it."""
     parser = argparse.ArgumentParser(prog="python -m sweeps wait", description=wait.__doc__)
     parser.add_argument("sweep", nargs="?", help="its name or the beginning of it (default: the newest of the store)")
     parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
@@ -86,6 +102,6 @@ def wait(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("left; the runs go on")
         return EXIT_INTERRUPTED
-    for line in closing(store, folder.name, look):
+    for line in closing(looker, folder.name, look):
         print(line)
     return code

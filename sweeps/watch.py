@@ -116,6 +116,6 @@ def watch(arguments: list[str]) -> int:
     finally:
         if live is not None:
             live.stop()
-    for line in closing(store, folder.name, look):
+    for line in closing(looker, folder.name, look):
         print(line)
     return code

@@ -20,6 +20,8 @@ from landscape.store import RunFolder, Store
 from landscape.worker import work
 from sweeps import waiting
 from sweeps.look import Looker
+from sweeps.record import put_rows, row
+from sweeps.searches import read_searches
 from sweeps.waiting import wait
 from sweeps.watch import watch
 
@@ -172,3 +174,33 @@ def test_a_search_is_not_over_while_trials_are_to_go(store: Store, capsys: pytes
     trial.write_meta({**trial.meta(), "sweep": folder.name})
     assert [seen.id for seen in Looker(store, folder).look().runs] == [grid.id, trial.id]
     assert [seen.id for seen in Looker(store, other).look().runs] == [trial.id]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
+    verb: str, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """stage=grid leaves its search out, stage=search the grid; a plan of an older version means both."""
+    searched = (*TINY, "search=random", "search.trials=2")
+    (grid,) = frozen_runs(store, *searched, "stage=grid")
+    (folder,) = store.sweep_folders()
+    assert VERBS[verb](["--store", str(store.root)]) == 1, "the grid itself is to be finished"
+    set_status(grid, status="done")
+    assert VERBS[verb](["--store", str(store.root)]) == 0
+    out = capsys.readouterr().out
+    assert "2 trials to go" in out and "its search was left out by stage=grid" in out
+    frozen_runs(store, *searched, "stage=all")
+    assert VERBS[verb](["--store", str(store.root)]) == 1
+    plan = folder.plan()
+    del plan["stage"]
+    folder.plan_file.write_text(json.dumps(plan))
+    assert VERBS[verb](["--store", str(store.root)]) == 1
+    set_status(grid, status="planned")
+    frozen_runs(store, *searched, "stage=search")
+    (search,) = read_searches(store, folder.name).cells
+    trials = [frozen_runs(store, *TINY, f"seed={seed}")[0] for seed in (7, 8)]
+    for trial in trials:
+        set_status(trial, status="done")
+    rows = [row(one.id, search.cell, "search", i, value=1.0, search=search.id) for i, one in enumerate(trials)]
+    put_rows(store, folder.name, rows)
+    assert VERBS[verb]([folder.name, "--store", str(store.root)]) == 0, "nobody was asked for the grid"
