@@ -14,7 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from landscape.errors import EXIT_USER, UserError
+from landscape.door import enter
 
 if TYPE_CHECKING:
     from landscape.data import Dataset
@@ -23,19 +23,8 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Returns the exit code: 0, 2 where the command cannot be meant or the files are no good, 130 interrupted."""
-    arguments = sys.argv[1:]
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(f"usage: python -m landscape.prefetch [data=CHOICE] [metrics=inception] [store=FOLDER] ...\n\n{__doc__}")
-        return 0 if arguments else EXIT_USER
-    try:
-        prefetch(arguments)
-    except UserError as e:
-        print(e, file=sys.stderr)
-        return EXIT_USER
-    except KeyboardInterrupt:
-        print("stopped; nothing half made is left", file=sys.stderr)
-        return 130
-    return 0
+    usage = "usage: python -m landscape.prefetch [data=CHOICE] [metrics=inception] [store=FOLDER] ..."
+    return enter(sys.argv[1:], f"{usage}\n\n{__doc__}", prefetch)
 
 
 def prefetch(overrides: list[str]) -> None:

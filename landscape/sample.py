@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from landscape import checkpoint
 from landscape.config import Config, typed
 from landscape.data import load_data
-from landscape.errors import EXIT_USER, UserError, nearest
-from landscape.files import CorruptFile
+from landscape.door import enter
+from landscape.errors import UserError, nearest
 from landscape.find import find_run
 from landscape.latents import draw
 from landscape.metrics.extractors import BATCH
@@ -158,19 +158,7 @@ def draw_samples(request: Request) -> str:
 
 def main() -> int:
     """Returns the exit code: 0, 2 for what cannot be meant, 130 interrupted."""
-    arguments = sys.argv[1:]
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(__doc__.strip())
-        return 0 if arguments else EXIT_USER
-    try:
-        print(draw_samples(read_request(arguments)))
-    except (UserError, CorruptFile) as e:
-        print(e, file=sys.stderr)
-        return EXIT_USER
-    except KeyboardInterrupt:
-        print("stopped; nothing half made is left", file=sys.stderr)
-        return 130
-    return 0
+    return enter(sys.argv[1:], __doc__, lambda arguments: print(draw_samples(read_request(arguments))))
 
 
 if __name__ == "__main__":

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from landscape.claims import machine, process_start
-from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, UserError
-from landscape.files import CorruptFile, to_json, write_whole
+from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, UserError
+from landscape.files import to_json, write_whole
 from landscape.store import FINISHED, PREEMPTED, SweepFolder
 from sweeps import slurm
 from sweeps.confirm import confirmation, record_confirmation
 from sweeps.local import run_pool
-from sweeps.passwords import password_of, redact, without_password
+from sweeps.passwords import password_of, without_password
 from sweeps.plan import NOTHING, TRAIN, Plan, describe, execution, freeze, is_met, make_plan, survey
 from sweeps.progress import display, outcome, tell
+from sweeps.refusal import REFUSALS, refusal
 from sweeps.resources import Slots, slots
 from sweeps.searching import Search, record_grid, trials_left
 
@@ -61,15 +62,8 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
         if len(plan.runs) == 1 and not multirun and plan.study is None and not plan.searches:
             return run_here(plan)
         return launch_stages(plan, places, grid, searching)
-    except (UserError, CorruptFile) as e:
-        print(redact(str(e)), file=sys.stderr)
-        return EXIT_USER
-    except OSError as e:
-        print(f"{e.filename or 'the store'}: {e.strerror}; nothing that was finished is lost", file=sys.stderr)
-        return EXIT_USER
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except REFUSALS as e:
+        return refusal(e)
 
 
 def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int:

@@ -13,7 +13,6 @@ metrics.KEY=VALUE changes. Given again, it finds nothing to do.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -22,7 +21,7 @@ from landscape import protocol
 from landscape.checks import check_ranges
 from landscape.config import Data, Metrics
 from landscape.data import Dataset, load_data
-from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, UserError
+from landscape.errors import EXIT_UNFINISHED, UserError
 from landscape.files import CorruptFile
 from landscape.identity import flatten
 from landscape.store import DIVERGED, DONE, RunFolder, Store
@@ -32,6 +31,7 @@ from sweeps.compose import Composed, combinations, copy_tree, hydra
 from sweeps.grammar import parse
 from sweeps.plan import NOTHING, Plan, Planned, add_requests, axes, need
 from sweeps.progress import tell
+from sweeps.refusal import REFUSALS, refusal
 from sweeps.resources import slots
 from sweeps.select import Where, choose_runs, parse_where
 from sweeps.settle import drop_unused, settle_metrics
@@ -86,15 +86,8 @@ def main(arguments: list[str]) -> int:
         for planned in plan.runs:
             add_requests(plan.store.run(planned.id), planned.asked)
         return launch(plan, places) or (EXIT_UNFINISHED if scoring.unfinished else 0)
-    except (UserError, CorruptFile) as e:
-        print(e, file=sys.stderr)
-        return EXIT_USER
-    except OSError as e:
-        print(f"{e.filename or 'the store'}: {e.strerror}; nothing that was finished is lost", file=sys.stderr)
-        return EXIT_USER
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except REFUSALS as e:
+        return refusal(e)
 
 
 def read_order(arguments: list[str]) -> Order:

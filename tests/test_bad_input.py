@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 from support import TINY, frozen_runs, sweep
 
+from landscape.door import enter
+from landscape.errors import UserError
+from landscape.files import CorruptFile
 from landscape.store import RunFolder, Store
 from landscape.worker import work
 from sweeps.choices import groups
 from sweeps.command import main
+from sweeps.refusal import refusal
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -222,3 +226,18 @@ def test_a_full_disk_is_a_sentence_and_leaves_no_half_made_run(
     monkeypatch.setattr("landscape.store.os.fsync", full)
     assert main([*TINY, f"store={store.root}"]) == 2
     assert "No space left on device" in capsys.readouterr().err and list(store.runs.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [UserError("no: mysql://me:secret@h/x"), CorruptFile("torn"), OSError(5, "bad")])
+def test_what_goes_wrong_is_a_sentence_at_every_door(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refusal(error) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "secret" not in err
+
+    def fails(arguments: list[str]) -> None:
+        raise error if not isinstance(error, OSError) else KeyboardInterrupt
+
+    assert enter(["x=1"], "how", fails) == (130 if isinstance(error, OSError) else 2)
+    assert capsys.readouterr().err.count("\n") == 1
+    assert enter([], "how", fails) == 2 and enter(["x=1", "-h"], "how", fails) == 0
+    assert capsys.readouterr().out == "how\nhow\n"

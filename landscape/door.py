@@ -1,0 +1,28 @@
+"""What the small doors of this package share: their help, a refusal in a sentence, and Ctrl-C. No torch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from landscape.errors import EXIT_INTERRUPTED, EXIT_USER, UserError
+from landscape.files import CorruptFile
+
+
+def enter(arguments: list[str], about: str, work: Callable[[list[str]], None]) -> int:
+    """`work(arguments)`; returns the exit code: 0, 2 for what cannot be meant or read, 130 interrupted.
+
+    Without arguments, or asked for help, `about` is printed instead.
+    """
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(about.strip())
+        return 0 if arguments else EXIT_USER
+    try:
+        work(arguments)
+    except (UserError, CorruptFile) as e:
+        print(e, file=sys.stderr)
+        return EXIT_USER
+    except KeyboardInterrupt:
+        print("stopped; nothing half made is left", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
