@@ -182,11 +182,10 @@ def training(ax: Axes, rows: pd.DataFrame, look: Look) -> Axes:
     return log_axis(ax)
 
 
-def reference(ax: Axes, value: float, text: str, below: bool = False) -> Axes:
-    """A thin level line with its name above or below it, for a value that is no result (of real images, say)."""
+def reference(ax: Axes, value: float, text: str = "") -> Axes:
+    """A thin level line, its name on it, for a value that is no result (an untrained generator's, real images')."""
     ax.axhline(value, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=0)
-    va = "top" if below else "bottom"
-    ax.text(0.005, value, text, transform=ax.get_yaxis_transform(), va=va, fontsize=7.5, color=MUTED)
+    ax.text(0.005, value, text, transform=ax.get_yaxis_transform(), va="bottom", fontsize=7.5, color=MUTED)
     return ax
 
 

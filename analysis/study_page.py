@@ -49,9 +49,9 @@ def study_parts(found: Collected, parts: list[Part], at: Press) -> list[dict[str
 def diversity_lines(text: Mapping[str, Any]) -> dict[str, float]:
     """Levels of 1 - MS-SSIM of real images, and of the same with noise, where the protocol's text has them."""
     lines = {}
-    for key, name in (("floor", "real images"), ("floor_noisy", "real images with noise")):
+    for key, name in (("floor", "real images"), ("floor_noisy", "noisy")):
         value = text.get(key)
         if isinstance(value, Mapping) and is_number(value.get("ms_ssim")):
-            noise = f" of σ {value['deviation']:g}/255" if is_number(value.get("deviation")) else ""
+            noise = f", σ {value['deviation']:g}/255" if is_number(value.get("deviation")) else ""
             lines[name + noise] = 1 - float(value["ms_ssim"])
     return lines

@@ -192,11 +192,15 @@ def diversity(
     if not any(len(values) for values in chosen.values()):
         return False
     figures.columns(ax, chosen, look)
-    lowest = min(lines.values(), default=0.0)
-    for name, level in lines.items():
-        figures.reference(ax, level, name, below=len(lines) > 1 and level == lowest)
+    for level in lines.values():
+        figures.reference(ax, level)
     ax.margins(y=0.12)
-    ax.set(title="Diversity of the top 5 %, chosen by FID", ylabel="1 − MS-SSIM")
+    ax.set(
+        title="Diversity of the top 5 %, chosen by FID", ylabel="1 − MS-SSIM", xlim=ax.get_xlim(), ylim=ax.get_ylim()
+    )
+    right = np.array([ax.get_xlim()[1]])
+    ends = {name: (right, np.array([level])) for name, level in lines.items()}
+    figures.name_ends(ax, ends, dict.fromkeys(lines, Look(MUTED, ":", "")))
     return True
 
 
