@@ -89,6 +89,7 @@ def machine_text(machine: Mapping[str, Any]) -> str:
         f"device {machine['device']}" if machine.get("device") else "",
         f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}" if machine.get("threads") else "",
         machine.get("precision"),
+        f"shared by {machine['sharing']} runs" if (machine.get("sharing") or 1) != 1 else "",
         f"{machine['device_batch_size']} images a device" if count != 1 and machine.get("device_batch_size") else "",
     ]
     return ", ".join(str(fact) for fact in facts if fact)

@@ -388,6 +388,7 @@ def test_machines_are_told_with_all_that_bits_depend_on_and_equal_ones_once():
     told = ["2 x H100, on EPYC, device cuda:0, 4 threads, bf16, 32 images a device", "commit abc", "torch 2.11"]
     later = gpu | {"code": {"commit": "abd"}}
     assert machine_lines({"machines": [gpu, gpu | {"host": "b"}, later]}) == [told, [told[0], "commit abd", told[2]]]
+    assert machine_lines({"machines": [{"gpu": "H100", "sharing": 3}]}) == [["H100, shared by 3 runs"]]
     assert machine_lines({"machines": [{}]}) == machine_lines({}) == []
 
 
