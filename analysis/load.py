@@ -15,7 +15,7 @@ from analysis.cells import CELL, cell_label
 from analysis.kept import no_collector, read_records
 from analysis.planned import Sweep, read_sweeps
 from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record, Rows
-from analysis.trials import GRID, no_trials, origin, read_trials
+from analysis.trials import GRID, ORIGIN, no_trials, origin, read_trials
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 
 SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
@@ -25,7 +25,11 @@ RUN_COLUMNS = (
     *("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "step"),
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
     *("is", "is_std", "kid", "kid_std", "ms_ssim", "diversity", "modes", "quality", *DIAGNOSTICS),
-    *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "stage", "sampler", "order", "round", "sweep"),
+    *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "rule", "stopped_at", "stopped_why"),
+    *("stage", "sampler", "order", "round", "sweep", "search", "alike"),
+)
+TEXTS = (  # columns that may be None
+    *("reason", "protocol", "why", "device", "rule", "stopped_why", "sampler", "sweep", "search", "alike"),
 )
 ROW_COLUMNS = (
     "id",
@@ -40,6 +44,7 @@ ROW_COLUMNS = (
     "images",
     *SCORES,
     "train_s",
+    "loss_d",
     *CURVES,
     "cost",
 )
@@ -119,10 +124,15 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     device        GPU or CPU model of the last machine it was on ("2 x ..." for two at once), with the threads of a
                   CPU where they are not 1, or None
     device_kinds  how many kinds of device it was on, 0 where that is not on record
+    rule          the rules to stop by that were frozen with it ("stop.factor=3 stop.evaluations=3"), else None
+    stopped_at, stopped_why
+                  D updates and reason when it was first stopped early, also where it was taken up again since
     stage         "grid" (also where no search knows of the run), "search", or "confirm": trained to confirm a choice
     sampler       what proposed it in a search ("gp", "tpe", "random", "qmc"), else None
     order, round  its place in the search, and the round of it where there were rounds; NaN elsewhere
-    sweep         the search that the stage is of, else None
+    sweep         the sweep that the stage is of, else None
+    search        the search of that sweep, a cell each, that proposed it, else None
+    alike         equal for searches that differ in `search.seed` alone, else None
     """
     return collect(store).runs
 
@@ -130,8 +140,8 @@ def load(store: Store | str | Path) -> pd.DataFrame:
 def load_rows(store: Store | str | Path) -> pd.DataFrame:
     """The learning curves: one row an evaluation, columns `ROW_COLUMNS`; problems as in `load`.
 
-    `step` counts D updates, `images` real images shown, `train_s` seconds of training up to then. A score is NaN
-    where it was not finite or not asked for. `spectrum` (log10 eigenvalues of the mean J^T J, descending), `mrlt` and
+    `step` counts D updates, `images` real images shown, `train_s` seconds of training up to then; `loss_d` is D's
+    loss. A score is NaN where it was not finite or not asked for. `spectrum` (log10 eigenvalues of the mean J^T J, descending), `mrlt` and
     `closest_pairs` are lists, NaN where not asked for; `cost` maps a score's name to its seconds.
     """
     return collect(store).rows
@@ -149,11 +159,11 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
     runs = pd.DataFrame([row for record in records for row in _run_rows(record)], columns=list(RUN_COLUMNS))
     rows = _curves(records)
     trials, sweeps = read_trials(store, problems), read_sweeps(store, problems)
-    runs = runs.drop(columns=["stage", "sampler", "order", "round", "sweep"]).merge(origin(trials), "left", on="id")
+    runs = runs.drop(columns=list(ORIGIN)).merge(origin(trials), "left", on="id")
     runs["stage"] = runs["stage"].astype(object).where(runs["stage"].notna(), GRID)
     runs = runs[list(RUN_COLUMNS)]
     # A column of reasons that are all None would become NaN in some pandas versions: None stays None.
-    for frame, names in ((runs, ("reason", "protocol", "why", "device", "sampler", "sweep")), (rows, ("protocol",))):
+    for frame, names in ((runs, TEXTS), (rows, ("protocol",))):
         for name in names:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
         frame.attrs["problems"] = list(problems)
@@ -188,6 +198,7 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
         "reason": None if reason is None else str(reason),
         "step": _int(status.get("step")),
         **{key: _seconds(status.get(key)) for key in ("train_s", "eval_s", "wasted_s")},
+        **_first_stop(status),
         "device": _device(machines[-1]),
         "device_kinds": len({_device(machine) for machine in machines} - {None}),
     }
@@ -195,6 +206,15 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
     if not names:
         return [facts | _scores(facts["status"], {}) | {"protocol": None}]
     return [facts | _scores(facts["status"], _of(record.rows, name)) | {"protocol": name} for name in names]
+
+
+def _first_stop(status: dict[str, Any]) -> dict[str, Any]:
+    """When and why the run was first stopped early."""
+    stops = status.get("stops") or []
+    if not stops and status["status"] == STOPPED:  # a store from before this was kept
+        stops = [{"step": _int(status.get("step")), "reason": str(status.get("reason"))}]
+    first = stops[0] if stops else {}
+    return {"stopped_at": first.get("step", math.nan), "stopped_why": first.get("reason")}
 
 
 def _of(rows: Rows, name: str) -> Rows:

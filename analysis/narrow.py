@@ -21,7 +21,7 @@ NEEDED = ("data", "arch", "loss", "penalty", "norm", "fid")
 DEFAULTS: dict[str, Any] = {"n_dis": 1, "seed": 0, "repeat": 0, "status": DONE, "stage": GRID, "evaluations": 1}
 WORDS: tuple[str, ...] = (
     *("id", "status", "reason", "data", "arch", "loss", "penalty", "norm", "cell", "setting", "protocol", "why"),
-    *("device", "stage", "sampler", "sweep"),
+    *("device", "rule", "stopped_why", "stage", "sampler", "sweep", "search", "alike"),
 )
 WHOLE = ("n_dis", "seed", "repeat", "evaluations", "device_kinds")
 COUNTS = ("step", "steps", "batch_size")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from landscape.files import CorruptFile
 from landscape.identity import flatten, identity, short_hash
+from landscape.stopping import rule_text
 from landscape.store import RunFolder
 
 T = TypeVar("T")
@@ -113,6 +114,7 @@ def _facts(config: dict[str, Any]) -> dict[str, Any]:
         "width": number(arch.get("width")),
         "batch_size": int(train["batch_size"]),
         "steps": int(train["steps"]),
+        "rule": rule_text(config.get("stop") or {}),
     }
 
 
@@ -127,6 +129,8 @@ def _status(run: RunFolder) -> dict[str, Any]:
     status = run.status()
     for key in ("step", "train_s", "eval_s", "wasted_s"):
         number(status.get(key))
+    if "stops" in status:
+        status["stops"] = [{"step": int(stop["step"]), "reason": str(stop["reason"])} for stop in status["stops"]]
     return status
 
 
@@ -148,7 +152,7 @@ def _row(row: dict[str, Any], run: RunFolder) -> dict[str, Any]:
             raise ValueError("its protocol is no text")
         why = {str(key): str(reason) for key, reason in (row.get("why") or {}).items()}
         kept = {"step": int(row["step"]), "protocol": row["protocol"], "why": why}
-        kept |= {key: number(row[key]) for key in (*SCORES, "images", "train_s", "eval_s") if key in row}
+        kept |= {key: number(row[key]) for key in (*SCORES, "images", "train_s", "eval_s", "loss_d") if key in row}
         kept |= {key: [number(v) for v in row[key]] for key in CURVES if row.get(key) is not None}
         return kept | {"cost": {str(key): number(value) for key, value in (row.get("cost") or {}).items()}}
     except (TypeError, ValueError, AttributeError) as e:

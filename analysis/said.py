@@ -12,6 +12,8 @@ import pandas as pd
 from analysis import budget_panels, diagnostics, tables
 from analysis.best import BEST_COLUMNS, best_table
 from analysis.cells import adaptive, cell_order, countable
+from analysis.early import HEADS as EARLY_HEADS
+from analysis.early import early, shown_early
 from analysis.hours import timed
 from analysis.load import Collected
 from analysis.pairs import resolvable
@@ -71,6 +73,7 @@ HEADS: dict[str, dict[str, str]] = {
         **tables.VARIED_NAMES,
     },
     "best": BEST_COLUMNS,
+    **EARLY_HEADS,
 }
 NAMES = {"is": "IS", "kid": "KID", "ms_ssim": "MS-SSIM", "modes": "modes covered", "quality": "good samples"}
 
@@ -95,6 +98,8 @@ def statements(
         "best": best_table(runs, text),
     }
     frames["ranks"] = rank_table(frames["pairs"])
+    stopping, said_early = early(runs, found.rows[found.rows["protocol"] == runs["protocol"].iloc[0]])
+    frames |= stopping
     if len(frames["pairs"]):
         keep("pairs", budget_panels.pairs_figure, frames["pairs"], order)
     hours = timed(runs)
@@ -108,6 +113,7 @@ def statements(
         "hours": {"device": hours.device, "left_out": hours.left_out, "stopped": hours.stopped},
         "stopped": int((runs["status"] == STOPPED).sum()),
         "searched": [label for label in order if adaptive(countable(runs[runs["cell"] == label]))],
+        "early": said_early,
         "orders": int((frames["pairs"]["said"] != "").sum()),
         "papers": bool(frames["best"]["paper"].notna().any()),
         "confidence": f"{100 * CONFIDENCE:g} %",
@@ -128,6 +134,8 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
     """A frame of `statements` as it is shown: columns in order, words for codes, without columns that say nothing."""
     if kind == "ranks":
         return _ranks_by_budget(frame)
+    if kind in EARLY_HEADS:
+        return shown_early(kind, frame)
     frame = frame[list(HEADS[kind])].copy()
     if kind == "pairs":
         frame["said"] = frame["said"].map({"a": "A wins", "b": "B wins", "": "none claimed"})

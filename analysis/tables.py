@@ -55,8 +55,13 @@ RUN_COLUMNS = {
 }
 
 # Columns of other tables that are written as distances, and as chances or correlations.
-DISTANCES = ("mean", "sd", "mean_low", "mean_high", "median", "between", "seeds_sd", "repeats_sd", "paper")
-SHARES = ("chance", "lower", "upper", "overall", "within", "across")
+DISTANCES = (
+    *("mean", "sd", "mean_low", "mean_high", "median", "between", "seeds_sd", "repeats_sd", "paper"),
+    *("best", "best_left", "fall_from", "fall_to", "then", "end"),
+)
+SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio")
+
+COUNTS = ("step", "steps", "steps_left", "stopped_at")  # whole numbers that may be large
 
 MAY_LACK = ("is", "ms_ssim", "diversity", "modes", "quality")  # scores that a protocol may not ask for
 
@@ -137,13 +142,13 @@ def written(key: str, value: Any) -> str:
     """A table's value as text: three to four digits of a score, seconds as time; empty where there is none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if key in ("train_s", "eval_s", "wasted_s"):
+    if key in ("train_s", "eval_s", "wasted_s", "saved_s"):
         return seconds(float(value))
-    if key == "eval_share":
+    if key in ("eval_share", "saved_share"):
         return percent(value)
     if isinstance(value, float):
         return "diverged" if math.isinf(value) else score(key, value)
-    return f"{value:,}" if isinstance(value, int | np.integer) and key in ("step", "steps") else str(value)
+    return f"{value:,}" if isinstance(value, int | np.integer) and key in COUNTS else str(value)
 
 
 def score(key: str, value: float) -> str:

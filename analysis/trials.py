@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 
+from landscape.files import CorruptFile, read_json
+from landscape.identity import short_hash
 from landscape.store import Store
 
 GRID, SEARCH, CONFIRM = "grid", "search", "confirm"
@@ -15,7 +18,10 @@ STAGES = (GRID, SEARCH, CONFIRM)
 # Samplers that propose the next setting by the results of earlier ones; the others could have come in any order.
 ADAPTIVE = ("gp", "tpe")
 
-COLUMNS = ("sweep", "id", "stage", "sampler", "order", "round")
+COLUMNS = ("sweep", "id", "stage", "sampler", "order", "round", "search", "alike")
+ORIGIN = tuple(key for key in COLUMNS if key != "id")  # what a run has from its trial
+# What a search is beside its seed and its budget; `draws` covers the run, the space and the sampler.
+KIND = ("draws", "startup", "rounds", "pruner", "grace")
 
 
 def no_trials() -> pd.DataFrame:
@@ -25,15 +31,18 @@ def no_trials() -> pd.DataFrame:
 def read_trials(store: Store, problems: list[str]) -> pd.DataFrame:
     """One row a trial of every sweep that has any, columns `COLUMNS`, in the order of each file.
 
-    `id` is the run; `order` and `round` are floats, NaN where there is none. A file that cannot be read adds a sentence
-    to `problems` and its trials are left out; a torn last line is passed over.
+    `id` is the run; `order` and `round` are floats, NaN where there is none; `search` is the search's id, and `alike` is
+    equal for searches that differ in their seed alone (None where search.json does not tell). A file that cannot be
+    read adds a sentence to `problems` and its trials are left out; a torn last line is passed over.
     """
     rows: list[dict[str, Any]] = []
     for name in store.searches():
         file = store.trials_file(name)
         try:
             lines = file.read_bytes().split(b"\n")[:-1]
-            rows += [{"sweep": name, **_row(json.loads(line))} for line in lines if line.strip()]
+            kinds = _kinds(store, name)
+            found = [_row(json.loads(line)) for line in lines if line.strip()]
+            rows += [{"sweep": name, **row, "alike": kinds.get(row["search"])} for row in found]
         except OSError as e:
             problems.append(f"{file} cannot be read ({e.strerror})")
         except (ValueError, KeyError, TypeError, AttributeError) as e:
@@ -45,12 +54,21 @@ def _row(trial: dict[str, Any]) -> dict[str, Any]:
     if trial["stage"] not in STAGES:
         raise ValueError(f"stage {trial['stage']!r} is none of {', '.join(STAGES)}")
     number = {key: math.nan if trial.get(key) is None else float(trial[key]) for key in ("order", "round")}
-    sampler = trial.get("sampler")
-    return {
-        "id": str(trial["run"]),
-        "stage": trial["stage"],
-        "sampler": None if sampler is None else str(sampler),
-    } | number
+    text = {key: None if trial.get(key) is None else str(trial[key]) for key in ("sampler", "search")}
+    return {"id": str(trial["run"]), "stage": trial["stage"]} | text | number
+
+
+def _kinds(store: Store, name: str) -> dict[str | None, str]:
+    """`alike` of each search of a sweep, by the search's id; none where its file does not tell."""
+    with suppress(CorruptFile, OSError, KeyError, TypeError):
+        cells = read_json(store.search_file(name))["cells"]
+        return {cell["id"]: short_hash([*(cell[key] for key in KIND), bool(cell["grid"]), _size(cell)]) for cell in cells}
+    return {}
+
+
+def _size(cell: dict[str, Any]) -> int | None:
+    """The budget, where rounds are a share of it."""
+    return None if cell["rounds"] is None else int(cell["trials"])
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:

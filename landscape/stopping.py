@@ -6,7 +6,7 @@ default), nothing here is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from landscape.config import Stop
@@ -14,6 +14,9 @@ from landscape.config import Stop
 # Asked after each evaluation but the last with the number of D updates and the row just written; the answer, where
 # there is one, is the reason to stop. This is how a search prunes.
 Watch = Callable[[int, dict[str, Any]], str | None]
+
+# How the reasons begin, by which a report tells them apart.
+SATURATED, COLLAPSED, PRUNED = "the discriminator is saturated", "the distance was above", "pruned by"
 
 
 class Stopped(Exception):
@@ -23,6 +26,24 @@ class Stopped(Exception):
 def may_stop(stop: Stop) -> bool:
     """Whether any rule is set."""
     return stop.factor is not None or stop.loss_d is not None
+
+
+def rule_text(given: Mapping[str, Any]) -> str | None:
+    """The rules of a configuration's `stop` as one would type them ("stop.factor=3 stop.evaluations=3"); None for none."""
+    stop = Stop(**{key: given.get(key) for key in ("factor", "loss_d", "evaluations")})
+    if not may_stop(stop):
+        return None
+    values = {"factor": stop.factor, "loss_d": stop.loss_d, "evaluations": stop.evaluations or 1}
+    return " ".join(f"stop.{key}={value:g}" for key, value in values.items() if value is not None)
+
+
+def rule_of(text: str) -> Stop:
+    """`rule_text` read back; raises `ValueError` for what is none."""
+    pairs = dict(part.removeprefix("stop.").split("=") for part in text.split())
+    if not pairs or set(pairs) - {"factor", "loss_d", "evaluations"}:
+        raise ValueError(f"{text!r} is no rule to stop by")
+    evaluations = int(pairs.pop("evaluations", 1))
+    return Stop(**{key: float(value) for key, value in pairs.items()}, evaluations=evaluations)
 
 
 def reason_to_stop(rows: list[dict[str, Any]], stop: Stop) -> str | None:
@@ -36,13 +57,13 @@ def reason_to_stop(rows: list[dict[str, Any]], stop: Stop) -> str | None:
     if len(newest) < n:
         return None
     if stop.loss_d is not None and all(_within(row.get("loss_d"), stop.loss_d) for row in newest):
-        return f"the discriminator is saturated: its loss was at most {stop.loss_d:g} at {n} evaluations in a row"
+        return f"{SATURATED}: its loss was at most {stop.loss_d:g} at {n} evaluations in a row"
     known = [row["fid"] for row in rows if row.get("fid") is not None]
     if stop.factor is not None and known:
         limit = stop.factor * min(known)
         if all(row.get("fid") is None or row["fid"] > limit for row in newest):
             best = min(known)
-            return f"the distance was above {stop.factor:g} times its best, {best:.4g}, at {n} evaluations in a row"
+            return f"{COLLAPSED} {stop.factor:g} times its best, {best:.4g}, at {n} evaluations in a row"
     return None
 
 

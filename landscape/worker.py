@@ -193,6 +193,8 @@ class _Work:
             except Stopped as e:
                 self.say(f"stopped: {e}")
                 status, reason = STOPPED, str(e)
+                stops = journal.status.get("stops", [])  # kept when another sweep takes the run up again
+                journal.note(stops=[*stops, {"step": state.step, "reason": reason}])
             except Preempted:
                 journal.write(status=PREEMPTED, step=state.step, **vars(state.clocks))
                 return

@@ -23,6 +23,7 @@ from landscape.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, UserError
 from landscape.files import CorruptFile
 from landscape.identity import run_id
 from landscape.locks import locked
+from landscape.stopping import PRUNED
 from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
 from sweeps.ledger import WAIT, Ledger, Owner, Trial
 from sweeps.objective import Worth, rows_of, worth
@@ -95,7 +96,7 @@ class Cell:
             if not scores.get("fid") or step == 0:
                 return None
             ends = self.ledger.report(trial, step // int(every), math.log(scores["fid"]))
-            return f"pruned by {self.search.pruner} at step {step}" if ends else None
+            return f"{PRUNED} {self.search.pruner} at step {step}" if ends else None
 
         return ask
 

@@ -139,7 +139,7 @@ def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
         assert {f"01-digits-{kind}.csv", f"01-digits-{kind}.tex"} <= tables, kind
     for words in (
         "A tight top is not stability",
-        "2 runs were stopped",
+        "2 of 46 runs were stopped early",
         "is not on record",
         "these are the values to print",
     ):
