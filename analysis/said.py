@@ -19,6 +19,8 @@ from analysis.load import Collected
 from analysis.pairs import resolvable
 from analysis.palette import Look
 from analysis.searches import practitioners
+from analysis.several import several_searches
+from analysis.several_panels import several_figure
 from analysis.statements import agreement_table, confirm_table, pair_table, rank_table, spread_table
 from analysis.trials import ADAPTIVE, SEARCH
 from landscape.store import STOPPED
@@ -108,6 +110,9 @@ def statements(
     found_paths = practitioners(runs, found.trials, generator) if searched else {}
     if found_paths:
         keep("practitioner", budget_panels.practitioner_figure, found_paths, ordered, distance)
+    several = several_searches(runs, found.trials, CONFIDENCE)
+    if several:
+        keep("searches", several_figure, several, ordered, distance)
     return {
         "frames": frames,
         "hours": {"device": hours.device, "left_out": hours.left_out, "stopped": hours.stopped},

@@ -42,7 +42,9 @@ def rounds_of(cell: pd.DataFrame, trials: pd.DataFrame) -> list[tuple[Array, lis
     if mine.empty:
         return [(grid, [])] if len(grid) else []
     paths = []
-    for _, search in mine.groupby("sweep", sort=True):
+    # The same search asked for by two sweeps is one; older records do not name the search.
+    mine = mine[mine["search"].isna() | ~mine.duplicated(["search", "order"])]
+    for _, search in mine.groupby(mine["search"].fillna(mine["sweep"]), sort=True):
         alone = search["order"].where(search["sampler"].isin(ADAPTIVE), -1.0)
         place = search["round"].where(search["round"].notna() & search["sampler"].isin(ADAPTIVE), alone)
         paths.append((grid, [group["value"].to_numpy(float) for _, group in search.groupby(place, sort=True)]))
