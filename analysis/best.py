@@ -51,5 +51,5 @@ def best_table(runs: pd.DataFrame, text: Mapping[str, Any]) -> pd.DataFrame:
         rows.append({**{key: facts.get(key) for key in BEST_COLUMNS}, "paper": paper, "compares": compares})
     frame = pd.DataFrame(rows, columns=list(BEST_COLUMNS))
     return frame.astype(
-        {"paper": float, **dict.fromkeys((key for key in VARIED if key not in ("batch_size", "steps")), float)}
+        {"paper": float, **dict.fromkeys((key for key in VARIED if key not in ("batch_size", "steps", "n_dis")), float)}
     )

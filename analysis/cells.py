@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,13 @@ from landscape.store import STOPPED
 CELL = ("data", "arch", "loss", "penalty", "norm", "n_dis")
 
 # Hyperparameters that may differ within a cell, in the order in which they are told.
-VARIED = ("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps")
-VARIED_NAMES = dict(zip(VARIED, ("lr (D)", "lr (G)", "β1", "β2", "strength", "width", "batch", "steps"), strict=True))
+# n_dis does so where cells are pooled over it.
+VARIED = ("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "n_dis")
+VARIED_NAMES = dict(
+    zip(VARIED, ("lr (D)", "lr (G)", "β1", "β2", "strength", "width", "batch", "steps", "n_dis"), strict=True)
+)
+
+POOLED = " (n_dis "  # begins the end of the label of a cell that is pooled over n_dis
 
 UNITS = ("run", "setting")
 
@@ -29,6 +34,11 @@ def cell_label(facts: Mapping[str, Any]) -> str:
     parts = [str(facts[key]).upper() for key in ("penalty", "norm") if str(facts[key]) != "none"]
     label = f"{str(facts['loss']).upper()} {'+'.join(parts) or 'W/O'}"
     return label if facts["n_dis"] == 1 else f"{label} {facts['n_dis']}"
+
+
+def pooled_label(facts: Mapping[str, Any], counts: Sequence[int]) -> str:
+    """The name of a cell pooled over these n_dis: "WGAN GP (n_dis 1, 5)"."""
+    return f"{cell_label({**facts, 'n_dis': 1})}{POOLED}{', '.join(map(str, counts))})"
 
 
 def label_cells(runs: pd.DataFrame) -> pd.DataFrame:

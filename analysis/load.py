@@ -59,7 +59,7 @@ class Collected:
     overrides, sweep, planned and machines, from meta.json; problems: a sentence for each file that could not be read;
     trials: the frame of `read_trials`; narrowed: the conditions that these runs were picked by, where they are not all;
     configs: run id -> its frozen configuration, a key a line; looks: run id -> what its files looked like when they
-    were read; sweeps: those of the store.
+    were read; sweeps: those of the store; pooled: what cells are pooled over (`analysis.pool`).
     """
 
     runs: pd.DataFrame
@@ -72,6 +72,7 @@ class Collected:
     configs: dict[str, str] = field(default_factory=dict)
     looks: dict[str, Any] = field(default_factory=dict)
     sweeps: list[Sweep] = field(default_factory=list)
+    pooled: tuple[str, ...] = ()
 
 
 def load(store: Store | str | Path) -> pd.DataFrame:

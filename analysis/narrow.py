@@ -100,7 +100,7 @@ def read_csv(file: str | Path) -> Collected:
         for row in runs.astype({"n_dis": int}).to_dict("records")
     ]
     if "setting" not in runs:
-        facts = [key for key in (*CELL, *VARIED) if key in runs]
+        facts = [key for key in dict.fromkeys((*CELL, *VARIED)) if key in runs]
         runs["setting"] = [short_hash([str(value) for value in row]) for row in runs[facts].itertuples(index=False)]
     if "protocol" not in runs:
         runs["protocol"] = "as-given"

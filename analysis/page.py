@@ -50,6 +50,7 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
     return {
         "n_runs": len(distinct),
         "narrowed": list(found.narrowed),
+        "pooled": list(found.pooled),
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from analysis.cells import POOLED
+
 # A cell keeps its look from report to report, because the look follows from its name: the colour from regularization
 # and n_dis, the marker from the loss, the dash from the network where several are shown, else from the loss too.
 # Single ones have Okabe and Ito's colours, told apart with any colour vision; a pair has a shade of its normalizer's.
@@ -74,7 +76,7 @@ def looks(labels: Iterable[str]) -> dict[str, Look]:
 
 
 def _look(label: str) -> Look:
-    words = label.split()
+    words = label.partition(POOLED)[0].split()
     n_dis = words.pop() if len(words) > 2 and words[-1].isdigit() else "1"
     regularization = words.pop() if words else ""
     loss = words.pop() if words else ""

@@ -27,6 +27,7 @@ from analysis.load import Collected, collect
 from analysis.narrow import read_csv, where
 from analysis.origins import code_text, packages_text, written_command
 from analysis.page import content
+from analysis.pool import POOLS, pool_cells
 from landscape.errors import EXIT_USER, UserError
 from landscape.provenance import code, packages
 from landscape.store import Store
@@ -186,11 +187,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FILE",
         help="a CSV of seconds a D update by cell (columns of a cell, and step_s), for curves over hours",
     )
+    parser.add_argument(
+        "--pool", choices=POOLS, help="one cell for runs that differ in it alone, labelled so (default: cells apart)"
+    )
     args = parser.parse_args(argv)
     store, out = Store(args.store), Path(args.out).expanduser()
     try:
         with _pool(store) as pool:
             found = where(read_csv(args.csv) if args.csv else collect(store, pool), args.where)
+            found = pool_cells(found) if args.pool else found
             gc.freeze()  # what was read stays: not to be walked at each collection
             if args.step_costs:
                 found.runs = measured_apart(found.runs, args.step_costs)

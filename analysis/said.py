@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis import budget_panels, diagnostics, tables
 from analysis.best import BEST_COLUMNS, best_table
-from analysis.cells import adaptive, cell_order, countable
+from analysis.cells import POOLED, adaptive, cell_order, countable
 from analysis.early import HEADS as EARLY_HEADS
 from analysis.early import early, shown_early
 from analysis.hours import timed
@@ -148,6 +148,8 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
         frame[["one", "other"]] = frame[["one", "other"]].replace({**diagnostics.COLUMNS, **NAMES, "fid": distance})
     if kind in ("confirm", "best"):
         frame = frame.drop(columns=[key for key in tables.VARIED if frame[key].isna().all()])
+        if not frame["cell"].str.contains(POOLED, regex=False).any():  # else the label says it
+            frame = frame.drop(columns="n_dis")
     if kind == "best" and frame["paper"].isna().all():
         frame = frame.drop(columns=["paper", "compares"])
     if kind == "spread" and not frame["repeated"].any():

@@ -32,6 +32,7 @@ class Between(NamedTuple):
 class Several(NamedTuple):
     """The searches of one cell that differ in their seed alone.
 
+    name     the sampler, and n_dis where the cell is pooled over it
     paths    the best after k = 1, 2, ... trials, an array a search; infinite while nothing finite was found
     median   over all searches, as far as the shortest goes
     each_k   holds at each k taken alone; None with fewer than `needed()` searches
@@ -39,7 +40,7 @@ class Several(NamedTuple):
     missing  how many more searches `each_k` needs
     """
 
-    sampler: str
+    name: str
     paths: list[Array]
     median: Array
     each_k: Between | None
@@ -72,7 +73,10 @@ def several_searches(runs: pd.DataFrame, trials: pd.DataFrame, confidence: float
         ]
         paths = [one for one in paths if len(one)]
         if len(paths) > 1:
-            found.setdefault(str(label), []).append(compared(str(sampler), paths, confidence))
+            counts = known.loc[group["id"], "n_dis"]
+            apart = (known.loc[known["cell"] == label, "n_dis"] != counts.iloc[0]).any()
+            name = f"{sampler}, n_dis {counts.iloc[0]}" if apart else str(sampler)
+            found.setdefault(str(label), []).append(compared(name, paths, confidence))
     return found
 
 
@@ -84,7 +88,7 @@ def path(search: pd.DataFrame) -> Array:
     return np.minimum.accumulate(ordered["value"].to_numpy(float)[:length])
 
 
-def compared(sampler: str, paths: list[Array], confidence: float = 0.95) -> Several:
+def compared(name: str, paths: list[Array], confidence: float = 0.95) -> Several:
     """The median of curves that only fall, with its bands as far as so many curves give any."""
     n, length = len(paths), min(map(len, paths))
     every = np.sort(np.stack([one[:length] for one in paths]), axis=0)
@@ -99,7 +103,7 @@ def compared(sampler: str, paths: list[Array], confidence: float = 0.95) -> Seve
         before, after = knots[np.searchsorted(knots, k, "right") - 1], knots[np.searchsorted(knots, k)]
         all_k = Between(every[rank - 1][after], every[n - rank][before])
     middle = every[[(n - 1) // 2, n // 2]].mean(0)
-    return Several(sampler, paths, middle, each_k, all_k, max(0, needed(confidence) - n))
+    return Several(name, paths, middle, each_k, all_k, max(0, needed(confidence) - n))
 
 
 def inner(n: int, error: float) -> int:

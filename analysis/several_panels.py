@@ -26,7 +26,7 @@ def several_figure(found: Mapping[str, list[Several]], look: Mapping[str, Look],
         axes = fig.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for ax, (label, one) in zip(axes, panels, strict=False):
             searches(ax, one, look[label])
-            ax.set_title(f"{label}, {len(one.paths)} searches ({one.sampler})", color=look[label].colour)
+            ax.set_title(f"{label}, {len(one.paths)} searches ({one.name})", color=look[label].colour)
         for ax in axes[: len(panels)]:
             figures.budget_axis(ax, max(len(path) for _, one in panels for path in one.paths))
         axes[0].set_ylim(*limits(np.concatenate([path for _, one in panels for path in one.paths])))

@@ -19,7 +19,8 @@ from landscape.store import DIVERGED, DONE
 PAIR_COLUMNS = ("a", "b", "k", "taken", "n", "chance", "lower", "upper", "said")
 RANK_COLUMNS = ("cell", "k", "n", "rank", "lowest", "highest")
 # Runs of two cells are of one setting where these agree; a penalty's strength belongs to the cell.
-MATCHED = tuple(key for key in VARIED if key != "strength")
+# n_dis too, unless cells are pooled over it.
+MATCHED = tuple(key for key in VARIED if key not in ("strength", "n_dis"))
 DRAWS = 32  # of one seed and strength a setting; each draw is a whole estimate, and their mean is shown
 
 Array = NDArray[np.float64]
@@ -71,7 +72,9 @@ def _known(runs: pd.DataFrame) -> pd.DataFrame:
     """One row a cell, setting and seed that has a result and was not proposed by looking at others."""
     use = countable(runs)
     use = use[use["worth"].notna() & ~use["sampler"].isin(ADAPTIVE)]
-    use = use.assign(_key=["|".join(map(str, row)) for row in use[list(MATCHED)].itertuples(index=False)])
+    pooled = (use.groupby("cell")["n_dis"].nunique() > 1).any()
+    keys = [*MATCHED, "n_dis"] if pooled else list(MATCHED)
+    use = use.assign(_key=["|".join(map(str, row)) for row in use[keys].itertuples(index=False)])
     one = use.groupby(["cell", "setting", "seed", "_key"], sort=True)["worth"]
     return one.median().reset_index()
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.cells import CELL
+from analysis.cells import CELL, POOLED
 
 
 class Member(NamedTuple):
@@ -29,7 +29,10 @@ class Study(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A study's figure as this store can draw it: `cells` maps a label to the cell's facts, data set apart."""
+    """A study's figure as this store can draw it: `cells` maps a label to the cell's facts, data set apart.
+
+    Facts of a cell that is pooled over n_dis are without it.
+    """
 
     key: str
     title: str
@@ -88,8 +91,11 @@ STUDIES = {
 ARCHITECTURES = {"resnet19": "RES5", "sndcgan": "SNDC", "resnet_cifar": "RESC"}  # the first two are the study's words
 
 
-def study_figures(runs: pd.DataFrame) -> list[Figure]:
-    """The figures for which `runs` (a frame of `load`) has at least two cells with a result on one data set."""
+def study_figures(runs: pd.DataFrame, pooled: bool = False) -> list[Figure]:
+    """The figures for which `runs` (a frame of `load`) has at least two cells with a result on one data set.
+
+    With `pooled` the cells that differ in n_dis alone are one, and the label names the counts that there are.
+    """
     known = runs[runs["worth"].notna()].drop_duplicates(list(CELL))
     words = [*ARCHITECTURES, *sorted(set(known["arch"]) - set(ARCHITECTURES))]
     archs = [arch for arch in words if arch in set(known["arch"])]
@@ -97,6 +103,7 @@ def study_figures(runs: pd.DataFrame) -> list[Figure]:
     for key, study in STUDIES.items():
         for group in [archs] if study.across else [[arch] for arch in archs]:
             cells = _cells(study, known, group)
+            cells = _pooled(cells, known) if pooled else cells
             names = [facts["arch"] for facts in cells.values()]
             if study.across and len(set(names)) < 2:
                 continue
@@ -128,6 +135,19 @@ def _cells(study: Study, known: pd.DataFrame, archs: Sequence[str]) -> dict[str,
             label = label if pick[1] == 1 else f"{label} {pick[1]}"
             facts = {"arch": arch, "loss": pick[0], "penalty": member.penalty, "norm": member.norm, "n_dis": pick[1]}
             found[label] = facts
+    return found
+
+
+def _pooled(cells: dict[str, dict[str, object]], known: pd.DataFrame) -> dict[str, dict[str, object]]:
+    """The cells without n_dis, each once; one of several counts is labelled by them."""
+    found: dict[str, dict[str, object]] = {}
+    for label, facts in cells.items():
+        rest = {key: value for key, value in facts.items() if key != "n_dis"}
+        counts = sorted({int(n) for n in of_cell(known, rest)["n_dis"]})
+        plain = label.removesuffix(f" {facts['n_dis']}")
+        found[f"{plain}{POOLED}{', '.join(map(str, counts))})" if len(counts) > 1 else label] = (
+            rest if len(counts) > 1 else facts
+        )
     return found
 
 

@@ -31,7 +31,8 @@ def study_parts(found: Collected, parts: list[Part], at: Press) -> list[dict[str
     if not first:
         return []
     drawn = []
-    for figure in studies.study_figures(pd.concat([countable(runs) for _, _, runs in first.values()])):
+    every = pd.concat([countable(runs) for _, _, runs in first.values()])
+    for figure in studies.study_figures(every, bool(found.pooled)):
         blocks = []
         for data, name, runs in first.values():
             text = found.protocols.get(name or "", {})

@@ -71,7 +71,7 @@ def figure_looks(figure: studies.Figure) -> dict[str, Look]:
     several = len({facts["arch"] for facts in figure.cells.values()}) > 1
     names = {}
     for label, facts in figure.cells.items():
-        name = cell_label(facts)
+        name = cell_label({"n_dis": 1, **facts})  # a pooled cell has none
         names[label] = f"{facts['arch']} {name}" if several else name
     made = looks(names.values())
     return {label: made[name] for label, name in names.items()}

@@ -105,7 +105,7 @@ def test_the_cost_of_a_step_may_be_measured_apart(tmp_path):
 
 def test_rounds_keep_their_order_and_random_search_has_none():
     cell = runs(stage=["grid", "search", "search", "search"])
-    trials = pd.DataFrame({"sweep": "s", "id": list("bcd"), "stage": "search", "sampler": "gp"})
+    trials = pd.DataFrame({"sweep": "s", "id": list("bcd"), "stage": "search", "sampler": "gp", "search": None})
     asynchronous = trials.assign(order=[2.0, 0.0, 1.0], round=np.nan)
     ((grid, rounds),) = rounds_of(cell, asynchronous)
     assert grid.tolist() == [5] and [r.tolist() for r in rounds] == [[90], [8], [3]], "diverged at its step-0 score"
