@@ -52,13 +52,14 @@ HEADS: dict[str, dict[str, str]] = {
 
 
 def early(runs: pd.DataFrame, rows: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
-    """Tables by kind (`HEADS`), and for the template the sentences `saved` (empty where nothing was stopped), `cost` (a
-    list) and whether the rules are the store's `own`. `runs` is one section, `rows` its evaluations.
+    """Tables by kind (`HEADS`), and for the template: sentences `saved` (empty where nothing was stopped) and `cost` (a
+    list), whether rules were `replayed`, and whether they are the store's `own`.
+
+    `runs` is one section, `rows` its evaluations.
     """
     stopped = runs[runs["status"] == STOPPED].drop_duplicates("id")
     table = saved_table(runs.drop_duplicates("id"))
-    rules = rules_of(runs)
-    replayed = replay_table(runs, rows, rules)
+    replayed = replay_table(runs, rows, rules_of(runs) if len(rows) else [])
     taken = taken_up(runs, rows)
     frames = {"stopped": table, "taken": taken}
     cost: list[str] = []
@@ -74,6 +75,7 @@ def early(runs: pd.DataFrame, rows: pd.DataFrame) -> tuple[dict[str, pd.DataFram
     said = {
         "saved": saved_sentence(saved_whole(runs.drop_duplicates("id"), table)) if len(stopped) else "",
         "cost": cost,
+        "replayed": bool(len(whole)),
         "own": bool(runs["rule"].notna().any()),
     }
     return frames, said
@@ -103,7 +105,7 @@ def rule_sentence(row: dict[Any, Any]) -> str:
     text = f"{begin}stops {row['stopped']:,} of {row['runs']:,} runs"
     if row["lost_later"]:
         text += f" ({row['lost_later']:,} of which diverged later)"
-    text += f" and saves {percent(row['share'])} of the time; {row['top_stopped']} of the {row['top']} best are among them."
+    text += f" and saves {percent(row['share'])} of the time; {row['top_stopped']} of the {row['top']} best among them."
     if row["lower"]:
         text += (
             f" {row['lower']:,} ended lower than they were then, one fell from {_distance(row['fall_from'])} to "
@@ -128,4 +130,3 @@ def shown_early(name: str, frame: pd.DataFrame) -> pd.DataFrame:
         if not frame["lost_later"].any():
             frame = frame.drop(columns=["lost_later"])
     return frame[[key for key in HEADS[name] if key in frame]]
-

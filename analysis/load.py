@@ -142,8 +142,9 @@ def load_rows(store: Store | str | Path) -> pd.DataFrame:
     """The learning curves: one row an evaluation, columns `ROW_COLUMNS`; problems as in `load`.
 
     `step` counts D updates, `images` real images shown, `train_s` seconds of training up to then; `loss_d` is D's
-    loss. A score is NaN where it was not finite or not asked for. `spectrum` (log10 eigenvalues of the mean J^T J, descending), `mrlt` and
-    `closest_pairs` are lists, NaN where not asked for; `cost` maps a score's name to its seconds.
+    loss. A score is NaN where it was not finite or not asked for. `spectrum` (log10 eigenvalues of the mean J^T J,
+    descending), `mrlt` and `closest_pairs` are lists, NaN where not asked for; `cost` maps a score's name to its
+    seconds.
     """
     return collect(store).rows
 

@@ -48,19 +48,17 @@ class Curves(NamedTuple):
 
 def curves(rows: pd.DataFrame) -> Curves:
     """`rows` (of `load_rows`, one protocol) as matrices."""
-    ordered = rows[["id", "step", "fid", "loss_d"]].sort_values(["id", "step"], kind="stable")
-    ids = ordered["id"].to_numpy()
-    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if len(ids) else np.array([], int)
-    lengths = np.diff(np.r_[starts, len(ids)])
-    run = np.repeat(np.arange(len(starts)), lengths)
-    place = np.arange(len(ids)) - np.repeat(starts, lengths)
+    run, ids = pd.factorize(rows["id"])  # numbers are sorted sooner than names
+    order = np.lexsort((rows["step"].to_numpy(float), run))
+    lengths = np.bincount(run, minlength=len(ids)).astype(np.int64)
+    place = np.arange(len(run)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
     def wide(key: str) -> Array:
-        made = np.full((len(starts), int(lengths.max(initial=0))), np.nan)
-        made[run, place] = ordered[key].to_numpy(float)
+        made = np.full((len(ids), int(lengths.max(initial=0))), np.nan)
+        made[run[order], place] = rows[key].to_numpy(float)[order]
         return made
 
-    return Curves([str(one) for one in ids[starts]], lengths, wide("step"), wide("fid"), wide("loss_d"))
+    return Curves([str(one) for one in ids], lengths, wide("step"), wide("fid"), wide("loss_d"))
 
 
 def stops_at(found: Curves, rule: Stop) -> NDArray[np.int64]:
@@ -129,53 +127,68 @@ def replay_table(runs: pd.DataFrame, rows: pd.DataFrame, rules: Sequence[str]) -
     # A run that is done and was scored once or twice tells nothing; one that diverged so early was not stopped.
     free = free[(free["evaluations"] >= LEAST) | np.isinf(free["worth"])]
     found = curves(rows[rows["id"].isin(set(free["id"]))])
-    free = free.set_index("id").reindex(found.ids)
-    step, cost = free["step"].to_numpy(float), free[["train_s", "eval_s"]].to_numpy(float)
-    worth, cells = free["worth"].to_numpy(float), free["cell"].to_numpy()
+    free = free.set_index("id").reindex(found.ids).reset_index()
+    worth, cells = free["worth"].to_numpy(float), free["cell"].to_numpy(str)
+    members = {label: cells == label for label in cell_order(free)}
     best = np.zeros(len(free), bool)
-    for label in set(cells):
-        mine = np.flatnonzero(cells == label)
-        best[mine[np.argsort(worth[mine], kind="stable")[: top_count(len(mine))]]] = True
+    for mine in members.values():
+        order = np.flatnonzero(mine)
+        best[order[np.argsort(worth[order], kind="stable")[: top_count(len(order))]]] = True
     made: list[tuple[object, ...]] = []
     for text in rules:
         rule = rule_of(text)
         if not (found.lengths >= max(LEAST, (rule.evaluations or 1) + 1)).any():
             continue
-        at = stops_at(found, rule)
-        ended = at >= 0
-        every = np.arange(len(at))
-        then = np.where(ended, found.fid[every, at], np.nan)
-        then = np.where(ended & np.isnan(then), np.inf, then)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            done = np.where(ended, found.step[every, at] / step, 1.0)
-            scored = np.where(ended, (at + 1) / found.lengths, 1.0)
-            ratio = np.where(np.isinf(worth), np.inf, worth / then)
-        left = cost * (1 - np.stack([done, scored], axis=1))
-        order = cell_order(free.reset_index())
-        for label in [*order, *([EVERY] if len(order) > 1 else [])]:
-            mine = np.ones(len(cells), bool) if label == EVERY else cells == label
-            gone = mine & ended
-            fell = np.flatnonzero(gone & (ratio < 1))
-            most = fell[np.argmin(ratio[fell])] if len(fell) else None
-            total, saved = float(cost[mine].sum()), float(left[gone].sum())
-            made.append(
-                (
-                    *(text, label, int(mine.sum()), int(gone.sum()), int(np.isinf(worth[gone]).sum())),
-                    *(share(saved, total - saved), *_lowest(worth, mine, gone, label)),
-                    *(int((mine & best).sum()), int((gone & best).sum()), len(fell)),
-                    float(np.median(ratio[gone])) if gone.any() else np.nan,
-                    *((np.nan, np.nan) if most is None else (float(then[most]), float(worth[most]))),
-                )
-            )
+        ended = _ended(free, found, stops_at(found, rule))
+        for label, mine in members.items():
+            left = worth[mine & ~ended.stopped]
+            lowest = float(worth[mine].min()), float(left.min()) if len(left) else np.nan
+            made.append((text, label, *_counts(ended, worth, best, mine, lowest)))
+        if len(members) > 1:
+            everywhere = np.ones(len(free), bool)
+            made.append((text, EVERY, *_counts(ended, worth, best, everywhere, (np.nan, np.nan))))
     return pd.DataFrame(made, columns=list(REPLAY_COLUMNS))
 
 
-def _lowest(worth: Array, mine: NDArray[np.bool_], gone: NDArray[np.bool_], label: str) -> tuple[float, float]:
-    """The lowest of a cell, and of what is left of it (NaN for nothing); over cells it says nothing."""
-    if label == EVERY:
-        return np.nan, np.nan
-    left = worth[mine & ~gone]
-    return float(worth[mine].min()), float(left.min()) if len(left) else np.nan
+class Ended(NamedTuple):
+    """What a rule would have done to each run: arrays over runs."""
+
+    stopped: NDArray[np.bool_]
+    then: Array  # the distance when it would have been stopped
+    ratio: Array  # of the final distance to that
+    cost: Array  # seconds that it took
+    saved: Array  # and those that it would have been spared
+
+
+def _ended(free: pd.DataFrame, found: Curves, at: NDArray[np.int64]) -> Ended:
+    stopped, every = at >= 0, np.arange(len(at))
+    worth, clocks = free["worth"].to_numpy(float), free[["train_s", "eval_s"]].to_numpy(float)
+    then = np.where(stopped, found.fid[every, at], np.nan)
+    then = np.where(stopped & np.isnan(then), np.inf, then)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Each clock at its own pace, training by updates and evaluation by evaluations.
+        trained = found.step[every, at] / free["step"].to_numpy(float)
+        ratio = np.where(np.isinf(worth), np.inf, worth / then)
+    left = 1 - np.stack([trained, (at + 1) / found.lengths], axis=1)
+    return Ended(stopped, then, ratio, clocks.sum(1), np.where(stopped, (clocks * left).sum(1), 0.0))
+
+
+def _counts(
+    ended: Ended, worth: Array, best: NDArray[np.bool_], mine: NDArray[np.bool_], lowest: tuple[float, float]
+) -> tuple[object, ...]:
+    """`REPLAY_COLUMNS` but the first two, of the runs `mine`."""
+    gone = mine & ended.stopped
+    fell = np.flatnonzero(gone & (ended.ratio < 1))
+    fall = (np.nan, np.nan)
+    if len(fell):
+        most = fell[np.argmin(ended.ratio[fell])]
+        fall = float(ended.then[most]), float(worth[most])
+    cost, saved = float(ended.cost[mine].sum()), float(ended.saved[mine].sum())
+    return (
+        *(int(mine.sum()), int(gone.sum()), int(np.isinf(worth[gone]).sum()), share(saved, cost - saved)),
+        *(*lowest, int((mine & best).sum()), int((gone & best).sum()), len(fell)),
+        *(float(np.median(ended.ratio[gone])) if gone.any() else np.nan, *fall),
+    )
 
 
 def taken_up(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -185,8 +198,8 @@ def taken_up(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """
     use = runs[runs["status"].isin((DONE, DIVERGED)) & runs["stopped_at"].notna() & runs["worth"].notna()]
     use = use.drop_duplicates("id")
-    at = rows.merge(use[["id", "stopped_at"]], on="id")
-    at = at[at["step"] == at["stopped_at"]].drop_duplicates("id").set_index("id")["fid"]
+    merged = rows[["id", "step", "fid"]].merge(use[["id", "stopped_at"]], on="id")
+    at = merged[merged["step"] == merged["stopped_at"]].drop_duplicates("id").set_index("id")["fid"]
     use = use[use["id"].isin(at.index)]
     then, end = use["id"].map(at).fillna(np.inf), use["worth"]
     made = use.assign(why=use["stopped_why"], then=then, end=end, ratio=np.where(np.isinf(end), np.inf, end / then))

@@ -23,7 +23,6 @@ from analysis.several import several_searches
 from analysis.several_panels import several_figure
 from analysis.statements import agreement_table, confirm_table, pair_table, rank_table, spread_table
 from analysis.trials import ADAPTIVE, SEARCH
-from landscape.store import STOPPED
 
 SEED = 0  # of every resampling in a report: equal stores give equal reports
 CONFIDENCE = 0.95
@@ -116,7 +115,6 @@ def statements(
     return {
         "frames": frames,
         "hours": {"device": hours.device, "left_out": hours.left_out, "stopped": hours.stopped},
-        "stopped": int((runs["status"] == STOPPED).sum()),
         "searched": [label for label in order if adaptive(countable(runs[runs["cell"] == label]))],
         "early": said_early,
         "orders": int((frames["pairs"]["said"] != "").sum()),

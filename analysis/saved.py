@@ -39,11 +39,12 @@ def saved_seconds(runs: pd.DataFrame) -> pd.Series:
 def saved_table(runs: pd.DataFrame) -> pd.DataFrame:
     """A row a cell and kind of reason, columns `SAVED_COLUMNS`; `runs` is one section, stopped runs included.
 
-    stopped      runs with the status "stopped", of `runs` in the cell
+    stopped      runs with the status "stopped", of `runs` in the cell that were begun
     steps_left   D updates that they were not trained for
     saved_s      seconds that those, with their evaluations, would have taken
     saved_share  of what all runs of the cell would have taken, had none been stopped
     """
+    runs = runs[runs["step"] > 0]
     stopped = runs[runs["status"] == STOPPED]
     stopped = stopped.assign(why=[kind(text) for text in stopped["reason"]], saved_s=saved_seconds(stopped))
     rows = []
@@ -61,4 +62,4 @@ def saved_whole(runs: pd.DataFrame, table: pd.DataFrame) -> dict[str, float]:
     """`saved_table` summed over all cells: stopped, runs, steps_left, saved_s, saved_share."""
     spent, saved = float(runs[["train_s", "eval_s"]].sum().sum()), float(table["saved_s"].sum())
     counts = {key: int(table[key].sum()) for key in ("stopped", "steps_left")}
-    return {**counts, "runs": len(runs), "saved_s": saved, "saved_share": share(saved, spent)}
+    return {**counts, "runs": int((runs["step"] > 0).sum()), "saved_s": saved, "saved_share": share(saved, spent)}

@@ -31,8 +31,8 @@ def no_trials() -> pd.DataFrame:
 def read_trials(store: Store, problems: list[str]) -> pd.DataFrame:
     """One row a trial of every sweep that has any, columns `COLUMNS`, in the order of each file.
 
-    `id` is the run; `order` and `round` are floats, NaN where there is none; `search` is the search's id, and `alike` is
-    equal for searches that differ in their seed alone (None where search.json does not tell). A file that cannot be
+    `id` is the run; `order` and `round` are floats, NaN where there is none; `search` is the search's id, and `alike`
+    is equal for searches that differ in their seed alone (None where search.json does not tell). A file that cannot be
     read adds a sentence to `problems` and its trials are left out; a torn last line is passed over.
     """
     rows: list[dict[str, Any]] = []
@@ -62,13 +62,13 @@ def _kinds(store: Store, name: str) -> dict[str | None, str]:
     """`alike` of each search of a sweep, by the search's id; none where its file does not tell."""
     with suppress(CorruptFile, OSError, KeyError, TypeError):
         cells = read_json(store.search_file(name))["cells"]
-        return {cell["id"]: short_hash([*(cell[key] for key in KIND), bool(cell["grid"]), _size(cell)]) for cell in cells}
+        return {cell["id"]: _alike(cell) for cell in cells}
     return {}
 
 
-def _size(cell: dict[str, Any]) -> int | None:
-    """The budget, where rounds are a share of it."""
-    return None if cell["rounds"] is None else int(cell["trials"])
+def _alike(cell: dict[str, Any]) -> str:
+    size = None if cell["rounds"] is None else cell["trials"]  # rounds are a share of the budget
+    return short_hash([*(cell[key] for key in KIND), bool(cell["grid"]), size])
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:

@@ -29,7 +29,7 @@ def may_stop(stop: Stop) -> bool:
 
 
 def rule_text(given: Mapping[str, Any]) -> str | None:
-    """The rules of a configuration's `stop` as one would type them ("stop.factor=3 stop.evaluations=3"); None for none."""
+    """The rules of a configuration's `stop` as typed, "stop.factor=3 stop.evaluations=3"; None for none."""
     stop = Stop(**{key: given.get(key) for key in ("factor", "loss_d", "evaluations")})
     if not may_stop(stop):
         return None

@@ -64,7 +64,8 @@ def test_the_studys_figures_have_a_pooled_cell_once(found):
     (apart,) = study_figures(found.runs)
     assert list(apart.cells) == ["NS GP", "WGAN GP 5", "LS GP 5"]
     of_ns = found.runs.assign(loss="ns", norm=found.runs["loss"].map({"ns": "sn", "wgan": "none", "ls": "ln"}))
-    regularization = study_figures(of_ns.assign(penalty=of_ns["penalty"].where(of_ns["norm"] == "none", "none")), True)[0]
+    of_ns["penalty"] = of_ns["penalty"].where(of_ns["norm"] == "none", "none")
+    regularization = study_figures(of_ns, pooled=True)[0]
     assert "GP (n_dis 1, 5)" in regularization.cells and "GP 5" not in regularization.cells
 
 
@@ -79,7 +80,9 @@ def test_the_report_pools_on_demand_in_tables_and_figures(store, tmp_path, capsy
     assert "n\\_dis" in best
     assert POOLED in (out / "figures" / "01-digits-budget.svg").read_text()
     assert POOLED in (out / "figures" / "study-loss.svg").read_text()
+    assert POOLED in "".join(file.read_text() for file in (out / "data").iterdir())
     assert main(["--store", str(store.root), "--out", str(out)]) == 0
+    assert POOLED not in "".join(file.read_text() for file in (out / "data").iterdir())
     page = (out / "index.html").read_text()
     assert "Pooled" not in page and POOLED not in page and "WGAN GP 5" in page
     assert "n\\_dis" not in (out / "tables" / "01-digits-best.tex").read_text(), "the label says it"

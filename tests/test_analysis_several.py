@@ -1,4 +1,4 @@
-"""Claims about several searches of one cell: their band covers as often as it says, and only what is alike is compared."""
+"""Claims about several searches of one cell: their bands cover as they say, and only what is alike is compared."""
 
 import json
 from dataclasses import replace

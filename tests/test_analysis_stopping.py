@@ -8,11 +8,11 @@ from synthetic import add_run, config
 import analysis
 from analysis.early import early
 from analysis.replay import curves, free_runs, replay_table, rules_of, stops_at, taken_up
-from analysis.report import make_report
+from analysis.report import main, make_report
 from analysis.saved import kind, saved_seconds, saved_table, saved_whole
 from landscape.config import Stop
 from landscape.stopping import reason_to_stop, rule_of, rule_text
-from landscape.store import DIVERGED, STOPPED, Store
+from landscape.store import DIVERGED, PLANNED, STOPPED, Store
 
 FACTOR = "the distance was above 3 times its best, 9, at 3 evaluations in a row"
 RULE = "stop.factor=2 stop.evaluations=2"
@@ -61,7 +61,9 @@ def test_the_replay_stops_each_run_where_the_workers_rule_would(rule):
         expected.append(next(asked, -1))
         rows += [row | {"id": f"{run:03d}"} for row in made]
     frame = pd.DataFrame(rows).astype({"fid": float, "loss_d": float}).sample(frac=1, random_state=0)
-    assert stops_at(curves(frame), rule).tolist() == expected
+    found = curves(frame)
+    stops = dict(zip(found.ids, stops_at(found, rule), strict=True))
+    assert [stops[f"{run:03d}"] for run in range(150)] == expected
     assert len(set(expected)) > 2 or rule == Stop()
 
 
@@ -166,7 +168,9 @@ def test_a_stopped_run_that_was_finished_later_is_a_measurement(store):
     runs, rows = frames(store)
     table = taken_up(runs, rows)
     assert table[["id", "then", "end"]].values.tolist() == [[run.id, 30, 5], [lost.id, 30, np.inf]]
-    assert runs.set_index("seed")["stopped_at"].sort_index().tolist() == [750, 500, 500], "a store from before stops were kept"
+    assert runs.set_index("seed")["stopped_at"].sort_index().tolist() == [750, 500, 500], (
+        "a store from before stops were kept"
+    )
 
 
 def test_the_page_says_what_was_saved_and_what_it_would_have_cost(store, tmp_path):
@@ -206,4 +210,22 @@ def test_where_every_finished_run_was_watched_the_cost_is_not_told(store):
     add(store, [100.0, 10.0, 9.0, 8.0, 7.0], 0, stop=rule)
     add(store, [100.0, 9.0, 50.0], 2, stop=rule, status=STOPPED, reason=FACTOR)
     _, said = early(*frames(store))
-    assert said["cost"] == ["What it cost in quality cannot be told: every finished run here was watched too."]
+    assert not said["replayed"] and said["cost"] == [
+        "What it cost in quality cannot be told: every finished run here was watched too."
+    ]
+
+
+def test_rows_from_elsewhere_tell_what_was_saved_and_nothing_is_replayed(store, tmp_path):
+    rule = {"factor": 2, "loss_d": None, "evaluations": 2}
+    add(store, [100.0, 9.0, 50.0], 0, stop=rule, status=STOPPED, reason=FACTOR)
+    add(store, [100.0, 10.0, 9.0, 8.0, 7.0], 1)
+    add(store, [], 2, status=PLANNED)
+    make_report(store, tmp_path / "out")
+    assert "replayed on" in (tmp_path / "out" / "index.html").read_text()
+    assert main(["--csv", str(tmp_path / "out" / "runs.csv"), "--out", str(tmp_path / "again")]) == 0
+    page = (tmp_path / "again" / "index.html").read_text()
+    assert "1 of 2 runs was stopped early" in page, "the run that was not begun does not count"
+    assert "replayed on" not in page
+    for name in ("out", "again"):
+        saved = pd.read_csv(tmp_path / name / "tables" / "01-digits-stopped.csv")
+        assert saved["saved_s"].item() == pytest.approx(25.8)
