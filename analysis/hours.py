@@ -11,33 +11,41 @@ from analysis.cells import CELL
 from analysis.practice import Array, OverTime, best_over_time, random_orders
 from analysis.trials import CONFIRM
 from landscape.errors import UserError
+from landscape.store import STOPPED
 
 CLOCKS = {"training": ("train_s",), "evaluation": ("eval_s",), "training and evaluation": ("train_s", "eval_s")}
 APART = "no device in particular: training counts by the cost of a step, measured apart"
 
 
 class Timed(NamedTuple):
-    """Of runs on one kind of device, by cell: `hours` by clock, and what they are `worth`; on which device, how many on
-    others were left out, and how many of the runs were stopped."""
+    """Of runs on one kind of device that none shared, by cell: `hours` by clock, and what they are `worth`; on which
+    device, how many were left out since they shared it, how many on others, and how many of the runs were stopped.
+
+    `unsure`: whether there are runs of which it is not on record that they had it to themselves.
+    """
 
     hours: dict[str, dict[str, Array]]
     worth: dict[str, Array]
     device: str | None
+    shared: int
     left_out: int
     stopped: int
+    unsure: bool
 
 
 def timed(runs: pd.DataFrame) -> Timed:
     """A part's runs with a result, stopped ones included, confirming ones not, all on one kind of device.
 
-    The device is that of most runs; a run that moved between kinds is left out with those on others. Seconds thrown
+    Runs that shared a GPU or core with others are left out: what they took says how many those were. The device is
+    that of most runs; a run that moved between kinds is left out with those on others. Seconds thrown
     away by interruptions are not counted. A clock that a run of the cell did not record is left out for that cell, a
     cell of one run altogether.
     """
     use = runs[runs["worth"].notna() & (runs["stage"] != CONFIRM)].drop_duplicates("id")
-    known = use[use["device"].notna() & (use["device_kinds"] == 1)]
+    alone = use[use["sharing"] <= 1]
+    known = alone[alone["device"].notna() & (alone["device_kinds"] == 1)]
     device = str(known["device"].mode().iloc[0]) if len(known) else None
-    mine = known[known["device"] == device] if device is not None else use
+    mine = known[known["device"] == device] if device is not None else alone
     cells = {str(label): cell for label, cell in mine.groupby("cell", sort=False) if len(cell) > 1}
     hours: dict[str, dict[str, Array]] = {}
     for clock, columns in CLOCKS.items():
@@ -46,7 +54,9 @@ def timed(runs: pd.DataFrame) -> Timed:
             if (costs > 0).all():
                 hours.setdefault(clock, {})[label] = costs.sum(1) / 3600
     worth = {label: cell["worth"].to_numpy(float) for label, cell in cells.items()}
-    return Timed(hours, worth, device, len(use) - len(mine), int((mine["status"] == "stopped").sum()))
+    shared, left_out = len(use) - len(alone), len(alone) - len(mine)
+    stopped = int((mine["status"] == STOPPED).sum())
+    return Timed(hours, worth, device, shared, left_out, stopped, bool((mine["sharing"] == 0).any()))
 
 
 def over_hours(found: Timed, seed: int) -> dict[str, dict[str, OverTime]]:
@@ -89,4 +99,5 @@ def measured_apart(runs: pd.DataFrame, file: str) -> pd.DataFrame:
         train_s=np.array([table[one] for one in wanted]) * runs["step"],
         device=APART,
         device_kinds=1,
+        sharing=1,
     )

@@ -25,7 +25,7 @@ RUN_COLUMNS = (
     *("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "step"),
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
     *("is", "is_std", "kid", "kid_std", "ms_ssim", "diversity", "modes", "quality", *DIAGNOSTICS),
-    *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "rule", "stopped_at", "stopped_why"),
+    *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "sharing", "rule", "stopped_at", "stopped_why"),
     *("stage", "sampler", "order", "round", "sweep", "search", "alike"),
 )
 TEXTS = (  # columns that may be None
@@ -125,6 +125,7 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     device        GPU or CPU model of the last machine it was on ("2 x ..." for two at once), with the threads of a
                   CPU where they are not 1, or None
     device_kinds  how many kinds of device it was on, 0 where that is not on record
+    sharing       how many runs its launcher put on one GPU or core, the most on any machine; 0 where not on record
     rule          the rules to stop by that were frozen with it ("stop.factor=3 stop.evaluations=3"), else None
     stopped_at, stopped_why
                   D updates and reason when it was first stopped early, also where it was taken up again since
@@ -203,6 +204,7 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
         **_first_stop(status),
         "device": _device(machines[-1]),
         "device_kinds": len({_device(machine) for machine in machines} - {None}),
+        "sharing": max(_int(machine.get("sharing")) for machine in machines),
     }
     names = list(dict.fromkeys(record.rows.get("protocol", [])))
     if not names:

@@ -23,7 +23,7 @@ WORDS: tuple[str, ...] = (
     *("id", "status", "reason", "data", "arch", "loss", "penalty", "norm", "cell", "setting", "protocol", "why"),
     *("device", "rule", "stopped_why", "stage", "sampler", "sweep", "search", "alike"),
 )
-WHOLE = ("n_dis", "seed", "repeat", "evaluations", "device_kinds")
+WHOLE = ("n_dis", "seed", "repeat", "evaluations", "device_kinds", "sharing")
 COUNTS = ("step", "steps", "batch_size")
 SECONDS = ("train_s", "eval_s", "wasted_s")
 
@@ -115,6 +115,7 @@ def read_csv(file: str | Path) -> Collected:
         if key not in runs:
             runs[key] = pd.Series(None if key in WORDS else np.nan, index=runs.index, dtype=object)
     runs[[*SECONDS, *COUNTS]] = runs[[*SECONDS, *COUNTS]].astype(float).fillna(0.0)
+    runs["sharing"] = runs["sharing"].fillna(0)
     runs["device_kinds"] = runs["device_kinds"].fillna(runs["device"].notna().astype(int))
     runs = runs[list(RUN_COLUMNS)].astype(dict.fromkeys((*WHOLE, *COUNTS), int))
     floats = [key for key in RUN_COLUMNS if key not in (*WORDS, *WHOLE, *COUNTS)]

@@ -38,7 +38,8 @@ MARK = '<meta name="generator" content="landscape analysis.report">'  # by it a 
 FOLDERS = ("figures", "samples", "tables", "data")
 OURS = (".png", ".svg", ".pdf", ".csv", ".tex", ".js")  # what an older report may have left in them
 MANY = 1000  # runs from which on another process pays
-BACKENDS = [f"matplotlib.backends.backend_{name}" for name in ("agg", "svg", "pdf")]  # else each process loads its own
+# What a process of the pool needs, but this module: as the main one it is loaded by another name.
+LOADED = ["analysis.page", *(f"matplotlib.backends.backend_{name}" for name in ("agg", "svg", "pdf"))]
 
 
 def make_report(store: Store | str | Path, out: str | Path, pool: Executor | None = None) -> list[str]:
@@ -157,7 +158,7 @@ def _pool(store: Store) -> Iterator[Executor | None]:
         yield None
         return
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["analysis.report", *BACKENDS])
+    context.set_forkserver_preload(LOADED)
     with ProcessPoolExecutor(min(cores, 8), context, initializer=gc.freeze) as pool:
         start = Thread(target=pool.submit, args=(int,))  # it waits for the imports of the first process
         start.start()

@@ -114,7 +114,7 @@ def statements(
         keep("searches", several_figure, several, ordered, distance)
     return {
         "frames": frames,
-        "hours": {"device": hours.device, "left_out": hours.left_out, "stopped": hours.stopped},
+        "hours": {key: getattr(hours, key) for key in ("device", "shared", "left_out", "stopped", "unsure")},
         "searched": [label for label in order if adaptive(countable(runs[runs["cell"] == label]))],
         "early": said_early,
         "orders": int((frames["pairs"]["said"] != "").sum()),

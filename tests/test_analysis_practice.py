@@ -74,7 +74,9 @@ def runs(**changes):
     made = made.assign(
         cell="NS GP", setting=made["id"], seed=0, fid_start=90.0, stage="grid", status="done", sampler=None
     )
-    return made.assign(eval_s=60.0, device="P100", device_kinds=1, step=1000, loss="ns", data="d").assign(**changes)
+    return made.assign(eval_s=60.0, device="P100", device_kinds=1, sharing=1, step=1000, loss="ns", data="d").assign(
+        **changes
+    )
 
 
 def test_hours_take_stopped_runs_on_one_kind_of_device_and_no_confirming_ones():
@@ -83,7 +85,10 @@ def test_hours_take_stopped_runs_on_one_kind_of_device_and_no_confirming_ones():
     assert curves["training"]["NS GP"].times[-1] == pytest.approx(3 + 1860 / 3600)
     assert found.stopped == 1 and found.left_out == 0 and set(curves) > {"evaluation"}
     other = timed(runs(device=["P100", "P100", "A100", "P100"], device_kinds=[1, 1, 1, 2]))
-    assert other.device == "P100" and other.left_out == 2
+    assert other.device == "P100" and other.left_out == 2 and not other.unsure
+    some = timed(runs(sharing=[1, 2, 0, 1]))
+    assert (some.shared, some.left_out, some.unsure, len(some.worth["NS GP"])) == (1, 0, True, 3)
+    assert timed(runs(sharing=4)).hours == {}
     assert over_hours(timed(runs(stage="confirm")), seed=0) == {}
 
 
