@@ -25,7 +25,7 @@ from sweeps.searches import TRIES, CellSearch
 from sweeps.space import Params, rounded
 
 # Attributes of a trial. (Those that begin with "told" say what its value is.)
-GRID, OWNER, TOLD = "grid", "owner", "told"
+GRID, OWNER, TOLD, PRUNED = "grid", "owner", "told", "pruned"
 
 Owner = dict[str, Any]
 IsLost = Callable[[Params, Owner], bool]  # whether the worker that owns the trial with these parameters is gone
@@ -170,14 +170,21 @@ class Ledger:
                     self.study.add_trial(told)
 
     def report(self, trial: Trial, evaluation: int, value: float) -> bool:
-        """Report an intermediate value; True where the pruner would end the trial now."""
+        """Report an intermediate value; True where the pruner ends the trial now.
+
+        It judges each evaluation once: a run that is taken up makes some again, and hears what was said of them.
+        """
         with locked(self.lock):
             frozen = self._find(trial.number)
             if frozen.state != TrialState.RUNNING:
                 return False
-            if evaluation not in frozen.intermediate_values:  # on resuming, an evaluation is made again
-                self.storage.set_trial_intermediate_value(frozen._trial_id, evaluation, value)
-            return self.study.pruner.prune(self.study, self._find(trial.number))
+            if evaluation in frozen.intermediate_values:
+                return bool(frozen.user_attrs.get(PRUNED) == evaluation)
+            self.storage.set_trial_intermediate_value(frozen._trial_id, evaluation, value)
+            ends = self.study.pruner.prune(self.study, self._find(trial.number))
+            if ends:
+                self.storage.set_trial_user_attr(frozen._trial_id, PRUNED, evaluation)
+            return ends
 
     # Reading
 

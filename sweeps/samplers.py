@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from landscape.identity import short_hash
 from sweeps.searches import CellSearch
@@ -74,12 +78,30 @@ def make_sampler(search: CellSearch, order: int) -> BaseSampler:
     return SAMPLERS[search.sampler](search, search_seed(search, order))
 
 
+class _Hyperband(HyperbandPruner):
+    """Optuna deals trials out to brackets by the study's name, which tells stores apart, and only once a process has
+    judged one; here by the search alone, so that brackets are the same in every store and process."""
+
+    name: str
+
+    def _get_bracket_id(self, study: Study, trial: FrozenTrial) -> int:
+        if not self._pruners:
+            self._try_initialization(study)
+        return super()._get_bracket_id(cast(Study, SimpleNamespace(study_name=self.name)), trial)
+
+
+def _hyperband(search: CellSearch) -> BasePruner:
+    pruner = _Hyperband(min_resource=search.grace, max_resource=search.evaluations, reduction_factor=3)
+    pruner.name = f"{search.draws}-{search.seed}"
+    return pruner
+
+
 def make_pruner(search: CellSearch) -> BasePruner:
     """What ends trials early; it counts in evaluations, and leaves `grace` of them to every run."""
     if search.pruner == "asha":
         return SuccessiveHalvingPruner(min_resource=search.grace, reduction_factor=4)
     if search.pruner == "hyperband":
-        return HyperbandPruner(min_resource=search.grace, max_resource=search.evaluations, reduction_factor=3)
+        return _hyperband(search)
     if search.pruner == "median":
         return MedianPruner(n_startup_trials=search.startup, n_warmup_steps=search.grace)
     return NopPruner()

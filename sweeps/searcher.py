@@ -93,7 +93,7 @@ class Cell:
         every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
 
         def ask(step: int, scores: dict[str, Any]) -> str | None:
-            if not scores.get("fid") or step == 0:
+            if step == 0 or not (scores.get("fid") or 0) > 0:
                 return None
             ends = self.ledger.report(trial, step // int(every), math.log(scores["fid"]))
             return f"{PRUNED} {self.search.pruner} at step {step}" if ends else None

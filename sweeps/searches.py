@@ -50,8 +50,7 @@ class CellSearch:
     @property
     def evaluations(self) -> int:
         """How many evaluations a run has after the one at step 0."""
-        every, steps = self.base["metrics"]["every"], int(self.base["train"]["steps"])
-        return 1 if not every else -(-steps // int(every))
+        return evaluations(self.base)
 
     @property
     def label(self) -> str:
@@ -113,12 +112,30 @@ class Gathering:
         }
         key = short_hash(what)
         if key not in self.cells:
+            _check_pruner(search, config)
             kept = [text for text in _apart(overrides) if text.partition("=")[0] not in varied]
             settings = {key: search[key] for key in ("trials", *DEFINES) if key not in ("kind", "grid")}
             draws = short_hash([fixed, space, search["kind"]])
             self.cells[key] = CellSearch(key, draws, cell, config, kept, space, search["kind"], grid=[], **settings)
         if search["grid"]:
             self.cells[key].grid.append(run)
+
+
+def _check_pruner(search: dict[str, Any], config: dict[str, Any]) -> None:
+    """Raise `UserError` where a pruner could never end a run: it is not asked at step 0, nor at the last step."""
+    asked = evaluations(config) - 1
+    if search["pruner"] != "none" and asked < search["grace"]:
+        raise UserError(
+            f"search.pruner={search['pruner']} with search.grace={search['grace']} could end no run: there are {asked} "
+            f"evaluations between its start and its end; give metrics.every=N below train.steps="
+            f"{config['train']['steps']}, or a smaller search.grace"
+        )
+
+
+def evaluations(config: dict[str, Any]) -> int:
+    """How many evaluations a run has after the one at step 0."""
+    every, steps = config["metrics"]["every"], int(config["train"]["steps"])
+    return 1 if not every else -(-steps // int(every))
 
 
 def _apart(overrides: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import postgres
 import pytest
 import torch
 from slurm import Cluster, why_not
@@ -50,6 +51,16 @@ def store(tmp_path: Path, warm_cache: Path) -> Store:
 def run(store: Store) -> RunFolder:
     """One planned tiny run."""
     return frozen_runs(store, *TINY)[0]
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[str]:
+    """The URL of a PostgreSQL of the tests' own, its password in it."""
+    reason = postgres.why_not()
+    if reason:
+        pytest.skip(reason)
+    with postgres.server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -233,15 +233,6 @@ def test_a_worker_that_died_while_asking_leaves_no_trial(tmp_path: Path) -> None
 
 
 # Storages
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    reason = postgres.why_not()
-    if reason:
-        pytest.skip(reason)
-    with postgres.server() as url:
-        yield url
 
 
 KILLED = """

@@ -8,23 +8,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import postgres
 import pytest
-import torch
+from searching import equal_weights, planned, search_here, trials
 from support import TINY
 from test_sweep import start, wait_for, workers
 
-from landscape import checkpoint
 from landscape.identity import run_id
 from landscape.store import RunFolder, Store
 from landscape.worker import work
 from sweeps.command import main
 from sweeps.ledger import Trial
-from sweeps.plan import Plan, freeze, make_plan, survey
+from sweeps.plan import make_plan
 from sweeps.record import put_rows, read_rows, row
 from sweeps.searcher import Searcher
 from sweeps.searches import read_searches
@@ -32,28 +29,6 @@ from sweeps.select import planned_runs
 
 LONG = ("train.steps=200", "train.batch_size=16", "arch.width=0.04", "metrics.every=100", "metrics.n_fake=64")
 RANDOM = ("search=random", "search.trials=3")
-
-
-def planned(store: Store, *overrides: str, base: tuple[str, ...] = TINY) -> Plan:
-    """A plan with its searches, frozen into the store; nothing of it is trained."""
-    plan = make_plan([*base, *overrides, f"store={store.root}"], multirun=True)
-    survey(plan)
-    freeze(plan)
-    return plan
-
-
-def search_here(store: Store, plan: Plan) -> int:
-    """Work a plan's searches off in this process."""
-    return Searcher(store, plan.name, None, {}, lambda text: None).work()
-
-
-def trials(store: Store, plan: Plan) -> list[dict[str, Any]]:
-    return [r for r in read_rows(store, plan.name) if r["stage"] == "search"]
-
-
-def equal_weights(a: RunFolder, b: RunFolder) -> bool:
-    left, right = (checkpoint.load(run.weights) for run in (a, b))
-    return all(torch.equal(left[net][k], right[net][k]) for net in ("g", "d") for k in left[net])
 
 
 def test_a_trial_is_an_ordinary_run_with_the_bits_of_a_grids(store: Store, tmp_path: Path, warm_cache: Path) -> None:
@@ -145,22 +120,6 @@ def test_a_run_that_fails_is_tried_again_and_then_counts_as_failed(store: Store)
     assert [r["value"] for r in rows] == [first["value"], None] and rows[1]["run"] == run.id
 
 
-def test_a_pruned_trial_is_stopped_told_and_taken_up_by_a_grid(store: Store) -> None:
-    base = ("train.steps=40", "metrics.every=10", "train.batch_size=16", "arch.width=0.04", "metrics.n_fake=64")
-    asked = ("search=random", "search.trials=8", "search.pruner=median", "search.startup=2", "search.grace=1")
-    plan = planned(store, *asked, base=base)
-    assert search_here(store, plan) == 0
-    stopped = [store.run(r["run"]) for r in trials(store, plan) if store.run(r["run"]).status()["status"] == "stopped"]
-    assert stopped and all(r["value"] is not None for r in trials(store, plan))
-    run = stopped[0]
-    status = run.status()
-    assert "pruned by median" in status["reason"] and status["step"] < 40 and run.newest_checkpoint.exists()
-    typed = [text for text in run.meta()["overrides"] if not text.startswith(("store=", "search"))]
-    grid = planned(store, *typed, base=())
-    assert [r.need for r in grid.runs] == ["train"]
-    assert work(store, run.id, lambda text: None) == "done" and run.rows()[-1]["step"] == 40
-
-
 def searcher(store: Store, name: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "sweeps.searcher", "--store", str(store.root), "--sweep", name]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -240,15 +199,6 @@ def test_ctrl_c_stops_a_search_and_the_same_command_goes_on_though_its_worker_is
     )
     plan = make_plan([*command, f"store={store.root}"], multirun=False)
     assert len(trials(store, plan)) == 3 and all(r["value"] is not None for r in trials(store, plan))
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    reason = postgres.why_not()
-    if reason:
-        pytest.skip(reason)
-    with postgres.server() as url:
-        yield url
 
 
 def test_a_search_on_postgresql_leaves_its_password_nowhere(
