@@ -343,6 +343,10 @@ class Store:
         """Where a file of a sweep's search lies: a data base, a journal, a lock, a worker's log."""
         return self.sweeps / name / "search" / file
 
+    def search_workers(self, name: str) -> Path:
+        """The folder in which each worker of a sweep's searches says which process it is, while it works."""
+        return self.sweeps / name / "search" / "workers"
+
     def cached(self, kind: str, key: str, suffix: str) -> Path:
         """Where the thing of this kind ("classifier", "reference") and content key lies, or will."""
         return self.cache / kind / f"{key}{suffix}"

@@ -24,8 +24,8 @@ from landscape.errors import EXIT_PREEMPTED, EXIT_UNFINISHED, EXIT_USER, UserErr
 from landscape.files import CorruptFile
 from landscape.store import FAILED, FINISHED, Store
 from sweeps import scheduler
-from sweeps.classes import from_record
-from sweeps.local import UNREADABLE, Allocation, run_pool
+from sweeps.classes import Resources, from_record
+from sweeps.local import POLL_S, UNREADABLE, Allocation, run_pool
 from sweeps.members import Members
 from sweeps.plan import NOTHING, Plan, Planned, is_met, need
 from sweeps.progress import Lines, tell
@@ -63,7 +63,7 @@ def train(store: Store, given: Submission, ids: list[str]) -> int:
     widest = max(run.config["train"]["world_size"] for run in plan.runs)
     places = slots(resources.at_once, how["threads"], how["device"], widest)
     job = _begin(f"{many(len(plan.runs), 'run')}, {resources.at_once} at once")
-    allocation = Allocation(patience_s=max(resources.notice_s - 30.0, resources.notice_s / 2))
+    allocation = Allocation(patience_s(resources))
     before, start = _progress(plan), time.monotonic()
     run_pool(plan, places, Lines(), allocation)
     unmet = [run for run in plan.runs if not is_met(plan, run)]
@@ -79,27 +79,34 @@ def train(store: Store, given: Submission, ids: list[str]) -> int:
 def search(store: Store, given: Submission) -> int:
     """Work on the sweep's searches in this job until no trial is left or the time is over.
 
-    A worker that is told to save gives its trial back, so that another goes on with it.
+    A worker that is told to save gives its trial back, so that another goes on with it; one that does not save in time
+    is left to the scheduler, and its trial to whoever finds it dead.
     """
     job = _begin("a worker of the sweep's searches")
     resources, how = from_record(given.resources), given.execution
     before, start = _trial_steps(store, given.sweep), time.monotonic()
     signals: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, lambda number, frame: signals.append(number))
     own = {key: str(how["threads"]) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     worker = subprocess.Popen(searcher(store, given.sweep, how), env={**os.environ, **own}, start_new_session=True)
-
-    def pass_on(number: int, frame: object) -> None:
-        if not signals:
+    signalled: float | None = None
+    while (code := worker.poll()) is None:
+        if signals and signalled is None:
+            signalled = time.monotonic()
             worker.send_signal(signal.SIGTERM)
-        signals.append(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
-        signal.signal(number, pass_on)
-    code = worker.wait()
+        if signalled is not None and time.monotonic() - signalled > patience_s(resources):
+            break
+        time.sleep(POLL_S)
     if signals and trials_of(store, given.sweep):
         late = time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
         return _again(store, given, job, signals, late and _trial_steps(store, given.sweep) <= before)
     return EXIT_UNFINISHED if code else 0
+
+
+def patience_s(resources: Resources) -> float:
+    """How long after a signal workers may take to save: what a job needs to queue itself again is left."""
+    return max(resources.notice_s - 30.0, resources.notice_s / 2)
 
 
 def _begin(what: str) -> str:

@@ -64,12 +64,23 @@ def _stop_here(store: Store, folder: SweepFolder) -> int:
         tell(f"process {controller['pid']} was asked to stop; its workers save and end")
         stopped += 1
     workers = 0
-    for one in Members(store, folder).ids():
-        claim = claim_in_force(store.run(one))
-        if claim is not None and is_here(claim) and process_start(claim["pid"]) == claim["started"]:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(claim["pid"], signal.SIGTERM)
-                workers += 1
+    for pid in sorted(_workers_here(store, folder)):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGTERM)
+            workers += 1
     if workers:
         tell(f"{many(workers, 'worker')} on this machine asked to save and end")
     return stopped + workers
+
+
+def _workers_here(store: Store, folder: SweepFolder) -> set[int]:
+    """Processes of this machine that train runs of the sweep, or that work on its searches and may just wait."""
+    found = [claim_in_force(store.run(one)) for one in Members(store, folder).ids()]
+    for file in store.search_workers(folder.name).glob("*.json"):
+        with suppress(FileNotFoundError, CorruptFile):
+            found.append(dict(read_json(file)))
+    return {
+        int(one["pid"])
+        for one in found
+        if one is not None and is_here(one) and process_start(one["pid"]) == one["started"]
+    }

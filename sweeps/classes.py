@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from landscape.checks import check_ranges, gigabytes, minutes
@@ -54,6 +54,10 @@ class Resources:
     def notice_s(self) -> int:
         """Seconds before a job's end at which it is told: as asked for, but half of a short job at the most."""
         return min(self.signal_s, self.time * 30)
+
+    def one_worker(self) -> Resources:
+        """Those of a job in which one worker of a search trains run after run."""
+        return replace(self, runs_per_job=1, at_once=1)
 
     def describe(self) -> str:
         """The resources of one job in words."""

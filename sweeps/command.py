@@ -19,6 +19,7 @@ from sweeps.plan import NOTHING, TRAIN, Plan, describe, execution, freeze, is_me
 from sweeps.progress import display, outcome, tell
 from sweeps.refusal import REFUSALS, refusal
 from sweeps.resources import Slots, slots
+from sweeps.searches import TRIES
 from sweeps.searching import Search, record_grid, trials_left
 
 MULTIRUN = ("-m", "--multirun")
@@ -42,11 +43,7 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
         places = None if on_slurm else slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
         if plan.stage == "confirm":
             return launch_confirmation(plan, places)
-        if plan.searches and plan.stage != "grid" and on_slurm and plan.storage == "sqlite":
-            raise UserError(
-                "search.storage=sqlite is a file that machines cannot share safely; with launcher=slurm give "
-                "search.storage=journal, or the URL of a data base"
-            )
+        check_shared(plan)
         if plan.searches and "://" in plan.storage:
             check_storage(plan)
         for line in describe(plan):
@@ -54,6 +51,10 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
         grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
         searching = plan.stage in ("all", "search") and trials_left(plan) > 0
         if not grid and not searching:
+            if plan.given_up and plan.stage != "grid":
+                n = f"{plan.given_up} trial{'s' * (plan.given_up != 1)}"
+                tell(f"nothing to do but what was given up: {n} failed {TRIES} times; python -m sweeps status says why")
+                return EXIT_UNFINISHED
             tell("nothing to do: every run is finished and scored")
             return 0
         if places is None:
@@ -102,6 +103,16 @@ def launch_confirmation(plan: Plan, places: Slots | None) -> int:
     for line in record_confirmation(plan, found):
         tell(line)
     return code
+
+
+def check_shared(plan: Plan) -> None:
+    """Raise `UserError` where workers of several machines would share a file that they cannot."""
+    on_slurm = plan.runs[0].config["launcher"]["kind"] == "slurm"
+    if plan.searches and plan.stage in ("all", "search") and on_slurm and plan.storage == "sqlite":
+        raise UserError(
+            "search.storage=sqlite is a file that machines cannot share safely; with launcher=slurm give "
+            "search.storage=journal, or the URL of a data base"
+        )
 
 
 def check_storage(plan: Plan) -> None:

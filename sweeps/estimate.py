@@ -1,15 +1,15 @@
 """What a plan will take: hours and money, from what finished runs of the store took.
 
 A run is estimated by the median seconds a D step of finished runs that are like it in all that decides speed; where
-there are none, by those of the next broader group, which is named. Scoring is estimated apart, a scoring at a time.
-Starting a process and reading data are not in it.
+there are none, by those of the next broader group, which is named. Scoring is estimated apart, a scoring at a time. A
+trial of a search is taken for a run of its cell. Starting a process and reading data are not in it.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, NamedTuple
@@ -19,8 +19,9 @@ from landscape.files import CorruptFile
 from landscape.provenance import cpu
 from landscape.store import FINISHED, RunFolder, Store
 from sweeps.classes import Classes
-from sweeps.plan import SCORE, TRAIN, Plan, Planned
+from sweeps.plan import SCORE, TRAIN, Plan, Planned, search_rows
 from sweeps.resources import slots, visible_gpus
+from sweeps.searches import left_of, workers_of
 from sweeps.words import duration
 
 Facts = dict[str, Any]
@@ -49,6 +50,8 @@ class Estimate:
     eval_s: float = 0.0
     hours: float = 0.0  # of processors: seconds of each run times its cores or GPUs
     longest_s: float = 0.0
+    trials: int = 0  # of searches among them
+    trials_s: float = 0.0
     by: Counter[str] = field(default_factory=Counter)  # how runs were estimated -> how many
     unknown: Counter[str] = field(default_factory=Counter)  # what there is no finished run of -> how many runs
 
@@ -131,18 +134,16 @@ def likeness(
 
 def estimate(plan: Plan) -> Estimate | None:
     """None where the plan needs nothing; reads the store, writes nothing."""
-    todo = [planned for planned in plan.runs if planned.need in (TRAIN, SCORE)]
+    todo = list(_todo(plan))
     if not todo:
         return None
-    launcher = plan.runs[0].config["launcher"]
-    where = _Where(launcher)
-    asked = [(planned, where.facts(planned.config)) for planned in todo]
+    where = _Where(plan.runs[0].config["launcher"])
+    asked = [(one, where.facts(one.config)) for one in todo]
     found = benches(plan.store, {(facts["data"], facts["arch"]) for _, facts in asked})
     steps = [(bench.facts, bench.step_s) for bench in found]
     evaluations = [(bench.facts, bench.evaluation_s) for bench in found if bench.evaluation_s is not None]
     made, known = Estimate(), {}
-    for planned, facts in asked:
-        left, scorings = _work(plan.store, planned)
+    for one, facts in asked:
         key = tuple(facts.values())
         if key not in known:
             known[key] = (
@@ -151,24 +152,52 @@ def estimate(plan: Plan) -> Estimate | None:
             )
         step, evaluation = known[key]
         train_s = eval_s = 0.0
-        if left:
+        if one.steps:
             if step is None:
-                made.unknown[f"data={facts['data']} arch={facts['arch']} on a {facts['processor']}"] += 1
+                made.unknown[f"data={facts['data']} arch={facts['arch']} on a {facts['processor']}"] += one.times
                 continue
-            train_s = left * step[0]
-            made.by[_words(step[1])] += 1
-        if scorings and evaluation is None:
-            made.unknown[f"scoring with metrics.extractor={facts['extractor']} data={facts['data']}"] += 1
-        elif scorings and evaluation is not None:
-            eval_s = scorings * evaluation[0]
-            if not left:
-                made.by[_words(evaluation[1])] += 1
-        made.train_s += train_s
-        made.eval_s += eval_s
-        width = facts["devices"] * (planned.config["threads"] if facts["processor"] == "CPU" else 1)
-        made.hours += (train_s + eval_s) * width / 3600
+            train_s = one.steps * step[0]
+            made.by[_words(step[1])] += one.times
+        if one.scorings and evaluation is None:
+            made.unknown[f"scoring with metrics.extractor={facts['extractor']} data={facts['data']}"] += one.times
+        elif one.scorings and evaluation is not None:
+            eval_s = one.scorings * evaluation[0]
+            if not one.steps:
+                made.by[_words(evaluation[1])] += one.times
+        made.train_s += one.times * train_s
+        made.eval_s += one.times * eval_s
+        width = facts["devices"] * (one.config["threads"] if facts["processor"] == "CPU" else 1)
+        made.hours += one.times * (train_s + eval_s) * width / 3600
         made.longest_s = max(made.longest_s, train_s + eval_s)
+        if one.trial:
+            made.trials += one.times
+            made.trials_s += one.times * (train_s + eval_s)
     return made
+
+
+class _Todo(NamedTuple):
+    """So many runs alike, with what each still needs."""
+
+    config: dict[str, Any]
+    steps: int
+    scorings: int
+    times: int = 1
+    trial: bool = False
+
+
+def _todo(plan: Plan) -> Iterator[_Todo]:
+    """What the command would train and score, by its stage: runs of the grid, and trials of searches to go."""
+    if plan.stage != "search":
+        for planned in plan.runs:
+            if planned.need in (TRAIN, SCORE):
+                yield _Todo(planned.config, *_work(plan.store, planned))
+    if plan.stage in ("all", "search") and plan.searches:
+        rows = search_rows(plan)
+        for search in plan.searches:
+            left = left_of([search], rows)
+            if left:
+                steps, every = search.base["train"]["steps"], search.base["metrics"]["every"]
+                yield _Todo(search.base, steps, 1 + (math.ceil(steps / every) if every else 1), left, True)
 
 
 def _words(differ: list[str]) -> str:
@@ -216,7 +245,8 @@ def at_once(plan: Plan) -> int | None:
     if launcher["kind"] == "slurm":
         return launcher["parallel"] * (launcher["at_once"] or 1) if launcher["parallel"] else None
     widest = max(planned.config["train"].get("world_size") or 1 for planned in plan.runs)
-    return min(slots(launcher["jobs"], config["threads"], config["device"], widest).count, len(plan.runs))
+    trials = sum(search.trials for search in plan.searches)
+    return min(slots(launcher["jobs"], config["threads"], config["device"], widest).count, len(plan.runs) + trials)
 
 
 def lines(plan: Plan, made: Estimate, unit: str) -> Iterable[str]:
@@ -226,13 +256,17 @@ def lines(plan: Plan, made: Estimate, unit: str) -> Iterable[str]:
         return
     total_s, n = made.train_s + made.eval_s, at_once(plan)
     if n is None:
-        wall = f"{duration(made.longest_s)} if all run at once"
+        workers = workers_of(plan.searches, plan.runs[0].config["launcher"]["parallel"]) or 1
+        wall = f"{duration(max(made.longest_s, made.trials_s / workers))} if all jobs run at once"
     else:
         wall = f"about {duration(max(made.longest_s, total_s / n))} with {n} at once"
     parts = f"{hours(made.train_s)} of training, {hours(made.eval_s)} of scoring"
     total = f"{made.hours:,.1f}" if made.hours >= 10 else f"{made.hours:.2g}"
     yield f"estimate: {total} {unit}-hours ({parts}); {wall}"
     yield "  " + "; ".join(f"{many} run{'s' * (many > 1)} by {how}" for how, many in made.by.most_common())
+    if made.trials:
+        less = ", or less where the pruner ends them early" * any(search.pruner != "none" for search in plan.searches)
+        yield f"  {made.trials:,} of them are trials, each as long as a run of its cell{less}"
     for what, many in made.unknown.items():
         yield f"  not in it, for want of a finished run: {what} ({many} run{'s' * (many > 1)})"
     price = plan.runs[0].config["launcher"].get("price")

@@ -62,6 +62,7 @@ class Look:
     alive: bool = False  # whether somebody works on these runs or will
     on_cluster: bool = False  # whether any run of the store was ever handed to a scheduler
     trials_left: int = 0  # of the sweep's searches
+    given_up: set[str] = field(default_factory=set)  # runs of trials that failed too often to be tried again
 
     @property
     def states(self) -> Counter[str]:
@@ -109,7 +110,7 @@ class Looker:
                 self.kept[run] = seen
             elif seen.state in UNDER_WAY:
                 concerned.append(seen)
-        trials_left = self.members.trials_left()
+        trials_left, given_up = self.members.trials()
         if concerned or trials_left:
             self._ask_scheduler()
         workers = sum([self._judge(seen) for seen in concerned])
@@ -121,7 +122,7 @@ class Looker:
         alive = alive or ((bool(open_) or trials_left > 0) and self._controllers(open_))
         seen_in_order = [found[run] for run in ids if run in found]
         on_cluster = bool(self.scheduler.submitted)
-        return Look(seen_in_order, unreadable, self.scheduler.unasked, alive, on_cluster, trials_left)
+        return Look(seen_in_order, unreadable, self.scheduler.unasked, alive, on_cluster, trials_left, given_up)
 
     def _read(self, ids: list[str]) -> list[tuple[dict[str, Any], float] | str]:
         def one(run: str) -> tuple[dict[str, Any], float] | str:

@@ -50,13 +50,14 @@ class Members:
                 self.strangers.add(run)
         return found
 
-    def trials_left(self) -> int:
-        """How many trials of its searches have no value on record."""
+    def trials(self) -> tuple[int, set[str]]:
+        """How many trials of its searches are to go, and the runs of those that were given up."""
         if not self.searches:
-            return 0
+            return 0, set()
         from sweeps.record import read_rows
-        from sweeps.searches import read_searches
-        from sweeps.searching import left_of
+        from sweeps.searches import left_of, read_searches
 
         assert self.name is not None
-        return left_of(read_searches(self.store, self.name).cells, read_rows(self.store, self.name))
+        rows = read_rows(self.store, self.name)
+        given_up = {str(r["run"]) for r in rows if r.get("failed")}
+        return left_of(read_searches(self.store, self.name).cells, rows), given_up

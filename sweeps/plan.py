@@ -20,9 +20,9 @@ from sweeps.cells import CELL
 from sweeps.compose import Composed, combinations, hydra
 from sweeps.grammar import SWEEP, parse
 from sweeps.passwords import without_password
-from sweeps.record import Row, read_rows
+from sweeps.record import Row, is_settled, read_rows
 from sweeps.searches import CellSearch, Gathering, write_searches
-from sweeps.settle import Contradiction, dataset, settle, weights
+from sweeps.settle import Contradiction, OfData, dataset, settle, weights
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
 
@@ -58,7 +58,8 @@ class Plan:
     confirm: dict[str, Any] = field(default_factory=dict)
     stage: str = "all"
     searches: list[CellSearch] = field(default_factory=list)
-    told: int = 0  # trials of its searches whose value is on record
+    settled: int = 0  # trials of its searches whose value is on record, or that were given up
+    given_up: int = 0  # the latter alone
 
     @property
     def store(self) -> Store:
@@ -107,7 +108,8 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 contradictions.append(f"{cell}: {e}" if cell else str(e))
                 continue
             except UserError as e:
-                raise UserError(f"{cell}: {e}" if cell else str(e)) from e
+                of_all = isinstance(e, OfData) and not any(text.startswith("data") for text in composed.picked)
+                raise UserError(f"{cell}: {e}" if cell and not of_all else str(e)) from e
             run = run_id(config)
             if run not in seen:
                 fixed = [without_password(text) for text in composed.fixed]
@@ -149,7 +151,8 @@ def survey(plan: Plan) -> None:
         except (CorruptFile, FileNotFoundError) as e:
             corrupt.append(f"{e}; mend it or move its folder away")
     try:
-        plan.told = sum(r["value"] is not None for r in search_rows(plan)) if plan.searches else 0
+        rows = search_rows(plan) if plan.searches else []
+        plan.settled, plan.given_up = sum(map(is_settled, rows)), sum(bool(r.get("failed")) for r in rows)
     except CorruptFile as e:
         corrupt.append(f"{e}; move it away: it is made again")
     if corrupt:
@@ -290,6 +293,8 @@ def describe(plan: Plan) -> list[str]:
     n = len(plan.runs)
     train, score, rest = (len(plan.needing(need)) for need in (TRAIN, SCORE, NOTHING))
     lines = [f"{n} run{'s' * (n != 1)}: {train} to train, {score} only to score, {rest} finished"]
+    if plan.stage == "search":
+        lines[0] += "; stage=search leaves them alone"
     states = Counter(run.state for run in plan.runs if run.state != "new")
     if states:
         lines.append("in the store: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
@@ -306,7 +311,9 @@ def describe(plan: Plan) -> list[str]:
         lines.append(
             f"beside the grid: search={plan.search['kind']}, {plan.search['trials']} trials in "
             f"{'each of ' * (cells != 1)}{cells} cell{'s' * (cells != 1)}, one seed each: "
-            f"{max(0, trials - plan.told)} of {trials} runs to come"
+            f"{max(0, trials - plan.settled)} of {trials} runs to come"
+            f"{f', {plan.given_up} given up' if plan.given_up else ''}"
+            f"{'; stage=grid leaves them alone' if plan.stage == 'grid' else ''}"
         )
     if plan.unused and plan.study is None:  # a study's grid does it on purpose
         lines.append("set aside as unused: " + "; ".join(sorted(plan.unused)))

@@ -9,8 +9,9 @@ from rich.text import Text
 
 from sweeps import estimate, slurm
 from sweeps.cells import CELL
-from sweeps.command import MULTIRUN
-from sweeps.plan import cells, describe, make_plan, survey
+from sweeps.command import MULTIRUN, check_shared
+from sweeps.confirm import confirmation
+from sweeps.plan import TRAIN, cells, describe, make_plan, survey
 from sweeps.searching import trials_left
 from sweeps.status import console
 
@@ -29,6 +30,12 @@ def plan(arguments: list[str]) -> int:
     multirun = any(flag in arguments for flag in MULTIRUN)
     made = make_plan([argument for argument in arguments if argument not in MULTIRUN], multirun)
     survey(made)
+    if made.stage == "confirm":
+        left = sum(run.need == TRAIN for run in made.runs) + trials_left(made)
+        made = confirmation(made).plan
+        if left:
+            print(f"chosen among what is finished: {slurm.many(left, 'run')} of the sweep are not")
+    check_shared(made)
     for line in describe(made):
         print(line)
     if made.runs[0].config["launcher"]["kind"] == "slurm":
@@ -36,14 +43,12 @@ def plan(arguments: list[str]) -> int:
             print(line)
     for line in estimate.describe(made):
         print(line)
-    if made.searches and made.stage in ("all", "search"):
-        print(f"  trials of searches are not in the hours: {trials_left(made)} to go")
     found = cells(made)
     table = Table(box=None, pad_edge=False, header_style="dim")
     searched: Counter[tuple[str, ...]] = Counter()
     for search in made.searches:
         searched[tuple(str(search.cell[key]) for key in CELL)] += search.trials
-    for name in (*CELL, "settings", "runs", *["searched"] * bool(searched)):
+    for name in (*CELL, "settings", "runs", *["trials"] * bool(searched)):
         table.add_column(name, justify="left" if name in CELL[:-1] else "right")
     for cell in found:
         table.add_row(*cell.name, str(cell.settings), str(cell.runs), *[str(searched[cell.name])] * bool(searched))

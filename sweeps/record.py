@@ -84,5 +84,10 @@ def put_rows(store: Store, sweep: str, new: list[Row]) -> None:
         write_whole(store.trials_file(sweep), text)
 
 
+def is_settled(r: Row) -> bool:
+    """Whether nobody works on a trial any more: it has a value, or it was given up."""
+    return r["value"] is not None or bool(r.get("failed"))
+
+
 def _place(r: Row) -> tuple[int, str, int]:
     return ("grid", "search", "confirm").index(r["stage"]), r["search"] or "", r["order"]

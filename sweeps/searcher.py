@@ -12,15 +12,17 @@ import json
 import math
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from landscape.claims import Observer
+from landscape.claims import Observer, machine, process_start
 from landscape.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, UserError
-from landscape.files import CorruptFile
+from landscape.files import CorruptFile, to_json, write_whole
 from landscape.identity import run_id
 from landscape.locks import locked
 from landscape.stopping import PRUNED
@@ -142,7 +144,7 @@ class Searcher:
             if name not in known:
                 raise UserError(f"sweep {sweep} has no cell {name}; its cells: {', '.join(known)}")
         chosen = [search for search in searches.cells if not only or search.id in only]
-        self.store, self.execution, self.say = store, execution, say
+        self.store, self.sweep, self.execution, self.say = store, sweep, execution, say
         self.cells = [Cell(store, sweep, searches, search) for search in chosen]
         self.stopping = False
         self.failed = False
@@ -155,24 +157,40 @@ class Searcher:
 
         A worker leaves where other live workers train the last trials, and waits only where a round is to be told.
         """
-        import landscape.worker  # noqa: F401  # torch takes its time: load it before owning a trial
-
         before = {s: signal.signal(s, self.stop) for s in SIGNALS}
         try:
-            while not self.stopping and self.parent in (None, os.getppid()):
-                given = self._next()
-                if given is None:
-                    for cell in self.cells:  # trials that were given up have no worker to record them
-                        cell.record()
-                    break
-                if isinstance(given, str):
-                    time.sleep(WAIT_S)
-                else:
-                    self._train(*given)
+            with self._known():
+                self._work()
         finally:
             for s, handler in before.items():
                 signal.signal(s, handler)
         return EXIT_PREEMPTED if self.stopping else EXIT_FAILED if self.failed else 0
+
+    def _work(self) -> None:
+        import landscape.worker  # noqa: F401  # torch takes its time: load it before owning a trial
+
+        while not self.stopping and self.parent in (None, os.getppid()):
+            given = self._next()
+            if given is None:
+                for cell in self.cells:  # trials that were given up have no worker to record them
+                    cell.record()
+                return
+            if isinstance(given, str):
+                time.sleep(WAIT_S)
+            else:
+                self._train(*given)
+
+    @contextmanager
+    def _known(self) -> Iterator[None]:
+        """While this process works, a file says so: one that waits owns no trial, and must be found to be cancelled."""
+        folder = self.store.search_workers(self.sweep)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{socket.gethostname()}-{os.getpid()}.json"
+        write_whole(file, to_json({**machine(), "pid": os.getpid(), "started": process_start(os.getpid())}))
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
 
     def _next(self) -> tuple[Cell, Trial] | str | None:
         """A trial of the cell that has come least far."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from landscape.files import read_json, to_json, write_whole
 from landscape.identity import identity, short_hash
 from landscape.store import Store
 from sweeps.passwords import without_password
+from sweeps.record import Row, is_settled
 from sweeps.space import Dimension, dimensions
 
 NONE = "none"  # the choice that searches nothing
@@ -145,6 +148,18 @@ def _apart(overrides: list[str]) -> list[str]:
         parts = text.split(" ")
         found += parts if all("=" in part for part in parts) else [text]
     return found
+
+
+def left_of(searches: Iterable[CellSearch], rows: Iterable[Row]) -> int:
+    """How many trials of the searches are neither told nor given up in these rows of the record."""
+    settled = Counter(r["search"] for r in rows if is_settled(r))
+    return sum(max(0, search.trials - settled[search.id]) for search in searches)
+
+
+def workers_of(searches: list[CellSearch], parallel: int | None) -> int:
+    """How many jobs of a cluster work on searches: as many as may run at once, else ten for each cell, as many as a
+    round of the study had settings."""
+    return min(parallel or 10 * len(searches), sum(search.trials for search in searches))
 
 
 def write_searches(store: Store, name: str, storage: str, cells: list[CellSearch]) -> Searches:

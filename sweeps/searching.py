@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +22,9 @@ from sweeps.objective import worth
 from sweeps.passwords import VARIABLE, password_of
 from sweeps.plan import Plan, cell_axes, execution, search_rows
 from sweeps.progress import LINE_S, tell
-from sweeps.record import Row, put_rows, row
+from sweeps.record import is_settled, put_rows, row
 from sweeps.resources import Slots
-from sweeps.searches import TRIES, CellSearch
+from sweeps.searches import TRIES, left_of
 from sweeps.words import duration
 
 POLL_S = 0.2
@@ -57,7 +55,8 @@ class Search:
 
     def run(self) -> int:
         """Work until every trial is told; the exit code: 0, 1 where some failed, 130 on Ctrl-C."""
-        for _ in range(TRIES + 1):  # a run that fails is tried again, by a worker that has not seen it fail
+        idle, settled = 0, -1
+        while idle <= TRIES:  # a run that fails is tried again, by a worker that has not seen it fail
             codes = self._generation()
             if self.interrupts:
                 tell(f"stopped after {self.progress()}: the same command goes on from here")
@@ -66,10 +65,13 @@ class Search:
                 return EXIT_USER
             if not any(codes):
                 break
+            before, settled = settled, sum(map(is_settled, search_rows(self.plan)))
+            idle = 0 if settled > before else idle + 1
         untold = [r for r in search_rows(self.plan) if r["value"] is None]
         for r in untold:
             run = self.plan.store.run(r["run"])
-            tell(f"trial {r['order']} of {cell_words(r['cell'])} has no value\n  log: {run.log_file}")
+            what = f"failed {TRIES} times and is given up" if r.get("failed") else "has no value"
+            tell(f"trial {r['order']} of {cell_words(r['cell'])} {what}\n  log: {run.log_file}")
         return EXIT_UNFINISHED if untold or any(codes) else 0
 
     def progress(self) -> str:
@@ -172,12 +174,6 @@ def searcher(store: Store, sweep: str, order: dict[str, Any]) -> list[str]:
 def trials_left(plan: Plan) -> int:
     """How many trials of the plan's searches the record does not hold a value of."""
     return left_of(plan.searches, search_rows(plan))
-
-
-def left_of(searches: Iterable[CellSearch], rows: Iterable[Row]) -> int:
-    """How many trials of the searches are neither told nor given up in these rows of the record."""
-    told = Counter(r["search"] for r in rows if r["value"] is not None or r.get("failed"))
-    return sum(max(0, search.trials - told[search.id]) for search in searches)
 
 
 def cell_words(cell: dict[str, object]) -> str:

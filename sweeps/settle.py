@@ -24,10 +24,17 @@ class Contradiction(UserError):
     """A cell that asks for two things at once; collected, so that a plan names all of them."""
 
 
+class OfData(UserError):
+    """What is wrong with the data, whichever point of a grid asks for them first."""
+
+
 @cache
 def dataset(store: str, **data: Any) -> Dataset:
     """The data set of a plan, found once (and decoded, if need be); `make_plan` forgets those of plans before."""
-    return find_data(Data(**data), Store(store))
+    try:
+        return find_data(Data(**data), Store(store))
+    except UserError as e:
+        raise OfData(str(e)) from e
 
 
 @cache

@@ -27,8 +27,8 @@ from sweeps.plan import NOTHING, Plan, execution, freeze
 from sweeps.progress import tell
 from sweeps.record import read_rows
 from sweeps.script import script
-from sweeps.searches import read_searches
-from sweeps.searching import left_of, record_grid
+from sweeps.searches import left_of, read_searches, workers_of
+from sweeps.searching import record_grid, trials_left
 from sweeps.submissions import Queued, Submission, append, in_queue, users
 
 
@@ -154,10 +154,7 @@ def submit(
 
 
 def workers(plan: Plan) -> dict[str, Any]:
-    """How many jobs work on a plan's searches, and with what: those of a run, one worker in each.
-
-    `launcher.parallel` of them where given, else ten for each cell, as many as a round of the study had settings.
-    """
+    """How many jobs work on a plan's searches, and with what: those of a run, one worker in each."""
     classes = by_class(plan, {run.id for run in plan.runs})
     if len(classes) > 1:
         raise UserError(
@@ -165,8 +162,7 @@ def workers(plan: Plan) -> dict[str, Any]:
             "search each class in a command of its own, or give stage=grid"
         )
     resources = classes[0].resources
-    parallel = resources.parallel or 10 * len(plan.searches)
-    return {"resources": resources.record(), "workers": min(parallel, sum(s.trials for s in plan.searches))}
+    return {"resources": resources.record(), "workers": workers_of(plan.searches, resources.parallel)}
 
 
 def submit_search(
@@ -313,14 +309,20 @@ def _with_help(words: str, resources: Resources) -> str:
 
 
 def describe(plan: Plan) -> list[str]:
-    """How a plan would be submitted, a line a class of resources."""
-    wanted = by_class(plan, {run.id for run in plan.runs if run.need != NOTHING})
+    """How a plan would be submitted, a line a class of resources, and the workers of its searches."""
+    grid = plan.stage != "search"
+    wanted = by_class(plan, {run.id for run in plan.runs if grid and run.need != NOTHING})
     lines = []
     for resources, runs in wanted:
         jobs = -(-len(runs) // resources.runs_per_job)
         lines.append(f"{many(len(runs), 'run')} in {many(jobs, 'job')} of {resources.describe()}")
     if len(wanted) > 1:
         lines.insert(0, f"{len(wanted)} classes of resources, arrays of their own each")
+    left = trials_left(plan) if plan.stage in ("all", "search") else 0
+    if left:
+        search = workers(plan)
+        jobs, each = min(search["workers"], left), from_record(search["resources"]).one_worker()
+        lines.append(f"{many(left, 'trial')} in {many(jobs, 'job')} of {each.describe()}, one after another in each")
     return lines
 
 
@@ -348,7 +350,7 @@ def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
         tell(f"  python -m sweeps submit {where}")
     if done.search is not None:
         trials, workers = many(trials_of(store, folder.name), "trial"), many(len(done.search.tasks), "worker")
-        each = from_record(done.search.resources).describe()
+        each = from_record(done.search.resources).one_worker().describe()
         tell(f"searching {trials}: submitted {workers} of {each}, job {done.search.job}")
     if done.searching:
         tell("the searches' workers are already in the queue")

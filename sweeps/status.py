@@ -21,6 +21,7 @@ from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from sweeps.cells import CELL, cell_of, labels
 from sweeps.look import ALL_STATES, LOST, Look, Looker, Seen
 from sweeps.named import find_sweep
+from sweeps.searches import TRIES
 from sweeps.words import score
 
 SHOWN = 10  # of runs that need somebody, and of their warnings
@@ -173,8 +174,12 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     lines = []
     if look.unasked is not None:
         lines.append(f"the scheduler was not asked ({look.unasked}); states are those of the store")
-    states = look.states
-    idle = sum(states[state] for state in (PLANNED, QUEUED, PREEMPTED, LOST, FAILED))
+    given_up = {seen.id for seen in look.runs if seen.id in look.given_up and seen.state == FAILED}
+    if given_up:
+        many = f"{len(given_up)} failed trial{'s' * (len(given_up) != 1)}"
+        lines.append(f"{many} of searches given up: tried {TRIES} times, and not tried again")
+    waiting = (PLANNED, QUEUED, PREEMPTED, LOST, FAILED)
+    idle = sum(seen.state in waiting and seen.id not in given_up for seen in look.runs)
     if idle and not look.alive:
         verbs = "submit or retry" if look.on_cluster else "retry"
         where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])

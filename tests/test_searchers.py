@@ -61,7 +61,7 @@ def test_a_search_worked_again_asks_nothing_and_a_larger_budget_asks_the_rest(st
     before = trials(store, plan)
     assert search_here(store, plan) == 0 and trials(store, plan) == before
     more = planned(store, "search=random", "search.trials=2")
-    assert more.name == plan.name and more.told == 1
+    assert more.name == plan.name and more.settled == 1
     search_here(store, more)
     assert trials(store, more)[0] == before[0] and len(trials(store, more)) == 2
 

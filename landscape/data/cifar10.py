@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,12 +42,19 @@ ALLOWED = {
 class Absent(UserError):
     """The files are not there; `root` is where they would be."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(
-            f"CIFAR-10 is not in {root}: python -m landscape.prefetch data=cifar10, with this command's data.path and "
-            "store if it gives them, downloads it"
-        )
+    def __init__(self, root: Path, data: Data, store: Store) -> None:
+        given = [] if data.path is None else [_override("data.path", data.path)]
+        command = ["python", "-m", "landscape.prefetch", "data=cifar10", *given, _override("store", str(store.root))]
+        super().__init__(f"CIFAR-10 is not in {root}; to download it: {shlex.join(command)}")
         self.root = root
+
+
+def _override(key: str, value: str) -> str:
+    """An override that Hydra reads back as it was meant."""
+    if re.fullmatch(r"[\w./~-]+", value):
+        return f"{key}={value}"
+    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{quoted}'"
 
 
 def cifar10_source(data: Data, store: Store) -> Source:
@@ -57,7 +66,7 @@ def cifar10_source(data: Data, store: Store) -> Source:
             raise UserError(f"CIFAR-10 has images of {SIDE} px; data.size={data.size} is not legal")
         folder = root if root.name == FOLDER else root / FOLDER
         if not folder.is_dir():
-            raise Absent(root)
+            raise Absent(root, data, store)
         files = {name: _checked(folder / name, md5) for name, md5 in MD5.items()}
         classes = tuple(_unpickle(files.pop("batches.meta"))["label_names"])
         batches = [_unpickle(content) for content in files.values()]  # the test images last
