@@ -11,6 +11,7 @@ from pathlib import Path
 import postgres
 import pytest
 import torch
+from fake_slurm import FakeSlurm
 from slurm import Cluster, why_not
 from support import TINY, frozen_runs
 
@@ -51,6 +52,14 @@ def store(tmp_path: Path, warm_cache: Path) -> Store:
 def run(store: Store) -> RunFolder:
     """One planned tiny run."""
     return frozen_runs(store, *TINY)[0]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    """A fake SLURM on the PATH, whose arrays have four tasks at the most."""
+    fake = FakeSlurm(tmp_path / "site", max_array=4)
+    monkeypatch.setenv("PATH", f"{fake.bin}:/usr/bin:/bin")
+    return fake
 
 
 @pytest.fixture(scope="session")
