@@ -192,7 +192,8 @@ write = cached._written
 def slow(f, contents, advance):
     for block in write(f, contents, advance):
         print("decoding", flush=True)
-        time.sleep(float(os.environ["SLOW_S"]))
+        while not os.path.exists(os.environ["GO_ON"]):
+            time.sleep(0.02)
         yield block
 cached._written = slow
 from landscape import prefetch
@@ -200,32 +201,35 @@ sys.exit(prefetch.main())
 """
 
 
-def slowly(store: Store, source: Path, seconds: float) -> subprocess.Popen[str]:
-    """A prefetch in a process of its own that takes its time once it has begun to write."""
+def slowly(store: Store, source: Path, go_on: Path) -> subprocess.Popen[str]:
+    """A prefetch in a process of its own that has begun to write and waits for a file before it goes on."""
     overrides = ["data=folder", f"data.size={SIDE}", f"data.path={source}", f"store={store.root}"]
     return subprocess.Popen(
         [sys.executable, "-c", SLOW, *overrides],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "SLOW_S": str(seconds)},
+        env={**os.environ, "GO_ON": str(go_on)},
     )
 
 
-def test_of_two_processes_one_decodes_and_a_killed_one_is_made_good(store: Store, source: Path) -> None:
-    killed = slowly(store, source, 60)
+def test_of_two_processes_one_decodes_and_a_killed_one_is_made_good(store: Store, source: Path, tmp_path: Path) -> None:
+    go_on = tmp_path / "go on"
+    killed = slowly(store, source, go_on)
     assert killed.stdout is not None and killed.stdout.readline() == "decoding\n"
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert list((store.cache / "datasets").glob(".*.making"))
 
-    first = slowly(store, source, 5)  # longer than it takes to start the second
+    first = slowly(store, source, go_on)
     assert first.stdout is not None and first.stdout.readline() == "decoding\n"
-    second = slowly(store, source, 1)
+    second = slowly(store, source, go_on)
+    assert second.stderr is not None
+    assert any("another process decodes data=folder; waiting for it" in line for line in second.stderr)
+    go_on.touch()
     first.communicate(timeout=60)
-    out2, err2 = second.communicate(timeout=60)
-    assert first.returncode == second.returncode == 0
-    assert "another process decodes data=folder; waiting for it" in err2 and "decoding" not in out2
+    out2, _ = second.communicate(timeout=60)
+    assert first.returncode == second.returncode == 0 and "decoding" not in out2
     assert out2.startswith("data=folder: 10 images to train on and 2 to test with")
     assert not list((store.cache / "datasets").glob(".*.making"))
 

@@ -6,11 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from held import hold, let_go
 from support import TINY, command, frozen_runs
 
 from landscape import mirror
@@ -114,21 +114,19 @@ def test_a_run_is_mirrored_offline_with_its_rows_samples_and_configuration(store
 
 @pytest.mark.slow
 def test_a_resumed_run_appends_under_its_own_id(store: Store) -> None:
-    long = ("train.steps=240", *TINY[1:], "metrics.every=80", "logger=wandb")
+    long = ("train.steps=600", *TINY[1:], "metrics.every=200", "logger=wandb")
     arguments = command(*long, f"store={store.root}")
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + 60
-    while not any(run.rows()[1:] for run in store.run_folders()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    _, pid = hold(store, lambda run: len(run.rows()) > 1)
     process.send_signal(signal.SIGINT)
+    let_go(pid, signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out
     (run,) = store.run_folders()
     assert subprocess.run(arguments, capture_output=True, timeout=120).returncode == 0
     first, second = offline_runs(store, run)
     assert first["run"]["id"] == second["run"]["id"] == run.id
-    assert [row["_step"] for row in first["history"] + second["history"]] == [0, 80, 160, 240]
+    assert [row["_step"] for row in first["history"] + second["history"]] == [0, 200, 400, 600]
     assert first["history"] and second["history"]
 
 

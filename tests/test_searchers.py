@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import signal
@@ -12,12 +11,13 @@ from pathlib import Path
 
 import postgres
 import pytest
+from held import hold, let_go
 from searching import equal_weights, planned, search_here, trials
 from support import TINY
 from test_sweep import start, wait_for, workers
 
 from landscape.identity import run_id
-from landscape.store import RunFolder, Store
+from landscape.store import Store
 from landscape.worker import work
 from sweeps.command import main
 from sweeps.ledger import Trial
@@ -27,7 +27,7 @@ from sweeps.searcher import Searcher
 from sweeps.searches import read_searches
 from sweeps.select import planned_runs
 
-LONG = ("train.steps=200", "train.batch_size=16", "arch.width=0.04", "metrics.every=100", "metrics.n_fake=64")
+LONG = ("train.steps=300", *TINY[1:], "metrics.every=150", "checkpoint.every_s=0.2")
 RANDOM = ("search=random", "search.trials=3")
 
 
@@ -129,14 +129,10 @@ def searcher(store: Store, name: str) -> subprocess.Popen[bytes]:
 def test_independent_workers_share_a_search_and_one_that_is_killed_leaves_its_run(store: Store) -> None:
     """Two processes as the tasks of a cluster's array would be; one is killed with -9 while it trains."""
     plan = planned(store, "search=random", "search.trials=4", "search.storage=journal", base=LONG)
-    first, second = (searcher(store, plan.name) for _ in range(2))
-
-    def training() -> list[RunFolder]:
-        owners = [(run, json.loads(f.read_text())["pid"]) for run in store.run_folders() for f in run.claims.glob("1*")]
-        return [run for run, pid in owners if pid == first.pid and run.status().get("step", 0) > 0]
-
-    wait_for(lambda: bool(training()), 120)
-    (lost,) = training()[-1:]
+    first = searcher(store, plan.name)
+    lost, _ = hold(store, pid=first.pid)
+    second = searcher(store, plan.name)
+    wait_for(lambda: len(list(store.search_workers(plan.name).iterdir())) == 2, 120)  # it loads torch before it asks
     first.kill()
     first.wait()
     assert second.wait(timeout=240) == 0
@@ -180,19 +176,16 @@ def test_the_command_makes_grid_search_and_confirmation(store: Store, capfd: pyt
 def test_ctrl_c_stops_a_search_and_the_same_command_goes_on_though_its_worker_is_killed(store: Store) -> None:
     command = ("search=random", "search.trials=3", "stage=search", "launcher.jobs=1", *LONG)
     process = start(store, *command)
-
-    def step() -> int:
-        return max((int(run.status().get("step", 0)) for run in store.run_folders()), default=0)
-
-    wait_for(lambda: step() > 0, 120)
+    _, pid = hold(store)
     process.send_signal(signal.SIGINT)
+    let_go(pid, signal.SIGTERM)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 130 and "the same command goes on from here" in out
     assert workers(store) == []
 
     again = start(store, *command)
-    wait_for(lambda: len(workers(store)) == 1, 120)
-    os.kill(workers(store)[0], signal.SIGKILL)
+    _, pid = hold(store)
+    os.kill(pid, signal.SIGKILL)
     out, _ = again.communicate(timeout=240)
     assert again.returncode == 0 and "killed by SIGKILL; another takes its place" in out and "taken up again" in out, (
         out

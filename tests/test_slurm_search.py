@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from fake_slurm import FakeSlurm
-from slurm import wait_for
+from held import hold, let_go
 from support import TINY
 
-from landscape.claims import claim_in_force
 from landscape.errors import UserError
 from landscape.store import Store
 from landscape.worker import work
@@ -77,14 +76,6 @@ def test_stage_grid_leaves_no_search_behind_and_classes_have_searches_of_their_o
     assert "search each class in a command of its own" in capsys.readouterr().err
 
 
-def pending(pid: int, number: int) -> bool:
-    """Whether a stopped process has been sent a signal."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(("ShdPnd", "SigPnd")) and int(line.split()[1], 16) >> (number - 1) & 1:
-            return True
-    return False
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 @pytest.mark.parametrize("deaf", [False, True])
@@ -100,21 +91,15 @@ def test_a_trial_longer_than_a_jobs_time_goes_on_in_another_job_and_is_told_once
     def trial() -> list[dict[str, object]]:
         return [r for r in read_rows(store, sweep) if r["stage"] == "search"]
 
-    wait_for(lambda: any(run.newest_checkpoint.exists() for run in store.run_folders()))
-    (run,) = [run for run in store.run_folders() if run.newest_checkpoint.exists()]
-    claim = claim_in_force(run)
-    assert claim is not None
-    own = Path(f"/proc/{claim['pid']}/environ").read_bytes().split(b"\0")
+    run, pid = hold(store)
+    own = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     assert b"OMP_NUM_THREADS=1" in own and b"MKL_NUM_THREADS=1" in own
-    os.kill(claim["pid"], signal.SIGSTOP)
-    assert run.status()["status"] == "running" and not trial()
     first.send_signal(signal.SIGUSR2)
-    wait_for(lambda: pending(claim["pid"], signal.SIGTERM))
     if not deaf:
-        os.kill(claim["pid"], signal.SIGCONT)
+        let_go(pid, signal.SIGTERM)
     first.wait(timeout=60)
     if deaf:
-        os.kill(claim["pid"], signal.SIGKILL)  # as the scheduler does where a job ends
+        os.kill(pid, signal.SIGKILL)  # as the scheduler does where a job ends
     out, _ = first.communicate(timeout=60)
     assert first.returncode == 75 and "SIGUSR2: the job is queued again" in out, out
     assert site.calls("scontrol")[-1] == "scontrol requeue 1_0"

@@ -70,9 +70,12 @@ def test_a_server_that_dies_costs_no_run_and_is_followed_by_another(store: Store
     with starter(True, told.append) as workers:
         first = start(workers, store, one)
         (server,) = workers.servers.values()
+        assert isinstance(first, Forked)
+        os.kill(first.pid, signal.SIGSTOP)  # so that it does not end before it is looked at
         server.process.kill()
         server.process.wait()
         assert first.poll() is None, "it lives on"
+        os.kill(first.pid, signal.SIGCONT)
         second = start(workers, store, two_)
         assert isinstance(second, Forked) and "starting another" in told[0]
         assert code(first) == UNTOLD and code(second) == 0
@@ -97,5 +100,7 @@ def test_a_server_ends_with_its_controller_and_leaves_its_workers(store: Store) 
     with starter(True, lambda text: None) as workers:
         process = start(workers, store, run)
         (server,) = workers.servers.values()
+        os.kill(process.pid, signal.SIGSTOP)  # so that it does not end before it is looked at
     assert process_start(server.process.pid) is None and process_start(process.pid) is not None
+    os.kill(process.pid, signal.SIGCONT)
     wait_for(lambda: run.status()["status"] == DONE)
