@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from landscape import checkpoint
 from landscape.config import Config, typed
 from landscape.data import load_data
+from landscape.devices import pick_device
 from landscape.door import enter
 from landscape.errors import UserError, nearest
 from landscape.find import find_run
@@ -39,7 +40,6 @@ from landscape.networks import build
 from landscape.samples import save_image, save_samples
 from landscape.store import RunFolder, Store
 from landscape.streams import stream
-from landscape.worker import pick_device
 
 
 @dataclass

@@ -18,10 +18,10 @@ import torch
 from landscape import checkpoint, ranks
 from landscape.config import typed
 from landscape.data import load_data
+from landscape.devices import pick_device
 from landscape.state import new_state
 from landscape.store import Store
 from landscape.training import Diverged, train
-from landscape.worker import pick_device
 
 
 def end_with_rank_0() -> None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,6 +22,7 @@ from landscape import checkpoint
 from landscape.claims import ClaimLost, Observer, take
 from landscape.config import Config, typed
 from landscape.data import Dataset, load_data
+from landscape.devices import pick_device
 from landscape.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, UserError
 from landscape.files import CorruptFile, to_json, write_whole
 from landscape.journal import Journal
@@ -37,6 +36,7 @@ from landscape.penalties import get_regularizer
 from landscape.protocol import missing_scores, pending_requests, request, request_id
 from landscape.provenance import machine_entry
 from landscape.samples import how_many, save_samples
+from landscape.signals import StopFlag
 from landscape.state import State, new_state
 from landscape.stopping import Stopped, Watch, may_stop, reason_to_stop
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, STOPPED, RunFolder, Store
@@ -45,34 +45,12 @@ from landscape.team import team, teammate
 from landscape.training import Diverged, train
 
 EXECUTION = ("device", "threads", "checkpoint", "stop", "logger")
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 Say = Callable[[str], None]
 
 
 class Preempted(Exception):
     """Asked to stop: the checkpoint is written, the rest is for the next worker."""
-
-
-class StopFlag:
-    """Turns a first signal into a flag that is looked at between steps; a second SIGINT interrupts at once."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def __call__(self, number: int, frame: Any) -> None:
-        if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = number
-
-    @contextmanager
-    def listening(self) -> Iterator[StopFlag]:
-        before = {s: signal.signal(s, self) for s in STOP_SIGNALS}
-        try:
-            yield self
-        finally:
-            for s, handler in before.items():
-                signal.signal(s, handler)
 
 
 def work(
@@ -374,20 +352,6 @@ def losses(state: State) -> dict[str, float | None]:
     """The newest losses and what they watch, null before the first and where they are not finite."""
     values = {"loss_d": state.loss_d, "loss_g": state.loss_g, **state.watched}
     return {name: value.item() if value.isfinite() else None for name, value in values.items()}
-
-
-def pick_device(device: str) -> torch.device:
-    """ "auto" is the first GPU where there is one; raises `UserError` for a device that is not there."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError) as e:
-        raise UserError(
-            f"device={device} cannot be used here; legal: auto, cpu, or a CUDA device that is present"
-        ) from e
-    return chosen
 
 
 def main(given: list[str] | None = None) -> int:

@@ -76,11 +76,6 @@ def main(arguments: list[str]) -> int:
             tell("nothing to do")
             return EXIT_UNFINISHED if scoring.unfinished else 0
         first = plan.runs[0].config
-        if first["launcher"]["kind"] != "local":
-            raise UserError(
-                "landscape.evaluate works on this machine alone; to score by launcher=slurm give the sweep's own "
-                "command with other metrics"
-            )
         places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
         plan.store.check_writable()
         for planned in plan.runs:
@@ -127,6 +122,11 @@ def make_scoring(order: Order) -> Scoring:
             flat = flatten(way.config)
             check_ranges({key: flat[key] for key in way.given if key in flat})
         shared = grid[0]
+        if shared.config["launcher"]["kind"] != "local":
+            raise UserError(
+                "landscape.evaluate works on this machine alone; to score by launcher=slurm give the sweep's own "
+                "command with other metrics"
+            )
         store = Store(shared.config["store"])
         runs, missing = choose_runs(store, order.ids, order.sweeps, order.where)
         scoring = Scoring(Plan(order.overrides, []), len(runs) + len(missing), 0, missing, bool(missing))

@@ -25,6 +25,7 @@ from landscape.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, UserError
 from landscape.files import CorruptFile, to_json, write_whole
 from landscape.identity import run_id
 from landscape.locks import locked
+from landscape.signals import STOP_SIGNALS
 from landscape.stopping import PRUNED
 from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
 from sweeps.ledger import WAIT, Ledger, Owner, Trial
@@ -36,7 +37,6 @@ from sweeps.space import Params, params_of, rounded, with_params
 from sweeps.storages import open_storage
 
 WAIT_S = 1.0  # between looks where others train what must be told first
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
 class Cell:
@@ -157,7 +157,7 @@ class Searcher:
 
         A worker leaves where other live workers train the last trials, and waits only where a round is to be told.
         """
-        before = {s: signal.signal(s, self.stop) for s in SIGNALS}
+        before = {s: signal.signal(s, self.stop) for s in STOP_SIGNALS}
         try:
             with self._known():
                 self._work()

@@ -12,6 +12,7 @@ from landscape.provenance import cpu
 from landscape.store import RunFolder, Store
 from sweeps.estimate import describe, estimate
 from sweeps.plan import Plan, make_plan, survey
+from sweeps.record import put_rows, row
 
 HERE = {"cpu": cpu(), "gpu": None, "threads": 1}
 
@@ -99,6 +100,29 @@ def test_what_is_done_is_not_counted_again_and_the_price_multiplies(store: Store
     assert text.startswith("estimate: 1.5 core-hours (1.5 h of training, 8 s of scoring); about 1 h 0 min with 2 at")
     assert "cost: 3.00 at launcher.price=2 a core-hour" in text
     assert describe(planned(store, "seed=0")) == []  # nothing is left to do
+
+
+def test_trials_of_searches_are_counted_as_runs_of_their_cells_by_the_stage_that_is_asked_for(store: Store) -> None:
+    search = ("search=random", "search.trials=5", "loss=ns,wgan")
+    done, _ = frozen_runs(store, *TINY, *search)
+    finished(done, 10)
+    plan = planned(store, *search)
+    cell = plan.searches[0]
+    put_rows(store, plan.name, [row("a", cell.cell, "search", 0, "random", None, 1.0, False, cell.id)])  # told
+    for stage, runs, trials in (("all", 1, 9), ("grid", 1, 0), ("search", 0, 9)):
+        made = estimate(planned(store, *search, f"stage={stage}"))
+        assert made is not None and made.trials == trials, stage
+        assert made.train_s == pytest.approx((runs + trials) * 120)
+        assert made.eval_s == pytest.approx((runs + trials) * 3 * 2)
+    text = "\n".join(describe(planned(store, *search, "launcher.jobs=2")))
+    assert "10 runs by their like" in text and "about 10 min 30 s with 2 at once" in text
+    assert "9 of them are trials, each as long as a run of its cell" in text and "pruner" not in text
+    pruned = describe(planned(store, *search, "search.pruner=asha", "search.grace=1"))
+    assert "10 of them are trials, each as long as a run of its cell, or less where the pruner ends them early" in (
+        "\n".join(pruned)
+    )
+    jobs = describe(planned(store, *search, "launcher=slurm"))
+    assert jobs[0].endswith("2 min 6 s if all jobs run at once")  # ten a cell, so that each has one trial
 
 
 def test_a_run_that_moved_between_machines_is_no_measure(store: Store) -> None:

@@ -180,6 +180,10 @@ def test_a_run_trained_without_scores_is_scored_once_it_is_said_how(store: Store
         (["metrics.extractor=points"], "metrics.extractor is not changed by itself; choose with metrics=NAME"),
         (["metrics.scores=[modes]"], "metrics.scores=modes needs metrics.extractor=points"),
         (["metrics.ms_ssim_pairs=batches"], "metrics.ms_ssim_pairs=batches needs 320 fakes, and metrics.n_fake=64"),
+        (
+            ["launcher=slurm", "metrics.seed=7"],
+            "landscape.evaluate works on this machine alone; to score by launcher=slurm give the sweep's own command",
+        ),
         (["store=/nowhere/at/all"], "no runs in /nowhere/at/all; give another store"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import shlex
 import stat
 import sys
 import zipfile
@@ -241,7 +242,7 @@ def test_wrong_files_get_a_sentence_and_leave_nothing(
         ),
         (["data=folder", "data.size=8", "data.channels=2"], "data.channels=2 is out of range; legal: 1, 3"),
         (["data=folder", "data.size=8", "data.test_share=1"], "legal: a number between 0 and 1"),
-        (["data=cifar10"], "python -m landscape.prefetch data=cifar10"),
+        (["data=cifar10"], "; to download it: python -m landscape.prefetch data=cifar10 store="),
         (["data=cifar10", "data.size=64"], "CIFAR-10 has images of 32 px; data.size=64 is not legal"),
     ],
 )
@@ -249,6 +250,16 @@ def test_keys_are_checked(overrides: list[str], sentence: str, store: Store) -> 
     with pytest.raises(UserError) as raised:
         make_plan([*overrides, "metrics=none", f"store={store.root}"], multirun=False)
     assert sentence in str(raised.value)
+
+
+def test_data_that_are_missing_are_no_matter_of_the_point_of_a_grid_that_asks_first(tmp_path: Path) -> None:
+    store, there = f"store='{tmp_path}/a store'", f"data.path={tmp_path}"
+    with pytest.raises(UserError) as raised:
+        make_plan(["data=cifar10", "loss=ns,ls", "seed=0,1", there, store], multirun=True)
+    whole = f"python -m landscape.prefetch data=cifar10 {there} {shlex.quote(store)}"
+    assert str(raised.value) == f"CIFAR-10 is not in {tmp_path}; to download it: {whole}"
+    with pytest.raises(UserError, match=r"^data=cifar10 loss=ns: CIFAR-10 is not in"):
+        make_plan(["data=cifar10,digits", "loss=ns,ls", "metrics=none", store], multirun=True)
 
 
 # the study's
