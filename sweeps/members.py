@@ -51,13 +51,19 @@ class Members:
         return found
 
     def trials(self) -> tuple[int, set[str]]:
-        """How many trials of its searches are to go, and the runs of those that were given up."""
-        if not self.searches:
+        """How many trials of its searches are to go, and the runs of those that were given up (of the store's, too)."""
+        names = self.store.searches() if self.name is None else [self.name] * self.searches
+        if not names:
             return 0, set()
         from sweeps.record import read_rows
         from sweeps.searches import left_of, read_searches
 
-        assert self.name is not None
-        rows = read_rows(self.store, self.name)
-        given_up = {str(r["run"]) for r in rows if r.get("failed")}
-        return left_of(read_searches(self.store, self.name).cells, rows), given_up
+        rows = []
+        for name in names:
+            try:
+                rows += read_rows(self.store, name)
+            except CorruptFile:
+                if self.name is not None:  # one of many sweeps is not worth the view of the others
+                    raise
+        left = 0 if self.name is None else left_of(read_searches(self.store, self.name).cells, rows)
+        return left, {str(row["run"]) for row in rows if row.get("failed")}

@@ -49,7 +49,8 @@ def let_go(pid: int, told: signal.Signals | None = None, seconds: float = 60) ->
     while told is not None and not is_told(pid, told):
         assert time.monotonic() < deadline, f"nobody sent it {told.name}"
         time.sleep(0.02)
-    os.kill(pid, signal.SIGCONT)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def is_told(pid: int, number: signal.Signals) -> bool:

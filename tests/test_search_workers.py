@@ -118,9 +118,10 @@ def test_trials_that_are_given_up_in_every_round_count_and_the_search_goes_on_to
     assert main([*SMALL, *asked, f"store={store.root}"]) == 1  # given again it neither tries nor claims success
     out = capsys.readouterr().out
     assert "0 of 4 runs to come, 2 given up" in out and "nothing to do but what was given up: 2 trials" in out
-    assert VERBS["status"]([plan.name, "--store", str(store.root)]) == 0
-    out = capsys.readouterr().out
-    assert "2 failed trials of searches given up: tried 3 times, and not tried again" in out
-    assert "2 failed" in out and "trials to go" not in out and "nobody works on 1 of them" in out  # the grid's run
+    for of in ([plan.name], []):
+        assert VERBS["status"]([*of, "--store", str(store.root)]) == 0
+        out = capsys.readouterr().out
+        assert "2 failed trials of searches given up: tried 3 times, and not tried again" in out
+        assert "2 failed" in out and "trials to go" not in out and "nobody works on 1 of them" in out  # the grid's run
     assert search_here(store, planned(store, *asked, "search.trials=6", base=SMALL)) == 0  # a larger budget goes on
     assert [r["value"] is None for r in trials(store, plan)] == [True, False, True, False, False, False]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from held import has_saved, hold, let_go
 from slurm import REAL_SLURM, Cluster, wait_for
 from support import TINY, frozen_runs, sweep
 
@@ -146,21 +147,30 @@ def test_twelve_runs_survive_what_a_cluster_does_to_jobs(cluster: Cluster, tmp_p
     grid = ("-m", "loss=ns,wgan,ls", "reg=gp,sn", "seed=0,1", *LONG)
     done = sweep(*grid, *SLURM, f"store={store.root}")
     assert done.returncode == 0, done.stderr
-    wait_for(lambda: len(started(store)) >= 4)
-    requeued, cancelled, shot, headless = started(store)[:4]
+    touched: set[str] = set()
+
+    def is_another(run: RunFolder) -> bool:
+        return run.id not in touched and has_saved(run)
+
+    held = []  # a core each, and all are taken
+    for _ in range(4):
+        held.append(hold(store, is_another))
+        touched.add(held[-1][0].id)
+    requeued, cancelled, shot, headless = (run for run, _ in held)
     cluster.tool("scontrol", "requeue", task_of(store, requeued))
     cluster.tool("scancel", task_of(store, cancelled))
     os.kill(worker(shot), signal.SIGKILL)
     os.kill(pid_of_body(store, headless), signal.SIGKILL)
-    touched = {requeued.id, cancelled.id, shot.id, headless.id}
+    for _, pid in held:
+        let_go(pid)
     cluster.stop_controller()
     down = verb("retry", "--store", str(store.root))
     assert down.returncode == 2 and down.stderr.count("\n") == 1 and "nothing was changed" in down.stderr
     cluster.start_controller()
-    wait_for(lambda: {run.id for run in started(store)} - touched != set())
-    preempted = next(run for run in started(store) if run.id not in touched)
+    preempted, pid = hold(store, is_another)
     # As SLURM does near the end of a job's time. submitit would take it for a time-out: the job has but 10 minutes.
     cluster.tool("scancel", "--batch", "--signal=USR2", task_of(store, preempted))
+    let_go(pid, signal.SIGTERM)
     cluster.wait_until_empty()
     assert "failed" in states(store) and preempted.status()["status"] == "done", logs(store)
     assert "USR2: the job is queued again" in logs(store)
@@ -183,11 +193,9 @@ def test_a_job_whose_time_is_up_goes_on_where_it_was(cluster: Cluster, tmp_path:
     shutil.copytree(store.cache, local.cache)
     arguments = ("seed=7", *LONG, "train.steps=1000")
     assert sweep(*arguments, *SLURM, "launcher.time=1", f"store={store.root}").returncode == 0
-    wait_for(lambda: len(started(store)) == 1)
-    pid = worker(started(store)[0])
-    os.kill(pid, signal.SIGSTOP)  # so that it is not done too early
+    _, pid = hold(store)  # so that it is not done too early
     wait_for(lambda: "stopping: 1 worker" in logs(store))
-    os.kill(pid, signal.SIGCONT)
+    let_go(pid, signal.SIGTERM)
     cluster.wait_until_empty()
     assert states(store) == ["done"], logs(store)
     assert "USR2: the job is queued again" in logs(store) and "restart 1: 1 run" in logs(store)
