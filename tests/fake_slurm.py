@@ -5,18 +5,23 @@ sbatch, squeue, scontrol, scancel and sinfo on the PATH keep their queue in a fo
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 TOOL = """#!{python} -IS
-import json, re, sys
+import fcntl, json, re, sys
 from pathlib import Path
 
 home = Path({home!r})
+lock = open(home / "lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)  # until this process ends: jobs ask while a test submits
 site = json.loads((home / "site.json").read_text())
 queue = json.loads((home / "queue.json").read_text())
 tool, arguments = Path(sys.argv[0]).name, sys.argv[1:]
@@ -74,15 +79,25 @@ class FakeSlurm:
         (home / "site.json").write_text(json.dumps(site))
         (home / "queue.json").write_text("{}")
 
+    @contextmanager
+    def _changed(self, name: str) -> Iterator[dict[str, Any]]:
+        """The content of one of the tools' files, written back at the end."""
+        file = self.home / name
+        with open(self.home / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            content = json.loads(file.read_text())
+            yield content
+            file.write_text(json.dumps(content))
+
     def set(self, **values: Any) -> None:
         """Change what the site is like: max_array, max_jobs, hidden_limit, down."""
-        file = self.home / "site.json"
-        file.write_text(json.dumps(json.loads(file.read_text()) | values))
+        with self._changed("site.json") as site:
+            site.update(values)
 
     def queue(self) -> dict[str, list[int]]:
         """The tasks of each job that have not ended."""
-        found = json.loads((self.home / "queue.json").read_text())
-        return {job: content["tasks"] for job, content in found.items() if content["tasks"]}
+        with self._changed("queue.json") as found:
+            return {job: content["tasks"] for job, content in found.items() if content["tasks"]}
 
     def calls(self, tool: str) -> list[str]:
         try:
@@ -93,19 +108,17 @@ class FakeSlurm:
 
     def drop(self, job: str | None = None) -> None:
         """Jobs leave the queue without a word, as those of a node that died."""
-        file = self.home / "queue.json"
-        queue = json.loads(file.read_text())
-        file.write_text(json.dumps({} if job is None else {n: c for n, c in queue.items() if n != job}))
+        with self._changed("queue.json") as queue:
+            for number in list(queue) if job is None else [job]:
+                queue.pop(number, None)
 
     def script(self, job: str) -> str:
         return (self.home / f"{job}.sh").read_text()
 
     def start(self, job: str, task: int, **more: str) -> subprocess.Popen[str]:
         """What slurmd does with one task: the script in a shell, with the variables of the array."""
-        file = self.home / "queue.json"
-        queue = json.loads(file.read_text())
-        queue[job]["state"] = "RUNNING"
-        file.write_text(json.dumps(queue))
+        with self._changed("queue.json") as queue:
+            queue[job]["state"] = "RUNNING"
         variables = {"SLURM_ARRAY_JOB_ID": job, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_JOB_ID": f"{job}{task}"}
         return subprocess.Popen(
             ["bash", str(self.home / f"{job}.sh")],
