@@ -35,12 +35,26 @@ def hold(
                 continue
             with suppress(ProcessLookupError):
                 os.kill(claim["pid"], signal.SIGSTOP)
+            while not is_still(claim["pid"]):  # a signal sent sooner would overtake this one
+                time.sleep(0.01)
             if run.status()["status"] == RUNNING and when(run) and claim_in_force(run) == claim:
                 return run, int(claim["pid"])
             with suppress(ProcessLookupError):  # it has just ended
                 os.kill(claim["pid"], signal.SIGCONT)
         assert time.monotonic() < deadline, "no worker was caught amid its run"
         time.sleep(0.01)
+
+
+def is_still(pid: int) -> bool:
+    """Whether every thread of a process has stopped, or the process is gone."""
+    if not PROC:
+        time.sleep(1)
+        return True
+    states = []
+    for file in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+            states.append(file.read_text().rpartition(")")[2].split()[0])
+    return all(state in "TtZX" for state in states)
 
 
 def let_go(pid: int, told: signal.Signals | None = None, seconds: float = 60) -> None:
