@@ -89,11 +89,10 @@ def _read(folders: list[str]) -> list[tuple[Record | None, list[str]]]:
 
 def _looks(run: RunFolder, protocols: list[str]) -> list[list[int] | None]:
     """Time, size and inode of each file that a record is read from; None for one that is missing."""
-    files = [run.config_file, run.status_file, run.meta_file, run.metrics_file]
-    return [_look(file) for file in (*files, *map(run.protocol_file, protocols))]
+    return [_look(file) for file in run.read_by_reports(protocols)]
 
 
-def _look(file: Path) -> list[int] | None:
+def _look(file: str) -> list[int] | None:
     try:
         found = os.stat(file)
     except OSError:

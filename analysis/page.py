@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from landscape.store import DIVERGED, Store
 
 
 def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
-    """Everything that the template shows. Fills the folders figures, samples, tables and data of `at.new`."""
+    """Everything that the template shows. Writes the other files of the report, all that lie in `at.new`."""
     parts = protocols.sections(found.runs)
     order = list(dict.fromkeys(label for _, _, runs in parts for label in cell_order(runs)))
     look = looks(order)
@@ -44,6 +45,7 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
         part["grids"] = grids(runs, placed.grids)
     distances = {name: protocols.distance_name(text) for name, text in found.protocols.items()}
     shards = write_runs(found, distances, placed, store, at)
+    _write_frames(found.runs, [part.pop("frame") for part in drawn], at.new)
     there = finish(at)
     for part in drawn:
         part["figures"] = {kind: stem for kind, stem in part["figures"].items() if stem in there}
@@ -66,6 +68,12 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
         "lines": LINES,
         "curve_names": curve_names(),
     }
+
+
+def _write_frames(runs: pd.DataFrame, cells: list[pd.DataFrame], out: Path) -> None:
+    every, first = pd.concat(cells), ["data", "protocol"]
+    every[[*first, *every.columns.drop(first)]].to_csv(out / "cells.csv", index=False)
+    runs.to_csv(out / "runs.csv", index=False)
 
 
 def section(

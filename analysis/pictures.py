@@ -43,7 +43,7 @@ def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, probl
 
     def place(source: Path, name: str) -> bool:
         nonlocal copied
-        target, before = new / "samples" / name, old / "samples" / name
+        target, before = f"{new}/samples/{name}", f"{old}/samples/{name}"
         try:
             if not _link(source, target):
                 seen = source.stat()
@@ -88,15 +88,15 @@ def grids(runs: pd.DataFrame, placed: dict[str, int]) -> list[dict[str, str]]:
     ]
 
 
-def _same(file: Path, seen: os.stat_result) -> bool:
+def _same(file: str, seen: os.stat_result) -> bool:
     try:
-        found = file.stat()
+        found = os.stat(file)
     except OSError:
         return False
     return (found.st_size, int(found.st_mtime)) == (seen.st_size, int(seen.st_mtime))
 
 
-def _link(source: Path, target: Path) -> bool:
+def _link(source: str | Path, target: str) -> bool:
     try:
         os.link(source, target)
     except FileNotFoundError:

@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.drawn import KEYS, press
 from analysis.hours import measured_apart
+from analysis.kept import no_collector
 from analysis.load import Collected, collect
 from analysis.narrow import read_csv, where
 from analysis.origins import code_text, packages_text, written_command
@@ -75,10 +75,6 @@ def write_report(
             page = content(found, store, press(new, out, pool))
             page["written_by"], page["written_with"] = written_command(options, "analysis.report"), _with()
             page["dirac"] = (out / "dirac" / "index.html").is_file()  # another door's, linked to where it was drawn
-            cells = pd.concat([part.pop("frame") for part in page["sections"]])
-            first = ["data", "protocol"]
-            found.runs.to_csv(new / "runs.csv", index=False)
-            cells[[*first, *cells.columns.drop(first)]].to_csv(new / "cells.csv", index=False)
             (new / "index.html").write_text(_render(page, new), encoding="utf-8")
             _move(new, out, older)
     except OSError as e:
@@ -116,12 +112,12 @@ def _move(new: Path, out: Path, older: bool) -> None:
     """Put the new report's files into `out`, the page last; pictures of an older report that are in it no more go."""
     for name in FOLDERS:
         (out / name).mkdir(exist_ok=True)
-        files = {file.name for file in (new / name).iterdir()}
-        for made in files:
-            (new / name / made).replace(out / name / made)
-        for file in (out / name).iterdir():
-            if older and file.name not in files and file.suffix in OURS:
-                file.unlink()
+        made = set(os.listdir(new / name))
+        for file in made:
+            os.replace(f"{new}/{name}/{file}", f"{out}/{name}/{file}")
+        for file in set(os.listdir(out / name)) - made:
+            if older and file.endswith(OURS):
+                os.unlink(f"{out}/{name}/{file}")
     for name in ("runs.csv", "cells.csv", KEYS, "index.html"):
         (new / name).replace(out / name)
 
@@ -159,7 +155,7 @@ def _pool(store: Store) -> Iterator[Executor | None]:
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(LOADED)
-    with ProcessPoolExecutor(min(cores, 8), context, initializer=gc.freeze) as pool:
+    with ProcessPoolExecutor(min(cores, 8), context, initializer=gc.disable) as pool:
         start = Thread(target=pool.submit, args=(int,))  # it waits for the imports of the first process
         start.start()
         try:
@@ -194,15 +190,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     store, out = Store(args.store), Path(args.out).expanduser()
     try:
-        with _pool(store) as pool:
+        with no_collector(), _pool(store) as pool:
             found = where(read_csv(args.csv) if args.csv else collect(store, pool), args.where)
             found = pool_cells(found) if args.pool else found
-            gc.freeze()  # what was read stays: not to be walked at each collection
             if args.step_costs:
                 found.runs = measured_apart(found.runs, args.step_costs)
-            files = [("--csv", args.csv), ("--step-costs", args.step_costs)]  # by name: a path is of this machine
-            named = [part for flag, file in files if file for part in (flag, Path(file).name)]
-            write_report(found, store, out, pool, named + [p for one in args.where for p in ("--where", one)])
+            write_report(found, store, out, pool, _options(args))
     except UserError as e:
         print(f"error: {e}", file=sys.stderr)
         return EXIT_USER
@@ -212,6 +205,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for problem in found.problems:
         print(f"error: {problem}; the rest is in the report", file=sys.stderr)
     return EXIT_USER if found.problems else 0
+
+
+def _options(args: argparse.Namespace) -> list[str]:
+    """What the page says that it was written with; of files the names alone, whose places are of this machine."""
+    files = [
+        (flag, file and Path(file).name) for flag, file in (("--csv", args.csv), ("--step-costs", args.step_costs))
+    ]
+    given = [*files, *(("--where", one) for one in args.where), ("--pool", args.pool)]
+    return [part for flag, value in given if value for part in (flag, value)]
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def write_runs(found: Collected, distances: Mapping[str, str], placed: Placed, s
     missing: dict[str, tuple[int, int]] = {}
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(ids)], strict=True)):
         file, there = f"data/runs-{number}.js", list(dict.fromkeys(ids[start:end].tolist()))
-        if not taken_over(at, file, hashes[start:end], distances, [_beside(run, of) for run in there]):
+        if not taken_over(at, file, hashes[start:end], distances, "".join(_beside(run, of) for run in there)):
             missing[file] = start, end
     wanted = runs.iloc[[i for start, end in missing.values() for i in range(start, end)]]
     by_run: dict[str, list[dict[str, Any]]] = {}
@@ -85,15 +85,11 @@ def write_runs(found: Collected, distances: Mapping[str, str], placed: Placed, s
     return [str(ids[start]) for start in starts]
 
 
-def _beside(run: str, of: Around) -> list[Any]:
-    """All that `_entry` takes of a run but its rows in the frame, or what that follows from."""
+def _beside(run: str, of: Around) -> str:
+    """All that `_entry` takes of a run but its rows in the frame, or what that follows from, in a text."""
     sweep = of.sweeps.get(of.found.meta.get(run, {}).get("sweep", ""))
-    return [
-        of.found.looks.get(run, "none"),
-        of.placed.grids.get(run, -1),
-        of.placed.scores.get(run, []),
-        sweep.command if sweep else [],
-    ]
+    seen, step, pictures = of.found.looks.get(run), of.placed.grids.get(run), of.placed.scores.get(run)
+    return f"{run}{seen}{step}{pictures}{sweep.command if sweep else None}"
 
 
 class Lines(dict[str, int]):

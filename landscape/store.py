@@ -39,7 +39,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ DIVERGED, STOPPED, FAILED, PREEMPTED = "diverged", "stopped", "failed", "preempt
 STATES = (PLANNED, QUEUED, RUNNING, DONE, DIVERGED, STOPPED, FAILED, PREEMPTED)
 FINISHED = (DONE, DIVERGED, STOPPED)  # training is over and its outcome is a result
 
-STATUS = "status.json"
+CONFIG, META, STATUS, METRICS = "config.yaml", "meta.json", "status.json", "metrics.jsonl"
 
 
 UMASK = os.umask(0o077)  # it can only be read by setting it, which must not happen while threads make folders
@@ -75,10 +75,10 @@ class RunFolder:
         self.path = path
         self.id = path.name
 
-    config_file = _below("config.yaml")
-    meta_file = _below("meta.json")
+    config_file = _below(CONFIG)
+    meta_file = _below(META)
     status_file = _below(STATUS)
-    metrics_file = _below("metrics.jsonl")
+    metrics_file = _below(METRICS)
     log_file = _below("log.txt")
     mirror_file = _below("mirror.json")
     samples = _below("samples")
@@ -118,6 +118,11 @@ class RunFolder:
 
     def protocol_file(self, protocol: str) -> Path:
         return self.protocols / f"{protocol}.json"
+
+    def read_by_reports(self, protocols: Iterable[str]) -> list[str]:
+        """Configuration, status, meta, metrics and these protocols' files, for those who look at thousands."""
+        names = (CONFIG, STATUS, META, METRICS, *(f"protocols/{name}.json" for name in protocols))
+        return [f"{self.path}/{name}" for name in names]
 
     def request_file(self, request: str) -> Path:
         return self.requests / f"{request}.yaml"
