@@ -55,7 +55,7 @@ def random_orders(n: int, generator: np.random.Generator, orders: int = 1000) ->
     return generator.permuted(np.tile(np.arange(n, dtype=np.int32), (orders, 1)), axis=1)
 
 
-def best_over_time(costs: Array, values: Array, order: NDArray[np.int32], points: int = 200) -> OverTime:
+def best_over_time(costs: Array, values: Array, order: NDArray[np.int32], points: int = 100) -> OverTime:
     """The best of what is finished after a time, runs being trained one after the other in random order.
 
     costs   seconds (or any unit) that each run took, above 0

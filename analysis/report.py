@@ -39,7 +39,7 @@ FOLDERS = ("figures", "samples", "tables", "data")
 OURS = (".png", ".svg", ".pdf", ".csv", ".tex", ".js")  # what an older report may have left in them
 MANY = 1000  # runs from which on another process pays
 # What a process of the pool needs, but this module: as the main one it is loaded by another name.
-LOADED = ["analysis.page", *(f"matplotlib.backends.backend_{name}" for name in ("agg", "svg", "pdf"))]
+LOADED = ["analysis.warm"]
 
 
 def make_report(store: Store | str | Path, out: str | Path, pool: Executor | None = None) -> list[str]:
@@ -217,4 +217,6 @@ def _options(args: argparse.Namespace) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended = main()
+    gc.freeze()  # the process ends here: no last walk through all that was read
+    sys.exit(ended)

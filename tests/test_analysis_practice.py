@@ -52,7 +52,7 @@ def test_hours_agree_with_all_orders_of_a_few_runs():
         ends = np.cumsum(costs[list(order)])
         return min((v for v, end in zip(values[list(order)], ends, strict=True) if end <= time), default=np.inf)
 
-    for at in (0, 60, 120, 199):
+    for at in (0, 30, 60, 99):
         all_orders = sorted(known(order, found.times[at]) for order in permutations(range(3)))
         assert all_orders[2] <= found.median[at] <= all_orders[3]
         assert found.lower[at] <= found.median[at] <= found.upper[at]
