@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from landscape import protocol
@@ -42,6 +42,7 @@ class CellSearch:
     grid: list[str]  # runs of the grid that the sampler is told of
     pruner: str
     grace: int
+    per_round: int | None = None  # trials a round, where a larger budget has come since
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -68,7 +69,7 @@ class CellSearch:
 
     @property
     def round_size(self) -> int:
-        return -(-self.trials // (self.rounds or 1))
+        return self.per_round or -(-self.trials // (self.rounds or 1))
 
 
 @dataclass(frozen=True)
@@ -163,10 +164,12 @@ def workers_of(searches: list[CellSearch], parallel: int | None) -> int:
 
 
 def write_searches(store: Store, name: str, storage: str, cells: list[CellSearch]) -> Searches:
-    """Put a sweep's searches into the store, keeping the token of an earlier plan of the same sweep."""
+    """Put a sweep's searches into the store, keeping the token and sizes of rounds of an earlier plan of the sweep."""
     file = store.search_file(name)
-    token = read_searches(store, name).token if file.exists() else uuid.uuid4().hex[:16]
-    searches = Searches(token, without_password(storage), cells)
+    earlier = read_searches(store, name) if file.exists() else Searches(uuid.uuid4().hex[:16], storage, [])
+    sizes = {cell.id: cell.round_size for cell in earlier.cells}
+    cells = [replace(cell, per_round=sizes.get(cell.id)) if cell.rounds else cell for cell in cells]
+    searches = Searches(earlier.token, without_password(storage), cells)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, to_json(asdict(searches)))
     return searches

@@ -23,6 +23,7 @@ from sweeps.ledger import Trial
 from sweeps.plan import Plan
 from sweeps.resources import Slots
 from sweeps.searcher import Searcher
+from sweeps.searches import read_searches
 from sweeps.searching import Search
 
 SMALL = ("train.steps=2", "train.batch_size=16", "arch.width=0.04", "metrics.every=2", "metrics.n_fake=64")
@@ -125,3 +126,12 @@ def test_trials_that_are_given_up_in_every_round_count_and_the_search_goes_on_to
         assert "2 failed" in out and "trials to go" not in out and "nobody works on 1 of them" in out  # the grid's run
     assert search_here(store, planned(store, *asked, "search.trials=6", base=SMALL)) == 0  # a larger budget goes on
     assert [r["value"] is None for r in trials(store, plan)] == [True, False, True, False, False, False]
+
+
+def test_a_larger_budget_adds_rounds_of_the_same_size(store: Store) -> None:
+    asked = ("search=random", "search.rounds=2", "stage=search")
+    for trials_, rounds in ((4, [0, 0, 1, 1]), (7, [0, 0, 1, 1, 2, 2, 3]), (8, [0, 0, 1, 1, 2, 2, 3, 3])):
+        plan = planned(store, *asked, f"search.trials={trials_}")
+        (cell,) = read_searches(store, plan.name).cells
+        assert [cell.round_of(order) for order in range(cell.trials)] == rounds
+    assert len(store.sweep_names()) == 1
