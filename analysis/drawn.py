@@ -9,10 +9,10 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -101,9 +101,10 @@ def _read(file: Path) -> dict[str, Any]:
 
 @cache
 def _code() -> bytes:
-    """All that a figure depends on but its arguments: the code of this package, and matplotlib."""
+    """All that a figure depends on but its arguments: the code of this package, and what it calls."""
     files = sorted(Path(__file__).parent.glob("*.py"))
-    return b"".join([matplotlib.__version__.encode(), *(file.read_bytes() for file in files)])
+    packages = " ".join(version(name) for name in ("matplotlib", "numpy", "opda", "scipy"))
+    return b"".join([packages.encode(), *(file.read_bytes() for file in files)])
 
 
 def _key(parts: Sequence[Any]) -> str:

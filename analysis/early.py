@@ -11,7 +11,7 @@ from analysis.replay import free_runs, replay_table, rules_of, taken_up
 from analysis.saved import kind, saved_table, saved_whole
 from analysis.tables import percent, score, seconds
 from landscape.stopping import rule_of
-from landscape.store import STOPPED
+from landscape.store import DIVERGED, DONE, STOPPED
 
 HEADS: dict[str, dict[str, str]] = {
     "stopped": {
@@ -71,9 +71,11 @@ def early(runs: pd.DataFrame, rows: pd.DataFrame) -> tuple[dict[str, pd.DataFram
         words = "; ".join(rule_words(text) for text in whole["rule"])
         cost = [f"None of the {whole['runs'].max():,} finished runs would have been stopped by: {words}."]
     elif len(stopped) and free_runs(runs).empty:
-        cost = ["What it cost in quality cannot be told: every finished run here was watched too."]
+        finished = runs["status"].isin((DONE, DIVERGED)).any()
+        why = "every finished run here was watched too" if finished else "no run here was let finish"
+        cost = [f"What it cost in quality cannot be told: {why}."]
     said = {
-        "saved": saved_sentence(saved_whole(runs.drop_duplicates("id"), table)) if len(stopped) else "",
+        "saved": saved_sentence(saved_whole(runs.drop_duplicates("id"), table)) if len(table) else "",
         "cost": cost,
         "replayed": bool(len(whole)),
         "own": bool(runs["rule"].notna().any()),
@@ -99,7 +101,8 @@ def saved_sentence(whole: dict[str, float]) -> str:
 
 def rule_sentence(row: dict[Any, Any]) -> str:
     """What one rule would have done to all finished runs."""
-    begin = f"{rule_words(row['rule']).capitalize()}: "
+    words = rule_words(row["rule"])
+    begin = f"{words[0].upper()}{words[1:]}: "
     if not row["stopped"]:
         return f"{begin}stops none of {row['runs']:,} runs."
     text = f"{begin}stops {row['stopped']:,} of {row['runs']:,} runs"
@@ -121,6 +124,9 @@ def _distance(value: float) -> str:
 def shown_early(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """A frame of `early` as it is shown: words for rules and reasons, counts of the best in one column."""
     frame = frame.copy()
+    # Not known, rather than diverged, which infinity is called elsewhere: the run went on.
+    then = [key for key in ("then", "fall_from") if key in frame]
+    frame[then] = frame[then].replace(np.inf, np.nan)
     if name == "taken":
         frame["why"] = [kind(text) for text in frame["why"]]
     if name == "replay":

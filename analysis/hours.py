@@ -39,7 +39,7 @@ def timed(runs: pd.DataFrame) -> Timed:
     Runs that shared a GPU or core with others are left out: what they took says how many those were. The device is
     that of most runs; a run that moved between kinds is left out with those on others. Seconds thrown
     away by interruptions are not counted. A clock that a run of the cell did not record is left out for that cell, a
-    cell of one run altogether.
+    cell of one run altogether. Where training was measured apart there is no clock of evaluation, which was not.
     """
     use = runs[runs["worth"].notna() & (runs["stage"] != CONFIRM)].drop_duplicates("id")
     alone = use[use["sharing"] <= 1]
@@ -48,7 +48,7 @@ def timed(runs: pd.DataFrame) -> Timed:
     mine = known[known["device"] == device] if device is not None else alone
     cells = {str(label): cell for label, cell in mine.groupby("cell", sort=False) if len(cell) > 1}
     hours: dict[str, dict[str, Array]] = {}
-    for clock, columns in CLOCKS.items():
+    for clock, columns in CLOCKS.items() if device != APART else [("training", CLOCKS["training"])]:
         for label, cell in cells.items():
             costs = cell[list(columns)].to_numpy(float)
             if (costs > 0).all():

@@ -204,7 +204,7 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
         **_first_stop(status),
         "device": _device(machines[-1]),
         "device_kinds": len({_device(machine) for machine in machines} - {None}),
-        "sharing": max(_int(machine.get("sharing")) for machine in machines),
+        "sharing": _sharing([_int(machine.get("sharing")) for machine in machines]),
     }
     names = list(dict.fromkeys(record.rows.get("protocol", [])))
     if not names:
@@ -281,6 +281,11 @@ def _device(machine: dict[str, Any]) -> str | None:
         return None
     several = "" if machine.get("gpu") or threads in (None, 1) else f", {threads} threads"
     return f"{name}{several}" if count in (None, 1) else f"{count} x {name}{several}"
+
+
+def _sharing(counts: list[int]) -> int:
+    """The most; where that is one run, it had every device to itself only if that is on record for all."""
+    return max(counts) if max(counts) > 1 else min(counts)
 
 
 def _int(value: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,7 @@ import pandas as pd
 
 from analysis.cells import CELL, VARIED, cell_label
 from analysis.load import ROW_COLUMNS, RUN_COLUMNS, SCORED, Collected
-from analysis.trials import COLUMNS as TRIAL_COLUMNS
-from analysis.trials import GRID, STAGES
+from analysis.trials import GRID, ORIGIN, STAGES
 from landscape.errors import UserError
 from landscape.identity import short_hash
 from landscape.store import DIVERGED, DONE, STATES
@@ -48,18 +48,13 @@ def where(found: Collected, conditions: Iterable[str]) -> Collected:
             raise UserError(f"--where {condition} leaves no run; {key} is one of: {shown or 'nothing'}")
         runs = kept
     ids = set(runs["id"])
-    return Collected(
-        runs.reset_index(drop=True),
-        found.rows[found.rows["id"].isin(ids)].reset_index(drop=True),
-        found.protocols,
-        {run: meta for run, meta in found.meta.items() if run in ids},
-        found.problems,
-        found.trials[found.trials["id"].isin(ids)].reset_index(drop=True),
-        found.narrowed + conditions,
-        {run: text for run, text in found.configs.items() if run in ids},
-        {run: seen for run, seen in found.looks.items() if run in ids},
-        found.sweeps,
-    )
+    parts: dict[str, Any] = {"runs": runs.reset_index(drop=True), "narrowed": found.narrowed + conditions}
+    for key in ("rows", "trials"):
+        frame = getattr(found, key)
+        parts[key] = frame[frame["id"].isin(ids)].reset_index(drop=True)
+    for key in ("meta", "configs", "looks"):
+        parts[key] = {run: value for run, value in getattr(found, key).items() if run in ids}
+    return replace(found, **parts)
 
 
 def _among(column: pd.Series, values: list[str]) -> pd.Series:
@@ -122,7 +117,8 @@ def read_csv(file: str | Path) -> Collected:
     runs = runs.astype({**dict.fromkeys(floats, float), **dict.fromkeys(WORDS, object)})
     for key in WORDS:
         runs[key] = runs[key].where(runs[key].notna(), None)
-    trials = runs.loc[runs["sweep"].notna(), list(TRIAL_COLUMNS)].drop_duplicates().reset_index(drop=True)
+    trials = runs.loc[runs["sweep"].notna(), ["id", *ORIGIN]].drop_duplicates().reset_index(drop=True)
+    trials["failed"] = False
     texts = {name: {"source": Path(file).name} for name in runs["protocol"].dropna().unique()}
     return Collected(runs, pd.DataFrame(columns=list(ROW_COLUMNS)), texts, {}, [], trials)
 

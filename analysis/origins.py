@@ -40,7 +40,7 @@ def reproduce(found: Collected) -> dict[str, list[Told]]:
         kinds["packages"].update({text for machine in machines if (text := packages_text(machine))})
     sweeps = []
     for sweep in found.sweeps:
-        count = len(of_sweep[sweep.name] | (sweep.runs & found.meta.keys()))
+        count = len((of_sweep[sweep.name] | sweep.runs) & found.meta.keys())
         when = f", planned {sweep.made[:10]}" if sweep.made else ""
         by = f" by {code_text(sweep.code)}" if code_text(sweep.code) else ""
         if count:

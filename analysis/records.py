@@ -140,9 +140,14 @@ def _meta(run: RunFolder) -> dict[str, Any]:
     planned, machines = meta.get("planned") or {}, meta.get("machines") or []
     # The whole command where it is known, else what was chosen for this run.
     command = [str(override) for override in meta.get("command") or meta.get("overrides") or []]
-    known = {"command": command, "planned": dict(planned), "machines": [dict(machine) for machine in machines]}
+    known = {"command": command, "planned": dict(planned), "machines": [_machine(machine) for machine in machines]}
     sweep, overrides = meta.get("sweep"), [str(override) for override in meta.get("overrides") or []]
     return known | {"sweep": None if sweep is None else str(sweep), "overrides": overrides}
+
+
+def _machine(entry: dict[str, Any]) -> dict[str, Any]:
+    number(entry.get("sharing"))
+    return dict(entry) | {"code": dict(entry.get("code") or {})}
 
 
 def _row(row: dict[str, Any], run: RunFolder) -> dict[str, Any]:

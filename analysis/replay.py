@@ -115,7 +115,7 @@ def replay_table(runs: pd.DataFrame, rows: pd.DataFrame, rules: Sequence[str]) -
     best, best_left
                 the lowest final distance with all of them, and with those that it would have let finish
     top, top_stopped
-                the best 5 % of the cell (ceil), and how many of these it would have ended
+                the best 5 % of the cell (ceil, without diverged ones), and how many of these it would have ended
     lower       of those that it would have ended, how many ended lower than they were then
     ratio       the median over them of the final distance over that at which they would have been stopped
     fall_from, fall_to
@@ -134,6 +134,7 @@ def replay_table(runs: pd.DataFrame, rows: pd.DataFrame, rules: Sequence[str]) -
     for mine in members.values():
         order = np.flatnonzero(mine)
         best[order[np.argsort(worth[order], kind="stable")[: top_count(len(order))]]] = True
+    best &= np.isfinite(worth)  # where nearly all diverged, those are not the best of anything
     made: list[tuple[object, ...]] = []
     for text in rules:
         rule = rule_of(text)

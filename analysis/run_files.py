@@ -27,7 +27,7 @@ from landscape.store import Store
 EACH = 100  # runs a file, at most, on average
 FACTS = {
     **{"data": "data set", "arch": "network", "setting": "setting", "repeat": "repeat", **tables.VARIED_NAMES},
-    **{"n_dis": "n_dis", "stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
+    **{"stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
     **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "thrown away"},
     **{"device": "device"},
 }
@@ -53,14 +53,15 @@ def write_table(key: str, shown: Mapping[str, Any], out: Path) -> None:
 def write_runs(found: Collected, distances: Mapping[str, str], placed: Placed, store: Store, at: Press) -> list[str]:
     """Write `at.new`/data/runs-<number>.js, or link the older report's; the first id of each file.
 
-    Runs are in the order of their ids, those of one file begin alike, so that a new run changes no other file.
+    Runs are in the order of their ids, those of one file begin alike, so that a new run leaves other files as they are.
     `distances` maps a protocol to what its distance is called. Lines of configurations and machines, which many runs
     share, stand once in a file, and a run has their numbers.
     """
     runs = found.runs.sort_values("id", kind="stable", ignore_index=True)
     ids = runs["id"].to_numpy(str)
     digits = max(0, math.ceil(math.log(max(len(ids), 1) / EACH, 16)))
-    begins = [one[:digits] for one in ids]
+    # Ids of a store are hashes; those of a CSV may all begin alike.
+    begins = [one[:digits] for one in ids] if found.looks else (pd.factorize(ids)[0] // EACH).tolist()
     starts = [i for i, begin in enumerate(begins) if not i or begin != begins[i - 1]]
     hashes = pd.util.hash_pandas_object(runs, index=False).to_numpy()
     of = Around(found, distances, placed, store, {sweep.name: sweep for sweep in found.sweeps})

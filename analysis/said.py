@@ -23,6 +23,7 @@ from analysis.several import several_searches
 from analysis.several_panels import several_figure
 from analysis.statements import agreement_table, confirm_table, pair_table, rank_table, spread_table
 from analysis.trials import ADAPTIVE, SEARCH
+from landscape.store import STOPPED
 
 SEED = 0  # of every resampling in a report: equal stores give equal reports
 CONFIDENCE = 0.95
@@ -103,6 +104,8 @@ def statements(
     frames |= stopping
     if len(frames["pairs"]):
         keep("pairs", budget_panels.pairs_figure, frames["pairs"], order)
+    # Also those that were scored under another protocol alone: what is drawn here leaves them out.
+    same_data = found.runs["data"] == runs["data"].iloc[0]
     hours = timed(runs)
     keep("hours", budget_panels.hours_figure, hours, ordered, distance, SEED)
     searched = ((runs["stage"] == SEARCH) & runs["worth"].notna()).any()
@@ -117,6 +120,7 @@ def statements(
         "hours": {key: getattr(hours, key) for key in ("device", "shared", "left_out", "stopped", "unsure")},
         "searched": [label for label in order if adaptive(countable(runs[runs["cell"] == label]))],
         "early": said_early,
+        "stopped": found.runs[same_data & (found.runs["status"] == STOPPED)]["id"].nunique(),
         "orders": int((frames["pairs"]["said"] != "").sum()),
         "papers": bool(frames["best"]["paper"].notna().any()),
         "confidence": f"{100 * CONFIDENCE:g} %",

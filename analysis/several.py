@@ -63,7 +63,8 @@ def several_searches(runs: pd.DataFrame, trials: pd.DataFrame, confidence: float
         & trials["id"].isin(known.index)
     ]
     values = known["worth"].where(~known["status"].isin((STOPPED, FAILED)), np.inf)
-    mine = mine.assign(cell=mine["id"].map(known["cell"]), value=mine["id"].map(values).astype(float))
+    worth = mine["id"].map(values).astype(float).where(~mine["failed"].astype(bool), np.inf)
+    mine = mine.assign(cell=mine["id"].map(known["cell"]), value=worth)
     found: dict[str, list[Several]] = {}
     for (label, sampler, _), group in mine.groupby(["cell", "sampler", "alike"], sort=True):
         # The same search asked for by two sweeps is one.

@@ -46,7 +46,9 @@ def pair_table(
     units = {label: _units(cells[label]) for label in order}
     designs = []
     for a, b in itertools.combinations(order, 2):
-        blocks = _matched(cells[a], cells[b])
+        # A cell pooled over n_dis is matched as a whole or not at all: a part of it would stand for all.
+        alike = set(cells[a]["pooled"]) == set(cells[b]["pooled"])
+        blocks = _matched(cells[a], cells[b]) if alike else []
         n = len(blocks) or min(len(units[a]), len(units[b]))
         designs += [(a, b, k, blocks, n) for k in budgets if k <= n]
     places = np.unique(known["worth"].to_numpy(float))
@@ -69,13 +71,17 @@ def pair_table(
 
 
 def _known(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell, setting and seed that has a result and was not proposed by looking at others."""
+    """One row a cell, setting and seed that has a result and was not proposed by looking at others.
+
+    `pooled` is its n_dis where any cell is pooled over that, else 0.
+    """
     use = countable(runs)
     use = use[use["worth"].notna() & ~use["sampler"].isin(ADAPTIVE)]
     pooled = (use.groupby("cell")["n_dis"].nunique() > 1).any()
     keys = [*MATCHED, "n_dis"] if pooled else list(MATCHED)
     use = use.assign(_key=["|".join(map(str, row)) for row in use[keys].itertuples(index=False)])
-    one = use.groupby(["cell", "setting", "seed", "_key"], sort=True)["worth"]
+    use = use.assign(pooled=use["n_dis"] if pooled else 0)
+    one = use.groupby(["cell", "setting", "seed", "_key", "pooled"], sort=True)["worth"]
     return one.median().reset_index()
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from landscape.files import CorruptFile, read_json
 from landscape.identity import short_hash
+from landscape.protocol import request
 from landscape.store import Store
 
 GRID, SEARCH, CONFIRM = "grid", "search", "confirm"
@@ -18,8 +19,8 @@ STAGES = (GRID, SEARCH, CONFIRM)
 # Samplers that propose the next setting by the results of earlier ones; the others could have come in any order.
 ADAPTIVE = ("gp", "tpe")
 
-COLUMNS = ("sweep", "id", "stage", "sampler", "order", "round", "search", "alike")
-ORIGIN = tuple(key for key in COLUMNS if key != "id")  # what a run has from its trial
+COLUMNS = ("sweep", "id", "stage", "sampler", "order", "round", "search", "alike", "failed")
+ORIGIN = tuple(key for key in COLUMNS if key not in ("id", "failed"))  # what a run has from its trial
 # What a search is beside its seed and its budget; `draws` covers the run, the space and the sampler.
 KIND = ("draws", "startup", "rounds", "pruner", "grace")
 
@@ -32,8 +33,9 @@ def read_trials(store: Store, problems: list[str]) -> pd.DataFrame:
     """One row a trial of every sweep that has any, columns `COLUMNS`, in the order of each file.
 
     `id` is the run; `order` and `round` are floats, NaN where there is none; `search` is the search's id, and `alike`
-    is equal for searches that differ in their seed alone (None where search.json does not tell). A file that cannot be
-    read adds a sentence to `problems` and its trials are left out; a torn last line is passed over.
+    is equal for searches that differ in their seed alone (None where search.json does not tell); `failed` says that the
+    trial was given up. A file that cannot be read adds a sentence to `problems` and its trials are left out; a torn
+    last line is passed over.
     """
     rows: list[dict[str, Any]] = []
     for name in store.searches():
@@ -55,7 +57,7 @@ def _row(trial: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"stage {trial['stage']!r} is none of {', '.join(STAGES)}")
     number = {key: math.nan if trial.get(key) is None else float(trial[key]) for key in ("order", "round")}
     text = {key: None if trial.get(key) is None else str(trial[key]) for key in ("sampler", "search")}
-    return {"id": str(trial["run"]), "stage": trial["stage"]} | text | number
+    return {"id": str(trial["run"]), "stage": trial["stage"], "failed": bool(trial.get("failed"))} | text | number
 
 
 def _kinds(store: Store, name: str) -> dict[str | None, str]:
@@ -67,11 +69,14 @@ def _kinds(store: Store, name: str) -> dict[str | None, str]:
 
 
 def _alike(cell: dict[str, Any]) -> str:
-    size = None if cell["rounds"] is None else cell["trials"]  # rounds are a share of the budget
-    return short_hash([*(cell[key] for key in KIND), bool(cell["grid"]), size])
+    size = None  # of a round: a share of the budget, or of the one that it began with
+    if cell["rounds"] is not None:
+        size = cell.get("per_round") or -(-cell["trials"] // cell["rounds"])
+    # `draws` leaves out how runs are scored, which decides what a search is told.
+    return short_hash([*(cell[key] for key in KIND), sorted(cell["grid"]), size, request(cell["base"])])
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:
     """One row a run: its first trial, but one that chose before one that confirms: what chose cannot confirm."""
     first = trials.assign(_late=trials["stage"] == CONFIRM).sort_values("_late", kind="stable")
-    return first.drop_duplicates("id")[list(COLUMNS)].astype({"order": float, "round": float})
+    return first.drop_duplicates("id")[["id", *ORIGIN]].astype({"order": float, "round": float})

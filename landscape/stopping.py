@@ -34,7 +34,7 @@ def rule_text(given: Mapping[str, Any]) -> str | None:
     if not may_stop(stop):
         return None
     values = {"factor": stop.factor, "loss_d": stop.loss_d, "evaluations": stop.evaluations or 1}
-    return " ".join(f"stop.{key}={value:g}" for key, value in values.items() if value is not None)
+    return " ".join(f"stop.{key}={str(value).removesuffix('.0')}" for key, value in values.items() if value is not None)
 
 
 def rule_of(text: str) -> Stop:

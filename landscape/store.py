@@ -53,7 +53,7 @@ DIVERGED, STOPPED, FAILED, PREEMPTED = "diverged", "stopped", "failed", "preempt
 STATES = (PLANNED, QUEUED, RUNNING, DONE, DIVERGED, STOPPED, FAILED, PREEMPTED)
 FINISHED = (DONE, DIVERGED, STOPPED)  # training is over and its outcome is a result
 
-CONFIG, META, STATUS, METRICS = "config.yaml", "meta.json", "status.json", "metrics.jsonl"
+CONFIG, META, STATUS, METRICS, LOG = "config.yaml", "meta.json", "status.json", "metrics.jsonl", "log.txt"
 
 
 UMASK = os.umask(0o077)  # it can only be read by setting it, which must not happen while threads make folders
@@ -79,7 +79,7 @@ class RunFolder:
     meta_file = _below(META)
     status_file = _below(STATUS)
     metrics_file = _below(METRICS)
-    log_file = _below("log.txt")
+    log_file = _below(LOG)
     mirror_file = _below("mirror.json")
     samples = _below("samples")
     checkpoints = _below("checkpoint")
@@ -120,8 +120,8 @@ class RunFolder:
         return self.protocols / f"{protocol}.json"
 
     def read_by_reports(self, protocols: Iterable[str]) -> list[str]:
-        """Configuration, status, meta, metrics and these protocols' files, for those who look at thousands."""
-        names = (CONFIG, STATUS, META, METRICS, *(f"protocols/{name}.json" for name in protocols))
+        """Configuration, status, meta, metrics, log and these protocols' files, for those who look at thousands."""
+        names = (CONFIG, STATUS, META, METRICS, LOG, *(f"protocols/{name}.json" for name in protocols))
         return [f"{self.path}/{name}" for name in names]
 
     def request_file(self, request: str) -> Path:

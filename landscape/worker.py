@@ -123,9 +123,9 @@ class _Work:
         data = load_data(cfg.data, self.store)
         if data.content != cfg.data.content:
             raise UserError(f"the data are not those that run {self.run.id} was planned on ({data.content[:12]})")
-        self.record_machine()
         status = self.journal.status["status"]
         goes_on = status == STOPPED and self.watch is None and not may_stop(cfg.stop)
+        self.record_machine(() if status not in FINISHED or goes_on else ("sharing",))
         logger, hurried = self.frozen["logger"], lambda: self.stop.signal is not None
         with mirrored(self.store, self.run, logger, self.warn, hurried) as self.check_mirror:
             if status not in FINISHED or goes_on:
@@ -136,13 +136,15 @@ class _Work:
             self.journal.write()  # what the mirror said at its end
         return str(self.journal.status["status"])
 
-    def record_machine(self) -> None:
+    def record_machine(self, but: tuple[str, ...]) -> None:
+        """Add this machine where it differs from the run's last, `but` in these: scoring says nothing of training."""
         gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None
         train = self.cfg.train
         entry = machine_entry(str(self.device), gpu, self.cfg.threads, train.precision, self.world, train.batch_size)
         meta = self.run.meta()
         self.journal.check()
-        if meta["machines"][-1:] != [entry]:
+        last = {key: value for one in meta["machines"][-1:] for key, value in one.items() if key not in but}
+        if last != {key: value for key, value in entry.items() if key not in but}:
             meta["machines"].append(entry)
             self.run.write_meta(meta)
 

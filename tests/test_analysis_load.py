@@ -141,3 +141,20 @@ def test_a_grid_is_loaded_whole(tmp_path):
     frame = analysis.load(synthetic.grid(tmp_path))
     assert frame["status"].value_counts().to_dict() == {"done": 17, "diverged": 1, "failed": 1, "running": 1}
     assert set(frame["cell"]) == {"NS GP", "NS SN", "WGAN GP", "WGAN SN", "LS GP", "LS SN"}
+
+
+@pytest.mark.parametrize("change", [{"sharing": "many"}, {"sharing": [1]}, {"code": "x"}])
+def test_a_machine_that_is_none_is_named(tmp_path, change):
+    store = Store(tmp_path)
+    run = add_run(store, [100.0, 9.0], config())
+    run.write_meta(run.meta() | {"machines": [synthetic.META["machines"][0] | change]})
+    assert str(run.meta_file) in analysis.load(store).attrs["problems"][0]
+
+
+@pytest.mark.parametrize(("counts", "expected"), [([1, 1], 1), ([None, 1], 0), ([1, 4], 4), ([None, 3], 3)])
+def test_a_run_had_its_device_to_itself_if_that_is_on_record_for_all_machines(tmp_path, counts, expected):
+    store = Store(tmp_path)
+    run = add_run(store, [100.0, 9.0], config())
+    machine = synthetic.META["machines"][0]
+    run.write_meta(run.meta() | {"machines": [machine | {"sharing": count} for count in counts]})
+    assert analysis.load(store).iloc[0]["sharing"] == expected

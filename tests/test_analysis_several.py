@@ -176,3 +176,31 @@ def test_older_records_that_do_not_name_their_search_are_told_apart_by_sweep(tmp
     assert len(rounds_of(cell[cell["cell"] == "NS GP"], both.trials)) == 1
     assert several_searches(both.runs, both.trials) == {}
     assert isinstance(both.trials, pd.DataFrame) and both.trials["search"].isna().all()
+
+
+def test_a_trial_that_was_given_up_takes_its_place_also_where_its_run_never_ended(store):
+    for seed in range(2):
+        searched(store, seed, [9.0, 8.0, 7.0, 6.0], statuses={2: RUNNING}.items() if seed else ())
+    ((one,),) = found(store).values()
+    assert sorted(map(len, one.paths)) == [2, 4]
+    (name,) = [name for name in store.searches() if name.endswith("1")]
+    lines = [json.loads(line) for line in store.trials_file(name).read_text().splitlines()]
+    lines[2]["failed"] = True
+    store.trials_file(name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    ((one,),) = found(store).values()
+    assert sorted(map(len, one.paths)) == [4, 4]
+
+
+def test_one_seed_asked_for_under_two_protocols_is_not_two_alike_searches(store):
+    base = {**of_gp().base, "metrics": {**of_gp().base["metrics"], "n_fake": 77}}
+    searched(store, 0, [9.0, 8.0])
+    searched(store, 1, [9.0, 8.0], search=replace(of_gp(), base=base))
+    assert analysis.collect(store).trials["alike"].nunique() == 2 and found(store) == {}
+
+
+def test_rounds_of_one_size_are_alike_whatever_the_budget(store):
+    rounds = replace(of_gp(), rounds=2, trials=12)
+    searched(store, 0, [9.0], search=rounds)
+    searched(store, 1, [9.0], search=replace(rounds, trials=24, per_round=6))
+    searched(store, 2, [9.0], search=replace(rounds, trials=24))
+    assert analysis.collect(store).trials.groupby("alike").size().tolist() in ([1, 2], [2, 1])

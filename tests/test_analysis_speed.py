@@ -158,3 +158,7 @@ def test_the_page_s_data_of_runs_are_made_again_only_where_a_run_changed(store, 
     assert f'"{changed.id}":' in after[other][1] and "9999" in after[other][1] and "9999" not in before[other][1]
     (out / "data" / other).unlink()
     assert files()[other][1] == after[other][1]
+    broken = next(run for run in store.run_folders() if run.status()["status"] == "failed")
+    with open(broken.log_file, "a") as log:
+        log.write("a last word\n")
+    assert any("a last word" in text for _, text in files().values())

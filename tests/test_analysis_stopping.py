@@ -229,3 +229,18 @@ def test_rows_from_elsewhere_tell_what_was_saved_and_nothing_is_replayed(store, 
     for name in ("out", "again"):
         saved = pd.read_csv(tmp_path / name / "tables" / "01-digits-stopped.csv")
         assert saved["saved_s"].item() == pytest.approx(25.8)
+
+
+def test_a_stopped_row_without_its_step_is_told_without_a_sum(tmp_path):
+    file, out = tmp_path / "runs.csv", tmp_path / "out"
+    file.write_text("data,arch,loss,penalty,norm,fid,status\nd,a,ns,gp,none,9,stopped\nd,a,ns,gp,none,8,done\n")
+    assert main(["--csv", str(file), "--out", str(out)]) == 0
+    assert "1 run on d was stopped early (nothing here tells what that saved)" in (out / "index.html").read_text()
+
+
+def test_diverged_runs_are_never_the_best_that_a_rule_would_have_stopped(store):
+    for seed in range(3):
+        add(store, [100.0, 90.0, 400.0, 500.0, 600.0, None], seed, loss="wgan")
+    runs, rows = frames(store)
+    made = replay_table(runs, rows, ["stop.factor=2 stop.evaluations=3"])
+    assert made[["stopped", "top", "top_stopped"]].to_numpy().tolist() == [[3, 0, 0]]

@@ -241,3 +241,7 @@ def test_a_run_on_another_machine_is_on_record(store: Store, run: RunFolder, mon
     run.write_status({**status, "scored": {}})
     work(store, run.id, lambda text: None)
     assert [m["host"] for m in run.meta()["machines"]][1:] == ["another"]
+    monkeypatch.setenv("LANDSCAPE_SHARING", "8")
+    run.write_status({**status, "scored": {}})
+    work(store, run.id, lambda text: None)
+    assert len(run.meta()["machines"]) == 2, "scored beside others, which says nothing of its training"
