@@ -70,8 +70,9 @@ def retry(arguments: list[str]) -> int:
 
 
 def trials_left(store: Store, folder: SweepFolder) -> int:
-    """Of the sweep's searches, where it has any."""
-    return slurm.trials_of(store, folder.name) if store.search_file(folder.name).exists() else 0
+    """Of the sweep's searches, where it has any and its newest command did not leave them out."""
+    searches = folder.plan().get("stage") != "grid" and store.search_file(folder.name).exists()
+    return slurm.trials_of(store, folder.name) if searches else 0
 
 
 def is_lost(run: RunFolder, observer: Observer) -> bool:
@@ -81,12 +82,14 @@ def is_lost(run: RunFolder, observer: Observer) -> bool:
 
 
 def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
-    """The runs that lack training or scores, with their states, in the order of the plan.
+    """The runs that lack training or scores, with their states, in the order of the plan; none where the sweep's newest
+    command left its grid out.
 
     Raises `UserError` naming every status that does not read.
     """
     found, corrupt = {}, []
-    for one in folder.plan()["runs"]:
+    plan = folder.plan()
+    for one in plan["runs"]:
         run = store.run(one)
         try:
             status = run.status()
@@ -97,4 +100,4 @@ def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
             corrupt.append(f"{e}; mend it or move its folder away")
     if corrupt:
         raise UserError("\n".join(corrupt))
-    return found
+    return {} if plan.get("stage") == "search" else found

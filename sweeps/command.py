@@ -51,6 +51,9 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
         grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
         searching = plan.stage in ("all", "search") and trials_left(plan) > 0
         if not grid and not searching:
+            folder = plan.store.sweep(plan.name)
+            if folder.plan_file.exists() and folder.plan().get("stage", "all") != plan.stage:
+                freeze(plan)  # what is asked for now: status and wait go by it
             if plan.given_up and plan.stage != "grid":
                 n = f"{plan.given_up} trial{'s' * (plan.given_up != 1)}"
                 tell(f"nothing to do but what was given up: {n} failed {TRIES} times; python -m sweeps status says why")

@@ -2,7 +2,8 @@
 
 Every look and change happens under one lock of the search, so that workers agree without a server of their own. A trial
 whose worker is gone is taken up by the next: the same setting, hence the same run, goes on from its checkpoint. What
-is lost is judged as claims of runs are: by the process on this machine, by the run's heartbeat elsewhere.
+is lost is judged as claims of runs are: by the process on this machine, by the run's heartbeat elsewhere. Losing its
+worker counts against a trial only where the run got no further: a node that died or was preempted is not its fault.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ GRID, OWNER, TOLD, PRUNED = "grid", "owner", "told", "pruned"
 
 Owner = dict[str, Any]
 IsLost = Callable[[Params, Owner], bool]  # whether the worker that owns the trial with these parameters is gone
+StepOf = Callable[[Params], int]  # the step on record of the run with these parameters, 0 where there is none
 
 
 class Trial(NamedTuple):
@@ -71,7 +73,7 @@ class Ledger:
 
     # Asking
 
-    def next(self, is_lost: IsLost) -> Trial | str | None:
+    def next(self, is_lost: IsLost, step_of: StepOf = lambda params: 0) -> Trial | str | None:
         """A trial for this process: one that its worker left, else a new one.
 
         `WAIT` where a round is not told yet, or others train the last ones; None where nothing is left to do here.
@@ -87,21 +89,22 @@ class Ledger:
                     busy = True
                 elif trial.number in self.given_up:
                     continue
-                elif owner.get("number", 0) >= TRIES:
+                elif _tries(owner, step := step_of(trial.params)) >= TRIES:
                     self.study.tell(trial.number, state=TrialState.FAIL)
                 else:
-                    return self._own(trial, order)
+                    return self._own(trial, order, step)
             budget, size = self.search.trials, self.search.round_size
             missing = budget - len(trials)
             if missing <= 0:
                 return WAIT if busy else None
             if self.search.rounds is None:
-                return self._own(self._ask(len(trials)), len(trials))
+                new = self._ask(len(trials))
+                return self._own(new, len(trials), step_of(new.params))
             if len(trials) % size == 0 and any(trial.state == TrialState.RUNNING for trial in self._trials()):
                 return WAIT if busy else None
             first = len(trials)
             asked = [self._ask(first + i) for i in range(min(size - first % size, missing))]
-            return self._own(asked[0], first)
+            return self._own(asked[0], first, step_of(asked[0].params))
 
     def _trials(self) -> list[FrozenTrial]:
         """Trials of the search in the order asked. One whose worker died while asking never was; under the lock
@@ -121,10 +124,14 @@ class Ledger:
         asked = self.study.ask(distributions(self.search.space))
         return self.storage.get_trial(asked._trial_id)
 
-    def _own(self, trial: FrozenTrial, order: int) -> Trial:
-        """Mark a trial as this process's; the number of the owner counts how often it was begun."""
+    def _own(self, trial: FrozenTrial, order: int, step: int) -> Trial:
+        """Mark a trial as this process's, with the furthest step that its run had when it was taken.
+
+        The number of the owner counts how often it was begun, but for those that got further and were killed.
+        """
         before = trial.user_attrs.get(OWNER) or {}
-        owner = {**self.me, "number": before.get("number", 0) + 1}
+        furthest = max(step, before.get("step", 0))  # after a kill a run goes on from an earlier step
+        owner = {**self.me, "number": _tries(before, step) + 1, "step": furthest}
         self.storage.set_trial_user_attr(trial._trial_id, OWNER, owner)
         params = {d.name: rounded(d, trial.params[d.name]) for d in self.search.space}
         return Trial(trial.number, order, params, again=bool(before))
@@ -133,8 +140,9 @@ class Ledger:
         """Leave a trial to another worker; `tried` says that its run failed, rather than was interrupted."""
         with locked(self.lock):
             frozen = self._find(trial.number)
-            number = frozen.user_attrs[OWNER]["number"] - (not tried)
-            self.storage.set_trial_user_attr(frozen._trial_id, OWNER, {"number": number})
+            owner = frozen.user_attrs[OWNER]
+            left = {"number": owner["number"] - (not tried), "step": owner.get("step", 0)}
+            self.storage.set_trial_user_attr(frozen._trial_id, OWNER, left)
         if tried:
             self.given_up.add(trial.number)
 
@@ -204,3 +212,9 @@ class Ledger:
 
     def _find(self, number: int) -> FrozenTrial:
         return self.study.get_trials(deepcopy=False)[number]
+
+
+def _tries(owner: Owner, step: int) -> int:
+    """How often a trial was tried in vain: a worker that was killed is counted only where the run stands still."""
+    got_further = "pid" in owner and step > owner.get("step", 0)
+    return int(owner.get("number", 0)) - got_further

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from landscape.claims import LOST_AFTER_S, Observer, claim_in_force, is_here, process_start
@@ -210,3 +210,16 @@ class Looker:
             if lives and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan()["runs"])):
                 return True
         return False
+
+
+def asked(looker: Looker, look: Look) -> Look:
+    """What of a sweep its newest command asked for: with stage=grid no search, with stage=search its search alone."""
+    stage, planned = looker.members.stage, set(looker.members.planned)
+    if stage not in ("grid", "search"):
+        return look
+    return replace(
+        look,
+        runs=[seen for seen in look.runs if (seen.id in planned) == (stage == "grid")],
+        unreadable={run: why for run, why in look.unreadable.items() if (run in planned) == (stage == "grid")},
+        trials_left=0 if stage == "grid" else look.trials_left,
+    )

@@ -21,7 +21,7 @@ from sweeps.compose import Composed, combinations, hydra
 from sweeps.grammar import SWEEP, parse
 from sweeps.passwords import without_password
 from sweeps.record import Row, is_settled, read_rows
-from sweeps.searches import CellSearch, Gathering, write_searches
+from sweeps.searches import CellSearch, Gathering, check_pruner, write_searches
 from sweeps.settle import Contradiction, OfData, dataset, settle, weights
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
@@ -126,6 +126,9 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
         raise UserError("\n".join(contradictions))
     if not plan.runs:
         raise UserError("the study's exclusions leave no run of this grid")
+    if plan.stage in ("all", "search"):
+        for search in plan.searches:
+            check_pruner(search)
     return plan
 
 

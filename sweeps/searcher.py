@@ -64,10 +64,17 @@ class Cell:
     def is_lost(self, params: Params, owner: Owner) -> bool:
         return self.observer.is_lost(self.run(params), owner)
 
+    def step_of(self, params: Params) -> int:
+        """How far a trial's run is on record; 0 where there is no run yet, or it does not read."""
+        try:
+            return int(self.run(params).status().get("step", 0))
+        except (CorruptFile, OSError):
+            return 0
+
     def next(self) -> Trial | str | None:
         if self.search.grid:
             self.ledger.tell_grid(self.grid_results())
-        return self.ledger.next(self.is_lost)
+        return self.ledger.next(self.is_lost, self.step_of)
 
     def grid_results(self) -> dict[str, tuple[Params, float]]:
         """What the grid's finished runs in this cell are worth, where they lie inside the ranges."""
@@ -208,6 +215,8 @@ class Searcher:
         from landscape.worker import work  # torch
 
         run = cell.freeze(trial)
+        if trial.order == 0:
+            cell.record()  # the search has begun: a larger budget keeps the size of its rounds
         label = f"{cell.search.label}, trial {trial.order}{' (taken up again)' * trial.again}"
         with open(run.log_file, "a") as log:
 

@@ -12,9 +12,10 @@ from landscape import protocol
 from landscape.errors import UserError
 from landscape.files import read_json, to_json, write_whole
 from landscape.identity import identity, short_hash
+from landscape.locks import locked
 from landscape.store import Store
 from sweeps.passwords import without_password
-from sweeps.record import Row, is_settled
+from sweeps.record import Row, is_settled, read_rows
 from sweeps.space import Dimension, dimensions
 
 NONE = "none"  # the choice that searches nothing
@@ -116,7 +117,6 @@ class Gathering:
         }
         key = short_hash(what)
         if key not in self.cells:
-            _check_pruner(search, config)
             kept = [text for text in _apart(overrides) if text.partition("=")[0] not in varied]
             settings = {key: search[key] for key in ("trials", *DEFINES) if key not in ("kind", "grid")}
             draws = short_hash([fixed, space, search["kind"]])
@@ -125,14 +125,14 @@ class Gathering:
             self.cells[key].grid.append(run)
 
 
-def _check_pruner(search: dict[str, Any], config: dict[str, Any]) -> None:
+def check_pruner(search: CellSearch) -> None:
     """Raise `UserError` where a pruner could never end a run: it is not asked at step 0, nor at the last step."""
-    asked = evaluations(config) - 1
-    if search["pruner"] != "none" and asked < search["grace"]:
+    asked = search.evaluations - 1
+    if search.pruner != "none" and asked < search.grace:
         raise UserError(
-            f"search.pruner={search['pruner']} with search.grace={search['grace']} could end no run: there are {asked} "
-            f"evaluations between its start and its end; give metrics.every=N below train.steps="
-            f"{config['train']['steps']}, or a smaller search.grace"
+            f"search.pruner={search.pruner} with search.grace={search.grace} could end no run of {search.label}: there "
+            f"are {asked} evaluations between its start and its end; give metrics.every=N below train.steps="
+            f"{search.base['train']['steps']}, or a smaller search.grace"
         )
 
 
@@ -164,14 +164,16 @@ def workers_of(searches: list[CellSearch], parallel: int | None) -> int:
 
 
 def write_searches(store: Store, name: str, storage: str, cells: list[CellSearch]) -> Searches:
-    """Put a sweep's searches into the store, keeping the token and sizes of rounds of an earlier plan of the sweep."""
+    """Put a sweep's searches into the store, with the token of an earlier plan, and of searches that have begun the
+    size of their rounds."""
     file = store.search_file(name)
-    earlier = read_searches(store, name) if file.exists() else Searches(uuid.uuid4().hex[:16], storage, [])
-    sizes = {cell.id: cell.round_size for cell in earlier.cells}
-    cells = [replace(cell, per_round=sizes.get(cell.id)) if cell.rounds else cell for cell in cells]
-    searches = Searches(earlier.token, without_password(storage), cells)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, to_json(asdict(searches)))
+    with locked(store.search_storage(name, ".plan.lock")):  # two first launches at once agree on the token
+        earlier = read_searches(store, name) if file.exists() else Searches(uuid.uuid4().hex[:16], storage, [])
+        begun = {r["search"] for r in read_rows(store, name)}
+        sizes = {cell.id: cell.round_size for cell in earlier.cells if cell.id in begun}
+        cells = [replace(cell, per_round=sizes.get(cell.id)) if cell.rounds else cell for cell in cells]
+        searches = Searches(earlier.token, without_password(storage), cells)
+        write_whole(file, to_json(asdict(searches)))
     return searches
 
 

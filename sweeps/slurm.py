@@ -100,7 +100,7 @@ def submit_stored(store: Store, folder: SweepFolder, wanted: set[str]) -> int:
     with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
         queued = in_queue(store, scheduler.queue(users(store)))
         done = submit(store, folder, classes, record["execution"], record["max_submit"], site, queued)
-        if "search" in record:
+        if "search" in record and folder.plan().get("stage") != "grid":
             submit_search(store, folder, record, site, queued, done)
     return report(store, folder, done)
 

@@ -19,7 +19,7 @@ from landscape.files import CorruptFile
 from landscape.identity import flatten
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from sweeps.cells import CELL, cell_of, labels
-from sweeps.look import ALL_STATES, LOST, Look, Looker, Seen
+from sweeps.look import ALL_STATES, LOST, Look, Looker, Seen, asked
 from sweeps.named import find_sweep
 from sweeps.searches import TRIES
 from sweeps.words import score
@@ -47,7 +47,8 @@ def status(arguments: list[str]) -> int:
     store = Store(given.store)
     name = given.named or given.sweep
     folder = find_sweep(store, name) if name else None
-    look = Looker(store, folder).look()
+    looker = Looker(store, folder)
+    look = looker.look()
     if not look.runs and not look.unreadable:
         raise UserError(f"no runs in {store.root}; give another store with --store FOLDER")
     if given.where:
@@ -57,7 +58,7 @@ def status(arguments: list[str]) -> int:
     else:
         print(f"{'store ' + str(store.root) if folder is None else 'sweep ' + folder.name}: {summary(look)}")
         show(look)
-        for line in advice(store, folder.name if folder else None, look):
+        for line in advice(store, folder.name if folder else None, asked(looker, look)):
             print(line)
     for sentence in look.unreadable.values():
         print(sentence, file=sys.stderr)
@@ -174,7 +175,8 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     lines = []
     if look.unasked is not None:
         lines.append(f"the scheduler was not asked ({look.unasked}); states are those of the store")
-    given_up = {seen.id for seen in look.runs if seen.id in look.given_up and seen.state == FAILED}
+    ended = (FAILED, LOST)  # a worker that was killed leaves its run as it was
+    given_up = {seen.id for seen in look.runs if seen.id in look.given_up and seen.state in ended}
     if given_up:
         many = f"{len(given_up)} failed trial{'s' * (len(given_up) != 1)}"
         lines.append(f"{many} of searches given up: tried {TRIES} times, and not tried again")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
 
 from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED
 from landscape.store import FINISHED, Store, SweepFolder
 from sweeps.cells import labels
-from sweeps.look import Look, Looker
+from sweeps.look import Look, Looker, asked
 from sweeps.named import by_age, find_sweep
 from sweeps.status import advice, summary
 
@@ -44,16 +43,6 @@ class End:
 def chosen(store: Store, name: str | None) -> SweepFolder:
     """The sweep that is meant: the newest where none is named. Raises `UserError`."""
     return by_age(store)[0] if name is None else find_sweep(store, name)
-
-
-def asked(looker: Looker, look: Look) -> Look:
-    """What of a sweep its newest command asked for: with stage=grid no search, with stage=search its search alone."""
-    stage, planned = looker.members.stage, set(looker.members.planned)
-    if stage == "grid":
-        return replace(look, runs=[seen for seen in look.runs if seen.id in planned], trials_left=0)
-    if stage == "search":
-        return replace(look, runs=[seen for seen in look.runs if seen.id not in planned])
-    return look
 
 
 def pause_s(took_s: float) -> float:

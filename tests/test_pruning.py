@@ -106,5 +106,11 @@ def test_an_evaluation_is_judged_once_and_a_run_that_is_taken_up_hears_it_again(
 
 def test_a_pruner_that_could_end_no_run_is_refused() -> None:
     for more in ("metrics.every=null", "search.grace=4"):
-        with pytest.raises(UserError, match="could end no run"):
+        with pytest.raises(UserError, match="could end no run of digits sndcgan ns n_dis=1: there are"):
             make_plan([*BASE, "metrics.every=5", "search=random", "search.pruner=asha", more], multirun=False)
+
+
+@pytest.mark.parametrize("stage", ["grid", "confirm"])
+def test_a_stage_that_prunes_nothing_asks_nothing_of_a_pruner(stage: str) -> None:
+    asked = ("metrics.every=null", "search=random", "search.pruner=asha", f"stage={stage}")
+    assert make_plan([*BASE, *asked], multirun=False).searches[0].pruner == "asha"

@@ -215,6 +215,28 @@ def test_a_trial_that_kills_its_workers_is_given_up_and_counts(tmp_path: Path) -
     assert [t.state for t in last.told()] == ["fail"]
 
 
+def test_a_kill_counts_only_where_the_run_got_no_further(tmp_path: Path) -> None:
+    """A run that goes on from its checkpoint may be seen at an earlier step than before: that is no progress."""
+    storage = InMemoryStorage()
+
+    def take_up(step: int) -> Trial | str | None:
+        return ledger(cell(trials=1), tmp_path, lambda: storage).next(lambda params, owner: True, lambda params: step)
+
+    assert all(isinstance(take_up(step), Trial) for step in (0, 10, 20, 30, 40, 50))
+    assert isinstance(take_up(50), Trial) and isinstance(take_up(45), Trial)
+    assert take_up(50) is None and TRIES == 3
+
+
+def test_a_run_that_fails_is_given_up_however_far_it_comes(tmp_path: Path) -> None:
+    storage = InMemoryStorage()
+    for step in range(0, 10 * TRIES, 10):
+        book = ledger(cell(trials=1), tmp_path, lambda: storage)
+        trial = book.next(nobody_is_lost, lambda params, step=step: step)  # type: ignore[misc]
+        assert isinstance(trial, Trial)
+        book.give_back(trial, tried=True)
+    assert ledger(cell(trials=1), tmp_path, lambda: storage).next(nobody_is_lost, lambda params: 100) is None
+
+
 def test_an_interrupted_trial_is_taken_up_however_often(tmp_path: Path) -> None:
     book = ledger(cell(trials=1), tmp_path)
     for _ in range(2 * TRIES):

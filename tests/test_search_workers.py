@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from optuna.storages import InMemoryStorage
@@ -16,14 +19,16 @@ from support import TINY
 from test_search import ledger, nobody_is_lost
 
 from landscape.errors import EXIT_PREEMPTED
-from landscape.store import RunFolder, Store
+from landscape.files import write_whole
+from landscape.store import PREEMPTED, RunFolder, Store
 from sweeps.__main__ import VERBS
 from sweeps.command import main
 from sweeps.ledger import Trial
-from sweeps.plan import Plan
+from sweeps.plan import Plan, make_plan
+from sweeps.record import read_rows
 from sweeps.resources import Slots
 from sweeps.searcher import Searcher
-from sweeps.searches import read_searches
+from sweeps.searches import read_searches, write_searches
 from sweeps.searching import Search
 
 SMALL = ("train.steps=2", "train.batch_size=16", "arch.width=0.04", "metrics.every=2", "metrics.n_fake=64")
@@ -123,15 +128,47 @@ def test_trials_that_are_given_up_in_every_round_count_and_the_search_goes_on_to
         assert VERBS["status"]([*of, "--store", str(store.root)]) == 0
         out = capsys.readouterr().out
         assert "2 failed trials of searches given up: tried 3 times, and not tried again" in out
-        assert "2 failed" in out and "trials to go" not in out and "nobody works on 1 of them" in out  # the grid's run
+        assert "2 failed" in out and "trials to go" not in out
+        assert ("nobody works on 1 of them" in out) == (not of)  # the grid's run, which stage=search leaves alone
     assert search_here(store, planned(store, *asked, "search.trials=6", base=SMALL)) == 0  # a larger budget goes on
     assert [r["value"] is None for r in trials(store, plan)] == [True, False, True, False, False, False]
 
 
-def test_a_larger_budget_adds_rounds_of_the_same_size(store: Store) -> None:
-    asked = ("search=random", "search.rounds=2", "stage=search")
-    for trials_, rounds in ((4, [0, 0, 1, 1]), (7, [0, 0, 1, 1, 2, 2, 3]), (8, [0, 0, 1, 1, 2, 2, 3, 3])):
-        plan = planned(store, *asked, f"search.trials={trials_}")
-        (cell,) = read_searches(store, plan.name).cells
-        assert [cell.round_of(order) for order in range(cell.trials)] == rounds
-    assert len(store.sweep_names()) == 1
+def rounds(store: Store, *asked: str) -> list[int | None]:
+    """The rounds of the trials of the one search that this command plans into the store."""
+    plan = planned(store, "search=random", "search.rounds=2", *asked)
+    (cell,) = read_searches(store, plan.name).cells
+    return [cell.round_of(order) for order in range(cell.trials)]
+
+
+def test_a_larger_budget_adds_rounds_of_the_size_that_the_search_has_begun_with(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first trial settles it, long before that is told: others wait for the rounds that they know."""
+    assert rounds(store, "search.trials=2", "stage=grid") == [0, 1]
+    assert rounds(store, "search.trials=4") == [0, 0, 1, 1]
+    (name,) = store.sweep_names()
+    monkeypatch.setattr("landscape.worker.work", lambda *given: PREEMPTED)
+    assert Searcher(store, name, None, {}, lambda text: None).work() == EXIT_PREEMPTED
+    assert [(r["order"], r["value"]) for r in read_rows(store, name)] == [(0, None), (1, None)]
+    assert rounds(store, "search.trials=7") == [0, 0, 1, 1, 2, 2, 3]
+    assert rounds(store, "search.trials=8") == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert store.sweep_names() == [name]
+
+
+def test_two_first_launches_at_once_agree_on_one_search(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would else make a token of its own, and so trials of its own."""
+    plan = make_plan([*TINY, "search=random", f"store={store.root}"], multirun=False)
+    both = Barrier(2)
+
+    def write_slowly(file: Path, text: str) -> None:
+        time.sleep(0.2)
+        write_whole(file, text)
+
+    def launch(_: int) -> str:
+        both.wait()
+        return write_searches(store, plan.name, "sqlite", plan.searches).token
+
+    monkeypatch.setattr("sweeps.searches.write_whole", write_slowly)
+    with ThreadPoolExecutor(2) as threads:
+        assert set(threads.map(launch, range(2))) == {read_searches(store, plan.name).token}

@@ -23,8 +23,8 @@ from sweeps.command import main
 from sweeps.ledger import Trial
 from sweeps.plan import make_plan
 from sweeps.record import put_rows, read_rows, row
-from sweeps.searcher import Searcher
-from sweeps.searches import read_searches
+from sweeps.searcher import Cell, Searcher
+from sweeps.searches import TRIES, read_searches
 from sweeps.select import planned_runs
 
 LONG = ("train.steps=300", *TINY[1:], "metrics.every=150", "checkpoint.every_s=0.2")
@@ -90,6 +90,24 @@ def test_a_worker_whose_launcher_is_gone_asks_no_more(store: Store) -> None:
     plan = planned(store, *RANDOM)
     assert Searcher(store, plan.name, None, {}, lambda text: None, parent=-1).work() == 0
     assert trials(store, plan) == []
+
+
+def test_a_trial_that_makes_steps_is_taken_up_from_however_many_killed_workers(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cell, "is_lost", lambda self, params, owner: True)
+    plan = planned(store, "search=random", "search.trials=1")
+    runs = set()
+    for step in range(2 * TRIES):
+        (cell,) = Searcher(store, plan.name, None, {}).cells
+        trial = cell.next()
+        assert isinstance(trial, Trial)
+        run = cell.freeze(trial)
+        runs.add(run.id)
+        run.write_status({**run.status(), "status": "running", "step": step + 1}, durable=False)
+    assert len(runs) == 1
+    taken = [Searcher(store, plan.name, None, {}).cells[0].next() for _ in range(TRIES + 1)]
+    assert [isinstance(one, Trial) for one in taken] == [True] * TRIES + [False]
 
 
 def test_a_diverged_trial_is_told_its_own_start(store: Store) -> None:

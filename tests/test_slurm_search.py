@@ -76,6 +76,29 @@ def test_stage_grid_leaves_no_search_behind_and_classes_have_searches_of_their_o
     assert "search each class in a command of its own" in capsys.readouterr().err
 
 
+def test_submit_and_retry_go_by_the_stage_that_was_asked_for_last(
+    store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def submit_and_retry() -> str:
+        capsys.readouterr()
+        assert VERBS["submit"](["--store", str(store.root)]) == 0 == VERBS["retry"](["--store", str(store.root)])
+        return capsys.readouterr().out
+
+    assert main([*SEARCH, "stage=search", f"store={store.root}"]) == 0
+    site.drop()
+    assert "already in the queue" in submit_and_retry() and site.queue() == {"2": [0, 1]}  # not the grid's run
+    site.drop()
+    assert main([*SEARCH, f"store={store.root}"]) == 0
+    site.drop()
+    (grid,) = store.run_folders()
+    assert work(store, grid.id, lambda text: None) == "done"
+    assert main([*SEARCH, "stage=grid", f"store={store.root}"]) == 0
+    out = submit_and_retry()
+    assert "nothing to submit: " in out and "nothing to retry: " in out and site.queue() == {}
+    grid.write_status({**grid.status(), "status": "failed"})
+    assert "submitted 1 run" in submit_and_retry() and site.queue() == {"5": [0]}  # and no workers with it
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 @pytest.mark.parametrize("deaf", [False, True])
@@ -103,7 +126,7 @@ def test_a_trial_longer_than_a_jobs_time_goes_on_in_another_job_and_is_told_once
     out, _ = first.communicate(timeout=60)
     assert first.returncode == 75 and "SIGUSR2: the job is queued again" in out, out
     assert site.calls("scontrol")[-1] == "scontrol requeue 1_0"
-    assert not trial() and run.status()["step"] < 600
+    assert [r["value"] for r in trial()] == [None] and run.status()["step"] < 600
 
     again = site.start("1", 0, SLURM_RESTART_COUNT="1")
     out, _ = again.communicate(timeout=180)

@@ -17,6 +17,8 @@ from landscape.worker import work
 from sweeps import __main__ as doors
 from sweeps.command import main
 from sweeps.look import Looker
+from sweeps.record import put_rows, row
+from sweeps.searches import read_searches
 from sweeps.submissions import submissions
 
 Call = Callable[..., int]
@@ -166,6 +168,27 @@ def test_help_names_every_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         except SystemExit as e:  # argparse's way
             assert e.code == 0
         assert f"python -m sweeps {verb}" in capsys.readouterr().out
+
+
+def test_trials_that_killed_their_workers_are_given_up_like_those_that_failed(
+    store: Store, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing would come of giving their command again, or of retry, so neither is advised."""
+    (grid,) = frozen_runs(store, *TINY, "search=random", "search.trials=2")
+    (folder,) = store.sweep_folders()
+    (search,) = read_searches(store, folder.name).cells
+    killed, failed = (frozen_runs(store, *TINY, f"optim.lr={rate}")[0] for rate in (1e-3, 2e-3))
+    set_status(grid, status="done")
+    set_status(killed, status="running", step=3)
+    claimed(killed)
+    set_status(failed, status="failed")
+    runs = enumerate((killed, failed))
+    put_rows(store, folder.name, [row(r.id, {}, "search", i, search=search.id, failed=True) for i, r in runs])
+    for of in ([folder.name], []):
+        assert call("status", *of) == 0
+        out = capsys.readouterr().out
+        assert "2 failed trials of searches given up: tried 3 times, and not tried again" in out
+        assert "1 lost" in out and "nobody works" not in out
 
 
 # The scheduler

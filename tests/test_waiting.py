@@ -19,9 +19,11 @@ from landscape.claims import machine, process_start
 from landscape.store import RunFolder, Store
 from landscape.worker import work
 from sweeps import waiting
+from sweeps.command import main
 from sweeps.look import Looker
 from sweeps.record import put_rows, row
 from sweeps.searches import read_searches
+from sweeps.status import status
 from sweeps.waiting import wait
 from sweeps.watch import watch
 
@@ -204,3 +206,27 @@ def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
     rows = [row(one.id, search.cell, "search", i, value=1.0, search=search.id) for i, one in enumerate(trials)]
     put_rows(store, folder.name, rows)
     assert VERBS[verb]([folder.name, "--store", str(store.root)]) == 0, "nobody was asked for the grid"
+    capsys.readouterr()
+    assert status([folder.name, "--store", str(store.root)]) == 0 and "nobody works" not in capsys.readouterr().out
+    grid.status_file.write_text("{")
+    assert VERBS[verb]([folder.name, "--store", str(store.root)]) == 0, "nor for a grid that reads"
+    folder.plan_file.write_text(json.dumps({**folder.plan(), "stage": "grid"}))
+    assert VERBS[verb]([folder.name, "--store", str(store.root)]) == 1
+    assert status([folder.name, "--store", str(store.root)]) == 2
+
+
+def test_a_stage_that_is_finished_already_is_what_was_asked_for_last(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """stage=all was cut off after the grid; stage=grid then finds nothing to do, and so does whoever waits."""
+    asked = ("search=random", "search.trials=2", *TINY)
+    (grid,) = frozen_runs(store, *asked)
+    work(store, grid.id, lambda text: None)
+    (folder,) = store.sweep_folders()
+    assert wait(["--store", str(store.root)]) == 1
+    assert main([*asked, "stage=grid", f"store={store.root}"]) == 0
+    assert "nothing to do" in capsys.readouterr().out and folder.plan()["stage"] == "grid"
+    assert wait(["--store", str(store.root)]) == 0
+    before = folder.plan_file.stat()
+    assert main([*asked, "stage=grid", f"store={store.root}"]) == 0
+    assert folder.plan_file.stat() == before  # so that a finished store may be read alone
