@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from landscape.checks import check_ranges, gigabytes, minutes
@@ -55,10 +55,6 @@ class Resources:
         """Seconds before a job's end at which it is told: as asked for, but half of a short job at the most."""
         return min(self.signal_s, self.time * 30)
 
-    def one_worker(self) -> Resources:
-        """Those of a job in which one worker of a search trains run after run."""
-        return replace(self, runs_per_job=1, at_once=1)
-
     def describe(self) -> str:
         """The resources of one job in words."""
         parts = [] if self.partition is None else [f"partition {self.partition}"]
@@ -86,10 +82,13 @@ def _many(n: int, what: str) -> str:
 
 
 class Classes:
-    """The rules of one command; raises `UserError` where they cannot be meant."""
+    """The rules of one command; raises `UserError` where they cannot be meant.
 
-    def __init__(self, launcher: dict[str, Any]) -> None:
-        self.launcher = launcher
+    With `alone` they are for jobs in which one worker of a search trains run after run: nothing is packed into those.
+    """
+
+    def __init__(self, launcher: dict[str, Any], alone: bool = False) -> None:
+        self.launcher, self.alone = launcher, alone
         self.rules: list[tuple[dict[str, list[Any]], dict[str, Any]]] = []
         for rule in launcher.get("classes") or []:
             self.rules.append(_parse_rule(rule))
@@ -106,6 +105,8 @@ class Classes:
             given = dict(self.launcher)
             for i in fitting:
                 given |= self.rules[i][1]
+            if self.alone:
+                given |= {"runs_per_job": 1, "at_once": 1}
             self.known[key] = _resources(given, *execution)
         return self.known[key]
 

@@ -239,7 +239,7 @@ def _work(store: Store, planned: Planned) -> tuple[int, int]:
 
 
 def at_once(plan: Plan) -> int | None:
-    """How many runs a command will train at a time; None where the scheduler decides."""
+    """How many runs a command will train at a time (on a cluster, of its grid); None where the scheduler decides."""
     config = plan.runs[0].config
     launcher = config["launcher"]
     if launcher["kind"] == "slurm":
@@ -249,17 +249,35 @@ def at_once(plan: Plan) -> int | None:
     return min(slots(launcher["jobs"], config["threads"], config["device"], widest).count, len(plan.runs) + trials)
 
 
+def wall_clock(plan: Plan, made: Estimate) -> str:
+    """How long it will take by the clock, in words.
+
+    On a cluster the grid's jobs and those of its searches are queued side by side. A job may train several runs of the
+    grid at once, but a search's worker trains one trial after another.
+    """
+    launcher, n, total_s = plan.runs[0].config["launcher"], at_once(plan), made.train_s + made.eval_s
+    if launcher["kind"] != "slurm":
+        assert n is not None
+        return f"about {duration(max(made.longest_s, total_s / n))} with {n} at once"
+    jobs = max(1, min(workers_of(plan.searches, launcher["parallel"]), made.trials))
+    seconds = max(made.longest_s, made.trials_s / jobs)
+    if n is None:
+        return f"{duration(seconds)} if all jobs run at once"
+    seconds = max(seconds, (total_s - made.trials_s) / n)
+    if not made.trials:
+        many = str(n)
+    else:
+        trials = f"{jobs} trial{'s' * (jobs > 1)}"
+        many = trials if plan.stage == "search" else f"{n} run{'s' * (n > 1)} and {trials}"
+    return f"about {duration(seconds)} with {many} at once"
+
+
 def lines(plan: Plan, made: Estimate, unit: str) -> Iterable[str]:
     """The estimate in words; `unit` is core or GPU."""
     if not made.by:
         yield "estimate: no finished run to estimate from (" + "; ".join(made.unknown) + ")"
         return
-    total_s, n = made.train_s + made.eval_s, at_once(plan)
-    if n is None:
-        workers = workers_of(plan.searches, plan.runs[0].config["launcher"]["parallel"]) or 1
-        wall = f"{duration(max(made.longest_s, made.trials_s / workers))} if all jobs run at once"
-    else:
-        wall = f"about {duration(max(made.longest_s, total_s / n))} with {n} at once"
+    wall = wall_clock(plan, made)
     parts = f"{hours(made.train_s)} of training, {hours(made.eval_s)} of scoring"
     total = f"{made.hours:,.1f}" if made.hours >= 10 else f"{made.hours:.2g}"
     yield f"estimate: {total} {unit}-hours ({parts}); {wall}"

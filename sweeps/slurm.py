@@ -61,7 +61,7 @@ def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
     """
     store = plan.store
     wanted = by_class(plan, {run.id for run in plan.runs if run.need != NOTHING} if grid else set())
-    search = workers(plan) if plan.searches and plan.stage != "grid" else None
+    search = workers(plan) if searching else None
     site = scheduler.limits()  # before anything is written
     store.check_writable()
     with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
@@ -105,9 +105,9 @@ def submit_stored(store: Store, folder: SweepFolder, wanted: set[str]) -> int:
     return report(store, folder, done)
 
 
-def by_class(plan: Plan, ids: set[str]) -> list[Wanted]:
-    """The runs with these ids by the resources that they get."""
-    classes = Classes(plan.runs[0].config["launcher"])
+def by_class(plan: Plan, ids: set[str], alone: bool = False) -> list[Wanted]:
+    """The runs with these ids by the resources that they get; with `alone` one after another in a search's worker."""
+    classes = Classes(plan.runs[0].config["launcher"], alone)
     found: dict[Resources, list[str]] = {}
     for planned in plan.runs:
         if planned.id in ids:
@@ -154,8 +154,8 @@ def submit(
 
 
 def workers(plan: Plan) -> dict[str, Any]:
-    """How many jobs work on a plan's searches, and with what: those of a run, one worker in each."""
-    classes = by_class(plan, {run.id for run in plan.runs})
+    """How many jobs work on a plan's searches, and with what: the resources of one run, for one worker in each."""
+    classes = by_class(plan, {run.id for run in plan.runs}, alone=True)
     if len(classes) > 1:
         raise UserError(
             "launcher.classes gives the cells of this search different resources, and its workers train all of them; "
@@ -321,7 +321,7 @@ def describe(plan: Plan) -> list[str]:
     left = trials_left(plan) if plan.stage in ("all", "search") else 0
     if left:
         search = workers(plan)
-        jobs, each = min(search["workers"], left), from_record(search["resources"]).one_worker()
+        jobs, each = min(search["workers"], left), from_record(search["resources"])
         lines.append(f"{many(left, 'trial')} in {many(jobs, 'job')} of {each.describe()}, one after another in each")
     return lines
 
@@ -350,7 +350,7 @@ def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
         tell(f"  python -m sweeps submit {where}")
     if done.search is not None:
         trials, workers = many(trials_of(store, folder.name), "trial"), many(len(done.search.tasks), "worker")
-        each = from_record(done.search.resources).one_worker().describe()
+        each = from_record(done.search.resources).describe()
         tell(f"searching {trials}: submitted {workers} of {each}, job {done.search.job}")
     if done.searching:
         tell("the searches' workers are already in the queue")

@@ -125,6 +125,23 @@ def test_trials_of_searches_are_counted_as_runs_of_their_cells_by_the_stage_that
     assert jobs[0].endswith("2 min 6 s if all jobs run at once")  # ten a cell, so that each has one trial
 
 
+def test_on_a_cluster_runs_are_packed_and_trials_are_not(store: Store) -> None:
+    search = ("search=random", "search.trials=8", "loss=ns,wgan", "launcher=slurm", "launcher.at_once=4")
+    for run in frozen_runs(store, *TINY, "loss=ns,wgan", "seed=3"):
+        finished(run, 10)  # two minutes and six seconds a run
+    for more, wall in (
+        (["launcher.parallel=2"], "about 16 min 48 s with 8 runs and 2 trials at once"),  # 16 trials by two workers
+        (["launcher.parallel=2", "stage=search"], "about 16 min 48 s with 2 trials at once"),
+        (["launcher.parallel=2", "stage=grid"], "about 2 min 6 s with 8 at once"),
+        (
+            ["launcher.parallel=1", "search.trials=1", "seed=range(10,50)"],
+            "about 42 min 0 s with 4 runs and 1 trial at once",
+        ),
+        ([], "2 min 6 s if all jobs run at once"),
+    ):
+        assert describe(planned(store, *search, *more))[0].endswith(wall), more
+
+
 def test_a_run_that_moved_between_machines_is_no_measure(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     finished(run, 10)

@@ -18,7 +18,8 @@ from landscape.worker import work
 from sweeps import slurm
 from sweeps.__main__ import VERBS
 from sweeps.command import main
-from sweeps.record import read_rows
+from sweeps.plan import make_plan
+from sweeps.record import put_rows, read_rows, row
 
 SEARCH = (*TINY, "search=random", "search.trials=3", "search.storage=journal", "launcher=slurm", "launcher.parallel=2")
 
@@ -152,6 +153,28 @@ def test_retry_takes_the_newest_commands_resources_for_runs_and_searches(store: 
     grid.write_status({**grid.status(), "status": "failed", "reason": "out of memory"})
     assert VERBS["retry"](["--store", str(store.root)]) == 0
     assert site.queue() == {"3": [0], "4": [0, 1]} and memory(site, "3") == memory(site, "4") == "3072M"
+
+
+def test_a_searchs_worker_gets_the_cores_of_one_run_however_the_grid_is_packed(
+    store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = "launcher.classes=[{when: {loss: ls}, at_once: 2, runs_per_job: 9}]"
+    packed = ("-m", "loss=ns,ls", *SEARCH, "launcher.at_once=4", rule, f"store={store.root}")
+    assert VERBS["plan"]([*packed]) == 0
+    assert "6 trials in 2 jobs of 1 core, 4 GB, 4:00 h, one after another in each" in capsys.readouterr().out
+    assert main([*packed]) == 0
+    assert "searching 6 trials: submitted 2 workers of 1 core, 4 GB, 4:00 h, job" in capsys.readouterr().out
+    cores = [f"--cpus-per-task={n}\n" for n in (4, 2, 1)]
+    assert all(line in site.script(job) for line, job in zip(cores, site.queue(), strict=True))
+
+
+def test_a_finished_search_does_not_stand_in_the_way_of_its_grid(store: Store, site: FakeSlurm) -> None:
+    command = ["-m", "loss=ns,ls", *SEARCH, "launcher.classes=[{when: {loss: ls}, memory: 8G}]", f"store={store.root}"]
+    plan = make_plan(command[1:], multirun=True)
+    for cell in plan.searches:
+        told = [row(f"{cell.id}-{i}", cell.cell, "search", i, value=1.0, search=cell.id) for i in range(3)]
+        put_rows(store, plan.name, told)
+    assert main(command) == 0 and site.queue() == {"1": [0], "2": [0]}
 
 
 def test_cancel_takes_the_jobs_of_searches_out_of_the_queue(
