@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from landscape.errors import EXIT_INTERRUPTED, EXIT_USER, UserError
+from landscape.errors import EXIT_INTERRUPTED, EXIT_USER, UserError, in_words
 from landscape.files import CorruptFile
 
 
 def enter(arguments: list[str], about: str, work: Callable[[list[str]], None]) -> int:
-    """`work(arguments)`; returns the exit code: 0, 2 for what cannot be meant or read, 130 interrupted.
+    """`work(arguments)`; returns the exit code: 0, 2 for what cannot be meant, read or written, 130 interrupted.
 
     Without arguments, or asked for help, `about` is printed instead.
     """
@@ -19,8 +19,8 @@ def enter(arguments: list[str], about: str, work: Callable[[list[str]], None]) -
         return 0 if arguments else EXIT_USER
     try:
         work(arguments)
-    except (UserError, CorruptFile) as e:
-        print(e, file=sys.stderr)
+    except (UserError, CorruptFile, OSError) as e:
+        print(in_words(e) if isinstance(e, OSError) else e, file=sys.stderr)
         return EXIT_USER
     except KeyboardInterrupt:
         print("stopped; nothing half made is left", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from landscape.errors import EXIT_INTERRUPTED, EXIT_USER, UserError, nearest
 from landscape.files import CorruptFile
-from sweeps.passwords import redact
+from sweeps.refusal import refusal
 
 
 class Verb(NamedTuple):
@@ -93,11 +93,8 @@ def main() -> int:
         return 0
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except (UserError, CorruptFile) as e:
-        print(redact(str(e)), file=sys.stderr)
-    except OSError as e:
-        print(f"{e.filename or 'the store'}: {e.strerror}; nothing that was finished is lost", file=sys.stderr)
-    return EXIT_USER
+    except (UserError, CorruptFile, OSError) as e:
+        return refusal(e)
 
 
 if __name__ == "__main__":

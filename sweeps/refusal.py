@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from landscape.errors import EXIT_INTERRUPTED, EXIT_USER, UserError
+from landscape.errors import EXIT_INTERRUPTED, EXIT_USER, UserError, in_words
 from landscape.files import CorruptFile
 from sweeps.passwords import redact
 
@@ -16,8 +16,5 @@ def refusal(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return EXIT_INTERRUPTED
-    if isinstance(error, OSError):
-        print(f"{error.filename or 'the store'}: {error.strerror}; nothing that was finished is lost", file=sys.stderr)
-    else:
-        print(redact(str(error)), file=sys.stderr)
+    print(redact(in_words(error) if isinstance(error, OSError) else str(error)), file=sys.stderr)
     return EXIT_USER

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from landscape.claims import Observer, machine, process_start
-from landscape.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, UserError
+from landscape.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_UNFINISHED, UserError
 from landscape.files import CorruptFile, to_json, write_whole
 from landscape.identity import run_id
 from landscape.locks import locked
@@ -32,6 +32,7 @@ from sweeps.ledger import WAIT, Ledger, Owner, Trial
 from sweeps.objective import Worth, rows_of, worth
 from sweeps.plan import Planned, freeze_run
 from sweeps.record import put_rows, row
+from sweeps.refusal import refusal
 from sweeps.searches import CellSearch, Searches, read_searches
 from sweeps.space import Params, params_of, rounded, with_params
 from sweeps.storages import open_storage
@@ -262,9 +263,9 @@ def main() -> int:
         say = partial(print, flush=True)
         parent = os.getppid() if arguments.attached else None
         return Searcher(store, arguments.sweep, arguments.cell, arguments.execution, say, parent).work()
-    except (UserError, CorruptFile) as e:
-        print(e, file=sys.stderr)
-        return EXIT_USER
+    except (UserError, CorruptFile, OSError) as e:
+        code = refusal(e)
+        return EXIT_UNFINISHED if isinstance(e, OSError) else code  # what a disk did may pass: the launcher tries again
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from landscape.worker import work
 from sweeps.choices import groups
 from sweeps.command import main
 from sweeps.refusal import refusal
+from sweeps.searcher import Searcher
+from sweeps.searcher import main as worker
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -228,16 +230,41 @@ def test_a_full_disk_is_a_sentence_and_leaves_no_half_made_run(
     assert "No space left on device" in capsys.readouterr().err and list(store.runs.iterdir()) == []
 
 
-@pytest.mark.parametrize("error", [UserError("no: mysql://me:secret@h/x"), CorruptFile("torn"), OSError(5, "bad")])
+WRONG = [UserError("no: mysql://me:secret@h/x"), CorruptFile("torn"), OSError(5, "bad"), OSError("no route to host")]
+
+
+@pytest.mark.parametrize("error", WRONG)
 def test_what_goes_wrong_is_a_sentence_at_every_door(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     assert refusal(error) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "secret" not in err
 
     def fails(arguments: list[str]) -> None:
-        raise error if not isinstance(error, OSError) else KeyboardInterrupt
+        raise error
 
-    assert enter(["x=1"], "how", fails) == (130 if isinstance(error, OSError) else 2)
+    assert enter(["x=1"], "how", fails) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert enter([], "how", fails) == 2 and enter(["x=1", "-h"], "how", fails) == 0
     assert capsys.readouterr().out == "how\nhow\n"
+
+
+def test_ctrl_c_is_130_at_every_door(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(arguments: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    assert refusal(KeyboardInterrupt()) == enter(["x=1"], "how", interrupted) == 130
+    assert capsys.readouterr().err.count("\n") == 2
+
+
+@pytest.mark.parametrize(("error", "code"), [(UserError("no"), 2), (OSError(28, "No space left on device"), 1)])
+def test_what_ends_a_worker_is_a_sentence_and_a_disks_trouble_is_tried_again(
+    error: Exception, code: int, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(self: Searcher) -> int:
+        raise error
+
+    frozen_runs(store, *TINY, "search=random")
+    (sweep,) = store.sweep_names()
+    monkeypatch.setattr(Searcher, "work", fails)
+    monkeypatch.setattr("sys.argv", ["searcher", "--store", str(store.root), "--sweep", sweep])
+    assert worker() == code and capsys.readouterr().err.count("\n") == 1
