@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from typing import Any
 
 from landscape.claims import claim_in_force, is_here, process_start
 from landscape.files import CorruptFile, read_json
@@ -74,13 +75,21 @@ def _stop_here(store: Store, folder: SweepFolder) -> int:
 
 
 def _workers_here(store: Store, folder: SweepFolder) -> set[int]:
-    """Processes of this machine that train runs of the sweep, or that work on its searches and may just wait."""
-    found = [claim_in_force(store.run(one)) for one in Members(store, folder).ids()]
+    """Processes of this machine that train runs of the sweep, or that work on its searches and may just wait.
+
+    What killed workers of its searches left of themselves is cleared away.
+    """
+    claims = [claim_in_force(store.run(one)) for one in Members(store, folder).ids()]
+    found = {int(claim["pid"]) for claim in claims if claim is not None and _lives_here(claim)}
     for file in store.search_workers(folder.name).glob("*.json"):
         with suppress(FileNotFoundError, CorruptFile):
-            found.append(dict(read_json(file)))
-    return {
-        int(one["pid"])
-        for one in found
-        if one is not None and is_here(one) and process_start(one["pid"]) == one["started"]
-    }
+            worker = dict(read_json(file))
+            if _lives_here(worker):
+                found.add(int(worker["pid"]))
+            elif is_here(worker):
+                file.unlink()
+    return found
+
+
+def _lives_here(one: dict[str, Any]) -> bool:
+    return is_here(one) and process_start(one["pid"]) == one["started"]

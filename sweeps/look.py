@@ -110,7 +110,7 @@ class Looker:
                 self.kept[run] = seen
             elif seen.state in UNDER_WAY:
                 concerned.append(seen)
-        trials_left, given_up = self.members.trials()
+        trials_left, given_up = self.members.trials() if self.given is None else (0, set())
         if concerned or trials_left:
             self._ask_scheduler()
         workers = sum([self._judge(seen) for seen in concerned])

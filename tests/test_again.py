@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
 from slurm import wait_for
 from support import TINY, command, frozen_runs
 
-from landscape.claims import Observer, claim_in_force
+from landscape.claims import Observer, claim_in_force, machine
 from landscape.store import Store
 from sweeps.__main__ import VERBS
 
@@ -46,3 +47,17 @@ def test_retry_trains_here_what_failed_or_was_lost_and_nothing_else(
     assert "reason" not in failed.status() and "running 2," in capsys.readouterr().out
     assert VERBS["retry"](["--store", str(store.root)]) == 0
     assert "nothing to retry" in capsys.readouterr().out
+
+
+def test_what_a_killed_worker_left_of_itself_is_cleared_away_and_another_machines_is_not(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frozen_runs(store, *TINY, "search=random")
+    (sweep,) = store.sweep_names()
+    folder = store.search_workers(sweep)
+    folder.mkdir(parents=True)
+    for name, more in (("dead", {}), ("elsewhere", {"host": "another"})):
+        (folder / f"{name}.json").write_text(json.dumps({**machine(), **more, "pid": 2**22 + 1, "started": "1"}))
+    assert VERBS["cancel"](["--store", str(store.root)]) == 0
+    assert "nothing to cancel" in capsys.readouterr().out
+    assert [file.name for file in folder.iterdir()] == ["elsewhere.json"]

@@ -243,6 +243,13 @@ def test_a_live_worker_is_running_whatever_its_status_says_yet(store: Store) -> 
     assert Looker(store).look().states == {"queued": 1}
 
 
+def test_a_look_at_one_run_reads_no_record_of_trials(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run,) = frozen_runs(store, *TINY, "search=random")
+    monkeypatch.setattr("sweeps.record.read_rows", lambda *of: pytest.fail("the whole store's trials were read"))
+    look = Looker(store, ids=[run.id]).look()
+    assert look.states == {"planned": 1} and not look.trials_left
+
+
 # Logs
 
 
