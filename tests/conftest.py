@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import held
 import postgres
 import pytest
 import torch
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_worker_stays_held() -> Iterator[None]:
+    yield
+    held.kill_what_is_left()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from landscape.claims import claim_in_force, process_start
 from landscape.store import RUNNING, RunFolder, Store
 
 PROC = Path("/proc/self/status").exists()
+STOPPED: set[tuple[int, str]] = set()  # processes that were stopped, and when they had started
 
 
 def has_saved(run: RunFolder) -> bool:
@@ -33,9 +34,11 @@ def hold(
             claim = claim_in_force(run) if when(run) else None
             if claim is None or pid not in (None, claim["pid"]) or process_start(claim["pid"]) != claim["started"]:
                 continue
+            STOPPED.add((claim["pid"], claim["started"]))
             with suppress(ProcessLookupError):
                 os.kill(claim["pid"], signal.SIGSTOP)
             while not is_still(claim["pid"]):  # a signal sent sooner would overtake this one
+                assert time.monotonic() < deadline, "a worker that was told to stop did not"
                 time.sleep(0.01)
             if run.status()["status"] == RUNNING and when(run) and claim_in_force(run) == claim:
                 return run, int(claim["pid"])
@@ -43,6 +46,15 @@ def hold(
                 os.kill(claim["pid"], signal.SIGCONT)
         assert time.monotonic() < deadline, "no worker was caught amid its run"
         time.sleep(0.01)
+
+
+def kill_what_is_left() -> None:
+    """Kill the workers that were ever held and live still: a test that failed has not let them go."""
+    while STOPPED:
+        pid, started = STOPPED.pop()
+        with suppress(ProcessLookupError):
+            if process_start(pid) == started:
+                os.kill(pid, signal.SIGKILL)
 
 
 def is_still(pid: int) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import IO
 
 from landscape.store import RunFolder, Store
 from sweeps.plan import freeze, make_plan, survey
@@ -23,6 +25,25 @@ def frozen_runs(store: Store, *overrides: str) -> list[RunFolder]:
 
 def command(*arguments: str, cwd: Path | None = None) -> list[str]:
     return [sys.executable, "-m", "landscape.sweep", *arguments]
+
+
+def hear(process: subprocess.Popen[str], stream: IO[str] | None, words: str, seconds: float = 60) -> None:
+    """Read a process's output up to the line with these words; where they do not come, it is killed and this fails."""
+    assert stream is not None
+    lines: list[str] = []
+
+    def read() -> None:
+        for line in stream:
+            lines.append(line)
+            if words in line:
+                return
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(seconds)
+    if not any(words in line for line in lines):
+        process.kill()
+        raise AssertionError(f"never said {words!r}, but: {''.join(lines)}")
 
 
 def sweep(*arguments: str, cwd: Path | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:

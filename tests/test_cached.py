@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pictures import SIDE, array, data_of, encoded, fake_cifar10, fill
-from support import sweep
+from support import hear, sweep
 
 from landscape import prefetch
 from landscape.config import Data
@@ -216,16 +216,15 @@ def slowly(store: Store, source: Path, go_on: Path) -> subprocess.Popen[str]:
 def test_of_two_processes_one_decodes_and_a_killed_one_is_made_good(store: Store, source: Path, tmp_path: Path) -> None:
     go_on = tmp_path / "go on"
     killed = slowly(store, source, go_on)
-    assert killed.stdout is not None and killed.stdout.readline() == "decoding\n"
+    hear(killed, killed.stdout, "decoding")
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert list((store.cache / "datasets").glob(".*.making"))
 
     first = slowly(store, source, go_on)
-    assert first.stdout is not None and first.stdout.readline() == "decoding\n"
+    hear(first, first.stdout, "decoding")
     second = slowly(store, source, go_on)
-    assert second.stderr is not None
-    assert any("another process decodes data=folder; waiting for it" in line for line in second.stderr)
+    hear(second, second.stderr, "another process decodes data=folder; waiting for it")
     go_on.touch()
     first.communicate(timeout=60)
     out2, _ = second.communicate(timeout=60)
@@ -275,6 +274,15 @@ def test_prefetch_refuses_in_a_sentence(
     assert call(monkeypatch, *arguments) == 2
     err = capsys.readouterr().err
     assert sentence in err and len(err.splitlines()) == 1
+
+
+def test_prefetch_into_a_store_that_cannot_be_made_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert call(monkeypatch, "data=digits", "metrics=classifier", f"store={tmp_path / 'file'}") == 2
+    err = capsys.readouterr().err
+    assert str(tmp_path / "file") in err and len(err.splitlines()) == 1
 
 
 def test_prefetch_downloads_cifar10_where_it_is_not_there(

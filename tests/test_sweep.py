@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from held import hold, is_told, let_go
-from support import TINY, command, frozen_runs, sweep
+from support import TINY, command, frozen_runs, hear, sweep
 
 from landscape import checkpoint
 from landscape.claims import Observer, claim_in_force
@@ -164,8 +164,7 @@ def test_a_killed_controller_leaves_workers_that_the_next_one_waits_for(store: S
     process.wait()  # its workers hold its output open
     assert pid in workers(store)
     following = start(store, *grid)
-    assert following.stdout is not None
-    assert any("works on it; waiting" in line for line in following.stdout)
+    hear(following, following.stdout, "works on it; waiting")
     let_go(pid)
     assert following.communicate(timeout=120) and following.returncode == 0
     process.communicate()
