@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from typing import Any
 import postgres
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
+from slurm import wait_for
 
 from landscape.errors import UserError
 from landscape.identity import run_id
@@ -291,20 +290,23 @@ def test_killed_workers_lose_no_value_and_tell_none_twice(
     root, lock = str(tmp_path / "a 'store'"), str(tmp_path / "lock")
     code = KILLED.format(tests=str(Path(__file__).parent), trials=trials, kind=where, root=root, lock=lock)
 
-    def start() -> subprocess.Popen[str]:
-        return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    # Into files, not pipes: what a pipe's reader holds back when its process is killed would be lost.
+    outputs: list[Path] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        outputs.append(tmp_path / f"output-{len(outputs)}")
+        with open(outputs[-1], "wb") as output:
+            return subprocess.Popen([sys.executable, "-c", code], stdout=output)
 
     workers = [start() for _ in range(2)]
-    killed, lines = [], []
-    for _ in range(2):
+    for number in range(2):
         victim = workers.pop(0)
-        assert victim.stdout is not None
-        lines.append(victim.stdout.readline().strip())  # it has told a trial, and is in the midst of the next
-        os.kill(victim.pid, signal.SIGKILL)
-        killed.append(victim)
+        wait_for(lambda told=outputs[number]: told.stat().st_size > 0)  # and it is in the midst of the next  # type: ignore[misc]
+        victim.kill()
+        victim.wait()
         workers.append(start())
-    lines += [line for p in [*killed, *workers] for line in p.communicate(timeout=120)[0].splitlines()]
-    assert [p.returncode for p in workers] == [0] * 2
+    assert [worker.wait(timeout=120) for worker in workers] == [0] * 2
+    lines = [line for output in outputs for line in output.read_text().splitlines()]
     book = Ledger(cell(trials=trials), lambda: open_storage(where, Store(root), "s", "c"), "t", Path(lock))
     told = book.told()
     assert [(t.order, t.value, t.state) for t in told] == [(i, 1.0 + i, "complete") for i in range(trials)]
