@@ -207,7 +207,7 @@ def diversity(
 def readable_names(ax: Axes) -> None:
     """Turn the names under columns where they would run into one another."""
     ticks = ax.get_xticklabels()
-    if sum(len(tick.get_text()) + 2 for tick in ticks) > 48:
+    if len(ticks) * (max((len(tick.get_text()) for tick in ticks), default=0) + 2) > 48:  # columns are of one width
         for tick in ticks:
             tick.set(rotation=35, ha="right", rotation_mode="anchor")
     else:
