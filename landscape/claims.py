@@ -11,61 +11,27 @@ a heartbeat counter that has not moved for a while on the observer's own clock.
 from __future__ import annotations
 
 import json
+import math
 import os
-import socket
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from landscape.files import CorruptFile, create_exclusively, read_json, write_whole
+from landscape.processes import is_here, lives, myself
 from landscape.store import RunFolder
 
 LOST_AFTER_S = 120.0  # of no movement, for a claim of another machine; a heart beats every few seconds
+LOOK_S = 0.5  # between two looks of whoever waits for a heart to move
+PROCESS = ("host", "boot", "pids", "pid", "started")  # what tells one process from all others
+
+Mark = list[Any]  # the `PROCESS` behind a claim, and the beat that was seen of it; goes through JSON
 
 
 class ClaimLost(Exception):
     """Somebody else has taken the run over; its owner must stop without writing another byte."""
-
-
-def process_start(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks, which tells a reused pid from the old one; None where it is dead.
-
-    Where there is no /proc, "alive" for any process that lives.
-    """
-    if not Path("/proc/self/stat").exists():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            pass
-        return "alive"
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, *rest = stat.rpartition(")")[2].split()
-    return None if state in "ZX" else rest[18]
-
-
-@cache
-def machine() -> dict[str, Any]:
-    """What makes a pid comparable: host, boot and pid namespace."""
-
-    def read(path: str) -> str:
-        try:
-            return Path(path).read_text().strip()
-        except OSError:
-            return "unknown"
-
-    try:
-        namespace = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        namespace = "unknown"
-    return {"host": socket.gethostname(), "boot": read("/proc/sys/kernel/random/boot_id"), "pids": namespace}
 
 
 def _numbers(run: RunFolder) -> list[int]:
@@ -92,23 +58,41 @@ def newest_claim(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
     return number, None if claim.get("released") else claim
 
 
+def named(claim: dict[str, Any]) -> str:
+    """The process behind a claim, for people."""
+    return f"process {claim.get('pid')} on {claim.get('host')}"
+
+
 def claim_in_force(run: RunFolder) -> dict[str, Any] | None:
     """The claim of whoever works on a run (or died over it); None where it is free."""
     return newest_claim(run)[1]
-
-
-def is_here(claim: dict[str, Any]) -> bool:
-    """Whether a claim's process can be looked up from here: same host, same boot, same pid namespace."""
-    return {key: claim.get(key) for key in machine()} == machine()
 
 
 @dataclass
 class Observer:
     """Judges claims of others; keeps what it saw, so that one lives as long as the judging goes on."""
 
-    lost_after_s: float = LOST_AFTER_S
-    seen: dict[str, tuple[Any, float]] = field(default_factory=dict)
+    lost_after_s: float = field(default_factory=lambda: LOST_AFTER_S)
+    seen: dict[str, tuple[Mark, float]] = field(default_factory=dict)  # by run, and since when on this one's clock
     moved: set[str] = field(default_factory=set)
+
+    def still_s(self, run: RunFolder, claim: dict[str, Any]) -> float:
+        """For how long the heart of the worker behind `claim` has been seen to stand still; 0 at the first look."""
+        try:
+            beat = run.status().get("beat")
+        except (CorruptFile, FileNotFoundError):
+            beat = None
+        mark = [*(claim.get(key) for key in PROCESS), beat]
+        before, since = self.seen.get(run.id, (None, 0.0))
+        now = time.monotonic()
+        if mark == before:
+            return now - since
+        self.seen[run.id] = (mark, now)
+        if before is not None and mark[:-1] == before[:-1]:
+            self.moved.add(run.id)
+        else:
+            self.moved.discard(run.id)
+        return 0.0
 
     def is_lost(self, run: RunFolder, claim: dict[str, Any]) -> bool:
         """Whether the worker behind `claim` is gone.
@@ -116,31 +100,45 @@ class Observer:
         Another boot of a host of the same name may be another machine on a shared disk: its heart is watched.
         """
         if is_here(claim):
-            return process_start(claim["pid"]) != claim["started"]
-        try:
-            beat = run.status().get("beat")
-        except (CorruptFile, FileNotFoundError):
-            beat = None
-        mark = (claim["number"], beat)
-        before, since = self.seen.get(run.id, (None, 0.0))
-        now = time.monotonic()
-        if mark != before:
-            self.seen[run.id] = (mark, now)
-            if before is not None:
-                self.moved.add(run.id)
-            return False
-        return now - since > self.lost_after_s
+            return not lives(claim)
+        return self.still_s(run, claim) > self.lost_after_s
 
     def saw_life(self, run: RunFolder, claim: dict[str, Any]) -> bool:
         """Whether the worker behind a claim that `is_lost` denied is known to live: here, or its heart has moved."""
         return is_here(claim) or run.id in self.moved
 
+    def settle(self, run: RunFolder, tell: Callable[[str], None]) -> bool:
+        """Whether nobody works on a run, waiting until that is sure: `tell` hears of it where it takes a while."""
+        told = False
+        while (claim := claim_in_force(run)) is not None and not self.is_lost(run, claim):
+            if self.saw_life(run, claim):
+                return False
+            if not told:
+                told = True
+                tell(
+                    f"its last worker ({named(claim)}) cannot be looked up from here; "
+                    f"waiting for a heartbeat, {self.lost_after_s:.0f} s at the most"
+                )
+            time.sleep(LOOK_S)
+        return True
+
+    def verdict(self, run: RunFolder) -> Mark | None:
+        """What a process needs to hear to judge as this one does: the process and the beat that were watched."""
+        return self.seen[run.id][0] if run.id in self.seen else None
+
+    def hear(self, run: RunFolder, verdict: Mark) -> None:
+        """Take over the verdict of another: lost, unless the heart has moved since."""
+        self.seen[run.id] = (verdict, -math.inf)
+
 
 class Claim:
     """A claim that this process holds."""
 
-    def __init__(self, run: RunFolder, number: int, content: dict[str, Any]) -> None:
+    def __init__(
+        self, run: RunFolder, number: int, content: dict[str, Any], lost: dict[str, Any] | None = None
+    ) -> None:
         self.run, self.number, self.content = run, number, content
+        self.lost = lost  # the claim of the dead worker that it was taken from
 
     def check(self) -> None:
         """Raise `ClaimLost` if a newer claim exists."""
@@ -159,9 +157,8 @@ def take(run: RunFolder, observer: Observer) -> Claim | None:
     if current is not None and not observer.is_lost(run, current):
         return None
     number = newest + 1  # the very next: a claim that was taken meanwhile has it, and this one fails
-    pid = os.getpid()
-    content = {"token": uuid.uuid4().hex, **machine(), "pid": pid, "started": process_start(pid)}
+    content = {"token": uuid.uuid4().hex, **myself()}
     run.claims.mkdir(exist_ok=True)
     if not create_exclusively(run.claims / f"{number}.json", json.dumps(content) + "\n"):
         return None
-    return Claim(run, number, content)
+    return Claim(run, number, content, lost=current)

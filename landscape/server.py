@@ -1,13 +1,14 @@
 """Workers without their start-up time: a process that has loaded torch forks one for every run that it is asked for.
 
-`python -m landscape.server` reads requests, a JSON object a line, from standard input:
+`python -m landscape.server --store DIR` reads requests, a JSON object a line, from standard input:
 
     {"id": 3, "arguments": [...], "environment": {...}, "log": "/path/log.txt"}
 
 and answers on standard output `{"ready": true}` once, `{"id": 3, "pid": 123}` when the worker is a session of its own,
 and `{"id": 3, "code": 0}` when it has ended (minus the signal's number where it was killed). A worker is
 `landscape.worker` with those arguments, with that environment and its output at the end of that log. The end of
-standard input ends the server; its workers live on.
+standard input ends the server; its workers live on. The store is named for whoever asks what a process is, for
+a worker keeps the command of its server; requests say all that decides.
 
 Python's multiprocessing.forkserver was weighed: it names a worker before it is a session (a signal to the session
 is lost then), waits for its workers when the controller ends, and serves one environment only.

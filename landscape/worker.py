@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -363,10 +364,15 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument(
         "--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop, logger"
     )
+    parser.add_argument("--lost", type=json.loads, help="JSON: the worker that the launcher has found to be dead")
     arguments = parser.parse_args(given)
+    say, observer, status = partial(print, flush=True), Observer(), None
     try:
         store = Store(arguments.store)
-        status = work(store, arguments.run, lambda text: print(text, flush=True), arguments.execution)
+        if arguments.lost is not None:
+            observer.hear(store.run(arguments.run), arguments.lost)
+        if observer.settle(store.run(arguments.run), say):
+            status = work(store, arguments.run, say, arguments.execution, observer)
         if status in FINISHED and "unmet" in store.run(arguments.run).status():
             return EXIT_FAILED
     except (UserError, CorruptFile, OSError) as e:  # a store that cannot be written any more holds no word of it

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 
 from landscape import protocol
-from landscape.claims import Observer, claim_in_force
 from landscape.errors import UserError
 from landscape.files import CorruptFile
-from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, RunFolder, Store, SweepFolder
+from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder
 from sweeps import slurm
 from sweeps.command import launch
 from sweeps.named import find_sweep
@@ -51,8 +50,8 @@ def retry(arguments: list[str]) -> int:
     on_slurm = plan.get("launcher", {}).get("kind") == "slurm"
     states = {run: state for run, state in unfinished(store, folder).items() if state != PLANNED}
     if not on_slurm:  # there, who is lost is known of the scheduler's queue
-        observer = Observer()
-        states = {run: s for run, s in states.items() if s in (FAILED, PREEMPTED) or is_lost(store.run(run), observer)}
+        free = slurm.unclaimed(store, list(states))
+        states = {run: state for run, state in states.items() if state in (FAILED, PREEMPTED) or run in free}
     if not states and not (on_slurm and trials_left(store, folder)):
         tell(f"nothing to retry: no run of sweep {folder.name} failed, was stopped or was lost")
         return 0
@@ -73,12 +72,6 @@ def trials_left(store: Store, folder: SweepFolder) -> int:
     """Of the sweep's searches, where it has any and its newest command did not leave them out."""
     searches = folder.plan().get("stage") != "grid" and store.search_file(folder.name).exists()
     return slurm.trials_of(store, folder.name) if searches else 0
-
-
-def is_lost(run: RunFolder, observer: Observer) -> bool:
-    """Whether nobody trains a run any more, as far as one look can tell."""
-    claim = claim_in_force(run)
-    return claim is None or observer.is_lost(run, claim)
 
 
 def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:

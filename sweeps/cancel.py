@@ -7,12 +7,14 @@ import signal
 from contextlib import suppress
 from typing import Any
 
-from landscape.claims import claim_in_force, is_here, process_start
+from landscape.claims import claim_in_force
 from landscape.files import CorruptFile, read_json
 from landscape.locks import locked
+from landscape.processes import is_here, lives
 from landscape.store import PLANNED, QUEUED, Store, SweepFolder
 from sweeps import scheduler
 from sweeps.again import parser
+from sweeps.doors import works_on
 from sweeps.members import Members
 from sweeps.named import find_sweep
 from sweeps.progress import tell
@@ -57,10 +59,9 @@ def _stop_here(store: Store, folder: SweepFolder) -> int:
     stopped = 0
     try:
         controller = dict(read_json(folder.controller_file))
-        here = is_here(controller) and process_start(controller["pid"]) == controller["started"]
-    except (FileNotFoundError, CorruptFile, KeyError):
-        here = False
-    if here:
+    except (FileNotFoundError, CorruptFile):
+        controller = {}
+    if _is_ours(store, controller):
         os.kill(controller["pid"], signal.SIGINT)
         tell(f"process {controller['pid']} was asked to stop; its workers save and end")
         stopped += 1
@@ -80,16 +81,21 @@ def _workers_here(store: Store, folder: SweepFolder) -> set[int]:
     What killed workers of its searches left of themselves is cleared away.
     """
     claims = [claim_in_force(store.run(one)) for one in Members(store, folder).ids()]
-    found = {int(claim["pid"]) for claim in claims if claim is not None and _lives_here(claim)}
+    found = {int(claim["pid"]) for claim in claims if claim is not None and _is_ours(store, claim)}
     for file in store.search_workers(folder.name).glob("*.json"):
         with suppress(FileNotFoundError, CorruptFile):
             worker = dict(read_json(file))
-            if _lives_here(worker):
+            if _is_ours(store, worker):
                 found.add(int(worker["pid"]))
-            elif is_here(worker):
+            elif is_here(worker) and not lives(worker):
                 file.unlink()
     return found
 
 
-def _lives_here(one: dict[str, Any]) -> bool:
-    return is_here(one) and process_start(one["pid"]) == one["started"]
+def _is_ours(store: Store, one: dict[str, Any]) -> bool:
+    """Whether a process that a file names may be signalled; one that lives and is something else is told of."""
+    if works_on(store, one):
+        return True
+    if is_here(one) and lives(one):
+        tell(f"process {one['pid']} is named as a worker here, but its command is not one on this store: left alone")
+    return False

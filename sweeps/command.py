@@ -7,15 +7,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from landscape.claims import machine, process_start
+from landscape.claims import Observer, claim_in_force, named
 from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, UserError
 from landscape.files import to_json, write_whole
-from landscape.store import FINISHED, PREEMPTED, SweepFolder
+from landscape.processes import myself
+from landscape.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
 from sweeps import slurm
 from sweeps.confirm import confirmation, record_confirmation
 from sweeps.local import run_pool
 from sweeps.passwords import password_of, without_password
-from sweeps.plan import NOTHING, TRAIN, Plan, describe, execution, freeze, is_met, make_plan, survey
+from sweeps.plan import NOTHING, TRAIN, Plan, Planned, describe, execution, freeze, is_met, make_plan, survey
 from sweeps.progress import display, outcome, tell
 from sweeps.refusal import REFUSALS, refusal
 from sweeps.resources import Slots, slots
@@ -147,8 +148,7 @@ def recorded(folder: SweepFolder | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    pid = os.getpid()
-    write_whole(folder.controller_file, to_json({**machine(), "pid": pid, "started": process_start(pid)}))
+    write_whole(folder.controller_file, to_json(myself()))
     try:
         yield
     finally:
@@ -170,6 +170,21 @@ def run_here(plan: Plan) -> int:
     planned = plan.runs[0]
     run = plan.store.run(planned.id)
     tell(f"run {run.id} in {run.path}")
+    observer, status = Observer(), None
+    if observer.settle(run, tell):
+        status = _work_here(plan, planned, run, observer)
+    if status is None:
+        owner = claim_in_force(run)
+        who = "another process" if owner is None else named(owner)
+        print(f"{who} works on this run; give the command again when it has ended", file=sys.stderr)
+        return EXIT_UNFINISHED
+    if status == PREEMPTED:
+        tell("stopped; the same command goes on from here")
+        return EXIT_INTERRUPTED
+    return 0 if status in FINISHED and is_met(plan, planned) else EXIT_UNFINISHED
+
+
+def _work_here(plan: Plan, planned: Planned, run: RunFolder, observer: Observer) -> str | None:
     from landscape import worker  # torch
 
     with open(run.log_file, "a") as log:
@@ -178,11 +193,4 @@ def run_here(plan: Plan) -> int:
             tell(text)
             print(text, file=log, flush=True)
 
-        status = worker.work(plan.store, run.id, say, execution(planned))
-    if status is None:
-        print("another process works on this run; give the command again when it has ended", file=sys.stderr)
-        return EXIT_UNFINISHED
-    if status == PREEMPTED:
-        tell("stopped; the same command goes on from here")
-        return EXIT_INTERRUPTED
-    return 0 if status in FINISHED and is_met(plan, planned) else EXIT_UNFINISHED
+        return worker.work(plan.store, run.id, say, execution(planned), observer)

@@ -9,7 +9,6 @@ worker counts against a trial only where the run got no further: a node that die
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +18,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from landscape.claims import machine, process_start
 from landscape.locks import locked
+from landscape.processes import myself
 from sweeps.samplers import distributions, make_pruner, make_sampler
 from sweeps.searches import TRIES, CellSearch
 from sweeps.space import Params, rounded
@@ -61,7 +60,7 @@ class Ledger:
     def __init__(self, search: CellSearch, open_it: Callable[[], BaseStorage], token: str, lock: Path) -> None:
         self.search, self.lock = search, lock
         self.given_up: set[int] = set()  # failed in this process: left to another
-        self.me: Owner = {**machine(), "pid": os.getpid(), "started": process_start(os.getpid())}
+        self.me: Owner = myself()
         with locked(lock):
             self.storage = open_it()
             self.study = optuna.create_study(

@@ -16,9 +16,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from landscape.claims import Observer, claim_in_force, is_here, take
+from landscape.claims import Observer, claim_in_force, named, take
 from landscape.errors import (
     EXIT_CLAIMED,
     EXIT_FAILED,
@@ -27,12 +27,14 @@ from landscape.errors import (
     EXIT_UNFINISHED,
 )
 from landscape.files import CorruptFile
+from landscape.processes import is_here
 from landscape.store import FAILED, FINISHED, PLANNED, PREEMPTED, QUEUED, RunFolder
 from sweeps.plan import NOTHING, Plan, Planned, execution, is_met
 from sweeps.resources import Slots
 from sweeps.workers import UNTOLD, Process, Starter, starter
 
 POLL_S = 0.2
+REST_S = 10.0  # before a run is tried again whose worker found somebody else's claim on it
 UNREADABLE = (CorruptFile, OSError)
 # What stops every run and not one alone: a full disk, a quota, a file system that is read-only.
 UNWRITABLE = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)))
@@ -69,8 +71,10 @@ class Pool:
     slots: Slots
     starter: Starter
     waiting: deque[Planned]
+    observer: Observer = field(default_factory=Observer)
     jobs: list[Job] = field(default_factory=list)
     elsewhere: list[Planned] = field(default_factory=list)  # other processes' workers hold these
+    rests_until: dict[str, float] = field(default_factory=dict)  # runs whose worker came back at once
     interrupts: int = 0  # Ctrl-C and TERM so far
     started: float = field(default_factory=time.monotonic)
     allocation: Allocation | None = None
@@ -98,13 +102,12 @@ class Display(Protocol):
 def run_pool(plan: Plan, slots: Slots, display: Display, allocation: Allocation | None = None) -> int:
     """Train and score what the plan still needs; returns the exit code: 0, 1 with failures, 130 on Ctrl-C."""
     todo = [planned for planned in plan.runs if planned.need != NOTHING]
-    observer = Observer()
     for planned in todo:
         with suppress(*UNREADABLE):
             _mark_queued(plan.store.run(planned.id))
     warm = plan.runs[0].config["launcher"]["warm"]
     with (
-        starter(not slots.gpus if warm is None else warm, display.event) as workers,
+        starter(plan.store.root, not slots.gpus if warm is None else warm, display.event) as workers,
         counted_signals(Pool(plan, slots, workers, deque(todo), allocation=allocation)) as pool,
     ):
         while pool.jobs or ((pool.waiting or pool.elsewhere) and not pool.interrupts):
@@ -113,7 +116,7 @@ def run_pool(plan: Plan, slots: Slots, display: Display, allocation: Allocation 
             _pass_signals_on(pool, display)
             _reap(pool, display)
             if not pool.interrupts:
-                _start(pool, observer, display)
+                _start(pool, display)
             display.tick(pool)
             time.sleep(POLL_S)
     left = sum(not is_met(plan, planned) for planned in plan.runs)
@@ -129,19 +132,21 @@ def _mark_queued(run: RunFolder) -> None:
         run.write_status({**status, "status": QUEUED}, durable=False)
 
 
-def _start(pool: Pool, observer: Observer, display: Display) -> None:
+def _start(pool: Pool, display: Display) -> None:
     """Fill free slots. Runs that a live worker of somebody else holds are watched; on this machine they take a slot."""
-    store = pool.plan.store
+    store, observer = pool.plan.store, pool.observer
     here = 0
     for planned in list(pool.elsewhere):
-        claim = claim_in_force(store.run(planned.id))
-        if claim is None or observer.is_lost(store.run(planned.id), claim):
-            pool.elsewhere.remove(planned)
-            pool.waiting.appendleft(planned)
-        elif pool.allocation is not None and observer.saw_life(store.run(planned.id), claim):
+        run = store.run(planned.id)
+        claim = claim_in_force(run)
+        if claim is None or observer.is_lost(run, claim):
+            if time.monotonic() >= pool.rests_until.get(planned.id, 0.0):
+                pool.elsewhere.remove(planned)
+                pool.waiting.appendleft(planned)
+        elif pool.allocation is not None and observer.saw_life(run, claim):
             pool.elsewhere.remove(planned)
             pool.allocation.elsewhere.append(planned)
-            display.event(f"{planned.label}: left to process {claim['pid']} on {claim['host']}")
+            display.event(f"{planned.label}: left to {named(claim)}")
         else:
             here += is_here(claim)
     while pool.waiting and len(pool.jobs) + here < pool.slots.count and not pool.interrupts:
@@ -152,7 +157,7 @@ def _start(pool: Pool, observer: Observer, display: Display) -> None:
             if claim is not None and not observer.is_lost(run, claim):
                 pool.elsewhere.append(planned)
                 here += is_here(claim)
-                display.event(f"{planned.label}: process {claim['pid']} on {claim['host']} works on it; waiting")
+                display.event(f"{planned.label}: {_held(claim, observer)}")
             elif not is_met(pool.plan, planned):  # somebody else may have finished it meanwhile
                 taken = {job.slot for job in pool.jobs}
                 slot = next(i for i in range(pool.slots.count) if i not in taken)
@@ -162,12 +167,24 @@ def _start(pool: Pool, observer: Observer, display: Display) -> None:
             _stop_if_unwritable(pool, display, str(e))
 
 
+def _held(claim: dict[str, Any], observer: Observer) -> str:
+    if is_here(claim):
+        return f"{named(claim)} works on it; waiting"
+    return (
+        f"{named(claim)} has worked on it, and cannot be looked up from here; it is taken over "
+        f"when there is no heartbeat for {observer.lost_after_s:.0f} s"
+    )
+
+
 def _launch(pool: Pool, planned: Planned, slot: int) -> Process:
     store = pool.plan.store
     order = execution(planned)
     if pool.slots.gpus:
         order["device"] = "cuda"  # the only ones that it sees
     arguments = ["--store", str(store.root), "--run", planned.id, "--execution", json.dumps(order)]
+    verdict = pool.observer.verdict(store.run(planned.id))
+    if verdict is not None:
+        arguments += ["--lost", json.dumps(verdict)]
     own = pool.slots.environment(slot, order["threads"])
     return pool.starter.start(arguments, own, store.run(planned.id).log_file)
 
@@ -180,12 +197,13 @@ def _reap(pool: Pool, display: Display) -> None:
         pool.jobs.remove(job)
         run = pool.plan.store.run(job.planned.id)
         if code == EXIT_CLAIMED:
-            pool.waiting.append(job.planned)
+            pool.elsewhere.append(job.planned)
+            pool.rests_until[job.planned.id] = time.monotonic() + REST_S
             continue
         trouble = ""
         try:
             if code not in (0, EXIT_FAILED, EXIT_PREEMPTED):
-                _record_death(run, code, job)
+                _record_death(run, code, job, pool.observer)
             elif code == EXIT_FAILED:
                 trouble = str(run.status().get("reason", ""))
         except UNREADABLE as e:
@@ -205,7 +223,7 @@ def _stop_if_unwritable(pool: Pool, display: Display, trouble: str) -> None:
     display.event("when it can be written again, the same command goes on")
 
 
-def _record_death(run: RunFolder, code: int, job: Job) -> None:
+def _record_death(run: RunFolder, code: int, job: Job, observer: Observer) -> None:
     """A worker that could not say why it ended: note it, unless somebody has taken the run over already."""
     if job.told or code in (-signal.SIGTERM, -signal.SIGUSR2):  # before it listened, as it loaded its modules
         state, reason = PREEMPTED, "stopped before its worker could save"
@@ -218,7 +236,7 @@ def _record_death(run: RunFolder, code: int, job: Job) -> None:
         state, reason = FAILED, f"the worker was killed by {name}{' (out of memory?)' * (name == 'SIGKILL')}"
     else:
         state, reason = FAILED, f"the worker ended with exit code {code}: {run.log_tail(1)}"
-    claim = take(run, Observer())
+    claim = take(run, observer)
     if claim is None:
         return
     try:

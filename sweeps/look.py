@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from landscape.claims import LOST_AFTER_S, Observer, claim_in_force, is_here, process_start
+from landscape.claims import Observer, claim_in_force
 from landscape.errors import UserError
 from landscape.files import CorruptFile, read_json
+from landscape.processes import is_here, lives
 from landscape.protocol import pending_requests
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, QUEUED, RUNNING, STATES, Store, SweepFolder
 from sweeps.members import Members
@@ -204,10 +205,10 @@ class Looker:
             except (FileNotFoundError, CorruptFile):
                 continue
             if is_here(controller):
-                lives = process_start(controller.get("pid", 0)) == controller.get("started")
+                alive = lives(controller)
             else:
-                lives = time.monotonic() - self.moved_at < LOST_AFTER_S
-            if lives and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan()["runs"])):
+                alive = time.monotonic() - self.moved_at < self.observer.lost_after_s
+            if alive and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan()["runs"])):
                 return True
         return False
 

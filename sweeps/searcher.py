@@ -20,11 +20,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from landscape.claims import Observer, machine, process_start
+from landscape.claims import Observer
 from landscape.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_UNFINISHED, UserError
 from landscape.files import CorruptFile, to_json, write_whole
 from landscape.identity import run_id
 from landscape.locks import locked
+from landscape.processes import myself
 from landscape.signals import STOP_SIGNALS
 from landscape.stopping import PRUNED
 from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
@@ -46,6 +47,7 @@ class Cell:
     def __init__(self, store: Store, sweep: str, searches: Searches, search: CellSearch) -> None:
         self.store, self.sweep, self.search = store, sweep, search
         self.observer = Observer()
+        self.unsure = False  # whether a trial's worker may be dead, which its heart must tell
         lock = store.search_storage(sweep, f".{search.id}.lock")
         with locked(store.search_storage(sweep, ".open.lock")):  # a data base's tables are made once
             self.ledger = Ledger(
@@ -63,7 +65,9 @@ class Cell:
         return self.store.run(run_id(self.config(params)))
 
     def is_lost(self, params: Params, owner: Owner) -> bool:
-        return self.observer.is_lost(self.run(params), owner)
+        lost = self.observer.is_lost(self.run(params), owner)
+        self.unsure |= not lost and not self.observer.saw_life(self.run(params), owner)
+        return lost
 
     def step_of(self, params: Params) -> int:
         """How far a trial's run is on record; 0 where there is no run yet, or it does not read."""
@@ -73,6 +77,7 @@ class Cell:
             return 0
 
     def next(self) -> Trial | str | None:
+        self.unsure = False
         if self.search.grid:
             self.ledger.tell_grid(self.grid_results())
         return self.ledger.next(self.is_lost, self.step_of)
@@ -163,7 +168,8 @@ class Searcher:
     def work(self) -> int:
         """Train until nothing is left to do here; returns the exit code.
 
-        A worker leaves where other live workers train the last trials, and waits only where a round is to be told.
+        A worker leaves where other live workers train the last trials. It waits where a round is to be told, and where
+        only a heart that stands still or moves can tell whether the worker of a trial lives.
         """
         before = {s: signal.signal(s, self.stop) for s in STOP_SIGNALS}
         try:
@@ -194,7 +200,7 @@ class Searcher:
         folder = self.store.search_workers(self.sweep)
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{socket.gethostname()}-{os.getpid()}.json"
-        write_whole(file, to_json({**machine(), "pid": os.getpid(), "started": process_start(os.getpid())}))
+        write_whole(file, to_json(myself()))
         try:
             yield
         finally:
@@ -209,7 +215,7 @@ class Searcher:
             given = cell.next()
             if isinstance(given, Trial):
                 return cell, given
-            waiting |= given == WAIT and cell.search.rounds is not None
+            waiting |= given == WAIT and (cell.search.rounds is not None or cell.unsure)
         return WAIT if waiting else None
 
     def _train(self, cell: Cell, trial: Trial) -> None:

@@ -15,11 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from landscape.claims import Observer, claim_in_force, is_here, take
+from landscape.claims import Observer, claim_in_force, take
 from landscape.errors import UserError
 from landscape.files import CorruptFile, read_json, to_json, write_whole
 from landscape.journal import HEART_S
 from landscape.locks import locked
+from landscape.processes import is_here
 from landscape.store import FINISHED, QUEUED, RunFolder, Store, SweepFolder
 from sweeps import scheduler
 from sweeps.classes import Classes, Resources, from_record

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 import landscape
-from landscape.claims import process_start
+from landscape.processes import process_start
 
 START_S = 180.0  # for a server to load torch from a busy disk
 UNTOLD = 256  # in the place of an exit code: the worker has ended, but its server was gone before it
@@ -34,12 +34,12 @@ class ServerDied(Exception):
 
 
 class Server:
-    """A process of `landscape.server` in one environment."""
+    """A process of `landscape.server` in one environment; its command names the store, as that of any worker."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], store: Path) -> None:
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "landscape.server"],
+            [sys.executable, "-m", "landscape.server", "--store", str(store)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -119,8 +119,8 @@ class Forked:
 class Starter:
     """Starts workers, warm ones where asked, from one server for each number of threads."""
 
-    def __init__(self, warm: bool, tell: Callable[[str], None]) -> None:
-        self.warm, self.tell = warm and sys.platform == "linux", tell
+    def __init__(self, store: Path, warm: bool, tell: Callable[[str], None]) -> None:
+        self.store, self.warm, self.tell = store, warm and sys.platform == "linux", tell
         self.servers: dict[str, Server] = {}
         self.old: list[Server] = []
 
@@ -154,7 +154,7 @@ class Starter:
                 return known
             self.old.append(known)  # its workers may live on
             self.tell("the server that forks workers has ended; starting another")
-        self.servers[threads] = Server(environment)
+        self.servers[threads] = Server(environment, self.store)
         return self.servers[threads]
 
     def end(self) -> None:
@@ -163,9 +163,9 @@ class Starter:
 
 
 @contextmanager
-def starter(warm: bool, tell: Callable[[str], None]) -> Iterator[Starter]:
+def starter(store: Path, warm: bool, tell: Callable[[str], None]) -> Iterator[Starter]:
     """A `Starter` whose servers end with the block; workers that live then go on without them."""
-    made = Starter(warm, tell)
+    made = Starter(store, warm, tell)
     try:
         yield made
     finally:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from landscape.claims import claim_in_force, process_start
+from landscape.claims import claim_in_force
+from landscape.processes import process_start
 from landscape.store import RUNNING, RunFolder, Store
 
 PROC = Path("/proc/self/status").exists()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from collections.abc import Iterator
 
 import pytest
 from slurm import wait_for
 from support import TINY, command, frozen_runs
 
-from landscape.claims import Observer, claim_in_force, machine
+from landscape.claims import Observer, claim_in_force
+from landscape.processes import machine, myself, process_start
 from landscape.store import Store
+from sweeps import doors
 from sweeps.__main__ import VERBS
 
 LONG = (*TINY, "train.steps=100000", "metrics=none")
@@ -61,3 +65,54 @@ def test_what_a_killed_worker_left_of_itself_is_cleared_away_and_another_machine
     assert VERBS["cancel"](["--store", str(store.root)]) == 0
     assert "nothing to cancel" in capsys.readouterr().out
     assert [file.name for file in folder.iterdir()] == ["elsewhere.json"]
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[str]]:
+    """A process that is none of this program's."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_cancel_signals_nobody_but_workers_of_this_store(
+    store: Store, bystander: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files of a shared store may name any process, with the right start time too."""
+    (run,) = frozen_runs(store, *TINY, "search=random")
+    (folder,) = store.sweep_folders()
+    workers = store.search_workers(folder.name)
+    workers.mkdir(parents=True)
+    named = {**machine(), "pid": bystander.pid, "started": process_start(bystander.pid)}
+    for file in (run.claims / "1.json", folder.controller_file, workers / "one.json"):
+        file.write_text(json.dumps(named))
+    for pid in (0, -1, True, "1", None):  # a signal to these would reach a group, or everybody
+        (workers / f"{pid}.json").write_text(json.dumps({**machine(), "pid": pid, "started": None}))
+    assert VERBS["cancel"](["--store", str(store.root)]) == 0
+    out = capsys.readouterr().out
+    assert f"process {bystander.pid} is named as a worker here, but its command is not one" in out
+    assert "nothing to cancel" in out and bystander.poll() is None
+    assert bystander.communicate("\n")[0] is None and bystander.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "ours"),
+    [
+        (["-m", "landscape.worker", "--store", "{store}", "--run", "x"], True),
+        (["-m", "landscape.server", "--store={store}"], True),
+        (["-m", "landscape.sweep", "-m", "seed=0,1", "store='{store}'"], True),
+        (["-m", "sweeps", "retry", "--store", "store"], True),  # from where the process works
+        (["-m", "landscape.sweep", "-m", "seed=0,1"], False),  # on the default store
+        (["-m", "landscape.worker", "--store", "{store}-2", "--run", "x"], False),
+        (["-m", "http.server", "--store", "{store}"], False),
+        (["-c", "pass", "{store}", "landscape.worker"], False),
+    ],
+)
+def test_a_process_is_a_worker_of_a_store_by_its_command(
+    words: list[str], ours: bool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["/usr/bin/python", *(word.format(store=store.root) for word in words)]
+    monkeypatch.setattr(doors.processes, "command", lambda pid: given)
+    monkeypatch.setattr(doors.processes, "folder", lambda pid: store.root.parent)
+    assert doors.works_on(store, myself()) is ours

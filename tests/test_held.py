@@ -11,7 +11,7 @@ import held
 import pytest
 from support import hear
 
-from landscape.claims import process_start
+from landscape.processes import process_start
 
 
 def saying(words: str) -> subprocess.Popen[str]:

@@ -15,10 +15,10 @@ from omegaconf import OmegaConf
 from support import TINY, frozen_runs
 
 from landscape import checks, protocol
-from landscape.claims import machine
 from landscape.errors import UserError
 from landscape.metrics.extractors import EXTRACTORS
 from landscape.metrics.scorer import SCORES
+from landscape.processes import machine
 from landscape.store import Store
 from landscape.worker import work
 from sweeps import choices, grammar

@@ -265,7 +265,7 @@ from sweeps.storages import open_storage
 sys.path.insert(0, {tests!r})
 from test_search import cell
 book = Ledger(cell(trials={trials}), lambda: open_storage({kind!r}, Store({root!r}), "s", "c"), "t", Path({lock!r}))
-from landscape.claims import process_start
+from landscape.processes import process_start
 gone = lambda params, owner: process_start(owner["pid"]) != owner["started"]
 while not isinstance(trial := book.next(gone), Trial) and trial is not None:
     time.sleep(0.05)

@@ -8,8 +8,9 @@ import pytest
 from fake_slurm import FakeSlurm
 from support import TINY
 
-from landscape.claims import Observer, machine, take
+from landscape.claims import Observer, take
 from landscape.errors import UserError
+from landscape.processes import myself
 from landscape.store import Store
 from sweeps import scheduler, slurm
 from sweeps.__main__ import VERBS
@@ -150,7 +151,7 @@ def test_a_worker_elsewhere_whose_heart_stands_still_is_no_reason_to_wait(
     main([*GRID, f"store={store.root}"])
     site.drop()
     with monkeypatch.context() as other:
-        other.setattr("landscape.claims.machine", lambda: {**machine(), "host": "node7"})
+        other.setattr("landscape.claims.myself", lambda: {**myself(), "host": "node7"})
         claim = take(next(iter(store.run_folders())), Observer())
     assert claim is not None
     assert slurm.unclaimed(store, [claim.run.id]) == {claim.run.id}

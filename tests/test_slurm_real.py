@@ -18,7 +18,8 @@ from support import TINY, frozen_runs, sweep
 
 import landscape
 from landscape import checkpoint
-from landscape.claims import claim_in_force, process_start
+from landscape.claims import claim_in_force
+from landscape.processes import process_start
 from landscape.store import RunFolder, Store
 from landscape.worker import work
 from sweeps.record import read_rows

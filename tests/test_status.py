@@ -11,7 +11,8 @@ import pytest
 from fake_slurm import FakeSlurm
 from support import TINY, frozen_runs
 
-from landscape.claims import Observer, machine, take
+from landscape.claims import Observer, take
+from landscape.processes import machine
 from landscape.store import RunFolder, Store
 from landscape.worker import work
 from sweeps import __main__ as doors

@@ -155,7 +155,7 @@ def test_a_claim_taken_while_another_taker_looks_is_not_overtaken(
 
 
 def test_without_proc_the_dead_are_still_told_from_the_living(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims.Path, "exists", lambda self: False)
+    monkeypatch.setattr(Path, "exists", lambda self: False)
     claim = take(run, Observer())
     assert claim is not None and claim.content["started"] == "alive"
     assert not Observer().is_lost(run, {**claim.content, "number": 1})

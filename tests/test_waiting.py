@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support import TINY, command, frozen_runs
 
-from landscape.claims import machine, process_start
+from landscape.processes import machine, process_start
 from landscape.store import RunFolder, Store
 from landscape.worker import work
 from sweeps import waiting

@@ -13,8 +13,8 @@ import pytest
 from support import TINY, frozen_runs
 from test_resume import same, two
 
-from landscape.claims import process_start
 from landscape.errors import EXIT_USER
+from landscape.processes import process_start
 from landscape.store import DONE, RunFolder, Store
 from sweeps.workers import UNTOLD, Forked, Process, Starter, starter
 
@@ -45,7 +45,7 @@ def test_a_forked_worker_gives_the_bits_of_a_plain_one_and_its_exit_code(store: 
     forked, plain = two(store, "reg=gp", "norm=sn")
     (long,) = frozen_runs(store, *TINY, "train.steps=100000", "metrics=none")
     told: list[str] = []
-    with starter(True, told.append) as warm, starter(False, told.append) as cold:
+    with starter(store.root, True, told.append) as warm, starter(store.root, False, told.append) as cold:
         first, second, third = start(warm, store, forked), start(cold, store, plain), start(warm, store, long)
         assert isinstance(first, Forked) and isinstance(third, Forked) and not isinstance(second, Forked)
         assert os.getsid(first.pid) == first.pid and os.getpgid(third.pid) == third.pid
@@ -67,7 +67,7 @@ def test_a_forked_worker_gives_the_bits_of_a_plain_one_and_its_exit_code(store: 
 def test_a_server_that_dies_costs_no_run_and_is_followed_by_another(store: Store) -> None:
     one, two_ = frozen_runs(store, *TINY, "train.steps=300", "metrics=none", "seed=0,1")
     told: list[str] = []
-    with starter(True, told.append) as workers:
+    with starter(store.root, True, told.append) as workers:
         first = start(workers, store, one)
         (server,) = workers.servers.values()
         assert isinstance(first, Forked)
@@ -89,7 +89,7 @@ def test_without_a_server_workers_start_by_themselves(store: Store, monkeypatch:
     monkeypatch.setenv("PYTHONPATH", str(broken))
     (run,) = frozen_runs(store, *TINY)
     told: list[str] = []
-    with starter(True, told.append) as workers:
+    with starter(store.root, True, told.append) as workers:
         process = start(workers, store, run)
         assert not isinstance(process, Forked) and "no kernel image" in told[0]
         assert code(process) == 1 and "no kernel image" in run.log_file.read_text()
@@ -97,7 +97,7 @@ def test_without_a_server_workers_start_by_themselves(store: Store, monkeypatch:
 
 def test_a_server_ends_with_its_controller_and_leaves_its_workers(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY, "train.steps=300", "metrics=none")
-    with starter(True, lambda text: None) as workers:
+    with starter(store.root, True, lambda text: None) as workers:
         process = start(workers, store, run)
         (server,) = workers.servers.values()
         os.kill(process.pid, signal.SIGSTOP)  # so that it does not end before it is looked at
