@@ -6,13 +6,15 @@ import threading
 from typing import Any
 
 from landscape.claims import Claim, ClaimLost
+from landscape.pace import Pace
 from landscape.store import RunFolder
 
 HEART_S = 2.0  # between beats
 
 
 class Journal:
-    """Writes `status.json`; a thread keeps the counter moving while long steps or evaluations run.
+    """Writes `status.json`; a thread keeps the counter moving while long steps or evaluations run,
+    and says so where one takes so much longer than those before that the main thread must be hung.
 
     Use it as a context: leaving it stops the heart.
     """
@@ -20,6 +22,8 @@ class Journal:
     def __init__(self, run: RunFolder, claim: Claim) -> None:
         self.run, self.claim = run, claim
         self.status = run.status()
+        self.status.pop("stalled", None)  # an earlier worker
+        self.pace = Pace()
         self.lock = threading.Lock()
         self.stopped = threading.Event()
         self.lost = False
@@ -39,7 +43,9 @@ class Journal:
                 with self.lock:
                     self.check()
                     self.status["beat"] = self.status.get("beat", 0) + 1
-                    self.run.write_status(self.status, durable=False)
+                    stalled = self.pace.stalled()
+                    now = self.status if stalled is None else {**self.status, "stalled": stalled}
+                    self.run.write_status(now, durable=False)
             except (ClaimLost, OSError):
                 continue  # the main thread meets it at its next row or checkpoint
 

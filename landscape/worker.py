@@ -166,6 +166,7 @@ class _Work:
                 if state.step == 0 and state.rows == 0:
                     self.evaluate(state)
                 others.meet(state.step, self.device)
+                journal.pace.begin("training")
                 train(state, cfg, self.after_step)
                 status, reason = DONE, None
             except Diverged as e:
@@ -179,6 +180,8 @@ class _Work:
             except Preempted:
                 journal.write(status=PREEMPTED, step=state.step, **vars(state.clocks))
                 return
+            finally:
+                journal.pace.begin(None)
         if status == DIVERGED:
             self.add_row(state, None if self.scorer is None else self.scorer.nothing(reason or ""))
         journal.check()
@@ -246,6 +249,7 @@ class _Work:
         stopping = self.stop.signal is not None and not last
         if reason or stopping or time.monotonic() - self.saved_at >= cfg.checkpoint.every_s:
             self.journal.check()
+            self.journal.pace.begin("saving")
             checkpoint.save_generation(self.run, state.state_dict())
             self.saved_at = time.monotonic()
         if reason:
@@ -253,6 +257,7 @@ class _Work:
         if stopping:
             self.say(f"asked to stop; saved at step {state.step}")
             raise Preempted
+        self.journal.pace.begin("training")
 
     def reason_to_stop(self, state: State) -> str | None:
         """Why the run should end with the evaluation just made, by the rules or by whoever watches; else None."""
@@ -266,6 +271,7 @@ class _Work:
         """Scores and a grid of samples at the state's step; nothing of the training changes."""
         cfg = self.cfg
         self.journal.check()
+        self.journal.pace.begin("scoring")
         z = draw(cfg.latent, how_many(cfg.data.size), stream(cfg.seed, "samples")).to(self.device)
         save_samples(generate(state.scored, z), self.run.sample_grid(state.step))
         if self.scorer is None:

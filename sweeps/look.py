@@ -11,16 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from landscape.claims import Observer, claim_in_force
+from landscape.claims import Observer, claim_in_force, named
 from landscape.errors import UserError
 from landscape.files import CorruptFile, read_json
-from landscape.processes import is_here, lives
+from landscape.processes import is_here, is_stopped, lives
 from landscape.protocol import pending_requests
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, QUEUED, RUNNING, STATES, Store, SweepFolder
 from sweeps.members import Members
 
 LOST = "lost"  # not a state of the store, but what an observer makes of running and queued
-ALL_STATES = (*STATES, LOST)
+STALLED = "stalled"  # nor is this: a run whose worker lives and makes no progress
+ALL_STATES = (*STATES, STALLED, LOST)
 READERS = 16  # on a network's file system each small file is a round trip
 ASK_S = 60.0  # between two questions to the scheduler
 UNDER_WAY = (RUNNING, QUEUED, PREEMPTED)  # states of which the scheduler may know more
@@ -34,6 +35,7 @@ class Seen:
     state: str
     status: dict[str, Any]
     written: float  # when its status was, in the file system's seconds
+    stalled: str = ""  # why it counts as stalled, and how to end it
 
     @property
     def axes(self) -> dict[str, Any]:
@@ -148,6 +150,8 @@ class Looker:
         if told is not None:
             if told == "PENDING" and seen.state != RUNNING:
                 seen.state = QUEUED
+            elif told != "PENDING" and seen.state == RUNNING:
+                self._judge_progress(seen, claim_in_force(self.store.run(seen.id)), "python -m sweeps cancel")
             return True
         if seen.state == PREEMPTED:
             return False
@@ -163,7 +167,24 @@ class Looker:
             return False
         if seen.state == QUEUED:
             seen.state = RUNNING  # it has just begun
+        self._judge_progress(seen, claim, f"kill -9 {claim.get('pid')} on {claim.get('host')}")
         return True
+
+    def _judge_progress(self, seen: Seen, claim: dict[str, Any] | None, end: str) -> None:
+        """Put "stalled" where a worker lives, but is stopped, or hangs by its own judgement or in its heart too."""
+        said = seen.status.get("stalled")
+        if claim is None:
+            return
+        here = is_here(claim)
+        if here and is_stopped(claim["pid"]):
+            why = f"{named(claim)} is stopped; kill -CONT {claim['pid']} lets it go on, {end} ends it"
+        elif isinstance(said, dict):
+            why = f"{said.get('for_s')} s in {said.get('in')}, where {said.get('usual_s')} s are usual; {end} ends it"
+        elif here and self.observer.still_s(self.store.run(seen.id), claim) > self.observer.lost_after_s:
+            why = f"{named(claim)} gives no heartbeat; {end} ends it"
+        else:
+            return
+        seen.state, seen.stalled = STALLED, why
 
     def _ask_scheduler(self) -> None:
         """One call for all runs, where any run of the store was ever submitted."""

@@ -19,7 +19,7 @@ from landscape.files import CorruptFile
 from landscape.identity import flatten
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from sweeps.cells import CELL, cell_of, labels
-from sweeps.look import ALL_STATES, LOST, Look, Looker, Seen, asked
+from sweeps.look import ALL_STATES, LOST, STALLED, Look, Looker, Seen, asked
 from sweeps.named import find_sweep
 from sweeps.searches import TRIES
 from sweeps.words import score
@@ -186,6 +186,10 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
         verbs = "submit or retry" if look.on_cluster else "retry"
         where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
         lines.append(f"nobody works on {idle} of them: give their command again, or python -m sweeps {verbs} {where}")
+    stalled = [seen for seen in look.runs if seen.state == STALLED]
+    lines += [f"{seen.id} is stalled: {seen.stalled}; its command then goes on" for seen in stalled[:SHOWN]]
+    if len(stalled) > SHOWN:
+        lines.append(f"and {len(stalled) - SHOWN} more: --where state={STALLED} --json lists all")
     return lines
 
 
@@ -218,7 +222,7 @@ def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
                 "scores": seen.status.get("scores", {}),
                 "train_s": seen.status.get("train_s"),
                 "eval_s": seen.status.get("eval_s"),
-                "reason": seen.status.get("reason"),
+                "reason": seen.stalled or seen.status.get("reason"),
                 "warnings": seen.status.get("warnings", []),
             }
             for seen in look.runs

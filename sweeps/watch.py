@@ -14,7 +14,7 @@ from rich.text import Text
 
 from landscape.store import FAILED, FINISHED, RUNNING, Store
 from sweeps.cells import labels
-from sweeps.look import ALL_STATES, LOST, Look, Looker, Seen
+from sweeps.look import ALL_STATES, LOST, STALLED, Look, Looker, Seen
 from sweeps.status import console, summary
 from sweeps.waiting import End, chosen, closing, pause_s
 from sweeps.words import COLOURS, duration, score
@@ -33,7 +33,7 @@ class Course:
 
     def ended(self, look: Look) -> list[Seen]:
         """Runs that are over now and were not at the look before; none at the first look."""
-        over = (*FINISHED, FAILED, LOST)
+        over = (*FINISHED, FAILED, LOST, STALLED)  # stalled: told when it begins, as ends are
         new = [s for s in look.runs if s.state in over and self.before.get(s.id, s.state) != s.state]
         self.before = {seen.id: seen.state for seen in look.runs}
         return new
@@ -48,7 +48,7 @@ class Course:
 
 def told(seen: Seen, called: dict[str, str]) -> str:
     """A run's end in one line."""
-    scores, reason = seen.status.get("scores", {}), seen.status.get("reason")
+    scores, reason = seen.status.get("scores", {}), seen.stalled or seen.status.get("reason")
     distance = f", distance {scores['fid']:.4g}" if scores.get("fid") is not None else ""
     return f"{seen.id} {called[seen.id]}: {seen.state}{distance}" + f" ({reason})" * bool(reason)
 
@@ -64,7 +64,7 @@ def draw(look: Look, called: dict[str, str], left_s: float | None) -> Renderable
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("run", "step", "", "distance", "IS", "MS-SSIM"):
         table.add_column(name, justify="left" if name in ("run", "") else "right")
-    running = [seen for seen in look.runs if seen.state == RUNNING]
+    running = [seen for seen in look.runs if seen.state in (RUNNING, STALLED)]
     for seen in running[:ROWS]:
         (step, steps), scores = seen.steps, seen.status.get("scores", {})
         bar = ProgressBar(steps or 1, step, width=20)

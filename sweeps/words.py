@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 COLOURS = {"done": "green", "running": "cyan", "diverged": "yellow", "failed": "red", "preempted": "magenta"}
-COLOURS |= {"lost": "red"}
+COLOURS |= {"lost": "red", "stalled": "red"}
 
 
 def duration(seconds: float) -> str:
