@@ -29,6 +29,8 @@ from analysis.origins import code_text, packages_text, written_command
 from analysis.page import content
 from analysis.pool import POOLS, pool_cells
 from landscape.errors import EXIT_USER, UserError
+from landscape.leftovers import remove_dead
+from landscape.processes import myself, tag
 from landscape.provenance import code, packages
 from landscape.store import Store
 
@@ -68,7 +70,8 @@ def write_report(
         raise UserError(_nothing(found, store))
     try:
         older = _older_report(out)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=out) as folder:
+        remove_dead(out)
+        with tempfile.TemporaryDirectory(prefix=f".new-{tag(myself())}-", dir=out) as folder:
             new = Path(folder)
             for name in FOLDERS:
                 (new / name).mkdir()

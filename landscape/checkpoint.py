@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from landscape.files import write_whole
+from landscape.files import beside_of, write_whole
 from landscape.store import RunFolder
 
 MAGIC = b"landscape checkpoint, sha256 "
@@ -39,8 +39,7 @@ def save_generation(run: RunFolder, content: dict[str, Any]) -> None:
     """The newest checkpoint becomes the previous one; at no moment is there none."""
     run.checkpoints.mkdir(exist_ok=True)
     if run.newest_checkpoint.exists():
-        beside = run.checkpoints / ".previous.tmp"
-        beside.unlink(missing_ok=True)
+        beside = beside_of(run.previous_checkpoint)
         os.link(run.newest_checkpoint, beside)
         os.replace(beside, run.previous_checkpoint)
     save(run.newest_checkpoint, content)

@@ -10,9 +10,16 @@ from typing import Any
 
 import yaml
 
+from landscape.processes import myself, tag
+
 
 class CorruptFile(Exception):
     """A file of the store that does not read as what it should be; its text names the file and what is wrong."""
+
+
+def beside_of(path: Path) -> Path:
+    """A temporary name beside `path` that says who writes there, so that it can be told when that process is dead."""
+    return path.with_name(f".{path.name}.{tag(myself())}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 def write_whole(path: Path, data: bytes | str, durable: bool = True) -> None:
@@ -20,7 +27,7 @@ def write_whole(path: Path, data: bytes | str, durable: bool = True) -> None:
 
     Heartbeats go without: losing one in a power cut costs nothing.
     """
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    beside = beside_of(path)
     try:
         with open(beside, "wb") as f:
             f.write(data.encode() if isinstance(data, str) else data)
@@ -46,7 +53,7 @@ def sync_folder(folder: Path) -> None:
 
 def create_exclusively(path: Path, data: str) -> bool:
     """Create `path` with all of `data`, or return False because it is there already (link is atomic on NFS too)."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    beside = beside_of(path)
     try:
         beside.write_text(data)
         os.link(beside, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -92,3 +93,17 @@ def folder(pid: int) -> Path | None:
         return Path(os.readlink(f"/proc/{pid}/cwd"))
     except OSError:
         return None
+
+
+def tag(one: Mapping[str, Any]) -> str:
+    """A process in few characters, for names of files that it writes."""
+    where = "\0".join(str(one.get(key)) for key in ("host", "boot", "pids"))
+    return f"{hashlib.sha256(where.encode()).hexdigest()[:12]}-{one.get('pid')}-{one.get('started')}"
+
+
+def tag_lives(text: str) -> bool | None:
+    """Whether the process of a tag lives; None where it cannot be looked up from here."""
+    where, pid, started = text.split("-")
+    if where != tag(machine()).partition("-")[0]:
+        return None
+    return process_start(int(pid)) == started

@@ -45,7 +45,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.errors import UserError
-from landscape.files import CorruptFile, read_json, read_yaml, to_json, to_yaml, write_whole
+from landscape.files import CorruptFile, beside_of, read_json, read_yaml, to_json, to_yaml, write_whole
 
 # The states of a run. "lost" is not among them: it is what an observer makes of running or queued.
 PLANNED, QUEUED, RUNNING, DONE = "planned", "queued", "running", "done"
@@ -54,10 +54,6 @@ STATES = (PLANNED, QUEUED, RUNNING, DONE, DIVERGED, STOPPED, FAILED, PREEMPTED)
 FINISHED = (DONE, DIVERGED, STOPPED)  # training is over and its outcome is a result
 
 CONFIG, META, STATUS, METRICS, LOG = "config.yaml", "meta.json", "status.json", "metrics.jsonl", "log.txt"
-
-
-UMASK = os.umask(0o077)  # it can only be read by setting it, which must not happen while threads make folders
-os.umask(UMASK)
 
 
 _PICTURE = re.compile(r"(?:(?P<score>\w+)-)?(?P<step>\d+)(?:-(?P<protocol>\w+))?\.png")  # in samples/
@@ -136,7 +132,8 @@ class RunFolder:
         Another planner may have frozen the same run meanwhile; then theirs stays, being equal.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{self.id}.", dir=self.path.parent))
+        beside = beside_of(self.path)
+        beside.mkdir()
         new = RunFolder(beside)
         try:
             for file, text in (
@@ -150,7 +147,6 @@ class RunFolder:
                     os.fsync(f.fileno())
             for folder in (new.claims, new.checkpoints, new.samples, new.protocols, new.requests):
                 folder.mkdir()
-            beside.chmod(0o777 & ~UMASK)
             beside.rename(self.path)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
@@ -274,7 +270,7 @@ class DatasetFolder:
 
     def remove(self) -> None:
         """Take the folder away, first from under its name, so that nobody meets half of it."""
-        gone = self.path.with_name(f".{self.path.name.lstrip('.')}.{os.getpid()}.gone")
+        gone = beside_of(self.path.with_name(self.path.name.lstrip(".")))
         try:
             self.path.rename(gone)
         except FileNotFoundError:

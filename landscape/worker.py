@@ -28,6 +28,7 @@ from landscape.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_PREEMPTED, EXIT_USE
 from landscape.files import CorruptFile, to_json, write_whole
 from landscape.journal import Journal
 from landscape.latents import draw
+from landscape.leftovers import clear_run
 from landscape.losses import get_loss
 from landscape.metrics.scorer import Scorer, generate
 from landscape.metrics.subject import Subject
@@ -75,6 +76,7 @@ def work(
     claim = take(run, observer or Observer())
     if claim is None:
         return None
+    clear_run(run, claim.lost)
     with StopFlag().listening() as stop, Journal(run, claim) as journal:
         try:
             return _Work(store, run, typed(frozen), frozen, journal, stop, say, watch).outcome()

@@ -35,6 +35,7 @@ VERBS = {
     "submit": Verb("sweeps.again:submit", "[SWEEP]", "hand the rest of a sweep to the cluster"),
     "retry": Verb("sweeps.again:retry", "[SWEEP]", "train again what failed, was stopped or was lost"),
     "confirm": Verb("sweeps.confirm:verb", "SWEEP", "train its best settings again, on what did not choose them"),
+    "clean": Verb("sweeps.clean:clean", "", "show what killed processes left in the store; --yes removes it"),
     "cancel": Verb("sweeps.cancel:cancel", "[SWEEP]", "stop a sweep; what was begun is saved"),
 }
 
