@@ -14,7 +14,7 @@ from landscape.store import FINISHED, PREEMPTED, SweepFolder
 from sweeps import slurm
 from sweeps.confirm import confirmation, record_confirmation
 from sweeps.local import run_pool
-from sweeps.passwords import password_of, without_password
+from sweeps.passwords import environment, without_password
 from sweeps.plan import NOTHING, TRAIN, Plan, describe, execution, freeze, is_met, make_plan, survey
 from sweeps.progress import display, outcome, tell
 from sweeps.refusal import REFUSALS, refusal
@@ -120,12 +120,10 @@ def check_shared(plan: Plan) -> None:
 
 def check_storage(plan: Plan) -> None:
     """Raise `UserError` now where a data base cannot be reached, rather than after the grid."""
-    from sweeps.storages import VARIABLE, connect
+    from sweeps.storages import connect
 
-    password = password_of(plan.storage)
-    if password is not None:
-        os.environ[VARIABLE] = password
-    connect(without_password(plan.storage))
+    os.environ.update(environment(plan.storage))
+    connect(without_password(plan.storage)).close()
 
 
 def launch(plan: Plan, places: Slots, folder: SweepFolder | None = None) -> int:

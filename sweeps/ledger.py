@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -24,6 +24,7 @@ from landscape.locks import locked
 from sweeps.samplers import distributions, make_pruner, make_sampler
 from sweeps.searches import TRIES, CellSearch
 from sweeps.space import Params, rounded
+from sweeps.storages import close_storage
 
 # Attributes of a trial. (Those that begin with "told" say what its value is.)
 GRID, OWNER, TOLD, PRUNED = "grid", "owner", "told", "pruned"
@@ -56,7 +57,7 @@ WAIT = "wait"  # others train what must be told first
 
 
 class Ledger:
-    """The trials of one search, as one process sees them."""
+    """The trials of one search, as one process sees them; a context, which closes their storage."""
 
     def __init__(self, search: CellSearch, open_it: Callable[[], BaseStorage], token: str, lock: Path) -> None:
         self.search, self.lock = search, lock
@@ -64,12 +65,25 @@ class Ledger:
         self.me: Owner = {**machine(), "pid": os.getpid(), "started": process_start(os.getpid())}
         with locked(lock):
             self.storage = open_it()
-            self.study = optuna.create_study(
-                storage=self.storage,
-                study_name=f"landscape-{token}-{search.id}",
-                pruner=make_pruner(search),
-                load_if_exists=True,
-            )
+            try:
+                self.study = optuna.create_study(
+                    storage=self.storage,
+                    study_name=f"landscape-{token}-{search.id}",
+                    pruner=make_pruner(search),
+                    load_if_exists=True,
+                )
+            except BaseException:
+                self.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        close_storage(self.storage)
 
     # Asking
 

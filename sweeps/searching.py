@@ -19,7 +19,7 @@ from landscape.files import CorruptFile
 from landscape.store import Store
 from sweeps.local import Allocation, counted_signals
 from sweeps.objective import worth
-from sweeps.passwords import VARIABLE, password_of
+from sweeps.passwords import environment
 from sweeps.plan import Plan, cell_axes, execution, search_rows
 from sweeps.progress import LINE_S, tell
 from sweeps.record import is_settled, put_rows, row
@@ -113,7 +113,6 @@ class Search:
         log = plan.store.search_storage(plan.name, f"worker-{os.getpid()}-{self.begun}.log")
         self.begun += 1
         log.parent.mkdir(parents=True, exist_ok=True)
-        password = password_of(plan.storage)
         paths = [str(Path(landscape.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         with open(log, "wb") as f:
             process = subprocess.Popen(
@@ -123,7 +122,7 @@ class Search:
                 stderr=subprocess.STDOUT,
                 env={
                     **os.environ,
-                    **({} if password is None else {VARIABLE: password}),
+                    **environment(plan.storage),
                     "PYTHONPATH": os.pathsep.join(paths),
                     **self.places.environment(slot, order["threads"]),
                 },

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import postgres
 import pytest
 from held import hold, let_go
 from searching import equal_weights, planned, search_here, trials
@@ -210,20 +209,6 @@ def test_ctrl_c_stops_a_search_and_the_same_command_goes_on_though_its_worker_is
     )
     plan = make_plan([*command, f"store={store.root}"], multirun=False)
     assert len(trials(store, plan)) == 3 and all(r["value"] is not None for r in trials(store, plan))
-
-
-def test_a_search_on_postgresql_leaves_its_password_nowhere(
-    store: Store, database: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    command = ["search=random", "search.trials=1", "stage=search", *TINY, f"store={store.root}"]
-    assert main([*command, f"search.storage='{database}'"]) == 0
-    out, err = capfd.readouterr()
-    plan = make_plan(command, multirun=False)
-    assert read_searches(store, plan.name).storage.startswith("postgresql://me@127.0.0.1")
-    assert len(trials(store, plan)) == 1
-    secrets = (postgres.PASSWORD, postgres.PASSWORD.replace("/", "%2F"))
-    texts = [out, err, *(p.read_bytes().decode("latin1") for p in store.root.rglob("*") if p.is_file())]
-    assert not any(secret in text for secret in secrets for text in texts)
 
 
 # The record
