@@ -19,7 +19,6 @@ from sweeps.plan import NOTHING, TRAIN, Plan, describe, execution, freeze, is_me
 from sweeps.progress import display, outcome, tell
 from sweeps.refusal import REFUSALS, refusal
 from sweeps.resources import Slots, slots
-from sweeps.searches import TRIES
 from sweeps.searching import Search, record_grid, trials_left
 
 MULTIRUN = ("-m", "--multirun")
@@ -56,7 +55,7 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
                 freeze(plan)  # what is asked for now: status and wait go by it
             if plan.given_up and plan.stage != "grid":
                 n = f"{plan.given_up} trial{'s' * (plan.given_up != 1)}"
-                tell(f"nothing to do but what was given up: {n} failed {TRIES} times; python -m sweeps status says why")
+                tell(f"nothing to do but what was given up: {n}; python -m sweeps status says why, retry tries again")
                 return EXIT_UNFINISHED
             tell("nothing to do: every run is finished and scored")
             return 0

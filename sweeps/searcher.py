@@ -120,6 +120,12 @@ class Cell:
 
         return ask
 
+    def reopen(self) -> int:
+        """Open the trials that were given up again; how many."""
+        count = self.ledger.reopen()
+        self.record()
+        return count
+
     def record(self) -> None:
         """Bring this search's rows of the record up to date."""
         told = self.ledger.told()
@@ -136,6 +142,7 @@ class Cell:
                 trial.diverged,
                 self.search.id,
                 trial.state == "fail",
+                trial.why,
             )
             for trial in told
         ]

@@ -67,10 +67,12 @@ class Search:
                 break
             before, settled = settled, sum(map(is_settled, search_rows(self.plan)))
             idle = 0 if settled > before else idle + 1
+        if self.deaths >= MOST_DEATHS:
+            tell(f"{MOST_DEATHS} workers were killed, and no more are put in their place: give the command again")
         untold = [r for r in search_rows(self.plan) if r["value"] is None]
         for r in untold:
             run = self.plan.store.run(r["run"])
-            what = f"failed {TRIES} times and is given up" if r.get("failed") else "has no value"
+            what = f"{r.get('why') or f'failed {TRIES} times'} and is given up" if r.get("failed") else "has no value"
             tell(f"trial {r['order']} of {cell_words(r['cell'])} {what}\n  log: {run.log_file}")
         return EXIT_UNFINISHED if untold or any(codes) else 0
 

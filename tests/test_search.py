@@ -6,6 +6,7 @@ import math
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from sweeps.ledger import WAIT, Ledger, Trial
 from sweeps.passwords import environment, without_password
 from sweeps.plan import make_plan
 from sweeps.samplers import SAMPLERS
-from sweeps.searches import TRIES, CellSearch
+from sweeps.searches import MOST_KILLS, TRIES, CellSearch
 from sweeps.space import params_of, with_params
 from sweeps.storages import open_storage
 
@@ -202,26 +203,80 @@ def test_a_lost_trial_is_taken_up_with_its_own_setting(tmp_path: Path) -> None:
     assert other.tell(taken, 1.0) and not dead.tell(lost, 2.0)
 
 
-def test_a_trial_that_kills_its_workers_is_given_up_and_counts(tmp_path: Path) -> None:
+def everybody_is_lost(params: Any, owner: Any) -> bool:
+    return True
+
+
+def test_a_kill_is_not_a_trials_failure(tmp_path: Path) -> None:
+    """Two hundred kills in set-up, where no run ever makes a step, cost no trial; no trial gets much more than its
+    share of them."""
+    storage, search = InMemoryStorage(), cell(trials=16)
+    taken = [ledger(search, tmp_path, lambda: storage).next(everybody_is_lost) for _ in range(200)]
+    counts = Counter(trial.order for trial in taken if isinstance(trial, Trial))
+    assert sum(counts.values()) == 200 and counts.keys() == set(range(16)) and max(counts.values()) <= 13
+    book = ledger(search, tmp_path, lambda: storage)
+    assert {trial.state for trial in book.told()} == {"running"}
+    while isinstance(trial := book.next(everybody_is_lost), Trial):
+        assert book.tell(trial, 1.0)
+    assert [trial.state for trial in book.told()] == ["complete"] * 16
+
+
+def test_a_trial_that_kills_every_worker_ends_by_a_bound_of_its_own_and_is_named(tmp_path: Path) -> None:
     storage = InMemoryStorage()
-    for again in range(TRIES):
-        trial = ledger(cell(trials=1), tmp_path, lambda: storage).next(lambda params, owner: True)
+    for again in range(MOST_KILLS):
+        trial = ledger(cell(trials=1), tmp_path, lambda: storage).next(everybody_is_lost)
         assert isinstance(trial, Trial) and trial.again == (again > 0)
     last = ledger(cell(trials=1), tmp_path, lambda: storage)
-    assert last.next(lambda params, owner: True) is None
-    assert [t.state for t in last.told()] == ["fail"]
+    assert last.next(everybody_is_lost) is None
+    assert [t.state for t in last.told()] == ["fail"] and MOST_KILLS >= 100
+    assert str(last.told()[0].why).startswith(f"lost {MOST_KILLS} workers that were killed")
 
 
-def test_a_kill_counts_only_where_the_run_got_no_further(tmp_path: Path) -> None:
+def test_one_that_loses_its_workers_does_not_keep_others_waiting(tmp_path: Path) -> None:
+    storage = InMemoryStorage()
+    taken = [ledger(cell(trials=2), tmp_path, lambda: storage).next(everybody_is_lost) for _ in range(TRIES + 1)]
+    assert [trial.order for trial in taken if isinstance(trial, Trial)] == [0] * TRIES + [1]
+
+
+def test_kills_are_counted_since_the_run_got_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that goes on from its checkpoint may be seen at an earlier step than before: that is no progress."""
+    monkeypatch.setattr("sweeps.ledger.MOST_KILLS", 3)
     storage = InMemoryStorage()
 
     def take_up(step: int) -> Trial | str | None:
-        return ledger(cell(trials=1), tmp_path, lambda: storage).next(lambda params, owner: True, lambda params: step)
+        return ledger(cell(trials=1), tmp_path, lambda: storage).next(everybody_is_lost, lambda params: step)
 
     assert all(isinstance(take_up(step), Trial) for step in (0, 10, 20, 30, 40, 50))
     assert isinstance(take_up(50), Trial) and isinstance(take_up(45), Trial)
-    assert take_up(50) is None and TRIES == 3
+    assert take_up(50) is None
+
+
+def test_what_was_given_up_is_opened_again_in_its_place(tmp_path: Path) -> None:
+    storage, search = InMemoryStorage(), cell(trials=3, rounds=3)
+
+    def fail() -> None:
+        for _ in range(TRIES):
+            book = ledger(search, tmp_path, lambda: storage)
+            trial = book.next(nobody_is_lost)
+            assert isinstance(trial, Trial) and trial.order == 0
+            book.give_back(trial, tried=True)
+
+    fail()
+    book = ledger(search, tmp_path, lambda: storage)
+    while isinstance(trial := book.next(nobody_is_lost), Trial):
+        assert trial.order > 0 and book.tell(trial, 1.0)
+    first, *others = book.told()
+    assert (first.state, first.why) == ("fail", f"failed {TRIES} times") and [t.state for t in others] == [
+        "complete"
+    ] * 2
+    assert book.reopen() == 1 and book.reopen() == 0
+    assert [t.state for t in book.told()] == ["running", "complete", "complete"]
+    fail()  # as often as before
+    assert ledger(search, tmp_path, lambda: storage).next(nobody_is_lost) is None
+    assert book.reopen() == 1
+    again = book.next(nobody_is_lost)
+    assert isinstance(again, Trial) and (again.order, again.params) == (0, first.params) and book.tell(again, 2.0)
+    assert [(t.order, t.value, t.why) for t in book.told()] == [(0, 2.0, None), (1, 1.0, None), (2, 1.0, None)]
 
 
 def test_a_run_that_fails_is_given_up_however_far_it_comes(tmp_path: Path) -> None:

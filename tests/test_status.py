@@ -173,7 +173,7 @@ def test_help_names_every_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 def test_trials_that_killed_their_workers_are_given_up_like_those_that_failed(
     store: Store, call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing would come of giving their command again, or of retry, so neither is advised."""
+    """Nothing would come of giving their command again, so that is not advised."""
     (grid,) = frozen_runs(store, *TINY, "search=random", "search.trials=2")
     (folder,) = store.sweep_folders()
     (search,) = read_searches(store, folder.name).cells
@@ -187,7 +187,7 @@ def test_trials_that_killed_their_workers_are_given_up_like_those_that_failed(
     for of in ([folder.name], []):
         assert call("status", *of) == 0
         out = capsys.readouterr().out
-        assert "2 failed trials of searches given up: tried 3 times, and not tried again" in out
+        assert "2 trials of searches given up: failed 3 times; python -m sweeps retry" in out
         assert "1 lost" in out and "nobody works" not in out
 
 
