@@ -173,7 +173,10 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     """What the counts mean for whoever waits for these runs."""
     lines = []
     if look.unasked is not None:
-        lines.append(f"the scheduler was not asked ({look.unasked}); states are those of the store")
+        lines.append(
+            f"the scheduler was not asked ({look.unasked}); states are those of the store, and whether what is queued "
+            "will start is not known"
+        )
     ended = (FAILED, LOST)  # a worker that was killed leaves its run as it was
     given_up = {seen.id for seen in look.runs if seen.id in look.given_up and seen.state in ended}
     for why, count in Counter(look.given_up[run] for run in sorted(given_up)).most_common():
@@ -182,7 +185,7 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
         lines.append(f"{trials}: {why}; python -m sweeps retry {where} tries again")
     waiting = (PLANNED, QUEUED, PREEMPTED, LOST, FAILED)
     idle = sum(seen.state in waiting and seen.id not in given_up for seen in look.runs)
-    if idle and not look.alive:
+    if idle and not look.alive and look.unasked is None:  # without an answer, a second command might be one too many
         verbs = "submit or retry" if look.on_cluster else "retry"
         where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
         lines.append(f"nobody works on {idle} of them: give their command again, or python -m sweeps {verbs} {where}")

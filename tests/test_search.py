@@ -222,11 +222,11 @@ def test_a_kill_is_not_a_trials_failure(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_kills_every_worker_ends_by_a_bound_of_its_own_and_is_named(tmp_path: Path) -> None:
-    storage = InMemoryStorage()
+    storage, search = InMemoryStorage(), cell(trials=1)
     for again in range(MOST_KILLS):
-        trial = ledger(cell(trials=1), tmp_path, lambda: storage).next(everybody_is_lost)
+        trial = ledger(search, tmp_path, lambda: storage).next(everybody_is_lost)
         assert isinstance(trial, Trial) and trial.again == (again > 0)
-    last = ledger(cell(trials=1), tmp_path, lambda: storage)
+    last = ledger(search, tmp_path, lambda: storage)
     assert last.next(everybody_is_lost) is None
     assert [t.state for t in last.told()] == ["fail"] and MOST_KILLS >= 100
     assert str(last.told()[0].why).startswith(f"lost {MOST_KILLS} workers that were killed")

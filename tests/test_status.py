@@ -223,6 +223,7 @@ def test_the_scheduler_is_asked_once_and_knows_who_is_lost(
     assert call("status") == 0
     out = capsys.readouterr().out
     assert "the scheduler was not asked (squeue failed: Unable to contact slurm controller" in out
+    assert "whether what is queued will start is not known" in out and "nobody works" not in out
     assert "4 queued, 1 running, 1 done" not in out and "1 lost" not in out  # what is not known is not claimed
 
 
