@@ -9,10 +9,11 @@ from landscape.errors import UserError
 from landscape.files import CorruptFile
 from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder
 from sweeps import slurm
-from sweeps.command import launch
+from sweeps.command import launch, main
 from sweeps.named import find_sweep
 from sweeps.plan import NOTHING, need
 from sweeps.progress import tell
+from sweeps.record import read_rows
 from sweeps.resources import slots
 from sweeps.stored import stored_plan
 
@@ -42,12 +43,17 @@ def submit(arguments: list[str]) -> int:
 
 
 def retry(arguments: list[str]) -> int:
-    """Train again what failed, was stopped or was lost, by the launcher that the sweep's newest command chose."""
+    """Train again what failed, was stopped, lost or given up, by the launcher that the sweep's newest command chose."""
     given = parser("retry", retry.__doc__ or "").parse_args(arguments)
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     plan = folder.plan()
     on_slurm = plan.get("launcher", {}).get("kind") == "slurm"
+    opened = reopen(store, folder)
+    if opened and not on_slurm:
+        # With its grid and its searches: what a search's workers need to know stands in the command.
+        root = str(store.root).replace("\\", "\\\\").replace("'", "\\'")
+        return main([*map(str, plan["command"]), f"store='{root}'"], folder.name)
     states = {run: state for run, state in unfinished(store, folder).items() if state != PLANNED}
     if not on_slurm:  # there, who is lost is known of the scheduler's queue
         free = slurm.unclaimed(store, list(states))
@@ -66,6 +72,20 @@ def retry(arguments: list[str]) -> int:
     first = again.runs[0].config
     widest = max(run.config["train"]["world_size"] for run in again.runs)
     return launch(again, slots(first["launcher"]["jobs"], first["threads"], first["device"], widest), folder)
+
+
+def reopen(store: Store, folder: SweepFolder) -> int:
+    """Open what a sweep's searches gave up again, where its newest command did not leave them out; how many trials."""
+    searches = folder.plan().get("stage") != "grid" and store.search_file(folder.name).exists()
+    if not searches or not any(r.get("failed") for r in read_rows(store, folder.name)):
+        return 0
+    from sweeps.searcher import Searcher  # Optuna takes its time
+
+    with Searcher(store, folder.name, None, {}) as searcher:
+        count = sum(cell.reopen() for cell in searcher.cells)
+    if count:
+        tell(f"{slurm.many(count, 'trial')} that {'was' if count == 1 else 'were'} given up will be tried again")
+    return count
 
 
 def trials_left(store: Store, folder: SweepFolder) -> int:

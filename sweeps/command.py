@@ -15,12 +15,11 @@ from landscape.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
 from sweeps import slurm
 from sweeps.confirm import confirmation, record_confirmation
 from sweeps.local import run_pool
-from sweeps.passwords import password_of, without_password
 from sweeps.plan import NOTHING, TRAIN, Plan, Planned, describe, execution, freeze, is_met, make_plan, survey
+from sweeps.passwords import environment, without_password
 from sweeps.progress import display, outcome, tell
 from sweeps.refusal import REFUSALS, refusal
 from sweeps.resources import Slots, slots
-from sweeps.searches import TRIES
 from sweeps.searching import Search, record_grid, trials_left
 
 MULTIRUN = ("-m", "--multirun")
@@ -57,7 +56,7 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
                 freeze(plan)  # what is asked for now: status and wait go by it
             if plan.given_up and plan.stage != "grid":
                 n = f"{plan.given_up} trial{'s' * (plan.given_up != 1)}"
-                tell(f"nothing to do but what was given up: {n} failed {TRIES} times; python -m sweeps status says why")
+                tell(f"nothing to do but what was given up: {n}; python -m sweeps status says why, retry tries again")
                 return EXIT_UNFINISHED
             tell("nothing to do: every run is finished and scored")
             return 0
@@ -121,12 +120,10 @@ def check_shared(plan: Plan) -> None:
 
 def check_storage(plan: Plan) -> None:
     """Raise `UserError` now where a data base cannot be reached, rather than after the grid."""
-    from sweeps.storages import VARIABLE, connect
+    from sweeps.storages import connect
 
-    password = password_of(plan.storage)
-    if password is not None:
-        os.environ[VARIABLE] = password
-    connect(without_password(plan.storage))
+    os.environ.update(environment(plan.storage))
+    connect(without_password(plan.storage)).close()
 
 
 def launch(plan: Plan, places: Slots, folder: SweepFolder | None = None) -> int:

@@ -104,6 +104,11 @@ def _parse(texts: list[str]) -> list[Override]:
         try:
             found += parser.parse_overrides([text])
         except HydraException as e:
+            if "://" in text:  # Hydra's reason shows pieces of it
+                raise UserError(
+                    f"the value of {_key(text)} is no override (it is not shown, for a URL may hold a password); quote "
+                    f"it: {_key(text)}=\"'...'\""
+                ) from None
             reason = str(e).splitlines()[-1] if "\n" in str(e) else str(e)
             raise UserError(
                 f"'{text}' is no override ({reason.strip()}); write KEY=VALUE or GROUP=CHOICE, "

@@ -65,7 +65,7 @@ class Look:
     alive: bool = False  # whether somebody works on these runs or will
     on_cluster: bool = False  # whether any run of the store was ever handed to a scheduler
     trials_left: int = 0  # of the sweep's searches
-    given_up: set[str] = field(default_factory=set)  # runs of trials that failed too often to be tried again
+    given_up: dict[str, str] = field(default_factory=dict)  # runs of trials that are not tried again, and why
 
     @property
     def states(self) -> Counter[str]:
@@ -113,7 +113,7 @@ class Looker:
                 self.kept[run] = seen
             elif seen.state in UNDER_WAY:
                 concerned.append(seen)
-        trials_left, given_up = self.members.trials() if self.given is None else (0, set())
+        trials_left, given_up = self.members.trials() if self.given is None else (0, {})
         if concerned or trials_left:
             self._ask_scheduler()
         workers = sum([self._judge(seen) for seen in concerned])

@@ -50,13 +50,13 @@ class Members:
                 self.strangers.add(run)
         return found
 
-    def trials(self) -> tuple[int, set[str]]:
-        """How many trials of its searches are to go, and the runs of those that were given up (of the store's, too)."""
+    def trials(self) -> tuple[int, dict[str, str]]:
+        """How many trials of its searches are to go, and why the runs of those that were given up were."""
         names = self.store.searches() if self.name is None else [self.name] * self.searches
         if not names:
-            return 0, set()
+            return 0, {}
         from sweeps.record import read_rows
-        from sweeps.searches import left_of, read_searches
+        from sweeps.searches import TRIES, left_of, read_searches
 
         rows = []
         for name in names:
@@ -66,4 +66,4 @@ class Members:
                 if self.name is not None:  # one of many sweeps is not worth the view of the others
                     raise
         left = 0 if self.name is None else left_of(read_searches(self.store, self.name).cells, rows)
-        return left, {str(row["run"]) for row in rows if row.get("failed")}
+        return left, {str(row["run"]): row.get("why") or f"failed {TRIES} times" for row in rows if row.get("failed")}

@@ -87,9 +87,9 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
     """
     weights.cache_clear()
     dataset.cache_clear()  # files may have changed since another plan of this process
+    shown = [without_password(text) for text in overrides]  # first: what is said of them may not show passwords either
     with hydra():
         command = parse(overrides, multirun)
-        shown = [without_password(text) for text in overrides]
         plan = Plan([*["-m"] * (multirun and command.study is None), *shown], [], command.study)
         gathering: Gathering | None = None
         seen: dict[str, Planned] = {}

@@ -31,8 +31,9 @@ def row(
     diverged: bool = False,
     search: str | None = None,
     failed: bool = False,
+    why: str | None = None,
 ) -> Row:
-    """A row of the record; `failed` is a trial that was given up, and never has a value."""
+    """A row of the record; `failed` is a trial that was given up, and has no value, and `why` says for what."""
     return {
         "run": run,
         "cell": cell,
@@ -44,6 +45,7 @@ def row(
         "diverged": diverged,
         "search": search,
         **({"failed": True} if failed else {}),
+        **({"why": why} if failed and why else {}),
     }
 
 

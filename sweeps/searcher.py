@@ -16,9 +16,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from landscape.claims import Observer
 from landscape.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_UNFINISHED, UserError
@@ -42,7 +42,7 @@ WAIT_S = 1.0  # between looks where others train what must be told first
 
 
 class Cell:
-    """One cell's search in this process: its ledger, and the runs that its trials are."""
+    """One cell's search in this process: its ledger, and the runs that its trials are; a context, as its ledger is."""
 
     def __init__(self, store: Store, sweep: str, searches: Searches, search: CellSearch) -> None:
         self.store, self.sweep, self.search = store, sweep, search
@@ -56,7 +56,17 @@ class Cell:
                 searches.token,
                 lock,
             )
-        self.told = sum(trial.state != "running" for trial in self.ledger.told())
+        try:
+            self.told = sum(trial.state != "running" for trial in self.ledger.told())
+        except BaseException:
+            self.ledger.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ledger.close()
 
     def config(self, params: Params) -> dict[str, Any]:
         return with_params(self.search.base, self.search.space, params)
@@ -115,6 +125,12 @@ class Cell:
 
         return ask
 
+    def reopen(self) -> int:
+        """Open the trials that were given up again; how many."""
+        count = self.ledger.reopen()
+        self.record()
+        return count
+
     def record(self) -> None:
         """Bring this search's rows of the record up to date."""
         told = self.ledger.told()
@@ -131,6 +147,7 @@ class Cell:
                 trial.diverged,
                 self.search.id,
                 trial.state == "fail",
+                trial.why,
             )
             for trial in told
         ]
@@ -139,7 +156,10 @@ class Cell:
 
 
 class Searcher:
-    """A process that trains trials until there are none, it is asked to stop, or `parent` no longer is its parent."""
+    """A process that trains trials until there are none, it is asked to stop, or `parent` no longer is its parent.
+
+    A context, which closes the storages of its cells.
+    """
 
     def __init__(
         self,
@@ -158,9 +178,17 @@ class Searcher:
                 raise UserError(f"sweep {sweep} has no cell {name}; its cells: {', '.join(known)}")
         chosen = [search for search in searches.cells if not only or search.id in only]
         self.store, self.sweep, self.execution, self.say = store, sweep, execution, say
-        self.cells = [Cell(store, sweep, searches, search) for search in chosen]
         self.stopping = False
         self.failed = False
+        with ExitStack() as opened:
+            self.cells = [opened.enter_context(Cell(store, sweep, searches, search)) for search in chosen]
+            self.opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.opened.close()
 
     def stop(self, *_: object) -> None:
         self.stopping = True
@@ -268,7 +296,8 @@ def main() -> int:
         store = Store(arguments.store)
         say = partial(print, flush=True)
         parent = os.getppid() if arguments.attached else None
-        return Searcher(store, arguments.sweep, arguments.cell, arguments.execution, say, parent).work()
+        with Searcher(store, arguments.sweep, arguments.cell, arguments.execution, say, parent) as worker:
+            return worker.work()
     except (UserError, CorruptFile, OSError) as e:
         code = refusal(e)
         return EXIT_UNFINISHED if isinstance(e, OSError) else code  # what a disk did may pass: the launcher tries again

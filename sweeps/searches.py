@@ -20,7 +20,8 @@ from sweeps.space import Dimension, dimensions
 
 NONE = "none"  # the choice that searches nothing
 LEARN = ("gp", "tpe")  # samplers that look at values
-TRIES = 3  # a trial whose run failed, or whose worker died, so often is told as failed
+TRIES = 3  # a trial whose run failed so often is given up
+MOST_KILLS = 100  # and one over which so many workers were killed since its run last got further
 # Keys of `search` that make a search what it is; its budget may be raised later.
 DEFINES = ("kind", "seed", "startup", "rounds", "grid", "pruner", "grace")
 

@@ -19,7 +19,7 @@ from landscape.files import CorruptFile
 from landscape.store import Store
 from sweeps.local import Allocation, counted_signals
 from sweeps.objective import worth
-from sweeps.passwords import VARIABLE, password_of
+from sweeps.passwords import environment
 from sweeps.plan import Plan, cell_axes, execution, search_rows
 from sweeps.progress import LINE_S, tell
 from sweeps.record import is_settled, put_rows, row
@@ -67,10 +67,12 @@ class Search:
                 break
             before, settled = settled, sum(map(is_settled, search_rows(self.plan)))
             idle = 0 if settled > before else idle + 1
+        if self.deaths >= MOST_DEATHS:
+            tell(f"{MOST_DEATHS} workers were killed, and no more are put in their place: give the command again")
         untold = [r for r in search_rows(self.plan) if r["value"] is None]
         for r in untold:
             run = self.plan.store.run(r["run"])
-            what = f"failed {TRIES} times and is given up" if r.get("failed") else "has no value"
+            what = f"{r.get('why') or f'failed {TRIES} times'} and is given up" if r.get("failed") else "has no value"
             tell(f"trial {r['order']} of {cell_words(r['cell'])} {what}\n  log: {run.log_file}")
         return EXIT_UNFINISHED if untold or any(codes) else 0
 
@@ -113,7 +115,6 @@ class Search:
         log = plan.store.search_storage(plan.name, f"worker-{os.getpid()}-{self.begun}.log")
         self.begun += 1
         log.parent.mkdir(parents=True, exist_ok=True)
-        password = password_of(plan.storage)
         paths = [str(Path(landscape.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         with open(log, "wb") as f:
             process = subprocess.Popen(
@@ -123,7 +124,7 @@ class Search:
                 stderr=subprocess.STDOUT,
                 env={
                     **os.environ,
-                    **({} if password is None else {VARIABLE: password}),
+                    **environment(plan.storage),
                     "PYTHONPATH": os.pathsep.join(paths),
                     **self.places.environment(slot, order["threads"]),
                 },

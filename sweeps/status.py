@@ -21,7 +21,6 @@ from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from sweeps.cells import CELL, cell_of, labels
 from sweeps.look import ALL_STATES, LOST, STALLED, Look, Looker, Seen, asked
 from sweeps.named import find_sweep
-from sweeps.searches import TRIES
 from sweeps.words import score
 
 SHOWN = 10  # of runs that need somebody, and of their warnings
@@ -174,15 +173,19 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     """What the counts mean for whoever waits for these runs."""
     lines = []
     if look.unasked is not None:
-        lines.append(f"the scheduler was not asked ({look.unasked}); states are those of the store")
+        lines.append(
+            f"the scheduler was not asked ({look.unasked}); states are those of the store, and whether what is queued "
+            "will start is not known"
+        )
     ended = (FAILED, LOST)  # a worker that was killed leaves its run as it was
     given_up = {seen.id for seen in look.runs if seen.id in look.given_up and seen.state in ended}
-    if given_up:
-        many = f"{len(given_up)} failed trial{'s' * (len(given_up) != 1)}"
-        lines.append(f"{many} of searches given up: tried {TRIES} times, and not tried again")
+    for why, count in Counter(look.given_up[run] for run in sorted(given_up)).most_common():
+        where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+        trials = f"{count} trial{'s' * (count != 1)} of searches given up"
+        lines.append(f"{trials}: {why}; python -m sweeps retry {where} tries again")
     waiting = (PLANNED, QUEUED, PREEMPTED, LOST, FAILED)
     idle = sum(seen.state in waiting and seen.id not in given_up for seen in look.runs)
-    if idle and not look.alive:
+    if idle and not look.alive and look.unasked is None:  # without an answer, a second command might be one too many
         verbs = "submit or retry" if look.on_cluster else "retry"
         where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
         lines.append(f"nobody works on {idle} of them: give their command again, or python -m sweeps {verbs} {where}")

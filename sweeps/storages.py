@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from landscape.errors import UserError
 from landscape.store import Store
-from sweeps.passwords import VARIABLE, redact, with_password
+from sweeps.passwords import redact, with_password
 
 WAIT_S = 60  # for another process's write to a SQLite file
+
+
+class Database(RDBStorage):
+    """A storage in tables, none of whose connections is left to the garbage collector."""
+
+    def __init__(self, url: str, **engine_kwargs: Any) -> None:
+        try:
+            super().__init__(url, engine_kwargs=engine_kwargs)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection; where the storage could not be opened, those of the attempt."""
+        if hasattr(self, "scoped_session"):
+            self.remove_session()
+        if hasattr(self, "engine"):
+            self.engine.dispose()
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Let go of a storage. (A journal is open only while it is read and written.)"""
+    if isinstance(storage, Database):
+        storage.close()
 
 
 def open_storage(kind: str, store: Store, sweep: str, cell: str) -> BaseStorage:
@@ -30,20 +55,19 @@ def open_storage(kind: str, store: Store, sweep: str, cell: str) -> BaseStorage:
     if kind == "sqlite":
         file = store.search_storage(sweep, f"{cell}.db")
         file.parent.mkdir(parents=True, exist_ok=True)
-        return RDBStorage(f"sqlite:///{file}", engine_kwargs={"connect_args": {"timeout": WAIT_S}})
+        # Like a journal: a worker waits for hours between two looks.
+        return Database(f"sqlite:///{file}", poolclass=NullPool, connect_args={"timeout": WAIT_S})
     return connect(kind)
 
 
-def connect(url: str) -> BaseStorage:
+def connect(url: str) -> Database:
     """A data base server's storage; raises `UserError` in one sentence."""
     try:
-        return RDBStorage(with_password(_with_driver(url)), engine_kwargs={"pool_pre_ping": True})
+        return Database(with_password(_with_driver(url)), pool_pre_ping=True)
     except ImportError as e:
         raise UserError(f"search.storage={redact(url)} needs a driver that is not installed ({e.name})") from e
     except (SQLAlchemyError, RuntimeError, ValueError) as e:
-        why = " ".join(str(e.__cause__ or e).split())[:300]
-        password = os.environ.get(VARIABLE)
-        why = redact(why.replace(password, "***") if password else why)
+        why = redact(" ".join(str(e.__cause__ or e).split()))[:300]
         raise UserError(f"search.storage={redact(url)} cannot be reached: {why}") from e
 
 

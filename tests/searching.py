@@ -24,7 +24,8 @@ def planned(store: Store, *overrides: str, base: tuple[str, ...] = TINY) -> Plan
 
 def search_here(store: Store, plan: Plan) -> int:
     """Work a plan's searches off in this process."""
-    return Searcher(store, plan.name, None, {}, lambda text: None).work()
+    with Searcher(store, plan.name, None, {}, lambda text: None) as worker:
+        return worker.work()
 
 
 def trials(store: Store, plan: Plan) -> list[dict[str, Any]]:

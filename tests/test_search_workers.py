@@ -127,11 +127,22 @@ def test_trials_that_are_given_up_in_every_round_count_and_the_search_goes_on_to
     for of in ([plan.name], []):
         assert VERBS["status"]([*of, "--store", str(store.root)]) == 0
         out = capsys.readouterr().out
-        assert "2 failed trials of searches given up: tried 3 times, and not tried again" in out
+        assert "2 trials of searches given up: failed 3 times; python -m sweeps retry" in out
         assert "2 failed" in out and "trials to go" not in out
         assert ("nobody works on 1 of them" in out) == (not of)  # the grid's run, which stage=search leaves alone
+    for run in lost:  # what was in the way is gone
+        run.samples.unlink()
+        run.samples.mkdir()
+    monkeypatch.setattr("sweeps.searching.Search._generation", lambda self: [search_here(store, self.plan)])
+    assert VERBS["retry"]([plan.name, "--store", str(store.root)]) == 0
+    assert "2 trials that were given up will be tried again" in capsys.readouterr().out
+    rows = trials(store, plan)
+    assert [(r["order"], r["value"] is None, r.get("failed", False)) for r in rows] == [
+        (i, False, False) for i in range(4)
+    ]
+    assert [rows[0]["run"], rows[2]["run"]] == [run.id for run in lost]
     assert search_here(store, planned(store, *asked, "search.trials=6", base=SMALL)) == 0  # a larger budget goes on
-    assert [r["value"] is None for r in trials(store, plan)] == [True, False, True, False, False, False]
+    assert [r["value"] is None for r in trials(store, plan)] == [False] * 6
 
 
 def rounds(store: Store, *asked: str) -> list[int | None]:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import postgres
 import pytest
 from held import hold, let_go
 from searching import equal_weights, planned, search_here, trials
@@ -24,7 +23,7 @@ from sweeps.ledger import Trial
 from sweeps.plan import make_plan
 from sweeps.record import put_rows, read_rows, row
 from sweeps.searcher import Cell, Searcher
-from sweeps.searches import TRIES, read_searches
+from sweeps.searches import TRIES
 from sweeps.select import planned_runs
 
 LONG = ("train.steps=300", *TINY[1:], "metrics.every=150", "checkpoint.every_s=0.2")
@@ -107,7 +106,7 @@ def test_a_trial_that_makes_steps_is_taken_up_from_however_many_killed_workers(
         run.write_status({**run.status(), "status": "running", "step": step + 1}, durable=False)
     assert len(runs) == 1
     taken = [Searcher(store, plan.name, None, {}).cells[0].next() for _ in range(TRIES + 1)]
-    assert [isinstance(one, Trial) for one in taken] == [True] * TRIES + [False]
+    assert all(isinstance(one, Trial) for one in taken)  # nor is one that makes none
 
 
 def test_a_diverged_trial_is_told_its_own_start(store: Store) -> None:
@@ -210,20 +209,6 @@ def test_ctrl_c_stops_a_search_and_the_same_command_goes_on_though_its_worker_is
     )
     plan = make_plan([*command, f"store={store.root}"], multirun=False)
     assert len(trials(store, plan)) == 3 and all(r["value"] is not None for r in trials(store, plan))
-
-
-def test_a_search_on_postgresql_leaves_its_password_nowhere(
-    store: Store, database: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    command = ["search=random", "search.trials=1", "stage=search", *TINY, f"store={store.root}"]
-    assert main([*command, f"search.storage='{database}'"]) == 0
-    out, err = capfd.readouterr()
-    plan = make_plan(command, multirun=False)
-    assert read_searches(store, plan.name).storage.startswith("postgresql://me@127.0.0.1")
-    assert len(trials(store, plan)) == 1
-    secrets = (postgres.PASSWORD, postgres.PASSWORD.replace("/", "%2F"))
-    texts = [out, err, *(p.read_bytes().decode("latin1") for p in store.root.rglob("*") if p.is_file())]
-    assert not any(secret in text for secret in secrets for text in texts)
 
 
 # The record

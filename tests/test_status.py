@@ -174,7 +174,7 @@ def test_help_names_every_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 def test_trials_that_killed_their_workers_are_given_up_like_those_that_failed(
     store: Store, call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing would come of giving their command again, or of retry, so neither is advised."""
+    """Nothing would come of giving their command again, so that is not advised."""
     (grid,) = frozen_runs(store, *TINY, "search=random", "search.trials=2")
     (folder,) = store.sweep_folders()
     (search,) = read_searches(store, folder.name).cells
@@ -188,7 +188,7 @@ def test_trials_that_killed_their_workers_are_given_up_like_those_that_failed(
     for of in ([folder.name], []):
         assert call("status", *of) == 0
         out = capsys.readouterr().out
-        assert "2 failed trials of searches given up: tried 3 times, and not tried again" in out
+        assert "2 trials of searches given up: failed 3 times; python -m sweeps retry" in out
         assert "1 lost" in out and "nobody works" not in out
 
 
@@ -224,6 +224,7 @@ def test_the_scheduler_is_asked_once_and_knows_who_is_lost(
     assert call("status") == 0
     out = capsys.readouterr().out
     assert "the scheduler was not asked (squeue failed: Unable to contact slurm controller" in out
+    assert "whether what is queued will start is not known" in out and "nobody works" not in out
     assert "4 queued, 1 running, 1 done" not in out and "1 lost" not in out  # what is not known is not claimed
 
 
