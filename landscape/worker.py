@@ -25,6 +25,7 @@ from landscape.data import Dataset, load_data
 from landscape.devices import pick_device
 from landscape.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, UserError
 from landscape.files import CorruptFile, to_json, write_whole
+from landscape.identity import check_current
 from landscape.journal import Journal
 from landscape.latents import draw
 from landscape.losses import get_loss
@@ -119,6 +120,7 @@ class _Work:
 
     def outcome(self) -> str:
         cfg = self.cfg
+        check_current(self.run.id, self.run.config())
         torch.set_num_threads(cfg.threads)
         data = load_data(cfg.data, self.store)
         if data.content != cfg.data.content:
