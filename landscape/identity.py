@@ -75,7 +75,7 @@ def run_id(config: dict[str, Any], before: int = 0) -> str:
 
 
 def superseded(run: str, config: dict[str, Any]) -> list[Change]:
-    """The changes that a run of this id came before, oldest first; none where it is what its configuration means now."""
+    """The changes that a run of this id came before, oldest first; none where its configuration means it now."""
     changes = changes_of(flatten(config))
     older = (before for before in range(len(changes), 0, -1) if run_id(config, before) == run)
     return changes[-before:] if (before := next(older, 0)) else []

@@ -23,6 +23,7 @@ class SpectralNorm(nn.Module):
     `axis` is that of the output channels: 1 in a transposed convolution, whose weight is (in, out, kh, kw).
     """
 
+    couples_samples = False
     u: Tensor
     v: Tensor
 

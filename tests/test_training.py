@@ -8,14 +8,18 @@ import itertools
 import pytest
 import torch
 from support import TINY
+from torch import nn
 
 from landscape.config import Config, typed
 from landscape.data import load_data
 from landscape.latents import LATENTS, draw
+from landscape.networks import NETWORKS, build
+from landscape.normalizers import NORMALIZERS, couples_samples
 from landscape.optimizers import OPTIMIZERS
 from landscape.schedules import d_steps_before, generator_moves, instance_noise
 from landscape.state import State, new_state
 from landscape.streams import stream
+from landscape.sync_norm import synchronise
 from landscape.training import Diverged, train
 from sweeps.choices import kinds
 from sweeps.plan import make_plan
@@ -177,6 +181,57 @@ def test_d_with_batch_norm_sees_real_and_fake_apart_and_only_its_own_passes_move
     d(g(draw(cfg.latent, len(real), by_hand.latents)))
     for (name, a), b in zip(state.d.named_buffers(), d.buffers(), strict=True):
         torch.testing.assert_close(a, b, msg=name)
+
+
+class Crowd(nn.Module):
+    """A layer that looks at the batch: it takes off the batch's mean."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - x.mean(0, keepdim=True)
+
+
+class Scaled(nn.Module):
+    """A layer that does not."""
+
+    couples_samples = False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+
+def looks_at_others(d: nn.Module, x: torch.Tensor) -> bool:
+    """Whether the first logit depends on any sample but the first."""
+    x = x.requires_grad_()
+    (gradient,) = torch.autograd.grad(d(x)[0], x)
+    return bool(gradient[1:].any())
+
+
+@pytest.mark.parametrize("norm", NORMALIZERS)
+@pytest.mark.parametrize("arch", NETWORKS)
+def test_what_layers_declare_of_samples_is_what_they_do(arch: str, norm: str) -> None:
+    size, channels = (1, 2) if arch == "mlp" else (32, 1)
+    cfg = config(f"norm={norm}")
+    cfg.arch.kind, cfg.data.size = arch, size
+    _, d = build(cfg, channels)
+    x = torch.rand(4, channels, size, size)
+    assert couples_samples(d) == looks_at_others(d, x) == (norm == "bn")
+    synchronise(d)
+    assert couples_samples(d) == (norm == "bn")
+
+
+@pytest.mark.parametrize(("layer", "couples"), [(Crowd(), True), (Scaled(), False), (nn.LazyBatchNorm2d(), True)])
+def test_a_layer_that_nobody_knows_is_taken_to_couple_samples(
+    layer: nn.Module, couples: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D never sees real and fake in one pass then, whatever the layer's type."""
+    cfg = config("train.steps=1", "train.ema=null")
+    state = fresh(cfg)
+    seen: list[int] = []
+    state.d.linear.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    state.d.body.append(layer)
+    assert couples_samples(state.d) == couples
+    train(state, cfg, lambda s: None)
+    assert seen == ([16, 16, 16] if couples else [32, 16])  # D's passes, then G's
 
 
 def test_instance_noise_falls_to_zero_and_is_on_all_that_d_sees() -> None:

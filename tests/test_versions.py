@@ -1,4 +1,4 @@
-"""Runs that were trained before a choice changed its meaning: kept, known, trained anew, and never mixed with others."""
+"""Runs that were trained before a choice changed its meaning: kept, known, trained anew, never mixed with others."""
 
 from __future__ import annotations
 
