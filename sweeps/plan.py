@@ -13,7 +13,7 @@ from landscape.config import Stop
 from landscape.errors import UserError
 from landscape.files import CorruptFile, read_yaml, to_json, to_yaml, write_whole
 from landscape.identity import check_current, flatten, identity, run_id, short_hash
-from landscape.provenance import code
+from landscape.provenance import code, slow_bf16
 from landscape.stopping import may_stop
 from landscape.store import DONE, FINISHED, PLANNED, STOPPED, RunFolder, Store
 from landscape.versions import Change, changes_of
@@ -22,6 +22,7 @@ from sweeps.compose import Composed, combinations, hydra
 from sweeps.grammar import SWEEP, parse
 from sweeps.passwords import without_password
 from sweeps.record import Row, is_settled, read_rows
+from sweeps.resources import visible_gpus
 from sweeps.searches import CellSearch, Gathering, check_pruner, write_searches
 from sweeps.settle import Contradiction, OfData, dataset, settle, weights
 
@@ -335,6 +336,10 @@ def describe(plan: Plan) -> list[str]:
             f"{f', {plan.given_up} given up' if plan.given_up else ''}"
             f"{'; stage=grid leaves them alone' if plan.stage == 'grid' else ''}"
         )
+    todo = [run.config for run in plan.runs if run.need == TRAIN and run.config["train"]["precision"] == "bf16"]
+    here = [one["device"] for one in todo if one["launcher"]["kind"] == "local"]  # of a cluster's nodes workers tell
+    slow = slow_bf16("bf16", any(device == "cpu" or not visible_gpus() for device in here))
+    lines += [f"warning: {slow}"] * (slow is not None)
     if plan.unused and plan.study is None:  # a study's grid does it on purpose
         lines.append("set aside as unused: " + "; ".join(sorted(plan.unused)))
     return lines
