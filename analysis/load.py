@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.cells import CELL, cell_label
 from analysis.kept import no_collector, read_records
 from analysis.planned import Sweep, read_sweeps
-from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record, Rows
+from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record, Rows, number
 from analysis.trials import GRID, ORIGIN, no_trials, origin, read_trials
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 
@@ -26,7 +26,7 @@ RUN_COLUMNS = (
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
     *("is", "is_std", "kid", "kid_std", "ms_ssim", "diversity", "modes", "quality", *DIAGNOSTICS),
     *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "sharing", "rule", "stopped_at", "stopped_why"),
-    *("superseded", "stage", "sampler", "order", "round", "sweep", "search", "alike"),
+    *("train_cpu_s", "eval_cpu_s", "superseded", "stage", "sampler", "order", "round", "sweep", "search", "alike"),
 )
 TEXTS = (  # columns that may be None
     *("reason", "protocol", "why", "device", "rule", "stopped_why", "sampler", "sweep", "search", "alike"),
@@ -124,6 +124,9 @@ def load(store: Store | str | Path) -> pd.DataFrame:
                   that to test images; chance to be nearer than a test image is
     train_s, eval_s, wasted_s
                   seconds of training, of evaluation, and thrown away by interruptions; of the run, not of the row
+    train_cpu_s, eval_cpu_s
+                  CPU seconds of all its processes, which do not grow with the load of the machine; NaN where it was on
+                  a GPU, or they are not on record
     device        GPU or CPU model of the last machine it was on ("2 x ..." for two at once), with the threads of a
                   CPU where they are not 1, or None
     device_kinds  how many kinds of device it was on, 0 where that is not on record
@@ -205,6 +208,10 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
         "reason": None if reason is None else str(reason),
         "step": _int(status.get("step")),
         **{key: _seconds(status.get(key)) for key in ("train_s", "eval_s", "wasted_s")},
+        **{
+            f"{key}_cpu_s": math.nan if any(m.get("gpu") for m in machines) else number(status.get(f"{key}_busy_s"))
+            for key in ("train", "eval")
+        },
         **_first_stop(status),
         "device": _device(machines[-1]),
         "device_kinds": len({_device(machine) for machine in machines} - {None}),

@@ -129,7 +129,7 @@ def _spelled(value: Any) -> str:
 
 def _status(run: RunFolder) -> dict[str, Any]:
     status = run.status()
-    for key in ("step", "train_s", "eval_s", "wasted_s"):
+    for key in ("step", "train_s", "eval_s", "wasted_s", "train_busy_s", "eval_busy_s"):
         number(status.get(key))
     if "stops" in status:
         status["stops"] = [{"step": int(stop["step"]), "reason": str(stop["reason"])} for stop in status["stops"]]
