@@ -53,9 +53,9 @@ def countable(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of `runs` that boxes, tables and curves over k may count: neither stopped early nor trained to confirm.
 
     A stopped run has no final score to compare (it enters curves over hours, with what it cost); a run that confirms a
-    choice is of a setting picked for its score.
+    choice is of a setting picked for its score; a superseded one was trained by a choice that means something else now.
     """
-    return runs[(runs["status"] != STOPPED) & (runs["stage"] != CONFIRM)]
+    return runs[(runs["status"] != STOPPED) & (runs["stage"] != CONFIRM) & runs["superseded"].isna()]
 
 
 def worths(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:

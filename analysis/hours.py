@@ -21,6 +21,8 @@ class Timed(NamedTuple):
     """Of runs on one kind of device that none shared, by cell: `hours` by clock, and what they are `worth`; on which
     device, how many were left out since they shared it, how many on others, and how many of the runs were stopped.
 
+    `by_cpu`: whether hours are CPU hours, as where every run has those on record, or of the clock; `apart`: cells whose
+    seconds by the clock and by the processor differ by more than a quarter, and their ratio.
     `unsure`: whether there are runs of which it is not on record that they had it to themselves.
     """
 
@@ -31,6 +33,8 @@ class Timed(NamedTuple):
     left_out: int
     stopped: int
     unsure: bool
+    by_cpu: bool
+    apart: dict[str, float]
 
 
 def timed(runs: pd.DataFrame) -> Timed:
@@ -48,15 +52,22 @@ def timed(runs: pd.DataFrame) -> Timed:
     mine = known[known["device"] == device] if device is not None else alone
     cells = {str(label): cell for label, cell in mine.groupby("cell", sort=False) if len(cell) > 1}
     hours: dict[str, dict[str, Array]] = {}
+    by_cpu = len(mine) > 0 and bool(mine[["train_cpu_s", "eval_cpu_s"]].notna().all(axis=None))
+    ratios = {}
+    for label, cell in cells.items() if by_cpu else ():
+        wall, cpu = (float(cell[[f"train{end}", f"eval{end}"]].sum().sum()) for end in ("_s", "_cpu_s"))
+        if cpu > 0 and not 0.8 <= wall / cpu <= 1.25:
+            ratios[label] = wall / cpu
     for clock, columns in CLOCKS.items() if device != APART else [("training", CLOCKS["training"])]:
         for label, cell in cells.items():
-            costs = cell[list(columns)].to_numpy(float)
+            names = [key.replace("_s", "_cpu_s") for key in columns] if by_cpu else list(columns)
+            costs = cell[names].to_numpy(float)
             if (costs > 0).all():
                 hours.setdefault(clock, {})[label] = costs.sum(1) / 3600
     worth = {label: cell["worth"].to_numpy(float) for label, cell in cells.items()}
     shared, left_out = len(use) - len(alone), len(alone) - len(mine)
     stopped = int((mine["status"] == STOPPED).sum())
-    return Timed(hours, worth, device, shared, left_out, stopped, bool((mine["sharing"] == 0).any()))
+    return Timed(hours, worth, device, shared, left_out, stopped, bool((mine["sharing"] == 0).any()), by_cpu, ratios)
 
 
 def over_hours(found: Timed, seed: int) -> dict[str, dict[str, OverTime]]:
@@ -97,6 +108,8 @@ def measured_apart(runs: pd.DataFrame, file: str) -> pd.DataFrame:
         )
     return runs.assign(
         train_s=np.array([table[one] for one in wanted]) * runs["step"],
+        train_cpu_s=np.nan,
+        eval_cpu_s=np.nan,
         device=APART,
         device_kinds=1,
         sharing=1,

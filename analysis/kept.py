@@ -20,7 +20,7 @@ from typing import Any
 
 from analysis import records
 from analysis.records import Record, read_record
-from landscape import identity, stopping
+from landscape import identity, stopping, versions
 from landscape.files import write_whole
 from landscape.store import RunFolder, Store
 
@@ -103,7 +103,7 @@ def _look(file: str) -> list[int] | None:
 @cache
 def _code() -> str:
     """The digest of the code that reads a run: what other code kept is not used."""
-    files = (__file__, records.__file__, identity.__file__, stopping.__file__)
+    files = (__file__, records.__file__, identity.__file__, stopping.__file__, versions.__file__)
     return sha256(b"".join(Path(str(file)).read_bytes() for file in files)).hexdigest()
 
 

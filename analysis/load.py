@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.cells import CELL, cell_label
 from analysis.kept import no_collector, read_records
 from analysis.planned import Sweep, read_sweeps
-from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record, Rows
+from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record, Rows, number
 from analysis.trials import GRID, ORIGIN, no_trials, origin, read_trials
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 
@@ -26,10 +26,11 @@ RUN_COLUMNS = (
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
     *("is", "is_std", "kid", "kid_std", "ms_ssim", "diversity", "modes", "quality", *DIAGNOSTICS),
     *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "sharing", "rule", "stopped_at", "stopped_why"),
-    *("stage", "sampler", "order", "round", "sweep", "search", "alike"),
+    *("train_cpu_s", "eval_cpu_s", "superseded", "stage", "sampler", "order", "round", "sweep", "search", "alike"),
 )
 TEXTS = (  # columns that may be None
     *("reason", "protocol", "why", "device", "rule", "stopped_why", "sampler", "sweep", "search", "alike"),
+    "superseded",
 )
 ROW_COLUMNS = (
     "id",
@@ -101,7 +102,8 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     fid_best      the lowest over all evaluations: it flatters, and more so the more often one evaluates
     fid_start     that of the evaluation at step 0, of the untrained generator; NaN where there was none
     worth         what budget curves take the run for: `fid`, infinity where it diverged or its last distance is
-                  not finite, NaN where there is no result yet, it failed, or the distance was not asked for
+                  not finite, NaN where there is no result yet, it failed, is superseded, or the distance was not asked
+                  for
     why           the reason for a score that is not finite, else None
     is, is_std, kid, kid_std, ms_ssim, diversity, modes, quality
                   of the last evaluation of a run that is done or stopped; the two deviations are over splits and
@@ -122,6 +124,9 @@ def load(store: Store | str | Path) -> pd.DataFrame:
                   that to test images; chance to be nearer than a test image is
     train_s, eval_s, wasted_s
                   seconds of training, of evaluation, and thrown away by interruptions; of the run, not of the row
+    train_cpu_s, eval_cpu_s
+                  CPU seconds of all its processes, which do not grow with the load of the machine; NaN where it was on
+                  a GPU, or they are not on record
     device        GPU or CPU model of the last machine it was on ("2 x ..." for two at once), with the threads of a
                   CPU where they are not 1, or None
     device_kinds  how many kinds of device it was on, 0 where that is not on record
@@ -129,6 +134,8 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     rule          the rules to stop by that were frozen with it ("stop.factor=3 stop.evaluations=3"), else None
     stopped_at, stopped_why
                   D updates and reason when it was first stopped early, also where it was taken up again since
+    superseded    the choices whose meaning has changed since it was trained ("arch.g_spectral before 2026-11-25"), by
+                  `landscape.versions`, else None: it is in no comparison
     stage         "grid" (also where no search knows of the run), "search", or "confirm": trained to confirm a choice
     sampler       what proposed it in a search ("gp", "tpe", "random", "qmc"), else None
     order, round  its place in the search, and the round of it where there were rounds; NaN elsewhere
@@ -201,6 +208,10 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
         "reason": None if reason is None else str(reason),
         "step": _int(status.get("step")),
         **{key: _seconds(status.get(key)) for key in ("train_s", "eval_s", "wasted_s")},
+        **{
+            f"{key}_cpu_s": math.nan if any(m.get("gpu") for m in machines) else number(status.get(f"{key}_busy_s"))
+            for key in ("train", "eval")
+        },
         **_first_stop(status),
         "device": _device(machines[-1]),
         "device_kinds": len({_device(machine) for machine in machines} - {None}),
@@ -208,8 +219,8 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
     }
     names = list(dict.fromkeys(record.rows.get("protocol", [])))
     if not names:
-        return [facts | _scores(facts["status"], {}) | {"protocol": None}]
-    return [facts | _scores(facts["status"], _of(record.rows, name)) | {"protocol": name} for name in names]
+        return [facts | _scores(facts, {}) | {"protocol": None}]
+    return [facts | _scores(facts, _of(record.rows, name)) | {"protocol": name} for name in names]
 
 
 def _first_stop(status: dict[str, Any]) -> dict[str, Any]:
@@ -230,8 +241,9 @@ def _of(rows: Rows, name: str) -> Rows:
     return {key: [values[i] for i in wanted] for key, values in rows.items()}
 
 
-def _scores(status: str, rows: Rows) -> dict[str, Any]:
+def _scores(facts: dict[str, Any], rows: Rows) -> dict[str, Any]:
     """The scores of one run under one protocol, from its evaluations by step."""
+    status = facts["status"]
     steps, every = rows.get("step", []), rows.get("fid", [])
     last = {key: values[-1] for key, values in rows.items() if values[-1] is not None}
     shown = last if status in SCORED else {}
@@ -244,7 +256,7 @@ def _scores(status: str, rows: Rows) -> dict[str, Any]:
         "fid_last": last.get("fid", math.nan),
         "fid_best": min((fid for fid in every if fid is not None and math.isfinite(fid)), default=math.nan),
         "fid_start": every[0] if every and steps[0] == 0 and every[0] is not None else math.nan,
-        "worth": math.inf if broken else fid,
+        "worth": math.nan if facts["superseded"] else math.inf if broken else fid,
         "why": why or None,
         **NO_SCORES,
         **{key: value for key, value in shown.items() if key in NO_SCORES},

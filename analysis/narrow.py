@@ -21,7 +21,7 @@ NEEDED = ("data", "arch", "loss", "penalty", "norm", "fid")
 DEFAULTS: dict[str, Any] = {"n_dis": 1, "seed": 0, "repeat": 0, "status": DONE, "stage": GRID, "evaluations": 1}
 WORDS: tuple[str, ...] = (
     *("id", "status", "reason", "data", "arch", "loss", "penalty", "norm", "cell", "setting", "protocol", "why"),
-    *("device", "rule", "stopped_why", "stage", "sampler", "sweep", "search", "alike"),
+    *("device", "rule", "stopped_why", "superseded", "stage", "sampler", "sweep", "search", "alike"),
 )
 WHOLE = ("n_dis", "seed", "repeat", "evaluations", "device_kinds", "sharing")
 COUNTS = ("step", "steps", "batch_size")
@@ -102,6 +102,8 @@ def read_csv(file: str | Path) -> Collected:
     scored = runs["fid"].where(runs["status"].isin(SCORED))
     worth = scored.where(runs["status"] != DIVERGED, np.inf)
     runs["worth"] = runs.get("worth", worth)
+    if "superseded" in runs:
+        runs["worth"] = runs["worth"].where(runs["superseded"].isna())
     for key in ("fid_last", "fid_best"):
         runs[key] = runs.get(key, runs["fid"])
     if "diversity" not in runs and "ms_ssim" in runs:

@@ -27,6 +27,7 @@ from analysis.study_page import study_parts
 from analysis.trials import GRID
 from analysis.troubles import troubles
 from landscape.store import DIVERGED, Store
+from landscape.versions import CHANGES
 
 
 def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
@@ -53,6 +54,7 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
         "n_runs": len(distinct),
         "narrowed": list(found.narrowed),
         "pooled": list(found.pooled),
+        "superseded": _superseded(distinct),
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
@@ -68,6 +70,13 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
         "lines": LINES,
         "curve_names": curve_names(),
     }
+
+
+def _superseded(distinct: pd.DataFrame) -> list[tuple[int, str]]:
+    """How many runs were trained before a choice changed its meaning, and a sentence on it, for each change."""
+    marks = distinct["superseded"].dropna()
+    counts = {change: int(marks.str.contains(change.before, regex=False).sum()) for change in CHANGES}
+    return [(count, f"{change.choice} before {change.when}: {change.why}") for change, count in counts.items() if count]
 
 
 def _write_frames(runs: pd.DataFrame, cells: list[pd.DataFrame], out: Path) -> None:
@@ -149,6 +158,7 @@ def _figures(
     text = found.protocols.get(name or "", {})
     if by_n := protocols.floor_by_n(text):
         keep("floor", panels.floor_figure, by_n, int(text["floor"].get("n", 0)), distance)
+    every = every[every["superseded"].isna()]
     runs, order = countable(every), cell_order(every)
     units = {unit: _in_order(worths(runs, unit), order) for unit in ("run", "setting")}
     curves: dict[str, Any] = {}
@@ -172,7 +182,7 @@ def table_rows(frame: pd.DataFrame, names: dict[str, str], distance: str) -> dic
     # What says the same of every row, or nothing, is in the CSV; diversity is MS-SSIM once more.
     quiet = {"varied": "", "wasted_s": 0.0, "repeat": 0, "stage": GRID}
     silent = {"diversity", *(key for key in quiet.keys() & set(frame) if (frame[key] == quiet[key]).all())}
-    silent |= {key for key in tables.MAY_LACK if key in frame and frame[key].isna().all()}
+    silent |= {key for key in (*tables.MAY_LACK, "superseded") if key in frame and frame[key].isna().all()}
     frame = frame[[key for key in frame if key not in silent]]
     heads = [
         {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from landscape.files import CorruptFile
-from landscape.identity import flatten, identity, short_hash
+from landscape.identity import flatten, identity, short_hash, superseded
 from landscape.stopping import rule_text
 from landscape.store import RunFolder
 
@@ -53,7 +53,7 @@ class Record:
 def read_record(run: RunFolder, problems: list[str]) -> Record | None:
     """Read `run`, adding a sentence to `problems` for each file that cannot be; None without a readable config.yaml."""
     config = _attempt(run.config_file, run.config, problems)
-    facts = None if config is None else _attempt(run.config_file, lambda: _facts(config), problems)
+    facts = None if config is None else _attempt(run.config_file, lambda: _facts(run.id, config), problems)
     if config is None or facts is None:
         return None
     status = _attempt(run.status_file, lambda: _status(run), problems)
@@ -91,11 +91,12 @@ def _attempt(file: Path, read: Callable[[], T], problems: list[str]) -> T | None
     return None
 
 
-def _facts(config: dict[str, Any]) -> dict[str, Any]:
+def _facts(run: str, config: dict[str, Any]) -> dict[str, Any]:
     """The columns of the frame that come from the frozen configuration."""
     optim, arch, train = config["optim"], config["arch"], config["train"]
+    older = superseded(run, config)
     # The setting is everything that training depends on but the luck of the draw.
-    setting = {key: value for key, value in identity(config).items() if key not in ("seed", "repeat")}
+    setting = {key: value for key, value in identity(config, len(older)).items() if key not in ("seed", "repeat")}
     return {
         "data": str(config["data"].get("name") or config["data"]["kind"]),
         "arch": str(arch["kind"]),
@@ -115,6 +116,7 @@ def _facts(config: dict[str, Any]) -> dict[str, Any]:
         "batch_size": int(train["batch_size"]),
         "steps": int(train["steps"]),
         "rule": rule_text(config.get("stop") or {}),
+        "superseded": ", ".join(change.before for change in older) or None,
     }
 
 
@@ -127,7 +129,7 @@ def _spelled(value: Any) -> str:
 
 def _status(run: RunFolder) -> dict[str, Any]:
     status = run.status()
-    for key in ("step", "train_s", "eval_s", "wasted_s"):
+    for key in ("step", "train_s", "eval_s", "wasted_s", "train_busy_s", "eval_busy_s"):
         number(status.get(key))
     if "stops" in status:
         status["stops"] = [{"step": int(stop["step"]), "reason": str(stop["reason"])} for stop in status["stops"]]

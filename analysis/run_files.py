@@ -28,6 +28,7 @@ EACH = 100  # runs a file, at most, on average
 FACTS = {
     **{"data": "data set", "arch": "network", "setting": "setting", "repeat": "repeat", **tables.VARIED_NAMES},
     **{"stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
+    "superseded": "superseded",
     **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "thrown away"},
     **{"device": "device"},
 }

@@ -117,7 +117,9 @@ def statements(
         keep("searches", several_figure, several, ordered, distance)
     return {
         "frames": frames,
-        "hours": {key: getattr(hours, key) for key in ("device", "shared", "left_out", "stopped", "unsure")},
+        "hours": {
+            key: getattr(hours, key) for key in ("device", "shared", "left_out", "stopped", "unsure", "by_cpu", "apart")
+        },
         "searched": [label for label in order if adaptive(countable(runs[runs["cell"] == label]))],
         "early": said_early,
         "stopped": found.runs[same_data & (found.runs["status"] == STOPPED)]["id"].nunique(),

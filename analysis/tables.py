@@ -45,6 +45,7 @@ RUN_COLUMNS = {
     "modes": "modes covered",
     "quality": "good samples",
     "status": "state",
+    "superseded": "superseded",
     "step": "D updates",
     **{key: VARIED_NAMES[key] for key in VARIED},
     "repeat": "repeat",

@@ -43,6 +43,8 @@ class DCGANGenerator(nn.Module):
 class DCGANDiscriminator(nn.Module):
     """Images (batch, channels, size, size) in [0, 1] to logits (batch,); normalization after convolutions 2 to 4."""
 
+    couples_samples = False
+
     def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
         super().__init__()
         assert size >= 16 and size % 16 == 0, "checked at planning: four halvings must leave whole pixels"

@@ -11,6 +11,9 @@ import hashlib
 import json
 from typing import Any
 
+from landscape.errors import UserError
+from landscape.versions import Change, changes_of, versions
+
 ID_LENGTH = 16  # hex digits, 64 bits: ten thousand runs collide with a chance of 3e-12
 
 # Groups of the configuration that determine the training, whole.
@@ -39,9 +42,14 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def identity(config: dict[str, Any]) -> dict[str, Any]:
-    """The flat dictionary that is hashed: keys of `config` that determine training; a null key is no key."""
+def identity(config: dict[str, Any], before: int = 0) -> dict[str, Any]:
+    """The flat dictionary that is hashed: keys of `config` that determine training; a null key is no key.
+
+    With `before`, as it was before the newest so many of the changes that affect it (`landscape.versions`).
+    """
     flat = flatten({group: config[group] for group in GROUPS})
+    changes = changes_of(flat)
+    flat |= versions(changes[: len(changes) - before])
     flat |= {
         "data.content": config["data"]["content"],
         "seed": config["seed"],
@@ -61,6 +69,22 @@ def short_hash(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
-def run_id(config: dict[str, Any]) -> str:
-    """The id of a frozen configuration (nested plain dictionaries, `data.content` filled in)."""
-    return short_hash(identity(config))
+def run_id(config: dict[str, Any], before: int = 0) -> str:
+    """The id of a frozen configuration (nested plain dictionaries, `data.content` filled in); `before` as above."""
+    return short_hash(identity(config, before))
+
+
+def superseded(run: str, config: dict[str, Any]) -> list[Change]:
+    """The changes that a run of this id came before, oldest first; none where its configuration means it now."""
+    changes = changes_of(flatten(config))
+    older = (before for before in range(len(changes), 0, -1) if run_id(config, before) == run)
+    return changes[-before:] if (before := next(older, 0)) else []
+
+
+def check_current(run: str, config: dict[str, Any]) -> None:
+    """Raise `UserError` for a run that this code would train, or draw from, as another than it is."""
+    for change in superseded(run, config):
+        raise UserError(
+            f"run {run} was planned when {change.choice} meant something else (before {change.when} {change.why}); "
+            "what it gave stays, and its sweep's command given again trains it anew under another id"
+        )

@@ -28,9 +28,13 @@ def g_norm2d(arch: Arch, channels: int, epsilon: float) -> nn.Module:
 class TruncatedConv2d(nn.Conv2d):
     """A convolution that the study's code initialises from a normal law truncated at two deviations."""
 
+    couples_samples = False
+
 
 class SamePad(nn.Module):
     """Pads for a 5x5 kernel at stride 2 as TensorFlow's "same": one pixel before, two after (sides even)."""
+
+    couples_samples = False
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.pad(x, (1, 2, 1, 2))

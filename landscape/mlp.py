@@ -37,6 +37,8 @@ class MLPGenerator(nn.Module):
 class MLPDiscriminator(nn.Module):
     """Points (batch, channels, 1, 1) to logits (batch,); normalization after hidden layers 2 and 3."""
 
+    couples_samples = False
+
     def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
         super().__init__()
         assert size == 1, "checked at planning"

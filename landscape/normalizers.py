@@ -1,7 +1,8 @@
 """The discriminator's normalizers, by name: layers that a network places, or a change of its weights.
 
-Adding one is a row of `NORMALIZERS`, a file in `conf/norm`, a row in `tests/test_normalizers.py`. Where in a
-network the layers stand is the network's own business (the study places them differently in each).
+Adding one is a row of `NORMALIZERS` and a file in `conf/norm`; `tests/test_spectral.py` keeps the two equal. A layer
+that is not torch's own declares `couples_samples` (below). Where in a network the layers stand is the network's own
+business (the study places them differently in each).
 """
 
 from __future__ import annotations
@@ -63,6 +64,18 @@ def normalize_weights(network: nn.Module, norm: Norm, rng: Generator) -> None:
         add_spectral_norm(network, norm.epsilon, rng)
 
 
+# Torch's layers look at a sample by itself, all but this family (ours of several devices is one of it).
+nn.modules.batchnorm._BatchNorm.couples_samples = True  # type: ignore[attr-defined]
+
+
 def couples_samples(d: nn.Module) -> bool:
-    """Whether a discriminator's logits depend on the rest of their batch."""
-    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in d.modules())
+    """Whether a discriminator's logits depend on the rest of their batch, as its layers declare by `couples_samples`.
+
+    An undeclared layer of torch does not couple them; anyone else's is taken to. If that is wrong, D's real and fake
+    images take two passes where one would do; the other mistake would show D their mixture without a word.
+    """
+    return any(getattr(layer, "couples_samples", not _is_torchs(layer)) for layer in d.modules())
+
+
+def _is_torchs(layer: nn.Module) -> bool:
+    return type(layer).__module__.startswith("torch.nn.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import socket
 import subprocess
 from functools import cache
@@ -61,6 +62,29 @@ def cpu() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+@cache
+def bf16_units() -> bool | None:
+    """Whether the processor multiplies in bfloat16, by what Linux says of it; None where it does not say."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return None
+    named = [
+        set(line.partition(":")[2].split()) for line in text.splitlines() if re.match(r"(flags|Features)\s*:", line)
+    ]
+    return bool(named[0] & {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}) if named else None
+
+
+def slow_bf16(precision: str, on_cpu: bool) -> str | None:
+    """What to say before a run in bf16 is trained on a processor that has no units for it, else None."""
+    if precision != "bf16" or not on_cpu or bf16_units() is not False:
+        return None
+    return (
+        "train.precision=bf16 on a processor without bf16 units, which emulates it: such a run can take many times as "
+        "long as with train.precision=fp32 (22 times was measured), and it is another run"
+    )
 
 
 def cores() -> int:

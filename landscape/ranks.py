@@ -87,6 +87,15 @@ def _whole(shape: torch.Size | tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0] * size(), *shape[1:])
 
 
+def together(seconds: float, device: torch.device) -> float:
+    """What all ranks' processors took; devices are kept in step, so that each takes as long as this rank's."""
+    if size() == 1 or device.type == "cuda":
+        return seconds * size()
+    every = torch.tensor([seconds], dtype=torch.float64)  # in a message of its own: sums of gradients keep their order
+    dist.all_reduce(every)
+    return every.item()
+
+
 def deviation(x: Tensor, per_pixel: bool = False) -> Tensor:
     """The population standard deviation of all values of the whole batch, or of each pixel, (1, ...), over it."""
     if size() == 1:

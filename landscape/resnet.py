@@ -42,6 +42,8 @@ UPSAMPLE = {"zeros": up_zeros, "nearest": up_nearest}
 class Block(nn.Module):
     """Pre-activation block: norm, ReLU, (up,) 3x3, norm, ReLU, 3x3(, down), beside a shortcut from its raw input."""
 
+    couples_samples = False
+
     def __init__(
         self, before: int, after: int, arch: Arch, norm: MakeLayer, up: bool = False, pool: bool = False
     ) -> None:
@@ -92,6 +94,8 @@ class _Generator(nn.Module):
 
 class _Discriminator(nn.Module):
     """Blocks, ReLU, mean (or sum) over pixels, linear. Normalization before both ReLUs of each block, none after."""
+
+    couples_samples = False
 
     def __init__(self, channels: int, arch: Arch, norm: MakeLayer, plan: list[tuple[int, bool]]) -> None:
         super().__init__()

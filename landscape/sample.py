@@ -33,6 +33,7 @@ from landscape.devices import pick_device
 from landscape.door import enter
 from landscape.errors import UserError, nearest
 from landscape.find import find_run
+from landscape.identity import check_current
 from landscape.latents import draw
 from landscape.metrics.extractors import BATCH
 from landscape.metrics.scorer import generate, quantise
@@ -120,7 +121,9 @@ def draw_samples(request: Request) -> str:
     """Write what the request asks for; returns a sentence that says what there is. Raises `UserError`."""
     store = Store(request.store)
     run = find_run(store, request.run)
-    cfg = typed(run.config())
+    frozen = run.config()
+    check_current(run.id, frozen)
+    cfg = typed(frozen)
     out = Path(request.out or f"samples-{run.id}").expanduser()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"out={out} is there already; give another folder with out=FOLDER")

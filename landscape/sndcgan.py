@@ -47,6 +47,8 @@ class SNDCGANDiscriminator(nn.Module):
     as in chainer-gan-lib's critic.
     """
 
+    couples_samples = False
+
     def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
         super().__init__()
         assert size >= 8 and size % 8 == 0, "checked at planning: three halvings must leave whole pixels"

@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from landscape import ranks
 from landscape.batches import Batches
 from landscape.config import Config
 from landscape.data import Dataset
+from landscape.meter import Meter
 from landscape.networks import build
 from landscape.optimizers import make_optimizer
 from landscape.streams import stream
@@ -20,10 +22,26 @@ from landscape.sync_norm import synchronise
 
 @dataclass
 class Clocks:
-    """Seconds, of the history that led to this state: what a resume threw away is counted apart."""
+    """Seconds, of the history that led to this state: what a resume threw away is counted apart.
+
+    `busy`: CPU seconds of all its processes or, on CUDA, the devices' (`landscape.meter`), where the others are by the
+    clock. None where the run began before these were kept.
+    """
 
     train_s: float = 0.0
     eval_s: float = 0.0
+    train_busy_s: float | None = 0.0
+    eval_busy_s: float | None = 0.0
+
+    @classmethod
+    def of(cls, saved: dict[str, Any]) -> Clocks:
+        return cls(**{"train_busy_s": None, "eval_busy_s": None, **saved})
+
+    def add_busy(self, train_s: float = 0.0, eval_s: float = 0.0) -> None:
+        if self.train_busy_s is not None:
+            self.train_busy_s += train_s
+        if self.eval_busy_s is not None:
+            self.eval_busy_s += eval_s
 
 
 @dataclass
@@ -50,6 +68,13 @@ class State:
     watched: dict[str, Tensor] = field(default_factory=dict)  # what losses and regularizers ask to be logged
     clocks: Clocks = field(default_factory=Clocks)
 
+    def __post_init__(self) -> None:
+        self.meter = Meter(self.device)
+
+    def settle(self) -> None:
+        """Bring the clocks up to date with what the device still does, for which this waits."""
+        self.clocks.add_busy(self.meter.rest() * ranks.size())
+
     @property
     def scored(self) -> nn.Module:
         """The generator whose samples are scored and kept first: the average where there is one."""
@@ -61,6 +86,7 @@ class State:
         return {"g": self.g.state_dict(), "average": average, "d": self.d.state_dict(), "step": self.step}
 
     def state_dict(self) -> dict[str, Any]:
+        self.settle()
         return {
             **self.weights(),
             "opt_g": self.opt_g.state_dict(),
@@ -93,7 +119,7 @@ class State:
         self.step, self.g_step, self.rows = saved["step"], saved["g_step"], saved["rows"]
         self.since_g, self.watched = saved["since_g"], saved["watched"]
         self.finite, self.loss_d, self.loss_g = saved["finite"], saved["loss_d"], saved["loss_g"]
-        self.clocks = Clocks(**saved["clocks"])
+        self.clocks = Clocks.of(saved["clocks"])
 
 
 def new_state(cfg: Config, data: Dataset, device: torch.device) -> State:

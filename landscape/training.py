@@ -58,6 +58,7 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
     d.train()
     while state.step < cfg.train.steps:
         start = time.perf_counter()
+        state.meter.start()
         diverged = False
         step = state.step + 1
         g_follows = generator_moves(step, state.g_step, state.since_g + 1, cfg.optim)
@@ -119,9 +120,13 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
                 assert cfg.train.ema is not None
                 move_average(state.average, g, cfg.train.ema)
 
-        if state.step % CHECK_EVERY == 0 or state.step == cfg.train.steps:
+        looks = state.step % CHECK_EVERY == 0 or state.step == cfg.train.steps
+        if looks:
             state.finite &= all(p.isfinite().all() for p in (*g.parameters(), *d_parameters))
             diverged = not state.finite
+        state.clocks.add_busy(ranks.together(state.meter.stop(), state.device))
+        if looks:
+            state.settle()  # the look has waited for the device
         state.clocks.train_s += time.perf_counter() - start
         if diverged:
             raise Diverged(f"a loss or weight left the finite numbers by step {state.step}")

@@ -26,20 +26,22 @@ from landscape.data import Dataset, load_data
 from landscape.devices import pick_device
 from landscape.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, UserError
 from landscape.files import CorruptFile, to_json, write_whole
+from landscape.identity import check_current
 from landscape.journal import Journal
 from landscape.latents import draw
 from landscape.leftovers import clear_run
 from landscape.losses import get_loss
+from landscape.meter import Meter
 from landscape.metrics.scorer import Scorer, generate
 from landscape.metrics.subject import Subject
 from landscape.mirror import mirrored
 from landscape.normalizers import couples_samples
 from landscape.penalties import get_regularizer
 from landscape.protocol import missing_scores, pending_requests, request, request_id
-from landscape.provenance import machine_entry
+from landscape.provenance import machine_entry, slow_bf16
 from landscape.samples import how_many, save_samples
 from landscape.signals import StopFlag
-from landscape.state import State, new_state
+from landscape.state import Clocks, State, new_state
 from landscape.stopping import Stopped, Watch, may_stop, reason_to_stop
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, STOPPED, RunFolder, Store
 from landscape.streams import stream
@@ -122,6 +124,7 @@ class _Work:
 
     def outcome(self) -> str:
         cfg = self.cfg
+        check_current(self.run.id, self.run.config())
         torch.set_num_threads(cfg.threads)
         data = load_data(cfg.data, self.store)
         if data.content != cfg.data.content:
@@ -157,6 +160,9 @@ class _Work:
         cfg, journal = self.cfg, self.journal
         journal.write(status=RUNNING, steps=cfg.train.steps, reason=None)
         order = {key: self.frozen[key] for key in EXECUTION if key in self.frozen}
+        slow = slow_bf16(cfg.train.precision, self.device.type == "cpu")
+        if slow is not None:
+            self.warn(slow)
         with team(self.world, self.device, teammate(self.store.root, self.run.id), order, self.abandon) as others:
             if self.own is not None:
                 self.scorer = self.ready(self.own, data)
@@ -278,8 +284,11 @@ class _Work:
         save_samples(generate(state.scored, z), self.run.sample_grid(state.step))
         if self.scorer is None:
             return
-        start = time.perf_counter()
+        state.settle()
+        start, meter = time.perf_counter(), Meter(self.device)
+        meter.start()
         scores = self.scorer.score(state.scored, self.subject(state, self.scorer, state.step))
+        state.clocks.add_busy(eval_s=meter.stop() + meter.rest())
         state.clocks.eval_s += time.perf_counter() - start
         self.add_row(state, scores)
 
@@ -304,7 +313,7 @@ class _Work:
         scorer: Scorer,
         step: int,
         g_step: int,
-        clocks: dict[str, float],
+        clocks: dict[str, float | None],
         scores: dict[str, Any],
         more: dict[str, Any],
     ) -> None:
@@ -346,15 +355,15 @@ class _Work:
                 self.say(traceback.format_exc().rstrip())
                 unmet[request_id(one)] = f"{type(e).__name__}: {e}"[:500]
                 continue
-            start = time.perf_counter()
-            scores = scorer.score(state.scored, self.subject(state, scorer, kept["step"]))
             status = self.journal.status
-            clocks = {
-                "train_s": status.get("train_s", 0.0),
-                "eval_s": status.get("eval_s", 0.0) + time.perf_counter() - start,
-            }
+            clocks = Clocks.of({key: status[key] for key in vars(Clocks()) if key in status})
+            start, meter = time.perf_counter(), Meter(self.device)
+            meter.start()
+            scores = scorer.score(state.scored, self.subject(state, scorer, kept["step"]))
+            clocks.add_busy(eval_s=meter.stop() + meter.rest())
+            clocks.eval_s += time.perf_counter() - start
             g_step = last.get("g_step", 1 + (self.cfg.train.steps - 1) // self.cfg.optim.n_dis)
-            self.put_row(scorer, kept["step"], g_step, clocks, scores, {})
+            self.put_row(scorer, kept["step"], g_step, vars(clocks), scores, {})
             self.mark_scored(one)
         self.journal.write(unmet=unmet or None, reason=None)
 

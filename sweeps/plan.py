@@ -12,15 +12,17 @@ from landscape import protocol
 from landscape.config import Stop
 from landscape.errors import UserError
 from landscape.files import CorruptFile, read_yaml, to_json, to_yaml, write_whole
-from landscape.identity import flatten, identity, run_id, short_hash
-from landscape.provenance import code
+from landscape.identity import check_current, flatten, identity, run_id, short_hash
+from landscape.provenance import code, slow_bf16
 from landscape.stopping import may_stop
 from landscape.store import DONE, FINISHED, PLANNED, STOPPED, RunFolder, Store
+from landscape.versions import Change, changes_of
 from sweeps.cells import CELL
 from sweeps.compose import Composed, combinations, hydra
 from sweeps.grammar import SWEEP, parse
 from sweeps.passwords import without_password
 from sweeps.record import Row, is_settled, read_rows
+from sweeps.resources import visible_gpus
 from sweeps.searches import CellSearch, Gathering, check_pruner, write_searches
 from sweeps.settle import Contradiction, OfData, dataset, settle, weights
 
@@ -60,6 +62,7 @@ class Plan:
     searches: list[CellSearch] = field(default_factory=list)
     settled: int = 0  # trials of its searches whose value is on record, or that were given up
     given_up: int = 0  # the latter alone
+    superseded: Counter[Change] = field(default_factory=Counter)  # runs that the store has as they were before these
 
     @property
     def store(self) -> Store:
@@ -145,6 +148,7 @@ def survey(plan: Plan) -> None:
     Raises `UserError` naming every file that does not read: those runs are neither trusted nor overwritten.
     """
     corrupt = []
+    plan.superseded = Counter(change for planned in plan.runs for change in _superseded(plan.store, planned))
     for planned in plan.runs:
         run = plan.store.run(planned.id)
         if not run.path.exists():
@@ -162,9 +166,18 @@ def survey(plan: Plan) -> None:
         raise UserError("\n".join(corrupt))
 
 
+def _superseded(store: Store, planned: Planned) -> list[Change]:
+    """The changes before which the store has this run, under the id that it had then."""
+    changes = changes_of(flatten(planned.config))
+    olds = (store.run(run_id(planned.config, before)) for before in range(1, len(changes) + 1))
+    return [change for change, old in zip(reversed(changes), olds, strict=True) if old.path.exists()]
+
+
 def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
-    """A run's status in the store and what the plan still needs of it; raises `CorruptFile`."""
+    """A run's status in the store and what the plan still needs of it; raises `CorruptFile`, and `UserError` for a run
+    of a superseded version."""
     try:
+        check_current(run.id, run.config())
         same = run_id(run.config()) == run.id
     except (KeyError, TypeError, AttributeError) as e:
         raise CorruptFile(f"{run.config_file} lacks what a run's configuration has ({e})") from e
@@ -301,6 +314,11 @@ def describe(plan: Plan) -> list[str]:
     states = Counter(run.state for run in plan.runs if run.state != "new")
     if states:
         lines.append("in the store: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
+    for change, count in plan.superseded.items():
+        lines.append(
+            f"{count} of them {'are' if count > 1 else 'is'} in the store as trained before {change.when}, when "
+            f"{change.choice} meant something else ({change.why}): under other ids, and counted for nothing here"
+        )
     if plan.excluded:
         lines.append(f"{plan.excluded} of {plan.points} points of the grid are left out by the study's exclusions")
     joined = plan.points - plan.excluded - n
@@ -318,6 +336,10 @@ def describe(plan: Plan) -> list[str]:
             f"{f', {plan.given_up} given up' if plan.given_up else ''}"
             f"{'; stage=grid leaves them alone' if plan.stage == 'grid' else ''}"
         )
+    todo = [run.config for run in plan.runs if run.need == TRAIN and run.config["train"]["precision"] == "bf16"]
+    here = [one["device"] for one in todo if one["launcher"]["kind"] == "local"]  # of a cluster's nodes workers tell
+    slow = slow_bf16("bf16", any(device == "cpu" or not visible_gpus() for device in here))
+    lines += [f"warning: {slow}"] * (slow is not None)
     if plan.unused and plan.study is None:  # a study's grid does it on purpose
         lines.append("set aside as unused: " + "; ".join(sorted(plan.unused)))
     return lines

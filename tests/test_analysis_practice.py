@@ -74,9 +74,21 @@ def runs(**changes):
     made = made.assign(
         cell="NS GP", setting=made["id"], seed=0, fid_start=90.0, stage="grid", status="done", sampler=None
     )
+    made = made.assign(train_cpu_s=np.nan, eval_cpu_s=np.nan)
     return made.assign(eval_s=60.0, device="P100", device_kinds=1, sharing=1, step=1000, loss="ns", data="d").assign(
         **changes
     )
+
+
+def test_hours_are_of_the_processor_where_every_run_has_them_and_say_where_the_clock_differs():
+    cpu = {"train_cpu_s": [900.0, 1800, 450, 15], "eval_cpu_s": 15.0}  # a machine with four times as much to do
+    found = timed(runs(**cpu))
+    np.testing.assert_allclose(found.hours["training"]["NS GP"] * 3600, cpu["train_cpu_s"])
+    assert found.by_cpu and found.apart == {"NS GP": pytest.approx(4)}
+    near = timed(runs(train_cpu_s=[3000.0, 6000, 1500, 50], eval_cpu_s=55.0))
+    assert near.by_cpu and near.apart == {}
+    lacking = timed(runs(**cpu | {"train_cpu_s": [900.0, 1800, 450, np.nan]}))
+    assert not lacking.by_cpu and lacking.hours["training"]["NS GP"].max() == 2
 
 
 def test_hours_take_stopped_runs_on_one_kind_of_device_and_no_confirming_ones():

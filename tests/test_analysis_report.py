@@ -16,14 +16,17 @@ from support import frozen_runs
 from synthetic import PROTOCOL, add_row, add_run, config
 
 from analysis import figures, pictures, protocols
+from analysis.best import best_table
 from analysis.budget import budgets, median_best_band
 from analysis.cost import evaluation
 from analysis.figures import spread
+from analysis.hours import timed
 from analysis.load import collect, load, load_rows
 from analysis.origins import alone, machine_lines, planned_by, reproduce
 from analysis.palette import looks
 from analysis.report import MARK, main, make_report
 from analysis.tables import score, seconds
+from landscape.identity import run_id
 from landscape.store import Store
 from sweeps.plan import make_plan
 
@@ -414,3 +417,35 @@ def test_pictures_of_scores_are_in_the_folder_newest_first_and_of_the_runs_that_
     assert {path.name for path in (tmp_path / "far" / "samples").iterdir()} == {f"{run.id}.png" for run in runs}
     page = "".join(path.read_text() for path in (tmp_path / "far" / "data").glob("runs-*.js"))
     assert "birthday" not in page, "nothing leads to a picture that is not there"
+
+
+def test_superseded_runs_are_marked_and_compared_with_nothing(tmp_path):
+    """Eight runs of before a change, all better than the five of after it: no result or curve has them."""
+    store = Store(tmp_path / "store")
+    for seed in range(13):
+        run = add_run(store, [50.0, 2.0 + seed], config(seed=seed, arch__g_spectral=True))
+        if seed < 8:
+            run.path.rename(run.path.with_name(run_id(run.config(), before=1)))
+    add_run(store, [50.0, 30.0], config("wgan", seed=9))
+    assert make_report(store, tmp_path / "out") == []
+    runs = load(store)
+    old = runs["superseded"].notna()
+    assert old.sum() == 8 and set(runs.loc[old, "superseded"]) == {"arch.g_spectral before 2026-11-25"}
+    assert runs.loc[old, "worth"].isna().all() and runs.loc[~old, "worth"].notna().all()
+    assert runs.loc[old, "fid"].tolist() and runs.loc[runs["cell"] == "NS GP", "setting"].nunique() == 2
+    cells = pd.read_csv(tmp_path / "out" / "cells.csv").set_index("cell")
+    assert cells.loc["NS GP", ["runs", "results"]].tolist() == [13, 5]
+    assert cells.loc["NS GP", ["fid_lowest", "fid_best", "fid_median"]].tolist() == [10, 10, 12]
+    assert timed(runs).worth["NS GP"].min() == 10 and best_table(runs, {})["fid"].min() == 10
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "8 runs were trained by a choice that means something else now" in page and "transposed conv" in page
+    (table,) = (tmp_path / "out" / "data").glob("table-*.js")
+    assert table.read_text().count("arch.g_spectral before 2026-11-25") == 8
+    main(["--csv", str(tmp_path / "out" / "runs.csv"), "--out", str(tmp_path / "again")])
+    again = pd.read_csv(tmp_path / "again" / "cells.csv").set_index("cell")
+    assert again.loc["NS GP", ["results", "fid_lowest"]].tolist() == [5, 10]
+
+
+def test_without_superseded_runs_the_page_does_not_speak_of_them(report):
+    assert "means something else now" not in (report / "index.html").read_text()
+    assert not any("superseded" in table.read_text() for table in (report / "data").glob("table-*.js"))

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from landscape import identity
-from landscape.identity import run_id
+from landscape.errors import UserError
+from landscape.identity import check_current, run_id, superseded
+from landscape.versions import CHANGES, Change
 from sweeps.plan import make_plan
 
 # Frozen configurations of the first release, cut down to the keys that ids are made of. Old stores hold such
@@ -34,6 +36,20 @@ PINNED = [
     ({"reg": {"penalty": "none"}, "norm": {"kind": "sn", "epsilon": 1e-12}}, "646986c168a432e5"),
     ({"train": {"steps": 1500, "batch_size": 64, "precision": "fp32", "ema": 0.99}}, "c6a54e45ba1c94f4"),
 ]
+
+# With spectral normalization of the generator; the last two were trained otherwise before `landscape.versions` says so.
+SPECTRAL = [
+    ("sndcgan", False, "a4a702d7b4267018"),
+    ("resnet19", True, "a710b375694cf699"),
+    ("mlp", True, "52d14277a488a5bf"),
+    ("sndcgan", True, "a65faf549df5cbf3"),
+    ("dcgan", True, "42fc6520bbc59e42"),
+]
+BEFORE = {"sndcgan": "4ffbbe3ff74bf90b", "dcgan": "86d1986330795fc7"}
+
+
+def spectral(kind: str, on: bool) -> dict[str, Any]:
+    return {**NS_GP, "arch": {"kind": kind, "width": 1.0, "init_std": 0.02, "g_spectral": on}}
 
 
 def plan_ids(*overrides: str) -> list[str]:
@@ -88,3 +104,38 @@ def test_a_key_added_later_keeps_old_ids_at_its_neutral_value(monkeypatch: pytes
     assert run_id(grown) == run_id(NS_GP)
     grown["arch"]["g_norm"] = "none"
     assert run_id(grown) != run_id(NS_GP)
+
+
+@pytest.mark.parametrize(("kind", "on", "expected"), SPECTRAL)
+def test_a_choice_whose_meaning_changed_has_new_ids_where_it_did_and_nowhere_else(
+    kind: str, on: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_id(spectral(kind, on)) == expected
+    monkeypatch.setattr("landscape.versions.CHANGES", ())
+    assert run_id(spectral(kind, on)) == BEFORE.get(kind if on else "", expected)
+
+
+def test_runs_of_before_a_change_are_known_by_their_ids() -> None:
+    for kind, old in BEFORE.items():
+        config = spectral(kind, True)
+        assert superseded(old, config) == [CHANGES[0]] and superseded(run_id(config), config) == []
+        with pytest.raises(UserError, match=f"run {old} was planned when arch.g_spectral meant something else"):
+            check_current(old, config)
+    assert superseded("f" * 16, spectral("dcgan", True)) == []  # not of this configuration at all
+    plain = spectral("sndcgan", False)
+    check_current(run_id(plain), plain)
+
+
+def test_several_changes_of_one_configuration_each_make_another_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = (
+        Change("arch.g_spectral", {"arch.g_spectral": (True,)}, "2027-01-01", "again"),
+        Change("loss", {"loss.kind": ("ns", "ls")}, "2027-02-01", "and another"),
+    )
+    config = spectral("dcgan", True)
+    old, now = BEFORE["dcgan"], run_id(config)
+    monkeypatch.setattr("landscape.versions.CHANGES", (*CHANGES, *later))
+    between = run_id(config, before=1)
+    assert len({old, now, between, run_id(config)}) == 4
+    assert superseded(old, config) == [*CHANGES, *later]
+    assert superseded(now, config) == list(later) and superseded(between, config) == [later[1]]
+    assert superseded(run_id(config), config) == []

@@ -21,7 +21,7 @@ from landscape import checkpoint, worker
 from landscape.store import DONE, PREEMPTED, RunFolder, Store
 from landscape.worker import work
 
-CLOCKS = {"train_s", "eval_s", "cost"}
+CLOCKS = {"train_s", "eval_s", "train_busy_s", "eval_busy_s", "cost"}
 
 
 def rows(run: RunFolder) -> list[dict[str, Any]]:

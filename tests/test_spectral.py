@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from landscape.config import Norm
+from landscape.config import Arch, Config, Data, Latent, Norm
+from landscape.networks import NETWORKS, build
 from landscape.normalizers import NORMALIZERS, normalize_weights
 from landscape.spectral import SpectralNorm, add_spectral_norm, advance_spectral_norms
 from landscape.streams import stream
@@ -30,6 +31,45 @@ def test_norm_of_every_reshaped_kernel_goes_to_one() -> None:
         advance_spectral_norms(net)
     for layer in (net[0], net[3]):
         assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("arch", NETWORKS)
+def test_every_weight_of_both_networks_is_normalized(arch: str) -> None:
+    """A weight layer is one whose weight is no vector, whatever its type; a row of its matrix is an output channel."""
+    cfg = Config(
+        arch=Arch(kind=arch, width=0.1, init_std=0.02, g_spectral=True),
+        data=Data(kind="digits", size=1 if arch == "mlp" else 32),
+        latent=Latent(dim=16, dist="uniform"),
+        norm=Norm(kind="sn", epsilon=1e-12),
+        seed=0,
+    )
+    for network in build(cfg, 2 if arch == "mlp" else 3):
+        weights = {
+            name: layer
+            for name, layer in network.named_modules()
+            if isinstance(getattr(layer, "weight", None), torch.Tensor) and layer.weight.ndim > 1
+        }
+        normalized = {name for name in weights if hasattr(weights[name], "parametrizations")}
+        assert normalized == set(weights) and len(weights) > 3
+        for _ in range(2000):
+            advance_spectral_norms(network)
+        for name, layer in weights.items():
+            by_output = layer.weight.movedim(1 if isinstance(layer, nn.ConvTranspose2d) else 0, 0)
+            assert by_output.shape[0] == getattr(layer, "out_channels", None) or isinstance(layer, nn.Linear), name
+            sigma = torch.linalg.svdvals(by_output.flatten(1).double())[0].item()
+            assert sigma == pytest.approx(1, abs=1e-3), name
+
+
+def test_a_transposed_convolution_is_normalized_as_torch_does_it() -> None:
+    """Torch's parametrization, its iteration run to its end, gives the same weight."""
+    torch.manual_seed(0)
+    ours, theirs = (nn.Sequential(nn.ConvTranspose2d(6, 4, 3)) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    add_spectral_norm(ours, 1e-12, stream(0, "norm"))
+    nn.utils.parametrizations.spectral_norm(theirs[0], n_power_iterations=500)
+    for _ in range(500):
+        advance_spectral_norms(ours)
+    torch.testing.assert_close(ours[0].weight, theirs[0].weight)
 
 
 def test_biases_are_left_alone() -> None:
