@@ -15,8 +15,8 @@ from landscape.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
 from sweeps import slurm
 from sweeps.confirm import confirmation, record_confirmation
 from sweeps.local import run_pool
-from sweeps.plan import NOTHING, TRAIN, Plan, Planned, describe, execution, freeze, is_met, make_plan, survey
 from sweeps.passwords import environment, without_password
+from sweeps.plan import NOTHING, TRAIN, Plan, Planned, describe, execution, freeze, is_met, make_plan, survey
 from sweeps.progress import display, outcome, tell
 from sweeps.refusal import REFUSALS, refusal
 from sweeps.resources import Slots, slots
