@@ -276,6 +276,21 @@ def check_ranges(flat: dict[str, Any]) -> None:
             raise UserError(f"{rule.key}={value} is out of range; legal: {rule.legal}")
 
 
+# What other programs call our keys.
+MEANT = {
+    "learning_rate": "optim.lr", "betas": "optim.beta1", "n_critic": "optim.n_dis", "weight_decay": "reg.strength",
+    "lambda": "reg.strength", "epochs": "train.steps", "iterations": "train.steps", "max_steps": "train.steps",
+    "batch": "train.batch_size", "bs": "train.batch_size", "z_dim": "latent.dim", "latent_dim": "latent.dim",
+    "image_size": "data.size", "resolution": "data.size", "dataset": "data", "model": "arch", "network": "arch",
+    "optimizer": "optim", "penalty": "reg", "regularizer": "reg", "normalizer": "norm", "workers": "launcher.jobs",
+    "out": "store", "output_dir": "store",
+}  # fmt: skip
+
+
 def unknown_key(given: str, known: list[str]) -> UserError:
-    """The error for a key that no configuration has."""
-    return UserError(f"{given} is no configuration key{nearest(given, known)}; --cfg job shows all of them")
+    """The error for a key that no configuration has: with the key that bears its last word, or means the same."""
+    last = given.rpartition(".")[2].lower()
+    same = [key for key in known if key.rpartition(".")[2] == last]
+    meant = same[0] if len(same) == 1 else MEANT.get(last)
+    hint = f" (did you mean {meant}?)" if meant in known else nearest(given, known)
+    return UserError(f"{given} is no configuration key{hint}; --cfg job shows all of them")

@@ -1,6 +1,7 @@
 """The discriminator's normalizers, by name: layers that a network places, or a change of its weights.
 
-Adding one is a row of `NORMALIZERS`, a file in `conf/norm`, a row in `tests/test_normalizers.py`. Where in a
+Adding one is a row of `NORMALIZERS`, a file in `conf/norm`; `tests/test_combinations.py` then
+trains it with every other choice, and `tests/test_networks.py` is the place for what is its own. Where in a
 network the layers stand is the network's own business (the study places them differently in each).
 """
 

@@ -177,6 +177,11 @@ def _check_choice(group: str, choice: Any) -> None:
     if legal is None or isinstance(choice, dict) or (choice is None and group == "norm"):
         return  # no group, values for a whole group (the schema checks those), or the normalizer left unset
     if choice not in legal:
+        if group == "metrics":  # a score, for which a choice is wanted that brings it
+            bring = [name for name in legal if choice in (read_choice(group, name).get("scores") or ())]
+            if bring:
+                names = " and ".join(f"metrics={name}" for name in bring)
+                raise UserError(f"metrics={choice} is not known: {choice} is a score, which {names} bring")
         raise UserError(
             f"{shortened(f'{group}={choice}')} is not known{nearest(str(choice), legal)}; legal: {', '.join(legal)}"
         )
