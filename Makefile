@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: install ## train the demo's grid on the embedded digits and write report/index.html (3 to 10 minutes)
+demo: install ## train the demo's grid on the embedded digits and write report/index.html (minutes on idle cores)
 	$(BIN)/python -m landscape.sweep study=demo "store='$(STORE)'"
 	$(BIN)/python -m analysis.report --store "$(STORE)" --out "$(OUT)"
 

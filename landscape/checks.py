@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from landscape.errors import UserError, nearest
+from landscape.provenance import cores
 
 Test = Callable[[Any], bool]
 
@@ -28,12 +29,22 @@ def _one_of(key: str, *values: str) -> Rule:
     return Rule(key, lambda v: v in values, ", ".join(values))
 
 
-def _at_least(key: str, least: int) -> Rule:
-    return Rule(key, lambda v: v >= least, f"{least} or more")
+# Of counts that cost neither memory nor processes; what is larger is a slip of the keyboard.
+MOST = 10**9
 
 
-def _positive(key: str) -> Rule:
-    return Rule(key, lambda v: 0 < v < math.inf, "a positive number")
+def _at_least(key: str, least: int, most: int = MOST) -> Rule:
+    """A whole number; `most` is beyond all use, and stops what would eat the machine before it fails."""
+    return Rule(key, lambda v: least <= v <= most, f"{least} to {most:,}")
+
+
+def _seed(key: str) -> Rule:
+    return Rule(key, lambda v: 0 <= v < 2**63, "0 or more, under 2^63")
+
+
+def _positive(key: str, most: float = math.inf) -> Rule:
+    words = "a positive number" if most == math.inf else f"a positive number up to {most:g}"
+    return Rule(key, lambda v: 0 < v <= most and v < math.inf, words)
 
 
 def _fraction(key: str) -> Rule:
@@ -89,13 +100,13 @@ RULES = (
     _positive("reg.bound"),
     _one_of("reg.when", "before", "after"),
     _positive("norm.epsilon"),
-    _positive("arch.width"),
+    _positive("arch.width", 64),
     _positive("arch.init_std"),
     _one_of("arch.g_norm", "bn", "none"),
     _one_of("arch.shortcut", "conv3", "conv1", "identity"),
     _one_of("arch.pool", "mean", "sum"),
     _one_of("arch.upsample", "zeros", "nearest"),
-    _at_least("latent.dim", 1),
+    _at_least("latent.dim", 1, 65536),
     _one_of("latent.dist", "uniform", "normal"),
     _positive("optim.lr"),
     _positive("optim.lr_d"),
@@ -114,75 +125,75 @@ RULES = (
     _one_of("data.resize", "crop", "stretch", "crop_or_pad"),
     Rule("data.channels", lambda v: v in (1, 3), "1, 3"),
     _at_least("train.steps", 1),
-    _at_least("train.batch_size", 2),
+    _at_least("train.batch_size", 2, 65536),
     _one_of("train.precision", "fp32", "bf16"),
     _positive("train.noise_std"),
     _fraction("train.ema"),
-    _at_least("train.world_size", 1),
+    _at_least("train.world_size", 1, 1024),
     Rule("metrics.scores", lambda v: set(v) <= set(SCORES), "a list out of " + ", ".join(SCORES)),
     _at_least("metrics.every", 1),
     _one_of("metrics.extractor", "classifier", "inception", "points"),
-    _at_least("metrics.extractor_seed", 0),
+    _seed("metrics.extractor_seed"),
     _one_of("metrics.real", *PARTS),
-    _at_least("metrics.n_fake", 2),
+    _at_least("metrics.n_fake", 2, 10_000_000),
     _one_of("metrics.quantise", "uint8", "float"),
-    _at_least("metrics.seed", 0),
+    _seed("metrics.seed"),
     _at_least("metrics.is_splits", 1),
     Rule("metrics.weights", bool, "a file"),
-    _at_least("metrics.kid_subsets", 1),
-    _at_least("metrics.kid_subset_size", 2),
-    _at_least("metrics.pairs_per_class", 2),
-    _at_least("metrics.prd_clusters", 2),
-    _at_least("metrics.prd_angles", 3),
-    _at_least("metrics.prd_runs", 1),
-    _at_least("metrics.jacobians", 1),
-    _at_least("metrics.geometry_landmarks", 3),
+    _at_least("metrics.kid_subsets", 1, 100_000),
+    _at_least("metrics.kid_subset_size", 2, 100_000),
+    _at_least("metrics.pairs_per_class", 2, 1_000_000),
+    _at_least("metrics.prd_clusters", 2, 10_000),
+    _at_least("metrics.prd_angles", 3, 100_000),
+    _at_least("metrics.prd_runs", 1, 10_000),
+    _at_least("metrics.jacobians", 1, 100_000),
+    _at_least("metrics.geometry_landmarks", 3, 10_000),
     _positive("metrics.geometry_gamma"),
-    _at_least("metrics.geometry_holes", 2),
-    _at_least("metrics.geometry_draws", 1),
-    _at_least("metrics.geometry_points", 4),
+    _at_least("metrics.geometry_holes", 2, 10_000),
+    _at_least("metrics.geometry_draws", 1, 1_000_000),
+    _at_least("metrics.geometry_points", 4, 1_000_000),
     Rule("metrics.birthday_samples", lambda v: 2 <= v <= 20000, "2 to 20000"),
     _positive("metrics.birthday_share"),
     _one_of("metrics.birthday_space", "features", "pixels"),
-    _at_least("metrics.neighbours", 1),
+    _at_least("metrics.neighbours", 1, 100_000),
     _one_of("metrics.ms_ssim_pairs", "within_class", "batches"),
     Rule("checkpoint.every_s", lambda v: v >= 0, "0 or more seconds"),
     _one_of("checkpoint.keep", "weights", "all"),
     Rule("stop.factor", lambda v: 1 < v < math.inf, "a number over 1"),
     Rule("stop.loss_d", lambda v: 0 <= v < math.inf, "0 or more"),
     _at_least("stop.evaluations", 1),
-    _at_least("launcher.jobs", 1),
+    _at_least("launcher.jobs", 1, 1024),
     Rule("launcher.price", lambda v: 0 <= v < math.inf, "0 or more"),
     Rule("launcher.time", lambda v: minutes(v) is not None, "minutes (90), or [days-]hours:minutes:seconds (4:00:00)"),
     Rule("launcher.memory", lambda v: gigabytes(v) is not None, "a size such as 4G or 500M"),
-    _at_least("launcher.cores", 1),
-    _at_least("launcher.gpus", 0),
-    _at_least("launcher.runs_per_job", 1),
-    _at_least("launcher.at_once", 1),
+    _at_least("launcher.cores", 1, 65536),
+    _at_least("launcher.gpus", 0, 1024),
+    _at_least("launcher.runs_per_job", 1, 100_000),
+    _at_least("launcher.at_once", 1, 1024),
     _at_least("launcher.parallel", 1),
     _at_least("launcher.max_submit", 1),
     _at_least("launcher.signal_s", 1),
     _one_of("logger.mode", "offline", "online"),
     Rule("logger.project", bool, "a name"),
-    _at_least("seed", 0),
-    _at_least("repeat", 0),
-    _at_least("threads", 1),
+    _seed("seed"),
+    _seed("repeat"),
+    _at_least("threads", 1, 1024),
     Rule("device", lambda v: re.fullmatch(r"auto|cpu|cuda(:\d+)?", v) is not None, "auto, cpu, cuda or cuda:N"),
     Rule("store", bool, "a folder"),
     _one_of("stage", "all", "grid", "search", "confirm"),
-    _at_least("search.trials", 1),
-    _at_least("search.seed", 0),
-    _at_least("search.startup", 1),
-    _at_least("search.rounds", 1),
+    _at_least("search.trials", 1, 1_000_000),
+    _seed("search.seed"),
+    _at_least("search.startup", 1, 1_000_000),
+    _at_least("search.rounds", 1, 1_000_000),
     _at_least("search.grace", 1),
     _one_of("search.pruner", "none", "asha", "hyperband", "median"),
     Rule("search.storage", is_storage, "sqlite, journal, or a URL such as postgresql://user@host/name"),
     *(_positive(f"search.space.{name}.{end}") for name in ("lr", "strength", "strength_l2") for end in ("low", "high")),
     *(_fraction(f"search.space.{name}.{end}") for name in ("beta1", "beta2") for end in ("low", "high")),
-    _at_least("confirm.top", 1),
-    _at_least("confirm.seeds", 1),
-    _at_least("confirm.first_seed", 0),
-    _at_least("confirm.metrics_seed", 0),
+    _at_least("confirm.top", 1, 10_000),
+    _at_least("confirm.seeds", 1, 10_000),
+    _seed("confirm.first_seed"),
+    _seed("confirm.metrics_seed"),
     _one_of("confirm.real", *PARTS),
 )
 
@@ -200,6 +211,7 @@ def check(flat: dict[str, Any]) -> None:
     """Raise `UserError` for the first value of a flat configuration that is out of range, or missing for a score."""
     check_ranges(flat)
     check_shares(flat)
+    check_machine(flat)
     for score in flat.get("metrics.scores") or ():
         unset = [key for key in SCORES[score] if flat.get(f"metrics.{key}") is None]
         if unset:
@@ -212,6 +224,36 @@ def check(flat: dict[str, Any]) -> None:
         raise UserError(
             f"arch.kind={flat['arch.kind']} makes images with {legal}; data.size={flat['data.size']} is not"
         )
+
+
+VALUES = 2**30  # numbers of one batch of images: 4 GiB, of which training makes many copies
+PER_CORE = 16  # runs at once; more could not even load torch in time
+
+
+def check_machine(flat: dict[str, Any]) -> None:
+    """Raise `UserError` for what legal values ask for together, and for what this machine, where it trains, has not."""
+    images = flat["train.batch_size"], flat.get("data.channels") or 3, flat["data.size"], flat["data.size"]
+    if math.prod(images) > VALUES:
+        raise UserError(
+            f"train.batch_size={images[0]} images of data.size={images[2]} are {math.prod(images):,} numbers a batch; "
+            f"legal: up to {VALUES:,}"
+        )
+    if flat["launcher.kind"] != "local":  # the cores are elsewhere
+        given = flat.get("launcher.cores")
+        if given is not None and flat["threads"] > given and not flat.get("launcher.classes"):  # which may give others
+            raise UserError(f"threads={flat['threads']} is out of range; legal: up to launcher.cores={given}")
+        return
+    here = cores()
+    for key, value, most in (
+        ("threads", flat["threads"], here),
+        ("launcher.jobs", flat.get("launcher.jobs") or 1, PER_CORE * here),
+    ):
+        if value > most:
+            share = f", {PER_CORE} on each" * (most > here)
+            raise UserError(
+                f"{key}={value} is out of range; legal: up to {most}, as this machine has {here} "
+                f"core{'s' * (here != 1)}{share}"
+            )
 
 
 def check_shares(flat: dict[str, Any]) -> None:

@@ -262,6 +262,7 @@ class Schema(Config):
     search: Search = field(default_factory=Search)
     confirm: Confirm = field(default_factory=Confirm)
     stage: str = MISSING  # all (grid and search), grid, search or confirm
+    max_points: int = MISSING  # of a grid
 
 
 def typed(frozen: dict[str, Any]) -> Config:

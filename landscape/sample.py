@@ -10,8 +10,9 @@
     quantise=uint8   how samples.pt holds values: uint8 in 0..255, or float in [0, 1] (default: uint8; float of points)
     device=cpu       auto, cpu, cuda or cuda:N
 
-It writes 00000.png, 00001.png, ..., grid.png of the first 64 (of points one map, grid.png, alone) and samples.pt,
-which torch.load(..., weights_only=True) reads: {"images": (n, channels, side, side), "latents": (n, dim) float32,
+It writes 00000.png, 00001.png, ..., grid.png of the first 64 (of points one map, grid.png, alone), small images
+enlarged without smoothing, and samples.pt, which torch.load(..., weights_only=True) reads: {"images": (n, channels,
+side, side), "latents": (n, dim) float32,
 "run", "step", "seed", "generator": "ema" or "raw"}.
 """
 
@@ -21,26 +22,16 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
-from landscape import checkpoint
-from landscape.config import Config, typed
-from landscape.data import load_data
-from landscape.devices import pick_device
 from landscape.door import enter
 from landscape.errors import UserError, nearest
-from landscape.find import find_run
-from landscape.identity import check_current
-from landscape.latents import draw
-from landscape.metrics.extractors import BATCH
-from landscape.metrics.scorer import generate, quantise
-from landscape.networks import build
-from landscape.samples import save_image, save_samples
-from landscape.store import RunFolder, Store
-from landscape.streams import stream
+
+if TYPE_CHECKING:  # torch is loaded once it is clear what is asked for
+    from torch import Tensor, nn
+
+    from landscape.config import Config
+    from landscape.store import RunFolder
 
 
 @dataclass
@@ -102,6 +93,9 @@ def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None)
 
     Raises `UserError` for a run that keeps no weights, or no average where one is asked for.
     """
+    from landscape import checkpoint
+    from landscape.networks import build
+
     try:
         kept = checkpoint.load(run.weights)
     except FileNotFoundError as e:
@@ -119,6 +113,20 @@ def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None)
 
 def draw_samples(request: Request) -> str:
     """Write what the request asks for; returns a sentence that says what there is. Raises `UserError`."""
+    import torch
+
+    from landscape.config import typed
+    from landscape.data import load_data
+    from landscape.devices import pick_device
+    from landscape.find import find_run
+    from landscape.identity import check_current
+    from landscape.latents import draw
+    from landscape.metrics.extractors import BATCH
+    from landscape.metrics.scorer import generate, quantise
+    from landscape.samples import readable, save_image, save_samples
+    from landscape.store import Store
+    from landscape.streams import stream
+
     store = Store(request.store)
     run = find_run(store, request.run)
     frozen = run.config()
@@ -145,10 +153,11 @@ def draw_samples(request: Request) -> str:
                     raise UserError(f"the output of run {run.id}'s generator is not finite, so that it has no pictures")
                 if data.size > 1:
                     for i, image in enumerate(images, sum(len(part) for part in parts)):
-                        save_image(image, folder / f"{i:05d}.png")
+                        save_image(readable(image), folder / f"{i:05d}.png")
                 parts.append(quantise(images, how).byte() if how == "uint8" else images)
             samples = torch.cat(parts)
-            save_samples(samples / 255 if how == "uint8" else samples, folder / "grid.png")
+            shown = samples / 255 if how == "uint8" else samples
+            save_samples(readable(shown), folder / "grid.png")
             content = {"images": samples, "latents": latents, "run": run.id, "step": step, "seed": request.seed}
             torch.save({**content, "generator": kind}, folder / "samples.pt")
             folder.rename(out)

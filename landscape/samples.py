@@ -15,6 +15,16 @@ GRID = 8  # images a side
 POINTS, SIDE = 2048, 256  # samples and pixels a side of a picture of points
 
 
+READABLE = 64  # pixels a side that an image for people has at least
+
+
+def readable(images: Tensor) -> Tensor:
+    """Images (..., side, side) as a person can look at: each pixel of small ones a square; points as they are."""
+    side = images.shape[-1]
+    factor = 1 if side == 1 else -(-READABLE // side)
+    return images.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+
+
 def how_many(size: int) -> int:
     """Samples that a picture holds: 64 images, or many points where a sample is one."""
     return POINTS if size == 1 else GRID * GRID

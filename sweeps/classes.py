@@ -171,6 +171,8 @@ def _resources(given: dict[str, Any], threads: int, ranks: int, device: str) -> 
     if device != "cpu" and (gpus or ranks > 1 or device.startswith("cuda")):
         gpus = max(gpus, ranks)  # runs at once share GPUs, but the ranks of one run do not
     cores = given["cores"] or threads * ranks * at_once
+    if threads > cores:
+        raise UserError(f"threads={threads} is out of range; legal: up to launcher.cores={cores}")
     return Resources(
         partition=given["partition"],
         account=given["account"],

@@ -11,6 +11,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from hydra import compose, initialize_config_dir
@@ -24,6 +25,7 @@ from landscape.config import Schema
 from landscape.errors import UserError
 from landscape.files import CorruptFile
 from sweeps.choices import conf_dir
+from sweeps.foreign import refused, sentence
 from sweeps.fragments import Leaves, choose, leaves, merge, put, type_value
 from sweeps.grammar import Command, Setting, parse
 
@@ -49,18 +51,9 @@ def hydra() -> Iterator[None]:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             yield
     except (HydraException, OmegaConfBaseException) as e:
-        raise UserError(_sentence(e)) from e
+        raise UserError(sentence(e)) from e
     except CorruptFile as e:
         raise UserError(str(e)) from e
-
-
-def _sentence(error: BaseException) -> str:
-    """An error of Hydra or OmegaConf on one line: with its cause where it has one, without hints on syntax."""
-    if error.__cause__ is not None and str(error).startswith("Error merging override"):
-        return f"{str(error).removeprefix('Error merging override ')}: {_sentence(error.__cause__)}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    keep = [line for line in lines if not line.startswith(("To append", "object_type=", "reference_type="))]
-    return "; ".join(keep).replace("; full_key: ", ": ")
 
 
 def combinations(command: Command) -> Iterator[Composed]:
@@ -96,21 +89,24 @@ def combinations(command: Command) -> Iterator[Composed]:
 
 
 def _fixed(command: Command) -> tuple[dict[str, str], Leaves]:
-    """The choices and values that all points share; composing them first lets Hydra say what is wrong with them."""
-    compose("config", [text for setting in command.fixed for text in setting.overrides])
+    """The choices and values that all points share, typed and composed before anything else is made of them."""
     choices: dict[str, str] = {}
     values: Leaves = {}
     probe = OmegaConf.structured(Schema)
     for setting in command.fixed:
         choices |= setting.choices
         values |= _typed(setting, probe)
+    texts = [text for setting in command.fixed for text in setting.overrides]
+    with refused(" ".join(texts)):
+        compose("config", texts)
     return choices, values
 
 
 def _typed(setting: Setting, probe: Any) -> Leaves:
-    """A setting's values as typed leaves (1 to 1.0 for a rate); a wrong type raises OmegaConf's error."""
+    """A setting's values as typed leaves (1 to 1.0 for a rate); a wrong type raises `UserError`."""
     paths = {tuple(key.split(".")): value for key, value in setting.values.items()}
-    return {path: type_value(path, value, probe) for path, value in paths.items()}
+    with refused(setting.text):
+        return {path: type_value(path, value, probe) for path, value in paths.items()}
 
 
 def _agree_with_hydra(config: dict[str, Any], settings: list[Setting]) -> None:
@@ -140,22 +136,45 @@ def copy_tree(tree: Any) -> Any:
     return tree
 
 
-def resolve(tree: dict[str, Any], root: dict[str, Any]) -> None:
-    """Put values in the place of `${other.key}`, in place; other interpolations are left to OmegaConf."""
+def resolve(tree: dict[str, Any], root: dict[str, Any], path: tuple[str, ...] = ()) -> None:
+    """Put values in the place of interpolations, in place: `${other.key}`, `${oc.env:NAME}` and all that Hydra knows.
+
+    What comes out is typed like a value that was typed in; raises `UserError` for what does not resolve or fit.
+    """
     for key, value in tree.items():
+        here = (*path, str(key))
         if isinstance(value, dict):
-            resolve(value, root)
-        elif isinstance(value, str) and "${" in value:
-            tree[key] = _lookup(value, root)
+            resolve(value, root, here)
+        elif isinstance(value, str | list) and "${" in str(value):
+            with refused(f"{'.'.join(here)}={value}"):
+                tree[key] = _schema_value(here, _look_up(value, here, root))
 
 
-def _lookup(text: str, root: dict[str, Any], depth: int = 0) -> Any:
-    match = NODE.fullmatch(text)
-    if match is None or depth > 8:
-        return OmegaConf.to_container(OmegaConf.create({**root, "_": text}), resolve=True)["_"]  # type: ignore[call-overload, index]
-    value: Any = root
-    for part in match[1].split("."):
-        if not isinstance(value, dict) or part not in value:
-            raise UserError(f"{text} names no configuration key")
-        value = value[part]
-    return _lookup(value, root, depth + 1) if isinstance(value, str) and "${" in value else value
+def _look_up(value: Any, path: tuple[str, ...], root: dict[str, Any], depth: int = 0) -> Any:
+    """What an interpolation at `path` stands for."""
+    match = NODE.fullmatch(value) if isinstance(value, str) and depth < 8 else None
+    if match is None:
+        # OmegaConf resolves from where a value stands: ${.sibling}, text around it, resolvers, lists of them.
+        found: Any = OmegaConf.select(OmegaConf.create(root), ".".join(path), throw_on_missing=True)
+        found = OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
+        if "${" in str(found):
+            raise UserError(f"{'.'.join(path)}={value} resolves to {found}, which is an interpolation again")
+        return found
+    found, target = root, tuple(match[1].split("."))
+    for part in target:
+        if not isinstance(found, dict) or part not in found:
+            raise UserError(f"{'.'.join(path)}={value}: {value} names no configuration key")
+        found = found[part]
+    return _look_up(found, target, root, depth + 1) if isinstance(found, str | list) and "${" in str(found) else found
+
+
+def _schema_value(path: tuple[str, ...], value: Any) -> Any:
+    """A resolved value as the schema types it; once a value, as a grid resolves the same ones again and again."""
+    if isinstance(value, list | dict):
+        return type_value(path, value, OmegaConf.structured(Schema))
+    return _known(path, value)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _known(path: tuple[str, ...], value: Any) -> Any:
+    return type_value(path, value, OmegaConf.structured(Schema))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException
+from hydra.core.override_parser.types import Override, OverrideType, RangeSweep
 
 from landscape.checks import unknown_key
 from landscape.errors import UserError, nearest
 from sweeps.choices import groups, keys, read_choice
-from sweeps.fragments import leaves
+from sweeps.foreign import refused, sentence, shortened
+from sweeps.fragments import leaves, primary
 
 
 class Setting(NamedTuple):
@@ -65,13 +68,15 @@ def parse(overrides: list[str], multirun: bool) -> Command:
         if chooses and (key, True) in parsed:
             raise UserError(f"{key} is given twice; give all its choices once, as in {key}=a,b")
         parsed[key, chooses] = override  # of a value given twice the last counts, as in Hydra
+    _check_length(parsed, [len(points) for points in content.get("together", [])])
     fixed, axes = [], []
     for (key, _), override in parsed.items():
         if not override.is_sweep_override():
             fixed.append(_setting(key, override.input_line or "", override.value()))
             continue
         if not multirun:
-            raise UserError(f"{override.input_line} has several values: add -m (--multirun) to take them all")
+            line = shortened(override.input_line or key)
+            raise UserError(f"{line} has several values: add -m (--multirun) to take them all")
         axes.append(_axis(override))
     axes += [_together(points, given) for points in content.get("together", [])]
     exclude = list(content.get("exclude", []))
@@ -101,17 +106,19 @@ def _parse(texts: list[str]) -> list[Override]:
     for text in texts:
         if text.startswith("-"):
             raise UserError(f"{text} is no flag of this program; see --help")
+        if any(unicodedata.category(c) in ("Cc", "Cs") for c in text if c not in "\t\n"):  # Cs: bytes that are no UTF-8
+            raise UserError(f"{shortened(ascii(text))} is no override: it holds characters that are no text")
         try:
             found += parser.parse_overrides([text])
-        except HydraException as e:
+        except Exception as e:  # of the grammar, its functions and what they call
             if "://" in text:  # Hydra's reason shows pieces of it
                 raise UserError(
                     f"the value of {_key(text)} is no override (it is not shown, for a URL may hold a password); quote "
                     f"it: {_key(text)}=\"'...'\""
                 ) from None
-            reason = str(e).splitlines()[-1] if "\n" in str(e) else str(e)
+            reason = sentence(e).split("; ")[-1] if "\n" in str(e) else sentence(e)
             raise UserError(
-                f"'{text}' is no override ({reason.strip()}); write KEY=VALUE or GROUP=CHOICE, "
+                f"'{shortened(text)}' is no override ({reason}); write KEY=VALUE or GROUP=CHOICE, "
                 "and quote a value with special characters: KEY=\"'...'\""
             ) from e
     return found
@@ -130,7 +137,7 @@ OF_SUBMITIT = {
 
 
 def _check_key(override: Override) -> None:
-    key = override.key_or_group
+    key, line = override.key_or_group, shortened(override.input_line or override.key_or_group)
     if key == "hydra/launcher":
         choices = "slurm" if override.value() == "submitit_slurm" else " or launcher=".join(groups()["launcher"])
         raise UserError(f"hydra/launcher is not used here; choose launcher={choices}")
@@ -140,9 +147,9 @@ def _check_key(override: Override) -> None:
     if key.startswith(("hydra.", "hydra/")):
         raise UserError(f"{key} is not used here: runs are laid out in the store (store=FOLDER), not by Hydra")
     if override.package is not None:
-        raise UserError(f"{override.input_line}: a group cannot be moved to another package here")
+        raise UserError(f"{line}: a group cannot be moved to another package here")
     if override.type is not OverrideType.CHANGE:
-        raise UserError(f"{override.input_line}: keys are neither added nor removed here; write {key}=VALUE")
+        raise UserError(f"{line}: keys are neither added nor removed here; write {key}=VALUE")
     if key == "data.content":
         raise UserError("data.content is computed from the data at planning and cannot be given")
     if key.startswith("study."):
@@ -151,6 +158,10 @@ def _check_key(override: Override) -> None:
     known = keys()
     if key not in groups() and key not in known and not any(k.startswith(key + ".") for k in known):
         raise unknown_key(key, known + list(groups()))
+    optional = key.startswith("search.space.") and override.value() is None
+    if key not in groups() and key not in known and not isinstance(override.value(), dict) and not optional:
+        first = next(k for k in known if k.startswith(key + "."))
+        raise UserError(f"{line}: {key} holds several keys; set them by name, as in {first}=VALUE")
 
 
 # The keys by which a choice names its function: choosing sets them, together with all that they need.
@@ -176,7 +187,9 @@ def _check_choice(group: str, choice: Any) -> None:
             if bring:
                 names = " and ".join(f"metrics={name}" for name in bring)
                 raise UserError(f"metrics={choice} is not known: {choice} is a score, which {names} bring")
-        raise UserError(f"{group}={choice} is not known{nearest(str(choice), legal)}; legal: {', '.join(legal)}")
+        raise UserError(
+            f"{shortened(f'{group}={choice}')} is not known{nearest(str(choice), legal)}; legal: {', '.join(legal)}"
+        )
 
 
 def _setting(key: str, text: str, value: Any) -> Setting:
@@ -194,26 +207,62 @@ def _setting(key: str, text: str, value: Any) -> Setting:
 
 
 # What a sweep is asked, and its runs do not know of.
-SWEEP = ("search", "confirm", "stage")
+SWEEP = ("search", "confirm", "stage", "max_points")
 # How and where runs are trained: a sweep has one of each.
 NO_AXES = ("store", "device", "threads", "launcher", "logger", "checkpoint", *SWEEP, "stop")
 
 
+def _check_length(parsed: dict[tuple[str, bool], Override], joint: list[int]) -> None:
+    """Raise `UserError` for a grid of more points than `max_points`, before its ranges are written out in memory."""
+    limit = primary()[1]["max_points",]
+    if ("max_points", False) in parsed:
+        limit = parsed["max_points", False].value()
+    if type(limit) is not int or limit < 1:
+        raise UserError(f"max_points={limit} is out of range; legal: a whole number, 1 or more")
+    lengths = [_length(override) for override in parsed.values() if override.is_sweep_override()]
+    points = math.prod([*lengths, *joint])
+    if points > limit:
+        count = f"{points:,}" if points < 10**15 else f"more than {10**15:,}"
+        raise UserError(
+            f"the grid has {count} points, and max_points={limit:,} allows no more; "
+            "take fewer values, or raise it with max_points=N"
+        )
+
+
+def _length(override: Override) -> int:
+    """How many values a sweep has; of a range computed from its ends, which may be far apart. Globs count as one."""
+    value = override.value()
+    if not isinstance(value, RangeSweep):
+        return len(getattr(value, "list", None) or [value])
+    ends = (value.start, value.stop, value.step)
+    if not all(isinstance(end, int | float) and math.isfinite(end) for end in ends) or not value.step:
+        raise UserError(
+            f"{override.input_line}: a range goes from one number to another by steps that are not 0, "
+            "as in range(0,10,2)"
+        )
+    start, stop, step = (Fraction(end) for end in ends if end is not None)
+    return max(0, math.ceil((stop - start) / step))
+
+
 def _axis(override: Override) -> Axis:
-    key = override.key_or_group
-    try:
+    key, line = override.key_or_group, shortened(override.input_line or override.key_or_group)
+    if override.is_interval_sweep():
+        raise UserError(f"{line}: an interval has no values to take; list them, or use range(...) or glob(...)")
+    with refused(line):
         texts = list(override.sweep_string_iterator())
-    except HydraException as e:
-        raise UserError(f"{override.input_line}: {e}; list the values, or use range(...) or glob(...)") from e
     if not texts:
-        raise UserError(f"{override.input_line} has no values")
+        raise UserError(f"{line} has no values")
     if len(set(texts)) < len(texts):
-        raise UserError(f"{override.input_line} names a value twice")
+        raise UserError(f"{line} names a value twice")
     if key.partition(".")[0] in NO_AXES:
-        raise UserError(f"{override.input_line}: {key} does not make different runs; give it one value")
+        raise UserError(f"{line}: {key} does not make different runs; give it one value")
     parser = OverridesParser.create()
-    lines = [f"{key}={text}" for text in texts]
-    return Axis(key, [_setting(key, line, parser.parse_override(line).value()) for line in lines])
+    settings = []
+    for text in texts:
+        with refused(line):
+            value = parser.parse_override(f"{key}={text}").value()
+        settings.append(_setting(key, f"{key}={text}", value))
+    return Axis(key, settings)
 
 
 def _together(points: list[dict[str, Any]], given: set[str]) -> Axis:

@@ -19,7 +19,7 @@ from landscape.store import DONE, FINISHED, PLANNED, STOPPED, RunFolder, Store
 from landscape.versions import Change, changes_of
 from sweeps.cells import CELL
 from sweeps.compose import Composed, combinations, hydra
-from sweeps.grammar import SWEEP, parse
+from sweeps.grammar import parse
 from sweeps.passwords import without_password
 from sweeps.record import Row, is_settled, read_rows
 from sweeps.resources import visible_gpus
@@ -103,7 +103,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 plan.excluded += 1
                 continue
             cell = " ".join(composed.picked)
-            plan.search, plan.confirm, plan.stage = (composed.config[key] for key in SWEEP)
+            plan.search, plan.confirm, plan.stage = (composed.config[key] for key in ("search", "confirm", "stage"))
             gathering = gathering or Gathering(plan.search)
             try:
                 config = settle(composed, plan.unused)

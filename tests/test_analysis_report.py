@@ -369,7 +369,8 @@ def test_the_page_says_with_what_it_was_written(tmp_path):
 @pytest.mark.parametrize(
     "command", [("study=demo",), ("loss=ns,wgan", "reg=gp,sn", "search=random", "search.trials=4", "threads=2")]
 )
-def test_the_command_of_one_run_alone_means_that_run(tmp_path, command):
+def test_the_command_of_one_run_alone_means_that_run(tmp_path, command, monkeypatch):
+    monkeypatch.setattr("landscape.checks.cores", lambda: 2)
     store = Store(tmp_path / "store")
     run = frozen_runs(store, *command)[-1]
     python, _, door, *overrides = shlex.split(alone(collect(store).meta[run.id]))

@@ -14,6 +14,7 @@ from landscape.store import RunFolder, Store
 from landscape.worker import work
 from sweeps.choices import groups
 from sweeps.command import main
+from sweeps.plan import make_plan
 from sweeps.refusal import refusal
 from sweeps.searcher import Searcher
 from sweeps.searcher import main as worker
@@ -72,7 +73,7 @@ CASES = [
     (["device=tpu"], "device=tpu is out of range; legal: auto, cpu, cuda or cuda:N"),
     (["loss=ns,ls"], "loss=ns,ls has several values: add -m (--multirun)"),
     (["-m", "loss=ns,ns"], "loss=ns,ns names a value twice"),
-    (["-m", "optim.lr=interval(0,1)"], "list the values, or use range(...) or glob(...)"),
+    (["-m", "optim.lr=interval(0,1)"], "list them, or use range(...) or glob(...)"),
     (["-m", "seed=1,two"], "Value 'two' of type 'str' could not be converted to Integer"),
     (["-m", "loss=glob(x*)"], "loss=glob(x*) has no values"),
     (["-m", "loss=ns", "loss=ls"], "loss is given twice"),
@@ -93,7 +94,7 @@ CASES = [
     (["-m", "search=gp,tpe"], "search does not make different runs; give it one value"),
     (["-m", "stop.factor=2,3"], "stop.factor does not make different runs; give it one value"),
     (["search.kind=gp"], "search.kind is not set by itself; choose with search=NAME"),
-    (["search.trials=0"], "search.trials=0 is out of range; legal: 1 or more"),
+    (["search.trials=0"], "search.trials=0 is out of range; legal: 1 to 1,000,000"),
     (["search.pruner=best"], "search.pruner=best is out of range; legal: none, asha, hyperband, median"),
     (["search.storage=here"], "legal: sqlite, journal, or a URL such as postgresql://user@host/name"),
     (["search.space.beta1.high=1"], "search.space.beta1.high=1.0 is out of range; legal: at least 0 and under 1"),
@@ -110,20 +111,95 @@ CASES = [
         "postgresql://me@127.0.0.1:1/x cannot be reached",
     ),
     (["study=nope"], "study=nope is not known; legal: demo"),
-    (["optim.lr=${nothing.here}"], "nothing"),
+    (["optim.lr=${nothing.here}"], "optim.lr=${nothing.here}: ${nothing.here} names no configuration key"),
+    # interpolations: what they stand for is held to the schema like what is typed
+    (["seed=${oc.env:LETTERS}"], "seed=${oc.env:LETTERS}: Value 'letters' of type 'str' could not be converted to Int"),
+    (["seed=${oc.env:NOT_THERE}"], "Environment variable 'NOT_THERE' not found"),
+    (["train=${oc.env:LETTERS}"], "train=${oc.env:LETTERS}: train holds several keys; set them by name, as in train."),
+    (["optim.lr=${optim}"], "optim.lr=${optim}: "),
+    (["optim.lr=${latent.dist}"], "optim.lr=${latent.dist}: Value 'uniform' of type 'str' could not be converted"),
+    (["seed=${seed}"], "seed=${seed}: Recursive interpolation detected"),
+    (["seed=${repeat}", "repeat=${seed}"], "seed=${repeat}: Recursive interpolation detected"),
+    (["seed=${now:%B}"], "seed=${now:%B}: Value "),
+    (["seed=${no_resolver:1}"], "seed=${no_resolver:1}: Unsupported interpolation type no_resolver"),
+    (["seed=${oc.decode:'[1,'}"], "seed=${oc.decode:'[1,'}: "),
+    (["seed=${data.content}"], "seed="),
+    (["data.name=${oc.env:NESTED}"], "which is an interpolation again"),
+    (["metrics.scores=['${latent.dist}']"], "metrics.scores=['uniform'] is out of range; legal: a list out of fid"),
+    (["loss=${oc.env:LETTERS}"], "loss=${oc.env:LETTERS} is not known; legal: "),
+    (["train=5"], "train=5: train holds several keys; set them by name, as in train.batch_size=VALUE"),
+    (["search.space=null"], "search.space=null: search.space holds several keys"),
+    (["seed={a: 1}"], "seed"),
+    # the grammar, its functions, and what they call
+    (["-m", "seed=range(0,10,0)"], "seed=range(0,10,0): a range goes from one number to another by steps that "),
+    (["-m", "optim.lr=range(0,1,0.0)"], "by steps that are not 0, as in range(0,10,2)"),
+    (["-m", "optim.lr=range(0,inf)"], "a range goes from one number to another"),
+    (["-m", "seed=int(range(0,3,0.5))"], "by steps that are not 0"),
+    (["-m", "seed=sort(1,a)"], "'seed=sort(1,a)' is no override ("),
+    (["-m", "seed=range(a,b)"], "'seed=range(a,b)' is no override ("),
+    (["-m", "seed=range(5,0)"], "seed=range(5,0) has no values"),
+    (["seed=" + "[" * 400 + "]" * 400], " ... (805 characters): "),
+    (["seed=" + "9" * 5000], "seed=999"),
+    (["loss='a\nb'"], "loss=a\\nb is not known; legal: "),
+    (["data.name=\udcff"], "holds characters that are no text"),
+    # sizes beyond all use
+    (["-m", "seed=range(0,10000000)"], "the grid has 10,000,000 points, and max_points=100,000 allows no more"),
+    (["-m", "seed=range(0,1000)", "repeat=shuffle(range(0,1000))"], "the grid has 1,000,000 points"),
+    (["-m", "seed=range(0,3)", "loss=ns,ls", "max_points=5"], "the grid has 6 points, and max_points=5 allows no more"),
+    (["-m", "optim.lr=range(1e-300,1,1e-300)"], "the grid has more than 1,000,000,000,000,000 points"),
+    (["max_points=0"], "max_points=0 is out of range; legal: a whole number, 1 or more"),
+    (["-m", "max_points=1,2"], "max_points"),
+    (["threads=5000"], "threads=5000 is out of range; legal: "),
+    (["threads=900"], "threads=900 is out of range; legal: up to "),
+    (["launcher.jobs=1000"], "launcher.jobs=1000 is out of range; legal: up to "),
+    (["launcher=slurm", "launcher.time=10", "launcher.cores=2", "threads=3"], "legal: up to launcher.cores=2"),
+    (["arch.width=1e300"], "arch.width=1e+300 is out of range; legal: a positive number up to 64"),
+    (["latent.dim=1000000000000"], "latent.dim=1000000000000 is out of range; legal: 1 to 65,536"),
+    (["metrics.n_fake=1000000000000"], "metrics.n_fake=1000000000000 is out of range; legal: 2 to 10,000,000"),
+    (["train.steps=1000000000000"], "legal: 1 to 1,000,000,000"),
+    (["train.batch_size=1000000"], "train.batch_size=1000000 is out of range; legal: 2 to 65,536"),
+    (["train.batch_size=60000", "data.size=1024"], "are 188,743,680,000 numbers a batch; legal: up to 1,073,741,824"),
+    (["search.trials=10000000"], "search.trials=10000000 is out of range; legal: 1 to 1,000,000"),
+    (["seed=99999999999999999999"], "seed=99999999999999999999 is out of range; legal: 0 or more, under 2^63"),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), CASES, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "sentence"), CASES, ids=lambda v: ascii(" ".join(v))[:70] if isinstance(v, list) else ""
+)
 def test_one_sentence_and_exit_code_2(
-    arguments: list[str], sentence: str, store: Store, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    sentence: str,
+    store: Store,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("LETTERS", "letters")
+    monkeypatch.setenv("NESTED", "${seed}")
+    monkeypatch.setattr("landscape.checks.cores", lambda: 8)
     before = tree(store.root)
     where = [] if any("store=" in argument for argument in arguments) else [f"store={store.root}"]
     assert main([*arguments, *where]) == 2
     captured = capsys.readouterr()
     assert sentence in captured.err and captured.err.count("\n") == 1
     assert captured.out == "" and tree(store.root) == before
+
+
+def test_interpolations_stand_for_what_hydra_would_put_there(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PART", "7")
+    typed = [
+        "seed=${oc.env:PART}", "repeat=${seed}", "optim.lr=${oc.decode:'1e-3'}", "optim.lr_d=${.lr_g}",
+        "data.name=a${oc.env:PART}b", "metrics.seed=${now:%Y}", "metrics.scores=['${oc.env:SCORE,fid}']",
+    ]  # fmt: skip
+    config = make_plan([*TINY, *typed, f"store={store.root}"], multirun=False).runs[0].config
+    assert (config["seed"], config["repeat"], config["data"]["name"]) == (7, 7, "a7b")
+    assert config["optim"]["lr"] == config["optim"]["lr_d"] == config["optim"]["lr_g"] == 1e-3
+    assert config["metrics"]["seed"] >= 2026 and config["metrics"]["scores"] == ["fid"]
+
+
+def test_a_grid_may_be_as_large_as_one_says(store: Store) -> None:
+    grid = [*TINY, "seed=range(0,6)", f"store={store.root}"]
+    assert len(make_plan([*grid, "max_points=6"], multirun=True).runs) == 6
 
 
 def test_no_traceback_from_the_command_itself(tmp_path: Path) -> None:

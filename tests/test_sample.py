@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +57,11 @@ def test_files_are_what_the_average_makes_of_the_seeds_latents(run: RunFolder, t
     assert files == [*(f"{i:05d}.png" for i in range(n)), "grid.png", "samples.pt"]
     for i in (0, n - 1):
         picture = np.asarray(Image.open(tmp_path / "out" / f"{i:05d}.png"))
-        assert np.array_equal(picture, made["images"][i, 0].numpy())  # type: ignore[index]
+        assert picture.shape == (64, 64) and len(np.unique(picture[:8, :8])) == 1  # enlarged without smoothing
+        assert np.array_equal(picture[::8, ::8], made["images"][i, 0].numpy())  # type: ignore[index]
     grid = np.asarray(Image.open(tmp_path / "out" / "grid.png"))
-    assert grid.shape == (71, 71) and np.array_equal(grid[9:17, 18:26], made["images"][10, 0].numpy())  # type: ignore[index]
+    assert grid.shape == (519, 519)
+    assert np.array_equal(grid[65:129:8, 130:194:8], made["images"][10, 0].numpy())  # type: ignore[index]
 
 
 def test_equal_seeds_give_equal_samples_and_other_seeds_others(run: RunFolder, tmp_path: Path) -> None:
@@ -88,6 +92,12 @@ def test_points_are_kept_as_they_are_and_drawn_as_one_map(tmp_path: Path) -> Non
     made = sample(run, tmp_path / "out", "n=300")
     assert made["images"].shape == (300, 2, 1, 1) and made["images"].dtype == torch.float32  # type: ignore[attr-defined]
     assert made["generator"] == "raw" and {p.name for p in (tmp_path / "out").iterdir()} == {"grid.png", "samples.pt"}
+
+
+def test_help_loads_no_torch() -> None:
+    code = "import sys; sys.argv[1:] = ['--help']; from landscape.sample import main; main(); "
+    code += "assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
 def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:

@@ -7,8 +7,10 @@ import os
 import pickle
 import shlex
 import stat
+import struct
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from PIL import Image
 
 from landscape.config import Data
 from landscape.data import Dataset, celebahq128, cifar10, load_data, lsun_bedroom
+from landscape.data.listing import natural
 from landscape.data.pictures import BadPicture, pixels
 from landscape.errors import UserError
 from landscape.store import Store
@@ -136,6 +139,37 @@ def test_sixteen_bits_are_refused() -> None:
         pixels(saved(deep), SIDE, 3, None)
 
 
+def png(width: int, height: int, depth: int, kind: int, rows: bytes) -> bytes:
+    """A PNG chunk by chunk, of kinds that Pillow does not write."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_sixteen_bits_are_refused_in_grey_and_in_color(kind: int, channels: int) -> None:
+    rows = (b"\0" + b"\x80\x01" * channels * SIDE) * SIDE
+    with pytest.raises(BadPicture, match="more than 8 bits"):
+        pixels(png(SIDE, SIDE, 16, kind, rows), SIDE, 3, None)
+
+
+def test_a_picture_of_too_many_pixels_is_not_decoded() -> None:
+    with pytest.raises(BadPicture, match="13000x13000 are 169,000,000 pixels; legal: up to 67,108,864"):
+        pixels(png(13000, 13000, 1, 0, b""), SIDE, 3, "crop")
+
+
+def test_names_with_many_digits_stand_in_their_order(store: Store, tmp_path: Path) -> None:
+    mixed = ["a10", "10.png", "a2", "9.png", "0009.png"]
+    assert sorted(mixed, key=natural) == ["0009.png", "9.png", "10.png", "a2", "a10"]
+    files = {f"{'1' * 5000}.png": encoded(1), "2.png": encoded(2), "3.png": encoded(3)}
+    data = planned(store, "data=folder", f"data.path={zipped(tmp_path / 'in.zip', files)}")
+    assert np.array_equal(data.images[0], chw(2)) and np.array_equal(data.images[2], chw(1))
+
+
 # what is wrong
 
 
@@ -195,6 +229,38 @@ def folder_of(*names: str) -> Callable[[Path], Path]:
     return make
 
 
+def fifo(root: Path) -> Path:
+    fill(root, "1.png")
+    os.mkfifo(root / "2.png")
+    return root
+
+
+def endless(root: Path) -> Path:
+    fill(root, "1.png")
+    (root / "2.png").symlink_to("/dev/zero")
+    return root
+
+
+def large(root: Path) -> Path:
+    fill(root, "1.png")
+    with open(root / "2.png", "wb") as f:
+        f.truncate(2**26 + 1)
+    return root
+
+
+def zeros(root: Path) -> Path:
+    path = root.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.png", encoded(1))
+        archive.writestr("2.png", bytes(2**26 + 1))
+    return path
+
+
+def pipe(root: Path) -> Path:
+    os.mkfifo(root)
+    return root
+
+
 WRONG: list[tuple[Callable[[Path], Path], str]] = [
     (lambda root: root, "data.path={path} does not exist; give a folder or a zip of images"),
     (folder_of(), "data.path={path} holds no images; legal: .png .jpg .jpeg .webp .bmp"),
@@ -202,6 +268,11 @@ WRONG: list[tuple[Callable[[Path], Path], str]] = [
     (other_sizes, "2 of 3 images are not of data.size: the first is 2.png (9x7); give data.resize=crop, stretch or"),
     (cut_short, "data.path={path} is no whole zip file (File is not a zip file); was its copying cut short?"),
     (flipped, "1 of 3 images cannot be read: the first is 0.png (Bad CRC-32 for file '0.png')"),
+    (fifo, "{path}/2.png is no regular file; pictures are read from regular files alone"),
+    (endless, "{path}/2.png is no regular file; pictures are read from regular files alone"),
+    (large, "{path}/2.png has 67,108,865 bytes; legal for a picture: up to 67,108,864"),
+    (zeros, "{path}: 2.png has 67,108,865 bytes; legal for a picture: up to 67,108,864"),
+    (pipe, "data.path={path} is neither a folder nor a zip file"),
     (text, "data.path={path} is neither a folder nor a zip file"),
     (escaping("../2.png"), "{path} holds an entry that points out of it (../2.png); it is not read"),
     (escaping("/2.png"), "points out of it (/2.png)"),

@@ -21,7 +21,7 @@ from typing import Any
 from landscape.data.pictures import EXTENSIONS
 from landscape.errors import UserError
 
-LARGEST = 2**28  # bytes of one picture in a zip; more is no picture but an attack on memory
+LARGEST = 2**26  # bytes of one picture; more is no picture but an attack on memory
 
 Read = Callable[[Any], bytes]
 
@@ -42,6 +42,8 @@ def list_pictures(path: str, key: str = "data.path") -> Listing:
         listing = _list_folder(where)
     elif where.is_file():
         listing = _list_zip(where, key)
+    elif where.exists():
+        raise UserError(f"{key}={path} is neither a folder nor a zip file")
     else:
         raise UserError(f"{key}={path} does not exist; give a folder or a zip of images")
     if not listing.entries:
@@ -72,10 +74,24 @@ def stamp_of(facts: dict[str, Any]) -> str:
 
 
 def natural(name: str) -> tuple[list[Any], str]:
-    """A sorting key that reads runs of digits as numbers."""
+    """A sorting key that reads runs of digits, however long, as numbers."""
     parts: list[Any] = re.split(r"([0-9]+)", name)
-    parts[1::2] = map(int, parts[1::2])
+    parts[1::2] = [(len(digits), digits) for digits in (part.lstrip("0") for part in parts[1::2])]
     return parts, name
+
+
+def _check_size(size: int, what: str) -> None:
+    if size > LARGEST:
+        raise UserError(f"{what} has {size:,} bytes; legal for a picture: up to {LARGEST:,}")
+
+
+def _read_file(path: Path) -> bytes:
+    """A regular file within bounds, whatever has come in its place since it was listed; a FIFO is not waited for."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as f:
+        facts = os.fstat(f.fileno())
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST:
+            raise OSError(f"no regular file of up to {LARGEST >> 20} MiB")
+        return f.read(LARGEST)
 
 
 def _is_picture(name: str) -> bool:
@@ -105,11 +121,14 @@ def _list_folder(root: Path) -> Listing:
                     facts = file.stat()
                 except OSError as e:
                     raise UserError(f"{file} cannot be read ({e.strerror})") from e
+                if not stat.S_ISREG(facts.st_mode):
+                    raise UserError(f"{file} is no regular file; pictures are read from regular files alone")
+                _check_size(facts.st_size, str(file))
                 found[full] = (file, f"{facts.st_size} {facts.st_mtime_ns}")
     names = sorted(found, key=natural)
     # The place belongs to it: two folders may agree in every name, size and (unpacked alike) time.
     stamp = stamp_of({str(root.resolve()): "", **{name: found[name][1] for name in names}})
-    return Listing({name: found[name][0] for name in names}, stamp, lambda: nullcontext(Path.read_bytes))
+    return Listing({name: found[name][0] for name in names}, stamp, lambda: nullcontext(_read_file))
 
 
 def _list_zip(path: Path, key: str) -> Listing:
@@ -128,6 +147,7 @@ def _list_zip(path: Path, key: str) -> Listing:
     for member in members:
         name = _checked_name(member, path)
         if not member.is_dir() and _is_picture(name):
+            _check_size(member.file_size, f"{path}: {name}")
             found[name] = member
     names = sorted(found, key=natural)
     stamp = stamp_of({name: f"{found[name].file_size} {found[name].CRC}" for name in names})
@@ -152,8 +172,6 @@ def _checked_name(member: zipfile.ZipInfo, path: Path) -> str:
         raise UserError(f"{path} holds a symbolic link ({member.filename}); it is not read")
     if member.flag_bits & 1:
         raise UserError(f"{path} is encrypted ({member.filename}); it is not read")
-    if member.file_size > LARGEST:
-        raise UserError(f"{path} holds an entry of {member.file_size >> 20} MiB ({member.filename}); it is not read")
     return name
 
 

@@ -2,13 +2,15 @@
 
 What is done to a picture is said here and nowhere else: it is turned as its EXIF orientation says; transparency is
 laid on white; colour becomes grey by ITU-R 601 luma, grey becomes colour by repetition; of an animation the first
-frame counts. Pictures with more than 8 bits a channel in grey are refused, because squeezing them is a choice that
-the data's owner must make.
+frame counts. Pictures with more than 8 bits a channel, grey or color, are refused, because squeezing them is a
+choice that the data's owner must make.
 """
 
 from __future__ import annotations
 
 import io
+import threading
+from contextlib import nullcontext
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -16,6 +18,12 @@ from PIL import Image, ImageOps
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 MODES = {1: "L", 3: "RGB"}
+PIXELS = 2**26  # of one picture; decoded, each takes several bytes
+LARGE = 2**23  # pictures of more are decoded one at a time, so that threads together stay within bounds
+_one_large = threading.Lock()
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own bound, twice, the first a warning; PIXELS is lower
+
+DEEP = "more than 8 bits a channel; convert it to 8 bits"
 
 
 class BadPicture(Exception):
@@ -34,10 +42,16 @@ def pixels(encoded: bytes, side: int, channels: int, resize: str | None) -> np.n
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
+            width, height = picture.size
+            if width * height > PIXELS:
+                raise BadPicture(f"{width}x{height} are {width * height:,} pixels; legal: up to {PIXELS:,}")
             if resize is None and picture.size != (side, side):
                 raise WrongSize("x".join(map(str, picture.size)))
-            picture.load()
-            return _array(_resized(_plain(picture, channels), side, resize))
+            if picture.format == "PNG" and encoded[12:16] == b"IHDR" and encoded[24] > 8:
+                raise BadPicture(DEEP)  # Pillow would cut 48-bit color to 24 without a word
+            with _one_large if width * height > LARGE else nullcontext():
+                picture.load()
+                return _array(_resized(_plain(picture, channels), side, resize))
     except BadPicture:
         raise
     except Exception as e:  # each decoder has its own kinds of error for broken bytes, SyntaxError among them
@@ -49,7 +63,7 @@ def pixels(encoded: bytes, side: int, channels: int, resize: str | None) -> np.n
 def _plain(picture: Image.Image, channels: int) -> Image.Image:
     """Upright, opaque, and of as many channels as asked for."""
     if picture.mode.startswith(("I", "F")):
-        raise BadPicture("more than 8 bits a channel; convert it to 8 bits")
+        raise BadPicture(DEEP)
     if "exif" in picture.info:
         picture = ImageOps.exif_transpose(picture)
     if picture.has_transparency_data:
