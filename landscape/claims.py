@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import time
 import uuid
@@ -20,9 +21,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from landscape.files import CorruptFile, create_exclusively, read_json, write_whole
+from landscape.files import CorruptFile, create_exclusively, write_whole
 from landscape.store import RunFolder
 
+_CLAIM = re.compile(r"[0-9]{1,15}\.json")  # "1 (conflicted copy).json" of a folder that syncs is none
+MOST_AT_ONCE = 10**6  # by which the number of a claim is past the one before
 LOST_AFTER_S = 120.0  # of no movement, for a claim of another machine; a heart beats every few seconds
 
 
@@ -73,7 +76,10 @@ def _numbers(run: RunFolder) -> list[int]:
         names = os.listdir(run.claims)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(int(n.removesuffix(".json")) for n in names if n.endswith(".json") and not n.startswith("."))
+    found = sorted({int(name.removesuffix(".json")) for name in names if _CLAIM.fullmatch(name)})
+    while found and found[-1] - ([0, *found])[-2] > MOST_AT_ONCE:  # forged: the next would be past all bounds
+        found.pop()
+    return found
 
 
 def newest_claim(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
@@ -85,7 +91,7 @@ def newest_claim(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
     if number == 0:
         return 0, None
     try:
-        claim = dict(read_json(run.claims / f"{number}.json"))
+        claim = run.claim(number)
     except CorruptFile:
         claim = {"host": "?", "pid": 0}
     claim["number"] = number

@@ -81,8 +81,8 @@ def open_regular(path: Path | str, within: Sequence[Path | str] = ()) -> BinaryI
     """Open a regular file for reading; never waits, and follows a link only to what lies in one of `within`.
 
     `within` are folders; a file is taken to lie in one where its real path does, links in the path resolved. None: the
-    file may lie anywhere. Raises `FileNotFoundError`, and `CorruptFile` for a FIFO, a device, a folder, a link that leads
-    elsewhere, and for what cannot be opened.
+    file may lie anywhere. Raises `FileNotFoundError`, and `CorruptFile` for a FIFO, a device, a folder, a link that
+    leads elsewhere, and for what cannot be opened.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     name = os.fspath(path)

@@ -64,3 +64,21 @@ def short_hash(value: Any) -> str:
 def run_id(config: dict[str, Any]) -> str:
     """The id of a frozen configuration (nested plain dictionaries, `data.content` filled in)."""
     return short_hash(identity(config))
+
+
+def axes(config: dict[str, Any]) -> dict[str, Any]:
+    """What `status` shows of a run without reading its configuration."""
+    optim = config["optim"]
+    return {
+        "data": config["data"].get("name") or config["data"]["kind"],
+        "arch": config["arch"]["kind"],
+        "loss": config["loss"]["kind"],
+        "penalty": config["reg"]["penalty"],
+        "norm": config["norm"]["kind"],
+        "n_dis": optim["n_dis"],
+        "lr_d": optim["lr_d"],
+        "lr_g": optim["lr_g"],
+        "seed": config["seed"],
+        "repeat": config["repeat"],
+        "steps": config["train"]["steps"],
+    }

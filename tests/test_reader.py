@@ -87,7 +87,7 @@ def test_a_link_is_followed_inside_the_store_alone(tmp_path: Path) -> None:
     (store / "run" / "nowhere").symlink_to(store / "nothing")
     assert read_bounded(store / "run" / "inside", 10, (store,)) == b"ours"
     for name in ("run/outside", "linked/x"):
-        with pytest.raises(CorruptFile, match="link .*out of the store"), open_regular(store / name, (store,)):
+        with pytest.raises(CorruptFile, match=r"link .*out of the store"), open_regular(store / name, (store,)):
             pass
     with pytest.raises(FileNotFoundError):
         read_bounded(store / "run" / "nowhere", 10, (store,))
