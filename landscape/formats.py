@@ -1,8 +1,8 @@
 """What each kind of file in a store may hold, checked when it is read. No torch.
 
 A file is data of whoever may write the store: what is read of it is a mapping with the keys named here, each of the
-type and range that its readers count on, or the file is refused by name. Keys that are not named pass, so that a store of a
-later version reads; whoever wants one names it here.
+type and range that its readers count on, or the file is refused by name. Keys that are not named pass, so that a
+store of a later version reads; whoever wants one names it here.
 """
 
 from __future__ import annotations
