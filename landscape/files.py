@@ -98,6 +98,8 @@ def open_regular(path: Path | str, within: Sequence[Path | str] = ()) -> BinaryI
             fd = os.open(real, flags | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise
+    except NotADirectoryError as e:  # no less missing
+        raise FileNotFoundError(*e.args) from e
     except (OSError, ValueError) as e:  # ValueError: a name that no file can have
         raise CorruptFile(f"{name} cannot be read ({getattr(e, 'strerror', None) or e})") from e
     try:

@@ -5,24 +5,31 @@ By default each way is tried by one command in turn; LANDSCAPE_ALL=1 tries every
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import pickle
 import shutil
+import zipfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import torch
 from synthetic import add_run, add_sweep, config
 from test_reader import bomb
 
 from analysis.load import collect
-from landscape.claims import machine
+from landscape import checkpoint
+from landscape.claims import claim_in_force, machine, newest_claim, process_start
 from landscape.errors import UserError
 from landscape.files import CorruptFile
+from landscape.find import find_run
 from landscape.identity import run_id
 from landscape.store import RunFolder, Store
 from sweeps import __main__ as doors
-from sweeps.plan import Plan, Planned, describe, freeze_run, make_plan, survey
+from sweeps.plan import Plan, Planned, describe, freeze_run, survey
 
 NAME = "demo-0123456789abcdef"
 
@@ -178,3 +185,133 @@ def test_a_spoilt_file_is_a_sentence_at_every_command(
             assert code in (0, 2) and (other.id in out or "2 runs" in out or "1 run" in out), err
             if kind == "status.json" and code == 2:
                 assert str(run.status_file) in err
+
+
+SPOILT_WEIGHTS = {
+    "a pickle": lambda: pickle.dumps({"g": 1}),
+    "another zip": lambda: zipped(zipfile.ZIP_STORED),
+    "a zip that unpacks to more": lambda: zipped(zipfile.ZIP_DEFLATED),
+    "a list": lambda: saved([1]),
+    "nothing": lambda: b"",
+}
+
+
+def zipped(how: int) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", how) as archive:
+        archive.writestr("a/data.pkl", bytes(100_000))
+    return held.getvalue()
+
+
+def saved(value: object) -> bytes:
+    held = io.BytesIO()
+    torch.save(value, held)
+    return held.getvalue()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("what", SPOILT_WEIGHTS)
+def test_weights_that_are_none_are_a_sentence(what: str, signed: bool, tmp_path: Path) -> None:
+    run = add_run(Store(tmp_path / "store"), [100.0], config())
+    payload = SPOILT_WEIGHTS[what]()
+    head = checkpoint.MAGIC + sha256(payload).hexdigest().encode() + b"\n" if signed else b""
+    run.weights.write_bytes(head + payload)
+    with pytest.raises(CorruptFile, match=r"weights\.pt (is damaged|holds no checkpoint)"):
+        checkpoint.load(run.weights)
+
+
+def test_an_empty_status_is_made_again_of_rows_and_checkpoint(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    kept = {"steps": 500, "batch_size": 64, "precision": "fp32", "ema": 0.99}
+    run = add_run(store, [100.0, 80.0, 50.0], config(train=kept))  # its last evaluation is at its end
+    before = run.status()
+    for empty in (b"", bytes(300)):
+        run.status_file.write_bytes(empty)
+        assert run.status()["status"] == "preempted" and run.status()["step"] == 500  # no weights: to be trained
+        run.weights.write_bytes(b"x")
+        again, _ = store.status_of(run.id)
+        run.weights.unlink()
+        assert again["status"] == "done" and again["scores"]["fid"] == 50.0 and again["train_s"] == before["train_s"]
+        assert "was empty" in again["warnings"][0]
+    run.metrics_file.unlink()
+    assert run.status()["status"] == "planned"
+    run.newest_checkpoint.write_bytes(b"x")
+    assert run.status()["status"] == "preempted"
+    gone = add_run(store, [100.0, None], config(seed=3), "diverged", "a loss left the finite numbers")
+    gone.status_file.write_bytes(b"")
+    gone.weights.write_bytes(b"x")
+    assert gone.status()["status"] == "diverged"
+
+
+def test_copied_and_forged_claims_end_nothing(tmp_path: Path) -> None:
+    store = made(tmp_path / "store")
+    run = next(store.run_folders())
+    alive = {**machine(), "token": "t", "pid": os.getpid(), "started": process_start(os.getpid())}
+    for name in ("1 (conflicted copy).json", "2~.json", "-3.json", "9" * 200 + ".json", "999999999999.json", "4.JSON"):
+        (run.claims / name).write_text(json.dumps(alive))
+    assert newest_claim(run)[0] == 1
+    for wrong in ({"pid": -1}, {"pid": 0}, {"pid": "1"}, {"pid": 2**40}, {"pid": 1.5}, {"started": None}, {"host": []}):
+        (run.claims / "1.json").write_text(json.dumps(alive | wrong))
+        claim = claim_in_force(run)
+        assert claim is not None and claim["host"] == "?"  # in force, and of nobody here: no signal goes anywhere
+
+
+def test_text_from_data_is_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    store = made(tmp_path / "store")
+    for run, name in zip(store.run_folders(), ("celeba[/crop]", "faces [small]"), strict=True):
+        facts = {"data": name, "loss": "ns", "seed": 1}
+        run.write_status(
+            run.status() | {"axes": facts, "status": "failed", "reason": "no\x1b]0;owned\x07 \ud800[bold]"}
+        )
+        run.log_file.write_text("one\ttwo\n\x1b[2Jgone\u202e\n")
+    assert call("status", store, run, monkeypatch) == 0
+    out = capsys.readouterr().out
+    assert "celeba[/crop]" in out and "faces [small]" in out and r"no\x1b]0;owned\x07 \ud800[bold]" in out
+    assert call("logs", store, run, monkeypatch) == 0
+    assert "one\ttwo\n\\x1b[2Jgone\\u202e\n" in capsys.readouterr().out
+
+
+def test_logs_print_nothing_from_outside_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = made(tmp_path / "store")
+    run = next(store.run_folders())
+    (tmp_path / "secret").write_text("hunter2\n")
+    job = store.sweep(NAME).job_log("7", 0)
+    with open(store.sweep(NAME).submissions_file, "a") as f:
+        f.write('{"token": "t", "job": "7"}\n')
+    job.parent.mkdir()
+    for link in (job, run.log_file):
+        replaced(link, lambda path: path.symlink_to(tmp_path / "secret"))
+        call("logs", store, run, monkeypatch)
+        out, err = capsys.readouterr()
+        assert "hunter2" not in out + err and "out of the store" in err
+
+
+def test_ids_and_names_are_taken_by_pattern(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = made(tmp_path / "store")
+    run = next(store.run_folders())
+    shutil.copytree(run.path, tmp_path / "evil")
+    for text in ("../../evil", "../../../evil", f"{run.id}/../{run.id}", str(tmp_path / "evil"), ".", ""):
+        with pytest.raises(UserError):
+            find_run(store, text)
+        with pytest.raises(UserError):
+            store.run(text)
+    for name in ("..", "../runs", "/etc", "a/b", ".hidden", ""):
+        with pytest.raises(UserError):
+            store.sweep(name)
+    for odd in (os.fsencode(store.runs) + b"/\xff\xfe", os.fsencode(store.runs) + b"/my copy"):
+        os.mkdir(odd)
+    assert len(store.run_ids()) == 2
+    assert call("status", store, run, monkeypatch) == 0
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "passed over" in err and "my copy" in err
+    plan = store.sweep(NAME).plan_file
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"runs": ["../../evil"]}))
+    with pytest.raises(CorruptFile, match="in the place of runs"):
+        store.sweep(NAME).plan()
