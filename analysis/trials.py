@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 
-from landscape.files import CorruptFile, read_json
+from landscape.files import CorruptFile
 from landscape.identity import short_hash
 from landscape.protocol import request
 from landscape.store import Store
@@ -41,12 +40,11 @@ def read_trials(store: Store, problems: list[str]) -> pd.DataFrame:
     for name in store.searches():
         file = store.trials_file(name)
         try:
-            lines = file.read_bytes().split(b"\n")[:-1]
             kinds = _kinds(store, name)
-            found = [_row(json.loads(line)) for line in lines if line.strip()]
+            found = [_row(trial) for trial in store.sweep(name).trials()]
             rows += [{"sweep": name, **row, "alike": kinds.get(row["search"])} for row in found]
-        except OSError as e:
-            problems.append(f"{file} cannot be read ({e.strerror})")
+        except CorruptFile as e:
+            problems.append(str(e))
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             problems.append(f"{file} holds a line that is no trial ({' '.join(str(e).split())[:120]})")
     return pd.DataFrame(rows, columns=list(COLUMNS)) if rows else no_trials()
@@ -63,7 +61,7 @@ def _row(trial: dict[str, Any]) -> dict[str, Any]:
 def _kinds(store: Store, name: str) -> dict[str | None, str]:
     """`alike` of each search of a sweep, by the search's id; none where its file does not tell."""
     with suppress(CorruptFile, OSError, KeyError, TypeError):
-        cells = read_json(store.search_file(name))["cells"]
+        cells = store.sweep(name).searches()["cells"]
         return {cell["id"]: _alike(cell) for cell in cells}
     return {}
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from landscape.files import beside_of, write_whole
+from landscape.files import CorruptFile, beside_of, read_bounded, write_whole
 from landscape.store import RunFolder
 
 MAGIC = b"landscape checkpoint, sha256 "
+LARGEST = 64 << 30  # bytes
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -25,14 +27,23 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """What `save` wrote; raises `ValueError` where a byte differs, `FileNotFoundError` where there is none.
+    """What `save` wrote; raises `CorruptFile` for anything else, `FileNotFoundError` where there is nothing.
 
     Only tensors and plain values are unpickled: no code from the file is run.
     """
-    head, _, payload = path.read_bytes().partition(b"\n")
+    within = path.parents[3], path.parents[2]  # <store>/runs/<id>/checkpoint/, or <store>/cache/<kind>/
+    head, _, payload = read_bounded(path, LARGEST, within if len(path.parents) > 3 else ()).partition(b"\n")
     if head != MAGIC + hashlib.sha256(payload).hexdigest().encode():
-        raise ValueError(f"{path} is damaged")
-    return dict(torch.load(io.BytesIO(payload), map_location=device, weights_only=True))
+        raise CorruptFile(f"{path} is damaged, or no checkpoint")
+    try:
+        # What torch.save writes is not compressed, so that nothing unpacks to more than was read.
+        packed = [one for one in zipfile.ZipFile(io.BytesIO(payload)).infolist() if one.compress_type]
+        content = None if packed else torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
+    except Exception as e:  # torch raises many kinds on what is no checkpoint
+        raise CorruptFile(f"{path} holds no checkpoint ({type(e).__name__})") from e
+    if not isinstance(content, dict):
+        raise CorruptFile(f"{path} holds no checkpoint")
+    return content
 
 
 def save_generation(run: RunFolder, content: dict[str, Any]) -> None:

@@ -13,16 +13,19 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from landscape.files import CorruptFile, create_exclusively, read_json, write_whole
+from landscape.files import CorruptFile, create_exclusively, write_whole
 from landscape.processes import is_here, lives, myself
 from landscape.store import RunFolder
 
+_CLAIM = re.compile(r"[0-9]{1,15}\.json")  # "1 (conflicted copy).json" of a folder that syncs is none
+MOST_AT_ONCE = 10**6  # by which the number of a claim is past the one before
 LOST_AFTER_S = 120.0  # of no movement, for a claim of another machine; a heart beats every few seconds
 LOOK_S = 0.5  # between two looks of whoever waits for a heart to move
 PROCESS = ("host", "boot", "pids", "pid", "started")  # what tells one process from all others
@@ -39,7 +42,10 @@ def _numbers(run: RunFolder) -> list[int]:
         names = os.listdir(run.claims)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(int(n.removesuffix(".json")) for n in names if n.endswith(".json") and not n.startswith("."))
+    found = sorted({int(name.removesuffix(".json")) for name in names if _CLAIM.fullmatch(name)})
+    while found and found[-1] - ([0, *found])[-2] > MOST_AT_ONCE:  # forged: the next would be past all bounds
+        found.pop()
+    return found
 
 
 def newest_claim(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
@@ -51,7 +57,7 @@ def newest_claim(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
     if number == 0:
         return 0, None
     try:
-        claim = dict(read_json(run.claims / f"{number}.json"))
+        claim = run.claim(number)
     except CorruptFile:
         claim = {"host": "?", "pid": 0}
     claim["number"] = number

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from landscape.errors import EXIT_INTERRUPTED, EXIT_USER, UserError, in_words
 from landscape.files import CorruptFile
+from landscape.text import printable
 
 
 def enter(arguments: list[str], about: str, work: Callable[[list[str]], None]) -> int:
@@ -20,7 +21,7 @@ def enter(arguments: list[str], about: str, work: Callable[[list[str]], None]) -
     try:
         work(arguments)
     except (UserError, CorruptFile, OSError) as e:
-        print(in_words(e) if isinstance(e, OSError) else e, file=sys.stderr)
+        print(printable(in_words(e) if isinstance(e, OSError) else e), file=sys.stderr)
         return EXIT_USER
     except KeyboardInterrupt:
         print("stopped; nothing half made is left", file=sys.stderr)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from landscape.errors import UserError
-from landscape.store import RunFolder, Store
+from landscape.store import RUN_ID, RunFolder, Store
 
 
 def find_run(store: Store, text: str) -> RunFolder:
     """The run whose id is `text` or alone begins with it; raises `UserError` that names the near ones."""
-    if text and store.run(text).exists():
+    if RUN_ID.fullmatch(text) and store.run(text).exists():
         return store.run(text)
     ids = [run.id for run in store.run_folders()]
     if not ids:

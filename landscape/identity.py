@@ -88,3 +88,21 @@ def check_current(run: str, config: dict[str, Any]) -> None:
             f"run {run} was planned when {change.choice} meant something else (before {change.when} {change.why}); "
             "what it gave stays, and its sweep's command given again trains it anew under another id"
         )
+
+
+def axes(config: dict[str, Any]) -> dict[str, Any]:
+    """What `status` shows of a run without reading its configuration."""
+    optim = config["optim"]
+    return {
+        "data": config["data"].get("name") or config["data"]["kind"],
+        "arch": config["arch"]["kind"],
+        "loss": config["loss"]["kind"],
+        "penalty": config["reg"]["penalty"],
+        "norm": config["norm"]["kind"],
+        "n_dis": optim["n_dis"],
+        "lr_d": optim["lr_d"],
+        "lr_g": optim["lr_g"],
+        "seed": config["seed"],
+        "repeat": config["repeat"],
+        "steps": config["train"]["steps"],
+    }

@@ -24,7 +24,7 @@ from typing import Any
 
 import landscape
 from landscape.errors import EXIT_UNFINISHED, EXIT_USER, UserError
-from landscape.files import CorruptFile, read_json, to_json, write_whole
+from landscape.files import CorruptFile, to_json, write_whole
 from landscape.loggers import LOGGERS, Event
 from landscape.registry import lookup
 from landscape.store import RunFolder, Store
@@ -107,7 +107,7 @@ def events(run: RunFolder, wait: Callable[[], bool]) -> Iterator[Event]:
     An event counts as mirrored once the next is asked for. Raises `CorruptFile`.
     """
     try:
-        known = dict(read_json(run.mirror_file))
+        known = run.mirrored()
     except FileNotFoundError:
         known = {"rows": {}, "samples": -1}
     scored = bool(run.config()["metrics"]["scores"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from landscape.files import read_yaml
 from landscape.identity import short_hash
 from landscape.store import RunFolder
 
@@ -91,10 +90,8 @@ def missing_scores(asked: dict[str, Any], status: dict[str, Any]) -> list[str]:
 
 def pending_requests(run: RunFolder) -> list[dict[str, Any]]:
     """Requests frozen into the run's folder that its status does not list as met."""
-    if not run.requests.is_dir():
-        return []
-    status = run.status()
-    asked = [read_yaml(file) for file in sorted(run.requests.glob("*.yaml"))]
+    asked = run.asked()
+    status = run.status() if asked else {}
     return [a for a in asked if missing_scores(a, status)]
 
 

@@ -101,14 +101,15 @@ def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None)
     except FileNotFoundError as e:
         state = run.status()["status"]
         raise UserError(f"run {run.id} is {state} and keeps no weights: only a finished run does") from e
-    except ValueError as e:
-        raise UserError(str(e)) from e
-    if ema and kept["average"] is None:
+    if ema and kept.get("average") is None:
         raise UserError(f"run {run.id} kept no average of its generator (train.ema=null); legal: ema=false")
-    averaged = kept["average"] is not None if ema is None else ema
+    averaged = kept.get("average") is not None if ema is None else ema
     g, _ = build(cfg, channels)
-    g.load_state_dict(kept["average"] if averaged else kept["g"])
-    return g, "ema" if averaged else "raw", int(kept["step"])
+    try:
+        g.load_state_dict(kept["average"] if averaged else kept["g"])
+        return g, "ema" if averaged else "raw", int(kept["step"])
+    except (RuntimeError, KeyError, TypeError, AttributeError) as e:
+        raise UserError(f"{run.weights} holds no weights of run {run.id}'s networks") from e
 
 
 def draw_samples(request: Request) -> str:

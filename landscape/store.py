@@ -42,20 +42,44 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from landscape import formats
 from landscape.errors import UserError
-from landscape.files import CorruptFile, beside_of, read_json, read_yaml, to_json, to_yaml, write_whole
+from landscape.files import (
+    CorruptFile,
+    beside_of,
+    open_regular,
+    parse_json,
+    read_bounded,
+    read_json,
+    read_yaml,
+    to_json,
+    to_yaml,
+    write_whole,
+)
+from landscape.formats import (  # noqa: F401 - they belong to what a store is
+    DIVERGED,
+    DONE,
+    FAILED,
+    PLANNED,
+    PREEMPTED,
+    QUEUED,
+    RUN_ID,
+    RUNNING,
+    STATES,
+    STOPPED,
+    SWEEP_NAME,
+    Kind,
+)
+from landscape.identity import axes
 
-# The states of a run. "lost" is not among them: it is what an observer makes of running or queued.
-PLANNED, QUEUED, RUNNING, DONE = "planned", "queued", "running", "done"
-DIVERGED, STOPPED, FAILED, PREEMPTED = "diverged", "stopped", "failed", "preempted"
-STATES = (PLANNED, QUEUED, RUNNING, DONE, DIVERGED, STOPPED, FAILED, PREEMPTED)
 FINISHED = (DONE, DIVERGED, STOPPED)  # training is over and its outcome is a result
 
 CONFIG, META, STATUS, METRICS, LOG = "config.yaml", "meta.json", "status.json", "metrics.jsonl", "log.txt"
 
 
+_REQUEST = re.compile(RUN_ID.pattern + r"\.yaml")
 _PICTURE = re.compile(r"(?:(?P<score>\w+)-)?(?P<step>\d+)(?:-(?P<protocol>\w+))?\.png")  # in samples/
 
 
@@ -70,6 +94,11 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
+
+    @cached_property
+    def within(self) -> tuple[Path, ...]:
+        """Where links in the folder may lead: anywhere in the store; its `runs` may be a link itself."""
+        return self.path.parent.parent, self.path.parent
 
     config_file = _below(CONFIG)
     meta_file = _below(META)
@@ -154,16 +183,74 @@ class RunFolder:
                 raise
 
     def config(self) -> dict[str, Any]:
-        """The frozen configuration; raises `CorruptFile`."""
-        return read_yaml(self.config_file)
+        """The frozen configuration; raises `CorruptFile`, or `FileNotFoundError`."""
+        kind = formats.CONFIG
+        return kind.checked(read_yaml(self.config_file, kind.limit, self.within), self.config_file)
 
     def meta(self) -> dict[str, Any]:
-        """How the run came about and where it was; raises `CorruptFile`."""
-        return dict(read_json(self.meta_file))
+        """How the run came about and where it was; raises `CorruptFile`, or `FileNotFoundError`."""
+        return self._read(self.meta_file, formats.META)
 
     def status(self) -> dict[str, Any]:
-        """The status; raises `CorruptFile`."""
-        return _checked(read_json(self.status_file), self.status_file)
+        """The status; raises `CorruptFile`, or `FileNotFoundError`.
+
+        An empty file, as a power cut leaves where renames reach the disk before what they name, is none: the status is
+        made again of the rows and the checkpoints.
+        """
+        data = read_bounded(self.status_file, formats.STATUS.limit, self.within)
+        if not data.strip(b"\0"):
+            return self._status_again()
+        return _parsed(data, self.status_file, formats.STATUS)
+
+    def _status_again(self) -> dict[str, Any]:
+        """What the status must have been, as far as the other files tell; where they do not, the run is to be trained.
+
+        A run trained again gives the same bits, so that doubt costs time and no result.
+        """
+        config, rows = self.config(), self.rows()
+        steps, last = config["train"]["steps"], rows[-1] if rows else {}
+        own = [row for row in rows if row["protocol"] == rows[0]["protocol"]]  # the first is of the run's own protocol
+        made: dict[str, Any] = {"status": PLANNED, "axes": axes(config), "steps": steps}
+        made["warnings"] = ["status.json was empty, as a power cut leaves it; it is made again of other files"]
+        if rows:
+            made |= {"status": PREEMPTED, "step": own[-1]["step"]}
+            made |= {key: last[key] for key in ("train_s", "eval_s") if last.get(key) is not None}
+            made["scores"] = {key: last[key] for key in ("step", "protocol", "fid", "is", "ms_ssim") if key in last}
+        elif self.newest_checkpoint.exists():
+            made["status"] = PREEMPTED
+        if rows and self.weights.exists():  # they are kept once training is over
+            why = own[-1].get("why") or {}
+            if why and set(config["metrics"].get("scores") or []) <= set(why):  # none is finite
+                made |= {"status": DIVERGED, "reason": str(next(iter(why.values())))}
+            elif own[-1]["step"] == steps:
+                made["status"] = DONE
+            elif self.newest_checkpoint.exists():
+                made |= {"status": STOPPED, "reason": "its reason was lost with its status.json"}
+        return made
+
+    def _read(self, file: Path, kind: Kind) -> dict[str, Any]:
+        return kind.checked(read_json(file, kind.limit, self.within), file)
+
+    def read_request(self, file: Path) -> dict[str, Any]:
+        """A request for scores; raises `CorruptFile`, or `FileNotFoundError`."""
+        kind = formats.REQUEST
+        return kind.checked(read_yaml(file, kind.limit, self.within), file)
+
+    def asked(self) -> list[dict[str, Any]]:
+        """The requests for scores beyond those of the configuration, by name; raises `CorruptFile`."""
+        try:
+            names = sorted(name for name in os.listdir(self.requests) if _REQUEST.fullmatch(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [self.read_request(self.requests / name) for name in names]
+
+    def mirrored(self) -> dict[str, Any]:
+        """Which rows and samples a mirror has; raises `CorruptFile`, or `FileNotFoundError`."""
+        return self._read(self.mirror_file, formats.MIRROR)
+
+    def claim(self, number: int) -> dict[str, Any]:
+        """The claim of this number; raises `CorruptFile`, or `FileNotFoundError`."""
+        return self._read(self.claims / f"{number}.json", formats.PROCESS)
 
     def write_status(self, status: dict[str, Any], durable: bool = True) -> None:
         write_whole(self.status_file, to_json(status), durable)
@@ -178,21 +265,10 @@ class RunFolder:
         `CorruptFile` with the line's number.
         """
         try:
-            text = self.metrics_file.read_bytes()
+            data = read_bounded(self.metrics_file, formats.ROW.limit, self.within)
         except FileNotFoundError:
             return []
-        except OSError as e:
-            raise CorruptFile(f"{self.metrics_file} cannot be read ({e.strerror})") from e
-        rows = []
-        whole = text.split(b"\n")[:-1]  # what follows the last line break is torn, or nothing
-        for number, line in enumerate(whole, 1):
-            try:
-                row = json.loads(line)
-                row["step"], row["protocol"]
-            except (ValueError, KeyError, TypeError) as e:
-                raise CorruptFile(f"{self.metrics_file} line {number} is no row ({e})") from e
-            rows.append(row)
-        return rows
+        return _parsed_lines(data, self.metrics_file, formats.ROW)
 
     def append_row(self, row: dict[str, Any]) -> None:
         """Add one row, on the disk before this returns. NaN is refused: write null and a reason.
@@ -220,16 +296,20 @@ class RunFolder:
 
     def protocol(self, protocol: str) -> dict[str, Any]:
         """The full text of a protocol that a row names; raises `CorruptFile`, or `FileNotFoundError`."""
-        return dict(read_json(self.protocol_file(protocol)))
+        return self._read(self.protocol_file(protocol), formats.PROTOCOL)
+
+    def open_log(self) -> BinaryIO:
+        """The log, to be read from any place; raises `CorruptFile` where it is none, or `FileNotFoundError`."""
+        return open_regular(self.log_file, self.within)
 
     def log_tail(self, lines: int = 8) -> str:
-        """The last lines of the log; empty where there is none."""
+        """The last lines of the log; empty where there is none, or none that may be read."""
         try:
-            with open(self.log_file, "rb") as f:
+            with self.open_log() as f:
                 f.seek(0, os.SEEK_END)
                 f.seek(max(0, f.tell() - 16384))
-                return "\n".join(f.read().decode(errors="replace").splitlines()[-lines:])
-        except FileNotFoundError:
+                return "\n".join(f.read(16384).decode(errors="replace").splitlines()[-lines:])
+        except (FileNotFoundError, CorruptFile):
             return ""
 
 
@@ -249,12 +329,57 @@ class SweepFolder:
         """What one task of an array printed."""
         return self.logs / f"{job}_{number}.log"
 
+    @property
+    def within(self) -> tuple[Path, ...]:
+        """Where links in the folder may lead, as of a `RunFolder`."""
+        return self.path.parent.parent, self.path.parent
+
+    def _read(self, file: Path, kind: Kind) -> dict[str, Any]:
+        return kind.checked(read_json(file, kind.limit, self.within), file)
+
     def plan(self) -> dict[str, Any]:
         """The plan's record; raises `CorruptFile`, or `FileNotFoundError`."""
-        plan = read_json(self.plan_file)
-        if not isinstance(plan, dict) or not isinstance(plan.get("runs"), list):
-            raise CorruptFile(f"{self.plan_file} is no plan")
-        return plan
+        return self._read(self.plan_file, formats.PLAN)
+
+    def jobs(self) -> dict[str, Any]:
+        """The resources of its runs; raises `CorruptFile`, or `FileNotFoundError`."""
+        return self._read(self.jobs_file, formats.JOBS)
+
+    def controller(self) -> dict[str, Any]:
+        """The process that trains it on its own machine; raises `CorruptFile`, or `FileNotFoundError`."""
+        return self._read(self.controller_file, formats.PROCESS)
+
+    def search_worker(self, file: Path) -> dict[str, Any]:
+        """A process that works on its searches; raises `CorruptFile`, or `FileNotFoundError`."""
+        return self._read(file, formats.PROCESS)
+
+    def searches(self) -> dict[str, Any]:
+        """Its searches as data; raises `CorruptFile`, or `FileNotFoundError`."""
+        return self._read(self.path / "search.json", formats.SEARCH)
+
+    def trials(self) -> list[dict[str, Any]]:
+        """The rows of `trials.jsonl`, a torn last line left out; none where there is no file. Raises `CorruptFile`."""
+        file = self.path / "trials.jsonl"
+        try:
+            data = read_bounded(file, formats.TRIAL.limit, self.within)
+        except FileNotFoundError:
+            return []
+        return _parsed_lines(data, file, formats.TRIAL)
+
+    def submitted(self, token: str = "") -> Iterator[dict[str, Any]]:
+        """The lines of `submissions.jsonl` that hold `token`; torn ones are passed over. Raises `CorruptFile`."""
+        try:
+            data = read_bounded(self.submissions_file, formats.SUBMISSION.limit, self.within)
+        except FileNotFoundError:
+            return
+        for number, line in enumerate(data.split(b"\n"), 1):
+            if token.encode() not in line:
+                continue
+            try:
+                event = parse_json(line)
+            except ValueError:
+                continue
+            yield formats.SUBMISSION.checked(event, f"{self.submissions_file} line {number}")
 
 
 class DatasetFolder:
@@ -288,12 +413,25 @@ class Store:
         self.cache = self.root / "cache"
 
     def run(self, run_id: str) -> RunFolder:
+        """The folder of a run, which need not be there; raises `UserError` for what can be no run's id."""
+        if not RUN_ID.fullmatch(run_id):
+            raise UserError(f"{run_id!r} is no run's id: one has letters, digits, - and _")
         return RunFolder(self.runs / run_id)
 
     def run_ids(self) -> list[str]:
         """The id of every run in the store, in order; half-made folders (their names begin with a dot) are none."""
+        return sorted(name for name in self._folders() if RUN_ID.fullmatch(name))
+
+    def strangers(self) -> list[str]:
+        """A sentence on what lies among the runs and is none by its name: it is passed over."""
+        names = sorted(name for name in self._folders() if not RUN_ID.fullmatch(name))
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        shown = ", ".join(map(ascii, names[:3]))
+        return [f"passed over in {self.runs}, being named as no run is: {shown}{more}"] if names else []
+
+    def _folders(self) -> list[str]:
         try:
-            return sorted(e.name for e in os.scandir(self.runs) if not e.name.startswith(".") and e.is_dir())
+            return [e.name for e in os.scandir(self.runs) if not e.name.startswith(".") and e.is_dir()]
         except FileNotFoundError:
             return []
 
@@ -303,23 +441,29 @@ class Store:
         For those who read thousands: it makes none of the paths of a `RunFolder`.
         """
         file = f"{self.runs}/{run_id}/{STATUS}"
-        with open(file, "rb") as f:
-            text, written = f.read(), os.fstat(f.fileno()).st_mtime
-        try:
-            return _checked(json.loads(text), file), written
-        except ValueError as e:
-            raise CorruptFile(f"{file} is not valid JSON ({e})") from e
+        with open_regular(file, (self.root, self.runs)) as f:
+            found = os.fstat(f.fileno())
+            if 0 < found.st_size <= formats.STATUS.limit and (data := f.read(found.st_size)).strip(b"\0"):
+                return _parsed(data, file, formats.STATUS), found.st_mtime
+        return self.run(run_id).status(), found.st_mtime
 
     def run_folders(self) -> Iterator[RunFolder]:
         """Every run in the store, by id."""
         yield from map(self.run, self.run_ids())
 
     def sweep(self, name: str) -> SweepFolder:
+        """The folder of a sweep, which need not be there; raises `UserError` for what can be no sweep's name."""
+        if not SWEEP_NAME.fullmatch(name):
+            raise UserError(f"{name!r} is no name of a sweep")
         return SweepFolder(self.sweeps / name)
 
     def sweep_folders(self) -> list[SweepFolder]:
         """Every sweep of the store that has a plan, by name."""
-        return [SweepFolder(file.parent) for file in sorted(self.sweeps.glob("*/plan.json"))]
+        return [SweepFolder(self.sweeps / name) for name in self._sweeps_with("plan.json")]
+
+    def _sweeps_with(self, file: str) -> list[str]:
+        names = (found.parent.name for found in self.sweeps.glob(f"*/{file}"))
+        return sorted(name for name in names if SWEEP_NAME.fullmatch(name))
 
     def submit_lock(self) -> Path:
         """Held by whoever submits, so that two commands at once do not submit one run twice."""
@@ -327,7 +471,7 @@ class Store:
 
     def sweep_names(self) -> list[str]:
         """Names of the sweeps that were planned into this store, sorted."""
-        return sorted(file.parent.name for file in self.sweeps.glob("*/plan.json"))
+        return self._sweeps_with("plan.json")
 
     def search_file(self, name: str) -> Path:
         return self.sweeps / name / "search.json"
@@ -338,7 +482,7 @@ class Store:
 
     def searches(self) -> list[str]:
         """Names of the sweeps that have trials, sorted."""
-        return sorted(file.parent.name for file in self.sweeps.glob("*/trials.jsonl"))
+        return self._sweeps_with("trials.jsonl")
 
     def search_storage(self, name: str, file: str) -> Path:
         """Where a file of a sweep's search lies: a data base, a journal, a lock, a worker's log."""
@@ -395,10 +539,23 @@ class Store:
             ) from e
 
 
-def _checked(status: Any, file: str | Path) -> dict[str, Any]:
-    """What a status file holds, if it is one; raises `CorruptFile`."""
-    if not isinstance(status, dict) or status.get("status") not in STATES:
-        raise CorruptFile(f"{file} names no known status")
-    if not all(isinstance(status.get(key, {}), dict) for key in ("axes", "scores", "scored")):
-        raise CorruptFile(f"{file} holds something else in the place of scores")
-    return status
+def _parsed(data: bytes, file: str | Path, kind: Kind) -> dict[str, Any]:
+    """What a JSON file holds, if that is of its kind; raises `CorruptFile`."""
+    try:
+        value = parse_json(data)
+    except ValueError as e:
+        raise CorruptFile(f"{file} is not valid JSON ({e})") from e
+    return kind.checked(value, file)
+
+
+def _parsed_lines(data: bytes, file: Path, kind: Kind) -> list[dict[str, Any]]:
+    """What the lines of a file hold; raises `CorruptFile` with the number of the first that is not of its kind."""
+    rows = []
+    whole = data.split(b"\n")[:-1]  # what follows the last line break is torn, or nothing
+    for number, line in enumerate(whole, 1):
+        try:
+            row = parse_json(line)
+        except ValueError as e:
+            raise CorruptFile(f"{file} line {number} is no row ({e})") from e
+        rows.append(kind.checked(row, f"{file} line {number}"))
+    return rows

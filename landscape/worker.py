@@ -86,10 +86,10 @@ def work(
             say("this run was taken over by another worker; stopping without writing")
             return None
         except Exception as e:
-            if not isinstance(e, UserError):
+            if not isinstance(e, UserError | CorruptFile):
                 say(traceback.format_exc().rstrip())
             say(f"failed: {e}")
-            reason = str(e) if isinstance(e, UserError) else f"{type(e).__name__}: {e}"
+            reason = str(e) if isinstance(e, UserError | CorruptFile) else f"{type(e).__name__}: {e}"
             state = {} if journal.status["status"] in FINISHED else {"status": FAILED}
             journal.write(**state, reason=" ".join(reason.split())[:500])
             return FAILED
@@ -149,6 +149,7 @@ class _Work:
         entry = machine_entry(str(self.device), gpu, self.cfg.threads, train.precision, self.world, train.batch_size)
         meta = self.run.meta()
         self.journal.check()
+        meta.setdefault("machines", [])
         last = {key: value for one in meta["machines"][-1:] for key, value in one.items() if key not in but}
         if last != {key: value for key, value in entry.items() if key not in but}:
             meta["machines"].append(entry)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from landscape import protocol
-from landscape.errors import UserError
 from landscape.files import CorruptFile
 from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder
 from sweeps import slurm
@@ -98,9 +97,9 @@ def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
     """The runs that lack training or scores, with their states, in the order of the plan; none where the sweep's newest
     command left its grid out.
 
-    Raises `UserError` naming every status that does not read.
+    Those whose files do not read are named and left out.
     """
-    found, corrupt = {}, []
+    found = {}
     plan = folder.plan()
     for one in plan["runs"]:
         run = store.run(one)
@@ -110,7 +109,5 @@ def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
             if state not in FINISHED or (state == DONE and ("unmet" in status or protocol.pending_requests(run))):
                 found[one] = state
         except (CorruptFile, FileNotFoundError) as e:
-            corrupt.append(f"{e}; mend it or move its folder away")
-    if corrupt:
-        raise UserError("\n".join(corrupt))
+            tell(f"{e}; mend it or move its folder away")
     return {} if plan.get("stage") == "search" else found

@@ -23,6 +23,7 @@ from contextlib import suppress
 from landscape.errors import EXIT_PREEMPTED, EXIT_UNFINISHED, EXIT_USER, UserError
 from landscape.files import CorruptFile
 from landscape.store import FAILED, FINISHED, Store
+from landscape.text import printable
 from sweeps import scheduler
 from sweeps.classes import Resources, from_record
 from sweeps.local import POLL_S, UNREADABLE, Allocation, run_pool
@@ -52,7 +53,7 @@ def main() -> int:
             return search(store, given)
         return train(store, given, given.tasks[index])
     except (UserError, CorruptFile) as e:
-        print(e, file=sys.stderr)
+        print(printable(e), file=sys.stderr)
         return EXIT_USER
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from landscape.claims import claim_in_force
-from landscape.files import CorruptFile, read_json
+from landscape.files import CorruptFile
 from landscape.locks import locked
 from landscape.processes import is_here, lives
 from landscape.store import PLANNED, QUEUED, Store, SweepFolder
@@ -58,13 +58,14 @@ def _stop_here(store: Store, folder: SweepFolder) -> int:
     """Ask the local controller of the sweep to stop, as Ctrl-C does, and workers that have outlived theirs."""
     stopped = 0
     try:
-        controller = dict(read_json(folder.controller_file))
+        controller = folder.controller()
     except (FileNotFoundError, CorruptFile):
         controller = {}
     if _is_ours(store, controller):
-        os.kill(controller["pid"], signal.SIGINT)
-        tell(f"process {controller['pid']} was asked to stop; its workers save and end")
-        stopped += 1
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(controller["pid"], signal.SIGINT)
+            tell(f"process {controller['pid']} was asked to stop; its workers save and end")
+            stopped += 1
     workers = 0
     for pid in sorted(_workers_here(store, folder)):
         with suppress(ProcessLookupError, PermissionError):
@@ -84,7 +85,7 @@ def _workers_here(store: Store, folder: SweepFolder) -> set[int]:
     found = {int(claim["pid"]) for claim in claims if claim is not None and _is_ours(store, claim)}
     for file in store.search_workers(folder.name).glob("*.json"):
         with suppress(FileNotFoundError, CorruptFile):
-            worker = dict(read_json(file))
+            worker = folder.search_worker(file)
             if _is_ours(store, worker):
                 found.add(int(worker["pid"]))
             elif is_here(worker) and not lives(worker):

@@ -12,6 +12,7 @@ from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, UserError
 from landscape.files import to_json, write_whole
 from landscape.processes import myself
 from landscape.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
+from landscape.text import printable
 from sweeps import slurm
 from sweeps.confirm import confirmation, record_confirmation
 from sweeps.local import run_pool
@@ -46,6 +47,8 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
         check_shared(plan)
         if plan.searches and "://" in plan.storage:
             check_storage(plan)
+        for sentence in plan.unreadable.values():
+            print(printable(sentence), file=sys.stderr)
         for line in describe(plan):
             tell(line)
         grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
@@ -57,6 +60,9 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
             if plan.given_up and plan.stage != "grid":
                 n = f"{plan.given_up} trial{'s' * (plan.given_up != 1)}"
                 tell(f"nothing to do but what was given up: {n}; python -m sweeps status says why, retry tries again")
+                return EXIT_UNFINISHED
+            if plan.unreadable:
+                tell("nothing to do but what does not read")
                 return EXIT_UNFINISHED
             tell("nothing to do: every run is finished and scored")
             return 0
@@ -157,9 +163,9 @@ def report_failures(plan: Plan) -> None:
     for planned in plan.runs:
         if not is_met(plan, planned):
             run = plan.store.run(planned.id)
-            print(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}", file=sys.stderr)
+            print(printable(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}"), file=sys.stderr)
             for line in run.log_tail().splitlines():
-                print(f"  | {line}", file=sys.stderr)
+                print(printable(f"  | {line}"), file=sys.stderr)
 
 
 def run_here(plan: Plan) -> int:

@@ -141,7 +141,7 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
             asked.setdefault(r["run"], by_search[r["search"]])
     found: dict[str, dict[str, Candidate]] = {}
     for name, how in asked.items():
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, CorruptFile):  # what does not read was named by the plan
             run = store.run(name)
             config = run.config()
             facts = {k: v for k, v in identity(config).items() if k not in ("seed", "repeat")}

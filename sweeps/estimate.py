@@ -104,7 +104,7 @@ def _bench(run: RunFolder) -> Bench | None:
         facts = facts_of(config, *kinds.pop())
         each = status.get("eval_s", 0.0) / len(rows) if rows else None
         return Bench(facts, status["train_s"] / status["step"], each)
-    except (CorruptFile, OSError, KeyError, TypeError):
+    except (CorruptFile, OSError, KeyError, TypeError, ZeroDivisionError):
         return None
 
 

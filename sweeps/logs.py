@@ -8,14 +8,17 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
+from typing import BinaryIO
 
 from landscape.errors import UserError
-from landscape.files import CorruptFile
+from landscape.files import CorruptFile, open_regular
 from landscape.find import find_run
 from landscape.store import RunFolder, Store
+from landscape.text import printable
 from sweeps.look import Looker
 
 POLL_S = 0.5
+MOST = 16 << 20  # bytes of a log that are read at a time
 LOOK_S = 5.0  # between two looks at whether the run is still under way
 
 
@@ -32,12 +35,11 @@ def job_logs(store: Store, run_id: str) -> list[Path]:
     return [log for _, log in sorted(found) if log.exists()]
 
 
-def last_lines(file: Path, count: int) -> tuple[list[str], int]:
-    """The last whole lines of a file, and where it ended; reads no more than its end."""
-    with open(file, "rb") as f:
-        size = f.seek(0, os.SEEK_END)
-        f.seek(max(0, size - 400 * count))
-        text = f.read(size - f.tell()).decode(errors="replace")
+def last_lines(file: BinaryIO, count: int) -> tuple[list[str], int]:
+    """The last whole lines of an open file, and where it ended; reads no more than its end."""
+    size = file.seek(0, os.SEEK_END)
+    begin = file.seek(max(0, size - min(400 * count, MOST)))
+    text = file.read(size - begin).decode(errors="replace")
     lines = deque(text.splitlines(), maxlen=count)
     return list(lines), size
 
@@ -58,21 +60,24 @@ def logs(arguments: list[str]) -> int:
         jobs = job_logs(store, run.id)
     except CorruptFile as e:
         jobs = []
-        print(e, file=sys.stderr)
+        print(printable(e), file=sys.stderr)
     for log in jobs[-1:]:
         print(f"== job {log.stem}: {log}")
-        print("\n".join(last_lines(log, given.lines)[0]))
+        try:
+            with open_regular(log, (store.root, store.sweeps)) as f:
+                print(printable("\n".join(last_lines(f, given.lines)[0])))
+        except (CorruptFile, FileNotFoundError) as e:
+            print(printable(e), file=sys.stderr)
     print(f"== run {run.id}: {run.log_file}")
     try:
-        lines, position = last_lines(run.log_file, given.lines)
+        with run.open_log() as f:
+            lines, position = last_lines(f, given.lines)
     except FileNotFoundError:
         lines, position = [], 0
         state = Looker(store, ids=[run.id]).look().states
         print(f"no log yet: the run is {next(iter(state), 'unreadable')}")
-    except OSError as e:
-        raise UserError(f"{run.log_file} cannot be read ({e.strerror})") from e
     for line in lines:
-        print(line)
+        print(printable(line))
     if given.follow:
         follow(store, run, position)
     return 0
@@ -84,13 +89,13 @@ def follow(store: Store, run: RunFolder, position: int) -> None:
     try:
         while True:
             try:
-                with open(run.log_file, "rb") as f:
+                with run.open_log() as f:
                     f.seek(position)
-                    added = f.read()
+                    added = f.read(MOST)
             except FileNotFoundError:
                 added = b""
             position += len(added)
-            sys.stdout.write(added.decode(errors="replace"))
+            sys.stdout.write(printable(added.decode(errors="replace")))
             sys.stdout.flush()
             if ending and not added:
                 return

@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from landscape.claims import Observer, claim_in_force, named
 from landscape.errors import UserError
-from landscape.files import CorruptFile, read_json
+from landscape.files import CorruptFile
 from landscape.processes import is_here, is_stopped, lives
 from landscape.protocol import pending_requests
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, QUEUED, RUNNING, STATES, Store, SweepFolder
@@ -209,8 +210,9 @@ class Looker:
         """Runs that are done but lack scores that were asked for, and whether somebody is at it."""
         owing = []
         for seen in look.runs:
-            if seen.state == DONE and pending_requests(self.store.run(seen.id)):
-                owing.append(seen.id)
+            with suppress(FileNotFoundError, CorruptFile):  # a request that does not read is none that can be met
+                if seen.state == DONE and pending_requests(self.store.run(seen.id)):
+                    owing.append(seen.id)
         claims = [(run, claim_in_force(run)) for run in map(self.store.run, owing)]
         at_it = any(claim is not None and not self.observer.is_lost(run, claim) for run, claim in claims)
         return owing, at_it or any(run in self.scheduler.runs for run in owing) or self._controllers(set(owing))
@@ -222,15 +224,16 @@ class Looker:
         """
         for folder in self.store.sweep_folders():
             try:
-                controller = dict(read_json(folder.controller_file))
+                controller = folder.controller()
             except (FileNotFoundError, CorruptFile):
                 continue
             if is_here(controller):
                 alive = lives(controller)
             else:
                 alive = time.monotonic() - self.moved_at < self.observer.lost_after_s
-            if alive and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan()["runs"])):
-                return True
+            with suppress(FileNotFoundError, CorruptFile):  # another sweep's plan is not worth this one's view
+                if alive and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan()["runs"])):
+                    return True
         return False
 
 

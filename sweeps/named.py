@@ -11,7 +11,7 @@ def by_age(store: Store) -> list[SweepFolder]:
     folders = store.sweep_folders()
     if not folders:
         raise UserError(f"no sweeps in {store.root}; give another store with --store FOLDER")
-    return sorted(folders, key=lambda folder: folder.plan_file.stat().st_mtime, reverse=True)
+    return sorted(folders, key=lambda folder: folder.plan_file.lstat().st_mtime, reverse=True)
 
 
 def find_sweep(store: Store, name: str | None) -> SweepFolder:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from landscape import protocol
 from landscape.config import Stop
 from landscape.errors import UserError
-from landscape.files import CorruptFile, read_yaml, to_json, to_yaml, write_whole
-from landscape.identity import check_current, flatten, identity, run_id, short_hash
+from landscape.files import CorruptFile, to_json, to_yaml, write_whole
+from landscape.identity import axes, check_current, flatten, identity, run_id, short_hash
 from landscape.provenance import code, slow_bf16
 from landscape.stopping import may_stop
 from landscape.store import DONE, FINISHED, PLANNED, STOPPED, RunFolder, Store
@@ -27,6 +27,7 @@ from sweeps.searches import CellSearch, Gathering, check_pruner, write_searches
 from sweeps.settle import Contradiction, OfData, dataset, settle, weights
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
+UNREADABLE = "unreadable"  # the state of a run whose files do not read
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Plan:
     confirm: dict[str, Any] = field(default_factory=dict)
     stage: str = "all"
     searches: list[CellSearch] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)  # run id -> what does not read, in a sentence
     settled: int = 0  # trials of its searches whose value is on record, or that were given up
     given_up: int = 0  # the latter alone
     superseded: Counter[Change] = field(default_factory=Counter)  # runs that the store has as they were before these
@@ -145,9 +147,9 @@ def _matches(pattern: dict[str, Any], composed: Composed) -> bool:
 def survey(plan: Plan) -> None:
     """Fill in each run's state and need from the store, one small file a run.
 
-    Raises `UserError` naming every file that does not read: those runs are neither trusted nor overwritten.
+    A run whose files do not read is neither trusted nor overwritten: it is named in `plan.unreadable` and left out.
+    Raises `UserError` where none is left, or where the record of its searches does not read.
     """
-    corrupt = []
     plan.superseded = Counter(change for planned in plan.runs for change in _superseded(plan.store, planned))
     for planned in plan.runs:
         run = plan.store.run(planned.id)
@@ -156,14 +158,15 @@ def survey(plan: Plan) -> None:
         try:
             planned.state, planned.need = need(run, planned)
         except (CorruptFile, FileNotFoundError) as e:
-            corrupt.append(f"{e}; mend it or move its folder away")
+            planned.state, planned.need = UNREADABLE, NOTHING
+            plan.unreadable[planned.id] = f"{e}; mend it or move its folder away"
     try:
         rows = search_rows(plan) if plan.searches else []
         plan.settled, plan.given_up = sum(map(is_settled, rows)), sum(bool(r.get("failed")) for r in rows)
     except CorruptFile as e:
-        corrupt.append(f"{e}; move it away: it is made again")
-    if corrupt:
-        raise UserError("\n".join(corrupt))
+        raise UserError(f"{e}; move it away: it is made again") from e
+    if len(plan.unreadable) == len(plan.runs):
+        raise UserError("\n".join(plan.unreadable.values()))
 
 
 def _superseded(store: Store, planned: Planned) -> list[Change]:
@@ -240,6 +243,8 @@ def freeze(plan: Plan) -> None:
 def freeze_run(store: Store, planned: Planned, command: list[str], sweep: str) -> None:
     """Write a run's folder where there is none, and requests for the scores that it lacks."""
     run = store.run(planned.id)
+    if planned.state == UNREADABLE:
+        return
     if not run.exists():
         overrides = planned.fixed + planned.picked
         meta = {"overrides": overrides, "command": command, "sweep": sweep, "planned": code(), "machines": []}
@@ -257,27 +262,9 @@ def add_requests(run: RunFolder, wanted: list[dict[str, Any]]) -> None:
         if own is not None and protocol.request_id(own) == name and set(asked["scores"]) <= set(own["scores"]):
             continue
         file = run.request_file(name)
-        before = read_yaml(file)["scores"] if file.exists() else []
+        before = run.read_request(file)["scores"] if file.exists() else []
         run.requests.mkdir(exist_ok=True)
         write_whole(file, to_yaml({**asked, "scores": sorted({*before, *asked["scores"]})}))
-
-
-def axes(config: dict[str, Any]) -> dict[str, Any]:
-    """What `status` shows of a run without reading its configuration."""
-    optim = config["optim"]
-    return {
-        "data": config["data"].get("name") or config["data"]["kind"],
-        "arch": config["arch"]["kind"],
-        "loss": config["loss"]["kind"],
-        "penalty": config["reg"]["penalty"],
-        "norm": config["norm"]["kind"],
-        "n_dis": optim["n_dis"],
-        "lr_d": optim["lr_d"],
-        "lr_g": optim["lr_g"],
-        "seed": config["seed"],
-        "repeat": config["repeat"],
-        "steps": config["train"]["steps"],
-    }
 
 
 def cell_axes(config: dict[str, Any]) -> dict[str, Any]:
@@ -308,7 +295,10 @@ def describe(plan: Plan) -> list[str]:
     """The plan in a few lines: counts, and what was set aside."""
     n = len(plan.runs)
     train, score, rest = (len(plan.needing(need)) for need in (TRAIN, SCORE, NOTHING))
+    rest -= len(plan.unreadable)
     lines = [f"{n} run{'s' * (n != 1)}: {train} to train, {score} only to score, {rest} finished"]
+    if plan.unreadable:
+        lines[0] += f", {len(plan.unreadable)} left out, for they do not read"
     if plan.stage == "search":
         lines[0] += "; stage=search leaves them alone"
     states = Counter(run.state for run in plan.runs if run.state != "new")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 
 from rich.table import Table
-from rich.text import Text
 
+from landscape.errors import EXIT_USER
+from landscape.text import printable
 from sweeps import estimate, slurm
 from sweeps.cells import CELL
 from sweeps.command import MULTIRUN, check_shared
 from sweeps.confirm import confirmation
 from sweeps.plan import TRAIN, cells, describe, make_plan, survey
 from sweeps.searching import trials_left
-from sweeps.status import console
+from sweeps.status import console, shown
 
 HELP = """usage: python -m sweeps plan [-m] KEY=VALUE ... [--store FOLDER]
 
@@ -36,13 +38,15 @@ def plan(arguments: list[str]) -> int:
         if left:
             print(f"chosen among what is finished: {slurm.many(left, 'run')} of the sweep are not")
     check_shared(made)
+    for sentence in made.unreadable.values():
+        print(printable(sentence), file=sys.stderr)
     for line in describe(made):
-        print(line)
+        print(printable(line))
     if made.runs[0].config["launcher"]["kind"] == "slurm":
         for line in slurm.describe(made):
-            print(line)
+            print(printable(line))
     for line in estimate.describe(made):
-        print(line)
+        print(printable(line))
     found = cells(made)
     table = Table(box=None, pad_edge=False, header_style="dim")
     searched: Counter[tuple[str, ...]] = Counter()
@@ -51,7 +55,9 @@ def plan(arguments: list[str]) -> int:
     for name in (*CELL, "settings", "runs", *["trials"] * bool(searched)):
         table.add_column(name, justify="left" if name in CELL[:-1] else "right")
     for cell in found:
-        table.add_row(*cell.name, str(cell.settings), str(cell.runs), *[str(searched[cell.name])] * bool(searched))
+        table.add_row(
+            *map(shown, cell.name), str(cell.settings), str(cell.runs), *[str(searched[cell.name])] * bool(searched)
+        )
     if len(found) > 1:
         table.add_section()
         sums = [sum(c.settings for c in found), len(made.runs), *[searched.total()] * bool(searched)]
@@ -62,10 +68,10 @@ def plan(arguments: list[str]) -> int:
     for name, width in (("id", 16), ("state", 9), ("needs", 7)):
         table.add_column(name, no_wrap=True, min_width=width)
     table.add_column("run", overflow="fold")
-    shown = made.runs[:40]
-    for run in shown:
-        table.add_row(run.id, run.state, run.need, Text(run.label))
+    some = made.runs[:40]
+    for run in some:
+        table.add_row(run.id, run.state, run.need, shown(run.label))
     console().print(table)
-    if len(made.runs) > len(shown):
-        print(f"and {len(made.runs) - len(shown)} more")
-    return 0
+    if len(made.runs) > len(some):
+        print(f"and {len(made.runs) - len(some)} more")
+    return EXIT_USER if made.unreadable else 0

@@ -18,6 +18,7 @@ from rich.text import Text
 from landscape.files import CorruptFile
 from landscape.protocol import missing_scores
 from landscape.store import DONE, FINISHED, RunFolder
+from landscape.text import printable
 from sweeps.local import Pool
 from sweeps.plan import SCORE, Planned
 from sweeps.words import COLOURS, duration, score
@@ -87,7 +88,7 @@ def outcome(run: RunFolder, planned: Planned) -> str:
 def tell(text: str) -> None:
     """Print a line; who closed the pipe (`| head`) is not told, and the sweep goes on."""
     try:
-        print(text, flush=True)
+        print(printable(text), flush=True)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
@@ -144,7 +145,7 @@ class Screen:
         self.live.update(self._draw(pool, Snapshot(pool, self.at_start)), refresh=True)
 
     def event(self, text: str) -> None:
-        self.live.console.print(Text(text), highlight=False)
+        self.live.console.print(Text(printable(text)), highlight=False)
 
     def ended(self, planned: Planned, run: RunFolder) -> None:
         self.event(f"{planned.label}: {outcome(run, planned)}")
@@ -168,7 +169,9 @@ class Screen:
                 score(scores.get("is"), 2),
                 score(scores.get("ms_ssim"), 3),
             ]
-            table.add_row(Text(planned.label), f"{step}/{steps}", ProgressBar(steps, step, width=20), *numbers)
+            table.add_row(
+                Text(printable(planned.label)), f"{step}/{steps}", ProgressBar(steps, step, width=20), *numbers
+            )
         return Group(head, table)
 
 

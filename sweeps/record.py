@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from landscape.files import CorruptFile, write_whole
+from landscape.files import write_whole
 from landscape.locks import locked
 from landscape.store import Store
 
@@ -51,20 +51,7 @@ def row(
 
 def read_rows(store: Store, sweep: str) -> list[Row]:
     """The rows of a sweep's record; none where there is no file. Raises `CorruptFile`."""
-    file = store.trials_file(sweep)
-    try:
-        lines = file.read_text().splitlines()
-    except (FileNotFoundError, NotADirectoryError):  # a store that cannot be is refused where it is written
-        return []
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            found = json.loads(line)
-            found["run"], found["stage"], found["order"]
-        except (ValueError, KeyError, TypeError) as e:
-            raise CorruptFile(f"{file} line {number} is no row ({e})") from e
-        rows.append(found)
-    return rows
+    return store.sweep(sweep).trials()
 
 
 def put_rows(store: Store, sweep: str, new: list[Row]) -> None:

@@ -6,6 +6,7 @@ import sys
 
 from landscape.errors import EXIT_INTERRUPTED, EXIT_USER, UserError, in_words
 from landscape.files import CorruptFile
+from landscape.text import printable
 from sweeps.passwords import redact
 
 REFUSALS = (UserError, CorruptFile, OSError, KeyboardInterrupt)
@@ -16,5 +17,5 @@ def refusal(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return EXIT_INTERRUPTED
-    print(redact(in_words(error) if isinstance(error, OSError) else str(error)), file=sys.stderr)
+    print(printable(redact(in_words(error) if isinstance(error, OSError) else str(error))), file=sys.stderr)
     return EXIT_USER

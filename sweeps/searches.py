@@ -10,7 +10,7 @@ from typing import Any
 
 from landscape import protocol
 from landscape.errors import UserError
-from landscape.files import read_json, to_json, write_whole
+from landscape.files import CorruptFile, to_json, write_whole
 from landscape.identity import identity, short_hash
 from landscape.locks import locked
 from landscape.store import Store
@@ -181,12 +181,15 @@ def write_searches(store: Store, name: str, storage: str, cells: list[CellSearch
 def read_searches(store: Store, name: str) -> Searches:
     """A sweep's searches; raises `UserError` where it has none, `CorruptFile`."""
     try:
-        content = read_json(store.search_file(name))
+        content = store.sweep(name).searches()
     except FileNotFoundError:
         names = ", ".join(store.sweep_names()) or "none"
         raise UserError(f"sweep {name} has no search in {store.root}; sweeps there: {names}") from None
-    cells = [
-        CellSearch(**{**cell, "space": [Dimension(n, tuple(k), *rest) for n, k, *rest in cell["space"]]})
-        for cell in content["cells"]
-    ]
+    try:
+        cells = [
+            CellSearch(**{**cell, "space": [Dimension(n, tuple(k), *rest) for n, k, *rest in cell["space"]]})
+            for cell in content["cells"]
+        ]
+    except TypeError as e:  # a key that no search has
+        raise CorruptFile(f"{store.search_file(name)} holds a search that is none ({e})") from e
     return Searches(content["token"], content["storage"], cells)

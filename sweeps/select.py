@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from landscape.errors import UserError, nearest
-from landscape.files import CorruptFile, read_json
+from landscape.files import CorruptFile
 from landscape.find import find_run
 from landscape.identity import flatten
 from landscape.store import RunFolder, Store
@@ -79,9 +79,9 @@ def planned_runs(store: Store, sweep: str) -> list[str]:
             f"{'' if begin else nearest(sweep, names)}; there: {found}"
         )
     try:
-        grid = [str(name) for name in read_json(store.sweep(begin[0]).plan_file)["runs"]]
+        grid = store.sweep(begin[0]).plan()["runs"]
         return list(dict.fromkeys([*grid, *(str(row["run"]) for row in read_rows(store, begin[0]))]))
-    except (CorruptFile, KeyError, TypeError) as e:
+    except CorruptFile as e:
         raise UserError(f"{store.sweep(begin[0]).plan_file} cannot be read ({e})") from e
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from landscape.claims import Observer, claim_in_force, take
 from landscape.errors import UserError
-from landscape.files import CorruptFile, read_json, to_json, write_whole
+from landscape.files import CorruptFile, to_json, write_whole
 from landscape.journal import HEART_S
 from landscape.locks import locked
 from landscape.processes import is_here
@@ -90,7 +90,7 @@ def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
 def submit_stored(store: Store, folder: SweepFolder, wanted: set[str]) -> int:
     """Submit these runs of a sweep that was launched before, with the resources of its newest command."""
     try:
-        record = read_json(folder.jobs_file)
+        record = folder.jobs()
     except FileNotFoundError as e:
         raise UserError(f"sweep {folder.name} was never launched with launcher=slurm") from e
     classes = [

@@ -18,6 +18,7 @@ from landscape.errors import EXIT_USER, UserError, nearest
 from landscape.files import CorruptFile
 from landscape.identity import flatten
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
+from landscape.text import printable
 from sweeps.cells import CELL, cell_of, labels
 from sweeps.look import ALL_STATES, LOST, STALLED, Look, Looker, Seen, asked
 from sweeps.named import find_sweep
@@ -58,9 +59,9 @@ def status(arguments: list[str]) -> int:
         print(f"{'store ' + str(store.root) if folder is None else 'sweep ' + folder.name}: {summary(look)}")
         show(look)
         for line in advice(store, folder.name if folder else None, asked(looker, look)):
-            print(line)
-    for sentence in look.unreadable.values():
-        print(sentence, file=sys.stderr)
+            print(printable(line))
+    for sentence in [*look.unreadable.values(), *(store.strangers() if folder is None else ())]:
+        print(printable(sentence), file=sys.stderr)
     return EXIT_USER if look.unreadable else 0
 
 
@@ -112,7 +113,7 @@ def show(look: Look) -> None:
         table.add_column(name, justify="left" if name in CELL[:-1] else "right")
     for cell, runs in sorted(cells.items()):
         counts = Counter(seen.state for seen in runs)
-        table.add_row(*cell, *(str(counts[state] or "") for state in states), _lowest_text(lowest(runs)))
+        table.add_row(*map(shown, cell), *(str(counts[state] or "") for state in states), _lowest_text(lowest(runs)))
     out.print(table)
     called = labels((seen.id, seen.axes) for seen in look.runs)
     scored = sorted((seen for seen in look.runs if seen.status.get("scores")), key=lambda seen: -seen.written)
@@ -128,13 +129,13 @@ def show(look: Look) -> None:
         table.add_column(overflow="fold")
         table.add_column(overflow="fold")
         for seen in wrong[:SHOWN]:
-            table.add_row(seen.id, seen.state, Text(called[seen.id]), Text(str(seen.status.get("reason", ""))))
+            table.add_row(seen.id, seen.state, shown(called[seen.id]), shown(seen.status.get("reason") or ""))
         out.print(table)
         if len(wrong) > SHOWN:
             out.print(f"and {len(wrong) - SHOWN} more: --where state={LOST},{FAILED} --json lists all")
     warnings = Counter(text for seen in look.runs for text in seen.status.get("warnings", []))
     for text, count in warnings.most_common(SHOWN):
-        out.print(Text(f"warning in {count} run{'s' * (count > 1)}: {text}"))
+        out.print(shown(f"warning in {count} run{'s' * (count > 1)}: {text}"))
 
 
 def scores_table(runs: list[Seen], called: dict[str, str]) -> Table:
@@ -148,7 +149,7 @@ def scores_table(runs: list[Seen], called: dict[str, str]) -> Table:
         scores = seen.status.get("scores", {})
         numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
         more = [str(scores.get("protocol", ""))[:8]] * (len(protocols) > 1)
-        table.add_row(seen.id, seen.state, Text(called[seen.id]), f"{seen.steps[0]}/{seen.steps[1]}", *numbers, *more)
+        table.add_row(seen.id, seen.state, shown(called[seen.id]), f"{seen.steps[0]}/{seen.steps[1]}", *numbers, *more)
     return table
 
 
@@ -232,6 +233,11 @@ def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
         ],
         "unreadable": look.unreadable,
     }
+
+
+def shown(text: object) -> Text:
+    """Text from data as a cell of a table: no markup, no control character."""
+    return Text(printable(text))
 
 
 def console() -> Console:

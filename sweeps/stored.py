@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from landscape import protocol
-from landscape.files import read_yaml
+from landscape.errors import UserError
+from landscape.files import CorruptFile
 from landscape.store import RunFolder, Store
 from sweeps.grammar import NO_AXES
 from sweeps.plan import Plan, Planned
+from sweeps.progress import tell
 
 HOW = (*NO_AXES, "metrics")  # keys of an override that do not tell one run from another
 
@@ -18,10 +20,10 @@ def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
     """A frozen run as its plan had it; raises `CorruptFile`, or `FileNotFoundError`."""
     config = run.config() | execution
     config["train"].setdefault("world_size", 1)  # of a run that was frozen before there were such keys
-    config["launcher"].setdefault("warm", None)
+    config.setdefault("launcher", {"kind": "local"}).setdefault("warm", None)
     own = protocol.request(config)
     asked = [] if own is None else [own]
-    asked += [read_yaml(file) for file in sorted(run.requests.glob("*.yaml"))] if run.requests.is_dir() else []
+    asked += run.asked()
     overrides = [
         text for text in run.meta().get("overrides") or [] if text.partition("=")[0].partition(".")[0] not in HOW
     ]
@@ -29,8 +31,20 @@ def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
 
 
 def stored_plan(store: Store, ids: Iterable[str], execution: dict[str, Any]) -> Plan:
-    """These runs as a plan; `execution` is how and where they are trained."""
-    runs = [stored_run(store.run(one), execution) for one in ids]
+    """These runs as a plan, without those that do not read, which are named; `execution` is how they are trained.
+
+    Raises `UserError` where none is left.
+    """
+    runs, wrong = [], []
+    for one in ids:
+        try:
+            runs.append(stored_run(store.run(one), execution))
+        except (CorruptFile, FileNotFoundError) as e:
+            wrong.append(f"{e}; mend it or move its folder away")
+    if not runs:
+        raise UserError("\n".join(wrong))
+    for sentence in wrong:
+        tell(sentence)
     for planned in runs:
         planned.config["store"] = str(store.root)  # it may have been moved since
     return Plan([], runs)

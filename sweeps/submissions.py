@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from landscape.files import CorruptFile
@@ -33,6 +33,9 @@ class Submission:
     refused: str | None = None
     cancelled: bool = False
     search: bool = False  # its tasks are workers of the sweep's searches, which find their runs themselves
+
+
+FIELDS = {field.name for field in fields(Submission)} - {"sweep"}
 
 
 def append(folder: SweepFolder, line: dict[str, Any]) -> None:
@@ -60,22 +63,13 @@ def submission(folder: SweepFolder, token: str) -> Submission | None:
 
 def _read(folder: SweepFolder, token: str) -> dict[str, Submission]:
     found: dict[str, Submission] = {}
-    try:
-        text = folder.submissions_file.read_text()
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as e:
-        raise CorruptFile(f"{folder.submissions_file} cannot be read ({e})") from e
-    for line in text.splitlines():
-        if token not in line:
-            continue
-        try:
-            event = json.loads(line)
-            key = event["token"]
-        except (ValueError, KeyError, TypeError):
-            continue
+    for event in folder.submitted(token):
+        key = event["token"]
         if "tasks" in event:
-            found[key] = Submission(folder.name, **event)
+            try:
+                found[key] = Submission(folder.name, **{name: event[name] for name in FIELDS if name in event})
+            except TypeError as e:
+                raise CorruptFile(f"{folder.submissions_file} holds a submission that is none ({e})") from e
         elif key in found:
             for name in ("job", "refused", "cancelled"):
                 if name in event:

@@ -7,6 +7,7 @@ import time
 
 from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED
 from landscape.store import FINISHED, Store, SweepFolder
+from landscape.text import printable
 from sweeps.cells import labels
 from sweeps.look import Look, Looker, asked
 from sweeps.named import by_age, find_sweep
@@ -92,5 +93,5 @@ def wait(arguments: list[str]) -> int:
         print("left; the runs go on")
         return EXIT_INTERRUPTED
     for line in closing(looker, folder.name, look):
-        print(line)
+        print(printable(line))
     return code

@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from landscape.store import FAILED, FINISHED, RUNNING, Store
+from landscape.text import printable
 from sweeps.cells import labels
 from sweeps.look import ALL_STATES, LOST, STALLED, Look, Looker, Seen
-from sweeps.status import console, summary
+from sweeps.status import console, shown, summary
 from sweeps.waiting import End, chosen, closing, pause_s
 from sweeps.words import COLOURS, duration, score
 
@@ -69,12 +70,12 @@ def draw(look: Look, called: dict[str, str], left_s: float | None) -> Renderable
         (step, steps), scores = seen.steps, seen.status.get("scores", {})
         bar = ProgressBar(steps or 1, step, width=20)
         numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
-        table.add_row(Text(called[seen.id]), f"{step}/{steps}", bar, *numbers)
+        table.add_row(shown(called[seen.id]), f"{step}/{steps}", bar, *numbers)
     parts: list[RenderableType] = [head, table]
     if len(running) > ROWS:
         parts.append(Text(f"and {len(running) - ROWS} more running", style="dim"))
     if look.unasked is not None:
-        parts.append(Text(f"the scheduler was not asked ({look.unasked})", style="dim"))
+        parts.append(Text(printable(f"the scheduler was not asked ({look.unasked})"), style="dim"))
     return Group(*parts)
 
 
@@ -100,7 +101,7 @@ def watch(arguments: list[str]) -> int:
             look = looker.look()
             called = labels((seen.id, seen.axes) for seen in look.runs)
             for seen in course.ended(look):
-                out.print(Text(told(seen, called)))
+                out.print(shown(told(seen, called)))
             left_s, code = course.left_s(look), end.code(look)
             if code is not None:
                 break
@@ -117,5 +118,5 @@ def watch(arguments: list[str]) -> int:
         if live is not None:
             live.stop()
     for line in closing(looker, folder.name, look):
-        print(line)
+        print(printable(line))
     return code

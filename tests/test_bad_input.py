@@ -249,15 +249,20 @@ def spoil(run: RunFolder, which: str) -> Path:
 
 
 @pytest.mark.parametrize("which", ["config", "rows", "status"])
-def test_a_corrupt_file_is_named_and_left_alone(which: str, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_corrupt_file_is_named_and_costs_its_run_alone(
+    which: str, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     bad, good = frozen_runs(store, *TINY, "seed=0,1")
     work(store, bad.id, lambda text: None)
     file = spoil(bad, which)
-    before = tree(store.root)
-    assert main(["-m", *TINY, "seed=0,1", f"store={store.root}"]) == 2
+    before = tree(bad.path)
+    assert main(["-m", *TINY, "seed=0,1", f"store={store.root}", "launcher.jobs=1"]) == 1
     err = capsys.readouterr().err
-    assert str(file) in err and "mend it or move its folder away" in err and err.count("\n") == 1
-    assert tree(store.root) == before and good.status()["status"] == "planned"
+    assert str(file) in err.splitlines()[0] and "mend it or move its folder away" in err.splitlines()[0]
+    assert tree(bad.path) == before and good.status()["status"] == "done"
+    good.status_file.write_text("{")
+    assert main(["-m", *TINY, "seed=0,1", f"store={store.root}"]) == 2  # nothing is left
+    assert capsys.readouterr().err.count("\n") == 2 and tree(bad.path) == before
 
 
 def test_a_config_that_was_edited_is_not_trusted(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
