@@ -14,6 +14,7 @@ import pandas as pd
 from analysis import diagnostics, panels, protocols, tables
 from analysis.cells import cell_order, countable, independent, no_bands, worths
 from analysis.cost import evaluation
+from analysis.csv_files import write_csv
 from analysis.curve_data import budget_curves
 from analysis.drawn import Press, begin, finish
 from analysis.figures import LINES
@@ -72,8 +73,8 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
 
 def _write_frames(runs: pd.DataFrame, cells: list[pd.DataFrame], out: Path) -> None:
     every, first = pd.concat(cells), ["data", "protocol"]
-    every[[*first, *every.columns.drop(first)]].to_csv(out / "cells.csv", index=False)
-    runs.to_csv(out / "runs.csv", index=False)
+    write_csv(every[[*first, *every.columns.drop(first)]], out / "cells.csv")
+    write_csv(runs, out / "runs.csv")
 
 
 def section(
@@ -219,4 +220,4 @@ def _in_order(units: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 def _slug(name: str) -> str:
     """`name` fit for a file and a link."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]

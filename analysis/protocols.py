@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -134,8 +135,8 @@ def _carried(of_data: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value from a file is a number (truth is none)."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value from a file is a finite number (truth is none)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def _count(value: Any) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from analysis import budget_panels, diagnostics, tables
 from analysis.best import BEST_COLUMNS, best_table
 from analysis.cells import POOLED, adaptive, cell_order, countable
+from analysis.csv_files import write_csv
 from analysis.early import HEADS as EARLY_HEADS
 from analysis.early import early, shown_early
 from analysis.hours import timed
@@ -174,7 +175,7 @@ def write_tables(frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], d
     for kind, frame in frames.items():
         if frame.empty:
             continue
-        frame.to_csv(f"{stem}-{kind}.csv", index=False)
+        write_csv(frame, f"{stem}-{kind}.csv")
         heads = HEADS.get(kind, names)
         words = shown(kind, frame, distance) if kind in HEADS else frame
         text = pd.DataFrame(

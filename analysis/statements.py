@@ -89,12 +89,14 @@ def _matched(a: pd.DataFrame, b: pd.DataFrame) -> list[Array]:
     """The settings (or, of one setting, the seeds) that two cells share, each with the pairs of values it may give.
 
     A pair is of one setting and seed: rows of an array of two columns. Empty where the cells share less than half of
-    the settings of the smaller one.
+    the settings of the smaller one, or no seed of those.
     """
     keys = set(a["_key"]) & set(b["_key"])
     if 2 * len(keys) < min(a["_key"].nunique(), b["_key"].nunique()):
         return []
     both = a[a["_key"].isin(keys)].merge(b[b["_key"].isin(keys)], on=["_key", "seed"], suffixes=("_a", "_b"))
+    if both.empty:
+        return []
     unit = "_key" if len(keys) > 1 else "seed"
     return _split(both, unit, ["worth_a", "worth_b"])
 

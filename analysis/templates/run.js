@@ -101,7 +101,7 @@ function fill(id) {
 }
 
 function open() {
-  const asked = /^#run=([\w-]+)$/.exec(location.hash);
+  const asked = /^#run=([\w.-]+)$/.exec(location.hash);
   if (!asked) return sheet.open && sheet.close();
   load(asked[1], () => {
     fill(asked[1]);
