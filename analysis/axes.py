@@ -23,7 +23,7 @@ class Readable(Locator):
     for. `whole` leaves out fractions.
     """
 
-    axis: Axis  # type: ignore[assignment]  # no other kind is ever given
+    axis: Axis  # no other kind is ever given
 
     def __init__(self, whole: bool = False) -> None:
         self.whole = whole
