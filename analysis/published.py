@@ -19,7 +19,7 @@ SAMPLES = {"cifar10": 10_000, "celebahq128": 3_000, "lsun_bedroom": 10_000}
 @cache
 def published() -> pd.DataFrame:
     """One row a published model: the columns of a cell, lr_d, beta1, beta2, strength, steps, seed and fid."""
-    rows = [_row(read_yaml(file)) for file in sorted((conf_dir() / "preset").glob("*.yaml"))]
+    rows = [_row(read_yaml(file, aliases=True)) for file in sorted((conf_dir() / "preset").glob("*.yaml"))]
     return pd.DataFrame(rows, columns=[*CELL, "lr_d", "beta1", "beta2", "strength", "steps", "seed", "fid"])
 
 

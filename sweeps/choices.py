@@ -32,7 +32,7 @@ def keys() -> list[str]:
 @cache
 def read_choice(group: str, choice: str) -> dict[str, Any]:
     """The content of `conf/<group>/<choice>.yaml`."""
-    return read_yaml(conf_dir() / group / f"{choice}.yaml")
+    return read_yaml(conf_dir() / group / f"{choice}.yaml", aliases=True)
 
 
 @cache

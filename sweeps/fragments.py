@@ -56,7 +56,7 @@ def type_value(path: tuple[str, ...], value: Any, probe: Any) -> Any:
 @cache
 def primary() -> tuple[tuple[tuple[str, str | None], ...], Leaves]:
     """`conf/config.yaml`: its groups with their default choices, in order, and its own values."""
-    content = read_yaml(conf_dir() / "config.yaml")
+    content = read_yaml(conf_dir() / "config.yaml", aliases=True)
     defaults = []
     for item in content.pop("defaults"):
         if isinstance(item, dict):
