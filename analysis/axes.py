@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 WANTED = 3  # ticks within the data's own range, not the axis's, which may reach further
+STEPS = (1, 2, 2.5, 5, 10)
 EDGE = 300.0  # decades on either side of 1 that a log axis may show; near the ends of a float its arithmetic overflows
 
 
@@ -65,7 +66,9 @@ class Readable(Locator):
             if decades < 2.5:
                 yield np.outer(10.0**powers, (1, 2, 3, 5, 7)).ravel()
         for most in (6, 8, 10, 12, 16):
-            yield np.asarray(MaxNLocator(most, integer=self.whole, min_n_ticks=1).tick_values(low, high), float)
+            yield np.asarray(
+                MaxNLocator(most, steps=STEPS, integer=self.whole, min_n_ticks=1).tick_values(low, high), float
+            )
 
 
 def drawn(axis: Axis) -> Array:

@@ -58,7 +58,7 @@ def where(found: Collected, conditions: Iterable[str]) -> Collected:
     for key in ("rows", "trials"):
         frame = getattr(found, key)
         parts[key] = frame[frame["id"].isin(ids)].reset_index(drop=True)
-    for key in ("meta", "configs", "looks"):
+    for key in ("meta", "configs", "looks", "warnings"):
         parts[key] = {run: value for run, value in getattr(found, key).items() if run in ids}
     return replace(found, **parts)
 

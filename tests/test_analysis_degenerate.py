@@ -1,6 +1,8 @@
 """Claims about reports of odd data: a page comes of them, every axis can be read, and what is no data is refused."""
 
 import csv
+import os
+import re
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from analysis import panels
 from analysis.axes import drawn as shown_on
 from analysis.narrow import read_csv
 from analysis.report import main, make_report
-from landscape.store import FAILED
+from landscape.store import FAILED, Store
 
 HEAD = "data,arch,loss,penalty,norm,fid"
 
@@ -213,3 +215,55 @@ def test_figures_of_odd_rows_have_ticks_too(tmp_path, figures, case):
     main(["--csv", str(file), "--out", str(tmp_path / "out")])
     for name, figure in figures:
         check_ticks(name, figure)
+
+
+def test_of_too_many_cells_the_best_are_drawn_and_the_page_says_what_was_left_out(tmp_path, monkeypatch, figures):
+    monkeypatch.setattr("analysis.cells.MOST_DRAWN", 3)
+    monkeypatch.setattr("analysis.page.MOST_PARTS", 1)
+    file = tmp_path / "mine.csv"
+    cells = [
+        f"{line(f'l{9 - c}', c + 1 + seed / 10, data=d)},{seed}" for d in "ab" for c in range(6) for seed in (0, 1)
+    ]
+    file.write_text(rows("seed", *cells))
+    assert main(["--csv", str(file), "--out", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "Figures and pairs are of 3 of the 6 cells" in page and "No figures and no pairs of this part" in page
+    assert {name[:2] for name, _ in figures} == {"01"}
+    with open(tmp_path / "out" / "tables" / "01-a-pairs.csv", newline="") as f:
+        pairs = list(csv.DictReader(f))
+    best = {"L9 GP", "L8 GP", "L7 GP"}
+    assert {row[side] for row in pairs for side in "ab"} == best and len(pairs) == 3
+    assert (tmp_path / "out" / "cells.csv").read_text().count("\n") == 13, "all cells are in the table"
+
+
+def test_a_warning_that_a_distance_is_worthless_stands_at_table_figure_and_run(tmp_path, figures):
+    protocol = {**synthetic.PROTOCOL, "n_real": 36, "n_fake": 1000}
+    store = Store(tmp_path / "store")
+    made = [add_run(store, [120.0, 9.0 + seed], config(seed=seed), protocol=protocol) for seed in range(5)]
+    for run in made:
+        text = "36 images are too few for a covariance of 64 features: the distance is far too high"
+        run.write_status({**run.status(), "warnings": [text, "something else"]})
+    assert make_report(store, tmp_path / "out") == []
+    page = (tmp_path / "out" / "index.html").read_text()
+    said = "36 images are too few for a covariance of 64 features"
+    captions = re.findall(r"<figcaption>.*?</figcaption>", page, re.S)
+    assert len(captions) >= 4 and all(said in caption for caption in captions)
+    assert all(
+        said in page[: page.index(f'aria-label="{name} on digits')].rpartition("<h3")[2] for name in ("Cells", "Runs")
+    )
+    assert "FID (classifier features, of 36 images, too few)" in figures[0][1].axes[0].get_ylabel()
+    data = (tmp_path / "out" / "data" / "runs-0.js").read_text()
+    assert data.count("These distances say next to nothing: 36 images") == 5 and data.count("something else") == 5
+
+
+def test_pictures_are_taken_from_the_store_only(tmp_path, figures):
+    secret = tmp_path / "shadow"
+    secret.write_text("root:x")
+    store = Store(tmp_path / "store")
+    linked, piped, plain = (add_run(store, [120.0, 9.0], config(seed=seed), picture=True) for seed in range(3))
+    for run, make in ((linked, lambda file: file.symlink_to(tmp_path / "shadow")), (piped, os.mkfifo)):
+        run.sample_grid(250).unlink()
+        make(run.sample_grid(250))
+    problems = make_report(store, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out" / "samples").iterdir()] == [f"{plain.id}.png"]
+    assert len(problems) == 2 and any("is a link that leads out of the store" in text for text in problems)
