@@ -49,14 +49,15 @@ def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, probl
             # Whoever may write to the store could link to what only the reader of it may read.
             with open_regular(source, [store.runs]) as opened:
                 seen = os.fstat(opened.fileno())
-                if not _link(source, target) or not os.path.samestat(os.lstat(target), seen):
-                    if not (_same(before, seen) and _link(before, target)):
-                        copied += seen.st_size
-                        if copied > MOST_BYTES:
-                            return False
-                        with open(target, "wb") as copy:
-                            shutil.copyfileobj(opened, copy)
-                        os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+                if _link(source, target) and not os.path.samestat(os.lstat(target), seen):
+                    os.unlink(target)  # another file by now
+                if not os.path.lexists(target) and not (_same(before, seen) and _link(before, target)):
+                    copied += seen.st_size
+                    if copied > MOST_BYTES:
+                        return False
+                    with open(target, "xb") as copy:
+                        shutil.copyfileobj(opened, copy)
+                    os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
         except CorruptFile as e:
             problems.append(str(e))
             return False

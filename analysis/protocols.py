@@ -58,7 +58,7 @@ def distance_name(text: Mapping[str, Any]) -> str:
 
 
 def too_few(text: Mapping[str, Any]) -> tuple[int, ...]:
-    """Images and features, where the images of a protocol are too few for a covariance of its features; else nothing."""
+    """Images and features, where the images are too few for a covariance of the features; else nothing."""
     counts = [text.get(key) for key in ("n_real", "n_fake", "features")]
     if not all(is_number(count) for count in counts):
         return ()
@@ -84,9 +84,9 @@ def with_features(text: Mapping[str, Any], warnings: Iterable[str]) -> dict[str,
     """`text` with the number of features, which older stores tell in the warnings of its runs only."""
     counts = [text.get(key) for key in ("n_real", "n_fake")]
     for found in map(FEW.match, warnings):
-        if found and "features" not in text and all(is_number(count) for count in counts):
-            if int(found[1]) == min(counts):  # type: ignore[type-var]
-                return {**text, "features": int(found[2])}
+        known = "features" not in text and all(is_number(count) for count in counts)
+        if found and known and int(found[1]) == min(counts):  # type: ignore[type-var]
+            return {**text, "features": int(found[2])}
     return dict(text)
 
 
