@@ -27,7 +27,7 @@ demo: install ## train the demo's grid on the embedded digits and write report/i
 report: install dirac ## rebuild the page from whatever the store holds
 	$(BIN)/python -m analysis.report --store "$(STORE)" --out "$(OUT)"
 
-dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (10 seconds)
+dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (10 to 40 seconds)
 	$(BIN)/python -m analysis.dirac --out "$(OUT)/dirac"
 
 test: install ## run the tests

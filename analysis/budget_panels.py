@@ -13,9 +13,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from analysis import figures
+from analysis.axes import limits, log_axis, log_budget_axis
 from analysis.hours import Timed, over_hours
 from analysis.palette import DRESS, INK, MUTED, Look
-from analysis.panels import limits
 from analysis.practice import OverTime, Practitioner
 from analysis.study_panels import practitioner_curves
 
@@ -82,8 +82,8 @@ def over_time(ax: Axes, curves: Mapping[str, OverTime], look: Mapping[str, Look]
     if curves:
         low = min(float(one.times[0]) for one in curves.values())
         high = max(float(one.times[-1]) for one in curves.values())
-        figures.log_budget_axis(ax, high, low)
-    return figures.log_axis(ax)
+        log_budget_axis(ax, high, low)
+    return log_axis(ax)
 
 
 def pairs_figure(table: pd.DataFrame, order: list[str]) -> Figure | None:

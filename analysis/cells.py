@@ -25,6 +25,8 @@ POOLED = " (n_dis "  # begins the end of the label of a cell that is pooled over
 
 UNITS = ("run", "setting")
 
+MOST_DRAWN = 40  # cells of a figure, or of a table of pairs, that can still be read
+
 
 def cell_label(facts: Mapping[str, Any]) -> str:
     """The name of a cell within one data set and architecture, as the study writes it.
@@ -124,3 +126,14 @@ def cell_order(runs: pd.DataFrame) -> list[str]:
         ["arch", "loss", "bare", "penalty", "norm", "n_dis"], ascending=[True, True, False, True, True, True]
     )
     return list(key["cell"])
+
+
+def readable(runs: pd.DataFrame) -> list[str]:
+    """The cells that figures and pairs are of, in the order of cells: all, or of too many the `MOST_DRAWN` with the
+    lowest median distance."""
+    order = cell_order(runs)
+    if len(order) <= MOST_DRAWN:
+        return order
+    medians = worths(countable(runs)).groupby("cell")["worth"].median().reindex(order)
+    kept = set(medians.sort_values(kind="stable").index[:MOST_DRAWN])
+    return [label for label in order if label in kept]

@@ -73,9 +73,10 @@ def finish(at: Press) -> set[str]:
 
 
 def _draw(stem: Path, draw: Callable[..., Figure | None], arguments: tuple[Any, ...]) -> bool:
-    figure = draw(*arguments)
-    if figure is not None:
-        panels.save(figure, stem)
+    with np.errstate(over="ignore"):
+        figure = draw(*arguments)
+        if figure is not None:
+            panels.save(figure, stem)
     return figure is not None
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
+from analysis.axes import Readable, budget_axis, log_axis, visible
 from analysis.budget import Array, Band
 from analysis.palette import FAINT, INK, MUTED, Look
 
@@ -23,7 +24,7 @@ Curves = Mapping[str, tuple[NDArray[Any], Array]]  # label -> (k or hours, dista
 def curves(ax: Axes, lines: Curves, look: Mapping[str, Look], log: bool = True) -> Axes:
     """One line a cell over k, named at its right end; where a curve is not finite there is none."""
     for label, (ks, values) in lines.items():
-        shown = np.where(np.isfinite(values), values, np.nan)
+        shown = visible(values) if log else values
         many = len(ks) > 30
         colour, marker, dash = look[label]
         # On a long curve a few markers, evenly on its log axis, tell colours apart that a reader cannot.
@@ -33,7 +34,8 @@ def curves(ax: Axes, lines: Curves, look: Mapping[str, Look], log: bool = True) 
     most = max((int(ks[-1]) for ks, _ in lines.values()), default=1)
     budget_axis(ax, most, pad=max(0.05 * (most - 1), 0.1))
     if log:
-        log_axis(ax)
+        return log_axis(ax)
+    ax.yaxis.set_major_locator(Readable())
     return ax
 
 
@@ -46,12 +48,13 @@ def name_ends(ax: Axes, lines: Curves, look: Mapping[str, Look]) -> Axes:
     to_axes = ax.transData + ax.transAxes.inverted()
     places = {label: to_axes.transform(end) for label, end in ends.items()}
     order = sorted(places, key=lambda label: float(places[label][1]))
-    heights = spread([float(places[label][1]) for label in order], gap=min(0.062, 1 / max(len(order) - 1, 1)))
-    for label, height in zip(order, heights, strict=True):
+    within = [min(max(float(places[label][1]), 0.0), 1.0) for label in order]  # a distance of 0 is at minus infinity
+    heights = spread(within, gap=min(0.062, 1 / max(len(order) - 1, 1)))
+    for label, height, level in zip(order, heights, within, strict=True):
         end, colour = places[label], look[label].colour
         ax.text(1.05, height, label, transform=ax.transAxes, color=colour, va="center", fontsize=8.5)
         # A line, not an annotation's arrow: to clip hundreds of those takes a third of the time of a figure.
-        leader = Line2D([end[0], 1.04], [end[1], height], transform=ax.transAxes, color=colour, lw=0.6, alpha=0.6)
+        leader = Line2D([end[0], 1.04], [level, height], transform=ax.transAxes, color=colour, lw=0.6, alpha=0.6)
         leader.set(clip_on=False, in_layout=False, zorder=1.5)
         ax.add_artist(leader)
     return ax
@@ -153,9 +156,9 @@ def floor(ax: Axes, counts: Array, distances: Array, n_fake: int) -> Axes:
     ax.set_xticks(counts, [f"{n:,.0f}" for n in counts])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlim(counts[0] / 1.35, counts[-1] * 1.35)
-    low, high = float(distances.min()), float(distances.max())
     log_axis(ax)
-    ax.set_ylim(low / 1.3, high * max(1.35, (high / low) ** 0.25))
+    low, high = ax.get_ylim()
+    ax.set_ylim(low / 1.15, high * max(1.25, high**0.2 / low**0.2))  # room for the numbers
     return ax
 
 
@@ -178,7 +181,7 @@ def training(ax: Axes, rows: pd.DataFrame, look: Look) -> Axes:
             if run["status"].iloc[-1] == "diverged" and len(seen):
                 ax.plot(seen["step"].iloc[-1], seen["fid"].iloc[-1], "x", color=INK, ms=6, mew=1.4, zorder=4)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / 1000:g}k" if step >= 1000 else f"{step:g}"))
-    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_locator(Readable(whole=True))
     return log_axis(ax)
 
 
@@ -189,34 +192,7 @@ def reference(ax: Axes, value: float, text: str = "") -> Axes:
     return ax
 
 
-def log_axis(ax: Axes) -> Axes:
-    """A logarithmic distance axis with plain numbers on it, also where less than a decade is shown."""
-    low, high = ax.dataLim.intervaly
-    if not (np.isfinite([low, high]).all() and high > low * (1 + 1e-9)):
-        # Nothing finite was drawn, or one value only: matplotlib would find no range.
-        ax.set_ylim(*((low / 2, high * 2) if 0 < low < np.inf else (1, 10)))
-    ax.set_yscale("log")
-    narrow = 0 < low < high < 4 * low
-    ax.yaxis.set_major_locator(MaxNLocator(6) if narrow else LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    ax.yaxis.set_minor_locator(NullLocator())
-    return ax
-
-
-def budget_axis(ax: Axes, most: int, pad: float = 0.5) -> Axes:
-    """The axis of k, 1 to `most` and `pad` on both sides: linear where they are few, else logarithmic."""
-    if most > 30:
-        return log_budget_axis(ax, most)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
-    ax.set_xlim(1 - pad, most + pad)
-    return ax
-
-
-def log_budget_axis(ax: Axes, most: float, least: float = 1.0) -> Axes:
-    """A logarithmic axis of k, or of time, from `least` to `most`, with plain numbers on it."""
-    ax.set_xscale("log")
-    ax.set_xlim(least * 0.94, most * 1.06)
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:g}"))
-    ax.xaxis.set_minor_locator(NullLocator())
+def beyond(ax: Axes, text: str) -> Axes:
+    """The name of a value above the axis, at its upper edge."""
+    ax.text(0.005, 0.995, f"↑ {text}", transform=ax.transAxes, va="top", fontsize=7.5, color=MUTED)
     return ax

@@ -14,6 +14,7 @@ from landscape.errors import UserError
 from landscape.store import STOPPED
 
 CLOCKS = {"training": ("train_s",), "evaluation": ("eval_s",), "training and evaluation": ("train_s", "eval_s")}
+LEAST_S, MOST_S = 1e-9, 1e12  # seconds that a run can have taken; what is beyond was not measured
 APART = "no device in particular: training counts by the cost of a step, measured apart"
 
 
@@ -62,7 +63,7 @@ def timed(runs: pd.DataFrame) -> Timed:
         for label, cell in cells.items():
             names = [key.replace("_s", "_cpu_s") for key in columns] if by_cpu else list(columns)
             costs = cell[names].to_numpy(float)
-            if (costs > 0).all():
+            if ((costs > LEAST_S) & (costs < MOST_S)).all():
                 hours.setdefault(clock, {})[label] = costs.sum(1) / 3600
     worth = {label: cell["worth"].to_numpy(float) for label, cell in cells.items()}
     shared, left_out = len(use) - len(alone), len(alone) - len(mine)

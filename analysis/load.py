@@ -14,6 +14,7 @@ import pandas as pd
 from analysis.cells import CELL, cell_label
 from analysis.kept import no_collector, read_records
 from analysis.planned import Sweep, read_sweeps
+from analysis.protocols import with_features
 from analysis.records import CURVES, DIAGNOSTICS, SCORES, Record, Rows, number
 from analysis.trials import GRID, ORIGIN, no_trials, origin, read_trials
 from landscape.store import DIVERGED, DONE, STOPPED, Store
@@ -60,7 +61,8 @@ class Collected:
     overrides, sweep, planned and machines, from meta.json; problems: a sentence for each file that could not be read;
     trials: the frame of `read_trials`; narrowed: the conditions that these runs were picked by, where they are not all;
     configs: run id -> its frozen configuration, a key a line; looks: run id -> what its files looked like when they
-    were read; sweeps: those of the store; pooled: what cells are pooled over (`analysis.pool`).
+    were read; sweeps: those of the store; pooled: what cells are pooled over (`analysis.pool`);
+    warnings: run id -> what its worker warned of.
     """
 
     runs: pd.DataFrame
@@ -74,6 +76,7 @@ class Collected:
     looks: dict[str, Any] = field(default_factory=dict)
     sweeps: list[Sweep] = field(default_factory=list)
     pooled: tuple[str, ...] = ()
+    warnings: dict[str, list[str]] = field(default_factory=dict)
 
 
 def load(store: Store | str | Path) -> pd.DataFrame:
@@ -180,11 +183,13 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
     protocols: dict[str, dict[str, Any]] = {}
     for record in records:
         for name, text in record.protocols.items():
+            text = with_features(text, record.status.get("warnings", []))
             protocols[name] = _together(protocols[name], text) if name in protocols else text
     meta, configs, looks = (
         {record.id: getattr(record, key) for record in records} for key in ("meta", "config", "looks")
     )
-    return Collected(runs, rows, protocols, meta, problems, trials, (), configs, looks, sweeps)
+    warnings = {record.id: texts for record in records if (texts := record.status.get("warnings"))}
+    return Collected(runs, rows, protocols, meta, problems, trials, (), configs, looks, sweeps, warnings=warnings)
 
 
 def _together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import CELL, VARIED, cell_label
+from analysis.csv_files import plain
+from analysis.hours import MOST_S
 from analysis.load import ROW_COLUMNS, RUN_COLUMNS, SCORED, Collected
 from analysis.trials import GRID, ORIGIN, STAGES
 from landscape.errors import UserError
@@ -26,6 +29,9 @@ WORDS: tuple[str, ...] = (
 WHOLE = ("n_dis", "seed", "repeat", "evaluations", "device_kinds", "sharing")
 COUNTS = ("step", "steps", "batch_size")
 SECONDS = ("train_s", "eval_s", "wasted_s")
+LEAST = {"n_dis": 1, "evaluations": 0, "device_kinds": 0, "sharing": 0, **dict.fromkeys((*COUNTS, *SECONDS), 0)}
+MOST = 2**53  # of whole numbers: above, a CSV's float names no single one
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a run's id names files of the report
 
 
 def where(found: Collected, conditions: Iterable[str]) -> Collected:
@@ -52,7 +58,7 @@ def where(found: Collected, conditions: Iterable[str]) -> Collected:
     for key in ("rows", "trials"):
         frame = getattr(found, key)
         parts[key] = frame[frame["id"].isin(ids)].reset_index(drop=True)
-    for key in ("meta", "configs", "looks"):
+    for key in ("meta", "configs", "looks", "warnings"):
         parts[key] = {run: value for run, value in getattr(found, key).items() if run in ids}
     return replace(found, **parts)
 
@@ -76,6 +82,7 @@ def read_csv(file: str | Path) -> Collected:
         given = pd.read_csv(file, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=["", "nan"])
     except (OSError, ValueError) as e:
         raise UserError(f"--csv {file} cannot be read ({' '.join(str(e).split())[:160]})") from e
+    given = given.assign(**{key: given[key].map(plain) for key in WORDS if key in given})
     missing = [key for key in NEEDED if key not in given]
     if missing or given.empty:
         lacks = f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}" if missing else "holds no rows"
@@ -83,13 +90,14 @@ def read_csv(file: str | Path) -> Collected:
     runs = given[[key for key in RUN_COLUMNS if key in given]].copy()
     for key in [key for key in runs if key not in WORDS]:
         runs[key] = _numbers(runs[key], file)
+        _in_range(runs[key], file)
     for key, value in DEFAULTS.items():
         runs[key] = runs[key].fillna(value) if key in runs else value
     for key in CELL[:-1]:
         _legal(runs[key], file, None)
     _legal(runs["status"], file, STATES)
     _legal(runs["stage"], file, STAGES)
-    runs["id"] = runs.get("id", pd.Series([f"row-{i}" for i in range(len(runs))], index=runs.index))
+    runs["id"] = _ids(runs, file)
     runs["cell"] = [
         cell_label({str(key): value for key, value in row.items()})
         for row in runs.astype({"n_dis": int}).to_dict("records")
@@ -127,16 +135,65 @@ def read_csv(file: str | Path) -> Collected:
 
 def _numbers(column: pd.Series, file: str | Path) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce").astype(float)
-    wrong = column.notna() & numbers.isna()
-    if wrong.any():
-        line = int(np.flatnonzero(wrong)[0]) + 2
-        raise UserError(f"--csv {file} line {line}: {column.name} is {column[wrong].iloc[0]!r}, which is no number")
+    _refuse(column, column.notna() & numbers.isna(), file, ", which is no number")
     return numbers
 
 
+def _in_range(column: pd.Series, file: str | Path) -> None:
+    """Raise `UserError` for a count that is no whole number, and for what no measurement gives."""
+    key, known = str(column.name), column.notna()
+    if key in (*WHOLE, *COUNTS):
+        _refuse(
+            column, known & ~((column.abs() <= MOST) & (column == column.round())), file, ", which is no whole number"
+        )
+    if key in SECONDS:
+        _refuse(column, column > MOST_S, file, ", which is no time")
+    if key in LEAST:
+        _refuse(column, column < LEAST[key], file, f", and it is {LEAST[key]} at least")
+    if key.startswith("fid") or key == "worth":
+        _refuse(column, column == -np.inf, file, ", which is no distance")
+
+
+def _ids(runs: pd.DataFrame, file: str | Path) -> pd.Series:
+    """The ids given, or numbers of rows. Raises `UserError` for one that can name no file, and for one of two runs.
+
+    Rows of one run are its scores under several protocols; all else about it is the same in each.
+    """
+    if "id" not in runs:
+        return pd.Series([f"row-{i}" for i in range(len(runs))], index=runs.index)
+    ids = runs["id"]
+    wrong = ~ids.map(lambda one: isinstance(one, str) and bool(ID.fullmatch(one)))
+    _refuse(ids, wrong, file, ", which is no run's id: at most 100 letters, digits, '.', '_' and '-', no sign first")
+    names = runs.get("protocol", pd.Series("", index=runs.index)).fillna("")
+    facts = (
+        runs[[key for key in (*CELL, "seed", "repeat", "status", "setting", *VARIED) if key in runs]]
+        .astype(object)
+        .fillna("")
+    )
+    first = ~ids.duplicated()
+    same = facts.eq(facts[first].set_axis(ids[first]).loc[ids].set_axis(runs.index)).all(axis=1)
+    again = pd.DataFrame({"id": ids, "protocol": names}).duplicated() | ~same
+    if again.any():
+        place = int(np.flatnonzero(again)[0])
+        before = int(np.flatnonzero(ids == ids.iloc[place])[0])
+        raise UserError(
+            f"--csv {file} line {place + 2}: id {ids.iloc[place]!r} is that of line {before + 2} too; give each run an "
+            "id of its own, or leave the column out (rows of one id are one run's scores under several protocols)"
+        )
+    return ids
+
+
 def _legal(column: pd.Series, file: str | Path, among: tuple[str, ...] | None) -> None:
-    wrong = column.isna() if among is None else ~column.isin([*among, "unreadable"])
+    if among is None:
+        _refuse(column, column.isna(), file, ", which is no name")
+    else:
+        _refuse(column, ~column.isin([*among, "unreadable"]), file, f"; it is one of {', '.join(among)}")
+
+
+def _refuse(column: pd.Series, wrong: pd.Series, file: str | Path, why: str) -> None:
+    """Raise `UserError` for the first value of `column` that is `wrong`."""
     if wrong.any():
-        line = int(np.flatnonzero(wrong)[0]) + 2
-        legal = "" if among is None else f"; it is one of {', '.join(among)}"
-        raise UserError(f"--csv {file} line {line}: {column.name} is {column[wrong].iloc[0]!r}{legal}")
+        place = int(np.flatnonzero(wrong)[0])
+        value = column.iloc[place]
+        shown = repr(value[:60]) if isinstance(value, str) else "empty" if pd.isna(value) else f"{value:g}"
+        raise UserError(f"--csv {file} line {place + 2}: {column.name} is {shown}{why}")

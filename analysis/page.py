@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from analysis import diagnostics, panels, protocols, tables
-from analysis.cells import cell_order, countable, independent, no_bands, worths
+from analysis.cells import cell_order, countable, independent, no_bands, readable, worths
 from analysis.cost import evaluation
+from analysis.csv_files import write_csv
 from analysis.curve_data import budget_curves
 from analysis.drawn import Press, begin, finish
 from analysis.figures import LINES
@@ -29,6 +30,8 @@ from analysis.troubles import troubles
 from landscape.store import DIVERGED, Store
 from landscape.versions import CHANGES
 
+MOST_PARTS = 12  # of a page that have figures; the others have their tables
+
 
 def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
     """Everything that the template shows. Writes the other files of the report, all that lie in `at.new`."""
@@ -38,7 +41,7 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
     distinct = found.runs.drop_duplicates("id")
     studies = study_parts(found, parts, at)
     drawn = [
-        section(found, at, look, data, name, runs, f"{number:02d}-{_slug(data)}")
+        section(found, at, look, data, name, runs, f"{number:02d}-{_slug(data)}", number <= MOST_PARTS)
         for number, (data, name, runs) in enumerate(parts, 1)
     ]
     placed = place_pictures(pd.concat([runs for _, _, runs in parts]), store, at.new, at.old, found.problems)
@@ -81,8 +84,8 @@ def _superseded(distinct: pd.DataFrame) -> list[tuple[int, str]]:
 
 def _write_frames(runs: pd.DataFrame, cells: list[pd.DataFrame], out: Path) -> None:
     every, first = pd.concat(cells), ["data", "protocol"]
-    every[[*first, *every.columns.drop(first)]].to_csv(out / "cells.csv", index=False)
-    runs.to_csv(out / "runs.csv", index=False)
+    write_csv(every[[*first, *every.columns.drop(first)]], out / "cells.csv")
+    write_csv(runs, out / "runs.csv")
 
 
 def section(
@@ -93,21 +96,27 @@ def section(
     name: str | None,
     runs: pd.DataFrame,
     key: str,
+    draw: bool = True,
 ) -> dict[str, Any]:
-    """One part of the page: the runs of one data set under one protocol. `key` begins its figures' names."""
+    """One part of the page: the runs of one data set under one protocol. `key` begins its figures' names.
+
+    Without `draw` it has neither figures nor pairs.
+    """
     protocols.one_protocol(runs, found.protocols)
     text = found.protocols.get(name or "", {})
     distance = protocols.distance_name(text)
     untrained = float(runs["fid_start"].median())
     order, counted = cell_order(runs), countable(runs)
+    readable_cells = readable(runs) if draw else []
     drawn: dict[str, str] = {}
 
     def keep(kind: str, *figure: Any) -> None:
         drawn[kind] = f"figures/{key}-{kind}"
         begin(at, drawn[kind], *figure)
 
-    curves = _figures(found, look, name, runs, distance, untrained, keep)
-    said = statements(found, runs, text, look, distance, keep)
+    few = runs[runs["cell"].isin(readable_cells)]
+    curves = _figures(found, look, name, few, distance, untrained, keep)
+    said = statements(found, runs, readable_cells, text, look, distance, keep)
     frames = said.pop("frames")
     cells, singles = tables.cell_table(runs), tables.run_table(runs)
     write_tables(frames | {"cells": cells}, tables.CELL_COLUMNS, distance, at.new / "tables" / key)
@@ -121,12 +130,15 @@ def section(
         "distance": distance,
         "classifier": text.get("extractor") == "classifier",
         "floor": protocols.spell_floor(text),
+        "caution": protocols.caution(text),
         "untrained": tables.score("fid", untrained) if math.isfinite(untrained) else "",
         "diverged": int((runs["status"] == DIVERGED).sum()),
         "results": int(counted["worth"].notna().sum()),
         "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
         "no_mean": _without_mean(counted),
         "settings": "setting" in curves,
+        "drawn": len(readable_cells),
+        "n_cells": len(order),
         "curves": curves,
         "figures": drawn,
         "tables": {
@@ -229,4 +241,4 @@ def _in_order(units: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 def _slug(name: str) -> str:
     """`name` fit for a file and a link."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]

@@ -57,6 +57,7 @@ DRESS: Any = {
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "font.size": 9.5,
+    "text.parse_math": False,  # a name with a "$" in it is a name
     "pdf.fonttype": 42,  # TrueType, which journals ask for
     "svg.hashsalt": "landscape",  # the same data give the same bytes
 }

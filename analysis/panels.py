@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from analysis import figures
+from analysis.axes import drawn, limits
 from analysis.budget import Band, budgets, chance_all_fail, mean_best, median_best, median_best_band
 from analysis.palette import DRESS, INK, MUTED, Look
 
@@ -48,7 +49,10 @@ def budget_figure(worths: pd.DataFrame, look: Mapping[str, Look], distance: str,
         _same_limits(list(axes[:2]), untrained)
         if chances:
             figures.curves(axes[2], chances, look, log=False)
-            axes[2].set(title="Chance that all k diverge", xlabel=f"k (of these {unit}s)", ylim=(-0.02, 1.02))
+            top = max(float(line.max()) for _, line in chances.values())
+            axes[2].set(
+                title="Chance that all k diverge", xlabel=f"k (of these {unit}s)", ylim=(-0.02 * top, 1.02 * top)
+            )
         for ax, lines in zip(axes, (medians, means, chances), strict=False):
             figures.name_ends(ax, lines, look)
     return fig
@@ -177,20 +181,19 @@ def _facets(
 
 
 def _same_limits(axes: list[Axes], untrained: float) -> None:
-    """Give axes that are to be compared one range, with the untrained generator's distance in it."""
-    shown = [np.asarray(line.get_ydata(), float) for ax in axes for line in ax.lines]
-    low, high = limits(np.concatenate([*shown, [untrained]]))
+    """Give axes that are to be compared one range: of what they show, with the untrained generator's distance where it
+    is near enough; where it would take more than half of the height, it is named at the upper edge."""
+    shown = np.concatenate([drawn(ax.yaxis) for ax in axes])
+    low, high = limits(shown)
+    if not math.isfinite(untrained) or untrained <= 0:
+        near = True
+    else:
+        wide = limits(np.append(shown, untrained))
+        near = math.log(high) - math.log(low) >= 0.5 * (math.log(wide[1]) - math.log(wide[0]))
+        low, high = wide if near else (low, high)
     for ax in axes:
         ax.set_ylim(low, high)
-        if math.isfinite(untrained) and untrained > 0:
+        if not near:
+            figures.beyond(ax, f"untrained generator: {untrained:.4g}")
+        elif low < untrained < high:
             figures.reference(ax, untrained, "untrained generator")
-
-
-def limits(values: np.ndarray) -> tuple[float, float]:
-    """A log range with a margin around the positive finite `values`; 1 to 10 where there are none."""
-    shown = values[np.isfinite(values) & (values > 0)]
-    if not len(shown):
-        return 1.0, 10.0
-    low, high = float(shown.min()), float(shown.max())
-    margin = max((high / low) ** 0.07, 1.12)
-    return low / margin, high * margin

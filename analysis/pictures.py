@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis import tables
 from analysis.cells import countable
+from landscape.files import CorruptFile, open_regular
 from landscape.store import Store
 
 MOST_BYTES = 300_000_000  # of pictures copied; what is beyond stays in the store
@@ -45,13 +46,21 @@ def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, probl
         nonlocal copied
         target, before = f"{new}/samples/{name}", f"{old}/samples/{name}"
         try:
-            if not _link(source, target):
-                seen = source.stat()
-                if not (_same(before, seen) and _link(before, target)):
+            # Whoever may write to the store could link to what only the reader of it may read.
+            with open_regular(source, [store.runs]) as opened:
+                seen = os.fstat(opened.fileno())
+                if _link(source, target) and not os.path.samestat(os.lstat(target), seen):
+                    os.unlink(target)  # another file by now
+                if not os.path.lexists(target) and not (_same(before, seen) and _link(before, target)):
                     copied += seen.st_size
                     if copied > MOST_BYTES:
                         return False
-                    shutil.copy2(source, target)
+                    with open(target, "xb") as copy:
+                        shutil.copyfileobj(opened, copy)
+                    os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+        except CorruptFile as e:
+            problems.append(str(e))
+            return False
         except OSError as e:
             problems.append(f"{source} cannot be read ({e.strerror})")
             return False

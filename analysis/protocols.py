@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -48,7 +50,44 @@ def distance_name(text: Mapping[str, Any]) -> str:
     if "source" in text:
         return "FID (as given)"
     extractor = str(text.get("extractor", "unknown"))
-    return "FID" if extractor.startswith("inception") else f"FID ({extractor} features)"
+    few = f"of {too_few(text)[0]} images, too few" if too_few(text) else ""
+    what = ", ".join(
+        part for part in ("" if extractor.startswith("inception") else f"{extractor} features", few) if part
+    )
+    return f"FID ({what})" if what else "FID"
+
+
+def too_few(text: Mapping[str, Any]) -> tuple[int, ...]:
+    """Images and features, where the images are too few for a covariance of the features; else nothing."""
+    counts = [text.get(key) for key in ("n_real", "n_fake", "features")]
+    if not all(is_number(count) for count in counts):
+        return ()
+    n, features = min(int(counts[0]), int(counts[1])), int(counts[2])  # type: ignore[arg-type]
+    return (n, features) if n <= features else ()
+
+
+def caution(text: Mapping[str, Any]) -> str:
+    """Why the distances under a protocol say next to nothing, as a sentence; empty where they do say something."""
+    if not too_few(text):
+        return ""
+    n, features = too_few(text)
+    return (
+        f"These distances say next to nothing: {n:,} images are too few for a covariance of {features:,} features, and "
+        "all of them are far too high. Compare them with nothing but one another, and that with care."
+    )
+
+
+FEW = re.compile(r"(\d{1,9}) images are too few for a covariance of (\d{1,9}) features")
+
+
+def with_features(text: Mapping[str, Any], warnings: Iterable[str]) -> dict[str, Any]:
+    """`text` with the number of features, which older stores tell in the warnings of its runs only."""
+    counts = [text.get(key) for key in ("n_real", "n_fake")]
+    for found in map(FEW.match, warnings):
+        known = "features" not in text and all(is_number(count) for count in counts)
+        if found and known and int(found[1]) == min(counts):  # type: ignore[type-var]
+            return {**text, "features": int(found[2])}
+    return dict(text)
 
 
 def spell_out(text: Mapping[str, Any]) -> str:
@@ -134,8 +173,8 @@ def _carried(of_data: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value from a file is a number (truth is none)."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value from a file is a finite number (truth is none)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def _count(value: Any) -> str:

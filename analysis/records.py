@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,9 @@ DIAGNOSTICS = (
 )
 SCORES = ("fid", "is", "is_std", "kid", "kid_std", "ms_ssim", "modes", "quality", *DIAGNOSTICS)
 CURVES = ("spectrum", "mrlt", "closest_pairs")  # lists of numbers
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass
@@ -131,6 +135,7 @@ def _status(run: RunFolder) -> dict[str, Any]:
     status = run.status()
     for key in ("step", "train_s", "eval_s", "wasted_s", "train_busy_s", "eval_busy_s"):
         number(status.get(key))
+    status["warnings"] = [str(text) for text in status.get("warnings") or []]
     if "stops" in status:
         status["stops"] = [{"step": int(stop["step"]), "reason": str(stop["reason"])} for stop in status["stops"]]
     return status
@@ -157,6 +162,8 @@ def _row(row: dict[str, Any], run: RunFolder) -> dict[str, Any]:
     try:
         if not isinstance(row["protocol"], str):
             raise ValueError("its protocol is no text")
+        if not _NAME.fullmatch(row["protocol"]):  # it names a file
+            raise ValueError(f"{row['protocol'][:60]!r} is no protocol's id")
         why = {str(key): str(reason) for key, reason in (row.get("why") or {}).items()}
         kept = {"step": int(row["step"]), "protocol": row["protocol"], "why": why}
         kept |= {key: number(row[key]) for key in (*SCORES, "images", "train_s", "eval_s", "loss_d") if key in row}

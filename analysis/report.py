@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -75,7 +76,8 @@ def write_report(
             new = Path(folder)
             for name in FOLDERS:
                 (new / name).mkdir()
-            page = content(found, store, press(new, out, pool))
+            with np.errstate(over="ignore"):  # what sums of absurd numbers overflow to is called infinite
+                page = content(found, store, press(new, out, pool))
             page["written_by"], page["written_with"] = written_command(options, "analysis.report"), _with()
             page["dirac"] = (out / "dirac" / "index.html").is_file()  # another door's, linked to where it was drawn
             (new / "index.html").write_text(_render(page, new), encoding="utf-8")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis import diagnostics, tables
+from analysis import diagnostics, protocols, tables
 from analysis.drawn import Press, taken_over
 from analysis.load import Collected
 from analysis.origins import alone, code_text, machine_lines, planned_by
@@ -130,6 +130,7 @@ def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, li
                 for key, name in {"fid": of.distances.get(row["protocol"], "distance"), **_score_names()}.items()
                 if (text := tables.written(key, row.get(key)))
             },
+            "caution": protocols.caution(of.found.protocols.get(row["protocol"], {})),
             "best": tables.written("fid_best", row["fid_best"]),
             "pictures": [
                 {"file": one.file, "about": PICTURES.get(one.score, one.score), "step": f"{one.step:,}"}
@@ -146,6 +147,7 @@ def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, li
         "status": first["status"],
         "why": why(first) if loud else "",
         "facts": {name: text for name, text in facts.items() if text},
+        "warnings": of.found.warnings.get(run, []),
         "parts": parts,
         "picture": f"samples/{run}.png" if run in of.placed.grids else "",
         "picture_step": f"{of.placed.grids[run]:,}" if run in of.placed.grids else "",

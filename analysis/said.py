@@ -12,6 +12,7 @@ import pandas as pd
 from analysis import budget_panels, diagnostics, tables
 from analysis.best import BEST_COLUMNS, best_table
 from analysis.cells import POOLED, adaptive, cell_order, countable
+from analysis.csv_files import write_csv
 from analysis.early import HEADS as EARLY_HEADS
 from analysis.early import early, shown_early
 from analysis.hours import timed
@@ -83,18 +84,23 @@ NAMES = {"is": "IS", "kid": "KID", "ms_ssim": "MS-SSIM", "modes": "modes covered
 def statements(
     found: Collected,
     runs: pd.DataFrame,
+    drawn: list[str],
     text: Mapping[str, Any],
     look: Mapping[str, Look],
     distance: str,
     keep: Callable[..., None],
 ) -> dict[str, Any]:
-    """What the page says of one part beyond its curves; `keep(kind, draw, *arguments)` has a figure drawn."""
+    """What the page says of one part beyond its curves; `keep(kind, draw, *arguments)` has a figure drawn.
+
+    Figures and pairs are of the cells `drawn`, the other tables of all.
+    """
     order = cell_order(runs)
-    ordered = {label: look[label] for label in order}
+    few = runs[runs["cell"].isin(drawn)]
+    ordered = {label: look[label] for label in drawn}
     generator = np.random.default_rng(SEED)
     frames = {
         "confirm": confirm_table(runs, CONFIDENCE),
-        "pairs": pair_table(runs, budgets_said(runs), generator, CONFIDENCE),
+        "pairs": pair_table(few, budgets_said(runs), generator, CONFIDENCE, len(order)),
         "agreement": agreement_table(runs),
         "spread": spread_table(runs),
         "best": best_table(runs, text),
@@ -103,16 +109,16 @@ def statements(
     stopping, said_early = early(runs, found.rows[found.rows["protocol"] == runs["protocol"].iloc[0]])
     frames |= stopping
     if len(frames["pairs"]):
-        keep("pairs", budget_panels.pairs_figure, frames["pairs"], order)
+        keep("pairs", budget_panels.pairs_figure, frames["pairs"], drawn)
     # Also those that were scored under another protocol alone: what is drawn here leaves them out.
     same_data = found.runs["data"] == runs["data"].iloc[0]
-    hours = timed(runs)
+    hours = timed(few)
     keep("hours", budget_panels.hours_figure, hours, ordered, distance, SEED)
-    searched = ((runs["stage"] == SEARCH) & runs["worth"].notna()).any()
-    found_paths = practitioners(runs, found.trials, generator) if searched else {}
+    searched = ((few["stage"] == SEARCH) & few["worth"].notna()).any()
+    found_paths = practitioners(few, found.trials, generator) if searched else {}
     if found_paths:
         keep("practitioner", budget_panels.practitioner_figure, found_paths, ordered, distance)
-    several = several_searches(runs, found.trials, CONFIDENCE)
+    several = several_searches(few, found.trials, CONFIDENCE)
     if several:
         keep("searches", several_figure, several, ordered, distance)
     return {
@@ -176,7 +182,7 @@ def write_tables(frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], d
     for kind, frame in frames.items():
         if frame.empty:
             continue
-        frame.to_csv(f"{stem}-{kind}.csv", index=False)
+        write_csv(frame, f"{stem}-{kind}.csv")
         heads = HEADS.get(kind, names)
         words = shown(kind, frame, distance) if kind in HEADS else frame
         text = pd.DataFrame(

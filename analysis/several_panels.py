@@ -10,9 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import figures
+from analysis.axes import budget_axis, limits, log_axis
 from analysis.palette import DRESS, INK, MUTED, Look
-from analysis.panels import limits
 from analysis.several import KNOTS, Several, needed
 
 
@@ -28,7 +27,7 @@ def several_figure(found: Mapping[str, list[Several]], look: Mapping[str, Look],
             searches(ax, one, look[label])
             ax.set_title(f"{label}, {len(one.paths)} searches ({one.name})", color=look[label].colour)
         for ax in axes[: len(panels)]:
-            figures.budget_axis(ax, max(len(path) for _, one in panels for path in one.paths))
+            budget_axis(ax, max(len(path) for _, one in panels for path in one.paths))
         axes[0].set_ylim(*limits(np.concatenate([path for _, one in panels for path in one.paths])))
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
@@ -63,4 +62,4 @@ def searches(ax: Axes, one: Several, look: Look) -> Axes:
         missing = needed(knots=KNOTS) - len(one.paths)
         note = f"band for all k at once: {missing} more search{'es' * (missing != 1)} needed"
     ax.text(0.97, 0.97, note, transform=ax.transAxes, ha="right", va="top", fontsize=8, color=MUTED)
-    return figures.log_axis(ax)
+    return log_axis(ax)

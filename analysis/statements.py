@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,7 +28,11 @@ Array = NDArray[np.float64]
 
 
 def pair_table(
-    runs: pd.DataFrame, budgets: Sequence[int], generator: np.random.Generator, confidence: float = 0.95
+    runs: pd.DataFrame,
+    budgets: Sequence[int],
+    generator: np.random.Generator,
+    confidence: float = 0.95,
+    chosen_of: int = 0,
 ) -> pd.DataFrame:
     """For each pair of cells and budget k the chance that the best of k runs of `a` beats that of `b`, with intervals.
 
@@ -39,6 +44,8 @@ def pair_table(
 
     n is the number of settings (or seeds), of the smaller cell; `said` is "a" or "b" where the interval excludes one
     half, else "". A row needs n >= k.
+    Where these cells were chosen by their results from `chosen_of` of them, the intervals hold for all pairs that there
+    were to choose from.
     """
     known = _known(runs)
     cells = {str(label): cell for label, cell in known.groupby("cell")}
@@ -58,13 +65,14 @@ def pair_table(
         for k in budgets
         if any(not design[3] and k == design[2] and label in design[:2] for design in designs)
     }
+    tested = len(designs) * max(1.0, math.comb(chosen_of, 2) / max(1, math.comb(len(order), 2)))
     rows = []
     for a, b, k, blocks, n in designs:
         if blocks:
             chance = float(np.mean([pairs.beats_matched(d[:, 0], d[:, 1], k) for d in _draws(blocks, generator)]))
         else:
             chance = pairs.beats_by_tails(tails[a, k], tails[b, k])
-        lower, upper = pairs.interval(chance, n, k, (1 - confidence) / len(designs))
+        lower, upper = pairs.interval(chance, n, k, (1 - confidence) / tested)
         said = "a" if lower > 0.5 else "b" if upper < 0.5 else ""
         rows.append((a, b, k, "matched" if blocks else "apart", n, chance, lower, upper, said))
     return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
@@ -89,12 +97,14 @@ def _matched(a: pd.DataFrame, b: pd.DataFrame) -> list[Array]:
     """The settings (or, of one setting, the seeds) that two cells share, each with the pairs of values it may give.
 
     A pair is of one setting and seed: rows of an array of two columns. Empty where the cells share less than half of
-    the settings of the smaller one.
+    the settings of the smaller one, or no seed of those.
     """
     keys = set(a["_key"]) & set(b["_key"])
     if 2 * len(keys) < min(a["_key"].nunique(), b["_key"].nunique()):
         return []
     both = a[a["_key"].isin(keys)].merge(b[b["_key"].isin(keys)], on=["_key", "seed"], suffixes=("_a", "_b"))
+    if both.empty:
+        return []
     unit = "_key" if len(keys) > 1 else "seed"
     return _split(both, unit, ["worth_a", "worth_b"])
 

@@ -16,6 +16,8 @@ from analysis.protocols import is_number
 from analysis.said import SEED
 from analysis.study_panels import block, study_figure
 
+MOST_FIGURES, MOST_DATA = 12, 6  # study's figures of a page, and data sets of one of them
+
 Part = tuple[str, str | None, pd.DataFrame]
 
 
@@ -30,7 +32,7 @@ def study_parts(found: Collected, parts: list[Part], at: Press) -> list[dict[str
             first.setdefault(part[0], part)
     if not first:
         return []
-    drawn = []
+    drawn: list[dict[str, Any]] = []
     every = pd.concat([countable(runs) for _, _, runs in first.values()])
     for figure in studies.study_figures(every, bool(found.pooled)):
         blocks = []
@@ -40,7 +42,8 @@ def study_parts(found: Collected, parts: list[Part], at: Press) -> list[dict[str
             one = block(figure, data, distance, countable(runs), found.trials, diversity_lines(text))
             if one.runs.loc[one.runs["worth"].notna(), "cell"].nunique() >= 2:
                 blocks.append(one)
-        if blocks:
+        if blocks and len(drawn) < MOST_FIGURES:
+            blocks = blocks[:MOST_DATA]
             stem = f"figures/study-{figure.key}"
             begin(at, stem, study_figure, figure, blocks, np.random.default_rng(SEED))
             drawn.append({"key": figure.key, "title": figure.title, "file": stem, "data": [b.data for b in blocks]})

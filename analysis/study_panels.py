@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import figures, studies
+from analysis.axes import Readable, limits, log_axis, log_budget_axis
 from analysis.budget import Array, Band, budgets, median_best_band
 from analysis.cells import cell_label, no_bands, worths
 from analysis.palette import DRESS, INK, MUTED, Look, looks
-from analysis.panels import limits
 from analysis.practice import Practitioner
 from analysis.searches import practitioners
 from analysis.top import expected_lowest, top, top_count
@@ -104,7 +104,7 @@ def top_runs(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) ->
                 np.full(len(equal), x + 0.36), equal, "D", mfc="white", mec=look[label].colour, ms=4, mew=1.1, ls="none"
             )
     ax.set_title(f"top 5 % of runs (◇ expected, had each {smallest} runs)" if uneven else "top 5 % of runs")
-    return figures.log_axis(ax)
+    return log_axis(ax)
 
 
 def after_settings(
@@ -172,7 +172,7 @@ def practitioner_curves(ax: Axes, found: Mapping[str, list[Practitioner]], look:
 def _finish(ax: Axes, lines: figures.Curves, look: Mapping[str, Look], shown: list[Array]) -> Axes:
     most = max((int(ks[-1]) for ks, _ in lines.values()), default=1)
     if most > 1:
-        figures.log_budget_axis(ax, most)
+        log_budget_axis(ax, most)
     ax.set_ylim(*limits(np.concatenate(shown) if shown else np.array([])))
     return figures.name_ends(ax, lines, look)
 
@@ -195,6 +195,7 @@ def diversity(
     for level in lines.values():
         figures.reference(ax, level)
     ax.margins(y=0.12)
+    ax.yaxis.set_major_locator(Readable())
     ax.set(
         title="Diversity of the top 5 %, chosen by FID", ylabel="1 − MS-SSIM", xlim=ax.get_xlim(), ylim=ax.get_ylim()
     )

@@ -55,11 +55,12 @@ RUN_COLUMNS = {
     "id": "run",
 }
 
-# Columns of other tables that are written as distances, and as chances or correlations.
+# Columns of other tables that are distances, how far these spread, and chances or correlations.
 DISTANCES = (
-    *("mean", "sd", "mean_low", "mean_high", "median", "between", "seeds_sd", "repeats_sd", "paper"),
+    *("mean", "mean_low", "mean_high", "median", "paper"),
     *("best", "best_left", "fall_from", "fall_to", "then", "end"),
 )
+SPREADS = ("sd", "between", "seeds_sd", "repeats_sd")
 SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio")
 
 COUNTS = ("step", "steps", "steps_left", "stopped_at")  # whole numbers that may be large
@@ -148,13 +149,19 @@ def written(key: str, value: Any) -> str:
     if key in ("eval_share", "saved_share"):
         return percent(value)
     if isinstance(value, float):
-        return "diverged" if math.isinf(value) else score(key, value)
+        return score(key, value) if math.isfinite(value) else "diverged" if _distance(key) else "infinite"
     return f"{value:,}" if isinstance(value, int | np.integer) and key in COUNTS else str(value)
+
+
+def _distance(key: str) -> bool:
+    return key.startswith("fid") or key in DISTANCES
 
 
 def score(key: str, value: float) -> str:
     """Distances to four digits, IS, chances and similarities to three decimals at most, rates as short as they go."""
-    if key.startswith("fid") or key in DISTANCES:
+    if abs(value) >= 1e9:
+        return f"{value:.4g}"
+    if _distance(key) or key in SPREADS:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     if key in DIAGNOSTICS:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

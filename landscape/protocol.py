@@ -16,7 +16,7 @@ VERSION = 1  # of the scoring code: raised when the same request would give othe
 KEYS = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class")
 
 # Keys of a protocol's text that inform its reader and do not define a score.
-ABOUT = ("accuracy", "floor", "floor_noisy", "training")
+ABOUT = ("accuracy", "features", "floor", "floor_noisy", "training")
 
 
 # Keys of the first release, hashed even where they are null. Any later key is hashed only where it is not null and

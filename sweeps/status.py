@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -57,7 +58,7 @@ def status(arguments: list[str]) -> int:
         print(json.dumps(record(store, folder.name if folder else None, look), indent=1))
     else:
         print(f"{'store ' + str(store.root) if folder is None else 'sweep ' + folder.name}: {summary(look)}")
-        show(look)
+        show(store, look)
         for line in advice(store, folder.name if folder else None, asked(looker, look)):
             print(printable(line))
     for sentence in [*look.unreadable.values(), *(store.strangers() if folder is None else ())]:
@@ -101,7 +102,7 @@ def summary(look: Look) -> str:
     return f"{len(look.runs)} run{'s' * (len(look.runs) != 1)}: {counts}{more}"
 
 
-def show(look: Look) -> None:
+def show(store: Store, look: Look) -> None:
     """The tables."""
     out = console()
     states = [state for state in ALL_STATES if look.states[state]]
@@ -109,12 +110,19 @@ def show(look: Look) -> None:
     for seen in look.runs:
         cells.setdefault(cell_of(seen.axes), []).append(seen)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in (*CELL, *states, "lowest distance"):
+    scores_of = distances(store, look.runs)
+    protocols = sorted({protocol for found in scores_of.values() for protocol in found})
+    heads = [f"lowest distance, {name[:8]}" for name in protocols] if len(protocols) > 1 else ["lowest distance"]
+    for name in (*CELL, *states, *heads):
         table.add_column(name, justify="left" if name in CELL[:-1] else "right")
     for cell, runs in sorted(cells.items()):
         counts = Counter(seen.state for seen in runs)
-        table.add_row(*map(shown, cell), *(str(counts[state] or "") for state in states), _lowest_text(lowest(runs)))
+        best = lowest(runs, scores_of)
+        numbers = [score(best.get(name), 1) for name in protocols or [""]]
+        table.add_row(*map(shown, cell), *(str(counts[state] or "") for state in states), *numbers)
     out.print(table)
+    if len(protocols) > 1:
+        out.print(Text(f"scored under {len(protocols)} protocols, a column each: their distances do not compare"))
     called = labels((seen.id, seen.axes) for seen in look.runs)
     scored = sorted((seen for seen in look.runs if seen.status.get("scores")), key=lambda seen: -seen.written)
     if scored:
@@ -153,21 +161,34 @@ def scores_table(runs: list[Seen], called: dict[str, str]) -> Table:
     return table
 
 
-def lowest(runs: list[Seen]) -> dict[str, float]:
-    """The lowest final distance of these runs under each protocol: two of them are never compared."""
-    found: dict[str, float] = {}
-    for seen in runs:
-        scores = seen.status.get("scores", {})
-        if seen.state == DONE and scores.get("fid") is not None:
-            protocol = str(scores.get("protocol"))
-            found[protocol] = min(scores["fid"], found.get(protocol, scores["fid"]))
+def distances(store: Store, runs: list[Seen]) -> dict[str, dict[str, float]]:
+    """The final distance of each finished run under each protocol, by run.
+
+    A status tells the newest score only: where runs were scored under several protocols, their rows are read too.
+    """
+    done = [seen for seen in runs if seen.state == DONE]
+    found = {seen.id: _newest(seen) for seen in done}
+    if len({protocol for one in found.values() for protocol in one}) > 1:
+        for seen in done:
+            with suppress(CorruptFile, OSError, TypeError, ValueError):
+                rows = store.run(seen.id).rows()
+                last = {str(row["protocol"]): row.get("fid") for row in sorted(rows, key=lambda row: int(row["step"]))}
+                found[seen.id] = {name: float(fid) for name, fid in last.items() if fid is not None} | found[seen.id]
     return found
 
 
-def _lowest_text(by_protocol: dict[str, float]) -> str:
-    if len(by_protocol) > 1:
-        return f"{len(by_protocol)} protocols"
-    return score(next(iter(by_protocol.values()), None), 1)
+def _newest(seen: Seen) -> dict[str, float]:
+    scores = seen.status.get("scores", {})
+    return {} if scores.get("fid") is None else {str(scores.get("protocol")): scores["fid"]}
+
+
+def lowest(runs: list[Seen], scores_of: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The lowest of the `distances` of these runs under each protocol: two of them are never compared."""
+    found: dict[str, float] = {}
+    for seen in runs:
+        for protocol, fid in scores_of.get(seen.id, {}).items():
+            found[protocol] = min(fid, found.get(protocol, fid))
+    return found
 
 
 def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
@@ -202,6 +223,7 @@ def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
     cells: dict[tuple[str, ...], list[Seen]] = {}
     for seen in look.runs:
         cells.setdefault(cell_of(seen.axes), []).append(seen)
+    scores_of = distances(store, look.runs)
     return {
         "store": str(store.root),
         "sweep": sweep,
@@ -212,7 +234,7 @@ def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
             {
                 **dict(zip(CELL, cell, strict=True)),
                 "states": dict(Counter(seen.state for seen in runs)),
-                "lowest": lowest(runs),
+                "lowest": lowest(runs, scores_of),
             }
             for cell, runs in sorted(cells.items())
         ],

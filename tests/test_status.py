@@ -284,3 +284,22 @@ def test_logs_follows_until_the_run_ends(store: Store, call: Call, capsys: pytes
     set_status(run, status="done")
     assert call("logs", run.id, "--follow") == 0
     assert "first\n" in capsys.readouterr().out
+
+
+def test_distances_under_two_protocols_stand_in_a_column_each(
+    store: Store, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again, once = frozen_runs(store, *TINY, "loss=ns,wgan")
+    for run, scores in ((again, [("one", 20.0), ("two", 7.0)]), (once, [("one", 10.0)])):
+        for protocol, fid in scores:
+            run.append_row({"step": 12, "protocol": protocol, "fid": fid})
+        set_status(run, status="done", step=12, scores={"protocol": scores[-1][0], "fid": scores[-1][1]})
+    assert call("status") == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = next(line for line in lines if "lowest distance" in line)
+    assert head.split("lowest distance, ")[1:] == ["one  ", "two"]
+    assert [next(x for x in lines if " wgan " in f" {x} ").split()[-2:]] == [["10.0", "-"]]
+    assert [next(x for x in lines if " ns " in f" {x} ").split()[-2:]] == [["20.0", "7.0"]]
+    assert call("status", "--json") == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [cell["lowest"] for cell in cells] == [{"one": 20.0, "two": 7.0}, {"one": 10.0}]

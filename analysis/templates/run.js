@@ -74,11 +74,13 @@ function fill(id) {
   }
   const state = make("p", {}, make("span", { class: `chip ${run.status}` }, run.status), ` run ${id}`);
   if (run.why) state.append(make("br"), run.why);
+  for (const text of run.warnings) state.append(make("br"), `Warning: ${text}.`);
   const parts = run.parts.flatMap((part) => {
     const scores = Object.entries(part.scores);
     if (part.best) scores.push(["lowest ever (flatters)", part.best]);
     return [
       make("h3", {}, run.parts.length > 1 ? `Scores under protocol ${part.protocol}` : "Scores"),
+      ...(part.caution ? [make("p", { class: "warning" }, part.caution)] : []),
       scores.length ? list(scores) : make("p", { class: "note" }, "It has no final score."),
       ...learning(run.curves[part.protocol] ?? {}, part.distance),
       ...spectrum(run.curves[part.protocol] ?? {}),
@@ -101,7 +103,7 @@ function fill(id) {
 }
 
 function open() {
-  const asked = /^#run=([\w-]+)$/.exec(location.hash);
+  const asked = /^#run=([\w.-]+)$/.exec(location.hash);
   if (!asked) return sheet.open && sheet.close();
   load(asked[1], () => {
     fill(asked[1]);

@@ -106,8 +106,9 @@ function tabled(box, rows) {
   text.addEventListener("input", filter);
   where.addEventListener("change", () => { choices(); filter(); });
   save.addEventListener("click", () => {
-    const quoted = (value) => /[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
-    const exact = (row, i) => number[i] && row.sorts[i] !== null && row.sorts[i] !== undefined ? String(row.sorts[i]) : row.texts[i] === "–" ? "" : row.texts[i];
+    const quoted = (value) => /[",\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+    const safe = (text) => /^'*[=+\-@\t\r\n]/.test(text) ? `'${text}` : text;  // as analysis/csv_files.py: no formula
+    const exact = (row, i) => number[i] && row.sorts[i] !== null && row.sorts[i] !== undefined ? String(row.sorts[i]) : row.texts[i] === "–" ? "" : safe(row.texts[i]);
     const lines = [heads.map((head) => head.textContent), ...shown.map((row) => heads.map((_, i) => exact(row, i)))];
     const blob = new Blob([lines.map((cells) => cells.map(quoted).join(",") + "\n").join("")], { type: "text/csv" });
     const link = make("a", { href: URL.createObjectURL(blob), download: "rows.csv" });

@@ -198,8 +198,9 @@ class Scorer:
 
     def text(self) -> dict[str, Any]:
         """The protocol as stored: its keys, and beside them what scoring other real images gives."""
+        features = {"features": len(self.reference.mean)}
         floors = {"floor": self.floor} | ({"floor_noisy": self.noisy} if self.noisy else {})
-        return {**self.protocol, **self.extractor.about, **floors}
+        return {**self.protocol, **self.extractor.about, **features, **floors}
 
     def _measure(self, images: Images, subject: Subject | None = None) -> tuple[dict[str, Value], dict[str, float]]:
         """Scores by column, and the seconds that features and each score took; raises `NotFinite`."""
