@@ -7,10 +7,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import held
 import postgres
 import pytest
+import started
 import torch
 from fake_slurm import FakeSlurm
 from slurm import Cluster, why_not
@@ -32,10 +33,24 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture(autouse=True)
-def _no_worker_stays_held() -> Iterator[None]:
-    yield
-    held.kill_what_is_left()
+def _processes_end_with_their_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever happens, nothing that a test has started outlives it; see `started.py`."""
+    with started.marked() as processes:
+        yield
+    left = {} if request.node.stash.get(FAILED, False) else processes.left()
+    processes.end()
+    assert not left, f"the test left processes behind: {left}"
 
 
 @pytest.fixture(scope="session")

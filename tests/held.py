@@ -14,7 +14,6 @@ from landscape.processes import process_start
 from landscape.store import RUNNING, RunFolder, Store
 
 PROC = Path("/proc/self/status").exists()
-STOPPED: set[tuple[int, str]] = set()  # processes that were stopped, and when they had started
 
 
 def has_saved(run: RunFolder) -> bool:
@@ -35,7 +34,6 @@ def hold(
             claim = claim_in_force(run) if when(run) else None
             if claim is None or pid not in (None, claim["pid"]) or process_start(claim["pid"]) != claim["started"]:
                 continue
-            STOPPED.add((claim["pid"], claim["started"]))
             with suppress(ProcessLookupError):
                 os.kill(claim["pid"], signal.SIGSTOP)
             while not is_still(claim["pid"]):  # a signal sent sooner would overtake this one
@@ -47,15 +45,6 @@ def hold(
                 os.kill(claim["pid"], signal.SIGCONT)
         assert time.monotonic() < deadline, "no worker was caught amid its run"
         time.sleep(0.01)
-
-
-def kill_what_is_left() -> None:
-    """Kill the workers that were ever held and live still: a test that failed has not let them go."""
-    while STOPPED:
-        pid, started = STOPPED.pop()
-        with suppress(ProcessLookupError):
-            if process_start(pid) == started:
-                os.kill(pid, signal.SIGKILL)
 
 
 def is_still(pid: int) -> bool:

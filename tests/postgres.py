@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from started import unmarked
+
 PASSWORD = "s3cret/pass"
 
 
@@ -54,7 +56,12 @@ def server() -> Iterator[str]:
 
         def call(program: str, *arguments: str) -> None:
             done = subprocess.run(
-                [str(programs / program), *arguments], user=user, cwd=folder, capture_output=True, text=True
+                [str(programs / program), *arguments],
+                user=user,
+                cwd=folder,
+                env=unmarked(),
+                capture_output=True,
+                text=True,
             )
             assert done.returncode == 0, done.stdout + done.stderr
 

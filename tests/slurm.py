@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from started import unmarked
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
 
@@ -156,7 +157,8 @@ MUNGE_FILES = {"key-file": ".key", "socket": ".sock", "pid-file": "d.pid", "log-
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    nothing, told = subprocess.DEVNULL, subprocess.PIPE
+    done = subprocess.run(command, env=unmarked(), stdin=nothing, stdout=nothing, stderr=told)
     assert done.returncode == 0, done.stderr.decode()
 
 
