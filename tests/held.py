@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from support import PATIENCE_S
+
 from landscape.claims import claim_in_force
 from landscape.processes import process_start
 from landscape.store import RUNNING, RunFolder, Store
@@ -22,7 +24,7 @@ def has_saved(run: RunFolder) -> bool:
 
 
 def hold(
-    store: Store, when: Callable[[RunFolder], bool] = has_saved, pid: int | None = None, seconds: float = 180
+    store: Store, when: Callable[[RunFolder], bool] = has_saved, pid: int | None = None, seconds: float = PATIENCE_S
 ) -> tuple[RunFolder, int]:
     """Stop (SIGSTOP) a worker, the process `pid` where given, of a run that trains and of which `when` holds.
 
@@ -59,7 +61,7 @@ def is_still(pid: int) -> bool:
     return all(state in "TtZX" for state in states)
 
 
-def let_go(pid: int, told: signal.Signals | None = None, seconds: float = 60) -> None:
+def let_go(pid: int, told: signal.Signals | None = None, seconds: float = PATIENCE_S) -> None:
     """Let a held worker go on, once it has been sent the signal `told`."""
     deadline = time.monotonic() + seconds
     while told is not None and not is_told(pid, told):

@@ -14,12 +14,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from started import unmarked
+from support import wait_for
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
 
@@ -79,14 +80,6 @@ REAL_SLURM = [
 ]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 180) -> None:
-    """Raise `AssertionError` unless `condition` holds within so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-
-
 class Cluster:
     """One node of 4 cores (whatever the machine has) and 2 fake GPUs, with the partitions main and shut (takes jobs,
     starts none).
@@ -116,15 +109,20 @@ class Cluster:
         _run(["munged", "--force", *(f"--{name}={path}" for name, path in files.items())])
         self.start_controller()
         _run(["slurmd", "-f", str(self.conf)])
-        wait_for(lambda: "idle" in self.tool("sinfo", "-h", "-p", "main", "-o", "%T"), 30)
+        wait_for(lambda: "idle" in self.tool("sinfo", "-h", "-p", "main", "-o", "%T"))
 
     def start_controller(self) -> None:
         _run(["slurmctld", "-f", str(self.conf)])
-        wait_for(lambda: "is UP" in self.tool("scontrol", "ping"), 30)
+        wait_for(lambda: "is UP" in self.tool("scontrol", "ping"))
 
-    def stop_controller(self) -> None:
-        """slurmctld only: jobs go on, and no tool gets an answer."""
+    @contextmanager
+    def without_controller(self) -> Iterator[None]:
+        """slurmctld is down: jobs go on, and no tool gets an answer."""
         _end(self.root / "slurmctld.pid")
+        try:
+            yield
+        finally:
+            self.start_controller()
 
     def stop(self) -> None:
         """End every job and every daemon; no process of the cluster is left."""
@@ -137,7 +135,7 @@ class Cluster:
         """Cancel every job and wait until none is left."""
         self.tool("scancel", "--full", "-s", "KILL", "-u", "root")
         self.tool("scancel", "-u", "root")
-        wait_for(lambda: self.jobs() == [], 30)
+        wait_for(lambda: self.jobs() == [])
 
     def tool(self, *command: str) -> str:
         """What one of SLURM's tools prints, whatever its exit code."""

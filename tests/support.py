@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +15,8 @@ from landscape.store import RunFolder, Store
 from sweeps.plan import freeze, make_plan, survey
 
 TINY = ("train.steps=12", "train.batch_size=16", "arch.width=0.04", "metrics.every=6", "metrics.n_fake=64")
+
+PATIENCE_S = 300.0  # the end of any wait: long, for a machine may be busy, and what has ended is never waited for
 
 
 def frozen_runs(store: Store, *overrides: str) -> list[RunFolder]:
@@ -27,7 +31,15 @@ def command(*arguments: str, cwd: Path | None = None) -> list[str]:
     return [sys.executable, "-m", "landscape.sweep", *arguments]
 
 
-def hear(process: subprocess.Popen[str], stream: IO[str] | None, words: str, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
+    """Raise `AssertionError` unless `condition` holds within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def hear(process: subprocess.Popen[str], stream: IO[str] | None, words: str, seconds: float = PATIENCE_S) -> None:
     """Read a process's output up to the line with these words; where they do not come, it is killed and this fails."""
     assert stream is not None
     lines: list[str] = []
@@ -46,7 +58,7 @@ def hear(process: subprocess.Popen[str], stream: IO[str] | None, words: str, sec
         raise AssertionError(f"never said {words!r}, but: {''.join(lines)}")
 
 
-def sweep(*arguments: str, cwd: Path | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def sweep(*arguments: str, cwd: Path | None = None, timeout: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
     """The user's own command in a process of its own."""
     return subprocess.run(
         command(*arguments),

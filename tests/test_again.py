@@ -31,7 +31,7 @@ def test_cancel_asks_the_sweeps_process_to_stop_and_its_workers_save(
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     wait_for(lambda: any(run.status().get("step", 0) > 0 for run in store.run_folders()))
     assert VERBS["cancel"](["--store", str(store.root)]) == 0
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 130 and f"process {process.pid} was asked to stop" in capsys.readouterr().out, out
     assert set(states(store)) == {"preempted", "planned"} and "failed" not in out
     claims = [(run, claim_in_force(run)) for run in store.run_folders()]

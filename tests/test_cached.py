@@ -226,8 +226,8 @@ def test_of_two_processes_one_decodes_and_a_killed_one_is_made_good(store: Store
     second = slowly(store, source, go_on)
     hear(second, second.stderr, "another process decodes data=folder; waiting for it")
     go_on.touch()
-    first.communicate(timeout=60)
-    out2, _ = second.communicate(timeout=60)
+    first.communicate(timeout=300)
+    out2, _ = second.communicate(timeout=300)
     assert first.returncode == second.returncode == 0 and "decoding" not in out2
     assert out2.startswith("data=folder: 10 images to train on and 2 to test with")
     assert not list((store.cache / "datasets").glob(".*.making"))

@@ -120,10 +120,10 @@ def test_a_resumed_run_appends_under_its_own_id(store: Store) -> None:
     _, pid = hold(store, lambda run: len(run.rows()) > 1)
     process.send_signal(signal.SIGINT)
     let_go(pid, signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 130, out
     (run,) = store.run_folders()
-    assert subprocess.run(arguments, capture_output=True, timeout=120).returncode == 0
+    assert subprocess.run(arguments, capture_output=True, timeout=300).returncode == 0
     first, second = offline_runs(store, run)
     assert first["run"]["id"] == second["run"]["id"] == run.id
     assert [row["_step"] for row in first["history"] + second["history"]] == [0, 200, 400, 600]

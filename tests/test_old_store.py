@@ -39,7 +39,7 @@ def old(tmp_path: Path, warm_cache: Path) -> Store:
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     given = {**os.environ, "COLUMNS": "200", **environment}
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=240, env=given)
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=300, env=given)
 
 
 def states(store: Store) -> dict[str, int]:

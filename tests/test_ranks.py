@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import started
 import torch
-from support import TINY, frozen_runs
+from support import PATIENCE_S, TINY, frozen_runs, wait_for
 from test_resume import same, two
 from two_ranks import outcome
 
@@ -22,6 +22,7 @@ from landscape.dragan import NOISES
 from landscape.errors import EXIT_FAILED, UserError
 from landscape.losses import LOSSES
 from landscape.penalties import REGULARIZERS
+from landscape.processes import process_start
 from landscape.store import DONE, PREEMPTED, Store
 from landscape.worker import work
 from sweeps.choices import kinds
@@ -58,8 +59,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[st
     configs = [frozen(*o, "train.world_size=2") for o in (*CASES.values(), SYNC, OWN)]
     (folder / "configs.json").write_text(json.dumps(configs))
     script = str(Path(__file__).with_name("two_ranks.py"))
-    both = [subprocess.Popen([sys.executable, script, str(rank), str(folder)]) for rank in (0, 1)]
-    assert [process.wait(timeout=180) for process in both] == [0, 0]
+    with started.marked() as processes:
+        both = [subprocess.Popen([sys.executable, script, str(rank), str(folder)]) for rank in (0, 1)]
+        try:
+            assert [process.wait(PATIENCE_S) for process in both] == [0, 0]
+        finally:
+            processes.end()
     first, second = (torch.load(folder / f"{rank}.pt") for rank in (0, 1))
     return {name: triple for name, *triple in zip(names, configs, first, second, strict=True)}  # type: ignore[misc]
 
@@ -153,24 +158,18 @@ def test_a_lost_rank_fails_its_run_and_a_lost_worker_leaves_no_rank(store: Store
     def start(beyond: int) -> tuple[subprocess.Popen[bytes], int]:
         command = [sys.executable, "-m", "landscape.worker", "--store", str(store.root), "--run", run.id]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 90
-        while run.status().get("step", 0) <= beyond:
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for(lambda: run.status().get("step", 0) > beyond or process.poll() is not None)
         (rank,) = children(process.pid)
         return process, rank
 
     process, rank = start(0)
     os.kill(rank, signal.SIGKILL)
-    assert process.wait(timeout=60) == EXIT_FAILED
+    assert process.wait(timeout=300) == EXIT_FAILED
     assert run.status()["status"] == "failed" and "rank 1 of 2 was killed by SIGKILL" in run.status()["reason"]
     process, rank = start(run.status()["step"])
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 60
-    while Path(f"/proc/{rank}").exists():
-        assert time.monotonic() < deadline, "an orphan"
-        time.sleep(0.05)
+    wait_for(lambda: process_start(rank) is None)
 
 
 # What cannot be asked for

@@ -365,7 +365,7 @@ def test_killed_workers_lose_no_value_and_tell_none_twice(
             victim.kill()
             victim.wait()
             start(tells=trials)
-        assert [worker.wait(timeout=120) for worker in workers[2:]] == [0] * 2
+        assert [worker.wait(timeout=300) for worker in workers[2:]] == [0] * 2
     finally:
         for worker in workers:
             worker.kill()

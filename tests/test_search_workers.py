@@ -62,7 +62,7 @@ def test_two_workers_wait_until_a_round_is_whole(store: Store, started: list[sub
     assert [one.order for one in cell.ledger.told()] == [0, 1, 2]
     cell.freeze(held)
     assert cell.ledger.tell(held, 1.0)
-    assert [process.wait(timeout=120) for process in started] == [0, 0]
+    assert [process.wait(timeout=300) for process in started] == [0, 0]
     asked = [trial.datetime_start for trial in cell.ledger.study.trials]
     told = [trial.datetime_complete for trial in cell.ledger.study.trials]
     assert len(asked) == 6 and max(told[:3]) == told[0] <= min(asked[3:])  # type: ignore[type-var, operator]
@@ -81,7 +81,7 @@ def test_cancel_reaches_workers_that_train_and_workers_that_wait(
     wait_for(lambda: len(list(store.search_workers(plan.name).glob("*.json"))) == 2)
     assert VERBS["cancel"](["--store", str(store.root)]) == 0
     assert "2 workers on this machine asked to save and end" in capsys.readouterr().out
-    assert [process.wait(timeout=60) for process in started] == [EXIT_PREEMPTED] * 2
+    assert [process.wait(timeout=300) for process in started] == [EXIT_PREEMPTED] * 2
     (begun,) = [run for run in store.run_folders() if run.status()["status"] == "preempted"]
     assert begun.newest_checkpoint.exists()
     assert VERBS["cancel"](["--store", str(store.root)]) == 0

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from held import hold, let_go
 from searching import equal_weights, planned, search_here, trials
-from support import TINY
-from test_sweep import start, wait_for, workers
+from support import TINY, wait_for
+from test_sweep import start, workers
 
 from landscape.identity import run_id
 from landscape.store import Store
@@ -149,10 +149,10 @@ def test_independent_workers_share_a_search_and_one_that_is_killed_leaves_its_ru
     first = searcher(store, plan.name)
     lost, _ = hold(store, pid=first.pid)
     second = searcher(store, plan.name)
-    wait_for(lambda: len(list(store.search_workers(plan.name).iterdir())) == 2, 120)  # it loads torch before it asks
+    wait_for(lambda: len(list(store.search_workers(plan.name).iterdir())) == 2)  # it loads torch before it asks
     first.kill()
     first.wait()
-    assert second.wait(timeout=240) == 0
+    assert second.wait(timeout=300) == 0
     rows = trials(store, plan)
     assert sorted(r["order"] for r in rows) == [0, 1, 2, 3] and all(r["value"] is not None for r in rows)
     assert lost.id in {r["run"] for r in rows} and lost.status()["status"] == "done"
@@ -196,14 +196,14 @@ def test_ctrl_c_stops_a_search_and_the_same_command_goes_on_though_its_worker_is
     _, pid = hold(store)
     process.send_signal(signal.SIGINT)
     let_go(pid, signal.SIGTERM)
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 130 and "the same command goes on from here" in out
     assert workers(store) == []
 
     again = start(store, *command)
     _, pid = hold(store)
     os.kill(pid, signal.SIGKILL)
-    out, _ = again.communicate(timeout=240)
+    out, _ = again.communicate(timeout=300)
     assert again.returncode == 0 and "killed by SIGKILL; another takes its place" in out and "taken up again" in out, (
         out
     )

@@ -27,7 +27,7 @@ def test_a_job_packs_short_runs_side_by_side(store: Store, site: FakeSlurm) -> N
     main(["-m", "seed=range(0,4)", *TINY, "launcher=slurm", *packing, f"store={store.root}"])
     assert site.queue() == {"1": [0, 1]}
     job = site.start("1", 0)
-    out, _ = job.communicate(timeout=120)
+    out, _ = job.communicate(timeout=300)
     assert job.returncode == 0, out
     assert "job 1_0" in out and "3 runs, 2 at once" in out and "3 of 3 runs finished, 0 failed" in out
     assert sorted(run.status()["status"] for run in store.run_folders()) == ["done", "done", "done", "queued"]
@@ -94,7 +94,7 @@ def test_a_clock_that_is_a_minute_off_neither_loses_nor_keeps_a_run(
     try:
         wait_for(lambda: run.status().get("step", 0) > 0)
         job = site.start("1", 0)
-        out, _ = job.communicate(timeout=120)
+        out, _ = job.communicate(timeout=300)
         assert job.returncode == 0 and f"left to process {worker.pid} on node7" in out, out
     finally:
         worker.kill()
@@ -102,7 +102,7 @@ def test_a_clock_that_is_a_minute_off_neither_loses_nor_keeps_a_run(
     observer = Observer(lost_after_s=0.5)
     claim = claim_in_force(run)
     assert claim is not None and not observer.is_lost(run, claim)
-    wait_for(lambda: observer.is_lost(run, claim), 10)
+    wait_for(lambda: observer.is_lost(run, claim))
 
 
 def test_a_worker_that_does_not_save_in_time_does_not_keep_its_job_from_the_queue(
@@ -118,7 +118,7 @@ def test_a_worker_that_does_not_save_in_time_does_not_keep_its_job_from_the_queu
     os.kill(claim["pid"], signal.SIGSTOP)  # in a long evaluation, say
     job.send_signal(USR2)
     try:
-        out, _ = job.communicate(timeout=60)
+        out, _ = job.communicate(timeout=300)
     finally:
         os.kill(claim["pid"], signal.SIGKILL)
     assert job.returncode == 75 and "SIGUSR2: the job is queued again" in out, out

@@ -35,7 +35,7 @@ LONG = ("train.steps=400", "train.batch_size=16", "arch.width=0.04", "metrics=no
 
 def verb(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sweeps", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def states(store: Store) -> list[str]:
@@ -164,10 +164,9 @@ def test_twelve_runs_survive_what_a_cluster_does_to_jobs(cluster: Cluster, tmp_p
     os.kill(pid_of_body(store, headless), signal.SIGKILL)
     for _, pid in held:
         let_go(pid)
-    cluster.stop_controller()
-    down = verb("retry", "--store", str(store.root))
+    with cluster.without_controller():
+        down = verb("retry", "--store", str(store.root))
     assert down.returncode == 2 and down.stderr.count("\n") == 1 and "nothing was changed" in down.stderr
-    cluster.start_controller()
     preempted, pid = hold(store, is_another)
     # As SLURM does near the end of a job's time. submitit would take it for a time-out: the job has but 10 minutes.
     cluster.tool("scancel", "--batch", "--signal=USR2", task_of(store, preempted))
@@ -241,11 +240,8 @@ def test_what_the_site_refuses_is_one_sentence(cluster: Cluster, store: Store) -
 
 
 def test_without_a_controller_nothing_changes(cluster: Cluster, store: Store) -> None:
-    cluster.stop_controller()
-    try:
+    with cluster.without_controller():
         done = sweep("seed=0", *TINY, *SLURM, f"store={store.root}")
-    finally:
-        cluster.start_controller()
     assert done.returncode == 2 and "Unable to contact slurm controller" in done.stderr
     assert done.stderr.count("\n") == 1 and not store.runs.exists()
 

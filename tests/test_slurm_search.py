@@ -33,13 +33,13 @@ def test_a_searchs_workers_are_jobs_that_are_submitted_once_and_find_their_runs_
     assert main([*SEARCH, f"store={store.root}"]) == 0
     assert "the searches' workers are already in the queue" in capsys.readouterr().out
     assert site.queue() == {"1": [0], "2": [0, 1]}
-    site.start("1", 0).communicate(timeout=180)
+    site.start("1", 0).communicate(timeout=300)
     site.drop("1")
     site.drop("2")
     assert VERBS["submit"](["--store", str(store.root)]) == 0  # the grid is finished, the search is not
     assert site.queue() == {"3": [0, 1]}
     job = site.start("3", 0)
-    out, _ = job.communicate(timeout=180)
+    out, _ = job.communicate(timeout=300)
     assert job.returncode == 0 and "a worker of the sweep's searches" in out, out
     (sweep,) = store.searches()
     rows = [r for r in read_rows(store, sweep) if r["stage"] == "search"]
@@ -121,16 +121,16 @@ def test_a_trial_longer_than_a_jobs_time_goes_on_in_another_job_and_is_told_once
     first.send_signal(signal.SIGUSR2)
     if not deaf:
         let_go(pid, signal.SIGTERM)
-    first.wait(timeout=60)
+    first.wait(timeout=300)
     if deaf:
         os.kill(pid, signal.SIGKILL)  # as the scheduler does where a job ends
-    out, _ = first.communicate(timeout=60)
+    out, _ = first.communicate(timeout=300)
     assert first.returncode == 75 and "SIGUSR2: the job is queued again" in out, out
     assert site.calls("scontrol")[-1] == "scontrol requeue 1_0"
     assert [r["value"] for r in trial()] == [None] and run.status()["step"] < 600
 
     again = site.start("1", 0, SLURM_RESTART_COUNT="1")
-    out, _ = again.communicate(timeout=180)
+    out, _ = again.communicate(timeout=300)
     assert again.returncode == 0 and "taken up again" in out, out
     text = run.log_file.read_text()
     assert "resuming at step" in text and text.count("done at step 600") == 1
@@ -218,7 +218,7 @@ def test_a_confirmation_is_submitted_and_the_same_command_prints_it_when_it_is_f
     assert main(confirm) == 0
     assert site.queue() == {"2": [0, 1]} and "2 runs already in the queue" in capsys.readouterr().out
     for task in (0, 1):
-        out, _ = site.start("2", task).communicate(timeout=180)
+        out, _ = site.start("2", task).communicate(timeout=300)
         assert "1 of 1 run finished" in out
     site.drop()
     capsys.readouterr()

@@ -109,4 +109,4 @@ def test_a_worker_that_was_stopped_is_stalled_and_goes_on(store: Store, trained:
     let_go(pid)
     wait_for(lambda: Looker(store).look().runs[0].state == "running")
     trained.send_signal(signal.SIGTERM)
-    assert trained.wait(60) == 75
+    assert trained.wait(300) == 75

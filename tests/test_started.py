@@ -30,7 +30,7 @@ def test_a_process_that_never_says_it_is_killed_and_one_that_does_goes_on() -> N
         assert process.poll() is None
         with pytest.raises(AssertionError, match=r"never said 'good night', but: $"):
             hear(process, process.stdout, "good night", seconds=0.1)
-        assert process.wait(timeout=60) == -signal.SIGKILL
+        assert process.wait(timeout=300) == -signal.SIGKILL
 
 
 ORPHAN = f"""

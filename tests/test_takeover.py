@@ -167,7 +167,7 @@ def test_submit_hands_it_to_the_scheduler_and_its_job_goes_on(store: Store, site
     (tmp_path / "soon" / "sitecustomize.py").write_text(SOON)
     path = os.pathsep.join([str(tmp_path / "soon"), *sys.path])
     task = site.start(job, 0, PYTHONPATH=path)
-    out, _ = task.communicate(timeout=120)
+    out, _ = task.communicate(timeout=300)
     assert task.returncode == 0 and done(*runs), out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import TINY, command, frozen_runs
+from held import hold, let_go
+from support import PATIENCE_S, TINY, command, frozen_runs
 
 from landscape.processes import machine, process_start
 from landscape.store import RunFolder, Store
@@ -114,33 +116,36 @@ def test_a_controller_that_lives_is_waited_for(store: Store, monkeypatch: pytest
 def test_watch_in_a_terminal_draws_leaves_with_ctrl_c_and_stops_nothing(store: Store) -> None:
     grid = command("-m", "seed=0,1", "train.steps=400", *TINY[1:], "metrics.every=100", f"store={store.root}")
     sweep = subprocess.Popen(grid, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 180
-    while not list(store.sweeps.glob("*/plan.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    _, pid = hold(store, lambda run: len(run.rows()) > 0)
     main_end, its_end = pty.openpty()
     arguments = [sys.executable, "-m", "sweeps", "watch", "--store", str(store.root)]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
     watching = subprocess.Popen(arguments, stdin=its_end, stdout=its_end, stderr=its_end, env=environment)
     os.close(its_end)
+
+    def read() -> bytes:
+        assert select.select([main_end], [], [], PATIENCE_S)[0], "not a word"
+        return os.read(main_end, 4096)
+
     shown = b""
-    while b"MS-SSIM" not in shown and time.monotonic() < deadline:
-        shown += os.read(main_end, 4096)
+    while b"MS-SSIM" not in shown:
+        shown += read()
     watching.send_signal(signal.SIGINT)
     while True:
         try:
-            more = os.read(main_end, 4096)
+            more = read()
         except OSError:  # the other end is closed
             break
         if not more:
             break
         shown += more
     text = shown.decode(errors="replace")
-    assert watching.wait(30) == 0 and "MS-SSIM" in text and "Ctrl-C leaves" in text and "Traceback" not in text
+    assert watching.wait(300) == 0 and "MS-SSIM" in text and "Ctrl-C leaves" in text and "Traceback" not in text
     assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l")  # the cursor is back
-    piped = subprocess.run(arguments, capture_output=True, text=True, timeout=120)  # to the end, in plain lines
+    let_go(pid)
+    piped = subprocess.run(arguments, capture_output=True, text=True, timeout=300)  # to the end, in plain lines
     assert piped.returncode == 0 and "2 runs: 2 done" in piped.stdout and "\x1b" not in piped.stdout
-    assert sweep.wait(60) == 0
+    assert sweep.wait(300) == 0
 
 
 def test_wait_leaves_with_ctrl_c(store: Store, tmp_path: Path) -> None:
@@ -159,7 +164,7 @@ def test_wait_leaves_with_ctrl_c(store: Store, tmp_path: Path) -> None:
     assert process.stdout is not None
     assert "waiting for sweep" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130 and "the runs go on" in out and err == ""
 
 

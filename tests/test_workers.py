@@ -6,11 +6,9 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable
 
 import pytest
-from support import TINY, frozen_runs
+from support import TINY, frozen_runs, wait_for
 from test_resume import same, two
 
 from landscape.errors import EXIT_USER
@@ -22,13 +20,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are for
 
 OWN = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 EXECUTION = {"device": "cpu", "threads": 1, "checkpoint": {"every_s": 60, "keep": "weights"}}
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def start(workers: Starter, store: Store, run: RunFolder) -> Process:
