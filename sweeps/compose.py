@@ -29,7 +29,7 @@ from sweeps.foreign import refused, sentence
 from sweeps.fragments import Leaves, choose, leaves, merge, put, type_value
 from sweeps.grammar import Command, Setting, parse
 
-NODE = re.compile(r"\$\{([\w.]+)\}")
+NODE = re.compile(r"\$\{(\w[\w.]*)\}")
 
 
 class Composed(NamedTuple):

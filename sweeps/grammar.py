@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, RangeSweep
 
 from landscape.checks import unknown_key
 from landscape.errors import UserError, nearest
@@ -159,7 +159,10 @@ def _check_key(override: Override) -> None:
     if key not in groups() and key not in known and not any(k.startswith(key + ".") for k in known):
         raise unknown_key(key, known + list(groups()))
     optional = key.startswith("search.space.") and override.value() is None
-    if key not in groups() and key not in known and not isinstance(override.value(), dict) and not optional:
+    value = override.value()
+    values = value.list if isinstance(value, ChoiceSweep) else [value]
+    whole = all(isinstance(one, dict) for one in values)  # the group's own keys are in them
+    if key not in groups() and key not in known and not whole and not optional:
         first = next(k for k in known if k.startswith(key + "."))
         raise UserError(f"{line}: {key} holds several keys; set them by name, as in {first}=VALUE")
 

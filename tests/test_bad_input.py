@@ -189,10 +189,10 @@ def test_interpolations_stand_for_what_hydra_would_put_there(store: Store, monke
     monkeypatch.setenv("PART", "7")
     typed = [
         "seed=${oc.env:PART}", "repeat=${seed}", "optim.lr=${oc.decode:'1e-3'}", "optim.lr_d=${.lr_g}",
-        "data.name=a${oc.env:PART}b", "metrics.seed=${now:%Y}", "metrics.scores=['${oc.env:SCORE,fid}']",
+        "train.batch_size=1${oc.env:PART}", "metrics.seed=${now:%Y}", "metrics.scores=['${oc.env:SCORE,fid}']",
     ]  # fmt: skip
     config = make_plan([*TINY, *typed, f"store={store.root}"], multirun=False).runs[0].config
-    assert (config["seed"], config["repeat"], config["data"]["name"]) == (7, 7, "a7b")
+    assert (config["seed"], config["repeat"], config["train"]["batch_size"]) == (7, 7, 17)
     assert config["optim"]["lr"] == config["optim"]["lr_d"] == config["optim"]["lr_g"] == 1e-3
     assert config["metrics"]["seed"] >= 2026 and config["metrics"]["scores"] == ["fid"]
 

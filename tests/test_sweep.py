@@ -70,7 +70,7 @@ def test_the_pool_gives_the_numbers_of_a_single_run(store: Store, tmp_path: Path
 
 def test_it_works_from_any_directory_and_tells_where_the_store_is(tmp_path: Path, warm_cache: Path) -> None:
     (tmp_path / "outputs").mkdir()
-    os.symlink(warm_cache, tmp_path / "outputs" / "cache")
+    shutil.copytree(warm_cache, tmp_path / "outputs" / "cache")
     done = sweep("loss=ls", *TINY, cwd=tmp_path)
     assert done.returncode == 0 and str(tmp_path / "outputs" / "runs") in done.stdout
     assert states(Store(tmp_path / "outputs")) == ["done"]
