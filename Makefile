@@ -1,8 +1,10 @@
-# `make help` lists the targets. PYTHON, STORE and OUT can be given: make report STORE=/data/outputs
+# `make help` lists the targets. The variables can be given: make report STORE=/data/outputs. For another Python:
+# make test PYTHON=python3.13 VENV=.venv-3.13 TESTS="-k 'search or storages'"
 PYTHON ?= python3
 STORE ?= outputs
 OUT ?= report
-VENV := .venv
+VENV ?= .venv
+TESTS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -31,7 +33,7 @@ dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (1
 	$(BIN)/python -m analysis.dirac --out "$(OUT)/dirac"
 
 test: install ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
 
 check: install ## lint and check types
 	$(BIN)/ruff check .
