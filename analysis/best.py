@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.cells import VARIED, VARIED_NAMES, cell_order, countable
+from analysis.clocks import with_clocks
 from analysis.published import differences, published_fid
 
 BEST_COLUMNS = {
@@ -21,6 +22,8 @@ BEST_COLUMNS = {
     "ms_ssim": "MS-SSIM",
     "train_s": "training",
     "eval_s": "evaluation",
+    "train_cpu_s": "training, CPU time",
+    "eval_cpu_s": "evaluation, CPU time",
     "id": "run",
 }
 
@@ -49,7 +52,7 @@ def best_table(runs: pd.DataFrame, text: Mapping[str, Any]) -> pd.DataFrame:
         why = differences(facts, text) if paper is not None else []
         compares = "" if paper is None else f"no: {', '.join(why)}" if why else "yes"
         rows.append({**{key: facts.get(key) for key in BEST_COLUMNS}, "paper": paper, "compares": compares})
-    frame = pd.DataFrame(rows, columns=list(BEST_COLUMNS))
+    frame = pd.DataFrame(rows, columns=with_clocks(BEST_COLUMNS, runs))
     return frame.astype(
         {"paper": float, **dict.fromkeys((key for key in VARIED if key not in ("batch_size", "steps", "n_dis")), float)}
     )

@@ -41,6 +41,7 @@ def hours_figure(found: Timed, look: Mapping[str, Look], distance: str, seed: in
     cells = max(len(curves) for curves in clocks.values())
     longest = max(one.times[-1] for curves in clocks.values() for one in curves.values())
     unit, scale = ("hours", 1) if longest >= 2 else ("minutes", 60)
+    unit = f"CPU {unit}" if found.by_cpu else unit
     with matplotlib.rc_context(DRESS):
         fig = Figure(figsize=(5.0 * len(clocks), max(4.1, 1 + 0.17 * cells)), layout="constrained")
         axes = fig.subplots(1, len(clocks), sharey=True, squeeze=False)[0]
@@ -49,7 +50,7 @@ def hours_figure(found: Timed, look: Mapping[str, Look], distance: str, seed: in
                 label: curves[label]._replace(times=curves[label].times * scale) for label in look if label in curves
             }
             over_time(ax, scaled, look)
-            ax.set(title=f"{unit} of {clock}".capitalize(), xlabel=f"{unit}, one run after the other")
+            ax.set(title=f"{unit[0].upper()}{unit[1:]} of {clock}", xlabel=f"{unit}, one run after the other")
         axes[0].set_ylabel(f"{distance}, log scale")
         shown = [np.r_[one.lower, one.upper] for curves in clocks.values() for one in curves.values()]
         axes[0].set_ylim(*limits(np.concatenate(shown)))

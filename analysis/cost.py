@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.clocks import costed, time_of
 from analysis.tables import percent, seconds, share
 
 CADENCE = 10_000  # D updates between two evaluations: the default on the study's data sets, whose paper names none
@@ -14,7 +15,7 @@ def evaluation(runs: pd.DataFrame) -> list[str]:
     """A sentence for each data set whose runs were evaluated; `runs` is a frame of `load`, all protocols together."""
     said = []
     for data, part in runs.groupby("data", sort=True):
-        single = part.drop_duplicates("id")
+        single = costed(part.drop_duplicates("id"))
         count, steps = int(part["evaluations"].sum()), int(single["step"].sum())
         train_s, eval_s = float(single["train_s"].sum()), float(single["eval_s"].sum())
         if count == 0 or steps == 0 or train_s == 0:
@@ -22,9 +23,9 @@ def evaluation(runs: pd.DataFrame) -> list[str]:
         one, update = eval_s / count, train_s / steps
         at_cadence = share(one, CADENCE * update)
         text = (
-            f"On {data}, evaluation took {percent(share(eval_s, train_s))} of the time: {seconds(one)} each on "
-            f"average, as much as {one / update:,.0f} D updates, and one for every {steps / count:,.0f}. Every "
-            f"{CADENCE:,} D updates it would take {percent(at_cadence)}"
+            f"On {data}, evaluation took {percent(share(eval_s, train_s))} of the {time_of(single)}: "
+            f"{seconds(one)} each on average, as much as {one / update:,.0f} D updates, and one for every "
+            f"{steps / count:,.0f}. Every {CADENCE:,} D updates it would take {percent(at_cadence)}"
         )
         if at_cadence > MOST:
             text += (

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.clocks import time_of
 from analysis.replay import free_runs, replay_table, rules_of, taken_up
 from analysis.saved import kind, saved_table, saved_whole
 from analysis.tables import percent, score, seconds
@@ -20,8 +21,8 @@ HEADS: dict[str, dict[str, str]] = {
         "stopped": "stopped",
         "runs": "of runs",
         "steps_left": "D updates not trained",
-        "saved_s": "time saved",
-        "saved_share": "of the cell's time",
+        "saved_s": "{time} saved",
+        "saved_share": "of the cell's {time}",
     },
     "replay": {
         "rule": "rule",
@@ -29,7 +30,7 @@ HEADS: dict[str, dict[str, str]] = {
         "runs": "finished runs",
         "stopped": "would be stopped",
         "lost_later": "diverged later",
-        "saved_share": "time saved",
+        "saved_share": "{time} saved",
         "best": "{distance}, best",
         "best_left": "best, with the rule",
         "top": "stopped of the top 5 %",
@@ -62,11 +63,12 @@ def early(runs: pd.DataFrame, rows: pd.DataFrame) -> tuple[dict[str, pd.DataFram
     replayed = replay_table(runs, rows, rules_of(runs) if len(rows) else [])
     taken = taken_up(runs, rows)
     frames = {"stopped": table, "taken": taken}
+    time = time_of(runs)
     cost: list[str] = []
     whole = replayed.groupby("rule", sort=False).tail(1)  # of all cells, or of the only one
     if len(whole) and whole["stopped"].any():
         frames["replay"] = replayed
-        cost = [rule_sentence(row) for row in whole.to_dict("records")]
+        cost = [rule_sentence(row, time) for row in whole.to_dict("records")]
     elif len(whole):
         words = "; ".join(rule_words(text) for text in whole["rule"])
         cost = [f"None of the {whole['runs'].max():,} finished runs would have been stopped by: {words}."]
@@ -75,7 +77,7 @@ def early(runs: pd.DataFrame, rows: pd.DataFrame) -> tuple[dict[str, pd.DataFram
         why = "every finished run here was watched too" if finished else "no run here was let finish"
         cost = [f"What it cost in quality cannot be told: {why}."]
     said = {
-        "saved": saved_sentence(saved_whole(runs.drop_duplicates("id"), table)) if len(table) else "",
+        "saved": saved_sentence(saved_whole(runs.drop_duplicates("id"), table), time) if len(table) else "",
         "cost": cost,
         "replayed": bool(len(whole)),
         "own": bool(runs["rule"].notna().any()),
@@ -91,15 +93,17 @@ def rule_words(text: str) -> str:
     return f"{' or '.join(parts)}, {rule.evaluations or 1} in a row"
 
 
-def saved_sentence(whole: dict[str, float]) -> str:
+def saved_sentence(whole: dict[str, float], time: str = "time") -> str:
+    """What stopping saved in all; `time` is what the seconds are of."""
+    amount = seconds(whole["saved_s"]) + f" of {time}" * (time != "time")
     return (
         f"{whole['stopped']:,} of {whole['runs']:,} runs {'was' if whole['stopped'] == 1 else 'were'} stopped early: "
-        f"{whole['steps_left']:,} D updates and {seconds(whole['saved_s'])} not spent, "
+        f"{whole['steps_left']:,} D updates and {amount} not spent, "
         f"{percent(whole['saved_share'])} of what all runs here would have taken."
     )
 
 
-def rule_sentence(row: dict[Any, Any]) -> str:
+def rule_sentence(row: dict[Any, Any], time: str = "time") -> str:
     """What one rule would have done to all finished runs."""
     words = rule_words(row["rule"])
     begin = f"{words[0].upper()}{words[1:]}: "
@@ -108,7 +112,9 @@ def rule_sentence(row: dict[Any, Any]) -> str:
     text = f"{begin}stops {row['stopped']:,} of {row['runs']:,} runs"
     if row["lost_later"]:
         text += f" ({row['lost_later']:,} of which diverged later)"
-    text += f" and saves {percent(row['share'])} of the time; {row['top_stopped']} of the {row['top']} best among them."
+    text += (
+        f" and saves {percent(row['share'])} of the {time}; {row['top_stopped']} of the {row['top']} best among them."
+    )
     if row["lower"]:
         text += (
             f" {row['lower']:,} ended lower than they were then, one fell from {_distance(row['fall_from'])} to "

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import CELL
+from analysis.clocks import CPU, by_cpu, costed
 from analysis.practice import Array, OverTime, best_over_time, random_orders
 from analysis.trials import CONFIRM
 from landscape.errors import UserError
@@ -53,22 +54,21 @@ def timed(runs: pd.DataFrame) -> Timed:
     mine = known[known["device"] == device] if device is not None else alone
     cells = {str(label): cell for label, cell in mine.groupby("cell", sort=False) if len(cell) > 1}
     hours: dict[str, dict[str, Array]] = {}
-    by_cpu = len(mine) > 0 and bool(mine[["train_cpu_s", "eval_cpu_s"]].notna().all(axis=None))
+    cpu_counts, count = by_cpu(mine), costed(mine)
     ratios = {}
-    for label, cell in cells.items() if by_cpu else ():
-        wall, cpu = (float(cell[[f"train{end}", f"eval{end}"]].sum().sum()) for end in ("_s", "_cpu_s"))
+    for label, cell in cells.items() if cpu_counts else ():
+        wall, cpu = (float(cell[[*names]].sum().sum()) for names in (CPU.keys(), CPU.values()))
         if cpu > 0 and not 0.8 <= wall / cpu <= 1.25:
             ratios[label] = wall / cpu
     for clock, columns in CLOCKS.items() if device != APART else [("training", CLOCKS["training"])]:
         for label, cell in cells.items():
-            names = [key.replace("_s", "_cpu_s") for key in columns] if by_cpu else list(columns)
-            costs = cell[names].to_numpy(float)
+            costs = count.loc[cell.index, list(columns)].to_numpy(float)
             if ((costs > LEAST_S) & (costs < MOST_S)).all():
                 hours.setdefault(clock, {})[label] = costs.sum(1) / 3600
     worth = {label: cell["worth"].to_numpy(float) for label, cell in cells.items()}
     shared, left_out = len(use) - len(alone), len(alone) - len(mine)
-    stopped = int((mine["status"] == STOPPED).sum())
-    return Timed(hours, worth, device, shared, left_out, stopped, bool((mine["sharing"] == 0).any()), by_cpu, ratios)
+    stopped, unsure = int((mine["status"] == STOPPED).sum()), bool((mine["sharing"] == 0).any())
+    return Timed(hours, worth, device, shared, left_out, stopped, unsure, cpu_counts, ratios)
 
 
 def over_hours(found: Timed, seed: int) -> dict[str, dict[str, OverTime]]:

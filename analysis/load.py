@@ -213,10 +213,7 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
         "reason": None if reason is None else str(reason),
         "step": _int(status.get("step")),
         **{key: _seconds(status.get(key)) for key in ("train_s", "eval_s", "wasted_s")},
-        **{
-            f"{key}_cpu_s": math.nan if any(m.get("gpu") for m in machines) else number(status.get(f"{key}_busy_s"))
-            for key in ("train", "eval")
-        },
+        **{f"{key}_cpu_s": _cpu_seconds(status, key, machines) for key in ("train", "eval")},
         **_first_stop(status),
         "device": _device(machines[-1]),
         "device_kinds": len({_device(machine) for machine in machines} - {None}),
@@ -298,6 +295,14 @@ def _device(machine: dict[str, Any]) -> str | None:
         return None
     several = "" if machine.get("gpu") or threads in (None, 1) else f", {threads} threads"
     return f"{name}{several}" if count in (None, 1) else f"{count} x {name}{several}"
+
+
+def _cpu_seconds(status: dict[str, Any], key: str, machines: list[dict[str, Any]]) -> float:
+    """CPU seconds of one kind; none were worked where nothing was begun."""
+    if any(machine.get("gpu") for machine in machines):
+        return math.nan
+    begun = any(status.get(name) for name in ("train_s", "eval_s"))
+    return number(status.get(f"{key}_busy_s")) if begun else 0.0
 
 
 def _sharing(counts: list[int]) -> int:

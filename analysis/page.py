@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis import diagnostics, panels, protocols, tables
 from analysis.cells import cell_order, countable, independent, no_bands, readable, worths
+from analysis.clocks import costed, time_of, unseen
 from analysis.cost import evaluation
 from analysis.csv_files import write_csv
 from analysis.curve_data import budget_curves
@@ -61,13 +62,15 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
-        "cost": {key: tables.seconds(float(distinct[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
+        "cost": {key: tables.seconds(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
+        "time": time_of(distinct),
         "evaluation": evaluation(found.runs),
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],
         "several": _what_differs(parts, found.protocols),
         "studies": studies,
         "sections": drawn,
         "troubles": troubles(distinct, store),
+        "strangers": [text.replace(f"{store.root}/", "") for text in (store.strangers() if found.looks else ())],
         "reproduce": reproduce(found),
         "shards": shards,
         "lines": LINES,
@@ -107,6 +110,7 @@ def section(
     distance = protocols.distance_name(text)
     untrained = float(runs["fid_start"].median())
     order, counted = cell_order(runs), countable(runs)
+    words = {"distance": distance, "time": time_of(runs)}
     readable_cells = readable(runs) if draw else []
     drawn: dict[str, str] = {}
 
@@ -119,8 +123,8 @@ def section(
     said = statements(found, runs, readable_cells, text, look, distance, keep)
     frames = said.pop("frames")
     cells, singles = tables.cell_table(runs), tables.run_table(runs)
-    write_tables(frames | {"cells": cells}, tables.CELL_COLUMNS, distance, at.new / "tables" / key)
-    rows = table_rows(singles, tables.RUN_COLUMNS, distance)
+    write_tables(frames | {"cells": cells}, tables.CELL_COLUMNS, words, at.new / "tables" / key)
+    rows = table_rows(singles, tables.RUN_COLUMNS, words)
     write_table(key, rows, at.new)
     return said | {
         "key": key,
@@ -142,13 +146,13 @@ def section(
         "curves": curves,
         "figures": drawn,
         "tables": {
-            kind: table_rows(shown(kind, frame, distance), HEADS[kind], distance)
+            kind: table_rows(shown(kind, frame, distance), HEADS[kind], words)
             for kind, frame in frames.items()
             if len(frame)
         },
-        "cells": table_rows(cells, tables.CELL_COLUMNS, distance),
+        "cells": table_rows(cells, tables.CELL_COLUMNS, words),
         "runs": {"heads": rows["heads"], "count": len(rows["body"])},
-        "diagnostics": table_rows(diagnostics.diagnostic_table(counted, text), diagnostics.COLUMNS, distance),
+        "diagnostics": table_rows(diagnostics.diagnostic_table(counted, text), diagnostics.COLUMNS, words),
         "score_cost": diagnostics.spell_cost(found.rows[found.rows["protocol"] == name]),
         "frame": cells.assign(data=data, protocol=name),
     }
@@ -189,16 +193,22 @@ def _figures(
     return curves
 
 
-def table_rows(frame: pd.DataFrame, names: dict[str, str], distance: str) -> dict[str, Any]:
-    """A frame for the template: heads, and cells with the text shown and the number sorted by."""
+def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, str]) -> dict[str, Any]:
+    """A frame for the template: heads (`words` fill them), and cells with the text shown and the number sorted by."""
     # What says the same of every row, or nothing, is in the CSV; diversity is MS-SSIM once more.
     quiet = {"varied": "", "wasted_s": 0.0, "repeat": 0, "stage": GRID}
-    silent = {"diversity", *(key for key in quiet.keys() & set(frame) if (frame[key] == quiet[key]).all())}
-    silent |= {key for key in (*tables.MAY_LACK, "superseded") if key in frame and frame[key].isna().all()}
+    silent = {
+        "diversity",
+        *unseen(map(str, frame)),
+        *(key for key in quiet.keys() & set(frame) if (frame[key] == quiet[key]).all()),
+    }
+    silent |= unseen(map(str, frame)) | {
+        key for key in (*tables.MAY_LACK, "superseded") if key in frame and frame[key].isna().all()
+    }
     frame = frame[[key for key in frame if key not in silent]]
     heads = [
         {
-            "name": names.get(str(key), str(key)).format(distance=distance),
+            "name": names.get(str(key), str(key)).format(**words),
             "number": pd.api.types.is_numeric_dtype(frame[key]),
             "run": key == "id",
         }

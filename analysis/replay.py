@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.cells import cell_order, countable
+from analysis.clocks import costed
 from analysis.tables import share
 from analysis.top import top_count
 from analysis.trials import SEARCH
@@ -123,7 +124,7 @@ def replay_table(runs: pd.DataFrame, rows: pd.DataFrame, rules: Sequence[str]) -
 
     A diverged run ends at infinity, so does one that would have been stopped at a distance that is not finite.
     """
-    free = free_runs(runs)
+    free = free_runs(costed(runs))
     # A run that is done and was scored once or twice tells nothing; one that diverged so early was not stopped.
     free = free[(free["evaluations"] >= LEAST) | np.isinf(free["worth"])]
     found = curves(rows[rows["id"].isin(set(free["id"]))])

@@ -30,6 +30,7 @@ FACTS = {
     **{"stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
     "superseded": "superseded",
     **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "thrown away"},
+    **{"train_cpu_s": "training, CPU time", "eval_cpu_s": "evaluation, CPU time"},
     **{"device": "device"},
 }
 PICTURES = {

@@ -12,6 +12,7 @@ import pandas as pd
 from analysis import budget_panels, diagnostics, tables
 from analysis.best import BEST_COLUMNS, best_table
 from analysis.cells import POOLED, adaptive, cell_order, countable
+from analysis.clocks import unseen
 from analysis.csv_files import write_csv
 from analysis.early import HEADS as EARLY_HEADS
 from analysis.early import early, shown_early
@@ -151,7 +152,7 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
         return _ranks_by_budget(frame)
     if kind in EARLY_HEADS:
         return shown_early(kind, frame)
-    frame = frame[list(HEADS[kind])].copy()
+    frame = frame[[key for key in HEADS[kind] if key in frame]].copy()
     if kind == "pairs":
         frame["said"] = frame["said"].map({"a": "A wins", "b": "B wins", "": "none claimed"})
     if kind == "agreement":
@@ -177,20 +178,21 @@ def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
     return made
 
 
-def write_tables(frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], distance: str, stem: Path) -> None:
-    """Each frame with rows as `stem`-kind.csv, numbers in full, and `stem`-kind.tex, as it is shown."""
+def write_tables(
+    frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], words: Mapping[str, str], stem: Path
+) -> None:
+    """Each frame with rows as `stem`-kind.csv, numbers in full, and `stem`-kind.tex, as shown; `words` fill heads."""
     for kind, frame in frames.items():
         if frame.empty:
             continue
         write_csv(frame, f"{stem}-{kind}.csv")
         heads = HEADS.get(kind, names)
-        words = shown(kind, frame, distance) if kind in HEADS else frame
+        told = shown(kind, frame, words["distance"]) if kind in HEADS else frame
+        told = told.drop(columns=list(unseen(map(str, told))))
         text = pd.DataFrame(
             {
-                heads.get(str(key), str(key)).format(distance=distance): [
-                    tables.written(str(key), value) for value in words[key]
-                ]
-                for key in words
+                heads.get(str(key), str(key)).format(**words): [tables.written(str(key), value) for value in told[key]]
+                for key in told
             }
         )
         Path(f"{stem}-{kind}.tex").write_text(text.to_latex(index=False, escape=True), encoding="utf-8")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import cell_order
+from analysis.clocks import costed
 from analysis.tables import share
 from landscape.stopping import COLLAPSED, PRUNED, SATURATED
 from landscape.store import STOPPED
@@ -44,6 +45,7 @@ def saved_table(runs: pd.DataFrame) -> pd.DataFrame:
     saved_s      seconds that those, with their evaluations, would have taken
     saved_share  of what all runs of the cell would have taken, had none been stopped
     """
+    runs = costed(runs)
     runs = runs[runs["step"] > 0]
     stopped = runs[runs["status"] == STOPPED]
     stopped = stopped.assign(why=[kind(text) for text in stopped["reason"]], saved_s=saved_seconds(stopped))
@@ -60,6 +62,6 @@ def saved_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 def saved_whole(runs: pd.DataFrame, table: pd.DataFrame) -> dict[str, float]:
     """`saved_table` summed over all cells: stopped, runs, steps_left, saved_s, saved_share."""
-    spent, saved = float(runs[["train_s", "eval_s"]].sum().sum()), float(table["saved_s"].sum())
+    spent, saved = float(costed(runs)[["train_s", "eval_s"]].sum().sum()), float(table["saved_s"].sum())
     counts = {key: int(table[key].sum()) for key in ("stopped", "steps_left")}
     return {**counts, "runs": int((runs["step"] > 0).sum()), "saved_s": saved, "saved_share": share(saved, spent)}

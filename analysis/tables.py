@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import VARIED, VARIED_NAMES, cell_order, countable, varied, worths
+from analysis.clocks import costed, with_clocks
 from analysis.records import DIAGNOSTICS
 from landscape.store import DIVERGED, DONE, FAILED, STOPPED
 
@@ -30,7 +31,9 @@ CELL_COLUMNS = {
     "varied": "varied within",
     "train_s": "training",
     "eval_s": "evaluation",
-    "eval_share": "of the time",
+    "train_cpu_s": "training, CPU time",
+    "eval_cpu_s": "evaluation, CPU time",
+    "eval_share": "of the {time}",
     "wasted_s": "thrown away",
 }
 
@@ -52,6 +55,8 @@ RUN_COLUMNS = {
     "stage": "stage",
     "train_s": "training",
     "eval_s": "evaluation",
+    "train_cpu_s": "training, CPU time",
+    "eval_cpu_s": "evaluation, CPU time",
     "id": "run",
 }
 
@@ -63,6 +68,8 @@ DISTANCES = (
 SPREADS = ("sd", "between", "seeds_sd", "repeats_sd")
 SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio")
 
+SECONDS = ("train_s", "eval_s", "train_cpu_s", "eval_cpu_s", "wasted_s", "saved_s")
+
 COUNTS = ("step", "steps", "steps_left", "stopped_at")  # whole numbers that may be large
 
 MAY_LACK = ("is", "ms_ssim", "diversity", "modes", "quality")  # scores that a protocol may not ask for
@@ -73,9 +80,10 @@ def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
 
     `runs` is one section (one data set, one protocol). `results` counts runs with an outcome, diverged ones
     included, stopped and confirming ones not; they enter the median distance as infinite. IS, MS-SSIM and diversity are
-    medians over the runs that have them. Seconds are summed over all runs of the cell.
+    medians over the runs that have them. Seconds are summed over all runs of the cell; those of the processor are
+    columns only where they count (`clocks.by_cpu`), and the share of evaluation is then of them.
     """
-    rows = []
+    rows, cost = [], costed(runs)
     for label in cell_order(runs):
         cell = runs[runs["cell"] == label]
         counted = countable(cell)
@@ -93,11 +101,11 @@ def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
                 "fid_best": float(counted.loc[counted["worth"].notna(), "fid_best"].min()),
                 **{key: float(counted[key].median()) for key in MAY_LACK},
                 "states": count_states(cell["status"]),
-                **{key: float(cell[key].sum()) for key in ("train_s", "eval_s", "wasted_s")},
-                "eval_share": share(float(cell["eval_s"].sum()), float(cell["train_s"].sum())),
+                **{key: float(cell[key].sum()) for key in SECONDS if key in cell},
+                "eval_share": share(*(float(cost.loc[cell.index, key].sum()) for key in ("eval_s", "train_s"))),
             }
         )
-    return pd.DataFrame(rows, columns=list(CELL_COLUMNS))
+    return pd.DataFrame(rows, columns=with_clocks(CELL_COLUMNS, runs))
 
 
 def run_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +113,7 @@ def run_table(runs: pd.DataFrame) -> pd.DataFrame:
     rank = {label: place for place, label in enumerate(cell_order(runs))}
     same = set(VARIED) - {key for _, cell in runs.groupby("cell") for key in varied(cell)}
     ordered = runs.assign(_rank=runs["cell"].map(rank)).sort_values(["_rank", "setting", "seed", "repeat"])
-    return ordered[[key for key in RUN_COLUMNS if key not in same]].reset_index(drop=True)
+    return ordered[[key for key in with_clocks(RUN_COLUMNS, runs) if key not in same]].reset_index(drop=True)
 
 
 def shown_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -144,7 +152,7 @@ def written(key: str, value: Any) -> str:
     """A table's value as text: three to four digits of a score, seconds as time; empty where there is none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if key in ("train_s", "eval_s", "wasted_s", "saved_s"):
+    if key in SECONDS:
         return seconds(float(value))
     if key in ("eval_share", "saved_share"):
         return percent(value)

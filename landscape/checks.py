@@ -32,6 +32,8 @@ def _one_of(key: str, *values: str) -> Rule:
 # Of counts that cost neither memory nor processes; what is larger is a slip of the keyboard.
 MOST = 10**9
 
+MOST_SIDE = 1024  # pixels
+
 
 def _at_least(key: str, least: int, most: int = MOST) -> Rule:
     """A whole number; `most` is beyond all use, and stops what would eat the machine before it fails."""
@@ -117,7 +119,7 @@ RULES = (
     _at_least("optim.n_dis", 1),
     _fraction("optim.alpha"),
     _one_of("optim.decay", "none", "linear"),
-    Rule("data.size", lambda v: 1 <= v <= 1024, "1 to 1024 pixels"),
+    Rule("data.size", lambda v: 1 <= v <= MOST_SIDE, f"1 to {MOST_SIDE} pixels"),
     Rule("data.name", bool, "a name"),
     Rule("data.path", bool, "a folder or a file"),
     Rule("data.test_path", bool, "a folder or a file"),

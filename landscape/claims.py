@@ -58,14 +58,16 @@ def newest_claim(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
         return 0, None
     try:
         claim = run.claim(number)
-    except CorruptFile:
-        claim = {"host": "?", "pid": 0}
+    except CorruptFile as e:
+        claim = {"host": "?", "pid": 0, "unreadable": str(e)}
     claim["number"] = number
     return number, None if claim.get("released") else claim
 
 
 def named(claim: dict[str, Any]) -> str:
     """The process behind a claim, for people."""
+    if "unreadable" in claim:
+        return f"whoever wrote a claim that does not read ({claim['unreadable']})"
     return f"process {claim.get('pid')} on {claim.get('host')}"
 
 

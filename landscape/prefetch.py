@@ -106,12 +106,14 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     from landscape.identity import flatten
     from sweeps.compose import combinations, hydra
     from sweeps.grammar import parse
-    from sweeps.settle import check_given, drop_unused
+    from sweeps.settle import check_given, complete_size, drop_unused, side
 
     with hydra():
         (composed,) = combinations(parse(overrides, multirun=False))
     for group in ("data", "metrics"):
         drop_unused(composed, group, set())
+    side.cache_clear()
+    complete_size(composed.config)
     flat = flatten({group: composed.config[group] for group in ("data", "metrics")})
     check_given(flat)
     check_ranges(flat)

@@ -25,6 +25,7 @@
       cache/               trained extractors and reference statistics, by content
         datasets/<digest>/ a decoded data set: header.json, and images, labels, train, test as .npy
         sources/<f>.json   which data set the files of this fingerprint decode to
+        sizes/<f>.json     how many images of which size the files of this fingerprint are
         weights/<digest>.pth   published weights of an extractor, as they were given or downloaded
         downloads/<kind>/  what landscape.prefetch fetched
       wandb/               what logger=wandb leaves for `wandb sync`

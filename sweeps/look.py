@@ -37,6 +37,7 @@ class Seen:
     status: dict[str, Any]
     written: float  # when its status was, in the file system's seconds
     stalled: str = ""  # why it counts as stalled, and how to end it
+    claim: str = ""  # what is wrong with the file that claims it
 
     @property
     def axes(self) -> dict[str, Any]:
@@ -163,6 +164,9 @@ class Looker:
             if seen.state == RUNNING or given_up:
                 seen.state = LOST
             return False
+        if "unreadable" in claim:
+            still = f"{self.observer.lost_after_s:.0f} s"
+            seen.claim = f"{claim['unreadable']}; it counts as a worker's, until no heart has beaten for {still}"
         if self.observer.is_lost(run, claim) or (given_up and not is_here(claim)):
             seen.state = LOST
             return False

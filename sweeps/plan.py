@@ -24,7 +24,7 @@ from sweeps.passwords import without_password
 from sweeps.record import Row, is_settled, read_rows
 from sweeps.resources import visible_gpus
 from sweeps.searches import CellSearch, Gathering, check_pruner, write_searches
-from sweeps.settle import Contradiction, OfData, dataset, settle, weights
+from sweeps.settle import Contradiction, OfData, dataset, settle, side, weights
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
 UNREADABLE = "unreadable"  # the state of a run whose files do not read
@@ -92,6 +92,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
     """
     weights.cache_clear()
     dataset.cache_clear()  # files may have changed since another plan of this process
+    side.cache_clear()
     shown = [without_password(text) for text in overrides]  # first: what is said of them may not show passwords either
     with hydra():
         command = parse(overrides, multirun)

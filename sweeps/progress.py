@@ -16,10 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from landscape.files import CorruptFile
+from landscape.processes import is_stopped
 from landscape.protocol import missing_scores
-from landscape.store import DONE, FINISHED, RunFolder
+from landscape.store import DONE, FINISHED, RUNNING, RunFolder
 from landscape.text import printable
 from sweeps.local import Pool
+from sweeps.look import STALLED
 from sweeps.plan import SCORE, Planned
 from sweeps.words import COLOURS, duration, score
 
@@ -44,15 +46,19 @@ class Snapshot:
             first = at_start.setdefault(planned.id, step)
             remaining += steps - step
             done_here += step - first
+        self.stopped = {job.planned.id for job in pool.jobs if is_stopped(job.process.pid)}
         self.states = Counter(self._state(planned) for planned in pool.plan.runs)
         elapsed = time.monotonic() - pool.started
         self.left_s = remaining / (done_here / elapsed) if done_here and elapsed > 5 else None
         self.elapsed_s = elapsed
 
     def _state(self, planned: Planned) -> str:
-        """A run's state; one that is trained and waits for the scores that the plan asks of it is "to score"."""
+        """A run's state; "stalled" where its worker makes no progress, by its own judgement or as it was stopped; one
+        that is trained and waits for the scores that the plan asks of it is "to score"."""
         status = self.status[planned.id]
         state = str(status["status"])
+        if state == RUNNING and (isinstance(status.get("stalled"), dict) or planned.id in self.stopped):
+            return STALLED
         waits = planned.need == SCORE and state == DONE
         return "to score" if waits and any(missing_scores(asked, status) for asked in planned.asked) else state
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from landscape.checks import check, check_ranges
 from landscape.config import Data
-from landscape.data import Dataset, find_data
+from landscape.data import Dataset, find_data, find_side
 from landscape.errors import UserError
 from landscape.identity import flatten
 from landscape.store import Store
@@ -18,6 +18,7 @@ from sweeps.grammar import SWEEP
 
 # Groups whose choice's file says which keys it uses. (A study is no part of a run.)
 AXES = ("loss", "reg", "norm", "arch", "optim", "data", "metrics", "launcher", "logger")
+UNSET = "???"  # what a choice's file writes for a key that it leaves to the user
 
 
 class Contradiction(UserError):
@@ -33,6 +34,15 @@ def dataset(store: str, **data: Any) -> Dataset:
     """The data set of a plan, found once (and decoded, if need be); `make_plan` forgets those of plans before."""
     try:
         return find_data(Data(**data), Store(store))
+    except UserError as e:
+        raise OfData(str(e)) from e
+
+
+@cache
+def side(store: str, **data: Any) -> int | None:
+    """The side of a plan's images where nobody gave it, found once, like its data."""
+    try:
+        return find_side(Data(**data), Store(store))
     except UserError as e:
         raise OfData(str(e)) from e
 
@@ -57,6 +67,7 @@ def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
         drop_unused(composed, group, unused)
     _decide_norm(config)
     _drop_sync(composed, unused)
+    complete_size(config)
     flat = flatten(config)
     check_given(flat)
     check(flat)
@@ -84,9 +95,17 @@ def drop_unused(composed: Composed, group: str, unused: set[str]) -> None:
             keys[key] = [] if isinstance(value, list) else None
 
 
+def complete_size(config: dict[str, Any]) -> None:
+    """Fill in `data.size` from the images, where nobody gave it and they have one; raises `UserError`."""
+    data = config["data"]
+    if data["size"] == UNSET:
+        check_ranges(flatten({"data": {**data, "size": None}}))
+        data["size"] = side(config["store"], **data) or UNSET
+
+
 def check_given(flat: dict[str, Any]) -> None:
     """Raise `UserError` for the first key that a choice leaves to the user and that was not given."""
-    missing = [key for key, value in flat.items() if value == "???"]
+    missing = [key for key, value in flat.items() if value == UNSET]
     if missing:
         raise UserError(f"{missing[0]} must be given")
 

@@ -61,9 +61,10 @@ def status(arguments: list[str]) -> int:
         show(store, look)
         for line in advice(store, folder.name if folder else None, asked(looker, look)):
             print(printable(line))
-    for sentence in [*look.unreadable.values(), *(store.strangers() if folder is None else ())]:
+    wrong = [*look.unreadable.values(), *filter(None, (seen.claim for seen in look.runs))]
+    for sentence in [*wrong, *(store.strangers() if folder is None else ())]:
         print(printable(sentence), file=sys.stderr)
-    return EXIT_USER if look.unreadable else 0
+    return EXIT_USER if wrong else 0
 
 
 def part(store: Store, runs: list[Seen], where: list[str]) -> list[Seen]:
@@ -246,8 +247,7 @@ def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
                 "steps": seen.steps[1],
                 "axes": seen.axes,
                 "scores": seen.status.get("scores", {}),
-                "train_s": seen.status.get("train_s"),
-                "eval_s": seen.status.get("eval_s"),
+                **{key: seen.status.get(key) for key in ("train_s", "eval_s", "train_busy_s", "eval_busy_s")},
                 "reason": seen.stalled or seen.status.get("reason"),
                 "warnings": seen.status.get("warnings", []),
             }

@@ -162,6 +162,20 @@ def test_the_floor_stands_beside_the_tables_and_is_drawn_where_it_is_known_for_s
         assert protocols.floor_by_n({"floor": broken}) == []
 
 
+def test_folders_that_are_no_runs_are_told_where_the_troubles_are(tmp_path):
+    store = Store(tmp_path / "store")
+    run = add_run(store, [100.0, 50.0], config())
+    make_report(store, tmp_path / "out")
+    assert "passed over" not in (tmp_path / "out" / "index.html").read_text()
+    (store.runs / f"{run.id} (copy)").mkdir()
+    (store.runs / "<b>").mkdir()
+    assert make_report(store, tmp_path / "out") == []
+    page = (tmp_path / "out" / "index.html").read_text()
+    troubles = page[page.index('<section id="troubles">') :]
+    assert f"{run.id} (copy)" in troubles and "passed over in runs" in troubles and "<b>'" not in troubles
+    assert str(store.root) not in troubles.partition("</section>")[0]
+
+
 def test_the_share_of_evaluation_is_told_by_cell_and_overall_and_why_it_is_large(tmp_path):
     store = Store(tmp_path / "store")
     for seed in range(2):  # 1,000 updates of 0.05 s; five evaluations of 0.4 s each

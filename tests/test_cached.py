@@ -262,7 +262,7 @@ def test_prefetch_says_what_it_found(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["data=folder"], "data.size must be given"),
+        (["data=folder"], "data.path must be given"),
         (["data=flickr"], "data=flickr is not known"),
         (["data=folder,cifar10"], "has several values"),
         (["data.pth=x"], "data.pth is no configuration key (did you mean data.path?)"),

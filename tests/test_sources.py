@@ -13,16 +13,18 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pictures import SIDE, array, data_of, encoded, fake_cifar10, fill, zipped
 from PIL import Image
 
+from landscape import prefetch
 from landscape.config import Data
-from landscape.data import Dataset, celebahq128, cifar10, load_data, lsun_bedroom
+from landscape.data import Dataset, celebahq128, cifar10, load_data, lsun_bedroom, sizes
 from landscape.data.listing import natural
-from landscape.data.pictures import BadPicture, pixels
+from landscape.data.pictures import BadPicture, pixels, shown_size
 from landscape.errors import UserError
 from landscape.store import Store
 from sweeps.plan import make_plan
@@ -306,7 +308,9 @@ def test_wrong_files_get_a_sentence_and_leave_nothing(
             ["data=folder", "data.size=8"],
             "data.path must be given: the folder or zip that holds the images of data=folder",
         ),
-        (["data=folder", "data.path=x"], "data.size must be given"),
+        (["data=folder"], "data.path must be given: the folder or zip that holds the images of data=folder"),
+        (["data=folder", "data.path=x"], "data.path=x does not exist; give a folder or a zip of images"),
+        (["data=folder", "data.path=''"], "legal: a folder or a file"),
         (
             ["data=folder", "data.size=8", "data.resize=zoom"],
             "legal: crop, stretch, crop_or_pad",
@@ -321,6 +325,101 @@ def test_keys_are_checked(overrides: list[str], sentence: str, store: Store) -> 
     with pytest.raises(UserError) as raised:
         make_plan([*overrides, "metrics=none", f"store={store.root}"], multirun=False)
     assert sentence in str(raised.value)
+
+
+# data.size, where nobody gives it
+
+
+def sized(root: Path, *sizes: tuple[int, int]) -> Path:
+    root.mkdir()
+    for i, (width, height) in enumerate(sizes):
+        (root / f"{i}.png").write_bytes(encoded(i, width, height))
+    return root
+
+
+def unsized(store: Store, *overrides: str) -> dict[str, Any]:
+    """`data` as a plan freezes it that was given no size."""
+    made = make_plan([*overrides, "metrics=none", "train.batch_size=2", f"store={store.root}"], multirun=False)
+    return dict(made.runs[0].config["data"])
+
+
+def test_the_size_that_all_images_have_is_taken(store: Store, tmp_path: Path) -> None:
+    root = sized(tmp_path / "in", *[(16, 16)] * 5)
+    found = unsized(store, "data=folder", f"data.path={root}")
+    assert found["size"] == 16
+    assert found == data_of(store, "data=folder", f"data.path={root}", "data.size=16")
+    files = {file.name: file.read_bytes() for file in root.iterdir()}
+    assert unsized(store, "data=folder", f"data.path={zipped(tmp_path / 'in.zip', files)}")["size"] == 16
+    apart = [f"data.path={root}", f"data.test_path={sized(tmp_path / 'test', (16, 16))}"]
+    assert unsized(store, "data=folder", *apart)["size"] == 16
+
+
+def test_sizes_are_read_once_for_the_same_files(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = sized(tmp_path / "in", *[(16, 16)] * 5)
+    read: list[bytes] = []
+    real = sizes.shown_size
+    monkeypatch.setattr(sizes, "shown_size", lambda encoded: (read.append(encoded), real(encoded))[1])
+    given = ["data=folder", f"data.path={root}", "metrics=none", "train.batch_size=2", f"store={store.root}"]
+    assert len(make_plan([*given, "loss=ns,ls", "seed=0,1"], multirun=True).runs) == 4 and len(read) == 5
+    make_plan(given, multirun=False)
+    assert len(read) == 5
+    (kept,) = (store.cache / "sizes").glob("*.json")
+    for spoilt in ("", "[]", '{"sizes": [[16, "x", 5]]}', '{"sizes": [[16, 16, 4]]}', '{"sizes": []}'):
+        read.clear()
+        kept.write_text(spoilt)
+        assert make_plan(given, multirun=False).runs[0].config["data"]["size"] == 16 and len(read) == 5
+    (root / "4.png").write_bytes(encoded(4, 24, 24))
+    with pytest.raises(UserError, match="4 of 16x16, 1 of 24x24"):
+        make_plan(given, multirun=False)
+    monkeypatch.setattr("sys.argv", ["prefetch", *given[:2], "data.size=16", "data.resize=crop", given[-1]])
+    assert prefetch.main() == 0
+    monkeypatch.setattr("sys.argv", ["prefetch", *given[:2], given[-1]])
+    assert prefetch.main() == 2 and "4 of 16x16, 1 of 24x24" in capsys.readouterr().err
+    (root / "4.png").unlink()
+    assert prefetch.main() == 0 and "3 x 16 x 16" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("having", "sentence"),
+    [
+        (
+            [(16, 16), (40, 30), (16, 16)],
+            "data.size must be given, because the 3 images are not of one size (2 of 16x16, 1 of 40x30); "
+            "write one, and data.resize=crop, stretch or crop_or_pad, such as data.size=16 data.resize=crop",
+        ),
+        (
+            [(40, 30)] * 3,
+            "data.size must be given, because the 3 images are of 40x30, which is not square; "
+            "write one, and data.resize=crop, stretch or crop_or_pad, such as data.size=16 data.resize=crop",
+        ),
+        ([(1100, 1100)] * 2, "because the 2 images are of 1100x1100, and 1024 is the most; write one"),
+        ([(n, n) for n in range(8, 16)], "(1 of 8x8, 1 of 9x9, 1 of 10x10, 1 of 11x11, 1 of 12x12 and 3 more sizes)"),
+    ],
+)
+def test_other_sizes_are_told_with_what_to_write(
+    having: list[tuple[int, int]], sentence: str, store: Store, tmp_path: Path
+) -> None:
+    root = sized(tmp_path / "in", *having)
+    with pytest.raises(UserError) as raised:
+        unsized(store, "data=folder", f"data.path={root}")
+    assert sentence in str(raised.value)
+    if "such as" in sentence:
+        assert unsized(store, "data=folder", f"data.path={root}", *sentence.partition("such as ")[2].split())
+
+
+def test_a_picture_that_lies_counts_as_it_is_shown() -> None:
+    image = Image.fromarray(array(0, 40, 30))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert shown_size(saved(image)) == (40, 30)
+    assert shown_size(saved(image, "JPEG", exif=exif)) == (30, 40)
+
+
+def test_without_a_size_broken_pictures_are_named(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"2 of 4 images cannot be read: the first is 2\.png"):
+        unsized(store, "data=folder", f"data.path={broken(tmp_path / 'in')}")
 
 
 def test_data_that_are_missing_are_no_matter_of_the_point_of_a_grid_that_asks_first(tmp_path: Path) -> None:

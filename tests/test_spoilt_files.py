@@ -22,11 +22,12 @@ from test_reader import bomb
 
 from analysis.load import collect
 from landscape import checkpoint
-from landscape.claims import claim_in_force, machine, newest_claim, process_start
+from landscape.claims import claim_in_force, named, newest_claim
 from landscape.errors import UserError
 from landscape.files import CorruptFile
 from landscape.find import find_run
 from landscape.identity import run_id
+from landscape.processes import machine, myself, process_start
 from landscape.store import RunFolder, Store
 from sweeps import __main__ as doors
 from sweeps.plan import Plan, Planned, describe, freeze_run, survey
@@ -185,6 +186,26 @@ def test_a_spoilt_file_is_a_sentence_at_every_command(
             assert code in (0, 2) and (other.id in out or "2 runs" in out or "1 run" in out), err
             if kind == "status.json" and code == 2:
                 assert str(run.status_file) in err
+
+
+@pytest.mark.parametrize("state", ["running", "queued"])
+def test_a_claim_that_does_not_read_is_named(
+    state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It counts as in force, so that somebody must hear why the run stands still."""
+    monkeypatch.setenv("PATH", str(tmp_path))  # no scheduler is asked
+    store = made(tmp_path / "store")
+    run = next(store.run_folders())
+    run.write_status(run.status() | {"status": state})
+    claim = run.claims / "7.json"
+    claim.write_text("{")
+    assert call("status", store, run, monkeypatch) == 2
+    out, err = capsys.readouterr()
+    assert "2 runs" in out and str(claim) in err and "counts as a worker's" in err and err.count("\n") == 1
+    held = claim_in_force(run)
+    assert held is not None and str(claim) in named(held)
+    (run.claims / "8.json").write_text(json.dumps(myself() | {"token": "t", "released": True}))
+    assert call("status", store, run, monkeypatch) == 0 and capsys.readouterr().err == ""
 
 
 SPOILT_WEIGHTS = {

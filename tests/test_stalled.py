@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -19,7 +20,11 @@ from landscape.journal import Journal
 from landscape.pace import FACTOR, FLOOR_S, Pace
 from landscape.store import RunFolder, Store
 from landscape.worker import work
+from sweeps.local import Job, Pool
 from sweeps.look import Looker
+from sweeps.plan import freeze, make_plan, survey
+from sweeps.progress import Snapshot
+from sweeps.resources import Slots
 from sweeps.status import status
 
 
@@ -88,6 +93,27 @@ def test_a_run_tells_its_pace_in_training_scoring_and_saving(store: Store, monke
     monkeypatch.setattr(Pace, "begin", lambda self, kind: (begun.append(kind), real(self, kind))[1])
     assert work(store, run.id, lambda text: None) == "done"
     assert begun[:3] == ["scoring", "training", "saving"] and begun.count("scoring") == 3 and begun[-1] is None
+
+
+def test_the_pool_shows_what_is_stalled_or_stopped(store: Store) -> None:
+    plan = make_plan([*TINY, "loss=ns,ls,wgan", f"store={store.root}"], multirun=True)
+    survey(plan)
+    freeze(plan)
+    told, *others = (store.run(planned.id) for planned in plan.runs)
+    for run in (told, *others):
+        run.write_status(run.status() | {"status": "running", "step": 2})
+    told.write_status(told.status() | {"stalled": {"in": "training", "for_s": 300, "usual_s": 0.1}})
+    sleeping = subprocess.Popen(["sleep", "600"])
+    try:
+        pool = Pool(plan, Slots(3, (), ""), None, deque())  # type: ignore[arg-type]
+        pool.jobs = [Job(plan.runs[1], sleeping, 0)]
+        assert Snapshot(pool, {}).states == {"stalled": 1, "running": 2}
+        sleeping.send_signal(signal.SIGSTOP)
+        wait_for(lambda: Snapshot(pool, {}).states == {"stalled": 2, "running": 1})
+        assert "2 stalled" in Snapshot(pool, {}).summary()
+    finally:
+        sleeping.kill()
+        sleeping.wait()
 
 
 @pytest.fixture

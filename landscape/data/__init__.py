@@ -15,7 +15,7 @@ from landscape.data.celebahq128 import celebahq128_source
 from landscape.data.cifar10 import cifar10_source
 from landscape.data.dataset import Dataset
 from landscape.data.digits import load_digits
-from landscape.data.folder import folder_source
+from landscape.data.folder import folder_side, folder_source
 from landscape.data.lsun_bedroom import lsun_bedroom_source
 from landscape.data.mixtures import load_grid, load_ring
 from landscape.data.source import Source
@@ -31,6 +31,7 @@ SOURCES: dict[str, Callable[[Data, Store], Source]] = {
     "folder": folder_source,
     "lsun_bedroom": lsun_bedroom_source,
 }
+SIDES: dict[str, Callable[[Data, Store], int]] = {"folder": folder_side}  # of kinds that may be given without a size
 
 
 def find_data(data: Data, store: Store, thorough: bool = False) -> Dataset:
@@ -42,6 +43,15 @@ def find_data(data: Data, store: Store, thorough: bool = False) -> Dataset:
     if data.kind in DATASETS:
         return DATASETS[data.kind](data)
     return find(SOURCES[data.kind](data, store), store, thorough)
+
+
+def find_side(data: Data, store: Store) -> int | None:
+    """The side of the images of a planner's `data` that has no size; None where its kind must be given one.
+
+    Raises `UserError` for an unknown kind, for what is wrong with the files, and where they have no one side.
+    """
+    lookup("data.kind", data.kind, {**DATASETS, **SOURCES})
+    return SIDES[data.kind](data, store) if data.kind in SIDES else None
 
 
 def load_data(data: Data, store: Store | None = None) -> Dataset:
@@ -62,4 +72,4 @@ def load_data(data: Data, store: Store | None = None) -> Dataset:
         ) from e
 
 
-__all__ = ["DATASETS", "SOURCES", "Dataset", "find_data", "load_data"]
+__all__ = ["DATASETS", "SOURCES", "Dataset", "find_data", "find_side", "load_data"]

@@ -12,6 +12,7 @@ from landscape.config import Data
 from landscape.data.decode import decode
 from landscape.data.listing import Listing, joined, list_pictures
 from landscape.data.pictures import pixels
+from landscape.data.sizes import one_side
 from landscape.data.source import Contents, Source
 from landscape.errors import UserError
 from landscape.store import Store
@@ -25,15 +26,23 @@ def folder_source(data: Data, store: Store) -> Source:
     The split is that of the top folders where these are exactly train/ and test/, or of `data.path` and
     `data.test_path`; else `data.test_share` of the images (of each class) are drawn for testing with a fixed seed.
     """
-    listing = list_pictures(given_path(data))
-    if data.test_path is not None:
-        listing = joined(listing, list_pictures(data.test_path, "data.test_path"))
-    elif _is_split(listing):
+    listing = _listing(data)
+    if data.test_path is None and _is_split(listing):
         # Training images first, as from two paths: the same images in the same split are then the same data.
         entries = dict(sorted(listing.entries.items(), key=lambda entry: entry[0].startswith("test/")))
         listing = replace(listing, entries=entries)
     options = {"test_share": data.test_share}
     return pictures_source(data, listing, options, lambda: _arrange(listing, data.test_share))
+
+
+def folder_side(data: Data, store: Store) -> int:
+    """The side of the images at `data.path`, where all have one; raises `UserError`."""
+    return one_side(_listing(data), store)
+
+
+def _listing(data: Data) -> Listing:
+    listing = list_pictures(given_path(data))
+    return listing if data.test_path is None else joined(listing, list_pictures(data.test_path, "data.test_path"))
 
 
 def given_path(data: Data) -> str:

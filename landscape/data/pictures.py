@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import io
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -40,18 +41,32 @@ def pixels(encoded: bytes, side: int, channels: int, resize: str | None) -> np.n
     "crop" cuts the largest centred square and scales it (bilinear, antialiased), "stretch" scales both sides alone,
     "crop_or_pad" scales nothing: what is over `side` is cut off evenly, what is under is filled up with black.
     """
+    with _opened(encoded) as picture:
+        width, height = picture.size
+        if width * height > PIXELS:
+            raise BadPicture(f"{width}x{height} are {width * height:,} pixels; legal: up to {PIXELS:,}")
+        if resize is None and picture.size != (side, side):
+            raise WrongSize("x".join(map(str, picture.size)))
+        if picture.format == "PNG" and encoded[12:16] == b"IHDR" and encoded[24] > 8:
+            raise BadPicture(DEEP)  # Pillow would cut 48-bit color to 24 without a word
+        with _one_large if width * height > LARGE else nullcontext():
+            picture.load()
+            return _array(_resized(_plain(picture, channels), side, resize))
+
+
+def shown_size(encoded: bytes) -> tuple[int, int]:
+    """Width and height of the picture once it stands upright, from its head alone; raises `BadPicture`."""
+    with _opened(encoded) as picture:
+        width, height = picture.size
+        return (height, width) if picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5 else (width, height)
+
+
+@contextmanager
+def _opened(encoded: bytes) -> Iterator[Image.Image]:
+    """The picture, nothing decoded yet; what goes wrong with it in the body is a `BadPicture`."""
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
-            width, height = picture.size
-            if width * height > PIXELS:
-                raise BadPicture(f"{width}x{height} are {width * height:,} pixels; legal: up to {PIXELS:,}")
-            if resize is None and picture.size != (side, side):
-                raise WrongSize("x".join(map(str, picture.size)))
-            if picture.format == "PNG" and encoded[12:16] == b"IHDR" and encoded[24] > 8:
-                raise BadPicture(DEEP)  # Pillow would cut 48-bit color to 24 without a word
-            with _one_large if width * height > LARGE else nullcontext():
-                picture.load()
-                return _array(_resized(_plain(picture, channels), side, resize))
+            yield picture
     except BadPicture:
         raise
     except Exception as e:  # each decoder has its own kinds of error for broken bytes, SyntaxError among them

@@ -1,0 +1,62 @@
+"""The size of a folder's images where nobody gave it: read off their heads, and kept for the same files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+
+import numpy as np
+
+from landscape.checks import MOST_SIDE
+from landscape.data.decode import decode
+from landscape.data.listing import Listing
+from landscape.data.pictures import shown_size
+from landscape.data.progress import progress
+from landscape.errors import UserError
+from landscape.files import CorruptFile, read_json, to_json, write_whole
+from landscape.identity import short_hash
+from landscape.store import Store
+
+Sizes = dict[tuple[int, int], int]  # how many images have this width and height, the most frequent first
+
+VERSION = 1  # of how a size is read
+TOLD = 5  # sizes that a sentence names
+USUAL = (128, 64, 32, 16, 8)  # sides that networks make
+
+
+def one_side(listing: Listing, store: Store) -> int:
+    """The side of the images where all have one size; else raises `UserError` with the sizes and what to write."""
+    sizes = _sizes(listing, store)
+    (width, height), total = next(iter(sizes)), sum(sizes.values())
+    if len(sizes) > 1:
+        named = ", ".join(f"{count} of {w}x{h}" for (w, h), count in list(sizes.items())[:TOLD])
+        more = len(sizes) - TOLD
+        found = f"are not of one size ({named}{f' and {more} more sizes' if more > 0 else ''})"
+    elif width != height:
+        found = f"are of {width}x{height}, which is not square"
+    elif width > MOST_SIDE:
+        found = f"are of {width}x{height}, and {MOST_SIDE} is the most"
+    else:
+        return width
+    fits = next((side for side in USUAL if side <= min(width, height)), USUAL[-1])
+    raise UserError(
+        f"data.size must be given, because the {total} images {found}; write one, and data.resize=crop, stretch or "
+        f"crop_or_pad, such as data.size={fits} data.resize=crop"
+    )
+
+
+def _sizes(listing: Listing, store: Store) -> Sizes:
+    file = store.cached("sizes", short_hash({"version": VERSION, "files": listing.stamp}), ".json")
+    with suppress(FileNotFoundError, CorruptFile, KeyError, TypeError, ValueError):
+        kept = {(int(width), int(height)): int(count) for width, height, count in read_json(file)["sizes"]}
+        if sum(kept.values()) == len(listing.entries) and all(count > 0 for count in kept.values()):
+            return kept
+    counts: Counter[tuple[int, int]] = Counter()
+    with progress("reading the images' sizes", len(listing.entries)) as advance:
+        for block in decode(listing, lambda encoded: np.array(shown_size(encoded)), advance):
+            counts.update((int(width), int(height)) for width, height in block)
+    found = dict(sorted(counts.items(), key=lambda size: (-size[1], size[0])))
+    with suppress(OSError):  # a store that cannot be written is for those to refuse who must write
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, to_json({"sizes": [[*size, count] for size, count in found.items()]}))
+    return found
