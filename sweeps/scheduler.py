@@ -17,6 +17,15 @@ from landscape.errors import UserError
 TIMEOUT_S = 150.0
 TOOLS = ("sbatch", "squeue", "scontrol", "scancel")
 
+# Reasons for which a job waits until somebody does something about it, and those of a partition that may come back.
+HELD = re.compile(r"held", re.I)
+NEVER = re.compile(
+    r"held|^PartitionConfig|^Partition(Node|Time)Limit|^BadConstraints|^Invalid|NotAllowed|"
+    r"^DependencyNeverSatisfied|PerJob",
+    re.I,
+)
+SHUT = re.compile(r"^Partition(Down|Inactive)", re.I)
+
 
 class Refused(UserError):
     """sbatch would not take a job; `full` where that is because too many are queued, and not what was asked for."""
@@ -41,6 +50,17 @@ class Task(NamedTuple):
     number: int
     state: str
     token: str  # what the job carries as its comment
+    reason: str = ""  # why it is pending, in the scheduler's word
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it waits for a person and not for its turn."""
+        return self.state == "PENDING" and NEVER.search(self.reason) is not None
+
+    @property
+    def shut_out(self) -> bool:
+        """Whether it waits for its partition to come up."""
+        return self.state == "PENDING" and SHUT.search(self.reason) is not None
 
 
 def _call(*command: str, timeout: float = TIMEOUT_S) -> str:
@@ -128,9 +148,9 @@ def queue(users: Iterable[str]) -> list[Task]:
     """Every task of an array of these users that is pending or under way, by one call."""
     names = ",".join(sorted({*users, user()}))
     tasks = []
-    for line in _call("squeue", "-h", "-u", names, "-o", "%F|%K|%T|%k").splitlines():
-        job, indices, state, token = line.split("|", 3)
-        tasks += [Task(job, number, state, token) for number in spread(indices)]
+    for line in _call("squeue", "-h", "-u", names, "-o", "%F|%K|%T|%r|%k").splitlines():
+        job, indices, state, reason, token = line.split("|", 4)
+        tasks += [Task(job, number, state, token, reason) for number in spread(indices)]
     return tasks
 
 
