@@ -63,6 +63,16 @@ class Task(NamedTuple):
         return self.state == "PENDING" and SHUT.search(self.reason) is not None
 
 
+class Nodes(NamedTuple):
+    """Nodes of one partition that are alike."""
+
+    partition: str
+    default: bool  # the partition of jobs that name none
+    cores: int  # of each node
+    memory: int  # MB
+    minutes: int | None  # that a job may take; None: no limit
+
+
 def _call(*command: str, timeout: float = TIMEOUT_S) -> str:
     """What a tool prints; raises `UserError` where it is not there, does not answer or fails."""
     done = _run(*command, timeout=timeout)
@@ -189,13 +199,23 @@ def _is_full(words: str) -> bool:
     return any(sign.lower() in words.lower() for sign in signs)
 
 
-def partitions() -> list[str]:
-    """The names of the site's partitions; none where sinfo does not say."""
+def nodes() -> list[Nodes]:
+    """The nodes of the site's partitions, a row for those that are alike; none where sinfo does not say."""
     try:
-        done = _run("sinfo", "-h", "-o", "%R", timeout=30)
+        done = _run("sinfo", "-h", "-e", "-o", "%P|%c|%m|%l", timeout=30)
     except UserError:
         return []
-    return sorted(set(done.stdout.split())) if done.returncode == 0 else []
+    found = re.findall(r"^(.+?)(\*?)\|(\d+)\|(\d+)\|(.*)$", done.stdout, re.M) if done.returncode == 0 else []
+    return [Nodes(name, bool(star), int(cores), int(mb), _minutes(time)) for name, star, cores, mb, time in found]
+
+
+def _minutes(text: str) -> int | None:
+    """A time limit as sinfo prints it, "2-00:00:00" or "30:00"; None where there is none."""
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text.strip())
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return (days * 24 + hours) * 60 + minutes + (seconds > 0)
 
 
 def cancel(jobs: list[str]) -> None:

@@ -24,6 +24,7 @@ from landscape.processes import is_here
 from landscape.store import FINISHED, QUEUED, RunFolder, Store, SweepFolder
 from sweeps import scheduler
 from sweeps.classes import Classes, Resources, from_record
+from sweeps.fits import check_fits
 from sweeps.plan import NOTHING, Plan, execution, freeze
 from sweeps.progress import tell
 from sweeps.record import read_rows
@@ -64,6 +65,7 @@ def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
     wanted = by_class(plan, {run.id for run in plan.runs if run.need != NOTHING} if grid else set())
     search = workers(plan) if searching else None
     site = scheduler.limits()  # before anything is written
+    check_fits([one.resources for one in wanted] + ([] if search is None else [from_record(search["resources"])]))
     store.check_writable()
     with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
         queued = in_queue(store, scheduler.queue(users(store)))
@@ -98,6 +100,7 @@ def submit_stored(store: Store, folder: SweepFolder, wanted: set[str]) -> int:
         for one in record["classes"]
     ]
     site = scheduler.limits()
+    check_fits(one.resources for one in classes if one.runs)
     with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
         queued = in_queue(store, scheduler.queue(users(store)))
         done = submit(store, folder, classes, record["execution"], record["max_submit"], site, queued)
@@ -303,7 +306,7 @@ def _unmark(run: RunFolder, status: dict[str, Any]) -> None:
 def _with_help(words: str, resources: Resources) -> str:
     """sbatch's own words, and what they are about where that is known."""
     if "partition" in words.lower() and resources.partition is not None:
-        names = scheduler.partitions()
+        names = sorted({one.partition for one in scheduler.nodes()})
         legal = f"; legal here: {', '.join(names)}" if names else ""
         return f"{words} (launcher.partition={resources.partition}{legal})"
     return f"{words} (asked for: {resources.describe()})"
