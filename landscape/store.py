@@ -49,10 +49,12 @@ from landscape.errors import UserError
 from landscape.files import (
     CorruptFile,
     beside_of,
+    is_ours_alone,
     open_regular,
     parse_json,
     read_bounded,
     read_json,
+    read_opened,
     read_yaml,
     to_json,
     to_yaml,
@@ -344,6 +346,18 @@ class SweepFolder:
     def jobs(self) -> dict[str, Any]:
         """The resources of its runs; raises `CorruptFile`, or `FileNotFoundError`."""
         return self._read(self.jobs_file, formats.JOBS)
+
+    def signed_plan(self) -> tuple[dict[str, Any], bool]:
+        """As `plan`, and whether no other user can have written it."""
+        return self._read_signed(self.plan_file, formats.PLAN)
+
+    def signed_jobs(self) -> tuple[dict[str, Any], bool]:
+        """As `jobs`, and whether no other user can have written it."""
+        return self._read_signed(self.jobs_file, formats.JOBS)
+
+    def _read_signed(self, file: Path, kind: Kind) -> tuple[dict[str, Any], bool]:
+        with open_regular(file, self.within) as f:
+            return _parsed(read_opened(f, file, kind.limit), file, kind), is_ours_alone(f, file)
 
     def controller(self) -> dict[str, Any]:
         """The process that trains it on its own machine; raises `CorruptFile`, or `FileNotFoundError`."""

@@ -235,7 +235,7 @@ def freeze(plan: Plan) -> None:
         "execution": execution(plan.runs[0]),
         "runs": [run.id for run in plan.runs],
     }
-    write_whole(file, to_json(record))
+    write_whole(file, to_json(record), alone=True)
     if plan.searches:
         write_searches(store, name, plan.search["storage"], plan.searches)
 

@@ -24,6 +24,7 @@ from landscape.processes import is_here
 from landscape.store import FINISHED, QUEUED, RunFolder, Store, SweepFolder
 from sweeps import scheduler
 from sweeps.classes import Classes, Resources, from_record
+from sweeps.consent import Source
 from sweeps.fits import check_fits
 from sweeps.plan import NOTHING, Plan, execution, freeze
 from sweeps.progress import tell
@@ -82,23 +83,30 @@ def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
             record_grid(plan)
         if search is not None:
             record["search"] = search
-        write_whole(folder.jobs_file, to_json(record))
+        write_whole(folder.jobs_file, to_json(record), alone=True)
         done = submit(store, folder, wanted, record["execution"], record["max_submit"], site, queued)
         if searching:
             submit_search(store, folder, record, site, queued, done)
     return report(store, folder, done)
 
 
-def submit_stored(store: Store, folder: SweepFolder, wanted: set[str]) -> int:
-    """Submit these runs of a sweep that was launched before, with the resources of its newest command."""
+def submit_stored(store: Store, folder: SweepFolder, wanted: set[str], accepted: bool) -> int:
+    """Submit these runs of a sweep that was launched before, with the resources of its newest command.
+
+    `accepted`: the shell lines among those were seen, and may run.
+    """
     try:
-        record = folder.jobs()
+        record, ours = folder.signed_jobs()
     except FileNotFoundError as e:
         raise UserError(f"sweep {folder.name} was never launched with launcher=slurm") from e
     classes = [
         Wanted(from_record(one["resources"]), [run for run in one["runs"] if run in wanted])
         for one in record["classes"]
     ]
+    resources = [one.resources for one in classes]
+    if "search" in record:
+        resources.append(from_record(record["search"]["resources"]))
+    Source(folder.jobs_file, ours, accepted).check(text for one in resources for text in one.setup)
     site = scheduler.limits()
     check_fits(one.resources for one in classes if one.runs)
     with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
