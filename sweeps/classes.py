@@ -95,9 +95,9 @@ class Classes:
         for given in [launcher, *(given for _, given in self.rules)]:
             _check_extra(given.get("extra") or [])
             for key in ("partition", "account", "qos", "constraint", "extra"):
-                texts = given.get(key) if isinstance(given.get(key), list) else [given.get(key)]
-                if not all(text is None or str(text).isprintable() for text in texts):
-                    raise UserError(f"launcher.{key}={given[key]!r} must be one line without control characters")
+                value = given.get(key)
+                if not all(str(text).isprintable() for text in (value if isinstance(value, list) else [value])):
+                    raise UserError(f"launcher.{key}={value!r} must be one line without control characters")
         self.known: dict[tuple[Any, ...], Resources] = {}
 
     @property
