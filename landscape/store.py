@@ -157,8 +157,8 @@ class RunFolder:
     def exists(self) -> bool:
         return self.config_file.exists()
 
-    def create(self, config: dict[str, Any], meta: dict[str, Any], status: dict[str, Any]) -> None:
-        """Freeze a planned run. The folder appears whole: it is filled beside and renamed.
+    def create(self, config: dict[str, Any], meta: dict[str, Any], status: dict[str, Any]) -> bool:
+        """Freeze a planned run; whether this call did. The folder appears whole: it is filled beside and renamed.
 
         Another planner may have frozen the same run meanwhile; then theirs stays, being equal.
         """
@@ -179,10 +179,18 @@ class RunFolder:
             for folder in (new.claims, new.checkpoints, new.samples, new.protocols, new.requests):
                 folder.mkdir()
             beside.rename(self.path)
+            return True
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
             if not self.exists():
                 raise
+            return False
+
+    def set_aside(self) -> RunFolder:
+        """Take the folder from under its name, to be removed or put back; the folder as it is now."""
+        gone = beside_of(self.path)
+        self.path.rename(gone)
+        return RunFolder(gone)
 
     def config(self) -> dict[str, Any]:
         """The frozen configuration; raises `CorruptFile`, or `FileNotFoundError`."""
@@ -330,6 +338,12 @@ class SweepFolder:
     def job_log(self, job: str, number: int) -> Path:
         """What one task of an array printed."""
         return self.logs / f"{job}_{number}.log"
+
+    def set_aside(self) -> Path:
+        """Take the folder from under its name, to be removed; where it is now."""
+        gone = beside_of(self.path)
+        self.path.rename(gone)
+        return gone
 
     @property
     def within(self) -> tuple[Path, ...]:

@@ -33,6 +33,7 @@ from sweeps.script import script
 from sweeps.searches import left_of, read_searches, workers_of
 from sweeps.searching import record_grid, trials_left
 from sweeps.submissions import Queued, Submission, append, in_queue, users
+from sweeps.withdraw import Before
 
 
 class Wanted(NamedTuple):
@@ -70,8 +71,9 @@ def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
     store.check_writable()
     with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
         queued = in_queue(store, scheduler.queue(users(store)))
-        freeze(plan)
         folder = store.sweep(plan.name)
+        before = Before(store, folder)
+        created = freeze(plan)
         everything = by_class(plan, {run.id for run in plan.runs})
         launcher = plan.runs[0].config["launcher"]
         record = {
@@ -87,6 +89,8 @@ def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
         done = submit(store, folder, wanted, record["execution"], record["max_submit"], site, queued)
         if searching:
             submit_search(store, folder, record, site, queued, done)
+        if done.refused and not (done.submitted or done.search):
+            before.restore(created)
     return report(store, folder, done)
 
 
