@@ -22,11 +22,12 @@ from test_reader import bomb
 
 from analysis.load import collect
 from landscape import checkpoint
-from landscape.claims import claim_in_force, machine, newest_claim, process_start
+from landscape.claims import claim_in_force, newest_claim
 from landscape.errors import UserError
 from landscape.files import CorruptFile
 from landscape.find import find_run
 from landscape.identity import run_id
+from landscape.processes import machine, process_start
 from landscape.store import RunFolder, Store
 from sweeps import __main__ as doors
 from sweeps.plan import Plan, Planned, describe, freeze_run, survey
