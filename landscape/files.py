@@ -25,6 +25,7 @@ from landscape.processes import myself, tag
 
 SMALL = 16 << 20  # bytes of a JSON or YAML file at most, where its kind says nothing else
 DEEPEST = 40  # mappings and lists inside each other, of a file's content
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 GREATEST = 2**64  # of whole numbers
 
 
@@ -37,14 +38,17 @@ def beside_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{tag(myself())}.{uuid.uuid4().hex[:8]}.tmp")
 
 
-def write_whole(path: Path, data: bytes | str, durable: bool = True) -> None:
+def write_whole(path: Path, data: bytes | str, durable: bool = True, alone: bool = False) -> None:
     """Put `data` at `path` in one rename; with `durable` it is on the disk before this returns.
 
-    Heartbeats go without: losing one in a power cut costs nothing.
+    Heartbeats go without: losing one in a power cut costs nothing. With `alone` no other user may write to the file,
+    whatever the umask; `is_ours_alone` then says who wrote it.
     """
     beside = beside_of(path)
     try:
         with open(beside, "wb") as f:
+            if alone:
+                os.fchmod(f.fileno(), stat.S_IMODE(os.fstat(f.fileno()).st_mode) & ~OTHERS_WRITE)
             f.write(data.encode() if isinstance(data, str) else data)
             if durable:
                 f.flush()
@@ -127,13 +131,25 @@ def read_bounded(path: Path | str, limit: int, within: Sequence[Path | str] = ()
     names the file and what is wrong, for anything else.
     """
     with open_regular(path, within) as f:
-        size = os.fstat(f.fileno()).st_size
-        if size > limit:
-            raise CorruptFile(f"{path} is larger than the {limit:,} bytes that such a file may have")
-        try:
-            return f.read(size)  # what is appended meanwhile is for the next look
-        except OSError as e:
-            raise CorruptFile(f"{path} cannot be read ({e.strerror})") from e
+        return read_opened(f, path, limit)
+
+
+def read_opened(f: BinaryIO, path: Path | str, limit: int) -> bytes:
+    """All of an opened file of at most `limit` bytes; raises `CorruptFile`, which names `path`."""
+    size = os.fstat(f.fileno()).st_size
+    if size > limit:
+        raise CorruptFile(f"{path} is larger than the {limit:,} bytes that such a file may have")
+    try:
+        return f.read(size)  # what is appended meanwhile is for the next look
+    except OSError as e:
+        raise CorruptFile(f"{path} cannot be read ({e.strerror})") from e
+
+
+def is_ours_alone(f: BinaryIO, path: Path | str) -> bool:
+    """Whether an opened file is this user's, nobody else may write to it, and `path` is the file and no link to it."""
+    found, named = os.fstat(f.fileno()), os.lstat(path)
+    same = (found.st_dev, found.st_ino) == (named.st_dev, named.st_ino)
+    return same and found.st_uid == os.geteuid() and not found.st_mode & OTHERS_WRITE
 
 
 def _real(fd: int, name: str) -> str:

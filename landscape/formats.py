@@ -30,6 +30,11 @@ def text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def line(value: Any) -> bool:
+    """A text that begins no new line, wherever it is written."""
+    return isinstance(value, str) and value.isprintable()
+
+
 def ident(value: Any) -> bool:
     return isinstance(value, str) and RUN_ID.fullmatch(value) is not None
 
@@ -200,8 +205,9 @@ PLAN = Kind(
 RESOURCES = Kind(
     {"time": positive, "cores": positive, "gpus": count, "runs_per_job": positive, "at_once": positive},
     {
-        **dict.fromkeys(("partition", "account", "qos", "constraint"), or_null(text)),
-        **dict.fromkeys(("setup", "extra"), listed(text)),
+        **dict.fromkeys(("partition", "account", "qos", "constraint"), or_null(line)),
+        "setup": listed(text),
+        "extra": listed(line),
         "memory": score,
         "parallel": or_null(positive),
         "signal_s": count,

@@ -50,10 +50,12 @@ from landscape.errors import UserError
 from landscape.files import (
     CorruptFile,
     beside_of,
+    is_ours_alone,
     open_regular,
     parse_json,
     read_bounded,
     read_json,
+    read_opened,
     read_yaml,
     to_json,
     to_yaml,
@@ -156,8 +158,8 @@ class RunFolder:
     def exists(self) -> bool:
         return self.config_file.exists()
 
-    def create(self, config: dict[str, Any], meta: dict[str, Any], status: dict[str, Any]) -> None:
-        """Freeze a planned run. The folder appears whole: it is filled beside and renamed.
+    def create(self, config: dict[str, Any], meta: dict[str, Any], status: dict[str, Any]) -> bool:
+        """Freeze a planned run; whether this call did. The folder appears whole: it is filled beside and renamed.
 
         Another planner may have frozen the same run meanwhile; then theirs stays, being equal.
         """
@@ -178,10 +180,18 @@ class RunFolder:
             for folder in (new.claims, new.checkpoints, new.samples, new.protocols, new.requests):
                 folder.mkdir()
             beside.rename(self.path)
+            return True
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
             if not self.exists():
                 raise
+            return False
+
+    def set_aside(self) -> RunFolder:
+        """Take the folder from under its name, to be removed or put back; the folder as it is now."""
+        gone = beside_of(self.path)
+        self.path.rename(gone)
+        return RunFolder(gone)
 
     def config(self) -> dict[str, Any]:
         """The frozen configuration; raises `CorruptFile`, or `FileNotFoundError`."""
@@ -330,6 +340,12 @@ class SweepFolder:
         """What one task of an array printed."""
         return self.logs / f"{job}_{number}.log"
 
+    def set_aside(self) -> Path:
+        """Take the folder from under its name, to be removed; where it is now."""
+        gone = beside_of(self.path)
+        self.path.rename(gone)
+        return gone
+
     @property
     def within(self) -> tuple[Path, ...]:
         """Where links in the folder may lead, as of a `RunFolder`."""
@@ -345,6 +361,18 @@ class SweepFolder:
     def jobs(self) -> dict[str, Any]:
         """The resources of its runs; raises `CorruptFile`, or `FileNotFoundError`."""
         return self._read(self.jobs_file, formats.JOBS)
+
+    def signed_plan(self) -> tuple[dict[str, Any], bool]:
+        """As `plan`, and whether no other user can have written it."""
+        return self._read_signed(self.plan_file, formats.PLAN)
+
+    def signed_jobs(self) -> tuple[dict[str, Any], bool]:
+        """As `jobs`, and whether no other user can have written it."""
+        return self._read_signed(self.jobs_file, formats.JOBS)
+
+    def _read_signed(self, file: Path, kind: Kind) -> tuple[dict[str, Any], bool]:
+        with open_regular(file, self.within) as f:
+            return _parsed(read_opened(f, file, kind.limit), file, kind), is_ours_alone(f, file)
 
     def controller(self) -> dict[str, Any]:
         """The process that trains it on its own machine; raises `CorruptFile`, or `FileNotFoundError`."""

@@ -9,6 +9,7 @@ from landscape.files import CorruptFile
 from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder
 from sweeps import slurm
 from sweeps.command import launch, main
+from sweeps.consent import Source, add_flag
 from sweeps.named import find_sweep
 from sweeps.plan import NOTHING, need
 from sweeps.progress import tell
@@ -27,7 +28,9 @@ def parser(verb: str, what: str) -> argparse.ArgumentParser:
 
 def submit(arguments: list[str]) -> int:
     """Submit what a sweep on a cluster lacks, but for the failed: given again and again it does no harm."""
-    given = parser("submit", submit.__doc__ or "").parse_args(arguments)
+    asked = parser("submit", submit.__doc__ or "")
+    add_flag(asked)
+    given = asked.parse_args(arguments)
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     states = unfinished(store, folder)
@@ -38,21 +41,24 @@ def submit(arguments: list[str]) -> int:
     if not wanted and not trials_left(store, folder):
         tell(f"nothing to submit: no run of sweep {folder.name} waits")
         return 0
-    return slurm.submit_stored(store, folder, wanted)
+    return slurm.submit_stored(store, folder, wanted, given.accept_setup)
 
 
 def retry(arguments: list[str]) -> int:
     """Train again what failed, was stopped, lost or given up, by the launcher that the sweep's newest command chose."""
-    given = parser("retry", retry.__doc__ or "").parse_args(arguments)
+    asked = parser("retry", retry.__doc__ or "")
+    add_flag(asked)
+    given = asked.parse_args(arguments)
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
-    plan = folder.plan()
+    plan, ours = folder.signed_plan()
     on_slurm = plan.get("launcher", {}).get("kind") == "slurm"
     opened = reopen(store, folder)
     if opened and not on_slurm:
         # With its grid and its searches: what a search's workers need to know stands in the command.
         root = str(store.root).replace("\\", "\\\\").replace("'", "\\'")
-        return main([*map(str, plan["command"]), f"store='{root}'"], folder.name)
+        command = [*map(str, plan["command"]), f"store='{root}'"]
+        return main(command, folder.name, Source(folder.plan_file, ours, given.accept_setup))
     states = {run: state for run, state in unfinished(store, folder).items() if state != PLANNED}
     if not on_slurm:  # there, who is lost is known of the scheduler's queue
         free = slurm.unclaimed(store, list(states))
@@ -61,7 +67,7 @@ def retry(arguments: list[str]) -> int:
         tell(f"nothing to retry: no run of sweep {folder.name} failed, was stopped or was lost")
         return 0
     if on_slurm:
-        return slurm.submit_stored(store, folder, set(states))
+        return slurm.submit_stored(store, folder, set(states), given.accept_setup)
     execution = plan.get("execution") or {}
     again = stored_plan(store, [run for run in plan["runs"] if run in states], execution)
     for planned in again.runs:

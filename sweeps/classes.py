@@ -92,9 +92,19 @@ class Classes:
         self.rules: list[tuple[dict[str, list[Any]], dict[str, Any]]] = []
         for rule in launcher.get("classes") or []:
             self.rules.append(_parse_rule(rule))
-        for extra in [launcher.get("extra"), *(given.get("extra") for _, given in self.rules)]:
-            _check_extra(extra or [])
+        for given in [launcher, *(given for _, given in self.rules)]:
+            _check_extra(given.get("extra") or [])
+            for key in ("partition", "account", "qos", "constraint", "extra"):
+                value = given.get(key)
+                if not all(str(text).isprintable() for text in (value if isinstance(value, list) else [value])):
+                    raise UserError(f"launcher.{key}={value!r} must be one line without control characters")
         self.known: dict[tuple[Any, ...], Resources] = {}
+
+    @property
+    def setup(self) -> list[str]:
+        """The shell lines of all its jobs."""
+        givens = [self.launcher, *(given for _, given in self.rules)]
+        return [line for given in givens for line in given.get("setup") or []]
 
     def of(self, config: dict[str, Any]) -> Resources:
         """The resources of the job of a run with this configuration; a later rule that fits wins."""

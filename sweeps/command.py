@@ -14,7 +14,9 @@ from landscape.processes import myself
 from landscape.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
 from landscape.text import printable
 from sweeps import slurm
+from sweeps.classes import Classes
 from sweeps.confirm import confirmation, record_confirmation
+from sweeps.consent import Source
 from sweeps.local import run_pool
 from sweeps.passwords import environment, without_password
 from sweeps.plan import NOTHING, TRAIN, Plan, Planned, describe, execution, freeze, is_met, make_plan, survey
@@ -26,10 +28,11 @@ from sweeps.searching import Search, record_grid, trials_left
 MULTIRUN = ("-m", "--multirun")
 
 
-def main(arguments: list[str], sweep: str | None = None) -> int:
+def main(arguments: list[str], sweep: str | None = None, source: Source | None = None) -> int:
     """Run the command line (without the program's name); returns the exit code.
 
-    Where `sweep` is given, the command must still mean that sweep.
+    Where `sweep` is given, the command must still mean that sweep; where `source` is, it comes from that file of the
+    store, and what of it a shell would run is shown first.
     """
     multirun = any(flag in arguments for flag in MULTIRUN)
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
@@ -40,6 +43,8 @@ def main(arguments: list[str], sweep: str | None = None) -> int:
         survey(plan)
         first = plan.runs[0].config
         on_slurm = first["launcher"]["kind"] == "slurm"
+        if on_slurm and source is not None:
+            source.check(Classes(first["launcher"]).setup)
         widest = max(run.config["train"]["world_size"] for run in plan.runs)
         places = None if on_slurm else slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
         if plan.stage == "confirm":

@@ -24,6 +24,7 @@ from landscape.files import CorruptFile
 from landscape.identity import identity, run_id, short_hash
 from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, Store
 from sweeps.compose import copy_tree
+from sweeps.consent import Source, add_flag
 from sweeps.named import find_sweep
 from sweeps.objective import rows_of, worth
 from sweeps.plan import Plan, Planned, cell_axes, survey
@@ -59,12 +60,15 @@ def verb(arguments: list[str]) -> int:
     parser.add_argument("sweep", help="its name or the beginning of it")
     parser.add_argument("overrides", nargs="*", help="such as confirm.top=3 confirm.seeds=10 launcher.jobs=2")
     parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
+    add_flag(parser)
     given = parser.parse_intermixed_args(arguments)
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
-    command = [str(text) for text in folder.plan()["command"]]
+    plan, ours = folder.signed_plan()
+    command = [str(text) for text in plan["command"]]
     root = str(store.root).replace("\\", "\\\\").replace("'", "\\'")
-    return main([*command, f"store='{root}'", "stage=confirm", *given.overrides], folder.name)
+    source = Source(folder.plan_file, ours, given.accept_setup)
+    return main([*command, f"store='{root}'", "stage=confirm", *given.overrides], folder.name, source)
 
 
 @dataclass

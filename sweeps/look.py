@@ -19,6 +19,7 @@ from landscape.processes import is_here, is_stopped, lives
 from landscape.protocol import pending_requests
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, QUEUED, RUNNING, STATES, Store, SweepFolder
 from sweeps.members import Members
+from sweeps.scheduler import Task
 
 LOST = "lost"  # not a state of the store, but what an observer makes of running and queued
 STALLED = "stalled"  # nor is this: a run whose worker lives and makes no progress
@@ -38,6 +39,13 @@ class Seen:
     written: float  # when its status was, in the file system's seconds
     stalled: str = ""  # why it counts as stalled, and how to end it
     claim: str = ""  # what is wrong with the file that claims it
+    task: Task | None = None  # of the scheduler's queue, that will train it
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is in its state, where that is on record or the scheduler says so."""
+        waits = self.task is not None and (self.task.stuck or self.task.shut_out)
+        return self.task.reason if waits and self.task else self.stalled or self.status.get("reason")
 
     @property
     def axes(self) -> dict[str, Any]:
@@ -68,6 +76,7 @@ class Look:
     on_cluster: bool = False  # whether any run of the store was ever handed to a scheduler
     trials_left: int = 0  # of the sweep's searches
     given_up: dict[str, str] = field(default_factory=dict)  # runs of trials that are not tried again, and why
+    stuck: list[Task] = field(default_factory=list)  # of the searches' workers, where none of a job can start
 
     @property
     def states(self) -> Counter[str]:
@@ -82,9 +91,10 @@ class Look:
 class _Scheduler:
     """What the scheduler said when it was last asked, laid beside the store's submissions."""
 
-    runs: dict[str, str] = field(default_factory=dict)  # in its queue: id -> state there
+    runs: dict[str, Task] = field(default_factory=dict)  # in its queue: id -> the task there
     submitted: set[str] = field(default_factory=set)  # handed over at some time
-    sweeps: set[str] = field(default_factory=set)  # with anything in its queue
+    sweeps: set[str] = field(default_factory=set)  # with anything in its queue that can start
+    stuck: dict[str, list[Task]] = field(default_factory=dict)  # sweep -> workers of its searches that cannot
     unasked: str | None = None
 
 
@@ -127,7 +137,8 @@ class Looker:
         alive = alive or ((bool(open_) or trials_left > 0) and self._controllers(open_))
         seen_in_order = [found[run] for run in ids if run in found]
         on_cluster = bool(self.scheduler.submitted)
-        return Look(seen_in_order, unreadable, self.scheduler.unasked, alive, on_cluster, trials_left, given_up)
+        stuck = self.scheduler.stuck.get(self.members.name or "", []) if trials_left else []
+        return Look(seen_in_order, unreadable, self.scheduler.unasked, alive, on_cluster, trials_left, given_up, stuck)
 
     def _read(self, ids: list[str]) -> list[tuple[dict[str, Any], float] | str]:
         def one(run: str) -> tuple[dict[str, Any], float] | str:
@@ -150,11 +161,11 @@ class Looker:
         """Put "lost" where nobody works on a run any more; whether somebody does, or the scheduler has it still."""
         told = self.scheduler.runs.get(seen.id)
         if told is not None:
-            if told == "PENDING" and seen.state != RUNNING:
-                seen.state = QUEUED
-            elif told != "PENDING" and seen.state == RUNNING:
+            if told.state == "PENDING" and seen.state != RUNNING:
+                seen.state, seen.task = QUEUED, told
+            elif told.state != "PENDING" and seen.state == RUNNING:
                 self._judge_progress(seen, claim_in_force(self.store.run(seen.id)), "python -m sweeps cancel")
-            return True
+            return not (seen.state == QUEUED and told.stuck)
         if seen.state == PREEMPTED:
             return False
         run = self.store.run(seen.id)
@@ -206,7 +217,12 @@ class Looker:
             arrays = [one for folder in folders for one in submissions(folder) if one.job is not None]
             self.scheduler = _Scheduler(submitted={run for one in arrays for task in one.tasks for run in task})
             queued = in_queue(self.store, scheduler.queue(users(self.store)))
-            self.scheduler.runs, self.scheduler.sweeps = queued.runs, {one.sweep for one in queued.submissions}
+            self.scheduler.runs = queued.runs
+            for one in queued.submissions:
+                if one.token not in queued.stuck:
+                    self.scheduler.sweeps.add(one.sweep)
+                elif one.search:
+                    self.scheduler.stuck.setdefault(one.sweep, []).append(queued.stuck[one.token])
         except (UserError, CorruptFile) as e:
             self.scheduler.unasked = str(e).removesuffix("; nothing was changed")
 
@@ -219,7 +235,8 @@ class Looker:
                     owing.append(seen.id)
         claims = [(run, claim_in_force(run)) for run in map(self.store.run, owing)]
         at_it = any(claim is not None and not self.observer.is_lost(run, claim) for run, claim in claims)
-        return owing, at_it or any(run in self.scheduler.runs for run in owing) or self._controllers(set(owing))
+        tasks = (self.scheduler.runs[run] for run in owing if run in self.scheduler.runs)
+        return owing, at_it or any(not task.stuck for task in tasks) or self._controllers(set(owing))
 
     def _controllers(self, wanted: set[str]) -> bool:
         """Whether a command that starts some of these runs on its own machine lives, as far as can be told.

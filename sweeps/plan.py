@@ -216,14 +216,16 @@ def execution(planned: Planned) -> dict[str, Any]:
     return {key: planned.config[key] for key in keys if key in planned.config}
 
 
-def freeze(plan: Plan) -> None:
-    """Write what is new of a plan: run folders, requests for further scores, and the sweep's own record."""
+def freeze(plan: Plan) -> set[str]:
+    """Write what is new of a plan: run folders, requests for further scores, and the sweep's own record.
+
+    The runs that it created.
+    """
     store, name = plan.store, plan.name
     store.check_writable()
     code()  # asked once, before the threads would each
     with ThreadPoolExecutor(16) as threads:  # a run's files wait for the disk, not for the processor
-        for _ in threads.map(lambda planned: freeze_run(store, planned, plan.command, name), plan.runs):
-            pass
+        made = list(threads.map(lambda planned: freeze_run(store, planned, plan.command, name), plan.runs))
     file = store.sweep(name).plan_file
     file.parent.mkdir(parents=True, exist_ok=True)
     record = {
@@ -236,23 +238,25 @@ def freeze(plan: Plan) -> None:
         "execution": execution(plan.runs[0]),
         "runs": [run.id for run in plan.runs],
     }
-    write_whole(file, to_json(record))
+    write_whole(file, to_json(record), alone=True)
     if plan.searches:
         write_searches(store, name, plan.search["storage"], plan.searches)
+    return {planned.id for planned, created in zip(plan.runs, made, strict=True) if created}
 
 
-def freeze_run(store: Store, planned: Planned, command: list[str], sweep: str) -> None:
-    """Write a run's folder where there is none, and requests for the scores that it lacks."""
-    run = store.run(planned.id)
+def freeze_run(store: Store, planned: Planned, command: list[str], sweep: str) -> bool:
+    """Write a run's folder where there is none, and requests for the scores that it lacks; whether it was created."""
+    run, created = store.run(planned.id), False
     if planned.state == UNREADABLE:
-        return
+        return False
     if not run.exists():
         overrides = planned.fixed + planned.picked
         meta = {"overrides": overrides, "command": command, "sweep": sweep, "planned": code(), "machines": []}
-        run.create(planned.config, meta, {"status": PLANNED, "axes": axes(planned.config)})
+        created = run.create(planned.config, meta, {"status": PLANNED, "axes": axes(planned.config)})
         planned.state = PLANNED
     if planned.need != NOTHING:
         add_requests(run, planned.asked)
+    return created
 
 
 def add_requests(run: RunFolder, wanted: list[dict[str, Any]]) -> None:

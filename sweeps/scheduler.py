@@ -17,6 +17,15 @@ from landscape.errors import UserError
 TIMEOUT_S = 150.0
 TOOLS = ("sbatch", "squeue", "scontrol", "scancel")
 
+# Reasons for which a job waits until somebody does something about it, and those of a partition that may come back.
+HELD = re.compile(r"held", re.I)
+NEVER = re.compile(
+    r"held|^PartitionConfig|^Partition(Node|Time)Limit|^BadConstraints|^Invalid|NotAllowed|"
+    r"^DependencyNeverSatisfied|PerJob",
+    re.I,
+)
+SHUT = re.compile(r"^Partition(Down|Inactive)", re.I)
+
 
 class Refused(UserError):
     """sbatch would not take a job; `full` where that is because too many are queued, and not what was asked for."""
@@ -41,6 +50,27 @@ class Task(NamedTuple):
     number: int
     state: str
     token: str  # what the job carries as its comment
+    reason: str = ""  # why it is pending, in the scheduler's word
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it waits for a person and not for its turn."""
+        return self.state == "PENDING" and NEVER.search(self.reason) is not None
+
+    @property
+    def shut_out(self) -> bool:
+        """Whether it waits for its partition to come up."""
+        return self.state == "PENDING" and SHUT.search(self.reason) is not None
+
+
+class Nodes(NamedTuple):
+    """Nodes of one partition that are alike."""
+
+    partition: str
+    default: bool  # the partition of jobs that name none
+    cores: int  # of each node
+    memory: int  # MB
+    minutes: int | None  # that a job may take; None: no limit
 
 
 def _call(*command: str, timeout: float = TIMEOUT_S) -> str:
@@ -128,9 +158,9 @@ def queue(users: Iterable[str]) -> list[Task]:
     """Every task of an array of these users that is pending or under way, by one call."""
     names = ",".join(sorted({*users, user()}))
     tasks = []
-    for line in _call("squeue", "-h", "-u", names, "-o", "%F|%K|%T|%k").splitlines():
-        job, indices, state, token = line.split("|", 3)
-        tasks += [Task(job, number, state, token) for number in spread(indices)]
+    for line in _call("squeue", "-h", "-u", names, "-o", "%F|%K|%T|%r|%k").splitlines():
+        job, indices, state, reason, token = line.split("|", 4)
+        tasks += [Task(job, number, state, token, reason) for number in spread(indices)]
     return tasks
 
 
@@ -169,13 +199,23 @@ def _is_full(words: str) -> bool:
     return any(sign.lower() in words.lower() for sign in signs)
 
 
-def partitions() -> list[str]:
-    """The names of the site's partitions; none where sinfo does not say."""
+def nodes() -> list[Nodes]:
+    """The nodes of the site's partitions, a row for those that are alike; none where sinfo does not say."""
     try:
-        done = _run("sinfo", "-h", "-o", "%R", timeout=30)
+        done = _run("sinfo", "-h", "-e", "-o", "%P|%c|%m|%l", timeout=30)
     except UserError:
         return []
-    return sorted(set(done.stdout.split())) if done.returncode == 0 else []
+    found = re.findall(r"^(.+?)(\*?)\|(\d+)\|(\d+)\|(.*)$", done.stdout, re.M) if done.returncode == 0 else []
+    return [Nodes(name, bool(star), int(cores), int(mb), _minutes(time)) for name, star, cores, mb, time in found]
+
+
+def _minutes(text: str) -> int | None:
+    """A time limit as sinfo prints it, "2-00:00:00" or "30:00"; None where there is none."""
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text.strip())
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return (days * 24 + hours) * 60 + minutes + (seconds > 0)
 
 
 def cancel(jobs: list[str]) -> None:

@@ -24,6 +24,8 @@ from landscape.processes import is_here
 from landscape.store import FINISHED, QUEUED, RunFolder, Store, SweepFolder
 from sweeps import scheduler
 from sweeps.classes import Classes, Resources, from_record
+from sweeps.consent import Source
+from sweeps.fits import check_fits
 from sweeps.plan import NOTHING, Plan, execution, freeze
 from sweeps.progress import tell
 from sweeps.record import read_rows
@@ -31,6 +33,7 @@ from sweeps.script import script
 from sweeps.searches import left_of, read_searches, workers_of
 from sweeps.searching import record_grid, trials_left
 from sweeps.submissions import Queued, Submission, append, in_queue, users
+from sweeps.withdraw import Before
 
 
 class Wanted(NamedTuple):
@@ -64,11 +67,13 @@ def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
     wanted = by_class(plan, {run.id for run in plan.runs if run.need != NOTHING} if grid else set())
     search = workers(plan) if searching else None
     site = scheduler.limits()  # before anything is written
+    check_fits([one.resources for one in wanted] + ([] if search is None else [from_record(search["resources"])]))
     store.check_writable()
     with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
         queued = in_queue(store, scheduler.queue(users(store)))
-        freeze(plan)
         folder = store.sweep(plan.name)
+        before = Before(store, folder)
+        created = freeze(plan)
         everything = by_class(plan, {run.id for run in plan.runs})
         launcher = plan.runs[0].config["launcher"]
         record = {
@@ -80,24 +85,34 @@ def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
             record_grid(plan)
         if search is not None:
             record["search"] = search
-        write_whole(folder.jobs_file, to_json(record))
+        write_whole(folder.jobs_file, to_json(record), alone=True)
         done = submit(store, folder, wanted, record["execution"], record["max_submit"], site, queued)
         if searching:
             submit_search(store, folder, record, site, queued, done)
+        if done.refused and not (done.submitted or done.search):
+            before.restore(created)
     return report(store, folder, done)
 
 
-def submit_stored(store: Store, folder: SweepFolder, wanted: set[str]) -> int:
-    """Submit these runs of a sweep that was launched before, with the resources of its newest command."""
+def submit_stored(store: Store, folder: SweepFolder, wanted: set[str], accepted: bool) -> int:
+    """Submit these runs of a sweep that was launched before, with the resources of its newest command.
+
+    `accepted`: the shell lines among those were seen, and may run.
+    """
     try:
-        record = folder.jobs()
+        record, ours = folder.signed_jobs()
     except FileNotFoundError as e:
         raise UserError(f"sweep {folder.name} was never launched with launcher=slurm") from e
     classes = [
         Wanted(from_record(one["resources"]), [run for run in one["runs"] if run in wanted])
         for one in record["classes"]
     ]
+    resources = [one.resources for one in classes]
+    if "search" in record:
+        resources.append(from_record(record["search"]["resources"]))
+    Source(folder.jobs_file, ours, accepted).check(text for one in resources for text in one.setup)
     site = scheduler.limits()
+    check_fits(one.resources for one in classes if one.runs)
     with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
         queued = in_queue(store, scheduler.queue(users(store)))
         done = submit(store, folder, classes, record["execution"], record["max_submit"], site, queued)
@@ -303,7 +318,7 @@ def _unmark(run: RunFolder, status: dict[str, Any]) -> None:
 def _with_help(words: str, resources: Resources) -> str:
     """sbatch's own words, and what they are about where that is known."""
     if "partition" in words.lower() and resources.partition is not None:
-        names = scheduler.partitions()
+        names = sorted({one.partition for one in scheduler.nodes()})
         legal = f"; legal here: {', '.join(names)}" if names else ""
         return f"{words} (launcher.partition={resources.partition}{legal})"
     return f"{words} (asked for: {resources.describe()})"

@@ -20,9 +20,11 @@ from landscape.files import CorruptFile
 from landscape.identity import flatten
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from landscape.text import printable
+from sweeps import scheduler
 from sweeps.cells import CELL, cell_of, labels
 from sweeps.look import ALL_STATES, LOST, STALLED, Look, Looker, Seen, asked
 from sweeps.named import find_sweep
+from sweeps.scheduler import Task
 from sweeps.words import score
 
 SHOWN = 10  # of runs that need somebody, and of their warnings
@@ -207,15 +209,50 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
         trials = f"{count} trial{'s' * (count != 1)} of searches given up"
         lines.append(f"{trials}: {why}; python -m sweeps retry {where} tries again")
     waiting = (PLANNED, QUEUED, PREEMPTED, LOST, FAILED)
-    idle = sum(seen.state in waiting and seen.id not in given_up for seen in look.runs)
+    lines += queue_advice(store, sweep, look)
+    queued = {seen.id for seen in look.runs if seen.task is not None}  # a second command would submit none of these
+    idle = sum(seen.state in waiting and seen.id not in given_up | queued for seen in look.runs)
     if idle and not look.alive and look.unasked is None:  # without an answer, a second command might be one too many
         verbs = "submit or retry" if look.on_cluster else "retry"
         where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
         lines.append(f"nobody works on {idle} of them: give their command again, or python -m sweeps {verbs} {where}")
-    stalled = [seen for seen in look.runs if seen.state == STALLED]
-    lines += [f"{seen.id} is stalled: {seen.stalled}; its command then goes on" for seen in stalled[:SHOWN]]
+    return lines + stalled_advice([seen for seen in look.runs if seen.state == STALLED])
+
+
+def stalled_advice(stalled: list[Seen]) -> list[str]:
+    """A line a run that makes no progress."""
+    lines = [f"{seen.id} is stalled: {seen.stalled}; its command then goes on" for seen in stalled[:SHOWN]]
     if len(stalled) > SHOWN:
         lines.append(f"and {len(stalled) - SHOWN} more: --where state={STALLED} --json lists all")
+    return lines
+
+
+def queue_advice(store: Store, sweep: str | None, look: Look) -> list[str]:
+    """A line for each reason of the scheduler's for which queued jobs wait, and not for their turn."""
+    waiting = [(seen.task, "run") for seen in look.runs if seen.task is not None]
+    waiting += [(task, "") for task in look.stuck]
+    found: dict[tuple[str, str], list[Task]] = {}
+    for task, what in waiting:
+        if task.stuck or task.shut_out:
+            found.setdefault((task.reason, what), []).append(task)
+    where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+    lines = []
+    for (reason, what), tasks in found.items():
+        jobs = sorted({task.job for task in tasks}, key=lambda job: (len(job), job))
+        ids = ",".join(jobs)
+        n = len(tasks)
+        who = f"{n} queued run{'s' * (n != 1)}" if what else "the workers of its searches"
+        why = f"({reason}, job {ids})"
+        if tasks[0].shut_out:
+            waits = "waits for its partition" if what and n == 1 else "wait for their partition"
+            lines.append(f"{who} {waits} {why}; sinfo says which are up")
+        elif scheduler.HELD.search(reason):
+            lines.append(f"{who} cannot start {why}; scontrol release {ids} lets them, once the cause is mended")
+        else:
+            lines.append(
+                f"{who} cannot start {why}: no job with these resources may; python -m sweeps cancel {where}, and give "
+                "the command again with others"
+            )
     return lines
 
 
@@ -248,7 +285,7 @@ def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
                 "axes": seen.axes,
                 "scores": seen.status.get("scores", {}),
                 **{key: seen.status.get(key) for key in ("train_s", "eval_s", "train_busy_s", "eval_busy_s")},
-                "reason": seen.stalled or seen.status.get("reason"),
+                "reason": seen.reason,
                 "warnings": seen.status.get("warnings", []),
             }
             for seen in look.runs

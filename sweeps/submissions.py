@@ -82,8 +82,9 @@ class Queued:
     """What the scheduler still holds of a store's runs."""
 
     tasks: int  # in all, those of other stores and programs included
-    runs: dict[str, str]  # id -> the state of the task that has it
+    runs: dict[str, Task]  # id -> the task that has it
     submissions: list[Submission]  # those with a task in the queue
+    stuck: dict[str, Task]  # token -> a task, of those of which no task can start
 
 
 def in_queue(store: Store, tasks: list[Task]) -> Queued:
@@ -93,8 +94,8 @@ def in_queue(store: Store, tasks: list[Task]) -> Queued:
     for task in tasks:
         by_job.setdefault(task.job, []).append(task)
         by_token.setdefault(task.token, []).append(task)
-    runs: dict[str, str] = {}
-    live = []
+    runs: dict[str, Task] = {}
+    live, stuck = [], {}
     for folder in store.sweep_folders():
         for one in submissions(folder):
             # By its token where its job's id never got onto the disk.
@@ -104,9 +105,11 @@ def in_queue(store: Store, tasks: list[Task]) -> Queued:
             if present:
                 live.append(one)
                 one.job = present[0].job
-            for task in present:
-                runs |= dict.fromkeys(one.tasks[task.number], task.state)
-    return Queued(len(tasks), runs, live)
+                if all(task.stuck for task in present):
+                    stuck[one.token] = present[0]
+            for task in sorted(present, key=lambda task: not task.stuck):  # one that can start says more of a run
+                runs |= dict.fromkeys(one.tasks[task.number], task)
+    return Queued(len(tasks), runs, live, stuck)
 
 
 def users(store: Store) -> set[str]:

@@ -9,12 +9,14 @@ from landscape.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED
 from landscape.store import FINISHED, Store, SweepFolder
 from landscape.text import printable
 from sweeps.cells import labels
-from sweeps.look import Look, Looker, asked
+from sweeps.look import STALLED, Look, Looker, asked
 from sweeps.named import by_age, find_sweep
-from sweeps.status import advice, summary
+from sweeps.status import advice, stalled_advice, summary
+from sweeps.words import duration
 
 POLL_S = 2.0
 IDLE_S = 10.0  # without a sign of life, until a sweep counts as left alone: its command may just be starting
+SILENT_S = 300.0  # the same where the scheduler may know of one and does not answer: a controller that starts again
 SHOWN = 20
 
 
@@ -38,7 +40,8 @@ class End:
             return None
         now = time.monotonic()
         self.idle_since = self.idle_since or now
-        return EXIT_UNFINISHED if now - self.idle_since >= IDLE_S else None
+        patience = IDLE_S if look.unasked is None else SILENT_S
+        return EXIT_UNFINISHED if now - self.idle_since >= patience else None
 
 
 def chosen(store: Store, name: str | None) -> SweepFolder:
@@ -61,10 +64,15 @@ def closing(looker: Looker, sweep: str, whole: Look) -> list[str]:
     called = labels((seen.id, seen.axes) for seen in look.runs)
     bad = [seen for seen in look.runs if seen.state not in FINISHED or "unmet" in seen.status]
     for seen in bad[:SHOWN]:
-        reason = seen.status.get("reason") or "; ".join(seen.status.get("unmet", {}).values())
+        reason = seen.reason or "; ".join(seen.status.get("unmet", {}).values())
         lines.append(f"  {seen.id} {seen.state} {called[seen.id]}" + f" ({reason})" * bool(reason))
     if len(bad) > SHOWN:
         lines.append(f"  and {len(bad) - SHOWN} more")
+    if look.unasked is not None and not look.finished:
+        lines.append(
+            f"the scheduler has not answered for {duration(SILENT_S)}, and nobody else works on these runs; "
+            "what it holds goes on without this command: wait again when it does"
+        )
     return [*lines, *look.unreadable.values(), *advice(looker.store, sweep, look)]
 
 
@@ -77,7 +85,7 @@ def wait(arguments: list[str]) -> int:
     store = Store(given.store)
     folder = chosen(store, given.sweep)
     looker = Looker(store, folder)
-    end, told = End(looker), False
+    end, told, stalled = End(looker), False, set[str]()
     try:
         while True:
             began = time.monotonic()
@@ -88,6 +96,10 @@ def wait(arguments: list[str]) -> int:
             if not told:
                 print(f"waiting for sweep {folder.name}: {summary(look)}", flush=True)
                 told = True
+            new = [seen for seen in look.runs if seen.state == STALLED and seen.id not in stalled]
+            stalled |= {seen.id for seen in new}
+            for line in stalled_advice(new):
+                print(printable(line), flush=True)
             time.sleep(pause_s(time.monotonic() - began))
     except KeyboardInterrupt:
         print("left; the runs go on")

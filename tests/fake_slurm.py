@@ -55,12 +55,13 @@ elif tool == "squeue" and "-j" in arguments:
 elif tool == "squeue":
     for number, job in queue.items():
         if job["tasks"]:
-            print(f"{{number}}|{{','.join(map(str, job['tasks']))}}%2|{{job['state']}}|{{job['token']}}")
+            tasks = ",".join(map(str, job["tasks"]))
+            print(f"{{number}}|{{tasks}}%2|{{job['state']}}|{{job.get('reason', 'None')}}|{{job['token']}}")
 elif tool == "scancel":
     for number in arguments:
         queue.pop(number)
 elif tool == "sinfo":
-    print("main\\nshut")
+    print("\\n".join(site["nodes"]))
 (home / "queue.json").write_text(json.dumps(queue))
 """
 
@@ -76,6 +77,7 @@ class FakeSlurm:
             file.write_text(TOOL.format(python=sys.executable, home=str(home)))
             file.chmod(0o755)
         site = {"max_array": max_array, "max_jobs": 10000, "hidden_limit": None, "down": False, "next": 1}
+        site["nodes"] = ["main*|4|64000|infinite", "shut|64|256000|1-00:00:00"]  # as sinfo prints them
         (home / "site.json").write_text(json.dumps(site))
         (home / "queue.json").write_text("{}")
 
@@ -90,7 +92,7 @@ class FakeSlurm:
             file.write_text(json.dumps(content))
 
     def set(self, **values: Any) -> None:
-        """Change what the site is like: max_array, max_jobs, hidden_limit, down."""
+        """Change what the site is like: max_array, max_jobs, hidden_limit, down, nodes."""
         with self._changed("site.json") as site:
             site.update(values)
 
@@ -111,6 +113,11 @@ class FakeSlurm:
         with self._changed("queue.json") as queue:
             for number in list(queue) if job is None else [job]:
                 queue.pop(number, None)
+
+    def pend(self, job: str, reason: str) -> None:
+        """A job waits for this reason."""
+        with self._changed("queue.json") as queue:
+            queue[job] |= {"state": "PENDING", "reason": reason}
 
     def script(self, job: str) -> str:
         return (self.home / f"{job}.sh").read_text()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from fake_slurm import FakeSlurm
-from support import TINY
+from support import TINY, frozen_runs
 
 from landscape.claims import Observer, take
 from landscape.errors import UserError
@@ -111,7 +112,61 @@ def test_a_wrong_partition_is_refused_with_the_legal_ones(
     assert main([*GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
     error = capsys.readouterr().err
     assert "Invalid partition name specified (launcher.partition=gpuu; legal here: main, shut); nothing was" in error
-    assert states(store) == {"planned"} and site.queue() == {}
+    assert not list(store.run_folders()) and site.queue() == {}
+
+
+def test_a_refusal_leaves_no_planned_runs_and_no_sweep(store: Store, site: FakeSlurm) -> None:
+    search = ("search=random", "search.trials=3", "search.storage=journal")
+    wrong = "launcher.partition=gpuu"
+    assert main([*GRID, *search, wrong, f"store={store.root}"]) == 2
+    assert site.calls("sbatch") and os.listdir(store.runs) == []
+    assert [name for name in os.listdir(store.sweeps) if not name.startswith(".submit")] == []
+    assert main([*GRID, *search, f"store={store.root}"]) == 0 and len(list(store.run_folders())) == 10
+
+
+def test_a_refusal_leaves_what_was_there_before(store: Store, site: FakeSlurm) -> None:
+    """Runs of other sweeps, and the sweep as its last command left it."""
+    assert main(["-m", "seed=0,1", *TINY, "launcher=slurm", f"store={store.root}"]) == 0
+    assert main([*GRID, f"store={store.root}"]) == 0
+    site.drop()
+    for run in store.run_folders():
+        run.write_status({**run.status(), "status": "preempted", "step": 3})
+    for folder in store.sweep_folders():
+        folder.jobs_file.chmod(0o666)
+    before = {file: file.read_bytes() for file in store.root.rglob("*.json")}
+    assert main([*GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
+    assert {file: file.read_bytes() for file in store.root.rglob("*.json")} == before
+    assert [folder.signed_plan()[1] for folder in store.sweep_folders()] == [True, True]
+    assert [folder.signed_jobs()[1] for folder in store.sweep_folders()] == [False, False], "nor do they pass for ours"
+    assert main(["-m", "seed=range(0,12)", *TINY, "launcher=slurm", "launcher.qos=no", f"store={store.root}"]) == 0
+    site.drop()
+    assert len(list(store.run_folders())) == 12 and len(store.sweep_folders()) == 3
+
+
+def test_a_refusal_leaves_runs_that_others_took_up_meanwhile(
+    store: Store, site: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, kept = scheduler.submit, []
+
+    def busy(script: str) -> str:
+        if not kept:
+            claimed, begun, shared, *_ = store.run_folders()
+            assert take(claimed, Observer()) is not None
+            begun.write_status({**begun.status(), "status": "running", "step": 1})
+            seed = shared.config()["seed"]
+            frozen_runs(store, *TINY, f"seed={seed}")
+            kept.extend([claimed.id, begun.id, shared.id])
+        return honest(script)
+
+    monkeypatch.setattr(scheduler, "submit", busy)
+    assert main([*GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
+    assert [run.id for run in store.run_folders()] == sorted(kept) and len(store.sweep_folders()) == 1
+
+
+def test_what_was_submitted_before_a_refusal_keeps_its_sweep(store: Store, site: FakeSlurm) -> None:
+    rules = "launcher.classes=[{when: {seed: 9}, partition: gpuu}]"
+    assert main([*GRID, rules, f"store={store.root}"]) == 2
+    assert len(site.queue()) == 3 and len(store.sweep_folders()) == 1 and len(list(store.run_folders())) == 10
 
 
 def test_a_controller_that_dies_right_after_sbatch_does_not_double(

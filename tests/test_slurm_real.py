@@ -233,10 +233,24 @@ def test_what_the_site_refuses_is_one_sentence(cluster: Cluster, store: Store) -
         ("launcher.partition=gpu", "Invalid partition name specified (launcher.partition=gpu; legal here: main, shut)"),
         ("launcher.gpus=3", "Requested node configuration is not available (asked for: 1 core, 3 GPUs"),
         ("launcher.extra=['--speed=high']", "unrecognized option"),
+        ("launcher.cores=64", "launcher.cores=64 is more than a node of partition main has (4 cores)"),
+        ("launcher.memory=20G", "launcher.memory=20G is more than a node of partition main has (15.6 GB)"),
     ):
         done = sweep("seed=0", *TINY, *SLURM, wrong, f"store={store.root}")
         assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1, done.stderr
-    assert states(store) == ["planned"] and cluster.jobs() == []
+    assert states(store) == [] and store.sweep_folders() == [] and cluster.jobs() == []
+
+
+def test_jobs_that_cannot_start_are_told_with_the_schedulers_reason(cluster: Cluster, store: Store) -> None:
+    assert sweep("seed=0", *TINY, *SLURM, "launcher.extra=[--hold]", f"store={store.root}").returncode == 0
+    ((job, _, _),) = cluster.jobs()
+    done = verb("wait", "--store", str(store.root))
+    assert done.returncode == 1 and f"1 queued run cannot start (JobHeldUser, job {job})" in done.stdout, done.stdout
+    cluster.clear()
+    assert sweep("seed=0", *TINY, *SLURM, "launcher.partition=shut", f"store={store.root}").returncode == 0
+    wait_for(lambda: "PartitionDown" in cluster.tool("squeue", "-h", "-o", "%r"))
+    done = verb("status", "--store", str(store.root))
+    assert "1 queued run waits for its partition (PartitionDown, job" in done.stdout, done.stdout
 
 
 def test_without_a_controller_nothing_changes(cluster: Cluster, store: Store) -> None:

@@ -74,3 +74,52 @@ def test_what_a_job_gets_follows_from_what_its_runs_need() -> None:
 def test_indices_of_an_array_as_squeue_writes_them() -> None:
     assert spread("0-3,7%2") == [0, 1, 2, 3, 7] and spread("5") == [5] and spread("0-6:3") == [0, 3, 6]
     assert spread("N/A") == []
+
+
+TOO_MUCH: list[tuple[tuple[str, ...], str]] = [
+    (("launcher.cores=60000",), "launcher.cores=60000 is more than a node of partition main has (4 cores)"),
+    (("launcher.memory=64G",), "launcher.memory=64G is more than a node of partition main has (62.5 GB)"),
+    (("launcher.partition=shut", "launcher.time=2-00:00:00"), "launcher.time=2880 is more than partition shut allows"),
+    (("launcher.partition='main,main'", "launcher.cores=9"), "partition main has (4 cores)"),
+]
+
+
+@pytest.mark.parametrize(("asked", "sentence"), TOO_MUCH)
+def test_what_no_node_has_is_refused_before_anything_is_written(
+    asked: tuple[str, ...], sentence: str, store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*GRID, *asked, f"store={store.root}"]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1
+    assert not store.runs.exists() and not store.sweeps.exists() and site.calls("sbatch") == []
+    assert len(site.calls("sinfo")) == 1
+
+
+def test_cores_and_memory_are_looked_for_on_one_node(
+    store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.set(nodes=["main*|64|16000|infinite", "main*|4|256000|infinite"])
+    assert main([*GRID, "launcher.cores=32", "launcher.memory=64G", f"store={store.root}"]) == 2
+    sentence = "no node of partition main has both launcher.cores=32 and launcher.memory=64G; it has nodes of 64 cores"
+    assert sentence in capsys.readouterr().err
+    assert main([*GRID, "launcher.cores=32", f"store={store.root}"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "nodes"),
+    [
+        (("launcher.qos=long", "launcher.time=2-00:00:00", "launcher.partition=main"), ["main*|4|16000|1-00:00:00"]),
+        (("launcher.extra=['--partition=big']", "launcher.cores=9"), None),
+        (("launcher.extra=['--clusters=other']", "launcher.cores=9"), None),
+        (("launcher.cores=9",), []),
+        (("launcher.cores=9",), ["what|is|this", "shut|4|16000|n/a"]),
+        (("launcher.partition='shut,main'", "launcher.cores=9"), None),
+    ],
+)
+def test_what_may_be_allowed_elsewhere_is_left_to_sbatch(
+    asked: tuple[str, ...], nodes: list[str] | None, store: Store, site: FakeSlurm
+) -> None:
+    if nodes is not None:
+        site.set(nodes=nodes)
+    main([*GRID, *asked, f"store={store.root}"])
+    assert site.calls("sbatch")

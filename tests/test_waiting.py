@@ -17,6 +17,7 @@ import pytest
 from held import hold, let_go
 from support import PATIENCE_S, TINY, command, frozen_runs
 
+from landscape.claims import Observer, take
 from landscape.processes import machine, process_start
 from landscape.store import RunFolder, Store
 from landscape.worker import work
@@ -235,3 +236,24 @@ def test_a_stage_that_is_finished_already_is_what_was_asked_for_last(
     before = folder.plan_file.stat()
     assert main([*asked, "stage=grid", f"store={store.root}"]) == 0
     assert folder.plan_file.stat() == before  # so that a finished store may be read alone
+
+
+def test_a_run_that_stalls_is_told_once_and_waited_for(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = frozen_runs(store, *TINY)
+    claim = take(run, Observer())
+    assert claim is not None
+    set_status(run, status="running", stalled={"in": "training", "for_s": 900, "usual_s": 2})
+    rests, rest = [0], time.sleep
+
+    def ends(seconds: float) -> None:
+        rests[0] += 1
+        if rests[0] == 5:
+            set_status(run, status="done")
+            claim.release()
+        rest(0)
+
+    monkeypatch.setattr(waiting.time, "sleep", ends)
+    assert wait(["--store", str(store.root)]) == 0 and rests[0] == 5
+    assert capsys.readouterr().out.count(f"{run.id} is stalled: 900 s in training, where 2 s are usual") == 1
