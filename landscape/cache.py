@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from landscape import checkpoint
+from landscape.files import CorruptFile
 from landscape.locks import locked
 from landscape.store import Store
 
@@ -26,7 +27,7 @@ def once(store: Store, kind: str, key: str, make: Callable[[], dict[str, Any]]) 
             return checkpoint.load(path)
         except FileNotFoundError:
             pass
-        except ValueError as e:
+        except CorruptFile as e:
             print(f"{e}; it is made again", flush=True)
         content = make()
         checkpoint.save(path, content)

@@ -31,8 +31,9 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
 
     Only tensors and plain values are unpickled: no code from the file is run.
     """
-    within = path.parents[3], path.parents[2]  # <store>/runs/<id>/checkpoint/, or <store>/cache/<kind>/
-    head, _, payload = read_bounded(path, LARGEST, within if len(path.parents) > 3 else ()).partition(b"\n")
+    # Of <store>/runs/<id>/checkpoint/ or <store>/cache/<kind>/: the store, and its folder, which may lie on another disk.
+    within = path.parents[2:4] if path.parent.name == "checkpoint" else path.parents[1:3]
+    head, _, payload = read_bounded(path, LARGEST, within).partition(b"\n")
     if head != MAGIC + hashlib.sha256(payload).hexdigest().encode():
         raise CorruptFile(f"{path} is damaged, or no checkpoint")
     try:

@@ -189,3 +189,10 @@ def test_a_worker_that_is_overtaken_stops_without_writing(store: Store, monkeypa
     assert work(store, run.id, said.append) is None
     assert "taken over" in said[-1]
     assert len(run.rows()) == 2 and run.status()["status"] == "running" and not run.weights.exists()
+
+
+def test_a_cache_on_another_disk_is_used(store: Store, tmp_path: Path) -> None:
+    store.cache.rename(tmp_path / "scratch")
+    store.cache.symlink_to(tmp_path / "scratch")
+    (run,) = frozen_runs(store, *TINY, "train.steps=1")
+    assert work(store, run.id, lambda text: None) == "done", run.status()
