@@ -31,7 +31,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
 
     Only tensors and plain values are unpickled: no code from the file is run.
     """
-    # Of <store>/runs/<id>/checkpoint/ or <store>/cache/<kind>/: the store, and its folder, which may lie on another disk.
+    # The store, and its folder of runs or its cache, which may be a link to another disk.
     within = path.parents[2:4] if path.parent.name == "checkpoint" else path.parents[1:3]
     head, _, payload = read_bounded(path, LARGEST, within).partition(b"\n")
     if head != MAGIC + hashlib.sha256(payload).hexdigest().encode():
