@@ -41,7 +41,7 @@ check: install ## lint and check types
 	$(BIN)/mypy
 
 bench: install ## time training, scoring, and planning and submitting 10,000 runs
-	$(BIN)/python -m pytest tests/bench_speed.py --benchmark-enable --benchmark-only --benchmark-columns=min,median,max,rounds
+	$(BIN)/python -m pytest tests/benchmarks/bench_speed.py --benchmark-enable --benchmark-only --benchmark-columns=min,median,max,rounds
 
 clean: ## remove what can be made again, but neither the store nor the report
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -4,6 +4,6 @@
 given; `python -m analysis.report` puts all of it on one page.
 """
 
-from analysis.load import Collected, collect, load, load_rows
+from analysis.loading.runs import Collected, collect, load, load_rows
 
 __all__ = ["Collected", "collect", "load", "load_rows"]

@@ -21,19 +21,19 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.drawn import KEYS, press
-from analysis.hours import measured_apart
-from analysis.kept import no_collector
-from analysis.load import Collected, collect
-from analysis.narrow import read_csv, where
-from analysis.origins import code_text, packages_text, written_command
-from analysis.page import content
-from analysis.pool import POOLS, pool_cells
-from landscape.errors import EXIT_USER, UserError
-from landscape.leftovers import remove_dead
-from landscape.processes import myself, tag
-from landscape.provenance import code, packages
-from landscape.store import Store
+from analysis.estimators.time_budget import measured_apart
+from analysis.figures.render import KEYS, press
+from analysis.html.page import content
+from analysis.loading.cache import no_collector
+from analysis.loading.filters import read_csv, where
+from analysis.loading.pooling import POOLS, pool_cells
+from analysis.loading.runs import Collected, collect
+from analysis.tables.provenance import code_text, packages_text, written_command
+from landscape.config.errors import EXIT_USER, UserError
+from landscape.store.leftovers import remove_dead
+from landscape.store.processes import myself, tag
+from landscape.store.provenance import code, packages
+from landscape.store.store import Store
 
 MARK = '<meta name="generator" content="landscape analysis.report">'  # by it a report knows its own kind
 
@@ -42,7 +42,7 @@ FOLDERS = ("figures", "samples", "tables", "data")
 OURS = (".png", ".svg", ".pdf", ".csv", ".tex", ".js")  # what an older report may have left in them
 MANY = 1000  # runs from which on another process pays
 # What a process of the pool needs, but this module: as the main one it is loaded by another name.
-LOADED = ["analysis.warm"]
+LOADED = ["analysis.html.preload"]
 
 
 def make_report(store: Store | str | Path, out: str | Path, pool: Executor | None = None) -> list[str]:

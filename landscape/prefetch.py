@@ -14,11 +14,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from landscape.door import enter
+from landscape.config.cli import enter
 
 if TYPE_CHECKING:
     from landscape.data import Dataset
-    from landscape.store import Store
+    from landscape.store.store import Store
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
 def prefetch(overrides: list[str]) -> None:
     """Bring what a command needs into its store and say what it is; raises `UserError`."""
     from landscape.data import DATASETS
-    from landscape.store import Store
+    from landscape.store.store import Store
 
     config = _compose(overrides)
     store = Store(config["store"])
@@ -45,8 +45,8 @@ def prefetch(overrides: list[str]) -> None:
 
 def _weights(path: str | None, store: Store) -> None:
     """The Inception weights, found or downloaded, and put into the network once to see that they fit."""
-    from landscape.metrics.inception import download, inception_from
-    from landscape.weights import ChangedWeights, NoWeights, find_weights, read_weights
+    from landscape.metrics.extractor_inception import download, inception_from
+    from landscape.store.weights import ChangedWeights, NoWeights, find_weights, read_weights
 
     def ready() -> str:
         digest = find_weights(path, store)
@@ -79,7 +79,7 @@ def _classifier(data: Dataset, seed: int, store: Store) -> None:
 
 def _data(given: dict[str, Any], store: Store) -> Dataset:
     """The data set, decoded or checked; CIFAR-10's files are downloaded where they are not there."""
-    from landscape.config import Data
+    from landscape.config.schema import Data
     from landscape.data import find_data
     from landscape.data.cifar10 import Absent, download
 
@@ -102,11 +102,11 @@ def _data(given: dict[str, Any], store: Store) -> Dataset:
 
 def _compose(overrides: list[str]) -> dict[str, Any]:
     """The composed configuration, the keys of `data` and `metrics` checked as a plan would."""
-    from landscape.checks import check_ranges
-    from landscape.identity import flatten
-    from sweeps.compose import combinations, hydra
-    from sweeps.grammar import parse
-    from sweeps.settle import check_given, complete_size, drop_unused, side
+    from landscape.config.identity import flatten
+    from landscape.config.validation import check_ranges
+    from sweeps.planning.composition import combinations, hydra
+    from sweeps.planning.finalize import check_given, complete_size, drop_unused, side
+    from sweeps.planning.overrides import parse
 
     with hydra():
         (composed,) = combinations(parse(overrides, multirun=False))

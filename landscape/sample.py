@@ -24,14 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landscape.door import enter
-from landscape.errors import UserError, nearest
+from landscape.config.cli import enter
+from landscape.config.errors import UserError, nearest
 
 if TYPE_CHECKING:  # torch is loaded once it is clear what is asked for
     from torch import Tensor, nn
 
-    from landscape.config import Config
-    from landscape.store import RunFolder
+    from landscape.config.schema import Config
+    from landscape.store.store import RunFolder
 
 
 @dataclass
@@ -93,8 +93,8 @@ def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None)
 
     Raises `UserError` for a run that keeps no weights, or no average where one is asked for.
     """
-    from landscape import checkpoint
-    from landscape.networks import build
+    from landscape.networks.build import build
+    from landscape.training import checkpoint
 
     try:
         kept = checkpoint.load(run.weights)
@@ -116,17 +116,17 @@ def draw_samples(request: Request) -> str:
     """Write what the request asks for; returns a sentence that says what there is. Raises `UserError`."""
     import torch
 
-    from landscape.config import typed
+    from landscape.config.identity import check_current
+    from landscape.config.schema import typed
     from landscape.data import load_data
-    from landscape.devices import pick_device
-    from landscape.find import find_run
-    from landscape.identity import check_current
-    from landscape.latents import draw
+    from landscape.metrics.evaluator import generate, quantise
     from landscape.metrics.extractors import BATCH
-    from landscape.metrics.scorer import generate, quantise
-    from landscape.samples import readable, save_image, save_samples
-    from landscape.store import Store
-    from landscape.streams import stream
+    from landscape.networks.latents import draw
+    from landscape.rng import stream
+    from landscape.store.lookup import find_run
+    from landscape.store.store import Store
+    from landscape.training.devices import pick_device
+    from landscape.training.image_grid import readable, save_image, save_samples
 
     store = Store(request.store)
     run = find_run(store, request.run)

@@ -21,7 +21,7 @@ def main() -> int:
     if any(argument.partition("=")[0] in HYDRA_FLAGS for argument in arguments):
         return _hydra()
     try:
-        from sweeps.command import main as command
+        from sweeps.cli.sweep import main as command
 
         return command(arguments)
     except KeyboardInterrupt:  # while modules load; later the command itself answers
@@ -33,10 +33,10 @@ def _hydra() -> int:
     import hydra
     from hydra.core.config_store import ConfigStore
 
-    from landscape.config import Schema
-    from landscape.errors import EXIT_USER, UserError
-    from sweeps.choices import conf_dir
-    from sweeps.compose import validate
+    from landscape.config.errors import EXIT_USER, UserError
+    from landscape.config.schema import Schema
+    from sweeps.planning.composition import validate
+    from sweeps.planning.config_groups import conf_dir
 
     overrides = [argument for argument in sys.argv[1:] if "=" in argument and not argument.startswith("-")]
     completing = any(argument in ("-sc", "--shell-completion") for argument in sys.argv[1:])

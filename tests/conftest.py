@@ -17,8 +17,8 @@ from fake_slurm import FakeSlurm
 from slurm import Cluster, why_not
 from support import TINY, frozen_runs
 
-from landscape.store import RunFolder, Store
-from landscape.worker import work
+from landscape.runtime.worker import work
+from landscape.store.store import RunFolder, Store
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

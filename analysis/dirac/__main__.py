@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from analysis.dirac.dynamics import Steps, distance, multipliers, trajectory
 from analysis.dirac.figure import COUNT, games, momentum, portraits, spell
 from analysis.dirac.games import Game
-from analysis.panels import save
-from landscape.errors import EXIT_USER, UserError
+from analysis.figures.panels import save
+from landscape.config.errors import EXIT_USER, UserError
 
 MARK = '<meta name="generator" content="landscape analysis.dirac">'  # by it a page knows its own kind
 TINY = 1e-12  # below it a distance is rounding

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from analysis.dirac.dynamics import Steps, distance, multipliers, trajectory, velocity
 from analysis.dirac.games import METHODS, Array, Game
-from analysis.figures import reference
-from analysis.palette import DRESS, INK, MUTED, SERIES
+from analysis.figures.axes import reference
+from analysis.figures.style import DRESS, INK, MUTED, SERIES
 
 COUNT = 500  # rounds of every path
 EDGE = 2.3  # of a portrait, in θ and ψ

@@ -2,27 +2,27 @@
 
 Two kinds: those of `DATASETS` come with the package and are made on the spot; those of `SOURCES` are files of the
 user's, decoded once into the store's cache. Adding one is a file like `landscape/data/digits.py` or
-`landscape/data/celebahq128.py`, a row of its table, a file in `conf/data`, a row in `tests/test_data.py`.
+`landscape/data/celebahq128.py`, a row of its table, a file in `conf/data`, a row in `tests/landscape/data/test_data.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from landscape.config import Data
-from landscape.data.cached import find, open_cached
+from landscape.config.errors import UserError
+from landscape.config.registry import lookup
+from landscape.config.schema import Data
 from landscape.data.celebahq128 import celebahq128_source
 from landscape.data.cifar10 import cifar10_source
 from landscape.data.dataset import Dataset
+from landscape.data.decode_cache import find, open_cached
 from landscape.data.digits import load_digits
 from landscape.data.folder import folder_side, folder_source
 from landscape.data.lsun_bedroom import lsun_bedroom_source
 from landscape.data.mixtures import load_grid, load_ring
 from landscape.data.source import Source
-from landscape.errors import UserError
-from landscape.files import CorruptFile
-from landscape.registry import lookup
-from landscape.store import Store
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.store import Store
 
 DATASETS: dict[str, Callable[[Data], Dataset]] = {"digits": load_digits, "grid": load_grid, "ring": load_ring}
 SOURCES: dict[str, Callable[[Data, Store], Source]] = {

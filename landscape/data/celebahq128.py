@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from landscape.config import Data
+from landscape.config.errors import UserError
+from landscape.config.schema import Data
 from landscape.data.folder import Arranged, given_path, pictures_source
-from landscape.data.listing import list_pictures
+from landscape.data.image_files import list_pictures
 from landscape.data.source import Source
-from landscape.errors import UserError
-from landscape.store import Store
+from landscape.store.store import Store
 
 COUNT = 30_000
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from landscape.config import Data
+from landscape.config.errors import UserError
+from landscape.config.schema import Data
 from landscape.data.source import Advance, Contents, Source
-from landscape.errors import UserError
-from landscape.store import Store
+from landscape.store.store import Store
 
 FOLDER = "cifar-10-batches-py"
 SIDE = 32

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from landscape.data.listing import Listing
-from landscape.data.pictures import BadPicture, WrongSize
+from landscape.config.errors import UserError
+from landscape.data.image_decoding import BadPicture, WrongSize
+from landscape.data.image_files import Listing
 from landscape.data.source import Advance
-from landscape.errors import UserError
-from landscape.provenance import cores
+from landscape.store.provenance import cores
 
 PIECE = 64  # pictures that a thread takes at a time
 

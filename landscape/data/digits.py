@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from landscape.config import Data
+from landscape.config.schema import Data
 from landscape.data.dataset import Dataset
 
 NATIVE = 8

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from landscape.config import Data
+from landscape.config.errors import UserError
+from landscape.config.schema import Data
 from landscape.data.decode import decode
-from landscape.data.listing import Listing, joined, list_pictures
-from landscape.data.pictures import pixels
+from landscape.data.image_decoding import pixels
+from landscape.data.image_files import Listing, joined, list_pictures
 from landscape.data.sizes import one_side
 from landscape.data.source import Contents, Source
-from landscape.errors import UserError
-from landscape.store import Store
+from landscape.store.store import Store
 
 SPLITS = {"train", "test"}
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from landscape.config import Data
+from landscape.config.errors import UserError
+from landscape.config.schema import Data
 from landscape.data.folder import Arranged, given_path, pictures_source
-from landscape.data.listing import Listing, Read, list_pictures, stamp_of
+from landscape.data.image_files import Listing, Read, list_pictures, stamp_of
 from landscape.data.source import Source
-from landscape.errors import UserError
-from landscape.store import Store
+from landscape.store.store import Store
 
 TEST = 30_588  # the study's
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from landscape.config import Data
+from landscape.config.schema import Data
 from landscape.data.dataset import Dataset
 
 TRAIN, TEST = 16_384, 4_096

@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.cache import once
+from landscape.config.errors import UserError
+from landscape.config.registry import lookup
 from landscape.data import Dataset
-from landscape.errors import UserError
-from landscape.metrics.classifier import Classifier, spec, train_classifier
-from landscape.metrics.images import Images
-from landscape.metrics.inception import RESIZE, inception_from
-from landscape.protocol import extractor_key
-from landscape.registry import lookup
-from landscape.store import Store
-from landscape.weights import read_weights
+from landscape.metrics.content_cache import once
+from landscape.metrics.extractor_classifier import Classifier, spec, train_classifier
+from landscape.metrics.extractor_inception import RESIZE, inception_from
+from landscape.metrics.image_sources import Images
+from landscape.store.protocols import extractor_key
+from landscape.store.store import Store
+from landscape.store.weights import read_weights
 
 BATCH = 250
 

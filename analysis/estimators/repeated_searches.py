@@ -1,0 +1,121 @@
+"""Several searches of one cell by one sampler that learns: each is one draw, so that their median has a band.
+
+A search's trials depend on one another, and no band holds over them; searches that differ in `search.seed` alone do
+not. Of each, the best after k trials is one curve, and for every k the curves' values are independent draws of one
+distribution. Its median lies between two of their order statistics with a chance that is exact for any distribution.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.loading.trials import ADAPTIVE, SEARCH
+from landscape.store.store import FAILED, STOPPED
+
+Array = NDArray[np.float64]
+
+KNOTS = 6  # places at which the band for all k at once is made; between them the curve can only fall
+
+
+class Between(NamedTuple):
+    """Bounds of the median after k trials, arrays over k; infinite where more than that many searches found nothing."""
+
+    lower: Array
+    upper: Array
+
+
+class Several(NamedTuple):
+    """The searches of one cell that differ in their seed alone.
+
+    name     the sampler, and n_dis where the cell is pooled over it
+    paths    the best after k = 1, 2, ... trials, an array a search; infinite while nothing finite was found
+    median   over all searches, as far as the shortest goes
+    each_k   holds at each k taken alone; None with fewer than `needed()` searches
+    all_k    holds at all k at once; None with fewer than `needed(knots=KNOTS)`
+    missing  how many more searches `each_k` needs
+    """
+
+    name: str
+    paths: list[Array]
+    median: Array
+    each_k: Between | None
+    all_k: Between | None
+    missing: int
+
+
+def several_searches(runs: pd.DataFrame, trials: pd.DataFrame, confidence: float = 0.95) -> dict[str, list[Several]]:
+    """For each cell with two searches or more that differ in their seed alone: those, by sampler.
+
+    `runs` is one section, stopped runs included; `trials` as in `Collected.trials`. A trial that diverged, was stopped
+    or failed takes its place and finds nothing; a search is followed up to its first trial that is not finished.
+    """
+    known = runs.drop_duplicates("id").set_index("id")
+    mine = trials[
+        (trials["stage"] == SEARCH)
+        & trials["sampler"].isin(ADAPTIVE)
+        & trials["search"].notna()
+        & trials["alike"].notna()
+        & trials["id"].isin(known.index)
+    ]
+    values = known["worth"].where(~known["status"].isin((STOPPED, FAILED)), np.inf)
+    worth = mine["id"].map(values).astype(float).where(~mine["failed"].astype(bool), np.inf)
+    mine = mine.assign(cell=mine["id"].map(known["cell"]), value=worth)
+    found: dict[str, list[Several]] = {}
+    for (label, sampler, _), group in mine.groupby(["cell", "sampler", "alike"], sort=True):
+        # The same search asked for by two sweeps is one.
+        paths = [
+            max((path(one) for _, one in search.groupby("sweep", sort=True)), key=len)
+            for _, search in group.groupby("search", sort=True)
+        ]
+        paths = [one for one in paths if len(one)]
+        if len(paths) > 1:
+            counts = known.loc[group["id"], "n_dis"]
+            apart = (known.loc[known["cell"] == label, "n_dis"] != counts.iloc[0]).any()
+            name = f"{sampler}, n_dis {counts.iloc[0]}" if apart else str(sampler)
+            found.setdefault(str(label), []).append(compared(name, paths, confidence))
+    return found
+
+
+def path(search: pd.DataFrame) -> Array:
+    """The best after 1, 2, ... trials of one search, up to the first that is missing or has no result yet."""
+    ordered = search.sort_values("order", kind="stable").drop_duplicates("order")
+    there = (ordered["order"].to_numpy(float) == np.arange(len(ordered))) & ordered["value"].notna().to_numpy()
+    length = len(there) if there.all() else int(there.argmin())
+    return np.minimum.accumulate(ordered["value"].to_numpy(float)[:length])
+
+
+def compared(name: str, paths: list[Array], confidence: float = 0.95) -> Several:
+    """The median of curves that only fall, with its bands as far as so many curves give any."""
+    n, length = len(paths), min(map(len, paths))
+    every = np.sort(np.stack([one[:length] for one in paths]), axis=0)
+    each_k, rank = None, inner(n, 1 - confidence)
+    if rank:
+        each_k = Between(every[rank - 1], every[n - rank])
+    knots = np.unique(np.geomspace(1, length, KNOTS).round().astype(int)) - 1
+    all_k, rank = None, inner(n, (1 - confidence) / KNOTS)
+    if rank:
+        # The true curve only falls: it is below a bound from there on, and was above one until then.
+        k = np.arange(length)
+        before, after = knots[np.searchsorted(knots, k, "right") - 1], knots[np.searchsorted(knots, k)]
+        all_k = Between(every[rank - 1][after], every[n - rank][before])
+    middle = every[[(n - 1) // 2, n // 2]].mean(0)
+    return Several(name, paths, middle, each_k, all_k, max(0, needed(confidence) - n))
+
+
+def inner(n: int, error: float) -> int:
+    """The largest r such that the r-th lowest and r-th highest of n draws miss the median by a chance of at most
+    `error`; 0 where even the lowest and the highest miss it more often."""
+    return int(np.count_nonzero(2 * stats.binom.cdf(np.arange((n + 1) // 2), n, 0.5) <= error))
+
+
+def needed(confidence: float = 0.95, knots: int = 1) -> int:
+    """How many searches a band needs: 6 at each k alone, 8 at all k at once, for 95 %."""
+    n = 1
+    while not inner(n, (1 - confidence) / knots):
+        n += 1
+    return n

@@ -1,0 +1,67 @@
+"""What stopping early saved: D updates and hours that stopped runs did not take, by cell and by reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.loading.cells import cell_order
+from analysis.loading.clocks import costed
+from analysis.tables.runs_and_cells import share
+from landscape.store.early_stopping import COLLAPSED, PRUNED, SATURATED
+from landscape.store.store import STOPPED
+
+SAVED_COLUMNS = ("cell", "why", "stopped", "runs", "steps_left", "saved_s", "saved_share")
+KINDS = {COLLAPSED: "distance far above the run's best", SATURATED: "saturated discriminator"}
+
+
+def kind(reason: str | None) -> str:
+    """Which rule or pruner a reason to stop speaks of, in a few words."""
+    text = reason or ""
+    if text.startswith(PRUNED):
+        return "pruner " + (text.removeprefix(PRUNED).split() or ["?"])[0]
+    return next((words for begins, words in KINDS.items() if text.startswith(begins)), "other")
+
+
+def saved_seconds(runs: pd.DataFrame) -> pd.Series:
+    """Seconds that each stopped run would still have taken: its updates and evaluations to come, at its own pace.
+
+    A D update costs what it cost so far (`--step-costs` is in `train_s`), an evaluation likewise, at the run's cadence.
+    NaN where the run did not get as far as an update or has no learning curve.
+    """
+    step, left = runs["step"].to_numpy(float), (runs["steps"] - runs["step"]).to_numpy(float)
+    made = runs["evaluations"].to_numpy(float)  # the one at step 0 among them
+    with np.errstate(divide="ignore", invalid="ignore"):
+        evaluations = np.ceil(np.round(left * (made - 1) / step, 6))
+        seconds = runs["train_s"].to_numpy(float) / step * left + runs["eval_s"].to_numpy(float) / made * evaluations
+    return pd.Series(np.where(np.isfinite(seconds), seconds, np.nan), index=runs.index)
+
+
+def saved_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row a cell and kind of reason, columns `SAVED_COLUMNS`; `runs` is one section, stopped runs included.
+
+    stopped      runs with the status "stopped", of `runs` in the cell that were begun
+    steps_left   D updates that they were not trained for
+    saved_s      seconds that those, with their evaluations, would have taken
+    saved_share  of what all runs of the cell would have taken, had none been stopped
+    """
+    runs = costed(runs)
+    runs = runs[runs["step"] > 0]
+    stopped = runs[runs["status"] == STOPPED]
+    stopped = stopped.assign(why=[kind(text) for text in stopped["reason"]], saved_s=saved_seconds(stopped))
+    rows = []
+    for label in cell_order(stopped):
+        cell, mine = runs[runs["cell"] == label], stopped[stopped["cell"] == label]
+        spent = float(cell[["train_s", "eval_s"]].sum().sum() + mine["saved_s"].sum())
+        for why, group in mine.groupby("why", sort=True):
+            saved = float(group["saved_s"].sum())
+            left = int((group["steps"] - group["step"]).sum())
+            rows.append((label, why, len(group), len(cell), left, saved, share(saved, spent - saved)))
+    return pd.DataFrame(rows, columns=list(SAVED_COLUMNS))
+
+
+def saved_whole(runs: pd.DataFrame, table: pd.DataFrame) -> dict[str, float]:
+    """`saved_table` summed over all cells: stopped, runs, steps_left, saved_s, saved_share."""
+    spent, saved = float(costed(runs)[["train_s", "eval_s"]].sum().sum()), float(table["saved_s"].sum())
+    counts = {key: int(table[key].sum()) for key in ("stopped", "steps_left")}
+    return {**counts, "runs": int((runs["step"] > 0).sum()), "saved_s": saved, "saved_share": share(saved, spent)}

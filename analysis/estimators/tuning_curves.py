@@ -1,0 +1,123 @@
+"""What a budget of k models buys: estimators that take arrays and return numbers. They know no files and no runs.
+
+Values are distances, lower is better, at least 0; a model that diverged is worth infinity. Two questions are
+kept apart:
+
+- *these n runs*: the best of k drawn from them without replacement. Exact (`mean_best`, `chance_all_fail`), no band.
+- *runs to come*: the best of k new runs of the same kind. Estimated (`median_best`), with a band that holds for all
+  k at once and assumes nothing of the distribution (`median_best_band`).
+
+Nothing is said beyond k = n. Method: Lourie, Cho and He, "Show Your Work with Confidence" (arXiv 2311.09480), and
+their package opda.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from opda.nonparametric import EmpiricalDistribution
+
+from analysis.estimators.bands import bounds
+from analysis.estimators.log_choose import log_choose
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Band:
+    """The median of the best of k for runs to come: arrays over `ks`, with lower <= point <= upper.
+
+    lower is 0 and upper infinite where the data bound nothing on that side: the band holds there and says nothing.
+    """
+
+    ks: NDArray[np.int64]
+    point: Array
+    lower: Array
+    upper: Array
+    confidence: float
+
+    @property
+    def bounded_above(self) -> NDArray[np.bool_]:
+        """Where the band rules out any distance at all on the upper side."""
+        return np.isfinite(self.upper)
+
+    @property
+    def bounded(self) -> NDArray[np.bool_]:
+        """Where the band says something on both sides."""
+        return np.isfinite(self.upper) & (self.lower > 0)
+
+
+def budgets(n: int, most: int = 200) -> NDArray[np.int64]:
+    """The k at which a curve of n values is drawn: 1 to n, all up to `most`, then evenly spaced on a log axis."""
+    if n <= most:
+        return np.arange(1, n + 1)
+    return np.unique(np.geomspace(1, n, most).round().astype(np.int64))
+
+
+def median_best(values: Array, ks: NDArray[np.int64]) -> Array:
+    """The median of the best of k runs to come, taking the n `values` for their distribution; may be infinite.
+
+    Raises `ValueError` for no values, NaN, negative values, or a k outside 1..n.
+    """
+    values = _checked(values, ks)
+    return np.asarray(EmpiricalDistribution(values, a=0.0).quantile_tuning_curve(ks, minimize=True), float)
+
+
+def median_best_band(values: Array, ks: NDArray[np.int64], confidence: float = 0.95) -> Band:
+    """`median_best` with a band that covers the true curve at all k at once, with probability `confidence` or more.
+
+    It needs the values to be independent draws of one distribution, of whatever form. Diverged runs tie at
+    infinity; with ties the coverage is more than asked for, not less. Raises as `median_best`.
+    """
+    values = np.sort(_checked(values, ks))
+    # Mass that the data cannot place lies at the ends of what a distance can be.
+    ends = np.concatenate([[0.0], values, [np.inf]])
+    lower_cdf, upper_cdf = (
+        EmpiricalDistribution(ends, ws=np.diff(steps, prepend=0.0, append=1.0), a=0.0)
+        for steps in bounds(len(values), confidence)
+    )
+    # The lower bound on the distribution function is the upper one of the curve.
+    lower, upper = (np.asarray(cdf.quantile_tuning_curve(ks, minimize=True), float) for cdf in (upper_cdf, lower_cdf))
+    return Band(ks, median_best(values, ks), lower, upper, confidence)
+
+
+def mean_best(values: Array, ks: NDArray[np.int64]) -> Array:
+    """The mean of the best of k out of these n `values`, drawn without replacement: exact, no estimate.
+
+    E[best of k] = sum over i of x_(i) C(n-i, k-1) / C(n, k), with x_(1) <= ... <= x_(n). The values must be finite
+    (a diverged run enters at what an untrained generator scores). Raises as `median_best`, and for infinities.
+    """
+    values = _checked(values, ks)
+    if not np.isfinite(values).all():
+        raise ValueError("the mean of the best takes finite values only")
+    if len(values) <= 1000:
+        return np.asarray(EmpiricalDistribution(values).u_tuning_curve(ks, minimize=True), float)
+    # opda's binomial coefficients overflow from here on: the same sum by their logarithms.
+    n, rank, k = len(values), np.arange(1, len(values) + 1), ks[:, None].astype(float)
+    weights = np.exp(log_choose(n - rank, k - 1) - log_choose(n, k))
+    return np.asarray(weights @ np.sort(values), float)
+
+
+def chance_all_fail(failed: int, n: int, ks: NDArray[np.int64]) -> Array:
+    """The chance, 0 to 1, that k of these n runs, drawn without replacement, are all among the `failed`: exact.
+
+    C(failed, k) / C(n, k). Raises `ValueError` for a k outside 1..n or more failures than runs.
+    """
+    if not 0 <= failed <= n or np.min(ks) < 1 or np.max(ks) > n:
+        raise ValueError(f"{failed} failures of {n} runs, k = {np.min(ks)}..{np.max(ks)}: not possible")
+    return np.exp(log_choose(failed, ks) - log_choose(n, ks))
+
+
+def _checked(values: Array, ks: NDArray[np.int64]) -> Array:
+    values = np.asarray(values, float)
+    if values.ndim != 1 or len(values) == 0:
+        raise ValueError(f"values must be a list of at least one number, not of shape {values.shape}")
+    if np.isnan(values).any() or (values < 0).any():
+        raise ValueError("values must be at least 0 and not NaN")
+    if np.min(ks) < 1 or np.max(ks) > len(values):
+        raise ValueError(
+            f"k goes from 1 to n = {len(values)}, not {np.min(ks)}..{np.max(ks)}: nothing is said beyond n"
+        )
+    return values

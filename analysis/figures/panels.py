@@ -1,0 +1,199 @@
+"""Whole figures: which axes stand side by side, how they are named, and how they are saved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from analysis.estimators.tuning_curves import Band, budgets, chance_all_fail, mean_best, median_best, median_best_band
+from analysis.figures import axes as figures
+from analysis.figures.style import DRESS, INK, MUTED, Look
+from analysis.figures.ticks import drawn, limits
+
+UNIT_NAMES = {"run": "single runs", "setting": "settings, each the median of its seeds"}
+
+
+def budget_figure(worths: pd.DataFrame, look: Mapping[str, Look], distance: str, unit: str, untrained: float) -> Figure:
+    """Median and mean of the best of k for every cell, and the chance that all k fail where any diverged.
+
+    `worths` is a frame of `cells.worths` for `unit`; `untrained` the step-0 distance, NaN where unknown.
+    """
+    medians, means, shares = {}, {}, {}
+    for label, cell in worths.groupby("cell", sort=False):
+        values, capped, ks = cell["worth"].to_numpy(float), cell["capped"].to_numpy(float), budgets(len(cell))
+        medians[str(label)] = (ks, median_best(values, ks))
+        if np.isfinite(capped).all():
+            means[str(label)] = (ks, mean_best(capped, ks))
+        if cell["diverged"].any():
+            shares[str(label)] = (int(cell["diverged"].sum()), len(cell))
+    chances, look = _chances(shares, look)
+    panels = [
+        (f"Median of the best of k, {unit}s to come", medians),
+        (f"Mean of the best of k of these {unit}s", means),
+    ]
+    with matplotlib.rc_context(DRESS):
+        widths = [4.6, 4.6] + [3.6] * bool(chances)
+        fig = Figure(figsize=(sum(widths), max(4.1, 1 + 0.17 * len(medians))), layout="constrained")
+        axes = fig.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
+        for ax, (title, lines) in zip(axes, panels, strict=False):
+            figures.curves(ax, lines, look).set(title=title, xlabel=f"k ({UNIT_NAMES[unit]})")
+        axes[0].set_ylabel(f"{distance}, log scale")
+        _same_limits(list(axes[:2]), untrained)
+        if chances:
+            figures.curves(axes[2], chances, look, log=False)
+            top = max(float(line.max()) for _, line in chances.values())
+            axes[2].set(
+                title="Chance that all k diverge", xlabel=f"k (of these {unit}s)", ylim=(-0.02 * top, 1.02 * top)
+            )
+        for ax, lines in zip(axes, (medians, means, chances), strict=False):
+            figures.name_ends(ax, lines, look)
+    return fig
+
+
+def _chances(
+    shares: Mapping[str, tuple[int, int]], look: Mapping[str, Look]
+) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], Mapping[str, Look]]:
+    """The curves of the chance that all fail, one for all cells of equal shares, which would hide one another."""
+    chances, looks = {}, dict(look)
+    for lost, n in dict.fromkeys(shares.values()):
+        labels = [label for label, share in shares.items() if share == (lost, n)]
+        name = labels[0] if len(labels) == 1 else f"{lost} of {n}, {len(labels)} cells"
+        looks.setdefault(name, Look(MUTED, "o", "-"))
+        chances[name] = (budgets(n), chance_all_fail(lost, n, budgets(n)))
+    return chances, looks
+
+
+def band_figure(
+    worths: pd.DataFrame, no_band: Mapping[str, str], look: Mapping[str, Look], distance: str, unit: str
+) -> Figure | None:
+    """A small panel a cell: median of the best of k for runs to come, with its 95 % band.
+
+    In cells of `no_band` the values are not independent draws, and only the curve is drawn, with the reason given
+    there. None where no cell has enough values to bound anything.
+    """
+    found: dict[str, tuple[Band, str]] = {}
+    for label, cell in worths.groupby("cell", sort=False):
+        values = cell["worth"].to_numpy(float)
+        ks = budgets(len(values))
+        result = median_best_band(values, ks)
+        if str(label) in no_band:
+            open_band = Band(ks, result.point, np.zeros(len(ks)), np.full(len(ks), np.inf), result.confidence)
+            found[str(label)] = open_band, no_band[str(label)]
+        elif not np.isfinite(result.point).any():
+            found[str(label)] = result, f"all {len(values)} diverged"
+        elif not result.bounded_above.any():
+            found[str(label)] = result, f"{len(values)} {unit}{'s bound' if len(values) > 1 else ' bounds'} nothing"
+        else:
+            found[str(label)] = result, ""
+    if not any(result.bounded_above.any() for result, _ in found.values()):
+        return None
+    every = [np.r_[b.point, b.upper, b.lower] for b, _ in found.values()]
+    low, high = limits(np.concatenate(every))
+    most = max(int(result.ks[-1]) for result, _ in found.values())  # the panels share their axis
+
+    def draw(ax: Axes, label: str) -> None:
+        figures.band(ax, found[label][0], look[label], low, found[label][1], most)
+
+    return _facets(list(found), draw, look, f"k ({UNIT_NAMES[unit]})", f"{distance}, log", (low, high))
+
+
+def distribution_figure(worths: pd.DataFrame, look: Mapping[str, Look], distance: str, untrained: float) -> Figure:
+    """The final distance of every single run, a column a cell."""
+    values = {str(label): cell["worth"].to_numpy(float) for label, cell in worths.groupby("cell", sort=False)}
+    with matplotlib.rc_context(DRESS):
+        fig = Figure(
+            figsize=(max(5.5, min(1.6 + 1.15 * len(values), max(9.5, 1.6 + 0.42 * len(values)))), 4.2),
+            layout="constrained",
+        )
+        ax = fig.subplots()
+        figures.distribution(ax, values, look).set(ylabel=f"final {distance}, log scale")
+        _same_limits([ax], untrained)
+    return fig
+
+
+def training_figure(rows: pd.DataFrame, order: list[str], look: Mapping[str, Look], distance: str) -> Figure:
+    """A small panel a cell: distance over D updates, a line a run, or a band of many."""
+    low, high = limits(rows["fid"].to_numpy(float))
+    labels = [label for label in order if (rows["cell"] == label).any()]
+
+    def draw(ax: Axes, label: str) -> None:
+        figures.training(ax, rows[rows["cell"] == label], look[label])
+
+    return _facets(labels, draw, look, "D updates", f"{distance}, log", (low, high))
+
+
+def floor_figure(by_n: Sequence[tuple[int, float]], n_fake: int, distance: str) -> Figure:
+    """Distance of real images against real images by their number, of a protocol's floor; two numbers at least."""
+    counts, distances = (np.asarray(part, float) for part in zip(*by_n, strict=True))
+    with matplotlib.rc_context(DRESS):
+        fig = Figure(figsize=(9.2, 2.8), layout="constrained")
+        ax = fig.subplots()
+        figures.floor(ax, counts, distances, n_fake).set(xlabel="real images, log scale", ylabel=f"{distance}, log")
+    return fig
+
+
+def save(fig: Figure, stem: Path) -> None:
+    """Write `stem`.png (150 dpi), `stem`.svg and `stem`.pdf; equal figures give equal bytes."""
+    with matplotlib.rc_context(DRESS):
+        fig.savefig(stem.with_suffix(".png"), dpi=150, metadata={"Software": None})
+        fig.set_layout_engine(None)  # laid out once, for all three
+        for text in fig.findobj(Text):
+            # No ligatures: they would put a second font into each PDF, half of its cost, and hide words from a search.
+            if hasattr(text, "set_fontfeatures"):  # older versions of matplotlib make none
+                text.set_fontfeatures(("-liga",))
+        fig.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+        fig.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
+
+
+def _facets(
+    labels: list[str],
+    draw: Callable[[Axes, str], None],
+    look: Mapping[str, Look],
+    xlabel: str,
+    ylabel: str,
+    limits: tuple[float, float],
+) -> Figure:
+    columns = min(3, len(labels)) or 1
+    lines = max(1, math.ceil(len(labels) / columns))
+    with matplotlib.rc_context(DRESS):
+        fig = Figure(figsize=(0.7 + 3.1 * columns, 0.5 + 2.2 * lines), layout="constrained")
+        axes = fig.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for ax, label in zip(axes, labels, strict=False):
+            draw(ax, label)
+            ax.set_title(label, color=look[label].colour)
+        for ax in axes[len(labels) :]:
+            ax.set_axis_off()
+        for place, ax in enumerate(axes[: len(labels)]):
+            if place + columns >= len(labels):
+                ax.tick_params(labelbottom=True)
+        axes[0].set_ylim(*limits)
+        fig.supxlabel(xlabel, fontsize=9.5, color=INK)
+        fig.supylabel(ylabel, fontsize=9.5, color=INK)
+    return fig
+
+
+def _same_limits(axes: list[Axes], untrained: float) -> None:
+    """Give axes that are to be compared one range: of what they show, with the untrained generator's distance where it
+    is near enough; where it would take more than half of the height, it is named at the upper edge."""
+    shown = np.concatenate([drawn(ax.yaxis) for ax in axes])
+    low, high = limits(shown)
+    if not math.isfinite(untrained) or untrained <= 0:
+        near = True
+    else:
+        wide = limits(np.append(shown, untrained))
+        near = math.log(high) - math.log(low) >= 0.5 * (math.log(wide[1]) - math.log(wide[0]))
+        low, high = wide if near else (low, high)
+    for ax in axes:
+        ax.set_ylim(low, high)
+        if not near:
+            figures.beyond(ax, f"untrained generator: {untrained:.4g}")
+        elif low < untrained < high:
+            figures.reference(ax, untrained, "untrained generator")

@@ -1,0 +1,65 @@
+"""The figure of several searches of a cell: each search's best after k trials, their median and its band."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.estimators.repeated_searches import KNOTS, Several, needed
+from analysis.figures.style import DRESS, INK, MUTED, Look
+from analysis.figures.ticks import budget_axis, limits, log_axis
+
+
+def several_figure(found: Mapping[str, list[Several]], look: Mapping[str, Look], distance: str) -> Figure:
+    """A panel a cell and sampler, on common axes."""
+    panels = [(label, one) for label in look if label in found for one in found[label]]
+    columns = min(3, len(panels))
+    lines = math.ceil(len(panels) / columns)
+    with matplotlib.rc_context(DRESS):
+        fig = Figure(figsize=(0.7 + 3.4 * columns, 0.5 + 2.7 * lines), layout="constrained")
+        axes = fig.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for ax, (label, one) in zip(axes, panels, strict=False):
+            searches(ax, one, look[label])
+            ax.set_title(f"{label}, {len(one.paths)} searches ({one.name})", color=look[label].colour)
+        for ax in axes[: len(panels)]:
+            budget_axis(ax, max(len(path) for _, one in panels for path in one.paths))
+        axes[0].set_ylim(*limits(np.concatenate([path for _, one in panels for path in one.paths])))
+        for ax in axes[len(panels) :]:
+            ax.set_axis_off()
+        for place, ax in enumerate(axes[: len(panels)]):
+            if place + columns >= len(panels):
+                ax.tick_params(labelbottom=True)
+        fig.supxlabel("k, trials of a search", fontsize=9.5, color=INK)
+        fig.supylabel(f"{distance}, log", fontsize=9.5, color=INK)
+    return fig
+
+
+def searches(ax: Axes, one: Several, look: Look) -> Axes:
+    """A thin line a search; with enough of them the median, shaded where it is at each k, dashed at all k at once."""
+    for path in one.paths:
+        known = np.where(np.isfinite(path), path, np.nan)
+        ax.step(np.arange(1, len(path) + 1), known, where="post", color=look.colour, lw=0.8, alpha=0.55)
+    ks = np.arange(1, len(one.median) + 1)
+    if one.each_k:
+        middle = np.where(np.isfinite(one.median), one.median, np.nan)
+        ax.step(ks, middle, where="post", color=look.colour, lw=2.2)
+        lower, upper = one.each_k
+        sure = np.isfinite(upper)
+        ax.fill_between(ks, lower, upper, where=list(sure), step="post", color=look.colour, alpha=0.22, lw=0)
+    if one.all_k:
+        for bound in one.all_k:
+            shown = np.where(np.isfinite(bound), bound, np.nan)
+            ax.step(ks, shown, where="post", color=INK, lw=0.9, ls=(0, (4, 2)))
+    note = ""
+    if one.missing:
+        note = f"no band: {one.missing} more search{'es' * (one.missing != 1)} needed"
+    elif not one.all_k:
+        missing = needed(knots=KNOTS) - len(one.paths)
+        note = f"band for all k at once: {missing} more search{'es' * (missing != 1)} needed"
+    ax.text(0.97, 0.97, note, transform=ax.transAxes, ha="right", va="top", fontsize=8, color=MUTED)
+    return log_axis(ax)

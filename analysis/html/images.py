@@ -1,0 +1,115 @@
+"""Sample grids and the pictures of scores: the newest of each run, in the report's folder, and the best runs' grids."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.loading.cells import countable
+from analysis.tables import runs_and_cells
+from landscape.store.atomic_io import CorruptFile, open_regular
+from landscape.store.store import Store
+
+MOST_BYTES = 300_000_000  # of pictures copied; what is beyond stays in the store
+
+
+class Picture(NamedTuple):
+    """A picture of a score (the closest pairs, the nearest training images) in the report's folder."""
+
+    score: str
+    protocol: str
+    step: int
+    file: str
+
+
+class Placed(NamedTuple):
+    """What is in the report's folder: the step of each run's sample grid, and the pictures of scores, by run."""
+
+    grids: dict[str, int]
+    scores: dict[str, list[Picture]]
+
+
+def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, problems: list[str]) -> Placed:
+    """Put the newest sample grid of each run at `new`/samples/<id>.png, pictures of scores beside it.
+
+    These are called <id>-<score>-<protocol>.png. Linked where the store is on the same disk, else copied (a picture
+    that the report at `old` has is not copied again), grids before others and runs with the lowest distances first,
+    until `MOST_BYTES` are reached.
+    """
+    copied = 0
+
+    def place(source: Path, name: str) -> bool:
+        nonlocal copied
+        target, before = f"{new}/samples/{name}", f"{old}/samples/{name}"
+        try:
+            # Whoever may write to the store could link to what only the reader of it may read.
+            with open_regular(source, [store.runs]) as opened:
+                seen = os.fstat(opened.fileno())
+                if _link(source, target) and not os.path.samestat(os.lstat(target), seen):
+                    os.unlink(target)  # another file by now
+                if not os.path.lexists(target) and not (_same(before, seen) and _link(before, target)):
+                    copied += seen.st_size
+                    if copied > MOST_BYTES:
+                        return False
+                    with open(target, "xb") as copy:
+                        shutil.copyfileobj(opened, copy)
+                    os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+        except CorruptFile as e:
+            problems.append(str(e))
+            return False
+        except OSError as e:
+            problems.append(f"{source} cannot be read ({e.strerror})")
+            return False
+        return True
+
+    placed, others = Placed({}, {}), {}
+    ranked = runs.sort_values("fid", kind="stable")["id"].drop_duplicates()
+    chosen = runs_and_cells.shown_runs(countable(runs))["id"]
+    for run in map(str, dict.fromkeys([*chosen, *ranked])):
+        found = store.run(run).newest_pictures()
+        step, source = found.pop(("", ""), (0, None))
+        if source is not None and place(source, f"{run}.png"):
+            placed.grids[run] = step
+        if found:
+            others[run] = found
+    for run, found in others.items():
+        for (score, protocol), (step, source) in sorted(found.items()):
+            name = f"{run}-{score}-{protocol}.png"
+            if place(source, name):
+                placed.scores.setdefault(run, []).append(Picture(score, protocol, step, f"samples/{name}"))
+    return placed
+
+
+def grids(runs: pd.DataFrame, placed: dict[str, int]) -> list[dict[str, str]]:
+    """Of each cell the run with the lowest final distance, for the page; of a cell without scores its first run."""
+    return [
+        {
+            "file": f"samples/{run['id']}.png",
+            "step": f"{placed[run['id']]:,}",
+            **{key: runs_and_cells.written(key, run[key]) for key in ("cell", "seed", "fid", "is", "id")},
+        }
+        for run in runs_and_cells.shown_runs(countable(runs)).to_dict("records")
+        if run["id"] in placed
+    ]
+
+
+def _same(file: str, seen: os.stat_result) -> bool:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return False
+    return (found.st_size, int(found.st_mtime)) == (seen.st_size, int(seen.st_mtime))
+
+
+def _link(source: str | Path, target: str) -> bool:
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,256 @@
+"""The report's page: what each part says, gathered into plain dictionaries for the template."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures import panels
+from analysis.figures.axes import LINES
+from analysis.figures.render import Press, begin, finish
+from analysis.figures.style import Look, looks
+from analysis.html.curve_json import budget_curves
+from analysis.html.images import grids, place_pictures
+from analysis.html.paper import study_parts
+from analysis.html.run_pages import curve_names, write_runs, write_table
+from analysis.html.sections import HEADS, shown, statements, write_tables
+from analysis.loading import protocols
+from analysis.loading.cells import cell_order, countable, independent, no_bands, readable, worths
+from analysis.loading.clocks import costed, time_of, unseen
+from analysis.loading.csv_files import write_csv
+from analysis.loading.runs import Collected
+from analysis.loading.trials import GRID
+from analysis.tables import diagnostics, runs_and_cells
+from analysis.tables.evaluation_cost import evaluation
+from analysis.tables.failures import troubles
+from analysis.tables.provenance import reproduce
+from landscape.config.versions import CHANGES
+from landscape.store.store import DIVERGED, Store
+
+MOST_PARTS = 12  # of a page that have figures; the others have their tables
+
+
+def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
+    """Everything that the template shows. Writes the other files of the report, all that lie in `at.new`."""
+    parts = protocols.sections(found.runs)
+    order = list(dict.fromkeys(label for _, _, runs in parts for label in cell_order(runs)))
+    look = looks(order)
+    distinct = found.runs.drop_duplicates("id")
+    studies = study_parts(found, parts, at)
+    drawn = [
+        section(found, at, look, data, name, runs, f"{number:02d}-{_slug(data)}", number <= MOST_PARTS)
+        for number, (data, name, runs) in enumerate(parts, 1)
+    ]
+    placed = place_pictures(pd.concat([runs for _, _, runs in parts]), store, at.new, at.old, found.problems)
+    for part, (_, _, runs) in zip(drawn, parts, strict=True):
+        part["grids"] = grids(runs, placed.grids)
+    distances = {name: protocols.distance_name(text) for name, text in found.protocols.items()}
+    shards = write_runs(found, distances, placed, store, at)
+    _write_frames(found.runs, [part.pop("frame") for part in drawn], at.new)
+    there = finish(at)
+    for part in drawn:
+        part["figures"] = {kind: stem for kind, stem in part["figures"].items() if stem in there}
+    return {
+        "n_runs": len(distinct),
+        "narrowed": list(found.narrowed),
+        "pooled": list(found.pooled),
+        "superseded": _superseded(distinct),
+        "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
+        "data": sorted(distinct["data"].unique()),
+        "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
+        "cost": {key: runs_and_cells.seconds(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
+        "time": time_of(distinct),
+        "evaluation": evaluation(found.runs),
+        "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],
+        "several": _what_differs(parts, found.protocols),
+        "studies": studies,
+        "sections": drawn,
+        "troubles": troubles(distinct, store),
+        "strangers": [text.replace(f"{store.root}/", "") for text in (store.strangers() if found.looks else ())],
+        "reproduce": reproduce(found),
+        "shards": shards,
+        "lines": LINES,
+        "curve_names": curve_names(),
+    }
+
+
+def _superseded(distinct: pd.DataFrame) -> list[tuple[int, str]]:
+    """How many runs were trained before a choice changed its meaning, and a sentence on it, for each change."""
+    marks = distinct["superseded"].dropna()
+    counts = {change: int(marks.str.contains(change.before, regex=False).sum()) for change in CHANGES}
+    return [(count, f"{change.choice} before {change.when}: {change.why}") for change, count in counts.items() if count]
+
+
+def _write_frames(runs: pd.DataFrame, cells: list[pd.DataFrame], out: Path) -> None:
+    every, first = pd.concat(cells), ["data", "protocol"]
+    write_csv(every[[*first, *every.columns.drop(first)]], out / "cells.csv")
+    write_csv(runs, out / "runs.csv")
+
+
+def section(
+    found: Collected,
+    at: Press,
+    look: Mapping[str, Look],
+    data: str,
+    name: str | None,
+    runs: pd.DataFrame,
+    key: str,
+    draw: bool = True,
+) -> dict[str, Any]:
+    """One part of the page: the runs of one data set under one protocol. `key` begins its figures' names.
+
+    Without `draw` it has neither figures nor pairs.
+    """
+    protocols.one_protocol(runs, found.protocols)
+    text = found.protocols.get(name or "", {})
+    distance = protocols.distance_name(text)
+    untrained = float(runs["fid_start"].median())
+    order, counted = cell_order(runs), countable(runs)
+    words = {"distance": distance, "time": time_of(runs)}
+    readable_cells = readable(runs) if draw else []
+    drawn: dict[str, str] = {}
+
+    def keep(kind: str, *figure: Any) -> None:
+        drawn[kind] = f"figures/{key}-{kind}"
+        begin(at, drawn[kind], *figure)
+
+    few = runs[runs["cell"].isin(readable_cells)]
+    curves = _figures(found, look, name, few, distance, untrained, keep)
+    said = statements(found, runs, readable_cells, text, look, distance, keep)
+    frames = said.pop("frames")
+    cells, singles = runs_and_cells.cell_table(runs), runs_and_cells.run_table(runs)
+    write_tables(frames | {"cells": cells}, runs_and_cells.CELL_COLUMNS, words, at.new / "tables" / key)
+    rows = table_rows(singles, runs_and_cells.RUN_COLUMNS, words)
+    write_table(key, rows, at.new)
+    return said | {
+        "key": key,
+        "data": data,
+        "protocol": name,
+        "spelled": protocols.spell_out(text) if name else "",
+        "distance": distance,
+        "classifier": text.get("extractor") == "classifier",
+        "floor": protocols.spell_floor(text),
+        "caution": protocols.caution(text),
+        "untrained": runs_and_cells.score("fid", untrained) if math.isfinite(untrained) else "",
+        "diverged": int((runs["status"] == DIVERGED).sum()),
+        "results": int(counted["worth"].notna().sum()),
+        "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
+        "no_mean": _without_mean(counted),
+        "settings": "setting" in curves,
+        "drawn": len(readable_cells),
+        "n_cells": len(order),
+        "curves": curves,
+        "figures": drawn,
+        "tables": {
+            kind: table_rows(shown(kind, frame, distance), HEADS[kind], words)
+            for kind, frame in frames.items()
+            if len(frame)
+        },
+        "cells": table_rows(cells, runs_and_cells.CELL_COLUMNS, words),
+        "runs": {"heads": rows["heads"], "count": len(rows["body"])},
+        "diagnostics": table_rows(diagnostics.diagnostic_table(counted, text), diagnostics.COLUMNS, words),
+        "score_cost": diagnostics.spell_cost(found.rows[found.rows["protocol"] == name]),
+        "frame": cells.assign(data=data, protocol=name),
+    }
+
+
+def _figures(
+    found: Collected,
+    look: Mapping[str, Look],
+    name: str | None,
+    every: pd.DataFrame,
+    distance: str,
+    untrained: float,
+    keep: Callable[..., None],
+) -> dict[str, Any]:
+    """Have the floor, the curves over k, all runs and the learning curves drawn, as far as there is data.
+
+    Returns the numbers of the curves over k, by unit.
+    """
+    text = found.protocols.get(name or "", {})
+    if by_n := protocols.floor_by_n(text):
+        keep("floor", panels.floor_figure, by_n, int(text["floor"].get("n", 0)), distance)
+    every = every[every["superseded"].isna()]
+    runs, order = countable(every), cell_order(every)
+    units = {unit: _in_order(worths(runs, unit), order) for unit in ("run", "setting")}
+    curves: dict[str, Any] = {}
+    if len(units["run"]):
+        for unit in ("run", "setting") if (units["setting"].groupby("cell").size() >= 2).any() else ("run",):
+            end, apart = "" if unit == "run" else "-settings", no_bands(runs, unit)
+            keep(f"budget{end}", panels.budget_figure, units[unit], look, distance, unit, untrained)
+            keep(f"band{end}", panels.band_figure, units[unit], apart, look, distance, unit)
+            curves[unit] = budget_curves(units[unit], apart, look)
+        keep("distribution", panels.distribution_figure, units["run"], look, distance, untrained)
+    # The section's labels (they may name the architecture) replace the plain ones.
+    rows = found.rows.loc[found.rows["protocol"] == name, ["id", "status", "step", "fid"]]
+    rows = rows.merge(every.drop_duplicates("id")[["id", "cell"]], on="id")
+    if np.isfinite(rows["fid"].to_numpy(float)).any():
+        keep("training", panels.training_figure, rows, order, look, distance)
+    return curves
+
+
+def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, str]) -> dict[str, Any]:
+    """A frame for the template: heads (`words` fill them), and cells with the text shown and the number sorted by."""
+    # What says the same of every row, or nothing, is in the CSV; diversity is MS-SSIM once more.
+    quiet = {"varied": "", "wasted_s": 0.0, "repeat": 0, "stage": GRID}
+    silent = {
+        "diversity",
+        *unseen(map(str, frame)),
+        *(key for key in quiet.keys() & set(frame) if (frame[key] == quiet[key]).all()),
+    }
+    silent |= unseen(map(str, frame)) | {
+        key for key in (*runs_and_cells.MAY_LACK, "superseded") if key in frame and frame[key].isna().all()
+    }
+    frame = frame[[key for key in frame if key not in silent]]
+    heads = [
+        {
+            "name": names.get(str(key), str(key)).format(**words),
+            "number": pd.api.types.is_numeric_dtype(frame[key]),
+            "run": key == "id",
+        }
+        for key in frame
+    ]
+    body = [
+        [
+            {"text": runs_and_cells.written(str(key), value), "sort": value if head["number"] and not pd.isna(value) else None}
+            for (key, value), head in zip(row.items(), heads, strict=True)
+        ]
+        for row in frame.astype(object).to_dict("records")
+    ]
+    return {"heads": heads, "body": body}
+
+
+def _what_differs(parts: list[tuple[str, str | None, pd.DataFrame]], texts: protocols.Texts) -> list[dict[str, Any]]:
+    """For each data set that was scored under several protocols: how many, and in which keys they differ."""
+    names: dict[str, list[str]] = {}
+    for data, name, _ in parts:
+        if name is not None:
+            names.setdefault(data, []).append(name)
+    return [
+        {"data": data, "count": len(several), "differ": protocols.differing(several, texts)}
+        for data, several in names.items()
+        if len(several) > 1
+    ]
+
+
+def _without_mean(runs: pd.DataFrame) -> list[str]:
+    """Cells whose mean cannot be drawn: a diverged run of theirs has no step-0 score under this protocol."""
+    units = worths(runs)
+    return sorted(units.loc[units["capped"].isna(), "cell"].unique())
+
+
+def _in_order(units: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    return units.assign(_place=units["cell"].map({c: i for i, c in enumerate(order)})).sort_values(
+        "_place", kind="stable"
+    )
+
+
+def _slug(name: str) -> str:
+    """`name` fit for a file and a link."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]

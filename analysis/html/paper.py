@@ -1,0 +1,62 @@
+"""The study's figures for the page: which of them this store can draw, from which runs, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures import paper_layout
+from analysis.figures.paper import block, study_figure
+from analysis.figures.render import Press, begin
+from analysis.html.sections import SEED
+from analysis.loading import protocols
+from analysis.loading.cells import countable
+from analysis.loading.protocols import is_number
+from analysis.loading.runs import Collected
+
+MOST_FIGURES, MOST_DATA = 12, 6  # study's figures of a page, and data sets of one of them
+
+Part = tuple[str, str | None, pd.DataFrame]
+
+
+def study_parts(found: Collected, parts: list[Part], at: Press) -> list[dict[str, Any]]:
+    """Begin to draw the study's figures; each as title, file stem and what it is made of, for the template.
+
+    Of each data set the part (protocol) with most scored runs is taken, where it has two cells of the figure or more.
+    """
+    first: dict[str, Part] = {}
+    for part in parts:
+        if part[1] is not None:
+            first.setdefault(part[0], part)
+    if not first:
+        return []
+    drawn: list[dict[str, Any]] = []
+    every = pd.concat([countable(runs) for _, _, runs in first.values()])
+    for figure in paper_layout.study_figures(every, bool(found.pooled)):
+        blocks = []
+        for data, name, runs in first.values():
+            text = found.protocols.get(name or "", {})
+            distance = protocols.distance_name(text)
+            one = block(figure, data, distance, countable(runs), found.trials, diversity_lines(text))
+            if one.runs.loc[one.runs["worth"].notna(), "cell"].nunique() >= 2:
+                blocks.append(one)
+        if blocks and len(drawn) < MOST_FIGURES:
+            blocks = blocks[:MOST_DATA]
+            stem = f"figures/study-{figure.key}"
+            begin(at, stem, study_figure, figure, blocks, np.random.default_rng(SEED))
+            drawn.append({"key": figure.key, "title": figure.title, "file": stem, "data": [b.data for b in blocks]})
+    return drawn
+
+
+def diversity_lines(text: Mapping[str, Any]) -> dict[str, float]:
+    """Levels of 1 - MS-SSIM of real images, and of the same with noise, where the protocol's text has them."""
+    lines = {}
+    for key, name in (("floor", "real images"), ("floor_noisy", "noisy")):
+        value = text.get(key)
+        if isinstance(value, Mapping) and is_number(value.get("ms_ssim")):
+            noise = f", σ {value['deviation']:g}/255" if is_number(value.get("deviation")) else ""
+            lines[name + noise] = 1 - float(value["ms_ssim"])
+    return lines

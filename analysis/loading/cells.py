@@ -1,0 +1,139 @@
+"""Cells: what runs are grouped by, how a cell is called, and what its units of budget are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.loading.trials import ADAPTIVE, CONFIRM
+from landscape.store.store import STOPPED
+
+# Two runs are of one cell where these are equal; "GP" and "GP 5" (n_dis) are two cells.
+CELL = ("data", "arch", "loss", "penalty", "norm", "n_dis")
+
+# Hyperparameters that may differ within a cell, in the order in which they are told.
+# n_dis does so where cells are pooled over it.
+VARIED = ("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "n_dis")
+VARIED_NAMES = dict(
+    zip(VARIED, ("lr (D)", "lr (G)", "β1", "β2", "strength", "width", "batch", "steps", "n_dis"), strict=True)
+)
+
+POOLED = " (n_dis "  # begins the end of the label of a cell that is pooled over n_dis
+
+UNITS = ("run", "setting")
+
+MOST_DRAWN = 40  # cells of a figure, or of a table of pairs, that can still be read
+
+
+def cell_label(facts: Mapping[str, Any]) -> str:
+    """The name of a cell within one data set and architecture, as the study writes it.
+
+    Loss, then penalty and normalizer ("GP", "SN", "GP+SN", or "W/O" for neither), then n_dis where it is not 1.
+    """
+    parts = [str(facts[key]).upper() for key in ("penalty", "norm") if str(facts[key]) != "none"]
+    label = f"{str(facts['loss']).upper()} {'+'.join(parts) or 'W/O'}"
+    return label if facts["n_dis"] == 1 else f"{label} {facts['n_dis']}"
+
+
+def pooled_label(facts: Mapping[str, Any], counts: Sequence[int]) -> str:
+    """The name of a cell pooled over these n_dis: "WGAN GP (n_dis 1, 5)"."""
+    return f"{cell_label({**facts, 'n_dis': 1})}{POOLED}{', '.join(map(str, counts))})"
+
+
+def label_cells(runs: pd.DataFrame) -> pd.DataFrame:
+    """A copy whose `cell` also names the architecture, where the frame holds several."""
+    runs = runs.copy()
+    if runs["arch"].nunique() > 1:
+        runs["cell"] = runs["arch"] + " " + runs["cell"]
+    return runs
+
+
+def countable(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of `runs` that boxes, tables and curves over k may count: neither stopped early nor trained to confirm.
+
+    A stopped run has no final score to compare (it enters curves over hours, with what it cost); a run that confirms a
+    choice is of a setting picked for its score; a superseded one was trained by a choice that means something else now.
+    """
+    return runs[(runs["status"] != STOPPED) & (runs["stage"] != CONFIRM) & runs["superseded"].isna()]
+
+
+def worths(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
+    """What each unit of budget is worth: one row a unit, columns cell, setting, worth, capped, diverged.
+
+    `runs` is a frame of `load` under one protocol. Its rows without a result (`worth` NaN) are left out.
+
+    worth     FID, infinity where the unit diverged: what the median of the best takes
+    capped    the same with a diverged run at its own step-0 score: what the mean of the best takes. NaN where a
+              diverged run has no step-0 score
+    diverged  whether `worth` is infinite
+
+    A "run" is a setting and seed; repeats of one seed are nearly copies, so that they count once, by their median.
+    A "setting" is the median over its seeds, half of which diverged make it diverge. Raises `ValueError` for an
+    unknown unit.
+    """
+    if unit not in UNITS:
+        raise ValueError(f"unit {unit!r} is none of {', '.join(UNITS)}")
+    known = runs.loc[runs["worth"].notna(), ["cell", "setting", "seed", "worth", "fid_start"]].copy()
+    # A distance of nearly nothing may come out below zero by rounding.
+    known[["worth", "fid_start"]] = known[["worth", "fid_start"]].clip(lower=0)
+    known["capped"] = known["worth"].where(np.isfinite(known["worth"]), known["fid_start"])
+    for keys in (["cell", "setting", "seed"], ["cell", "setting"])[: UNITS.index(unit) + 1]:
+        groups = known.groupby(keys, sort=True)[["worth", "capped"]]
+        # A missing step-0 score must stay missing, not be skipped; infinities count as values.
+        known = groups.median().where(groups.count().eq(groups.size(), axis=0)).reset_index()
+    known["diverged"] = np.isinf(known["worth"])
+    return known[["cell", "setting", "worth", "capped", "diverged"]]
+
+
+def independent(runs: pd.DataFrame) -> bool:
+    """Whether the runs of one cell can be taken for independent draws: its seeds are of one setting, or one a setting.
+
+    Several seeds of several settings come in clusters; a band for single runs would be too narrow there.
+    """
+    known = runs.loc[runs["worth"].notna()].drop_duplicates(["setting", "seed"])
+    return known["setting"].nunique() in (0, 1, len(known))
+
+
+def adaptive(runs: pd.DataFrame) -> bool:
+    """Whether some runs were proposed by looking at the results of others: one trajectory, no independent draws."""
+    return bool(runs["sampler"].isin(ADAPTIVE).any())
+
+
+def no_bands(runs: pd.DataFrame, unit: str) -> dict[str, str]:
+    """The cells for whose units no band holds, and why, in a few words; `runs` as in `worths`."""
+    reasons = {}
+    for label, cell in runs.groupby("cell"):
+        if adaptive(cell[cell["worth"].notna()]):
+            reasons[str(label)] = "no band: a search's results\nare one trajectory"
+        elif unit == "run" and not independent(cell):
+            reasons[str(label)] = "no band: seeds of one\nsetting go together"
+    return reasons
+
+
+def varied(runs: pd.DataFrame) -> list[str]:
+    """The hyperparameters that take several values among `runs`, in the order of `VARIED`."""
+    return [key for key in VARIED if runs[key].nunique(dropna=False) > 1]
+
+
+def cell_order(runs: pd.DataFrame) -> list[str]:
+    """The labels in `runs`, by loss and then regularization, without one before with one; never by rank."""
+    first = runs.drop_duplicates("cell")
+    key = first.assign(bare=(first["penalty"] == "none") & (first["norm"] == "none"))
+    key = key.sort_values(
+        ["arch", "loss", "bare", "penalty", "norm", "n_dis"], ascending=[True, True, False, True, True, True]
+    )
+    return list(key["cell"])
+
+
+def readable(runs: pd.DataFrame) -> list[str]:
+    """The cells that figures and pairs are of, in the order of cells: all, or of too many the `MOST_DRAWN` with the
+    lowest median distance."""
+    order = cell_order(runs)
+    if len(order) <= MOST_DRAWN:
+        return order
+    medians = worths(countable(runs)).groupby("cell")["worth"].median().reindex(order)
+    kept = set(medians.sort_values(kind="stable").index[:MOST_DRAWN])
+    return [label for label in order if label in kept]

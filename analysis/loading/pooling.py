@@ -1,0 +1,32 @@
+"""Cells pooled over n_dis, as an option of the report: one cell for all counts of D updates, and labels that say so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+
+from analysis.loading.cells import CELL, cell_label, pooled_label
+from analysis.loading.runs import Collected
+
+POOLS = ("n_dis",)  # columns of a cell that may be pooled over
+
+
+def pool_cells(found: Collected) -> Collected:
+    """`found` with one cell for runs that differ in n_dis alone: "WGAN GP (n_dis 1, 5)".
+
+    A data set, network, loss, penalty and normalizer with one n_dis keeps its name. Nothing but `cell` changes: a
+    setting still has one n_dis, and `n_dis` is that of the run.
+    """
+    rest = [key for key in CELL if key != "n_dis"]
+    labels = {}
+    for facts, group in found.runs.groupby(rest, sort=False):
+        counts = sorted(group["n_dis"].unique().tolist())
+        first = dict(zip(rest, facts, strict=True))
+        labels[facts] = pooled_label(first, counts) if len(counts) > 1 else cell_label(first | {"n_dis": counts[0]})
+
+    def named(frame: pd.DataFrame) -> pd.DataFrame:
+        keys = zip(*(frame[key] for key in rest), strict=True)
+        return frame.assign(cell=[labels[key] for key in keys])
+
+    return replace(found, runs=named(found.runs), rows=named(found.rows), pooled=POOLS)

@@ -1,0 +1,181 @@
+"""Protocols: two never share a table or a curve, what each means in a sentence, and what sets several apart."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.loading.cells import label_cells
+from landscape.store.protocols import ABOUT, defining
+from landscape.store.store import DIVERGED
+
+Texts = Mapping[str, Mapping[str, Any]]
+
+
+class TwoProtocols(ValueError):
+    """A frame whose scores were measured in more than one way, or on more than one data set."""
+
+
+def one_protocol(frame: pd.DataFrame, texts: Texts | None = None) -> str | None:
+    """The protocol of all scores in `frame`; None where none has any.
+
+    Raises `TwoProtocols`, with the keys that differ (from `texts`, id -> full text), for several protocols, and for
+    several data sets: scores of the two do not compare.
+    """
+    names = sorted(str(name) for name in frame["protocol"].dropna().unique())
+    if len(names) > 1:
+        keys = differing(names, texts or {})
+        what = f"they differ in {', '.join(keys)}" if keys else "their texts are not at hand"
+        raise TwoProtocols(
+            f"scores under {len(names)} protocols cannot share a table or a curve ({', '.join(names)}): {what}"
+        )
+    if frame["data"].nunique() > 1:
+        raise TwoProtocols(f"scores on {', '.join(sorted(frame['data'].unique()))} cannot share a table or a curve")
+    return names[0] if names else None
+
+
+def differing(names: list[str], texts: Texts) -> list[str]:
+    """The keys on which the protocols `names` do not all agree, sorted; those whose text is missing are passed over."""
+    known = [defining(texts[name]) for name in names if name in texts]
+    keys = {key for text in known for key in text if key not in ABOUT}
+    return sorted(key for key in keys if any(text.get(key) != known[0].get(key) for text in known))
+
+
+def distance_name(text: Mapping[str, Any]) -> str:
+    """What the Frechet distance under a protocol is called: plain "FID" is kept for Inception's features."""
+    if "source" in text:
+        return "FID (as given)"
+    extractor = str(text.get("extractor", "unknown"))
+    few = f"of {too_few(text)[0]} images, too few" if too_few(text) else ""
+    what = ", ".join(
+        part for part in ("" if extractor.startswith("inception") else f"{extractor} features", few) if part
+    )
+    return f"FID ({what})" if what else "FID"
+
+
+def too_few(text: Mapping[str, Any]) -> tuple[int, ...]:
+    """Images and features, where the images are too few for a covariance of the features; else nothing."""
+    counts = [text.get(key) for key in ("n_real", "n_fake", "features")]
+    if not all(is_number(count) for count in counts):
+        return ()
+    n, features = min(int(counts[0]), int(counts[1])), int(counts[2])  # type: ignore[arg-type]
+    return (n, features) if n <= features else ()
+
+
+def caution(text: Mapping[str, Any]) -> str:
+    """Why the distances under a protocol say next to nothing, as a sentence; empty where they do say something."""
+    if not too_few(text):
+        return ""
+    n, features = too_few(text)
+    return (
+        f"These distances say next to nothing: {n:,} images are too few for a covariance of {features:,} features, and "
+        "all of them are far too high. Compare them with nothing but one another, and that with care."
+    )
+
+
+FEW = re.compile(r"(\d{1,9}) images are too few for a covariance of (\d{1,9}) features")
+
+
+def with_features(text: Mapping[str, Any], warnings: Iterable[str]) -> dict[str, Any]:
+    """`text` with the number of features, which older stores tell in the warnings of its runs only."""
+    counts = [text.get(key) for key in ("n_real", "n_fake")]
+    for found in map(FEW.match, warnings):
+        known = "features" not in text and all(is_number(count) for count in counts)
+        if found and known and int(found[1]) == min(counts):  # type: ignore[type-var]
+            return {**text, "features": int(found[2])}
+    return dict(text)
+
+
+def spell_out(text: Mapping[str, Any]) -> str:
+    """A protocol as one readable sentence; of an unreadable one, that it is."""
+    if not text:
+        return "The protocol's text cannot be read."
+    if "source" in text:
+        return f"as given in {text['source']}, which does not say."
+    weights = str(text.get("weights") or "")[:8]
+    accuracy = text.get("accuracy")
+    extractor = f"{text.get('extractor', 'unknown')} features"
+    details = [
+        f"weights {weights}" if weights else "",
+        f"{100 * accuracy:.1f} % of test images right" if accuracy is not None and is_number(accuracy) else "",
+    ]
+    generator = {"ema": "the average of the generator's weights", "raw": "the generator itself"}
+    parts = [
+        extractor + (f" ({', '.join(d for d in details if d)})" if any(details) else ""),
+        f"{_count(text.get('n_real'))} real images ({text.get('real', 'unknown')} split)",
+        f"{_count(text.get('n_fake'))} samples of {generator.get(str(text.get('generator')), 'the generator')}",
+        {"uint8": "rounded to 8 bits", "float": "not rounded"}.get(str(text.get("quantise")), ""),
+        f"IS over {text['is_splits']} split{'s' if text['is_splits'] != 1 else ''}" if text.get("is_splits") else "",
+        f"evaluation seed {text['seed']}" if "seed" in text else "",
+    ]
+    return ", ".join(part for part in parts if part) + "."
+
+
+def spell_floor(text: Mapping[str, Any]) -> str:
+    """What other real images score in the samples' place, as a sentence; empty where the protocol does not say."""
+    floor = text.get("floor")
+    known = {key: value for key, value in (floor if isinstance(floor, Mapping) else {}).items() if is_number(value)}
+    names = {"fid": "a distance of {:.3g}", "is": "an IS of {:.3g}", "ms_ssim": "an MS-SSIM of {:.3g}"}
+    said = [name.format(known[key]) for key, name in names.items() if key in known]
+    others = f"{known['n']:,} other" if "n" in known else "Other"
+    return f"{others} real images in the samples' place score {', '.join(said)}." if said else ""
+
+
+def floor_by_n(text: Mapping[str, Any]) -> list[tuple[int, float]]:
+    """(number of images, distance) of the floor, where the protocol says it for several numbers; else nothing."""
+    floor = text.get("floor")
+    pairs = floor.get("by_n") if isinstance(floor, Mapping) else None
+    if not isinstance(pairs, list):
+        return []
+    found = [
+        (int(pair[0]), float(pair[1]))
+        for pair in pairs
+        if isinstance(pair, list) and len(pair) == 2 and all(is_number(x) and x > 0 for x in pair)
+    ]
+    return sorted(found) if len(found) > 1 else []
+
+
+def sections(runs: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
+    """The parts in which scores compare: (data, protocol, runs), each run once, those with most scored runs first.
+
+    A run without any evaluation is in every part of its data set. A diverged run is not scored again, so
+    that it has no row under a protocol that came later; there it counts as diverged all the same, once every other
+    result of its cell is scored under that protocol (before, it would weigh more than its share).
+    """
+    parts: list[tuple[str, str | None, pd.DataFrame]] = []
+    for data, of_data in runs.groupby("data", sort=True):
+        of_data = label_cells(of_data)
+        names = list(of_data["protocol"].dropna().unique())
+        unscored = of_data[of_data["protocol"].isna()]
+        if not names:
+            parts.append((str(data), None, unscored))
+        for name in sorted(names, key=lambda name: (-int((of_data["protocol"] == name).sum()), name)):
+            part = of_data[of_data["protocol"] == name]
+            parts.append((str(data), str(name), pd.concat([part, _carried(of_data, part), unscored])))
+    return parts
+
+
+def _carried(of_data: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
+    """Diverged runs of cells that are fully scored under the protocol of `part`; without scores from elsewhere."""
+    elsewhere = of_data[of_data["protocol"].notna() & ~of_data["id"].isin(part["id"])].drop_duplicates("id")
+    open_cells = set(elsewhere.loc[elsewhere["worth"].notna() & (elsewhere["status"] != DIVERGED), "cell"])
+    scored_cells = set(part["cell"])
+    carried = elsewhere[
+        (elsewhere["status"] == DIVERGED) & ~elsewhere["cell"].isin(open_cells) & elsewhere["cell"].isin(scored_cells)
+    ].copy()
+    carried[["fid_last", "fid_best", "fid_start"]] = float("nan")
+    carried["protocol"], carried["evaluations"], carried["why"] = None, 0, None
+    return carried
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value from a file is a finite number (truth is none)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+
+
+def _count(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else "an unknown number of"

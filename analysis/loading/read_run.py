@@ -1,0 +1,191 @@
+"""One run's folder, read so that a corrupt file costs that file alone: it is named, left alone, the rest is kept."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from landscape.config.identity import flatten, identity, short_hash, superseded
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.early_stopping import rule_text
+from landscape.store.store import RunFolder
+
+T = TypeVar("T")
+Rows = dict[str, list[Any]]  # evaluations by columns, as in `Record.rows`
+
+UNREADABLE = "unreadable"  # the state of a run whose status.json cannot be read; no run ever writes it
+
+# Scores of a row, as they are called there and in the frames.
+DIAGNOSTICS = (
+    *("prd_f8", "prd_f1_8"),
+    *("d_acc_train", "d_acc_test", "d_acc_fake", "d_logit_train", "d_logit_test", "d_logit_fake"),
+    *("d_loss_train", "d_loss_test"),
+    *("log_condition", "log_condition_std", "latent_rank"),
+    *("geometry", "duplicates", "support", "support_low"),
+    *("nn_distance", "nn_ratio", "nn_nearer"),
+)
+SCORES = ("fid", "is", "is_std", "kid", "kid_std", "ms_ssim", "modes", "quality", *DIAGNOSTICS)
+CURVES = ("spectrum", "mrlt", "closest_pairs")  # lists of numbers
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass
+class Record:
+    """What could be read of one run; `protocols` maps an id to its text.
+
+    `rows` holds the evaluations by columns, oldest first, one row a protocol and step: NaN for a score that was not
+    finite, None for one that was not asked for.
+    """
+
+    id: str
+    facts: dict[str, Any]
+    status: dict[str, Any]
+    meta: dict[str, Any]
+    rows: Rows = field(default_factory=dict)
+    protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
+    looks: list[list[int] | None] = field(default_factory=list)  # of its files, by `analysis.loading.cache`
+    config: str = ""  # the frozen configuration, a key a line
+
+
+def read_record(run: RunFolder, problems: list[str]) -> Record | None:
+    """Read `run`, adding a sentence to `problems` for each file that cannot be; None without a readable config.yaml."""
+    config = _attempt(run.config_file, run.config, problems)
+    facts = None if config is None else _attempt(run.config_file, lambda: _facts(run.id, config), problems)
+    if config is None or facts is None:
+        return None
+    status = _attempt(run.status_file, lambda: _status(run), problems)
+    meta = _attempt(run.meta_file, lambda: _meta(run), problems)
+    rows = _attempt(run.metrics_file, lambda: [_row(row, run) for row in run.rows()], problems)
+    record = Record(
+        run.id,
+        facts,
+        status or {"status": UNREADABLE, "reason": "its status.json cannot be read"},
+        meta or {},
+        _columns(rows or []),
+    )
+    for name in dict.fromkeys(record.rows.get("protocol", [])):
+        text = _attempt(run.protocol_file(name), lambda name=name: run.protocol(name), problems)  # type: ignore[misc]
+        if text is not None:
+            record.protocols[name] = text
+    record.config = "\n".join(f"{key}: {_spelled(value)}" for key, value in flatten(config).items())
+    return record
+
+
+def _attempt(file: Path, read: Callable[[], T], problems: list[str]) -> T | None:
+    """`read()`, or None and a sentence that names `file`."""
+    try:
+        return read()
+    except FileNotFoundError:
+        problems.append(f"{file} is missing")
+    except CorruptFile as e:
+        problems.append(str(e))
+    except OSError as e:
+        problems.append(f"{file} cannot be read ({e.strerror})")
+    except KeyError as e:
+        problems.append(f"{file} lacks the key {e}")
+    except (TypeError, ValueError, AttributeError, RecursionError) as e:
+        problems.append(f"{file} is not what it should be ({' '.join(str(e).split())[:120]})")
+    return None
+
+
+def _facts(run: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The columns of the frame that come from the frozen configuration."""
+    optim, arch, train = config["optim"], config["arch"], config["train"]
+    older = superseded(run, config)
+    # The setting is everything that training depends on but the luck of the draw.
+    setting = {key: value for key, value in identity(config, len(older)).items() if key not in ("seed", "repeat")}
+    return {
+        "data": str(config["data"].get("name") or config["data"]["kind"]),
+        "arch": str(arch["kind"]),
+        "loss": str(config["loss"]["kind"]),
+        "penalty": str(config["reg"]["penalty"]),
+        "norm": str(config["norm"]["kind"]),
+        "n_dis": int(optim["n_dis"]),
+        "setting": short_hash(setting),
+        "seed": int(config["seed"]),
+        "repeat": int(config["repeat"]),
+        "lr_d": number(optim["lr_d"]),
+        "lr_g": number(optim["lr_g"]),
+        "beta1": number(optim.get("beta1")),
+        "beta2": number(optim.get("beta2")),
+        "strength": number(config["reg"].get("strength")),
+        "width": number(arch.get("width")),
+        "batch_size": int(train["batch_size"]),
+        "steps": int(train["steps"]),
+        "rule": rule_text(config.get("stop") or {}),
+        "superseded": ", ".join(change.before for change in older) or None,
+    }
+
+
+def _spelled(value: Any) -> str:
+    """A value of the configuration in one line, as it may be typed."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_spelled, value))}]"
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def _status(run: RunFolder) -> dict[str, Any]:
+    status = run.status()
+    for key in ("step", "train_s", "eval_s", "wasted_s", "train_busy_s", "eval_busy_s"):
+        number(status.get(key))
+    status["warnings"] = [str(text) for text in status.get("warnings") or []]
+    if "stops" in status:
+        status["stops"] = [{"step": int(stop["step"]), "reason": str(stop["reason"])} for stop in status["stops"]]
+    return status
+
+
+def _meta(run: RunFolder) -> dict[str, Any]:
+    """`meta.json`, with the keys that the report follows made sure to be of their type."""
+    meta = run.meta()
+    planned, machines = meta.get("planned") or {}, meta.get("machines") or []
+    # The whole command where it is known, else what was chosen for this run.
+    command = [str(override) for override in meta.get("command") or meta.get("overrides") or []]
+    known = {"command": command, "planned": dict(planned), "machines": [_machine(machine) for machine in machines]}
+    sweep, overrides = meta.get("sweep"), [str(override) for override in meta.get("overrides") or []]
+    return known | {"sweep": None if sweep is None else str(sweep), "overrides": overrides}
+
+
+def _machine(entry: dict[str, Any]) -> dict[str, Any]:
+    number(entry.get("sharing"))
+    return dict(entry) | {"code": dict(entry.get("code") or {})}
+
+
+def _row(row: dict[str, Any], run: RunFolder) -> dict[str, Any]:
+    """The keys of an evaluation row that analysis uses; a score is absent where the row does not speak of it."""
+    try:
+        if not isinstance(row["protocol"], str):
+            raise ValueError("its protocol is no text")
+        if not _NAME.fullmatch(row["protocol"]):  # it names a file
+            raise ValueError(f"{row['protocol'][:60]!r} is no protocol's id")
+        why = {str(key): str(reason) for key, reason in (row.get("why") or {}).items()}
+        kept = {"step": int(row["step"]), "protocol": row["protocol"], "why": why}
+        kept |= {key: number(row[key]) for key in (*SCORES, "images", "train_s", "eval_s", "loss_d") if key in row}
+        kept |= {key: [number(v) for v in row[key]] for key in CURVES if row.get(key) is not None}
+        return kept | {"cost": {str(key): number(value) for key, value in (row.get("cost") or {}).items()}}
+    except (TypeError, ValueError, AttributeError) as e:
+        raise CorruptFile(f"{run.metrics_file} holds a row that is none ({e})") from e
+
+
+def _columns(rows: list[dict[str, Any]]) -> Rows:
+    """`Record.rows`: another score of the same evaluation, asked for later, is a further row of the same step."""
+    merged: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in rows:
+        merged.setdefault((row["protocol"], row["step"]), {}).update(row)
+    keys = dict.fromkeys(key for row in merged.values() for key in row)
+    return {key: [row.get(key) for row in merged.values()] for key in keys}
+
+
+def number(value: Any) -> float:
+    """A number of the store as a float, null as NaN; raises `TypeError` for anything else (text, lists, truth)."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)

@@ -1,0 +1,80 @@
+"""Where runs came from: a fixed grid, a search or its confirmation, as `sweeps/<name>/trials.jsonl` tells."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import Any
+
+import pandas as pd
+
+from landscape.config.identity import short_hash
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.protocols import request
+from landscape.store.store import Store
+
+GRID, SEARCH, CONFIRM = "grid", "search", "confirm"
+STAGES = (GRID, SEARCH, CONFIRM)
+# Samplers that propose the next setting by the results of earlier ones; the others could have come in any order.
+ADAPTIVE = ("gp", "tpe")
+
+COLUMNS = ("sweep", "id", "stage", "sampler", "order", "round", "search", "alike", "failed")
+ORIGIN = tuple(key for key in COLUMNS if key not in ("id", "failed"))  # what a run has from its trial
+# What a search is beside its seed and its budget; `draws` covers the run, the space and the sampler.
+KIND = ("draws", "startup", "rounds", "pruner", "grace")
+
+
+def no_trials() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(COLUMNS))
+
+
+def read_trials(store: Store, problems: list[str]) -> pd.DataFrame:
+    """One row a trial of every sweep that has any, columns `COLUMNS`, in the order of each file.
+
+    `id` is the run; `order` and `round` are floats, NaN where there is none; `search` is the search's id, and `alike`
+    is equal for searches that differ in their seed alone (None where search.json does not tell); `failed` says that the
+    trial was given up. A file that cannot be read adds a sentence to `problems` and its trials are left out; a torn
+    last line is passed over.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in store.searches():
+        file = store.trials_file(name)
+        try:
+            kinds = _kinds(store, name)
+            found = [_row(trial) for trial in store.sweep(name).trials()]
+            rows += [{"sweep": name, **row, "alike": kinds.get(row["search"])} for row in found]
+        except CorruptFile as e:
+            problems.append(str(e))
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            problems.append(f"{file} holds a line that is no trial ({' '.join(str(e).split())[:120]})")
+    return pd.DataFrame(rows, columns=list(COLUMNS)) if rows else no_trials()
+
+
+def _row(trial: dict[str, Any]) -> dict[str, Any]:
+    if trial["stage"] not in STAGES:
+        raise ValueError(f"stage {trial['stage']!r} is none of {', '.join(STAGES)}")
+    number = {key: math.nan if trial.get(key) is None else float(trial[key]) for key in ("order", "round")}
+    text = {key: None if trial.get(key) is None else str(trial[key]) for key in ("sampler", "search")}
+    return {"id": str(trial["run"]), "stage": trial["stage"], "failed": bool(trial.get("failed"))} | text | number
+
+
+def _kinds(store: Store, name: str) -> dict[str | None, str]:
+    """`alike` of each search of a sweep, by the search's id; none where its file does not tell."""
+    with suppress(CorruptFile, OSError, KeyError, TypeError):
+        cells = store.sweep(name).searches()["cells"]
+        return {cell["id"]: _alike(cell) for cell in cells}
+    return {}
+
+
+def _alike(cell: dict[str, Any]) -> str:
+    size = None  # of a round: a share of the budget, or of the one that it began with
+    if cell["rounds"] is not None:
+        size = cell.get("per_round") or -(-cell["trials"] // cell["rounds"])
+    # `draws` leaves out how runs are scored, which decides what a search is told.
+    return short_hash([*(cell[key] for key in KIND), sorted(cell["grid"]), size, request(cell["base"])])
+
+
+def origin(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row a run: its first trial, but one that chose before one that confirms: what chose cannot confirm."""
+    first = trials.assign(_late=trials["stage"] == CONFIRM).sort_values("_late", kind="stable")
+    return first.drop_duplicates("id")[["id", *ORIGIN]].astype({"order": float, "round": float})

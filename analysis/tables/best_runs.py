@@ -1,0 +1,58 @@
+"""The best run of each cell with its hyperparameters, and what the study reports of the same cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.loading.cells import VARIED, VARIED_NAMES, cell_order, countable
+from analysis.loading.clocks import with_clocks
+from analysis.loading.paper_results import differences, published_fid
+
+BEST_COLUMNS = {
+    "cell": "cell",
+    "fid": "{distance}, lowest final",
+    "paper": "paper's FID",
+    "compares": "comparable with it",
+    **VARIED_NAMES,
+    "seed": "seed",
+    "is": "IS",
+    "ms_ssim": "MS-SSIM",
+    "train_s": "training",
+    "eval_s": "evaluation",
+    "train_cpu_s": "training, CPU time",
+    "eval_cpu_s": "evaluation, CPU time",
+    "id": "run",
+}
+
+
+def best_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each cell the run with the lowest final distance, in the order of cells; cells without one are left out.
+
+    Stopped runs and those that confirm a choice are not among them.
+    """
+    use = countable(runs)
+    scored = use[use["fid"].notna()].sort_values("fid", kind="stable").drop_duplicates("cell")
+    return scored.set_index("cell", drop=False).reindex([c for c in cell_order(runs) if c in set(scored["cell"])])
+
+
+def best_table(runs: pd.DataFrame, text: Mapping[str, Any]) -> pd.DataFrame:
+    """`best_runs` with columns `BEST_COLUMNS`; `text` is the protocol's.
+
+    `paper` is the lowest FID that the study reports for the cell (NaN where it reports none), `compares` "yes", or why
+    it does not compare, or "" without a published one. The lowest of many runs flatters, here as in the paper.
+    """
+    best = best_runs(runs)
+    rows = []
+    for _, run in best.iterrows():
+        facts = {str(key): value for key, value in run.items()}
+        paper = published_fid(facts)
+        why = differences(facts, text) if paper is not None else []
+        compares = "" if paper is None else f"no: {', '.join(why)}" if why else "yes"
+        rows.append({**{key: facts.get(key) for key in BEST_COLUMNS}, "paper": paper, "compares": compares})
+    frame = pd.DataFrame(rows, columns=with_clocks(BEST_COLUMNS, runs))
+    return frame.astype(
+        {"paper": float, **dict.fromkeys((key for key in VARIED if key not in ("batch_size", "steps", "n_dis")), float)}
+    )

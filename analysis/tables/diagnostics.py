@@ -1,0 +1,69 @@
+"""The table of diagnostics: scores that ask why a generator is good or bad, of the runs that were asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.loading.cells import cell_order
+from analysis.loading.read_run import DIAGNOSTICS
+
+COLUMNS = {
+    "cell": "cell",
+    "prd_f8": "recall (PRD F8)",
+    "prd_f1_8": "precision (PRD F1/8)",
+    "d_acc_train": "D right on train",
+    "d_acc_test": "D right on test",
+    "d_acc_fake": "D right on fakes",
+    "d_logit_train": "D's mean logit, train",
+    "d_logit_test": "D's mean logit, test",
+    "d_logit_fake": "D's mean logit, fakes",
+    "d_loss_train": "D's loss, train",
+    "d_loss_test": "D's loss, test",
+    "log_condition": "log condition of G",
+    "log_condition_std": "its deviation over latents",
+    "latent_rank": "latent directions in use",
+    "geometry": "geometry score",
+    "duplicates": "duplicate pairs",
+    "support": "support they imply",
+    "support_low": "support at least",
+    "nn_distance": "distance to nearest training image",
+    "nn_ratio": "train over test distance",
+    "nn_nearer": "nearer to train than test images",
+}
+REAL = "other real images"
+
+
+def diagnostic_table(runs: pd.DataFrame, protocol: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a cell with a diagnostic, columns `COLUMNS` that are measured; last what real images score, if known.
+
+    `runs` is one section (one data set, one protocol), `protocol` its text. Medians over the runs that have a value.
+    """
+    measured = [key for key in DIAGNOSTICS if runs[key].notna().any()]
+    rows = []
+    for label in cell_order(runs):
+        cell = runs.loc[runs["cell"] == label, measured]
+        if cell.notna().any(axis=None):
+            rows.append({"cell": label, **cell.median().to_dict()})
+    floor = protocol.get("floor")
+    known = {
+        key: float(value)
+        for key, value in (floor if isinstance(floor, Mapping) else {}).items()
+        if key in measured and isinstance(value, int | float) and math.isfinite(value)
+    }
+    if rows and known:
+        rows.append({"cell": REAL, **known})
+    return pd.DataFrame(rows, columns=["cell", *measured])
+
+
+def spell_cost(rows: pd.DataFrame) -> str:
+    """Seconds that features and each score took, medians over evaluations, as a sentence; empty where unknown."""
+    parts = pd.DataFrame([cost for cost in rows["cost"] if isinstance(cost, dict) and cost])
+    if parts.empty:
+        return ""
+    medians = parts.median().sort_values(ascending=False)
+    said = ", ".join(f"{name} {value:.2g} s" for name, value in medians.items() if value >= 0.005)
+    return f"An evaluation's cost (medians): {said or 'under 5 ms a score'}."

@@ -1,0 +1,186 @@
+"""The tables of a report: cells and runs as frames of plain numbers, and how a number is written."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.loading.cells import VARIED, VARIED_NAMES, cell_order, countable, varied, worths
+from analysis.loading.clocks import costed, with_clocks
+from analysis.loading.read_run import DIAGNOSTICS
+from landscape.store.store import DIVERGED, DONE, FAILED, STOPPED
+
+CELL_COLUMNS = {
+    "cell": "cell",
+    "fid_median": "{distance}, median",
+    "fid_lowest": "lowest final",
+    "fid_best": "lowest ever (flatters)",
+    "is": "IS, median",
+    "ms_ssim": "MS-SSIM, median",
+    "diversity": "diversity, median",
+    "modes": "modes covered, median",
+    "quality": "good samples, median",
+    "states": "state",
+    "runs": "runs",
+    "results": "results",
+    "seeds": "seeds",
+    "settings": "settings",
+    "varied": "varied within",
+    "train_s": "training",
+    "eval_s": "evaluation",
+    "train_cpu_s": "training, CPU time",
+    "eval_cpu_s": "evaluation, CPU time",
+    "eval_share": "of the {time}",
+    "wasted_s": "thrown away",
+}
+
+RUN_COLUMNS = {
+    "cell": "cell",
+    "seed": "seed",
+    "fid": "{distance}, final",
+    "fid_best": "lowest ever (flatters)",
+    "is": "IS",
+    "ms_ssim": "MS-SSIM",
+    "diversity": "diversity",
+    "modes": "modes covered",
+    "quality": "good samples",
+    "status": "state",
+    "superseded": "superseded",
+    "step": "D updates",
+    **{key: VARIED_NAMES[key] for key in VARIED},
+    "repeat": "repeat",
+    "stage": "stage",
+    "train_s": "training",
+    "eval_s": "evaluation",
+    "train_cpu_s": "training, CPU time",
+    "eval_cpu_s": "evaluation, CPU time",
+    "id": "run",
+}
+
+# Columns of other tables that are distances, how far these spread, and chances or correlations.
+DISTANCES = (
+    *("mean", "mean_low", "mean_high", "median", "paper"),
+    *("best", "best_left", "fall_from", "fall_to", "then", "end"),
+)
+SPREADS = ("sd", "between", "seeds_sd", "repeats_sd")
+SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio")
+
+SECONDS = ("train_s", "eval_s", "train_cpu_s", "eval_cpu_s", "wasted_s", "saved_s")
+
+COUNTS = ("step", "steps", "steps_left", "stopped_at")  # whole numbers that may be large
+
+MAY_LACK = ("is", "ms_ssim", "diversity", "modes", "quality")  # scores that a protocol may not ask for
+
+
+def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell, columns `CELL_COLUMNS`: a description of these runs, no inference.
+
+    `runs` is one section (one data set, one protocol). `results` counts runs with an outcome, diverged ones
+    included, stopped and confirming ones not; they enter the median distance as infinite. IS, MS-SSIM and diversity are
+    medians over the runs that have them. Seconds are summed over all runs of the cell; those of the processor are
+    columns only where they count (`clocks.by_cpu`), and the share of evaluation is then of them.
+    """
+    rows, cost = [], costed(runs)
+    for label in cell_order(runs):
+        cell = runs[runs["cell"] == label]
+        counted = countable(cell)
+        units = worths(counted)["worth"].to_numpy(float)
+        rows.append(
+            {
+                "cell": label,
+                "runs": len(cell),
+                "results": int(counted["worth"].notna().sum()),
+                "seeds": cell["seed"].nunique(),
+                "settings": cell["setting"].nunique(),
+                "varied": ", ".join(VARIED_NAMES[key] for key in varied(cell)),
+                "fid_median": float(np.median(units)) if len(units) else math.nan,
+                "fid_lowest": float(counted["fid"].min()),
+                "fid_best": float(counted.loc[counted["worth"].notna(), "fid_best"].min()),
+                **{key: float(counted[key].median()) for key in MAY_LACK},
+                "states": count_states(cell["status"]),
+                **{key: float(cell[key].sum()) for key in SECONDS if key in cell},
+                "eval_share": share(*(float(cost.loc[cell.index, key].sum()) for key in ("eval_s", "train_s"))),
+            }
+        )
+    return pd.DataFrame(rows, columns=with_clocks(CELL_COLUMNS, runs))
+
+
+def run_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a run, columns `RUN_COLUMNS`, without the hyperparameters that vary within no cell."""
+    rank = {label: place for place, label in enumerate(cell_order(runs))}
+    same = set(VARIED) - {key for _, cell in runs.groupby("cell") for key in varied(cell)}
+    ordered = runs.assign(_rank=runs["cell"].map(rank)).sort_values(["_rank", "setting", "seed", "repeat"])
+    return ordered[[key for key in with_clocks(RUN_COLUMNS, runs) if key not in same]].reset_index(drop=True)
+
+
+def shown_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each cell the run with the lowest final distance, in the order of cells.
+
+    Of a cell that nobody scored (metrics=none) the first run that is done; other cells are left out.
+    """
+    plain = ~runs["cell"].isin(runs.loc[runs["protocol"].notna(), "cell"]) & (runs["status"] == DONE)
+    known = runs[runs["fid"].notna() | plain].sort_values(["fid", "setting", "seed", "repeat"], kind="stable")
+    known = known.drop_duplicates("cell")
+    return known.set_index("cell", drop=False).reindex([c for c in cell_order(runs) if c in set(known["cell"])])
+
+
+def share(part: float, rest: float) -> float:
+    """`part` of the sum of both; NaN where both are nothing."""
+    return part / (part + rest) if part + rest > 0 else math.nan
+
+
+def percent(value: float) -> str:
+    """'under 0.1 %', '0.4 %', '12 %'; empty for NaN."""
+    if math.isnan(value):
+        return ""
+    if 0 < value < 0.0005:
+        return "under 0.1 %"
+    return f"{100 * value:.0f} %" if value >= 0.095 or value == 0 else f"{100 * value:.1f} %"
+
+
+def count_states(states: pd.Series) -> str:
+    """'3 done, 1 diverged', the usual states first; empty for no runs."""
+    counts = states.value_counts()
+    usual = [state for state in (DONE, STOPPED, DIVERGED, FAILED) if state in counts]
+    return ", ".join(f"{counts[state]} {state}" for state in usual + sorted(set(counts.index) - set(usual)))
+
+
+def written(key: str, value: Any) -> str:
+    """A table's value as text: three to four digits of a score, seconds as time; empty where there is none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if key in SECONDS:
+        return seconds(float(value))
+    if key in ("eval_share", "saved_share"):
+        return percent(value)
+    if isinstance(value, float):
+        return score(key, value) if math.isfinite(value) else "diverged" if _distance(key) else "infinite"
+    return f"{value:,}" if isinstance(value, int | np.integer) and key in COUNTS else str(value)
+
+
+def _distance(key: str) -> bool:
+    return key.startswith("fid") or key in DISTANCES
+
+
+def score(key: str, value: float) -> str:
+    """Distances to four digits, IS, chances and similarities to three decimals at most, rates as short as they go."""
+    if abs(value) >= 1e9:
+        return f"{value:.4g}"
+    if _distance(key) or key in SPREADS:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if key in DIAGNOSTICS:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    if key in ("is", "is_std") or key in SHARES:
+        return f"{value:.2f}"
+    return f"{value:.3f}" if key in ("ms_ssim", "diversity", "quality") else f"{value:g}"
+
+
+def seconds(value: float) -> str:
+    """'38 s', '12.5 min', '3.2 h' or '4.1 d'; never a zero for something that took time."""
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if value >= 2 * size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.0f} s" if value >= 10 or value == 0 else f"{value:.1f} s"

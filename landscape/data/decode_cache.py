@@ -1,0 +1,197 @@
+"""Decoded data sets in the store's cache: made once per content, opened as memory maps, shared by all runs.
+
+A folder named by the digest of pixels, labels and split holds them; a small file named by the fingerprint of the
+source says which folder that source decodes to. So a run needs the digest alone, and its source may be gone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from landscape.config.errors import UserError
+from landscape.config.identity import short_hash
+from landscape.data.dataset import Dataset, content_digest
+from landscape.data.progress import progress
+from landscape.data.source import Contents, Source
+from landscape.store.atomic_io import CorruptFile, read_json, sync_folder, to_json, write_whole
+from landscape.store.locks import locked
+from landscape.store.store import DatasetFolder, Store
+
+VERSION = 1  # of decoding and of the layout: raised when the same files would give other bytes
+ARRAYS = ("images", "labels", "train", "test")
+
+
+def find(source: Source, store: Store, thorough: bool = False) -> Dataset:
+    """The data set of a source from the cache, decoded into it first where it is not there.
+
+    Of two processes that need it, one decodes and the other waits. With `thorough` every byte of what was there is
+    checked, and a damaged data set made again. Raises `UserError` for what is wrong with the source or the store;
+    then nothing half made is left.
+    """
+    fingerprint = short_hash({"version": VERSION, **source.fingerprint})
+
+    def print_damage(what: str) -> None:
+        print(f"{what}; data={source.name} are decoded again", file=sys.stderr, flush=True)
+
+    def waiting() -> None:
+        print(f"another process decodes data={source.name}; waiting for it", file=sys.stderr, flush=True)
+
+    try:
+        found = None if thorough else _known(store, fingerprint, source.name)
+        if found is not None:
+            return found
+        with locked(store.lock_file("datasets", fingerprint), waiting):
+            found = _known(store, fingerprint, source.name, print_damage)
+            if found is not None and thorough and not sound(found):
+                print_damage(f"{store.dataset(found.content).path} is not as it was written")
+                found = None
+            return found or _decode(source, store, fingerprint)
+    except OSError as e:
+        raise UserError(
+            f"the store at {store.root} cannot take data={source.name} ({e.strerror or e}); "
+            "give another with store=PATH"
+        ) from e
+
+
+def open_cached(store: Store, content: str, name: str) -> Dataset:
+    """The data set of digest `content`, its images a memory map; raises `CorruptFile`, or `FileNotFoundError`.
+
+    Sizes, header and the small arrays are checked in full; pixels were when they were decoded.
+    """
+    folder = store.dataset(content)
+    header = read_json(folder.header_file)
+    body = {key: value for key, value in header.items() if key != "digest"}
+    if header.get("digest") != _digest_of(body) or body["content"] != content:
+        raise CorruptFile(f"{folder.header_file} is not as it was written")
+    arrays: dict[str, Any] = dict.fromkeys(ARRAYS)
+    for array, facts in body["arrays"].items():
+        file = folder.array_file(array)
+        size = file.stat().st_size
+        if size != facts["bytes"]:
+            raise CorruptFile(f"{file} has {size} bytes instead of {facts['bytes']}")
+        if array != "images" and hashlib.sha256(file.read_bytes()).hexdigest() != facts["sha256"]:
+            raise CorruptFile(f"{file} is not as it was written")
+        arrays[array] = np.load(file, mmap_mode="r" if array == "images" else None, allow_pickle=False)
+    data = Dataset(name, **arrays)
+    data.__dict__["content"] = content  # computing it would read every pixel
+    return data
+
+
+def sound(data: Dataset) -> bool:
+    """Whether every byte of an opened data set is what its digest says; reads all of it."""
+    return dataclasses.replace(data).content == data.content
+
+
+def _known(
+    store: Store, fingerprint: str, name: str, damaged: Callable[[str], None] = lambda what: None
+) -> Dataset | None:
+    """What the cache holds for a fingerprint; None where that is nothing, or damaged (`damaged` is told how)."""
+    try:
+        content = str(read_json(store.source_file(fingerprint))["content"])
+    except (FileNotFoundError, CorruptFile, KeyError, TypeError):
+        return None
+    try:
+        return open_cached(store, content, name)
+    except FileNotFoundError:
+        return None
+    except (CorruptFile, ValueError, KeyError) as e:
+        damaged(str(e))
+        return None
+
+
+def _decode(source: Source, store: Store, fingerprint: str) -> Dataset:
+    """Decode beside, check what the disk gives back, rename; the caller holds the lock."""
+    contents = source.contents()
+    making = store.dataset_in_the_making(fingerprint)
+    making.remove()  # of a process that was killed
+    making.path.mkdir(parents=True)
+    try:
+        _check_room(making.path, contents)
+        with progress(f"decoding data={source.name}", contents.shape[0]) as advance:
+            content = _write(making, contents, advance)
+        folder = store.dataset(content)
+        try:
+            making.path.rename(folder.path)
+        except OSError as e:
+            if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            folder.remove()  # damaged, or of other files with the same content: then it is equal
+            making.path.rename(folder.path)
+        sync_folder(folder.path.parent)
+        data = open_cached(store, content, source.name)
+        if not sound(data):
+            folder.remove()
+            raise UserError(f"the disk under {folder.path.parent} does not give back what was written to it")
+    except BaseException:
+        making.remove()
+        raise
+    index = store.source_file(fingerprint)
+    index.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(index, to_json({"content": content, "source": source.fingerprint}))
+    return data
+
+
+def _check_room(folder: Path, contents: Contents) -> None:
+    needed, free = int(np.prod(contents.shape)), shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"the decoded images need {needed / 2**30:.1f} GiB and the store's disk has {free / 2**30:.1f} GiB left; "
+            "give another with store=PATH"
+        )
+
+
+def _write(folder: DatasetFolder, contents: Contents, advance: Any) -> str:
+    """Write arrays and header into `folder`, pixels as they come; returns the digest of the content."""
+    arrays: dict[str, dict[str, Any]] = {}
+    with open(folder.array_file("images"), "wb") as f:
+        facts = {"descr": "|u1", "fortran_order": False, "shape": contents.shape}
+        np.lib.format.write_array_header_1_0(f, facts)
+        blocks = _written(f, contents, advance)
+        content = content_digest(contents.shape, blocks, contents.labels, contents.train, contents.test)
+        _to_disk(f)
+    arrays["images"] = {"bytes": folder.array_file("images").stat().st_size}
+    for name in ARRAYS[1:]:
+        array = getattr(contents, name)
+        if array is None:
+            continue
+        file = folder.array_file(name)
+        with open(file, "wb") as f:
+            np.save(f, array)
+            _to_disk(f)
+        arrays[name] = {"bytes": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    body = {"version": VERSION, "content": content, "shape": contents.shape, "classes": contents.classes}
+    header = json.loads(to_json({**body, "arrays": arrays}))
+    write_whole(folder.header_file, to_json({**header, "digest": _digest_of(header)}))
+    return content
+
+
+def _written(f: BinaryIO, contents: Contents, advance: Any) -> Iterator[np.ndarray]:
+    """Each block once it is in the file."""
+    count = 0
+    for block in contents.blocks(advance):
+        assert block.dtype == np.uint8 and block.shape[1:] == contents.shape[1:]
+        block = np.ascontiguousarray(block)
+        f.write(block.data)
+        count += len(block)
+        yield block
+    assert count == contents.shape[0]
+
+
+def _to_disk(f: BinaryIO) -> None:
+    f.flush()
+    os.fsync(f.fileno())
+
+
+def _digest_of(header: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,152 @@
+"""The discriminator's regularizers: terms added to its loss, or a clamp on its weights. Images are in [0, 1].
+
+A term receives the critic, so it knows nothing of networks. Strengths are *not* portable between pixel
+ranges: gradients with respect to [-1, 1] images are half as large as these. A term is a mean over samples and draws its
+noise by `landscape.distributed`, which is what lets several devices share a batch.
+Adding one is a function here, a row of `REGULARIZERS`, a file in `conf/reg`, a row in `tests/landscape/losses/test_penalties.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+
+from landscape import distributed
+from landscape.config.registry import lookup
+from landscape.config.schema import Reg
+from landscape.losses.dragan_noise import NOISES
+
+Critic = Callable[[Tensor], Tensor]
+Term = Callable[[Critic, Tensor, Tensor, Reg, Generator], Tensor]
+
+
+class Regularizer(NamedTuple):
+    """What a choice of `reg` does: a term of L_D, or a clamp of D's weights that returns the saturated share.
+
+    `per_sample`: the term takes each sample's own gradient, which has no meaning where D couples samples (BN).
+    """
+
+    term: Term | None = None
+    clamp: Callable[[nn.Module, Reg], Tensor] | None = None
+    per_sample: bool = True
+
+
+def squared_gradient_norms(critic: Critic, points: Tensor, sigmoid: bool = False) -> Tensor:
+    """Squared Euclidean norms, shape (batch,), of the gradient of each raw logit (or its sigmoid) at its own point.
+
+    Differentiable again (the graph is kept), which is why penalties stay out of `torch.compile`.
+    """
+    points = points.detach().requires_grad_(True)
+    out = critic(points)
+    if sigmoid:
+        out = out.sigmoid()
+    (gradient,) = torch.autograd.grad(out.sum(), points, create_graph=True)
+    return gradient.flatten(1).square().sum(1)
+
+
+def two_sided(squared: Tensor, reg: Reg) -> Tensor:
+    """strength * E (sqrt(epsilon + ||grad||^2) - target)^2."""
+    assert reg.strength is not None and reg.epsilon is not None and reg.target is not None
+    return reg.strength * ((reg.epsilon + squared).sqrt() - reg.target).square().mean()
+
+
+def interpolates(real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+    """x + alpha (x~ - x) with one alpha ~ U[0, 1] a sample; real and fake are (batch, channels, h, w)."""
+    alpha = distributed.uniform((len(real), 1, 1, 1), real, rng)
+    return torch.lerp(real, fake, alpha)
+
+
+def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
+    """WGAN-GP: strength * E (sqrt(epsilon + ||grad a(x^)||^2) - target)^2 on interpolates, two-sided.
+
+    Gulrajani et al., "Improved Training of Wasserstein GANs" (arXiv 1704.00028), eq. 3; the epsilon under the
+    root is the study's code's.
+    """
+    return two_sided(squared_gradient_norms(critic, interpolates(real, fake, rng)), reg)
+
+
+def zero_centred(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
+    """strength * E ||grad a(x^)||^2 on interpolates (Thanh-Tung et al., arXiv 1902.03984, eq. 10)."""
+    assert reg.strength is not None
+    return reg.strength * squared_gradient_norms(critic, interpolates(real, fake, rng)).mean()
+
+
+def dragan(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
+    """The two-sided penalty near the data only (Kodali et al., arXiv 1705.07215, eq. 2).
+
+    Sources disagree on the noise: `reg.noise` names a convention of `landscape.losses.dragan_noise`.
+    """
+    assert reg.noise is not None
+    noise = lookup("reg.noise", reg.noise, NOISES)
+    return two_sided(squared_gradient_norms(critic, noise.perturb(real, rng), noise.of_sigmoid), reg)
+
+
+def r1(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
+    """strength/2 E ||grad a(x)||^2 on real images (Mescheder et al., arXiv 1801.04406, eq. 9, with its 1/2)."""
+    assert reg.strength is not None
+    return reg.strength / 2 * squared_gradient_norms(critic, real).mean()
+
+
+def r2(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
+    """strength/2 E ||grad a(x~)||^2 on fakes (arXiv 1801.04406, eq. 10)."""
+    return r1(critic, fake, real, reg, rng)
+
+
+def r1r2(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
+    """R1 + R2 in one pass over both, each a mean over its own half (R3GAN, arXiv 2501.05441)."""
+    assert reg.strength is not None
+    return reg.strength * squared_gradient_norms(critic, torch.cat([real, fake])).mean()
+
+
+def weight_tensors(d: nn.Module) -> list[Tensor]:
+    """The raw weights of D's convolutions and linear layers: no biases, no norm parameters, not divided by sigma."""
+    found = []
+    for layer in d.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            parametrized = getattr(layer, "parametrizations", None)
+            found.append(layer.weight if parametrized is None else parametrized.weight.original)
+    return found
+
+
+def l2(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
+    """strength * mean over weight tensors of 1/2 ||W||^2, as the study's code."""
+    assert reg.strength is not None and isinstance(critic, nn.Module)
+    return reg.strength * torch.stack([w.square().sum() / 2 for w in weight_tensors(critic)]).mean()
+
+
+@torch.no_grad()
+def clip(d: nn.Module, reg: Reg) -> Tensor:
+    """Clamp D's parameters to [-bound, bound] in place; returns the share that lies on the bound then.
+
+    Arjovsky et al., "Wasserstein GAN" (arXiv 1701.07875), algorithm 1. `reg.norms` says whether scales and
+    offsets of normalizers are clamped too, as the authors' code does: a scale of 1 is cut to 0.01.
+    """
+    assert reg.bound is not None
+    norms = () if reg.norms else (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
+    layers = [m for m in d.modules() if not isinstance(m, norms)]
+    parameters: list[Tensor] = [p for m in layers for p in m.parameters(recurse=False)]
+    torch._foreach_clamp_min_(parameters, -reg.bound)
+    torch._foreach_clamp_max_(parameters, reg.bound)
+    saturated = torch.stack([(p.abs() >= reg.bound).sum() for p in parameters]).sum()
+    return saturated.float() / sum(p.numel() for p in parameters)
+
+
+REGULARIZERS: dict[str, Regularizer] = {
+    "none": Regularizer(per_sample=False),
+    "gp": Regularizer(gradient_penalty),
+    "gp0": Regularizer(zero_centred),
+    "dragan": Regularizer(dragan),
+    "r1": Regularizer(r1),
+    "r2": Regularizer(r2),
+    "r1r2": Regularizer(r1r2),
+    "l2": Regularizer(l2, per_sample=False),
+    "clip": Regularizer(clamp=clip, per_sample=False),
+}
+
+
+def get_regularizer(kind: str) -> Regularizer:
+    """The regularizer called `kind`; raises `UserError` naming the known ones."""
+    return lookup("reg.penalty", kind, REGULARIZERS)

@@ -1,0 +1,244 @@
+"""Scoring a generator under one protocol: the same latents every time, and no trace left in training.
+
+A `Scorer` is made once per run and request: it holds the extractor, the statistics of the real images and
+the latents. `score` then costs one pass over the fakes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from landscape.config.identity import short_hash
+from landscape.config.registry import lookup
+from landscape.config.schema import Latent
+from landscape.data import Dataset
+from landscape.metrics import ms_ssim
+from landscape.metrics.birthday_test import birthday
+from landscape.metrics.discriminator_accuracy import d_accuracy
+from landscape.metrics.extractors import BATCH, get_extractor
+from landscape.metrics.frechet import Moments, distance_of_features
+from landscape.metrics.geometry_score import geometry
+from landscape.metrics.image_sources import Generated, Images, NotFinite, Stored
+from landscape.metrics.inception_score import inception_score
+from landscape.metrics.jacobian_conditioning import conditioning
+from landscape.metrics.kid import SEED, TooFew, kid
+from landscape.metrics.memorization import neighbours
+from landscape.metrics.networks_under_test import Subject
+from landscape.metrics.precision_recall import prd
+from landscape.metrics.real_baseline import noisy_floor, others, real_floor
+from landscape.metrics.real_data import Real
+from landscape.metrics.reference_stats import Reference
+from landscape.metrics.row_values import Value, as_row
+from landscape.networks.latents import draw
+from landscape.rng import stream
+from landscape.store.protocols import NEUTRAL, VERSION, protocol_id
+from landscape.store.store import Store
+
+
+class Sample(NamedTuple):
+    """A set of images under scoring."""
+
+    images: Images  # (n, channels, side, side) in [0, 255]
+    features: np.ndarray  # (n, d)
+    logits: np.ndarray  # (n, classes)
+    reference: Moments  # of the real images' features
+    protocol: dict[str, Any]
+    real: Reference
+    data: Real
+    subject: Subject | None = None  # what made the images; None where they are real
+
+
+def fid(s: Sample) -> dict[str, float]:
+    return {"fid": distance_of_features(s.features, s.reference)}
+
+
+def inception(s: Sample) -> dict[str, float]:
+    mean, std = inception_score(s.logits, s.protocol["is_splits"], s.protocol.get("is_shuffle"))
+    return {"is": mean, "is_std": std}
+
+
+def kernel_distance(s: Sample) -> dict[str, Value]:
+    try:
+        mean, std = kid(s.features, s.real.features, s.protocol["kid_subsets"], s.protocol["kid_subset_size"])
+    except TooFew as e:
+        return {"kid": str(e)}
+    return {"kid": mean, "kid_std": std}
+
+
+def similarity(s: Sample) -> dict[str, float]:
+    return {"ms_ssim": ms_ssim.within(s.images, len(s.features), s.protocol["ms_ssim"], lambda: s.logits.argmax(1))}
+
+
+def modes(s: Sample) -> dict[str, float]:
+    """Modes covered, and the share of good samples: those within three deviations of a mode (arXiv 1705.07761).
+
+    A mode is covered by one good sample. Needs the logits of the `points` extractor.
+    """
+    good = s.logits.max(1) >= -(GOOD_WITHIN**2) / 2
+    covered = np.unique(s.logits[good].argmax(1)).size if good.any() else 0
+    return {"modes": float(covered), "quality": float(good.mean())}
+
+
+GOOD_WITHIN = 3  # deviations
+
+# A score that asks for a subject gives nothing where there is none.
+SCORES: dict[str, Callable[[Sample], Mapping[str, Value]]] = {
+    "fid": fid,
+    "is": inception,
+    "kid": kernel_distance,
+    "ms_ssim": similarity,
+    "modes": modes,
+    "prd": prd,
+    "d_accuracy": d_accuracy,
+    "conditioning": conditioning,
+    "geometry": geometry,
+    "birthday": birthday,
+    "neighbours": neighbours,
+}
+
+
+NEED_FEATURES = {"kid", "prd", "birthday", "neighbours"}  # of the real images, beyond their moments
+
+
+def quantise(images: Tensor, how: str) -> Tensor:
+    """Images in [0, 1] to [0, 255]: "uint8" rounds to whole levels, "float" (the study) does not."""
+    return lookup("metrics.quantise", how, {"uint8": (images * 255).round(), "float": images * 255})
+
+
+def generate(g: nn.Module, latents: Tensor) -> Tensor:
+    """Images (n, channels, side, side) in [0, 1], in inference mode; g's training mode is put back."""
+    training = g.training
+    g.eval()
+    try:
+        with torch.inference_mode():
+            return torch.cat([g(z) for z in latents.split(BATCH)])
+    finally:
+        g.train(training)
+
+
+def since(start: float) -> float:
+    """Seconds since a reading of the performance counter, to tenths of a millisecond."""
+    return round(time.perf_counter() - start, 4)
+
+
+class Scorer:
+    """One request, made ready on one data set; `protocol` is its full text and `id` what rows carry."""
+
+    def __init__(
+        self, asked: dict[str, Any], data: Dataset, latent: Latent, store: Store, device: torch.device
+    ) -> None:
+        self.asked = asked
+        self.device = device
+        self.scores = {name: lookup("metrics.scores", name, SCORES) for name in asked["scores"]}
+        self.extractor = get_extractor(asked, data, store, device)
+        real = data.part(asked["real"])
+        n_fake = asked["n_fake"]
+        self.protocol: dict[str, Any] = {
+            **{key: asked[key] for key in ("extractor", "extractor_seed", "real", "quantise", "seed", "is_splits")},
+            **{key: asked.get(key) for key in NEUTRAL},
+            "is_shuffle": SEED if asked["extractor"] == "inception" else None,
+            "version": VERSION,
+            "generator": asked["generator"],
+            "data": asked["data"],
+            "weights": self.extractor.weights,
+            "n_real": len(real),
+            "n_fake": n_fake,
+            "resize": self.extractor.resize,
+            "ms_ssim": ms_ssim.protocol(data.size, asked.get("ms_ssim_pairs"), asked["pairs_per_class"]),
+        }
+        self.id = protocol_id(self.protocol)
+        self.latents = draw(latent, n_fake, stream(asked["seed"], "evaluation")).to(device)
+        self._prepare_reference(data, real, store)
+
+    def _prepare_reference(self, data: Dataset, real: np.ndarray, store: Store) -> None:
+        """Statistics of the real images, and as a floor the scores of other real images in the fakes' place."""
+        key = {k: self.protocol[k] for k in ("extractor", "weights", "data", "real", "version", "resize")}
+        self.real = Reference(
+            lambda: self.extractor(Stored(data, real, self.device))[0],
+            short_hash({**key, "holds": Moments._fields}),
+            store,
+            keep=bool(NEED_FEATURES & self.scores.keys()),
+        )
+        self.reference = self.real.moments
+        same = {k: v for k, v in key.items() if k != "real"}
+        self.data = Real(data, self.asked["real"], self.real, self.extractor, store, self.device, same)
+        self.warnings = self._warnings(len(real), self.asked["n_fake"])
+        self.floor: dict[str, Any] | None = None
+        self.noisy: dict[str, float] | None = None
+
+        def images(rows: np.ndarray) -> Stored:
+            return Stored(data, rows, self.device)
+
+        other = others(self.protocol, data, lambda rows: self.extractor(images(rows)))
+        if other is None:
+            return
+
+        def measure(rows: np.ndarray, features: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+            return as_row(self._values(images(rows), features, logits)[0])
+
+        self.floor = real_floor(store, self.protocol, list(self.scores), other, self.reference, measure)
+        if "ms_ssim" in self.scores:
+            self.noisy = noisy_floor(store, self.protocol, other, images)
+
+    def _warnings(self, n_real: int, n_fake: int) -> list[str]:
+        """What its user should know of the scores before they are made."""
+        n, d = min(n_real, n_fake), len(self.reference.mean)
+        if "fid" not in self.scores or n > d:
+            return []
+        return [
+            f"{n} images are too few for a covariance of {d} features: the distance is far too high, by an amount "
+            "that depends on the images; compare nothing with it but scores under the same protocol"
+        ]
+
+    def text(self) -> dict[str, Any]:
+        """The protocol as stored: its keys, and beside them what scoring other real images gives."""
+        features = {"features": len(self.reference.mean)}
+        floors = {"floor": self.floor} | ({"floor_noisy": self.noisy} if self.noisy else {})
+        return {**self.protocol, **self.extractor.about, **features, **floors}
+
+    def _measure(self, images: Images, subject: Subject | None = None) -> tuple[dict[str, Value], dict[str, float]]:
+        """Scores by column, and the seconds that features and each score took; raises `NotFinite`."""
+        start = time.perf_counter()
+        features, logits = self.extractor(images)
+        spent = since(start)
+        values, cost = self._values(images, features, logits, subject)
+        return values, {"features": spent, **cost}
+
+    def _values(
+        self, images: Images, features: np.ndarray, logits: np.ndarray, subject: Subject | None = None
+    ) -> tuple[dict[str, Value], dict[str, float]]:
+        """`_measure` of images whose features are known."""
+        sample = Sample(images, features, logits, self.reference, self.protocol, self.real, self.data, subject)
+        values: dict[str, Value] = {}
+        cost: dict[str, float] = {}
+        for name, score in self.scores.items():
+            start = time.perf_counter()
+            values |= score(sample)
+            cost[name] = since(start)
+        return values, cost
+
+    def score(self, g: nn.Module, subject: Subject | None = None) -> dict[str, Any]:
+        """Scores of a generator as a row holds them: a value that is not finite is null, its reason in "why".
+
+        Without a subject (g's opponent and all) the scores that need one are left out. "cost" has the seconds, that
+        of features with the making of the samples.
+        """
+
+        def images(latents: Tensor) -> Tensor:
+            return quantise(generate(g, latents), self.asked["quantise"])
+
+        try:
+            values, cost = self._measure(Generated(images, self.latents, BATCH), subject)
+        except NotFinite:
+            return self.nothing("the generator's output is not finite")
+        return as_row(values) | {"cost": cost}
+
+    def nothing(self, reason: str) -> dict[str, Any]:
+        """The scores of a generator that has none."""
+        return {**dict.fromkeys(self.scores), "why": dict.fromkeys(self.scores, reason)}

@@ -1,0 +1,143 @@
+"""The `classifier` extractor: a small network trained once on a data set's own labels.
+
+It lets labelled data be scored without a download. Its distance is not "FID" in the literature's sense and is never
+shown beside an Inception FID. Whether it means anything rests on two quantities. A generator that shows one image
+over and over, wherever its features lie, is at least the trace of the real features' covariance away: that is the
+height of the scale. Other real images are as far as the network treats what it was trained on unlike what it was
+not: that is its floor, and a network that knows its training images by heart has a floor nearly as high as the
+scale. So training is short and disturbed (label smoothing, weight decay, shifts, noise), and stops while train and
+test images look alike to the network. Each feature is standardised to variance 1 over the disturbed training images,
+so that the trace is of the order of the number of features, whatever the data. Noise is of a random strength per
+image, so that clean images are among those trained on. No flips: they are harmless to photographs and not to digits.
+tests/landscape/metrics/test_ladders.py holds the distance to all this.
+
+Images of up to 16 pixels keep a smaller network, longer trained and with features as they come: it passes the same
+tests, and the digits' numbers stay what they were.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from landscape.data import Dataset
+from landscape.data.progress import progress
+from landscape.rng import stream
+
+SMALL = 16  # sides in pixels up to which images count as small
+LONG = 1000  # steps from which a training says how far it is
+SIDE = 32  # of the first full stage: larger images are halved by strided stages before it
+
+
+def spec(size: int) -> dict[str, Any]:
+    """How the classifier of images of `size` pixels is made; all of it is in the cache's key and the protocol's text.
+
+    Training ends after `epochs` passes or `images` images, whichever comes first. `noise` is the range of each
+    image's noise, in units of the image range; `shift` is in pixels.
+    """
+    shared = {"version": 2, "features": 64, "batch_size": 64, "weight_decay": 5e-2, "label_smoothing": 0.1}
+    if size <= SMALL:
+        stages = {"channels": [32, 64, 64], "strides": [1, 2, 2], "standardised": False}
+        return shared | stages | {"epochs": 30, "images": 250_000, "lr": 2e-3, "noise": [0.1, 0.1], "shift": 1}
+    halvings = max(0, math.ceil(math.log2(size / SIDE)))
+    stages = {
+        "channels": [32] * halvings + [32, 64, 128, 256],
+        "strides": [2] * halvings + [1, 2, 2, 2],
+        "standardised": True,
+    }
+    return shared | stages | {"epochs": 30, "images": 250_000, "lr": 3e-3, "noise": [0.0, 0.1], "shift": 2}
+
+
+class Classifier(nn.Module):
+    """Images (batch, channels, side, side) in [0, 1] to (features (batch, 64), logits (batch, classes))."""
+
+    def __init__(self, how: dict[str, Any], channels: int, classes: int) -> None:
+        """`how` as `spec` gives it."""
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = channels
+        for after, stride in zip(how["channels"], how["strides"], strict=True):
+            layers += [nn.Conv2d(before, after, 3, stride, 1), nn.BatchNorm2d(after), nn.ReLU()]
+            before = after
+        self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.features: nn.Module = nn.Linear(4 * before, how["features"])
+        if how["standardised"]:
+            self.features = nn.Sequential(self.features, nn.BatchNorm1d(how["features"], affine=False))
+        self.head = nn.Linear(how["features"], classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.features(self.body(2 * x - 1))
+        return h, self.head(h.relu())
+
+
+def _augment(x: Tensor, how: dict[str, Any], rng: Generator) -> Tensor:
+    """Shift each image by up to `shift` pixels and add Gaussian noise."""
+    s = how["shift"]
+    padded = nn.functional.pad(x, (s, s, s, s))
+    n, _, h, w = x.shape
+    dy, dx = torch.randint(0, 2 * s + 1, (2, n), generator=rng)
+    rows = dy[:, None] + torch.arange(h)
+    cols = dx[:, None] + torch.arange(w)
+    shifted = padded[torch.arange(n)[:, None, None], :, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
+    low, high = how["noise"]
+    strength = low if low == high else low + (high - low) * torch.rand((n, 1, 1, 1), generator=rng)
+    return shifted + strength * torch.randn(x.shape, generator=rng)
+
+
+def _batches(train: Tensor, size: int, steps: int, rng: Generator) -> Iterator[Tensor]:
+    """`steps` batches of rows, every pass over `train` in a new order and without its incomplete last batch."""
+    full = len(train) // size
+    for step in range(steps):
+        if step % full == 0:
+            order = train[torch.randperm(len(train), generator=rng)]
+        yield order[step % full * size :][:size]
+
+
+def train_classifier(data: Dataset, seed: int) -> tuple[Classifier, float]:
+    """A classifier trained on the train split, on the CPU, and its accuracy on the test split.
+
+    The weights are a function of data, seed, machine and thread count. A long training says how far it is.
+    """
+    assert data.labels is not None
+    how = spec(data.size)
+    rng = stream(seed, "classifier")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))
+        net = Classifier(how, data.channels, data.classes)
+
+    def images(rows: Tensor) -> Tensor:
+        return torch.from_numpy(np.take(data.images, rows.numpy(), axis=0)).float() / 255
+
+    labels = torch.from_numpy(data.labels)
+    train = torch.from_numpy(data.train)
+    size = how["batch_size"]
+    steps = min(how["epochs"] * (len(train) // size), how["images"] // size)
+    optimizer = torch.optim.AdamW(net.parameters(), how["lr"], weight_decay=how["weight_decay"])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how["lr"], total_steps=steps)
+    what = f"training the classifier of data={data.name} (once)"
+    long = steps >= LONG
+    net.train()
+    with progress(what, steps * size) if long else nullcontext(lambda count: None) as advance:
+        for batch in _batches(train, size, steps, rng):
+            _, logits = net(_augment(images(batch), how, rng))
+            loss = cross_entropy(logits, labels[batch], label_smoothing=how["label_smoothing"])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            advance(size)
+    net.eval().requires_grad_(False)
+    with torch.inference_mode():
+        found = torch.cat([net(images(part))[1].argmax(1) for part in torch.from_numpy(data.test).split(1000)])
+    accuracy = float((found == labels[torch.from_numpy(data.test)]).float().mean())
+    if long:
+        print(f"{what}: {accuracy:.1%} of the test images right", file=sys.stderr, flush=True)
+    return net, accuracy

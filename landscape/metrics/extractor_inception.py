@@ -1,0 +1,79 @@
+"""The `inception` extractor: torch-fidelity's Inception v3, that of TensorFlow with its resizing and its weights.
+
+Its features are the literature's: a Frechet distance on them is plain FID. Nothing of the network is written again
+here, but its parts are called from here: torch-fidelity's `forward` takes whole levels alone.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
+from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+from landscape.config.errors import UserError
+from landscape.store.store import Store
+from landscape.store.weights import INCEPTION, INCEPTION_DIGEST, keep
+
+SIDE = 299
+RESIZE = f"{SIDE} px, bilinear as TensorFlow 1 does it (torch-fidelity's)"
+
+
+class Inception(nn.Module):
+    """Images (n, 1 or 3, side, side) in [0, 255] to (pool3 features (n, 2048), logits without bias (n, 1008))."""
+
+    def __init__(self, weights: dict[str, Tensor]) -> None:
+        """Raises `RuntimeError` where the weights are those of another network."""
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):  # its initial weights are drawn, and then replaced
+            net = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], _as_file(weights))
+        self.body = nn.Sequential(*(part for name, part in net.named_children() if name != "fc"), nn.Flatten())
+        self.classes = net.fc.weight
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.float().expand(-1, 3, -1, -1)  # a grey image in all three channels
+        x = interpolate_bilinear_2d_like_tensorflow1x(x, (SIDE, SIDE), align_corners=False)
+        features = self.body((x - 128) / 128)
+        return features, features @ self.classes.T
+
+
+def inception_from(content: bytes) -> Inception:
+    """The network with the weights of a file, of which no code is run; raises `UserError` where they do not fit."""
+    try:
+        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return Inception(weights)
+    except (RuntimeError, ValueError, EOFError, TypeError, AttributeError, pickle.UnpicklingError) as e:
+        reason = " ".join(str(e).split())[:160]
+        raise UserError(f"metrics.weights holds no weights of torch-fidelity's Inception network ({reason})") from e
+
+
+def download(store: Store) -> None:
+    """Fetch the published weights into the store, as torch-fidelity would; raises `UserError` where that fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / INCEPTION
+        try:
+            torch.hub.download_url_to_file(URL_INCEPTION_V3, str(file), INCEPTION_DIGEST, progress=sys.stderr.isatty())
+        except (OSError, RuntimeError) as e:
+            reason = " ".join(str(e).split())
+            raise UserError(
+                f"the Inception weights cannot be downloaded ({reason}); fetch {URL_INCEPTION_V3} where there is a "
+                "network and name the file with metrics.weights=FILE"
+            ) from e
+        keep(file, store, INCEPTION_DIGEST)
+
+
+def _as_file(weights: dict[str, Tensor]) -> io.BytesIO:
+    """Weights as the constructor takes them. It unpickles whatever it reads: let that be what was written just now."""
+    if not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError("it holds other things than tensors")
+    file = io.BytesIO()
+    torch.save(dict(weights), file)
+    file.seek(0)
+    return file

@@ -1,0 +1,84 @@
+"""Precision and recall of distributions (PRD): how much of the fakes is good, and how much of the data is covered.
+
+Sajjadi et al., "Assessing Generative Models via Precision and Recall" (arXiv 1806.00035).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from sklearn.cluster import MiniBatchKMeans
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from landscape.metrics.real_data import some
+from landscape.metrics.row_values import Value
+
+if TYPE_CHECKING:
+    from landscape.metrics.evaluator import Sample
+
+BETA = 8  # F_8 weighs recall, F_1/8 precision
+
+
+def curve(real: np.ndarray, fake: np.ndarray, angles: int) -> tuple[np.ndarray, np.ndarray]:
+    """Precision alpha and recall beta (angles,) of histograms (bins,) that sum to one, steepest trade-off last.
+
+    alpha(l) = sum min(l p, q), beta(l) = alpha(l) / l for slopes l = tan of `angles` angles evenly over
+    (0, pi/2); p is the data, q the model (eq. 4 and section 3.1).
+    """
+    slopes = np.tan(np.linspace(1e-10, np.pi / 2 - 1e-10, angles))
+    alpha = np.minimum(slopes[:, None] * real, fake).sum(1)
+    return alpha.clip(0, 1), (alpha / slopes).clip(0, 1)
+
+
+def f_scores(real: np.ndarray, fake: np.ndarray, angles: int) -> tuple[float, float]:
+    """The largest F_8 (recall) and the largest F_1/8 (precision) on the curve; both 1 where p = q, 0 where disjoint."""
+    alpha, beta = curve(real, fake, angles)
+
+    def largest(b: float) -> float:
+        return float(((1 + b * b) * alpha * beta / np.maximum(b * b * alpha + beta, 1e-300)).max())
+
+    return largest(BETA), largest(1 / BETA)
+
+
+def histograms(real: np.ndarray, fake: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Shares (clusters,) of the two sets of points in clusters of their union; the sets are of equal size.
+
+    Of unequal sets the larger would shape the clusters.
+    """
+    assert len(real) == len(fake)
+    both = np.concatenate([real, fake])
+    clusters = min(clusters, len(np.unique(both, axis=0)))
+    with threadpool_limits(torch.get_num_threads()):  # as many threads as the run has, whatever the machine has
+        of = MiniBatchKMeans(clusters, n_init=10, random_state=seed).fit_predict(both)
+    counts = [np.bincount(part, minlength=clusters) / len(part) for part in (of[: len(real)], of[len(real) :])]
+    return counts[0], counts[1]
+
+
+def precision_recall(
+    real: np.ndarray, fake: np.ndarray, clusters: int, angles: int, runs: int, seed: int
+) -> tuple[float, float]:
+    """F_8 (recall) and F_1/8 (precision) of points (n, d) and (m, d), means over `runs` clusterings."""
+    n = min(len(real), len(fake))
+    real, fake = real[some(len(real), n, seed)], fake[some(len(fake), n, seed)]
+    found = [f_scores(*histograms(real, fake, clusters, seed + i), angles) for i in range(runs)]
+    recall, precision = np.mean(found, axis=0)
+    return float(recall), float(precision)
+
+
+def prd(s: Sample) -> Mapping[str, Value]:
+    """`prd_f8` (recall) and `prd_f1_8` (precision), both in [0, 1], on the protocol's features."""
+    if not np.isfinite(s.features).all():
+        return dict.fromkeys(("prd_f8", "prd_f1_8"), "the features are not finite")
+    p = s.protocol
+    recall, precision = precision_recall(
+        s.data.features(s.data.part).astype(np.float64),
+        s.features,
+        p["prd_clusters"],
+        p["prd_angles"],
+        p["prd_runs"],
+        p["seed"],
+    )
+    return {"prd_f8": recall, "prd_f1_8": precision}

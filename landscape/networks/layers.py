@@ -1,0 +1,40 @@
+"""Small pieces that several networks share."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from landscape.config.registry import lookup
+from landscape.config.schema import Arch
+
+
+def channels_at(width: float, channels: int) -> int:
+    """A channel count at a width multiplier, never under one."""
+    return max(1, round(width * channels))
+
+
+def g_norm1d(arch: Arch, features: int, epsilon: float) -> nn.Module:
+    """The generator's normalization of a flat layer: `arch.g_norm` is bn, or none (a question of the WGAN paper)."""
+    make = lookup("arch.g_norm", arch.g_norm or "bn", {"bn": nn.BatchNorm1d, "none": None})
+    return nn.Identity() if make is None else make(features, eps=epsilon)
+
+
+def g_norm2d(arch: Arch, channels: int, epsilon: float) -> nn.Module:
+    """The same of a convolution's output."""
+    make = lookup("arch.g_norm", arch.g_norm or "bn", {"bn": nn.BatchNorm2d, "none": None})
+    return nn.Identity() if make is None else make(channels, eps=epsilon)
+
+
+class TruncatedConv2d(nn.Conv2d):
+    """A convolution that the study's code initialises from a normal law truncated at two deviations."""
+
+    couples_samples = False
+
+
+class SamePad(nn.Module):
+    """Pads for a 5x5 kernel at stride 2 as TensorFlow's "same": one pixel before, two after (sides even)."""
+
+    couples_samples = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.pad(x, (1, 2, 1, 2))

@@ -1,0 +1,147 @@
+"""The study's two residual architectures: ResNet19 and ResNet-CIFAR, with the variants that sources tell apart.
+
+Kurach et al. (arXiv 1807.04720), table 4 and its code. `arch.shortcut`: `conv3` (the study: a 3x3 convolution,
+always there), `conv1` (1x1, always there) or `identity` (1x1 only where the shape changes: SNGAN). `arch.pool`: the
+discriminator's last mean (the study) or sum (SNGAN). `arch.upsample`: `zeros` (the study: each cell of 2x2 gets one
+value and three zeros) or `nearest`.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
+
+from landscape.config.schema import Arch
+from landscape.networks.layers import TruncatedConv2d, channels_at, g_norm2d
+from landscape.networks.normalizers import MakeLayer
+
+BN_EPS = 1e-5
+
+
+def up_zeros(x: Tensor) -> Tensor:
+    """Double the side; the value stands in the first pixel of each 2x2 cell, the others are zero."""
+    n, c, h, w = x.shape
+    out = x.new_zeros(n, c, h, 2, w, 2)
+    out[:, :, :, 0, :, 0] = x
+    return out.reshape(n, c, 2 * h, 2 * w)
+
+
+def up_nearest(x: Tensor) -> Tensor:
+    """Double the side by repeating pixels."""
+    return interpolate(x, scale_factor=2, mode="nearest")
+
+
+def down(x: Tensor) -> Tensor:
+    """2x2 means; a single pixel stays (TensorFlow's "same" pooling)."""
+    return avg_pool2d(x, 2) if x.shape[-1] > 1 else x
+
+
+UPSAMPLE = {"zeros": up_zeros, "nearest": up_nearest}
+
+
+class Block(nn.Module):
+    """Pre-activation block: norm, ReLU, (up,) 3x3, norm, ReLU, 3x3(, down), beside a shortcut from its raw input."""
+
+    couples_samples = False
+
+    def __init__(
+        self, before: int, after: int, arch: Arch, norm: MakeLayer, up: bool = False, pool: bool = False
+    ) -> None:
+        super().__init__()
+        self.up = UPSAMPLE[arch.upsample or "zeros"] if up else None
+        self.pool = pool
+        self.norm1, self.conv1 = norm(before), TruncatedConv2d(before, after, 3, 1, 1)
+        self.norm2, self.conv2 = norm(after), TruncatedConv2d(after, after, 3, 1, 1)
+        kernel = {"conv3": 3, "conv1": 1, "identity": 1}[arch.shortcut or "conv3"]
+        same = arch.shortcut == "identity" and before == after and not up and not pool
+        self.shortcut = nn.Identity() if same else TruncatedConv2d(before, after, kernel, 1, kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm1(x).relu()
+        short = x
+        if self.up is not None:
+            h, short = self.up(h), self.up(short)
+        h = self.conv2(self.norm2(self.conv1(h)).relu())
+        short = self.shortcut(short)
+        return down(h) + down(short) if self.pool else h + short
+
+
+class _Generator(nn.Module):
+    """Linear to 4x4, blocks, norm, ReLU, 3x3 to the image's channels, sigmoid."""
+
+    def __init__(self, channels: int, latent_dim: int, arch: Arch, first: int, plan: list[tuple[int, bool]]) -> None:
+        super().__init__()
+        before = channels_at(arch.width, first)
+        self.start = (before, 4, 4)
+        self.linear = nn.Linear(latent_dim, before * 16)
+
+        def norm(c: int) -> nn.Module:
+            return g_norm2d(arch, c, BN_EPS)
+
+        blocks = []
+        for width, up in plan:
+            after = channels_at(arch.width, width)
+            blocks.append(Block(before, after, arch, norm, up=up))
+            before = after
+        self.blocks = nn.Sequential(*blocks)
+        self.norm = norm(before)
+        self.out = TruncatedConv2d(before, channels, 3, 1, 1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.linear(z).unflatten(1, self.start)
+        return self.out(self.norm(self.blocks(h)).relu()).sigmoid()
+
+
+class _Discriminator(nn.Module):
+    """Blocks, ReLU, mean (or sum) over pixels, linear. Normalization before both ReLUs of each block, none after."""
+
+    couples_samples = False
+
+    def __init__(self, channels: int, arch: Arch, norm: MakeLayer, plan: list[tuple[int, bool]]) -> None:
+        super().__init__()
+        before, blocks = channels, []
+        for width, pool in plan:
+            after = channels_at(arch.width, width)
+            blocks.append(Block(before, after, arch, norm, pool=pool))
+            before = after
+        self.blocks = nn.Sequential(*blocks)
+        self.linear = nn.Linear(before, 1)
+        self.total = arch.pool == "sum"
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.blocks(x).relu()
+        h = h.sum((2, 3)) if self.total else h.mean((2, 3))
+        return self.linear(h).squeeze(1)
+
+
+class ResNet19Generator(_Generator):
+    """Latents to images of 4 to 128 pixels (powers of two): the first log2(size / 4) of five blocks upsample."""
+
+    def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch) -> None:
+        ups = (size // 4).bit_length() - 1
+        assert 4 * 2**ups == size and ups <= 5, "checked at planning"
+        plan = [(width, i < ups) for i, width in enumerate((512, 256, 256, 128, 64))]
+        super().__init__(channels, latent_dim, arch, 512, plan)
+
+
+class ResNet19Discriminator(_Discriminator):
+    """Images to logits; six blocks that halve (at 32 pixels the last finds one pixel and leaves it)."""
+
+    def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
+        super().__init__(channels, arch, norm, [(width, True) for width in (64, 128, 256, 256, 512, 512)])
+
+
+class ResNetCIFARGenerator(_Generator):
+    """Latents to 32x32 images: three upsampling blocks of 256."""
+
+    def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch) -> None:
+        assert size == 32, "checked at planning"
+        super().__init__(channels, latent_dim, arch, 256, [(256, True)] * 3)
+
+
+class ResNetCIFARDiscriminator(_Discriminator):
+    """32x32 images to logits: four blocks of 128, the first two halve."""
+
+    def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
+        assert size == 32, "checked at planning"
+        super().__init__(channels, arch, norm, [(128, True), (128, True), (128, False), (128, False)])

@@ -1,0 +1,61 @@
+"""Another rank of a run on several devices: trains beside rank 0, writes nothing, and ends when rank 0 does.
+
+Started by `landscape.runtime.rank_launcher` and by nobody else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from landscape import distributed
+from landscape.config.schema import typed
+from landscape.data import load_data
+from landscape.store.store import Store
+from landscape.training import checkpoint
+from landscape.training.devices import pick_device
+from landscape.training.loop import Diverged, train
+from landscape.training.state import new_state
+
+
+def end_with_rank_0() -> None:
+    """Wait for the end of standard input, whose other end rank 0 alone holds, and be gone."""
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("--store", "--run", "--rank", "--meeting"):
+        parser.add_argument(name, required=True)
+    parser.add_argument("--execution", type=json.loads, required=True, help="JSON: device, threads, checkpoint")
+    arguments = parser.parse_args()
+    threading.Thread(target=end_with_rank_0, daemon=True).start()
+    store = Store(arguments.store)
+    run = store.run(arguments.run)
+    cfg = typed(run.config() | arguments.execution)
+    assert cfg.train.world_size is not None
+    torch.set_num_threads(cfg.threads)
+    device = pick_device(cfg.device)
+    state = new_state(cfg, load_data(cfg.data, store), device)
+    distributed.join(int(arguments.rank), cfg.train.world_size, Path(arguments.meeting), device)
+    saved, _ = checkpoint.load_newest(run, device)  # rank 0 has put damaged ones aside before it came to the meeting
+    if saved is not None:
+        state.load_state_dict(saved)
+    distributed.check_same(state.step)
+    with suppress(Diverged):  # rank 0 says so
+        train(state, cfg, lambda _: None)
+    distributed.leave()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""When a collapsed run may be ended early: rules over the rows of its own scores. No torch.
+
+Where nothing stops a run but its last step and numbers that are not finite (`stop.factor` and `stop.loss_d` null, the
+default), nothing here is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from landscape.config.schema import Stop
+
+# Asked after each evaluation but the last with the number of D updates and the row just written; the answer, where
+# there is one, is the reason to stop. This is how a search prunes.
+Watch = Callable[[int, dict[str, Any]], str | None]
+
+# How the reasons begin, by which a report tells them apart.
+SATURATED, COLLAPSED, PRUNED = "the discriminator is saturated", "the distance was above", "pruned by"
+
+
+class Stopped(Exception):
+    """The run is ended early; its text says why, and its full checkpoint is kept."""
+
+
+def may_stop(stop: Stop) -> bool:
+    """Whether any rule is set."""
+    return stop.factor is not None or stop.loss_d is not None
+
+
+def rule_text(given: Mapping[str, Any]) -> str | None:
+    """The rules of a configuration's `stop` as typed, "stop.factor=3 stop.evaluations=3"; None for none."""
+    stop = Stop(**{key: given.get(key) for key in ("factor", "loss_d", "evaluations")})
+    if not may_stop(stop):
+        return None
+    values = {"factor": stop.factor, "loss_d": stop.loss_d, "evaluations": stop.evaluations or 1}
+    return " ".join(f"stop.{key}={str(value).removesuffix('.0')}" for key, value in values.items() if value is not None)
+
+
+def rule_of(text: str) -> Stop:
+    """`rule_text` read back; raises `ValueError` for what is none."""
+    pairs = dict(part.removeprefix("stop.").split("=") for part in text.split())
+    if not pairs or set(pairs) - {"factor", "loss_d", "evaluations"}:
+        raise ValueError(f"{text!r} is no rule to stop by")
+    evaluations = int(pairs.pop("evaluations", 1))
+    return Stop(**{key: float(value) for key, value in pairs.items()}, evaluations=evaluations)
+
+
+def reason_to_stop(rows: list[dict[str, Any]], stop: Stop) -> str | None:
+    """Why a run with these rows (of one protocol, oldest first) should end now, by the rules of `stop`; else None.
+
+    A distance that is not finite counts as far above any best. A discriminator's loss that is negative (a critic's) is
+    never saturated.
+    """
+    n = stop.evaluations or 1
+    newest = rows[-n:]
+    if len(newest) < n:
+        return None
+    if stop.loss_d is not None and all(_within(row.get("loss_d"), stop.loss_d) for row in newest):
+        return f"{SATURATED}: its loss was at most {stop.loss_d:g} at {n} evaluations in a row"
+    known = [row["fid"] for row in rows if row.get("fid") is not None]
+    if stop.factor is not None and known:
+        limit = stop.factor * min(known)
+        if all(row.get("fid") is None or row["fid"] > limit for row in newest):
+            best = min(known)
+            return f"{COLLAPSED} {stop.factor:g} times its best, {best:.4g}, at {n} evaluations in a row"
+    return None
+
+
+def _within(loss: float | None, limit: float) -> bool:
+    return loss is not None and 0 <= loss <= limit

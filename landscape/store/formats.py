@@ -1,0 +1,285 @@
+"""What each kind of file in a store may hold, checked when it is read. No torch.
+
+A file is data of whoever may write the store: what is read of it is a mapping with the keys named here, each of the
+type and range that its readers count on, or the file is refused by name. Keys that are not named pass, so that a
+store of a later version reads; whoever wants one names it here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from landscape.store.atomic_io import SMALL, CorruptFile
+
+RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")  # a hash; also the ids of protocols, requests and searches
+SWEEP_NAME = re.compile(r"\w[\w .,+=@()-]{0,150}")  # a study's name and a hash
+
+# The states of a run. "lost" is not among them: it is what an observer makes of running or queued.
+PLANNED, QUEUED, RUNNING, DONE = "planned", "queued", "running", "done"
+DIVERGED, STOPPED, FAILED, PREEMPTED = "diverged", "stopped", "failed", "preempted"
+STATES = (PLANNED, QUEUED, RUNNING, DONE, DIVERGED, STOPPED, FAILED, PREEMPTED)
+STAGES = ("all", "grid", "search", "confirm")
+
+Check = Callable[[Any], bool]
+
+
+def text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def line(value: Any) -> bool:
+    """A text that begins no new line, wherever it is written."""
+    return isinstance(value, str) and value.isprintable()
+
+
+def ident(value: Any) -> bool:
+    return isinstance(value, str) and RUN_ID.fullmatch(value) is not None
+
+
+def flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+
+
+def positive(value: Any) -> bool:
+    return count(value) and value > 0
+
+
+def seed(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**64
+
+
+def seconds(value: Any) -> bool:
+    return number(value) and value >= 0
+
+
+def scalar(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def one_of(*values: str) -> Check:
+    return lambda value: isinstance(value, str) and value in values
+
+
+def or_null(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def listed(check: Check) -> Check:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+def mapped(check: Check = lambda value: True) -> Check:
+    """A mapping by texts whose values all pass."""
+    return lambda value: isinstance(value, dict) and all(map(text, value)) and all(map(check, value.values()))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A mapping: the keys that it must have, those that it may have, and what each of them must be."""
+
+    must: Mapping[str, Check] = field(default_factory=dict)
+    may: Mapping[str, Check] = field(default_factory=dict)
+    limit: int = SMALL  # bytes of a file of this kind at most
+
+    def wrong(self, value: Any) -> str | None:
+        """What is wrong with a value, in words that follow the name of its file; None where nothing is."""
+        if not isinstance(value, dict):
+            return "holds no mapping"
+        for key, check in self.must.items():
+            if key not in value:
+                return f"lacks the key {key}"
+            if not check(value[key]):
+                return f"holds something else in the place of {key}"
+        for key, check in self.may.items():
+            if key in value and not check(value[key]):
+                return f"holds something else in the place of {key}"
+        return None
+
+    def __call__(self, value: Any) -> bool:
+        """As a `Check` of a key of another kind."""
+        return self.wrong(value) is None
+
+    def checked(self, value: Any, where: object) -> dict[str, Any]:
+        """`value`, if it is one; raises `CorruptFile` that names `where`."""
+        wrong = self.wrong(value)
+        if wrong is not None:
+            raise CorruptFile(f"{where} {wrong}")
+        known: dict[str, Any] = value
+        return known
+
+
+score = or_null(number)
+
+LOGGER = Kind({"kind": text}, {"mode": or_null(text), "project": or_null(text), "entity": or_null(text)})
+CHECKPOINT = Kind({}, {"every_s": seconds, "keep": text})
+STOP = Kind({}, {"factor": score, "loss_d": score, "evaluations": or_null(positive)})
+EXECUTION = Kind({}, {"device": text, "threads": positive, "checkpoint": CHECKPOINT, "stop": STOP, "logger": LOGGER})
+LAUNCHER = Kind(
+    {"kind": text},
+    {"jobs": or_null(positive), "warm": or_null(flag), "price": score, "setup": or_null(listed(text))}
+    | {"extra": or_null(listed(text)), "classes": or_null(listed(mapped())), "max_submit": or_null(count)},
+)
+CONFIG = Kind(
+    {
+        "loss": Kind({"kind": text}),
+        "reg": Kind({"penalty": text}, {"strength": score}),
+        "norm": Kind({"kind": text}),
+        "arch": Kind({"kind": text}, {"width": score}),
+        "latent": mapped(scalar),
+        "optim": Kind({"n_dis": positive, "lr_d": number, "lr_g": number}, {"beta1": score, "beta2": score}),
+        "data": Kind({"kind": text, "content": text}, {"name": or_null(text), "size": positive}),
+        "train": Kind({"steps": positive, "batch_size": positive}, {"world_size": or_null(positive), "ema": score}),
+        "metrics": Kind({}, {"scores": or_null(listed(text)), "every": or_null(count), "extractor": or_null(text)}),
+        "seed": seed,
+        "repeat": count,
+    },
+    {**EXECUTION.may, "store": text, "launcher": LAUNCHER},
+    limit=1 << 20,
+)
+META = Kind(
+    {},
+    {
+        "overrides": or_null(listed(text)),
+        "command": or_null(listed(text)),
+        "sweep": or_null(text),
+        "planned": or_null(mapped()),
+        "machines": listed(mapped()),
+    },
+)
+STATUS = Kind(
+    {"status": one_of(*STATES)},
+    {
+        "axes": Kind({}, {"steps": count}),
+        "scores": Kind({}, {"step": count, "protocol": ident, "fid": score, "is": score, "ms_ssim": score}),
+        "scored": mapped(listed(text)),
+        **dict.fromkeys(("beat", "step", "steps"), count),
+        **dict.fromkeys(("train_s", "eval_s", "wasted_s"), seconds),
+        "reason": or_null(text),
+        "warnings": listed(text),
+        "unmet": mapped(text),
+        "stops": listed(Kind({"step": count}, {"reason": text})),
+    },
+    limit=1 << 20,
+)
+ROW = Kind(
+    {"step": count, "protocol": ident},
+    {
+        **dict.fromkeys(("fid", "is", "ms_ssim", "loss_d", "loss_g", "train_s", "eval_s"), score),
+        **dict.fromkeys(("g_step", "images"), count),
+        **dict.fromkeys(("why", "cost"), or_null(mapped())),
+    },
+    limit=256 << 20,
+)
+PROTOCOL = Kind({}, {"extractor": or_null(text), "floor": or_null(mapped()), "floor_noisy": or_null(mapped())})
+REQUEST = Kind({"scores": listed(text)}, {"n_fake": or_null(count), "data": text, "real": or_null(text)}, 1 << 20)
+MIRROR = Kind({"rows": mapped(number), "samples": number}, limit=1 << 20)
+PROCESS = Kind(  # who claims a run, trains a sweep or works on its searches
+    {"pid": lambda value: positive(value) and value < 2**31, "started": text},
+    {**dict.fromkeys(("token", "host", "boot", "pids"), text), "released": flag},
+    limit=64 << 10,
+)
+PLAN = Kind(
+    {"runs": listed(ident)},
+    {
+        "command": listed(text),
+        "study": or_null(text),
+        "stage": one_of(*STAGES),
+        "made": or_null(text),
+        "code": or_null(mapped()),
+        "launcher": or_null(LAUNCHER),
+        "execution": or_null(EXECUTION),
+    },
+    limit=256 << 20,
+)
+RESOURCES = Kind(
+    {"time": positive, "cores": positive, "gpus": count, "runs_per_job": positive, "at_once": positive},
+    {
+        **dict.fromkeys(("partition", "account", "qos", "constraint"), or_null(line)),
+        "setup": listed(text),
+        "extra": listed(line),
+        "memory": score,
+        "parallel": or_null(positive),
+        "signal_s": count,
+    },
+)
+JOBS = Kind(
+    {"execution": EXECUTION, "classes": listed(Kind({"resources": RESOURCES, "runs": listed(ident)}))},
+    {"max_submit": or_null(count), "search": Kind({"resources": RESOURCES, "workers": count})},
+    limit=256 << 20,
+)
+SUBMISSION = Kind(
+    {"token": text},
+    {
+        "tasks": listed(listed(ident)),
+        "user": text,
+        "made": text,
+        "resources": RESOURCES,
+        "execution": EXECUTION,
+        "search": flag,
+        "job": or_null(text),
+        "refused": or_null(text),
+        "cancelled": flag,
+    },
+    limit=256 << 20,
+)
+TRIAL = Kind(
+    {"run": ident, "stage": one_of("grid", "search", "confirm"), "order": count},
+    {
+        "cell": mapped(scalar),
+        "sampler": or_null(text),
+        "round": or_null(count),
+        "value": score,
+        "diverged": flag,
+        "search": or_null(ident),
+        "failed": flag,
+    },
+    limit=256 << 20,
+)
+
+
+def dimension(value: Any) -> bool:
+    """A range of a search: its name, the keys that it sets, low, high, and whether it is logarithmic."""
+    if not isinstance(value, list) or len(value) != 5:
+        return False
+    name, keys, low, high, log = value
+    return text(name) and listed(text)(keys) and number(low) and number(high) and low <= high and flag(log)
+
+
+SEARCH = Kind(
+    {
+        "token": text,
+        "storage": text,
+        "cells": listed(
+            Kind(
+                {
+                    "id": ident,
+                    "draws": text,
+                    "cell": mapped(scalar),
+                    "base": CONFIG,
+                    "overrides": listed(text),
+                    "space": listed(dimension),
+                    "sampler": text,
+                    "trials": positive,
+                    "seed": seed,
+                    "startup": count,
+                    "rounds": or_null(positive),
+                    "grid": listed(ident),
+                    "pruner": text,
+                    "grace": count,
+                },
+                {"per_round": or_null(positive)},
+            )
+        ),
+    },
+)

@@ -1,0 +1,84 @@
+"""What killed processes leave: temporary files and folders, which bear their writer's process in their names.
+
+Writers that can be looked up from here are; of others (and of files that an older version wrote) nothing is known but
+whether a file still changes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from landscape.store.processes import tag, tag_lives
+from landscape.store.store import RunFolder
+
+WRITER = r"(?P<writer>[0-9a-f]{12}-\d+-\w+)"
+# Names that `files.beside` and the report make, and those of older versions, which tell of no writer.
+NAMES = re.compile(
+    rf"\..+\.{WRITER}\.[0-9a-f]{{8}}\.tmp|\.new-{WRITER.replace('writer', 'reporter')}-\w{{8}}"
+    r"|\..+\.[0-9a-f]{12}\.tmp|\.previous\.tmp|\.[0-9a-f]{16}\.\w{8}|\.\w+\.\d+\.gone|\.new-\w{8}"
+)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder of this name is temporary, whoever may be writing it."""
+    return NAMES.fullmatch(name) is not None
+
+
+def writer_of(name: str) -> str | None:
+    """The tag of the process that writes a temporary file; None where its name has none."""
+    found = NAMES.fullmatch(name)
+    return None if found is None else found["writer"] or found["reporter"]
+
+
+def writer_lives(name: str) -> bool | None:
+    """Whether the writer of a temporary file lives; None where that cannot be known from here."""
+    writer = writer_of(name)
+    return None if writer is None else tag_lives(writer)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link (never what it leads to) or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_dead(folder: Path, lost: dict[str, Any] | None = None) -> None:
+    """Remove the temporary files right in a folder whose writers are dead; `lost` is one that was found to be."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            writer = writer_of(entry.name)
+            if writer is not None and (tag_lives(writer) is False or (lost is not None and writer == tag(lost))):
+                remove(Path(entry.path))
+
+
+def clear_run(run: RunFolder, lost: dict[str, Any] | None) -> None:
+    """Remove what dead writers left in the folder of a run that is taken over from the claim `lost`."""
+    for folder in (run.path, run.claims, run.checkpoints, run.samples, run.protocols, run.requests):
+        remove_dead(folder, lost)
+
+
+def temporary(root: Path) -> Iterator[Path]:
+    """Every temporary file and folder below `root`; links are not followed."""
+    for folder, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            if is_leftover(name):
+                yield Path(folder, name)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+
+
+def mark(path: Path) -> tuple[int, int, int]:
+    """What changes while somebody writes: files, bytes and the newest time, of all that a path holds."""
+    paths = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
+    stats = []
+    for one in paths:
+        with suppress(OSError):
+            stats.append(one.lstat())
+    return len(stats), sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)

@@ -1,0 +1,80 @@
+"""A worker's voice in its run's folder: status with a heartbeat, rows, and nothing once its claim is lost."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from landscape.store.leases import Claim, ClaimLost
+from landscape.store.pace import Pace
+from landscape.store.store import RunFolder
+
+HEART_S = 2.0  # between beats
+
+
+class Journal:
+    """Writes `status.json`; a thread keeps the counter moving while long steps or evaluations run,
+    and says so where one takes so much longer than those before that the main thread must be hung.
+
+    Use it as a context: leaving it stops the heart.
+    """
+
+    def __init__(self, run: RunFolder, claim: Claim) -> None:
+        self.run, self.claim = run, claim
+        self.status = run.status()
+        self.status.pop("stalled", None)  # an earlier worker
+        self.pace = Pace()
+        self.lock = threading.Lock()
+        self.stopped = threading.Event()
+        self.lost = False
+        self.heart = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Journal:
+        self.heart.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
+        self.heart.join()
+
+    def _beat(self) -> None:
+        while not self.stopped.wait(HEART_S):
+            try:
+                with self.lock:
+                    self.check()
+                    self.status["beat"] = self.status.get("beat", 0) + 1
+                    stalled = self.pace.stalled()
+                    now = self.status if stalled is None else {**self.status, "stalled": stalled}
+                    self.run.write_status(now, durable=False)
+            except (ClaimLost, OSError):
+                continue  # the main thread meets it at its next row or checkpoint
+
+    def check(self) -> None:
+        """Raise `ClaimLost` if the run was taken over; from then on this object writes nothing."""
+        if self.lost:
+            raise ClaimLost(f"run {self.run.id} was taken over by another worker")
+        try:
+            self.claim.check()
+        except ClaimLost:
+            self.lost = True
+            raise
+
+    def note(self, **values: Any) -> None:
+        """Change the status in memory; the next beat carries it to the disk."""
+        with self.lock:
+            self.status.update(values)
+
+    def write(self, **values: Any) -> None:
+        """Change the status and put it on the disk now; raises `ClaimLost`."""
+        with self.lock:
+            self.check()
+            self.status.update(values)
+            for key in [k for k, v in self.status.items() if v is None]:
+                del self.status[key]
+            self.run.write_status(self.status)
+
+    def row(self, row: dict[str, Any]) -> None:
+        """Append a row of scores; raises `ClaimLost`."""
+        with self.lock:
+            self.check()
+            self.run.append_row(row)

@@ -1,0 +1,195 @@
+"""A run mirrored elsewhere, by a process beside its worker that reads the run's folder: `logger=wandb`. No torch.
+
+    python -m landscape.tracking.process --store DIR --logger '{"kind": "wandb", ...}' RUN ...    # of runs that are over
+
+The folder stays the truth. The worker tells the process nothing but the end, by closing its standard input, and waits
+for it only then and not for long; if it fails, the worker says so once and goes on. What was mirrored stands in the
+run's folder, so that the mirror of a resumed run goes on where it stopped, and a later call adds what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import landscape
+from landscape.config.errors import EXIT_UNFINISHED, EXIT_USER, UserError
+from landscape.config.registry import lookup
+from landscape.store.atomic_io import CorruptFile, to_json, write_whole
+from landscape.store.store import RunFolder, Store
+from landscape.tracking.wandb import LOGGERS, Event
+
+POLL_S = 1.0
+PATIENCE_S = 60.0  # with the mirror of a run that is over
+HASTE_S = 10.0  # where the worker was asked to stop
+FAILED = "mirror failed: "
+OF_FEATURES = ("fid", "kid", "kid_std", "is", "is_std")  # scores that Inception's features alone give their plain name
+
+
+@contextmanager
+def mirrored(
+    store: Store, run: RunFolder, logger: dict[str, Any], warn: Callable[[str], None], hurried: Callable[[], bool]
+) -> Iterator[Callable[[], None]]:
+    """While a worker is at a run, mirror it as `logger` says. Yields a function that warns if that has failed.
+
+    Raises nothing for what the mirror does.
+    """
+    if logger["kind"] == "none":
+        yield lambda: None
+        return
+    with tempfile.TemporaryFile() as output:
+        process = _start(store, run, logger, output, warn)
+        told = process is None
+
+        def check() -> None:
+            nonlocal told
+            if not told and process is not None and process.poll() not in (None, 0):
+                told = True
+                warn(f"{logger['kind']}: {_reason(output, process.returncode)}; the run goes on without it")
+
+        try:
+            yield check
+        finally:
+            if process is not None:
+                assert process.stdin is not None
+                with suppress(OSError):
+                    process.stdin.close()
+                try:
+                    process.wait(HASTE_S if hurried() else PATIENCE_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                    told = True
+                    warn(f"{logger['kind']} did not end in time; python -m landscape.tracking.process adds what is missing")
+                check()
+
+
+def _start(
+    store: Store, run: RunFolder, logger: dict[str, Any], output: Any, warn: Callable[[str], None]
+) -> subprocess.Popen[bytes] | None:
+    paths = [str(Path(landscape.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    command = [sys.executable, "-m", "landscape.tracking.process", "--follow", "--store", str(store.root)]
+    try:
+        return subprocess.Popen(
+            [*command, "--logger", json.dumps(logger), run.id],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            start_new_session=True,
+        )
+    except OSError as e:
+        warn(f"{logger['kind']} could not be started ({e}); the run goes on without it")
+        return None
+
+
+def _reason(output: Any, code: int) -> str:
+    """Why the process of a mirror ended, from the last of what it printed."""
+    output.seek(0)
+    lines = [line.strip() for line in output.read().decode(errors="replace").splitlines() if line.strip()]
+    said = [line.removeprefix(FAILED) for line in lines if line.startswith(FAILED)]
+    return (said or [*lines[-1:], f"it ended with exit code {code}"])[0][:300]
+
+
+def events(run: RunFolder, wait: Callable[[], bool]) -> Iterator[Event]:
+    """What of a run is not mirrored yet, then what is added, until `wait` (which takes a while) says that it is over.
+
+    An event counts as mirrored once the next is asked for. Raises `CorruptFile`.
+    """
+    try:
+        known = run.mirrored()
+    except FileNotFoundError:
+        known = {"rows": {}, "samples": -1}
+    scored = bool(run.config()["metrics"]["scores"])
+    over = False
+    while True:
+        over = over or not wait()
+        rows = run.rows()
+        own = rows[0]["protocol"] if rows else None
+        new = [row for row in rows if row["step"] > known["rows"].get(row["protocol"], -1)]
+        steps = {row["step"] for row in new}
+        for step, picture in _pictures(run):
+            # Scores follow their samples, which wait for them.
+            if step > known["samples"] and step not in steps and (over or not scored):
+                yield Event(step, {}, picture)
+                known["samples"] = step
+        for row in new:
+            step, protocol = row["step"], row["protocol"]
+            picture = run.sample_grid(step)
+            shown = picture if step > known["samples"] and picture.exists() else None
+            yield Event(step, _values(run, row, protocol == own), shown, late=protocol != own)
+            known["rows"][protocol] = step
+            known["samples"] = max(step, known["samples"])
+        if new or over:
+            write_whole(run.mirror_file, to_json(known), durable=False)
+        if over:
+            return
+
+
+def _pictures(run: RunFolder) -> list[tuple[int, Path]]:
+    return sorted((int(file.stem), file) for file in run.samples.glob("[0-9]*.png"))
+
+
+def _values(run: RunFolder, row: dict[str, Any], own: bool) -> dict[str, float]:
+    """The finite numbers of a row: features in their names where not Inception's, the protocol where not the first."""
+    extractor = run.protocol(row["protocol"]).get("extractor")
+    end = "" if extractor == "inception" else f"_{extractor}"
+    start = "" if own else f"{row['protocol'][:8]}/"
+    return {
+        start + key + end * (key in OF_FEATURES): value
+        for key, value in row.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def main(given: list[str] | None = None) -> int:
+    """Returns the exit code: 0, or 1 where a mirror failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", default="outputs")
+    parser.add_argument(
+        "--logger", type=json.loads, help="JSON with kind and its keys; as frozen with the run if left out"
+    )
+    parser.add_argument("--follow", action="store_true", help="until standard input ends")
+    parser.add_argument("runs", nargs="+", metavar="RUN")
+    arguments = parser.parse_args(given)
+    store, failed = Store(arguments.store), 0
+    if arguments.follow:
+        os.nice(10)
+    for run in map(store.run, arguments.runs):
+        try:
+            if not run.exists():
+                raise UserError(f"no run {run.id} in {store.root}; give another store with --store FOLDER")
+            logger = arguments.logger or run.config()["logger"]
+            send = lookup("logger", logger["kind"], LOGGERS)
+            stream = events(run, _stdin_is_open if arguments.follow else lambda: False)
+            first = next(stream, None)
+            if first is not None:  # else there is nothing to start a third party's program for
+                send(store, run, logger, chain([first], stream))
+        except (UserError, CorruptFile) as e:
+            print(f"{FAILED}{e}", file=sys.stderr, flush=True)
+            failed = EXIT_USER
+        except BaseException as e:  # whatever a third party's program comes to
+            words = str(e).strip().splitlines()
+            print(f"{FAILED}{type(e).__name__}: {words[0] if words else ''}", file=sys.stderr, flush=True)
+            os._exit(EXIT_UNFINISHED)  # its own clean-up may hang
+    return failed
+
+
+def _stdin_is_open() -> bool:
+    """After a moment, or as soon as standard input has ended."""
+    ready, _, _ = select.select([sys.stdin], [], [], POLL_S)
+    return not ready
+
+
+if __name__ == "__main__":
+    sys.exit(main())

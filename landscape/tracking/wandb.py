@@ -1,0 +1,65 @@
+"""Where runs can be mirrored to. A logger takes what happens to a run and sends it on; no torch.
+
+A new one is a function here, a file in conf/logger and a row in tests/landscape/tracking/test_mirror.py. It may raise, hang or die as it
+likes: it has a process of its own (`landscape.tracking.process`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from landscape.store.store import RunFolder, Store
+
+
+class Event(NamedTuple):
+    """What a run has to show at a step."""
+
+    step: int  # D updates
+    values: dict[str, float]  # finite ones
+    picture: Path | None  # a grid of samples
+    late: bool = False  # scores that were asked for when the run was over, under another protocol
+
+
+Logger = Callable[[Store, RunFolder, dict[str, Any], Iterator[Event]], None]
+
+
+def to_wandb(store: Store, run: RunFolder, logger: dict[str, Any], events: Iterator[Event]) -> None:
+    """Weights & Biases: the run under its own id, grouped by the sweep that first planned it, D updates as steps.
+
+    Offline, wandb 0.31 makes a further folder under the same id for each worker of a resumed run; `wandb sync` uploads
+    the folders of one id one after another, oldest first, into one run.
+    """
+    import wandb
+
+    store.wandb.mkdir(exist_ok=True)
+    tempfile.TemporaryFile(dir=store.wandb).close()  # wandb itself would go elsewhere without a word
+    meta = run.meta()
+    mirror = wandb.init(
+        project=logger.get("project"),
+        entity=logger.get("entity"),
+        mode=logger.get("mode"),
+        dir=str(store.wandb.parent),
+        id=run.id,
+        name=" ".join(meta.get("overrides") or [])[:120] or run.id,
+        group=meta.get("sweep"),
+        resume="allow",
+        config=run.config(),
+        settings=wandb.Settings(console="off", disable_git=True, save_code=False, x_disable_stats=True, quiet=True),
+    )
+    for event in events:
+        row: dict[str, Any] = dict(event.values)
+        if event.picture is not None:
+            row["samples"] = wandb.Image(str(event.picture))
+        if event.late:
+            mirror.summary.update(row)  # its history is closed
+        else:
+            mirror.log(row, step=event.step)
+    status = run.status()
+    mirror.summary.update({key: status[key] for key in ("status", "reason", "train_s", "eval_s") if key in status})
+    mirror.finish()
+
+
+LOGGERS: dict[str, Logger] = {"wandb": to_wandb}

@@ -1,0 +1,236 @@
+"""Score finished runs under another protocol from their kept generators; trains nothing.
+
+    python -m landscape.evaluate metrics.seed=7                     every run as before, on fresh latents
+    python -m landscape.evaluate --where loss=ns metrics.real=train     against other real images
+    python -m landscape.evaluate run=3f2a,91bc metrics=classifier   two runs (beginnings of ids will do)
+    python -m landscape.evaluate --sweep demo -m metrics.seed=7,8,9     a sweep's runs, under three protocols
+
+Runs are chosen by run=ID,..., --sweep NAME and --where KEY=VALUE,... (each may be repeated; a run must meet all),
+and are all those of the store otherwise. Besides these it takes metrics=NAME, metrics.KEY=VALUE, store, threads,
+device and launcher, as landscape.sweep does. Without metrics=NAME a run's own protocol is the one that
+metrics.KEY=VALUE changes. Given again, it finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from landscape.config.errors import EXIT_UNFINISHED, UserError
+from landscape.config.identity import flatten
+from landscape.config.schema import Data, Metrics
+from landscape.config.validation import check_ranges
+from landscape.data import Dataset, load_data
+from landscape.store import protocols
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.store import DIVERGED, DONE, RunFolder, Store
+from sweeps.cli.sweep import MULTIRUN, launch
+from sweeps.errors import REFUSALS, refusal
+from sweeps.launchers.devices import slots
+from sweeps.launchers.progress import tell
+from sweeps.planning.composition import Composed, combinations, copy_tree, hydra
+from sweeps.planning.config_groups import groups, mentioned, read_choice
+from sweeps.planning.finalize import drop_unused, settle_metrics
+from sweeps.planning.overrides import parse
+from sweeps.planning.plan import NOTHING, Plan, Planned, add_requests, axes, need
+from sweeps.planning.select_runs import Where, choose_runs, parse_where
+
+TAKES = ("metrics", "store", "threads", "device", "launcher")
+SHOWN = 10  # lines of runs that are left alone
+
+
+@dataclass
+class Order:
+    """What a command line asks for."""
+
+    overrides: list[str]
+    multirun: bool
+    ids: list[str]
+    sweeps: list[str]
+    where: list[Where]
+
+
+@dataclass
+class Scoring:
+    """What is to be scored; nothing is written yet."""
+
+    plan: Plan
+    chosen: int
+    scored: int = 0  # have all that is asked for
+    alone: list[str] = field(default_factory=list)  # a sentence for each run that is left alone
+    unfinished: bool = False  # one of those is missing or not trained to its end
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line (without the program's name); returns the exit code."""
+    if {"-h", "--help"} & set(arguments):
+        print(f"usage: python -m landscape.evaluate [CHOOSE ...] [KEY=VALUE ...]\n\n{__doc__}")
+        return 0
+    try:
+        scoring = make_scoring(read_order(arguments))
+        for line in describe(scoring):
+            tell(line)
+        plan = scoring.plan
+        if not plan.runs:
+            tell("nothing to do")
+            return EXIT_UNFINISHED if scoring.unfinished else 0
+        first = plan.runs[0].config
+        places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
+        plan.store.check_writable()
+        for planned in plan.runs:
+            add_requests(plan.store.run(planned.id), planned.asked)
+        return launch(plan, places) or (EXIT_UNFINISHED if scoring.unfinished else 0)
+    except REFUSALS as e:
+        return refusal(e)
+
+
+def read_order(arguments: list[str]) -> Order:
+    """The command line; raises `UserError` for all but what chooses runs, says how to score, and where to work."""
+    order = Order([], False, [], [], [])
+    flags = {"--where": list[str](), "--sweep": order.sweeps}
+    rest = iter(arguments)
+    for argument in rest:
+        flag, equals, value = argument.partition("=")
+        if argument in MULTIRUN:
+            order.multirun = True
+        elif flag in flags:
+            value = value if equals else next(rest, "")
+            if not value or value.startswith("-"):
+                raise UserError(f"{flag} needs {'KEY=VALUE' if flag == '--where' else 'the name of a sweep'}")
+            flags[flag].append(value)
+        elif flag == "run" and equals:
+            order.ids += [name for name in value.split(",") if name]
+        elif argument.startswith("-") or not equals:
+            raise UserError(f"{argument} is no argument of this program; see --help")
+        elif flag.partition(".")[0] not in TAKES or flag == "metrics.every":
+            raise UserError(
+                f"{argument} is about training, and this program only scores finished runs; it takes "
+                f"{', '.join(TAKES)} (choose runs with run=ID, --sweep NAME or --where KEY=VALUE)"
+            )
+        else:
+            order.overrides.append(argument)
+    order.where = parse_where(flags["--where"])
+    return order
+
+
+def make_scoring(order: Order) -> Scoring:
+    """Which runs are to be scored and how; raises `UserError` for what cannot be meant of any of them."""
+    with hydra():
+        grid = list(combinations(parse(order.overrides, order.multirun)))
+        for way in grid:
+            flat = flatten(way.config)
+            check_ranges({key: flat[key] for key in way.given if key in flat})
+        shared = grid[0]
+        if shared.config["launcher"]["kind"] != "local":
+            raise UserError(
+                "landscape.evaluate works on this machine alone; to score by launcher=slurm give the sweep's own "
+                "command with other metrics"
+            )
+        store = Store(shared.config["store"])
+        runs, missing = choose_runs(store, order.ids, order.sweeps, order.where)
+        scoring = Scoring(Plan(order.overrides, []), len(runs) + len(missing), 0, missing, bool(missing))
+        execution = {key: shared.config[key] for key in ("device", "threads", "launcher")}
+        ways: dict[str, list[Composed]] = {}  # by kind of data, whose file may set metrics too
+        data: dict[str, Dataset] = {}
+        refused: list[UserError] = []
+        for run in runs:
+            try:
+                state = str(run.status()["status"])
+                if state != DONE:
+                    scoring.alone.append(f"{run.id}: {state}")
+                    scoring.unfinished |= state != DIVERGED
+                    continue
+                if not run.weights.exists():
+                    scoring.alone.append(f"{run.id}: its weights are not kept ({run.weights} is gone)")
+                    continue
+                frozen = run.config() | {"store": str(store.root), **execution}
+                kind, content = frozen["data"]["kind"], frozen["data"]["content"]
+                if kind not in ways:
+                    ways[kind] = list(combinations(parse([*order.overrides, *_data(kind)], order.multirun)))
+                if content not in data:
+                    data[content] = load_data(Data(**frozen["data"]), store)
+                planned = _plan_run(run, frozen, ways[kind], data[content], scoring.plan.unused)
+                planned.state, planned.need = need(run, planned)
+            except UserError as e:
+                refused.append(e)
+                scoring.alone.append(f"{run.id}: {e}")
+                continue
+            except (CorruptFile, FileNotFoundError) as e:
+                scoring.alone.append(f"{run.id}: {e}")
+                scoring.unfinished = True
+                continue
+            if planned.need == NOTHING:
+                scoring.scored += 1
+            else:
+                scoring.plan.runs.append(planned)
+    if refused and not scoring.plan.runs and not scoring.scored:
+        raise UserError(Counter(str(e) for e in refused).most_common(1)[0][0])
+    return scoring
+
+
+def _data(kind: str) -> list[str]:
+    """The override that chooses data of a kind; none where the choice has gone from `conf/`."""
+    names = [name for name in groups()["data"] if read_choice("data", name)["data"]["kind"] == kind]
+    return [f"data={kind if kind in names else names[0]}"] if names else []
+
+
+def _plan_run(run: RunFolder, frozen: dict[str, Any], ways: list[Composed], data: Dataset, unused: set[str]) -> Planned:
+    """What is asked of one run; its configuration is the frozen one but for the scores."""
+    facts = axes(frozen)
+    label = [f"{key}={facts[key]}" for key in ("loss", "penalty", "norm", "n_dis", "seed")]
+    planned = Planned(run.id, frozen, [*label, f"({run.id[:8]})"], [])
+    for way in ways:
+        config = frozen | {"metrics": _metrics(way, frozen, data, unused), "data": dict(frozen["data"])}
+        settle_metrics(config, data)
+        asked = protocols.request(config)
+        if asked is None:
+            raise UserError("no scores are asked for; choose metrics=classifier, or metrics.scores=[fid]")
+        if asked not in planned.asked:
+            planned.asked.append(asked)
+            planned.config = config
+    return planned
+
+
+def _metrics(way: Composed, frozen: dict[str, Any], data: Dataset, unused: set[str]) -> dict[str, Any]:
+    """How to score: by the choice that was made, else as the run was asked to at first, but for the keys given."""
+    given = [key.partition(".")[2] for key in way.given if key.startswith("metrics.")]
+    if any(text.startswith("metrics=") for text in [*way.picked, *way.fixed]):
+        chosen = way._replace(config=copy_tree(way.config))
+        drop_unused(chosen, "metrics", unused)
+        return dict(chosen.config["metrics"])
+    own = {f.name: frozen["metrics"].get(f.name) for f in fields(Metrics)}
+    if not own["scores"]:
+        raise UserError("it was trained with metrics=none; choose how to score it, as in metrics=classifier")
+    if "extractor" in given and way.config["metrics"]["extractor"] != own["extractor"]:
+        raise UserError("metrics.extractor is not changed by itself; choose with metrics=NAME all that goes with it")
+    choices = [
+        name for name in groups()["metrics"] if read_choice("metrics", name).get("extractor") == own["extractor"]
+    ]
+    used = {key for name in choices for key in mentioned("metrics", name)}
+    unused |= {f"metrics.{key} by the runs' own protocol" for key in given if key not in used}
+    kept = None if own["weights_sha256"] is None else Store(frozen["store"]).weights_file(own["weights_sha256"])
+    if kept is not None and kept.exists():
+        own["weights"] = str(kept)  # the file that they came from may have gone
+    if "n_fake" not in given and own["n_fake"] == len(data.part(own["real"])):
+        own["n_fake"] = None  # as many as there are real ones, of whichever part
+    return own | {key: way.config["metrics"][key] for key in given if key in used}
+
+
+def describe(scoring: Scoring) -> list[str]:
+    """Counts, the protocols, and the runs that are left alone."""
+    runs, n = scoring.plan.runs, scoring.chosen
+    lines = [
+        f"{n} run{'s' * (n != 1)}: {len(runs)} to score, {scoring.scored} scored so already, "
+        f"{len(scoring.alone)} left alone"
+    ]
+    asked = {protocols.request_id(one): one for planned in runs for one in planned.asked}
+    for one in asked.values():
+        told = ("extractor", "real", "n_fake", "quantise", "seed", "generator")
+        lines.append(f"{', '.join(one['scores'])}: " + ", ".join(f"{key}={one[key]}" for key in told))
+    if scoring.plan.unused:
+        lines.append("set aside as unused: " + "; ".join(sorted(scoring.plan.unused)))
+    lines += [f"left alone: {sentence}" for sentence in scoring.alone[:SHOWN]]
+    if len(scoring.alone) > SHOWN:
+        lines.append(f"and {len(scoring.alone) - SHOWN} more")
+    return lines

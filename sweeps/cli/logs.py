@@ -1,0 +1,108 @@
+"""`python -m sweeps logs RUN`: what a run's worker printed, and the scheduler's own log of its job."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO
+
+from landscape.config.errors import UserError
+from landscape.config.text import printable
+from landscape.store.atomic_io import CorruptFile, open_regular
+from landscape.store.lookup import find_run
+from landscape.store.store import RunFolder, Store
+from sweeps.monitor import Looker
+
+POLL_S = 0.5
+MOST = 16 << 20  # bytes of a log that are read at a time
+LOOK_S = 5.0  # between two looks at whether the run is still under way
+
+
+def job_logs(store: Store, run_id: str) -> list[Path]:
+    """The scheduler's logs of the jobs that a run was given to, oldest first; those that are there."""
+    from sweeps.launchers.slurm.submissions import submissions
+
+    found = []
+    for folder in store.sweep_folders():
+        if folder.submissions_file.exists():
+            for one in submissions(folder):
+                numbers = [n for n, task in enumerate(one.tasks) if run_id in task] if one.job is not None else []
+                found += [(one.made, folder.job_log(str(one.job), n)) for n in numbers]
+    return [log for _, log in sorted(found) if log.exists()]
+
+
+def last_lines(file: BinaryIO, count: int) -> tuple[list[str], int]:
+    """The last whole lines of an open file, and where it ended; reads no more than its end."""
+    size = file.seek(0, os.SEEK_END)
+    begin = file.seek(max(0, size - min(400 * count, MOST)))
+    text = file.read(size - begin).decode(errors="replace")
+    lines = deque(text.splitlines(), maxlen=count)
+    return list(lines), size
+
+
+def logs(arguments: list[str]) -> int:
+    """Print the last lines of a run's log, and of the scheduler's log of its newest job where there is one."""
+    parser = argparse.ArgumentParser(prog="python -m sweeps logs", description=logs.__doc__)
+    parser.add_argument("run", help="its id or the beginning of it; status names them")
+    parser.add_argument("-n", "--lines", type=int, default=40, help="how many lines of each log (default: 40)")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with what is added, until the run ends")
+    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
+    given = parser.parse_args(arguments)
+    if given.lines < 1:
+        raise UserError(f"--lines {given.lines} is out of range; legal: 1 or more")
+    store = Store(given.store)
+    run = find_run(store, given.run)
+    try:
+        jobs = job_logs(store, run.id)
+    except CorruptFile as e:
+        jobs = []
+        print(printable(e), file=sys.stderr)
+    for log in jobs[-1:]:
+        print(f"== job {log.stem}: {log}")
+        try:
+            with open_regular(log, (store.root, store.sweeps)) as f:
+                print(printable("\n".join(last_lines(f, given.lines)[0])))
+        except (CorruptFile, FileNotFoundError) as e:
+            print(printable(e), file=sys.stderr)
+    print(f"== run {run.id}: {run.log_file}")
+    try:
+        with run.open_log() as f:
+            lines, position = last_lines(f, given.lines)
+    except FileNotFoundError:
+        lines, position = [], 0
+        state = Looker(store, ids=[run.id]).look().states
+        print(f"no log yet: the run is {next(iter(state), 'unreadable')}")
+    for line in lines:
+        print(printable(line))
+    if given.follow:
+        follow(store, run, position)
+    return 0
+
+
+def follow(store: Store, run: RunFolder, position: int) -> None:
+    """Print what is added to a run's log until nobody works on it, or Ctrl-C."""
+    looker, next_look, ending = Looker(store, ids=[run.id]), 0.0, False
+    try:
+        while True:
+            try:
+                with run.open_log() as f:
+                    f.seek(position)
+                    added = f.read(MOST)
+            except FileNotFoundError:
+                added = b""
+            position += len(added)
+            sys.stdout.write(printable(added.decode(errors="replace")))
+            sys.stdout.flush()
+            if ending and not added:
+                return
+            if time.monotonic() >= next_look:
+                ending = not looker.look().alive
+                next_look = time.monotonic() + LOOK_S
+            if not ending:
+                time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,304 @@
+"""`python -m sweeps status`: runs by cell and state, newest scores, what is lost or failed; from the store."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from landscape.config.errors import EXIT_USER, UserError, nearest
+from landscape.config.identity import flatten
+from landscape.config.text import printable
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
+from sweeps.formatting import score
+from sweeps.launchers.slurm import client
+from sweeps.launchers.slurm.client import Task
+from sweeps.monitor import ALL_STATES, LOST, STALLED, Look, Looker, Seen, asked
+from sweeps.planning.labels import CELL, cell_of, labels
+from sweeps.planning.named import find_sweep
+
+SHOWN = 10  # of runs that need somebody, and of their warnings
+NEWEST = 6
+
+
+def status(arguments: list[str]) -> int:
+    """Count runs by cell and state; show the newest scores, and what is lost or failed and why."""
+    parser = argparse.ArgumentParser(prog="python -m sweeps status", description=status.__doc__)
+    parser.add_argument("sweep", nargs="?", help="its name or the beginning of it (default: all runs of the store)")
+    parser.add_argument("--sweep", dest="named", metavar="SWEEP", help="the same")
+    parser.add_argument(
+        "--where",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="AXIS=VALUE[,VALUE]",
+        help="only runs with these values: --where loss=ns seed=0,1 state=failed",
+    )
+    parser.add_argument("--json", action="store_true", help="all of it as JSON, with every run, for scripts")
+    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
+    given = parser.parse_args(arguments)
+    store = Store(given.store)
+    name = given.named or given.sweep
+    folder = find_sweep(store, name) if name else None
+    looker = Looker(store, folder)
+    look = looker.look()
+    if not look.runs and not look.unreadable:
+        raise UserError(f"no runs in {store.root}; give another store with --store FOLDER")
+    if given.where:
+        look.runs = part(store, look.runs, given.where)
+    if given.json:
+        print(json.dumps(record(store, folder.name if folder else None, look), indent=1))
+    else:
+        print(f"{'store ' + str(store.root) if folder is None else 'sweep ' + folder.name}: {summary(look)}")
+        show(store, look)
+        for line in advice(store, folder.name if folder else None, asked(looker, look)):
+            print(printable(line))
+    wrong = [*look.unreadable.values(), *filter(None, (seen.claim for seen in look.runs))]
+    for sentence in [*wrong, *(store.strangers() if folder is None else ())]:
+        print(printable(sentence), file=sys.stderr)
+    return EXIT_USER if wrong else 0
+
+
+def part(store: Store, runs: list[Seen], where: list[str]) -> list[Seen]:
+    """Those of the runs that meet every condition: on an axis, on the state, or on a key of the configuration.
+
+    Raises `UserError` for a condition that cannot be meant, and where none is left.
+    """
+    from sweeps.planning.select_runs import meets, parse_where  # reads conf/
+
+    states = [text.removeprefix("state=").split(",") for text in where if text.startswith("state=")]
+    wanted = parse_where([text for text in where if not text.startswith("state=")])
+    for state in {state for allowed in states for state in allowed} - set(ALL_STATES):
+        raise UserError(
+            f"--where state={state} is no state{nearest(state, ALL_STATES)}; legal: {', '.join(ALL_STATES)}"
+        )
+    left = []
+    for seen in runs:
+        facts = seen.axes
+        if any(key not in facts for key, _ in wanted):
+            try:
+                facts = flatten(store.run(seen.id).config()) | facts
+            except (CorruptFile, OSError):
+                continue
+        if all(meets(facts.get(key), values) for key, values in wanted) and all(seen.state in s for s in states):
+            left.append(seen)
+    if not left:
+        raise UserError(f"none of the runs has {' and '.join(where)}")
+    return left
+
+
+def summary(look: Look) -> str:
+    """20 runs: 18 done, 2 failed."""
+    states = look.states
+    counts = ", ".join(f"{states[state]} {state}" for state in ALL_STATES if states[state])
+    more = f"; {look.trials_left} trials to go" if look.trials_left else ""
+    return f"{len(look.runs)} run{'s' * (len(look.runs) != 1)}: {counts}{more}"
+
+
+def show(store: Store, look: Look) -> None:
+    """The tables."""
+    out = console()
+    states = [state for state in ALL_STATES if look.states[state]]
+    cells: dict[tuple[str, ...], list[Seen]] = {}
+    for seen in look.runs:
+        cells.setdefault(cell_of(seen.axes), []).append(seen)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    scores_of = distances(store, look.runs)
+    protocols = sorted({protocol for found in scores_of.values() for protocol in found})
+    heads = [f"lowest distance, {name[:8]}" for name in protocols] if len(protocols) > 1 else ["lowest distance"]
+    for name in (*CELL, *states, *heads):
+        table.add_column(name, justify="left" if name in CELL[:-1] else "right")
+    for cell, runs in sorted(cells.items()):
+        counts = Counter(seen.state for seen in runs)
+        best = lowest(runs, scores_of)
+        numbers = [score(best.get(name), 1) for name in protocols or [""]]
+        table.add_row(*map(shown, cell), *(str(counts[state] or "") for state in states), *numbers)
+    out.print(table)
+    if len(protocols) > 1:
+        out.print(Text(f"scored under {len(protocols)} protocols, a column each: their distances do not compare"))
+    called = labels((seen.id, seen.axes) for seen in look.runs)
+    scored = sorted((seen for seen in look.runs if seen.status.get("scores")), key=lambda seen: -seen.written)
+    if scored:
+        out.print(Text("\nnewest scores", style="dim"))
+        out.print(scores_table(scored[:NEWEST], called))
+    wrong = [seen for seen in look.runs if seen.state in (LOST, FAILED)]
+    if wrong:
+        out.print(Text("\nlost or failed", style="dim"))
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")
+        for seen in wrong[:SHOWN]:
+            table.add_row(seen.id, seen.state, shown(called[seen.id]), shown(seen.status.get("reason") or ""))
+        out.print(table)
+        if len(wrong) > SHOWN:
+            out.print(f"and {len(wrong) - SHOWN} more: --where state={LOST},{FAILED} --json lists all")
+    warnings = Counter(text for seen in look.runs for text in seen.status.get("warnings", []))
+    for text, count in warnings.most_common(SHOWN):
+        out.print(shown(f"warning in {count} run{'s' * (count > 1)}: {text}"))
+
+
+def scores_table(runs: list[Seen], called: dict[str, str]) -> Table:
+    """The newest scores of some runs. A distance is named by its protocol where there is more than one."""
+    protocols = {seen.status["scores"].get("protocol") for seen in runs if seen.status.get("scores")}
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    names = ("id", "state", "run", "step", "distance", "IS", "MS-SSIM", *["protocol"] * (len(protocols) > 1))
+    for name in names:
+        table.add_column(name, justify="left" if name in ("id", "state", "run") else "right", no_wrap=name == "id")
+    for seen in runs:
+        scores = seen.status.get("scores", {})
+        numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
+        more = [str(scores.get("protocol", ""))[:8]] * (len(protocols) > 1)
+        table.add_row(seen.id, seen.state, shown(called[seen.id]), f"{seen.steps[0]}/{seen.steps[1]}", *numbers, *more)
+    return table
+
+
+def distances(store: Store, runs: list[Seen]) -> dict[str, dict[str, float]]:
+    """The final distance of each finished run under each protocol, by run.
+
+    A status tells the newest score only: where runs were scored under several protocols, their rows are read too.
+    """
+    done = [seen for seen in runs if seen.state == DONE]
+    found = {seen.id: _newest(seen) for seen in done}
+    if len({protocol for one in found.values() for protocol in one}) > 1:
+        for seen in done:
+            with suppress(CorruptFile, OSError, TypeError, ValueError):
+                rows = store.run(seen.id).rows()
+                last = {str(row["protocol"]): row.get("fid") for row in sorted(rows, key=lambda row: int(row["step"]))}
+                found[seen.id] = {name: float(fid) for name, fid in last.items() if fid is not None} | found[seen.id]
+    return found
+
+
+def _newest(seen: Seen) -> dict[str, float]:
+    scores = seen.status.get("scores", {})
+    return {} if scores.get("fid") is None else {str(scores.get("protocol")): scores["fid"]}
+
+
+def lowest(runs: list[Seen], scores_of: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The lowest of the `distances` of these runs under each protocol: two of them are never compared."""
+    found: dict[str, float] = {}
+    for seen in runs:
+        for protocol, fid in scores_of.get(seen.id, {}).items():
+            found[protocol] = min(fid, found.get(protocol, fid))
+    return found
+
+
+def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
+    """What the counts mean for whoever waits for these runs."""
+    lines = []
+    if look.unasked is not None:
+        lines.append(
+            f"the scheduler was not asked ({look.unasked}); states are those of the store, and whether what is queued "
+            "will start is not known"
+        )
+    ended = (FAILED, LOST)  # a worker that was killed leaves its run as it was
+    given_up = {seen.id for seen in look.runs if seen.id in look.given_up and seen.state in ended}
+    for why, count in Counter(look.given_up[run] for run in sorted(given_up)).most_common():
+        where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+        trials = f"{count} trial{'s' * (count != 1)} of searches given up"
+        lines.append(f"{trials}: {why}; python -m sweeps retry {where} tries again")
+    waiting = (PLANNED, QUEUED, PREEMPTED, LOST, FAILED)
+    lines += queue_advice(store, sweep, look)
+    queued = {seen.id for seen in look.runs if seen.task is not None}  # a second command would submit none of these
+    idle = sum(seen.state in waiting and seen.id not in given_up | queued for seen in look.runs)
+    if idle and not look.alive and look.unasked is None:  # without an answer, a second command might be one too many
+        verbs = "submit or retry" if look.on_cluster else "retry"
+        where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+        lines.append(f"nobody works on {idle} of them: give their command again, or python -m sweeps {verbs} {where}")
+    return lines + stalled_advice([seen for seen in look.runs if seen.state == STALLED])
+
+
+def stalled_advice(stalled: list[Seen]) -> list[str]:
+    """A line a run that makes no progress."""
+    lines = [f"{seen.id} is stalled: {seen.stalled}; its command then goes on" for seen in stalled[:SHOWN]]
+    if len(stalled) > SHOWN:
+        lines.append(f"and {len(stalled) - SHOWN} more: --where state={STALLED} --json lists all")
+    return lines
+
+
+def queue_advice(store: Store, sweep: str | None, look: Look) -> list[str]:
+    """A line for each reason of the scheduler's for which queued jobs wait, and not for their turn."""
+    waiting = [(seen.task, "run") for seen in look.runs if seen.task is not None]
+    waiting += [(task, "") for task in look.stuck]
+    found: dict[tuple[str, str], list[Task]] = {}
+    for task, what in waiting:
+        if task.stuck or task.shut_out:
+            found.setdefault((task.reason, what), []).append(task)
+    where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+    lines = []
+    for (reason, what), tasks in found.items():
+        jobs = sorted({task.job for task in tasks}, key=lambda job: (len(job), job))
+        ids = ",".join(jobs)
+        n = len(tasks)
+        who = f"{n} queued run{'s' * (n != 1)}" if what else "the workers of its searches"
+        why = f"({reason}, job {ids})"
+        if tasks[0].shut_out:
+            waits = "waits for its partition" if what and n == 1 else "wait for their partition"
+            lines.append(f"{who} {waits} {why}; sinfo says which are up")
+        elif client.HELD.search(reason):
+            lines.append(f"{who} cannot start {why}; scontrol release {ids} lets them, once the cause is mended")
+        else:
+            lines.append(
+                f"{who} cannot start {why}: no job with these resources may; python -m sweeps cancel {where}, and give "
+                "the command again with others"
+            )
+    return lines
+
+
+def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
+    """The look for scripts."""
+    cells: dict[tuple[str, ...], list[Seen]] = {}
+    for seen in look.runs:
+        cells.setdefault(cell_of(seen.axes), []).append(seen)
+    scores_of = distances(store, look.runs)
+    return {
+        "store": str(store.root),
+        "sweep": sweep,
+        "states": dict(look.states),
+        "alive": look.alive,
+        "scheduler_not_asked": look.unasked,
+        "cells": [
+            {
+                **dict(zip(CELL, cell, strict=True)),
+                "states": dict(Counter(seen.state for seen in runs)),
+                "lowest": lowest(runs, scores_of),
+            }
+            for cell, runs in sorted(cells.items())
+        ],
+        "runs": [
+            {
+                "id": seen.id,
+                "state": seen.state,
+                "step": seen.steps[0],
+                "steps": seen.steps[1],
+                "axes": seen.axes,
+                "scores": seen.status.get("scores", {}),
+                **{key: seen.status.get(key) for key in ("train_s", "eval_s", "train_busy_s", "eval_busy_s")},
+                "reason": seen.reason,
+                "warnings": seen.status.get("warnings", []),
+            }
+            for seen in look.runs
+        ],
+        "unreadable": look.unreadable,
+    }
+
+
+def shown(text: object) -> Text:
+    """Text from data as a cell of a table: no markup, no control character."""
+    return Text(printable(text))
+
+
+def console() -> Console:
+    """Where tables go: as wide as the terminal, and wide in a pipe, where nothing need be cut."""
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200, highlight=False)

@@ -1,0 +1,204 @@
+"""What `python -m landscape.sweep` does with a command: plan it, show it, freeze it, run it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, UserError
+from landscape.config.text import printable
+from landscape.store.atomic_io import to_json, write_whole
+from landscape.store.leases import Observer, claim_in_force, named
+from landscape.store.processes import myself
+from landscape.store.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
+from sweeps.credentials import environment, without_password
+from sweeps.errors import REFUSALS, refusal
+from sweeps.launchers.devices import Slots, slots
+from sweeps.launchers.local_pool import run_pool
+from sweeps.launchers.local_search import Search, record_grid, trials_left
+from sweeps.launchers.progress import display, outcome, tell
+from sweeps.launchers.slurm import launcher
+from sweeps.launchers.slurm.resources import Classes
+from sweeps.launchers.slurm.setup_lines import Source
+from sweeps.planning.plan import NOTHING, TRAIN, Plan, Planned, describe, execution, freeze, is_met, make_plan, survey
+from sweeps.search.confirmation import confirmation, record_confirmation
+
+MULTIRUN = ("-m", "--multirun")
+
+
+def main(arguments: list[str], sweep: str | None = None, source: Source | None = None) -> int:
+    """Run the command line (without the program's name); returns the exit code.
+
+    Where `sweep` is given, the command must still mean that sweep; where `source` is, it comes from that file of the
+    store, and what of it a shell would run is shown first.
+    """
+    multirun = any(flag in arguments for flag in MULTIRUN)
+    overrides = [argument for argument in arguments if argument not in MULTIRUN]
+    try:
+        plan = make_plan(overrides, multirun)
+        if sweep not in (None, plan.name):
+            raise UserError(f"the command of sweep {sweep} means {plan.name} today: conf/ or data have changed since")
+        survey(plan)
+        first = plan.runs[0].config
+        on_slurm = first["launcher"]["kind"] == "slurm"
+        if on_slurm and source is not None:
+            source.check(Classes(first["launcher"]).setup)
+        widest = max(run.config["train"]["world_size"] for run in plan.runs)
+        places = None if on_slurm else slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
+        if plan.stage == "confirm":
+            return launch_confirmation(plan, places)
+        check_shared(plan)
+        if plan.searches and "://" in plan.storage:
+            check_storage(plan)
+        for sentence in plan.unreadable.values():
+            print(printable(sentence), file=sys.stderr)
+        for line in describe(plan):
+            tell(line)
+        grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
+        searching = plan.stage in ("all", "search") and trials_left(plan) > 0
+        if not grid and not searching:
+            folder = plan.store.sweep(plan.name)
+            if folder.plan_file.exists() and folder.plan().get("stage", "all") != plan.stage:
+                freeze(plan)  # what is asked for now: status and wait go by it
+            if plan.given_up and plan.stage != "grid":
+                n = f"{plan.given_up} trial{'s' * (plan.given_up != 1)}"
+                tell(f"nothing to do but what was given up: {n}; python -m sweeps status says why, retry tries again")
+                return EXIT_UNFINISHED
+            if plan.unreadable:
+                tell("nothing to do but what does not read")
+                return EXIT_UNFINISHED
+            tell("nothing to do: every run is finished and scored")
+            return 0
+        if places is None:
+            return launcher.launch(plan, grid, searching)
+        freeze(plan)
+        if len(plan.runs) == 1 and not multirun and plan.study is None and not plan.searches:
+            return run_here(plan)
+        return launch_stages(plan, places, grid, searching)
+    except REFUSALS as e:
+        return refusal(e)
+
+
+def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int:
+    """The grid, then its searches; where runs of the grid fail, the searches are made all the same."""
+    folder = plan.store.sweep(plan.name)
+    code = launch(plan, places, folder) if grid else 0
+    if plan.searches:
+        record_grid(plan)
+    if not searching or code == EXIT_INTERRUPTED:
+        return code
+    cells = len(plan.searches)
+    tell(
+        f"searching {cells} cell{'s' * (cells != 1)}, {trials_left(plan)} trials to go, "
+        f"{places.count} at once ({places.why})"
+    )
+    with recorded(folder):
+        return Search(plan, places).run() or code
+
+
+def launch_confirmation(plan: Plan, places: Slots | None) -> int:
+    """The best settings again; what they are worth on what did not choose them is printed and recorded.
+
+    Without places they go to the scheduler, and the same command given when they are finished prints and records.
+    """
+    found = confirmation(plan)
+    left = sum(run.need == TRAIN for run in plan.runs) + trials_left(plan)
+    if left:
+        tell(f"choosing among what is finished: {left} run{'s' * (left != 1)} of the sweep are not")
+    for line in describe(found.plan):
+        tell(line)
+    missing = any(run.need != NOTHING for run in found.plan.runs)
+    if missing and places is None:
+        return launcher.launch(found.plan)
+    freeze(found.plan)
+    code = launch(found.plan, places, plan.store.sweep(found.plan.name)) if missing and places is not None else 0
+    for line in record_confirmation(plan, found):
+        tell(line)
+    return code
+
+
+def check_shared(plan: Plan) -> None:
+    """Raise `UserError` where workers of several machines would share a file that they cannot."""
+    on_slurm = plan.runs[0].config["launcher"]["kind"] == "slurm"
+    if plan.searches and plan.stage in ("all", "search") and on_slurm and plan.storage == "sqlite":
+        raise UserError(
+            "search.storage=sqlite is a file that machines cannot share safely; with launcher=slurm give "
+            "search.storage=journal, or the URL of a data base"
+        )
+
+
+def check_storage(plan: Plan) -> None:
+    """Raise `UserError` now where a data base cannot be reached, rather than after the grid."""
+    from sweeps.search.storage import connect
+
+    os.environ.update(environment(plan.storage))
+    connect(without_password(plan.storage)).close()
+
+
+def launch(plan: Plan, places: Slots, folder: SweepFolder | None = None) -> int:
+    """Run a plan by the local pool and say how it ended; `folder` is the sweep that it is, or is a part of."""
+    n = sum(run.need != NOTHING for run in plan.runs)
+    tell(f"running {n}, {min(places.count, n)} at once ({places.why}); store {plan.store.root}")
+    with recorded(folder), display() as shown:
+        code = run_pool(plan, places, shown)
+    if code == EXIT_UNFINISHED:
+        report_failures(plan)
+    elif code == 0:
+        tell(f"all runs are finished; python -m analysis.report --store {plan.store.root} draws them")
+    return code
+
+
+@contextmanager
+def recorded(folder: SweepFolder | None) -> Iterator[None]:
+    """While a sweep is trained here, its folder says by which process, so that it can be cancelled."""
+    if folder is None:
+        yield
+        return
+    write_whole(folder.controller_file, to_json(myself()))
+    try:
+        yield
+    finally:
+        folder.controller_file.unlink(missing_ok=True)
+
+
+def report_failures(plan: Plan) -> None:
+    """Name every run that lacks something, why, and the last lines of its log."""
+    for planned in plan.runs:
+        if not is_met(plan, planned):
+            run = plan.store.run(planned.id)
+            print(printable(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}"), file=sys.stderr)
+            for line in run.log_tail().splitlines():
+                print(printable(f"  | {line}"), file=sys.stderr)
+
+
+def run_here(plan: Plan) -> int:
+    """Train one run in this process, claimed like any other; its lines go to the terminal and to its log."""
+    planned = plan.runs[0]
+    run = plan.store.run(planned.id)
+    tell(f"run {run.id} in {run.path}")
+    observer, status = Observer(), None
+    if observer.settle(run, tell):
+        status = _work_here(plan, planned, run, observer)
+    if status is None:
+        owner = claim_in_force(run)
+        who = "another process" if owner is None else named(owner)
+        print(f"{who} works on this run; give the command again when it has ended", file=sys.stderr)
+        return EXIT_UNFINISHED
+    if status == PREEMPTED:
+        tell("stopped; the same command goes on from here")
+        return EXIT_INTERRUPTED
+    return 0 if status in FINISHED and is_met(plan, planned) else EXIT_UNFINISHED
+
+
+def _work_here(plan: Plan, planned: Planned, run: RunFolder, observer: Observer) -> str | None:
+    from landscape.runtime import worker  # torch
+
+    with open(run.log_file, "a") as log:
+
+        def say(text: str) -> None:
+            tell(text)
+            print(text, file=log, flush=True)
+
+        return worker.work(plan.store, run.id, say, execution(planned), observer)

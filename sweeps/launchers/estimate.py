@@ -1,0 +1,309 @@
+"""What a plan will take: hours and money, from what finished runs of the store took.
+
+A run is estimated by the median seconds a D step of finished runs that are like it in all that decides speed; where
+there are none, by those of the next broader group, which is named. Scoring is estimated apart, a scoring at a time. A
+trial of a search is taken for a run of its cell. Starting a process and reading data are not in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, NamedTuple
+
+from landscape.store import protocols
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.provenance import cpu
+from landscape.store.store import FINISHED, RunFolder, Store
+from sweeps.formatting import duration
+from sweeps.launchers.devices import slots, visible_gpus
+from sweeps.launchers.slurm.resources import Classes
+from sweeps.planning.plan import SCORE, TRAIN, Plan, Planned, search_rows
+from sweeps.planning.search_spec import left_of, workers_of
+
+Facts = dict[str, Any]
+
+EACH = 20  # finished runs of one kind that are looked at, the newest
+# What groups drop one after another, broadest last; what is not named here is never dropped.
+STEP_DROPS = ("machine", "n_dis", "penalty", "precision", "batch size", "width", "devices")
+STEP_KEYS = ("data", "size", "arch", "processor", *STEP_DROPS)
+EVALUATION_DROPS = ("width", "machine", "arch", "scores")
+EVALUATION_KEYS = ("data", "size", "processor", "extractor", "fakes", *EVALUATION_DROPS)
+
+
+class Bench(NamedTuple):
+    """What one finished run took."""
+
+    facts: Facts
+    step_s: float  # a D step
+    evaluation_s: float | None
+
+
+@dataclass
+class Estimate:
+    """Of all runs of a plan that need anything."""
+
+    train_s: float = 0.0
+    eval_s: float = 0.0
+    hours: float = 0.0  # of processors: seconds of each run times its cores or GPUs
+    longest_s: float = 0.0
+    trials: int = 0  # of searches among them
+    trials_s: float = 0.0
+    by: Counter[str] = field(default_factory=Counter)  # how runs were estimated -> how many
+    unknown: Counter[str] = field(default_factory=Counter)  # what there is no finished run of -> how many runs
+
+
+def facts_of(config: dict[str, Any], processor: str, machine: str | None) -> Facts:
+    """What decides the speed of a run; `processor` is CPU or GPU, `machine` which, None where that is not known."""
+    train, metrics = config["train"], config["metrics"]
+    return {
+        "data": config["data"].get("name") or config["data"]["kind"],
+        "size": config["data"]["size"],
+        "arch": config["arch"]["kind"],
+        "width": config["arch"]["width"],
+        "batch size": train["batch_size"],
+        "n_dis": config["optim"]["n_dis"],
+        "penalty": config["reg"]["penalty"] != "none",
+        "precision": train["precision"],
+        "devices": train.get("world_size") or 1,
+        "processor": processor,
+        "machine": machine,
+        "extractor": metrics["extractor"],
+        "fakes": metrics["n_fake"],
+        "scores": tuple(sorted(metrics["scores"])),
+    }
+
+
+def benches(store: Store, wanted: set[tuple[str, str]]) -> list[Bench]:
+    """What finished runs of these (data, arch) took: the newest `EACH` of each kind that their statuses tell apart."""
+    kinds: dict[tuple[Any, ...], list[tuple[float, str]]] = {}
+    for run in store.run_ids():
+        try:
+            status, written = store.status_of(run)
+        except (CorruptFile, OSError):
+            continue
+        axes = status.get("axes", {})
+        if status["status"] not in FINISHED or (axes.get("data"), axes.get("arch")) not in wanted:
+            continue
+        if status.get("train_s", 0) > 0 and status.get("step", 0) > 0:
+            kind = (axes["data"], axes["arch"], axes.get("penalty") == "none", axes.get("n_dis"), axes.get("steps"))
+            kinds.setdefault(kind, []).append((written, run))
+    newest = [run for found in kinds.values() for _, run in sorted(found, reverse=True)[:EACH]]
+    return [bench for run in newest if (bench := _bench(store.run(run))) is not None]
+
+
+def _bench(run: RunFolder) -> Bench | None:
+    try:
+        status, config, machines, rows = run.status(), run.config(), run.meta()["machines"], run.rows()
+        kinds = {_machine(entry) for entry in machines}
+        if len(kinds) != 1:  # its seconds are of several machines
+            return None
+        facts = facts_of(config, *kinds.pop())
+        each = status.get("eval_s", 0.0) / len(rows) if rows else None
+        return Bench(facts, status["train_s"] / status["step"], each)
+    except (CorruptFile, OSError, KeyError, TypeError, ZeroDivisionError):
+        return None
+
+
+def _machine(entry: dict[str, Any]) -> tuple[str, str]:
+    """("GPU" or "CPU", which): a CPU is another one with other threads."""
+    if entry.get("gpu"):
+        return "GPU", str(entry["gpu"])
+    return "CPU", f"{entry['cpu']}, {entry['threads']} thread{'s' * (entry['threads'] > 1)}"
+
+
+def likeness(
+    facts: Facts, found: list[tuple[Facts, float]], keys: tuple[str, ...], drops: tuple[str, ...]
+) -> tuple[float, list[str]] | None:
+    """The median of the narrowest group that is not empty, and in what its members differ; None where all are empty."""
+    for count in range(len(drops) + 1):
+        same = [key for key in keys if key not in drops[:count]]
+        if facts["machine"] is None and "machine" in same:
+            continue
+        group = [(other, value) for other, value in found if all(other[key] == facts[key] for key in same)]
+        if group:
+            differ = [
+                k for k in drops[:count] if facts[k] is not None and any(other[k] != facts[k] for other, _ in group)
+            ]
+            return median(value for _, value in group), differ
+    return None
+
+
+def estimate(plan: Plan) -> Estimate | None:
+    """None where the plan needs nothing; reads the store, writes nothing."""
+    todo = list(_todo(plan))
+    if not todo:
+        return None
+    where = _Where(plan.runs[0].config["launcher"])
+    asked = [(one, where.facts(one.config)) for one in todo]
+    found = benches(plan.store, {(facts["data"], facts["arch"]) for _, facts in asked})
+    steps = [(bench.facts, bench.step_s) for bench in found]
+    evaluations = [(bench.facts, bench.evaluation_s) for bench in found if bench.evaluation_s is not None]
+    made, known = Estimate(), {}
+    for one, facts in asked:
+        key = tuple(facts.values())
+        if key not in known:
+            known[key] = (
+                likeness(facts, steps, STEP_KEYS, STEP_DROPS),
+                likeness(facts, evaluations, EVALUATION_KEYS, EVALUATION_DROPS),
+            )
+        step, evaluation = known[key]
+        train_s = eval_s = 0.0
+        if one.steps:
+            if step is None:
+                made.unknown[f"data={facts['data']} arch={facts['arch']} on a {facts['processor']}"] += one.times
+                continue
+            train_s = one.steps * step[0]
+            made.by[_words(step[1])] += one.times
+        if one.scorings and evaluation is None:
+            made.unknown[f"scoring with metrics.extractor={facts['extractor']} data={facts['data']}"] += one.times
+        elif one.scorings and evaluation is not None:
+            eval_s = one.scorings * evaluation[0]
+            if not one.steps:
+                made.by[_words(evaluation[1])] += one.times
+        made.train_s += one.times * train_s
+        made.eval_s += one.times * eval_s
+        width = facts["devices"] * (one.config["threads"] if facts["processor"] == "CPU" else 1)
+        made.hours += one.times * (train_s + eval_s) * width / 3600
+        made.longest_s = max(made.longest_s, train_s + eval_s)
+        if one.trial:
+            made.trials += one.times
+            made.trials_s += one.times * (train_s + eval_s)
+    return made
+
+
+class _Todo(NamedTuple):
+    """So many runs alike, with what each still needs."""
+
+    config: dict[str, Any]
+    steps: int
+    scorings: int
+    times: int = 1
+    trial: bool = False
+
+
+def _todo(plan: Plan) -> Iterator[_Todo]:
+    """What the command would train and score, by its stage: runs of the grid, and trials of searches to go."""
+    if plan.stage != "search":
+        for planned in plan.runs:
+            if planned.need in (TRAIN, SCORE):
+                yield _Todo(planned.config, *_work(plan.store, planned))
+    if plan.stage in ("all", "search") and plan.searches:
+        rows = search_rows(plan)
+        for search in plan.searches:
+            left = left_of([search], rows)
+            if left:
+                steps, every = search.base["train"]["steps"], search.base["metrics"]["every"]
+                yield _Todo(search.base, steps, 1 + (math.ceil(steps / every) if every else 1), left, True)
+
+
+def _words(differ: list[str]) -> str:
+    return "finished runs that differ in " + ", ".join(differ) if differ else "their like"
+
+
+class _Where:
+    """What a command's runs will be trained on, as far as it can be known before."""
+
+    def __init__(self, launcher: dict[str, Any]) -> None:
+        self.classes = Classes(launcher) if launcher["kind"] == "slurm" else None
+        self.gpus = self.classes is None and bool(visible_gpus())
+
+    def facts(self, config: dict[str, Any]) -> Facts:
+        device = config["device"]
+        if self.classes is not None:
+            gpu = device != "cpu" and self.classes.of(config).gpus > 0
+        else:
+            gpu = device.startswith("cuda") or (device == "auto" and self.gpus)
+        threads = config["threads"]
+        here = None if gpu or self.classes is not None else _machine({"cpu": cpu(), "threads": threads})[1]
+        return facts_of(config, "GPU" if gpu else "CPU", here)
+
+
+def _work(store: Store, planned: Planned) -> tuple[int, int]:
+    """D steps and scorings that a run still needs."""
+    steps, every = planned.config["train"]["steps"], planned.config["metrics"]["every"]
+    try:
+        status, _ = store.status_of(planned.id)
+    except (CorruptFile, OSError):
+        status = {}
+    if planned.need == SCORE:
+        return 0, sum(bool(protocols.missing_scores(asked, status)) for asked in planned.asked)
+    done = min(steps, int(status.get("step", 0)))
+    if not planned.asked:
+        return steps - done, 0
+    own = math.ceil((steps - done) / every) if every else 1
+    return steps - done, own + (done == 0) + len(planned.asked) - 1
+
+
+def at_once(plan: Plan) -> int | None:
+    """How many runs a command will train at a time (on a cluster, of its grid); None where the scheduler decides."""
+    config = plan.runs[0].config
+    launcher = config["launcher"]
+    if launcher["kind"] == "slurm":
+        return launcher["parallel"] * (launcher["at_once"] or 1) if launcher["parallel"] else None
+    widest = max(planned.config["train"].get("world_size") or 1 for planned in plan.runs)
+    trials = sum(search.trials for search in plan.searches)
+    return min(slots(launcher["jobs"], config["threads"], config["device"], widest).count, len(plan.runs) + trials)
+
+
+def wall_clock(plan: Plan, made: Estimate) -> str:
+    """How long it will take by the clock, in words.
+
+    On a cluster the grid's jobs and those of its searches are queued side by side. A job may train several runs of the
+    grid at once, but a search's worker trains one trial after another.
+    """
+    launcher, n, total_s = plan.runs[0].config["launcher"], at_once(plan), made.train_s + made.eval_s
+    if launcher["kind"] != "slurm":
+        assert n is not None
+        return f"about {duration(max(made.longest_s, total_s / n))} with {n} at once"
+    jobs = max(1, min(workers_of(plan.searches, launcher["parallel"]), made.trials))
+    seconds = max(made.longest_s, made.trials_s / jobs)
+    if n is None:
+        return f"{duration(seconds)} if all jobs run at once"
+    seconds = max(seconds, (total_s - made.trials_s) / n)
+    if not made.trials:
+        many = str(n)
+    else:
+        trials = f"{jobs} trial{'s' * (jobs > 1)}"
+        many = trials if plan.stage == "search" else f"{n} run{'s' * (n > 1)} and {trials}"
+    return f"about {duration(seconds)} with {many} at once"
+
+
+def lines(plan: Plan, made: Estimate, unit: str) -> Iterable[str]:
+    """The estimate in words; `unit` is core or GPU."""
+    if not made.by:
+        yield "estimate: no finished run to estimate from (" + "; ".join(made.unknown) + ")"
+        return
+    wall = wall_clock(plan, made)
+    parts = f"{hours(made.train_s)} of training, {hours(made.eval_s)} of scoring"
+    total = f"{made.hours:,.1f}" if made.hours >= 10 else f"{made.hours:.2g}"
+    yield f"estimate: {total} {unit}-hours ({parts}); {wall}"
+    yield "  " + "; ".join(f"{many} run{'s' * (many > 1)} by {how}" for how, many in made.by.most_common())
+    if made.trials:
+        less = ", or less where the pruner ends them early" * any(search.pruner != "none" for search in plan.searches)
+        yield f"  {made.trials:,} of them are trials, each as long as a run of its cell{less}"
+    for what, many in made.unknown.items():
+        yield f"  not in it, for want of a finished run: {what} ({many} run{'s' * (many > 1)})"
+    price = plan.runs[0].config["launcher"].get("price")
+    if price is not None:
+        cost = made.hours * price
+        shown = f"{cost:,.2f}" if cost >= 1 else f"{cost:.2g}"
+        yield f"  cost: {shown} at launcher.price={price:g} a {unit}-hour"
+
+
+def hours(seconds: float) -> str:
+    """Seconds as hours, or as seconds and minutes where they are few."""
+    return duration(seconds) if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def describe(plan: Plan) -> list[str]:
+    """The lines of `plan`: none where nothing is left to do."""
+    made = estimate(plan)
+    if made is None:
+        return []
+    where = _Where(plan.runs[0].config["launcher"])
+    gpu = any(where.facts(planned.config)["processor"] == "GPU" for planned in plan.runs[:1])
+    return list(lines(plan, made, "GPU" if gpu else "core"))

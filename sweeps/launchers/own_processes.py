@@ -1,0 +1,53 @@
+"""Whether a process is this program at work on a given store, by the command that it was started with.
+
+A file in a shared store may name any process: before one is signalled, the kernel is asked what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from landscape.store import processes
+from landscape.store.store import Store
+
+DOORS = ("landscape.sweep", "landscape.evaluate", "landscape.runtime.worker", "landscape.runtime.forkserver", "sweeps", "sweeps.search.worker")
+DEFAULT = "outputs"  # the store of a command that names none
+
+
+def works_on(store: Store, one: Mapping[str, Any]) -> bool:
+    """Whether a process that a file of the store names lives here, and its command works on this very store."""
+    if not processes.is_here(one) or not processes.lives(one):
+        return False
+    words = processes.command(one["pid"])
+    named = store_of(words)
+    if named is None:
+        return False
+    folder = processes.folder(one["pid"])
+    if folder is None and not Path(named).expanduser().is_absolute():
+        return True  # where there is no /proc: a command of this program, and no more can be known
+    return ((folder or Path()) / Path(named).expanduser()).resolve() == store.root.resolve()
+
+
+def store_of(words: Sequence[str]) -> str | None:
+    """The store that a command of this program works on, as it names it; None for any other command."""
+    if "-m" not in words or words.index("-m") + 1 >= len(words):
+        return None
+    at = words.index("-m") + 1
+    if words[at] not in DOORS:
+        return None
+    named, rest = DEFAULT, list(words[at + 1 :])
+    for word, following in zip(rest, [*rest[1:], ""], strict=True):
+        if word == "--store":
+            named = following
+        elif word.startswith(("--store=", "store=")):
+            named = unquoted(word.partition("=")[2])
+    return named
+
+
+def unquoted(value: str) -> str:
+    """A path as Hydra's grammar has it, without its quotes."""
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1].replace(f"\\{value[0]}", value[0]).replace("\\\\", "\\")
+    return value

@@ -1,0 +1,193 @@
+"""What a job of the scheduler does: train the runs of its task of an array, or search; then leave or queue again.
+
+    python -m sweeps.launchers.slurm.job --store S --sweep NAME --submission TOKEN
+
+Which runs, on what device and with how many threads stands in the sweep's submissions; what each run is, in its own
+folder. The policy at the end is this program's own. USR2 means that the job's time is nearly over: workers save and
+the job is queued again, unless it got nowhere in all of its time, for then it never would. TERM means that the
+scheduler ends the job, and whether it comes back is the scheduler's to say; but in a preemption's time of grace the job
+still counts as running and would be taken for finished, so it queues itself again. Checkpoints are written by the
+clock, so a job that gets no signal (a dead node, kill -9) loses little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+from landscape.config.errors import EXIT_PREEMPTED, EXIT_UNFINISHED, EXIT_USER, UserError
+from landscape.config.text import printable
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.store import FAILED, FINISHED, Store
+from sweeps.launchers.devices import slots
+from sweeps.launchers.local_pool import POLL_S, UNREADABLE, Allocation, run_pool
+from sweeps.launchers.local_search import searcher
+from sweeps.launchers.progress import Lines, tell
+from sweeps.launchers.slurm import client
+from sweeps.launchers.slurm.launcher import many, trials_of
+from sweeps.launchers.slurm.resources import Resources, from_record
+from sweeps.launchers.slurm.submissions import Submission, submission
+from sweeps.planning.plan import NOTHING, Plan, Planned, is_met, need
+from sweeps.planning.reload import stored_run
+from sweeps.planning.sweep_runs import Members
+
+
+def main() -> int:
+    """Returns the exit code of the job."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("--store", "--sweep", "--submission"):
+        parser.add_argument(name, required=True)
+    arguments = parser.parse_args()
+    store = Store(arguments.store)
+    try:
+        given = submission(store.sweep(arguments.sweep), arguments.submission)
+        index = int(os.environ.get("SLURM_ARRAY_TASK_ID", "-1"))
+        if given is None or not 0 <= index < len(given.tasks):
+            raise UserError(f"sweep {arguments.sweep} has no task {index} of submission {arguments.submission}")
+        if given.search:
+            return search(store, given)
+        return train(store, given, given.tasks[index])
+    except (UserError, CorruptFile) as e:
+        print(printable(e), file=sys.stderr)
+        return EXIT_USER
+
+
+def train(store: Store, given: Submission, ids: list[str]) -> int:
+    """Train these runs side by side and one after another; decide what becomes of the job."""
+    plan, unreadable = _plan(store, given, ids)
+    resources, how = from_record(given.resources), given.execution
+    widest = max(run.config["train"]["world_size"] for run in plan.runs)
+    places = slots(resources.at_once, how["threads"], how["device"], widest)
+    job = _begin(f"{many(len(plan.runs), 'run')}, {resources.at_once} at once")
+    allocation = Allocation(patience_s(resources))
+    before, start = _progress(plan), time.monotonic()
+    run_pool(plan, places, Lines(), allocation)
+    unmet = [run for run in plan.runs if not is_met(plan, run)]
+    left = [run for run in unmet if run not in allocation.elsewhere]
+    failed = [run for run in left if _state(plan, run) == FAILED]
+    if allocation.signals and len(left) > len(failed):
+        vain = _progress(plan) <= before and time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
+        return _again(store, given, job, allocation.signals, vain)
+    tell(f"{len(plan.runs) - len(unmet)} of {many(len(plan.runs), 'run')} finished, {len(failed)} failed")
+    return EXIT_UNFINISHED if left or unreadable else 0
+
+
+def search(store: Store, given: Submission) -> int:
+    """Work on the sweep's searches in this job until no trial is left or the time is over.
+
+    A worker that is told to save gives its trial back, so that another goes on with it; one that does not save in time
+    is left to the scheduler, and its trial to whoever finds it dead.
+    """
+    job = _begin("a worker of the sweep's searches")
+    resources, how = from_record(given.resources), given.execution
+    before, start = _trial_steps(store, given.sweep), time.monotonic()
+    signals: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, lambda number, frame: signals.append(number))
+    own = {key: str(how["threads"]) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    worker = subprocess.Popen(searcher(store, given.sweep, how), env={**os.environ, **own}, start_new_session=True)
+    signalled: float | None = None
+    while (code := worker.poll()) is None:
+        if signals and signalled is None:
+            signalled = time.monotonic()
+            worker.send_signal(signal.SIGTERM)
+        if signalled is not None and time.monotonic() - signalled > patience_s(resources):
+            break
+        time.sleep(POLL_S)
+    if signals and trials_of(store, given.sweep):
+        late = time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
+        return _again(store, given, job, signals, late and _trial_steps(store, given.sweep) <= before)
+    return EXIT_UNFINISHED if code else 0
+
+
+def patience_s(resources: Resources) -> float:
+    """How long after a signal workers may take to save: what a job needs to queue itself again is left."""
+    return max(resources.notice_s - 30.0, resources.notice_s / 2)
+
+
+def _begin(what: str) -> str:
+    """Say what the job is about to do; its name for the scheduler."""
+    restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
+    job = f"{os.environ.get('SLURM_ARRAY_JOB_ID', '?')}_{os.environ.get('SLURM_ARRAY_TASK_ID', '?')}"
+    tell(f"job {job} on {os.uname().nodename}, restart {restarts}: {what}")
+    return job
+
+
+def _trial_steps(store: Store, sweep: str) -> int:
+    """Steps on record of all trials so far; grows whenever a worker is of any use."""
+    steps = 0
+    for one in Members(store, store.sweep(sweep)).ids():  # trials under way are in no row of the record yet
+        with suppress(*UNREADABLE):
+            steps += int(store.run(one).status().get("step", 0))
+    return steps
+
+
+def _plan(store: Store, given: Submission, ids: list[str]) -> tuple[Plan, int]:
+    """The runs of a task as a plan, and how many of them do not read."""
+    plan, unreadable = Plan([], []), 0
+    for one in ids:
+        try:
+            planned = stored_run(store.run(one), given.execution)
+            planned.config["store"] = str(store.root)
+            if len(ids) == 1:
+                planned.config["launcher"]["warm"] = False  # a server that forks a single worker would save nothing
+            planned.state, planned.need = need(store.run(one), planned)
+        except UNREADABLE as e:
+            unreadable += 1
+            tell(f"{one}: cannot be trained ({e})")
+            continue
+        plan.runs.append(planned)
+    if not plan.runs:
+        raise UserError("none of the runs of this job can be read")
+    return plan, unreadable
+
+
+def _state(plan: Plan, planned: Planned) -> str:
+    try:
+        return str(plan.store.run(planned.id).status()["status"])
+    except UNREADABLE:
+        return FAILED
+
+
+def _progress(plan: Plan) -> tuple[int, int]:
+    """Runs that are met, and steps on record of the others; grows whenever a job is of any use."""
+    met = steps = 0
+    for planned in plan.runs:
+        run = plan.store.run(planned.id)
+        try:
+            status = run.status()
+            met += status["status"] in FINISHED and need(run, planned)[1] == NOTHING
+            steps += int(status.get("step", 0))
+        except UNREADABLE:
+            continue
+    return met, steps
+
+
+def _again(store: Store, given: Submission, job: str, signals: list[int], vain: bool) -> int:
+    """A job that was told to end with runs to go: back into the queue, where that is neither decided nor in vain."""
+    names = ", ".join(signal.Signals(n).name for n in signals)
+    now = submission(store.sweep(given.sweep), given.token)
+    if now is not None and now.cancelled:
+        tell(f"{names}: cancelled")
+        return EXIT_PREEMPTED
+    state = client.state(job)
+    if state != "RUNNING":
+        tell(f"{names}: the scheduler ends this job ({state}); whether it runs again is the scheduler's to say")
+        return EXIT_PREEMPTED
+    if vain:
+        tell(f"{names}: no run made a step in all of the job's {given.resources['time']} minutes, so it is not queued")
+        tell("again; give more with launcher.time=")
+        return EXIT_PREEMPTED
+    tell(f"{names}: the job is queued again")
+    if not client.requeue(job):
+        tell(f"but scontrol would not; python -m sweeps retry {given.sweep} submits what is left")
+    return EXIT_PREEMPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,392 @@
+"""The SLURM launcher: what a plan lacks goes to the scheduler as arrays, and the command ends.
+
+The store is the truth: which runs are wanted is in the plan, which are queued is in the sweep's submissions laid beside
+one squeue, and what became of them is in their folders. Nothing stays alive to watch.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from landscape.config.errors import UserError
+from landscape.store.atomic_io import CorruptFile, to_json, write_whole
+from landscape.store.leases import Observer, claim_in_force, take
+from landscape.store.locks import locked
+from landscape.store.processes import is_here
+from landscape.store.run_writer import HEART_S
+from landscape.store.store import FINISHED, QUEUED, RunFolder, Store, SweepFolder
+from landscape.store.trials import read_rows
+from sweeps.launchers.local_search import record_grid, trials_left
+from sweeps.launchers.progress import tell
+from sweeps.launchers.slurm import client
+from sweeps.launchers.slurm.resources import Classes, Resources, from_record
+from sweeps.launchers.slurm.script import script
+from sweeps.launchers.slurm.setup_lines import Source
+from sweeps.launchers.slurm.site_limits import check_fits
+from sweeps.launchers.slurm.submissions import Queued, Submission, append, in_queue, users
+from sweeps.planning.plan import NOTHING, Plan, execution, freeze
+from sweeps.planning.search_spec import left_of, read_searches, workers_of
+from sweeps.planning.withdraw import Before
+
+
+class Wanted(NamedTuple):
+    """Runs that share resources, in the order of the plan."""
+
+    resources: Resources
+    runs: list[str]
+
+
+@dataclass
+class Outcome:
+    """What one round of submitting did."""
+
+    submitted: list[Submission] = field(default_factory=list)
+    already: int = 0  # runs that the scheduler has
+    alive: int = 0  # and those that somebody trains outside of it
+    left: int = 0  # runs that did not fit into the queue
+    full: str = ""  # the words of the limit that they met
+    refused: str = ""
+    search: Submission | None = None  # the searches' workers
+    searching: bool = False  # which the scheduler has already
+    trials: int = 0  # whose workers did not fit into the queue
+
+
+def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
+    """Freeze and submit what a plan still needs; returns the exit code at once, long before the runs end.
+
+    The grid's runs and the workers of its searches are queued side by side: neither waits for the other.
+    """
+    store = plan.store
+    wanted = by_class(plan, {run.id for run in plan.runs if run.need != NOTHING} if grid else set())
+    search = workers(plan) if searching else None
+    site = client.limits()  # before anything is written
+    check_fits([one.resources for one in wanted] + ([] if search is None else [from_record(search["resources"])]))
+    store.check_writable()
+    with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
+        queued = in_queue(store, client.queue(users(store)))
+        folder = store.sweep(plan.name)
+        before = Before(store, folder)
+        created = freeze(plan)
+        everything = by_class(plan, {run.id for run in plan.runs})
+        launcher = plan.runs[0].config["launcher"]
+        record = {
+            "execution": execution(plan.runs[0]),
+            "max_submit": launcher["max_submit"],
+            "classes": [{"resources": one.resources.record(), "runs": one.runs} for one in everything],
+        }
+        if plan.searches:
+            record_grid(plan)
+        if search is not None:
+            record["search"] = search
+        write_whole(folder.jobs_file, to_json(record), alone=True)
+        done = submit(store, folder, wanted, record["execution"], record["max_submit"], site, queued)
+        if searching:
+            submit_search(store, folder, record, site, queued, done)
+        if done.refused and not (done.submitted or done.search):
+            before.restore(created)
+    return report(store, folder, done)
+
+
+def submit_stored(store: Store, folder: SweepFolder, wanted: set[str], accepted: bool) -> int:
+    """Submit these runs of a sweep that was launched before, with the resources of its newest command.
+
+    `accepted`: the shell lines among those were seen, and may run.
+    """
+    try:
+        record, ours = folder.signed_jobs()
+    except FileNotFoundError as e:
+        raise UserError(f"sweep {folder.name} was never launched with launcher=slurm") from e
+    classes = [
+        Wanted(from_record(one["resources"]), [run for run in one["runs"] if run in wanted])
+        for one in record["classes"]
+    ]
+    resources = [one.resources for one in classes]
+    if "search" in record:
+        resources.append(from_record(record["search"]["resources"]))
+    Source(folder.jobs_file, ours, accepted).check(text for one in resources for text in one.setup)
+    site = client.limits()
+    check_fits(one.resources for one in classes if one.runs)
+    with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
+        queued = in_queue(store, client.queue(users(store)))
+        done = submit(store, folder, classes, record["execution"], record["max_submit"], site, queued)
+        if "search" in record and folder.plan().get("stage") != "grid":
+            submit_search(store, folder, record, site, queued, done)
+    return report(store, folder, done)
+
+
+def by_class(plan: Plan, ids: set[str], alone: bool = False) -> list[Wanted]:
+    """The runs with these ids by the resources that they get; with `alone` one after another in a search's worker."""
+    classes = Classes(plan.runs[0].config["launcher"], alone)
+    found: dict[Resources, list[str]] = {}
+    for planned in plan.runs:
+        if planned.id in ids:
+            found.setdefault(classes.of(planned.config), []).append(planned.id)
+    return [Wanted(resources, runs) for resources, runs in found.items()]
+
+
+def submit(
+    store: Store,
+    folder: SweepFolder,
+    wanted: list[Wanted],
+    how: dict[str, Any],
+    max_submit: int | None,
+    site: client.Limits,
+    queued: Queued,
+) -> Outcome:
+    """Submit those of the wanted runs that nobody has; the store's submit lock is held."""
+    done = Outcome()
+    free = unclaimed(store, [run for one in wanted for run in one.runs if run not in queued.runs])
+    done.already = sum(run in queued.runs for one in wanted for run in one.runs)
+    done.alive = sum(len(one.runs) for one in wanted) - done.already - len(free)
+    room = min(n for n in (max_submit, site.submit, site.jobs, sys.maxsize) if n is not None) - queued.tasks
+    for resources, runs in wanted:
+        tasks = list(cut([run for run in runs if run in free], resources.runs_per_job))
+        size = site.array
+        while tasks and not done.refused:
+            size = min(size, site.array, len(tasks), room)
+            if size < 1:
+                done.full = done.full or f"{queued.tasks + sum(len(s.tasks) for s in done.submitted)} jobs are queued"
+                break
+            try:
+                done.submitted.append(_submit_array(store, folder, tasks[:size], resources, how))
+            except client.Refused as e:
+                if e.full and size > 1:  # a limit that the site does not tell: find out what fits
+                    size //= 2
+                    continue
+                done.full, done.refused = (str(e), "") if e.full else ("", _with_help(str(e), resources))
+                room = 0
+                break
+            room -= size
+            del tasks[:size]
+        done.left += sum(len(task) for task in tasks)
+    return done
+
+
+def workers(plan: Plan) -> dict[str, Any]:
+    """How many jobs work on a plan's searches, and with what: the resources of one run, for one worker in each."""
+    classes = by_class(plan, {run.id for run in plan.runs}, alone=True)
+    if len(classes) > 1:
+        raise UserError(
+            "launcher.classes gives the cells of this search different resources, and its workers train all of them; "
+            "search each class in a command of its own, or give stage=grid"
+        )
+    resources = classes[0].resources
+    return {"resources": resources.record(), "workers": workers_of(plan.searches, resources.parallel)}
+
+
+def submit_search(
+    store: Store,
+    folder: SweepFolder,
+    record: dict[str, Any],
+    site: client.Limits,
+    queued: Queued,
+    done: Outcome,
+) -> None:
+    """Submit the searches' workers where trials are left and none of the workers is queued; the lock is held."""
+    left = trials_of(store, folder.name)
+    if not left or done.refused:
+        return
+    if any(one.search and one.sweep == folder.name for one in queued.submissions):
+        done.searching = True
+        return
+    taken = queued.tasks + sum(len(one.tasks) for one in done.submitted)
+    room = min(n for n in (record["max_submit"], site.submit, site.jobs, sys.maxsize) if n is not None) - taken
+    size = min(left, record["search"]["workers"], site.array, room)
+    if size < 1 or done.full:
+        done.full, done.trials = done.full or f"{taken} jobs are queued", left
+        return
+    resources = from_record(record["search"]["resources"])
+    while size and done.search is None:
+        try:
+            done.search = _submit_array(store, folder, [[]] * size, resources, record["execution"], search=True)
+        except client.Refused as e:
+            if not e.full:
+                done.refused = _with_help(str(e), resources)
+                return
+            done.full = str(e)  # a limit that the site does not tell: find out what fits
+            size //= 2
+    if done.search is None:
+        done.trials = left
+
+
+def trials_of(store: Store, sweep: str) -> int:
+    """How many trials of a stored sweep's searches have no value on record."""
+    return left_of(read_searches(store, sweep).cells, read_rows(store, sweep))
+
+
+def unclaimed(store: Store, ids: list[str]) -> set[str]:
+    """Those of the runs that nobody trains outside of the queue, as far as one look and a second one can tell.
+
+    Whether a worker of another machine lives takes minutes to be sure of; its next claimant will be, so here a heart
+    that stands still for some beats is enough.
+    """
+    observer, free, elsewhere = Observer(), set(), {}
+    for one in ids:
+        run = store.run(one)
+        claim = claim_in_force(run)
+        if claim is None or (is_here(claim) and observer.is_lost(run, claim)):
+            free.add(one)
+        elif not is_here(claim):
+            elsewhere[one] = _beat(run)
+    if elsewhere:
+        time.sleep(3 * HEART_S)
+        free |= {one for one, beat in elsewhere.items() if _beat(store.run(one)) == beat}
+    return free
+
+
+def _beat(run: RunFolder) -> Any:
+    try:
+        return run.status().get("beat")
+    except (CorruptFile, OSError):
+        return None
+
+
+def cut(runs: list[str], size: int) -> Iterator[list[str]]:
+    """Runs of one class, so many to a job."""
+    for start in range(0, len(runs), size):
+        yield runs[start : start + size]
+
+
+def _submit_array(
+    store: Store,
+    folder: SweepFolder,
+    tasks: list[list[str]],
+    resources: Resources,
+    how: dict[str, Any],
+    search: bool = False,
+) -> Submission:
+    token = f"gan-landscape.{uuid.uuid4().hex[:16]}"
+    line: dict[str, Any] = {
+        "token": token,
+        "user": client.user(),
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "resources": resources.record(),
+        "execution": how,
+        "tasks": tasks,
+        "search": search,
+    }
+    text = script(store, folder, token, len(tasks), resources)
+    append(folder, line)
+    before = mark_queued(store, [run for task in tasks for run in task])
+    try:
+        job = client.submit(text)
+    except client.Refused as e:
+        append(folder, {"token": token, "refused": str(e)})
+        for run, status in before.items():
+            _unmark(store.run(run), status)
+        raise
+    append(folder, {"token": token, "job": job})
+    return Submission(folder.name, **line, job=job)
+
+
+def mark_queued(store: Store, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Write "queued" where nobody works; the statuses that were there before. A dead worker's claim is put away."""
+    before = {}
+    for one in runs:
+        run = store.run(one)
+        with suppress(CorruptFile, OSError):
+            status = run.status()
+            if status["status"] in FINISHED:  # only to be scored
+                continue
+            claim = None
+            if claim_in_force(run) is not None:
+                claim = take(run, Observer())
+                if claim is None:
+                    continue
+            before[one] = status
+            new = {**status, "status": QUEUED}
+            new.pop("reason", None)
+            run.write_status(new, durable=False)
+            if claim is not None:
+                claim.release()
+    return before
+
+
+def _unmark(run: RunFolder, status: dict[str, Any]) -> None:
+    with suppress(CorruptFile, OSError):
+        if run.status()["status"] == QUEUED and claim_in_force(run) is None:
+            run.write_status(status, durable=False)
+
+
+def _with_help(words: str, resources: Resources) -> str:
+    """sbatch's own words, and what they are about where that is known."""
+    if "partition" in words.lower() and resources.partition is not None:
+        names = sorted({one.partition for one in client.nodes()})
+        legal = f"; legal here: {', '.join(names)}" if names else ""
+        return f"{words} (launcher.partition={resources.partition}{legal})"
+    return f"{words} (asked for: {resources.describe()})"
+
+
+def describe(plan: Plan) -> list[str]:
+    """How a plan would be submitted, a line a class of resources, and the workers of its searches."""
+    grid = plan.stage != "search"
+    wanted = by_class(plan, {run.id for run in plan.runs if grid and run.need != NOTHING})
+    lines = []
+    for resources, runs in wanted:
+        jobs = -(-len(runs) // resources.runs_per_job)
+        lines.append(f"{many(len(runs), 'run')} in {many(jobs, 'job')} of {resources.describe()}")
+    if len(wanted) > 1:
+        lines.insert(0, f"{len(wanted)} classes of resources, arrays of their own each")
+    left = trials_left(plan) if plan.stage in ("all", "search") else 0
+    if left:
+        search = workers(plan)
+        jobs, each = min(search["workers"], left), from_record(search["resources"])
+        lines.append(f"{many(left, 'trial')} in {many(jobs, 'job')} of {each.describe()}, one after another in each")
+    return lines
+
+
+def many(n: int, what: str) -> str:
+    """1 run, 2 runs."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
+    """Say what was submitted, what was not and why, and what to do next; the exit code."""
+    for resources, arrays in _by_resources(done.submitted).items():
+        jobs, runs = sum(len(a.tasks) for a in arrays), sum(len(task) for a in arrays for task in a.tasks)
+        ids = [str(a.job) for a in arrays]
+        shown = ", ".join(ids if len(ids) <= 8 else [*ids[:3], "...", ids[-1]])
+        what = f"{many(runs, 'run')} in {many(jobs, 'job')} of {resources.describe()}"
+        tell(f"submitted {what}: {many(len(ids), 'array')}, job {shown}")
+    if done.already:
+        tell(f"{many(done.already, 'run')} already in the queue")
+    if done.alive:
+        tell(f"{many(done.alive, 'run')} left to the workers that train them outside of the queue")
+    where = f"{folder.name} {shlex.join(['--store', str(store.root)])}"
+    if (done.left or done.trials) and not done.refused:
+        what = " and ".join(many(n, name) for n, name in ((done.left, "run"), (done.trials, "trial")) if n)
+        tell(f"{what} wait for room ({done.full}); when there is some,")
+        tell(f"  python -m sweeps submit {where}")
+    if done.search is not None:
+        trials, workers = many(trials_of(store, folder.name), "trial"), many(len(done.search.tasks), "worker")
+        each = from_record(done.search.resources).describe()
+        tell(f"searching {trials}: submitted {workers} of {each}, job {done.search.job}")
+    if done.searching:
+        tell("the searches' workers are already in the queue")
+    if done.refused:
+        what = (
+            "nothing was submitted"
+            if not (done.submitted or done.search)
+            else f"{many(done.left, 'run')} not submitted"
+        )
+        raise UserError(f"{done.refused}; {what}")
+    if done.submitted or done.already or done.search or done.searching:
+        tell("the runs go on without this command; next:")
+        tell(f"  python -m sweeps status {shlex.join(['--store', str(store.root)])}")
+        tell(f"  python -m sweeps cancel {where}")
+        tell(f"  python -m sweeps retry {where}  (what failed or was lost)")
+    return 0
+
+
+def _by_resources(arrays: list[Submission]) -> dict[Resources, list[Submission]]:
+    found: dict[Resources, list[Submission]] = {}
+    for array in arrays:
+        found.setdefault(from_record(array.resources), []).append(array)
+    return found

@@ -1,0 +1,201 @@
+"""What each run gets from a scheduler: the launcher's keys, changed by the rules of `launcher.classes` that fit it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from landscape.config.errors import UserError, nearest
+from landscape.config.validation import check_ranges, gigabytes, minutes
+from sweeps.planning.config_groups import keys
+from sweeps.planning.overrides import SELECTORS
+
+KEYS = (
+    "partition", "account", "qos", "time", "memory", "cores", "gpus", "constraint",
+    "setup", "extra", "runs_per_job", "at_once", "parallel", "signal_s",
+)  # fmt: skip
+LISTS = ("setup", "extra")
+BY_GROUP = {group: key for key, group in SELECTORS.items() if key != "reg.norm"}  # loss: loss.kind, reg: reg.penalty
+OURS: tuple[str, ...] = (
+    "array",
+    "output",
+    "error",
+    "signal",
+    "comment",
+    "job-name",
+    "parsable",
+    "wrap",
+    "requeue",
+    "no-requeue",
+)
+OURS += ("time", "open-mode", "test-only", "nodes", "ntasks", "ntasks-per-node", "export")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Of one job. Runs with equal resources are one class, and share arrays."""
+
+    partition: str | None
+    account: str | None
+    qos: str | None
+    time: int  # minutes
+    memory: float | None  # GB
+    cores: int
+    gpus: int
+    constraint: str | None
+    setup: tuple[str, ...]
+    extra: tuple[str, ...]
+    runs_per_job: int
+    at_once: int
+    parallel: int | None
+    signal_s: int
+
+    @property
+    def notice_s(self) -> int:
+        """Seconds before a job's end at which it is told: as asked for, but half of a short job at the most."""
+        return min(self.signal_s, self.time * 30)
+
+    def describe(self) -> str:
+        """The resources of one job in words."""
+        parts = [] if self.partition is None else [f"partition {self.partition}"]
+        parts += [_many(self.cores, "core")] + [_many(self.gpus, "GPU")] * (self.gpus > 0)
+        if self.memory is not None:
+            parts.append(f"{self.memory:g} GB" if self.memory >= 1 else f"{self.memory * 1024:.0f} MB")
+        parts.append(f"{self.time // 60}:{self.time % 60:02d} h")
+        if self.runs_per_job > 1:
+            parts.append(f"{self.runs_per_job} runs a job, {self.at_once} at once")
+        return ", ".join(parts)
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def from_record(record: dict[str, Any]) -> Resources:
+    """What `Resources.record` was made from."""
+    values: dict[str, Any] = {k: tuple(v) if k in LISTS else v for k, v in record.items()}
+    return Resources(**values)
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
+
+
+class Classes:
+    """The rules of one command; raises `UserError` where they cannot be meant.
+
+    With `alone` they are for jobs in which one worker of a search trains run after run: nothing is packed into those.
+    """
+
+    def __init__(self, launcher: dict[str, Any], alone: bool = False) -> None:
+        self.launcher, self.alone = launcher, alone
+        self.rules: list[tuple[dict[str, list[Any]], dict[str, Any]]] = []
+        for rule in launcher.get("classes") or []:
+            self.rules.append(_parse_rule(rule))
+        for given in [launcher, *(given for _, given in self.rules)]:
+            _check_extra(given.get("extra") or [])
+            for key in ("partition", "account", "qos", "constraint", "extra"):
+                value = given.get(key)
+                if not all(str(text).isprintable() for text in (value if isinstance(value, list) else [value])):
+                    raise UserError(f"launcher.{key}={value!r} must be one line without control characters")
+        self.known: dict[tuple[Any, ...], Resources] = {}
+
+    @property
+    def setup(self) -> list[str]:
+        """The shell lines of all its jobs."""
+        givens = [self.launcher, *(given for _, given in self.rules)]
+        return [line for given in givens for line in given.get("setup") or []]
+
+    def of(self, config: dict[str, Any]) -> Resources:
+        """The resources of the job of a run with this configuration; a later rule that fits wins."""
+        fitting = [i for i, (when, _) in enumerate(self.rules) if all(_at(config, k) in v for k, v in when.items())]
+        execution = (config["threads"], config["train"].get("world_size") or 1, config["device"])
+        key = (*fitting, *execution)
+        if key not in self.known:
+            given = dict(self.launcher)
+            for i in fitting:
+                given |= self.rules[i][1]
+            if self.alone:
+                given |= {"runs_per_job": 1, "at_once": 1}
+            self.known[key] = _resources(given, *execution)
+        return self.known[key]
+
+
+def _at(config: dict[str, Any], key: str) -> Any:
+    node: Any = config
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, dict) else None
+    return node
+
+
+def _parse_rule(rule: Any) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+    if not isinstance(rule, dict) or not isinstance(rule.get("when"), dict) or not rule["when"]:
+        raise UserError(
+            f"launcher.classes: {rule} is no rule; write {{when: {{KEY: VALUE}}, memory: 32G}} with one or more of "
+            + ", ".join(KEYS)
+        )
+    when: dict[str, list[Any]] = {}
+    for key, value in rule["when"].items():
+        name = BY_GROUP.get(key, key)
+        if name not in keys():
+            near = nearest(key, [*keys(), *BY_GROUP])
+            raise UserError(f"launcher.classes: {key} is no configuration key{near}; --cfg job shows all of them")
+        when[name] = value if isinstance(value, list) else [value]
+    given = {key: value for key, value in rule.items() if key != "when"}
+    for key in given:
+        if key not in KEYS:
+            raise UserError(f"launcher.classes: {key} is no resource{nearest(key, KEYS)}; legal: {', '.join(KEYS)}")
+    for key in ("time", "memory"):
+        if given.get(key) is not None:
+            given[key] = str(given[key])
+    for key in ("cores", "gpus", "runs_per_job", "at_once", "parallel", "signal_s"):
+        if given.get(key) is not None and type(given[key]) is not int:
+            raise UserError(f"launcher.classes: {key}={given[key]} is no whole number")
+    for key in LISTS:
+        if key in given and not (isinstance(given[key], list) and all(isinstance(x, str) for x in given[key])):
+            raise UserError(f"launcher.classes: {key}={given[key]} is no list of words")
+    check_ranges({f"launcher.{key}": value for key, value in given.items()})
+    return when, given
+
+
+def _check_extra(extra: list[str]) -> None:
+    for option in extra:
+        name = option.removeprefix("--").partition("=")[0]
+        if not option.startswith("--") or not name:
+            raise UserError(f"launcher.extra: {option} is no option of sbatch; write --NAME=VALUE or --NAME")
+        if name in OURS:
+            raise UserError(f"launcher.extra: --{name} is set by this program and cannot be given")
+
+
+def _resources(given: dict[str, Any], threads: int, ranks: int, device: str) -> Resources:
+    for key in ("time", "signal_s"):
+        if given[key] is None:
+            raise UserError(f"launcher.{key} must be given")
+    limit = minutes(given["time"])
+    assert limit is not None
+    if device.startswith("cuda:"):
+        raise UserError(f"device={device} names a GPU of one machine; with launcher=slurm use device=cuda")
+    at_once = given["at_once"] or 1
+    per_job = max(given["runs_per_job"] or 1, at_once)
+    gpus = given["gpus"] or 0
+    if device != "cpu" and (gpus or ranks > 1 or device.startswith("cuda")):
+        gpus = max(gpus, ranks)  # runs at once share GPUs, but the ranks of one run do not
+    cores = given["cores"] or threads * ranks * at_once
+    if threads > cores:
+        raise UserError(f"threads={threads} is out of range; legal: up to launcher.cores={cores}")
+    return Resources(
+        partition=given["partition"],
+        account=given["account"],
+        qos=given["qos"],
+        time=limit,
+        memory=None if given["memory"] is None else gigabytes(given["memory"]),
+        cores=cores,
+        gpus=gpus,
+        constraint=given["constraint"],
+        setup=tuple(given["setup"] or ()),
+        extra=tuple(given["extra"] or ()),
+        runs_per_job=per_job,
+        at_once=at_once,
+        parallel=given["parallel"],
+        signal_s=given["signal_s"],
+    )

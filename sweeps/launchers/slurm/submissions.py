@@ -1,0 +1,117 @@
+"""What was handed to the scheduler: `submissions.jsonl`, an append-only log of one sweep.
+
+A line with "tasks" says which runs each task of an array trains; it is on the disk before the array is submitted,
+under a token that the array carries as its comment, so that neither an early job nor a controller that died between
+two lines can make a run be submitted twice. Later lines with the same token add the job's id, a refusal, or
+that the submission was cancelled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, fields
+from typing import Any
+
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.store import Store, SweepFolder
+from sweeps.launchers.slurm.client import Task
+
+
+@dataclass
+class Submission:
+    """One array."""
+
+    sweep: str
+    token: str
+    user: str
+    tasks: list[list[str]]  # the ids of the runs of each task
+    resources: dict[str, Any]
+    execution: dict[str, Any]
+    made: str
+    job: str | None = None  # None: refused, or its controller died before it could write
+    refused: str | None = None
+    cancelled: bool = False
+    search: bool = False  # its tasks are workers of the sweep's searches, which find their runs themselves
+
+
+FIELDS = {field.name for field in fields(Submission)} - {"sweep"}
+
+
+def append(folder: SweepFolder, line: dict[str, Any]) -> None:
+    """Add a line, on the disk before this returns; one that was torn by a crash is closed first."""
+    with open(folder.submissions_file, "a+b") as f:
+        f.seek(0, os.SEEK_END)
+        if f.tell():
+            f.seek(-1, os.SEEK_END)
+            if f.read(1) != b"\n":
+                f.write(b"\n")
+        f.write(json.dumps(line).encode() + b"\n")
+        f.flush()
+        os.fsync(f.fileno())
+
+
+def submissions(folder: SweepFolder) -> list[Submission]:
+    """Every submission of a sweep, oldest first; none where there is no file. Torn lines are passed over."""
+    return list(_read(folder, "").values())
+
+
+def submission(folder: SweepFolder, token: str) -> Submission | None:
+    """One submission, without parsing the others."""
+    return _read(folder, token).get(token)
+
+
+def _read(folder: SweepFolder, token: str) -> dict[str, Submission]:
+    found: dict[str, Submission] = {}
+    for event in folder.submitted(token):
+        key = event["token"]
+        if "tasks" in event:
+            try:
+                found[key] = Submission(folder.name, **{name: event[name] for name in FIELDS if name in event})
+            except TypeError as e:
+                raise CorruptFile(f"{folder.submissions_file} holds a submission that is none ({e})") from e
+        elif key in found:
+            for name in ("job", "refused", "cancelled"):
+                if name in event:
+                    setattr(found[key], name, event[name])
+    return found
+
+
+@dataclass
+class Queued:
+    """What the scheduler still holds of a store's runs."""
+
+    tasks: int  # in all, those of other stores and programs included
+    runs: dict[str, Task]  # id -> the task that has it
+    submissions: list[Submission]  # those with a task in the queue
+    stuck: dict[str, Task]  # token -> a task, of those of which no task can start
+
+
+def in_queue(store: Store, tasks: list[Task]) -> Queued:
+    """Lay the scheduler's queue beside the store's submissions, those of every sweep: sweeps share runs."""
+    by_job: dict[str, list[Task]] = {}
+    by_token: dict[str, list[Task]] = {}
+    for task in tasks:
+        by_job.setdefault(task.job, []).append(task)
+        by_token.setdefault(task.token, []).append(task)
+    runs: dict[str, Task] = {}
+    live, stuck = [], {}
+    for folder in store.sweep_folders():
+        for one in submissions(folder):
+            # By its token where its job's id never got onto the disk.
+            present = by_token.get(one.token, []) if one.job is None else by_job.get(one.job, [])
+            # A cluster that was set up anew counts its jobs from 1 again; some sites strip comments.
+            present = [t for t in present if t.number < len(one.tasks) and t.token in (one.token, "(null)", "")]
+            if present:
+                live.append(one)
+                one.job = present[0].job
+                if all(task.stuck for task in present):
+                    stuck[one.token] = present[0]
+            for task in sorted(present, key=lambda task: not task.stuck):  # one that can start says more of a run
+                runs |= dict.fromkeys(one.tasks[task.number], task)
+    return Queued(len(tasks), runs, live, stuck)
+
+
+def users(store: Store) -> set[str]:
+    """Everybody who ever submitted runs of this store."""
+    return {one.user for folder in store.sweep_folders() for one in submissions(folder)}

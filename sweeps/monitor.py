@@ -1,0 +1,282 @@
+"""Looking at many runs: one small file a run, a claim for those under way, and one question to the scheduler.
+
+A look is cheap enough for ten thousand runs and may be repeated: what is finished is not read again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from landscape.config.errors import UserError
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.leases import Observer, claim_in_force, named
+from landscape.store.processes import is_here, is_stopped, lives
+from landscape.store.protocols import pending_requests
+from landscape.store.store import (
+    DIVERGED,
+    DONE,
+    FAILED,
+    FINISHED,
+    PREEMPTED,
+    QUEUED,
+    RUNNING,
+    STATES,
+    Store,
+    SweepFolder,
+)
+from sweeps.launchers.slurm.client import Task
+from sweeps.planning.sweep_runs import Members
+
+LOST = "lost"  # not a state of the store, but what an observer makes of running and queued
+STALLED = "stalled"  # nor is this: a run whose worker lives and makes no progress
+ALL_STATES = (*STATES, STALLED, LOST)
+READERS = 16  # on a network's file system each small file is a round trip
+ASK_S = 60.0  # between two questions to the scheduler
+UNDER_WAY = (RUNNING, QUEUED, PREEMPTED)  # states of which the scheduler may know more
+
+
+@dataclass(slots=True)
+class Seen:
+    """One run as it was found."""
+
+    id: str
+    state: str
+    status: dict[str, Any]
+    written: float  # when its status was, in the file system's seconds
+    stalled: str = ""  # why it counts as stalled, and how to end it
+    claim: str = ""  # what is wrong with the file that claims it
+    task: Task | None = None  # of the scheduler's queue, that will train it
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is in its state, where that is on record or the scheduler says so."""
+        waits = self.task is not None and (self.task.stuck or self.task.shut_out)
+        return self.task.reason if waits and self.task else self.stalled or self.status.get("reason")
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.status.get("axes", {})
+        return found
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """D updates done, and in all."""
+        steps = int(self.status.get("steps") or self.axes.get("steps") or 0)
+        return steps if self.state == DONE else int(self.status.get("step", 0)), steps
+
+    @property
+    def left(self) -> int:
+        """D updates to go."""
+        done, steps = self.steps
+        return 0 if self.state in FINISHED else max(0, steps - done)
+
+
+@dataclass
+class Look:
+    """All runs that were asked for, at one time."""
+
+    runs: list[Seen]
+    unreadable: dict[str, str]  # run id -> what is wrong, in a sentence
+    unasked: str | None = None  # why the scheduler could not be asked, where it is concerned
+    alive: bool = False  # whether somebody works on these runs or will
+    on_cluster: bool = False  # whether any run of the store was ever handed to a scheduler
+    trials_left: int = 0  # of the sweep's searches
+    given_up: dict[str, str] = field(default_factory=dict)  # runs of trials that are not tried again, and why
+    stuck: list[Task] = field(default_factory=list)  # of the searches' workers, where none of a job can start
+
+    @property
+    def states(self) -> Counter[str]:
+        return Counter(seen.state for seen in self.runs)
+
+    @property
+    def finished(self) -> bool:
+        return not self.unreadable and not self.trials_left and all(seen.state in FINISHED for seen in self.runs)
+
+
+@dataclass
+class _Scheduler:
+    """What the scheduler said when it was last asked, laid beside the store's submissions."""
+
+    runs: dict[str, Task] = field(default_factory=dict)  # in its queue: id -> the task there
+    submitted: set[str] = field(default_factory=set)  # handed over at some time
+    sweeps: set[str] = field(default_factory=set)  # with anything in its queue that can start
+    stuck: dict[str, list[Task]] = field(default_factory=dict)  # sweep -> workers of its searches that cannot
+    unasked: str | None = None
+
+
+class Looker:
+    """Looks at the runs of a store, or of one of its sweeps, or at those with the given ids, as often as wanted."""
+
+    def __init__(self, store: Store, sweep: SweepFolder | None = None, ids: list[str] | None = None) -> None:
+        self.store, self.members, self.given = store, Members(store, sweep), ids
+        self.observer = Observer()
+        self.kept: dict[str, Seen] = {}
+        self.scheduler, self.asked_at = _Scheduler(), -ASK_S
+        self.mark: object = None
+        self.moved_at = time.monotonic()
+
+    def look(self) -> Look:
+        """Read what may have changed. Writes nothing; raises nothing for what a run's folder holds."""
+        ids = self.members.ids() if self.given is None else self.given
+        unreadable: dict[str, str] = {}
+        found = {run: seen for run in ids if (seen := self.kept.get(run)) is not None}
+        missing = [run for run in ids if run not in found]
+        concerned = []
+        for run, read in zip(missing, self._read(missing), strict=True):
+            if isinstance(read, str):
+                unreadable[run] = read
+                continue
+            found[run] = seen = Seen(run, str(read[0]["status"]), *read)
+            if seen.state in (DONE, DIVERGED):
+                self.kept[run] = seen
+            elif seen.state in UNDER_WAY:
+                concerned.append(seen)
+        trials_left, given_up = self.members.trials() if self.given is None else (0, {})
+        if concerned or trials_left:
+            self._ask_scheduler()
+        workers = sum([self._judge(seen) for seen in concerned])
+        mark = {run: (seen.state, seen.status.get("beat"), seen.status.get("step")) for run, seen in found.items()}
+        if mark != self.mark:
+            self.mark, self.moved_at = mark, time.monotonic()
+        open_ = {run for run, seen in found.items() if seen.state not in (*FINISHED, FAILED)}
+        alive = workers > 0 or self.members.name in self.scheduler.sweeps
+        alive = alive or ((bool(open_) or trials_left > 0) and self._controllers(open_))
+        seen_in_order = [found[run] for run in ids if run in found]
+        on_cluster = bool(self.scheduler.submitted)
+        stuck = self.scheduler.stuck.get(self.members.name or "", []) if trials_left else []
+        return Look(seen_in_order, unreadable, self.scheduler.unasked, alive, on_cluster, trials_left, given_up, stuck)
+
+    def _read(self, ids: list[str]) -> list[tuple[dict[str, Any], float] | str]:
+        def one(run: str) -> tuple[dict[str, Any], float] | str:
+            try:
+                return self.store.status_of(run)
+            except CorruptFile as e:
+                return str(e)
+            except OSError as e:
+                return f"{e.filename or self.store.run(run).status_file} cannot be read ({e.strerror})"
+
+        if len(ids) < 4 * READERS:
+            return [one(run) for run in ids]
+        # In big pieces: with one task a file, threads would spend more on handing over than on reading.
+        size = -(-len(ids) // (4 * READERS))
+        pieces = [ids[i : i + size] for i in range(0, len(ids), size)]
+        with ThreadPoolExecutor(READERS) as pool:
+            return [read for piece in pool.map(lambda piece: [one(run) for run in piece], pieces) for read in piece]
+
+    def _judge(self, seen: Seen) -> bool:
+        """Put "lost" where nobody works on a run any more; whether somebody does, or the scheduler has it still."""
+        told = self.scheduler.runs.get(seen.id)
+        if told is not None:
+            if told.state == "PENDING" and seen.state != RUNNING:
+                seen.state, seen.task = QUEUED, told
+            elif told.state != "PENDING" and seen.state == RUNNING:
+                self._judge_progress(seen, claim_in_force(self.store.run(seen.id)), "python -m sweeps cancel")
+            return not (seen.state == QUEUED and told.stuck)
+        if seen.state == PREEMPTED:
+            return False
+        run = self.store.run(seen.id)
+        claim = claim_in_force(run)
+        given_up = seen.id in self.scheduler.submitted and self.scheduler.unasked is None
+        if claim is None:
+            if seen.state == RUNNING or given_up:
+                seen.state = LOST
+            return False
+        if "unreadable" in claim:
+            still = f"{self.observer.lost_after_s:.0f} s"
+            seen.claim = f"{claim['unreadable']}; it counts as a worker's, until no heart has beaten for {still}"
+        if self.observer.is_lost(run, claim) or (given_up and not is_here(claim)):
+            seen.state = LOST
+            return False
+        if seen.state == QUEUED:
+            seen.state = RUNNING  # it has just begun
+        self._judge_progress(seen, claim, f"kill -9 {claim.get('pid')} on {claim.get('host')}")
+        return True
+
+    def _judge_progress(self, seen: Seen, claim: dict[str, Any] | None, end: str) -> None:
+        """Put "stalled" where a worker lives, but is stopped, or hangs by its own judgement or in its heart too."""
+        said = seen.status.get("stalled")
+        if claim is None:
+            return
+        here = is_here(claim)
+        if here and is_stopped(claim["pid"]):
+            why = f"{named(claim)} is stopped; kill -CONT {claim['pid']} lets it go on, {end} ends it"
+        elif isinstance(said, dict):
+            why = f"{said.get('for_s')} s in {said.get('in')}, where {said.get('usual_s')} s are usual; {end} ends it"
+        elif here and self.observer.still_s(self.store.run(seen.id), claim) > self.observer.lost_after_s:
+            why = f"{named(claim)} gives no heartbeat; {end} ends it"
+        else:
+            return
+        seen.state, seen.stalled = STALLED, why
+
+    def _ask_scheduler(self) -> None:
+        """One call for all runs, where any run of the store was ever submitted."""
+        if time.monotonic() - self.asked_at < ASK_S:
+            return
+        self.asked_at = time.monotonic()
+        folders = [folder for folder in self.store.sweep_folders() if folder.submissions_file.exists()]
+        if not folders:
+            return
+        from sweeps.launchers.slurm import client
+        from sweeps.launchers.slurm.submissions import in_queue, submissions, users
+
+        try:
+            arrays = [one for folder in folders for one in submissions(folder) if one.job is not None]
+            self.scheduler = _Scheduler(submitted={run for one in arrays for task in one.tasks for run in task})
+            queued = in_queue(self.store, client.queue(users(self.store)))
+            self.scheduler.runs = queued.runs
+            for one in queued.submissions:
+                if one.token not in queued.stuck:
+                    self.scheduler.sweeps.add(one.sweep)
+                elif one.search:
+                    self.scheduler.stuck.setdefault(one.sweep, []).append(queued.stuck[one.token])
+        except (UserError, CorruptFile) as e:
+            self.scheduler.unasked = str(e).removesuffix("; nothing was changed")
+
+    def owing(self, look: Look) -> tuple[list[str], bool]:
+        """Runs that are done but lack scores that were asked for, and whether somebody is at it."""
+        owing = []
+        for seen in look.runs:
+            with suppress(FileNotFoundError, CorruptFile):  # a request that does not read is none that can be met
+                if seen.state == DONE and pending_requests(self.store.run(seen.id)):
+                    owing.append(seen.id)
+        claims = [(run, claim_in_force(run)) for run in map(self.store.run, owing)]
+        at_it = any(claim is not None and not self.observer.is_lost(run, claim) for run, claim in claims)
+        tasks = (self.scheduler.runs[run] for run in owing if run in self.scheduler.runs)
+        return owing, at_it or any(not task.stuck for task in tasks) or self._controllers(set(owing))
+
+    def _controllers(self, wanted: set[str]) -> bool:
+        """Whether a command that starts some of these runs on its own machine lives, as far as can be told.
+
+        One of another machine counts while anything moves, and for as long after as a heart may stand still.
+        """
+        for folder in self.store.sweep_folders():
+            try:
+                controller = folder.controller()
+            except (FileNotFoundError, CorruptFile):
+                continue
+            if is_here(controller):
+                alive = lives(controller)
+            else:
+                alive = time.monotonic() - self.moved_at < self.observer.lost_after_s
+            with suppress(FileNotFoundError, CorruptFile):  # another sweep's plan is not worth this one's view
+                if alive and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan()["runs"])):
+                    return True
+        return False
+
+
+def asked(looker: Looker, look: Look) -> Look:
+    """What of a sweep its newest command asked for: with stage=grid no search, with stage=search its search alone."""
+    stage, planned = looker.members.stage, set(looker.members.planned)
+    if stage not in ("grid", "search"):
+        return look
+    return replace(
+        look,
+        runs=[seen for seen in look.runs if (seen.id in planned) == (stage == "grid")],
+        unreadable={run: why for run, why in look.unreadable.items() if (run in planned) == (stage == "grid")},
+        trials_left=0 if stage == "grid" else look.trials_left,
+    )

@@ -1,0 +1,197 @@
+"""From a composed configuration to the one that is frozen: unused keys null, normalizer decided, all checked."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from landscape.config.errors import UserError
+from landscape.config.identity import flatten
+from landscape.config.schema import Data
+from landscape.config.validation import check, check_ranges
+from landscape.data import Dataset, find_data, find_side
+from landscape.store.store import Store
+from landscape.store.weights import find_weights
+from sweeps.planning.composition import Composed
+from sweeps.planning.config_groups import mentioned
+from sweeps.planning.overrides import SWEEP
+
+# Groups whose choice's file says which keys it uses. (A study is no part of a run.)
+AXES = ("loss", "reg", "norm", "arch", "optim", "data", "metrics", "launcher", "logger")
+UNSET = "???"  # what a choice's file writes for a key that it leaves to the user
+
+
+class Contradiction(UserError):
+    """A cell that asks for two things at once; collected, so that a plan names all of them."""
+
+
+class OfData(UserError):
+    """What is wrong with the data, whichever point of a grid asks for them first."""
+
+
+@cache
+def dataset(store: str, **data: Any) -> Dataset:
+    """The data set of a plan, found once (and decoded, if need be); `make_plan` forgets those of plans before."""
+    try:
+        return find_data(Data(**data), Store(store))
+    except UserError as e:
+        raise OfData(str(e)) from e
+
+
+@cache
+def side(store: str, **data: Any) -> int | None:
+    """The side of a plan's images where nobody gave it, found once, like its data."""
+    try:
+        return find_side(Data(**data), Store(store))
+    except UserError as e:
+        raise OfData(str(e)) from e
+
+
+@cache
+def weights(store: str, path: str | None) -> str:
+    """The digest of the extractor's weights of a plan, found once, like its data."""
+    return find_weights(path, Store(store))
+
+
+def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
+    """The configuration to freeze, changed in place and returned.
+
+    Names of keys that were given but that the cell's choices do not use are added to `unused`. Raises
+    `Contradiction`, or `UserError` for a value that is out of range.
+    """
+    config = composed.config
+    check_ranges(flatten({key: config[key] for key in SWEEP}))
+    for key in ("study", *SWEEP):
+        del config[key]
+    for group in AXES:
+        drop_unused(composed, group, unused)
+    _decide_norm(config)
+    _drop_sync(composed, unused)
+    complete_size(config)
+    flat = flatten(config)
+    check_given(flat)
+    check(flat)
+    data = dataset(config["store"], **config["data"])
+    _add_content(config, data)
+    _complete_metrics(config, data)
+    return config
+
+
+def settle_metrics(config: dict[str, Any], data: Dataset) -> None:
+    """`settle` for the scores alone, of a run whose training was settled before: checks, and counts filled in."""
+    check_ranges({f"metrics.{key}": value for key, value in config["metrics"].items()})
+    _add_content(config, data)
+    _complete_metrics(config, data)
+
+
+def drop_unused(composed: Composed, group: str, unused: set[str]) -> None:
+    """Make null the keys of a group that its choice does not use, adding to `unused` those that a grid gave."""
+    choice, keys = composed.choices.get(group), composed.config[group]
+    used = mentioned(group, choice)
+    for key, value in keys.items():
+        if key not in used and value is not None and value != []:
+            if f"{group}.{key}" in composed.given:
+                unused.add(f"{group}.{key} by {group}={choice}")
+            keys[key] = [] if isinstance(value, list) else None
+
+
+def complete_size(config: dict[str, Any]) -> None:
+    """Fill in `data.size` from the images, where nobody gave it and they have one; raises `UserError`."""
+    data = config["data"]
+    if data["size"] == UNSET:
+        check_ranges(flatten({"data": {**data, "size": None}}))
+        data["size"] = side(config["store"], **data) or UNSET
+
+
+def check_given(flat: dict[str, Any]) -> None:
+    """Raise `UserError` for the first key that a choice leaves to the user and that was not given."""
+    missing = [key for key, value in flat.items() if value == UNSET]
+    if missing:
+        raise UserError(f"{missing[0]} must be given")
+
+
+def _decide_norm(config: dict[str, Any]) -> None:
+    """Unset means what the shorthand on `reg` means, else none; asked for twice it must be the same."""
+    short, norm = config["reg"]["norm"], config["norm"]
+    if norm["kind"] is None:
+        norm["kind"] = "none"
+    if short is not None and norm["kind"] != short:
+        raise Contradiction(f"reg={short} means norm={short}, so it contradicts norm={norm['kind']}")
+    config["reg"]["norm"] = None
+
+
+def _drop_sync(composed: Composed, unused: set[str]) -> None:
+    """One device has nothing to synchronise, so that `train.world_size=1,2 train.sync_bn=true` is two runs."""
+    train = composed.config["train"]
+    if train["world_size"] == 1 and train["sync_bn"]:
+        train["sync_bn"] = False
+        if "train.sync_bn" in composed.given:
+            unused.add("train.sync_bn by train.world_size=1")
+
+
+def _add_content(config: dict[str, Any], data: Dataset) -> None:
+    config["data"]["content"] = data.content
+    if config["train"]["batch_size"] > len(data.train):
+        raise UserError(
+            f"train.batch_size={config['train']['batch_size']} is out of range; "
+            f"legal: up to the {len(data.train)} training images of data={data.name}"
+        )
+    extractor = config["metrics"]["extractor"]
+    if extractor in ("classifier", "points") and data.labels is None:
+        raise UserError(
+            f"metrics.extractor={extractor} needs labels, and data={data.name} has none; metrics=inception needs none"
+        )
+    if extractor is not None and (data.size == 1) != (extractor == "points"):
+        raise UserError(
+            f"metrics.extractor={extractor} does not fit data={data.name}; choose "
+            f"metrics={'modes' if data.size == 1 else 'classifier'}"
+        )
+
+
+# Extractors that a score can be made from, where not from all.
+NEEDS = {"is": ("classifier", "inception"), "ms_ssim": ("classifier",), "modes": ("points",)}
+
+
+def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
+    """As many fakes as real images unless given, so that equal requests have equal ids; nothing scores by halves."""
+    metrics = config["metrics"]
+    if not metrics["scores"]:
+        return
+    if metrics["extractor"] is None:
+        raise UserError("metrics.scores needs an extractor; choose metrics=classifier")
+    _complete_pairs(metrics, data)
+    for score in metrics["scores"]:
+        needed = NEEDS.get(score, (metrics["extractor"],))
+        if score == "ms_ssim" and metrics["ms_ssim_pairs"] == "batches":
+            continue  # no classes are asked for
+        if metrics["extractor"] not in needed:
+            raise UserError(
+                f"metrics.scores={score} needs metrics.extractor={' or '.join(needed)}, "
+                f"and it is {metrics['extractor']}; metrics={'modes' if 'points' in needed else 'classifier'} brings it"
+                + "; metrics.ms_ssim_pairs=batches needs no classes"
+                * (score == "ms_ssim")
+            )
+    if metrics["extractor"] == "inception":
+        metrics["weights_sha256"] = weights(config["store"], metrics["weights"])
+    metrics["n_fake"] = metrics["n_fake"] or len(data.part(metrics["real"]))
+    if (metrics["is_splits"] or 1) > metrics["n_fake"]:
+        raise UserError(
+            f"metrics.is_splits={metrics['is_splits']} is out of range; legal: up to the {metrics['n_fake']} fakes"
+        )
+    if metrics["ms_ssim_pairs"] == "batches" and "ms_ssim" in metrics["scores"] and metrics["n_fake"] < STUDY_PAIRS:
+        raise UserError(
+            f"metrics.ms_ssim_pairs=batches needs {STUDY_PAIRS} fakes, and metrics.n_fake={metrics['n_fake']}"
+        )
+
+
+STUDY_PAIRS = 5 * 64  # images that the study's MS-SSIM looks at (a test holds it to the score's own)
+
+
+def _complete_pairs(metrics: dict[str, Any], data: Dataset) -> None:
+    """One name for each way of pairing images, so that equal requests have equal ids."""
+    if metrics["ms_ssim_pairs"] == "within_class":
+        metrics["ms_ssim_pairs"] = None
+    if metrics["ms_ssim_pairs"] == "batches":
+        metrics["pairs_per_class"] = None
+    if "ms_ssim" in metrics["scores"] and data.size == 1:
+        raise UserError(f"metrics.scores=ms_ssim compares images, and data={data.name} holds points")

@@ -1,0 +1,280 @@
+"""A command's overrides, read with Hydra's own parser: what is fixed and what is an axis."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, RangeSweep
+
+from landscape.config.errors import UserError, nearest
+from landscape.config.validation import unknown_key
+from sweeps.planning.config_groups import groups, keys, read_choice
+from sweeps.planning.fragments import leaves, primary
+from sweeps.planning.hydra_errors import refused, sentence, shortened
+
+
+class Setting(NamedTuple):
+    """One thing to set: what was typed, Hydra's overrides for it, the choices it makes, the values by dotted key."""
+
+    text: str
+    overrides: tuple[str, ...]
+    choices: dict[str, str]
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a grid runs over: one key's settings, or a study's settings of several keys together."""
+
+    key: str
+    settings: list[Setting]
+
+
+@dataclass(frozen=True)
+class Command:
+    """The overrides of one command, a study's included."""
+
+    fixed: list[Setting]
+    axes: list[Axis]
+    study: str | None = None
+    exclude: list[dict[str, Any]] = field(default_factory=list)
+
+
+def parse(overrides: list[str], multirun: bool) -> Command:
+    """Read overrides; must be called while Hydra is initialized (globs ask it for choices).
+
+    Raises `UserError` for what does not parse, unknown keys and choices, a group given twice, a comma without
+    `-m`, and what Hydra would accept but this program does not do.
+    """
+    study, rest = _take_study(overrides)
+    content: dict[str, Any] = {}
+    given = {_key(text) for text in rest}
+    if study is not None:
+        content = read_choice("study", study)
+        rest = [text for text in content.get("overrides", []) if _key(text) not in given] + rest
+        multirun = True
+    parsed: dict[tuple[str, bool], Override] = {}
+    for override in _parse(rest):
+        key = override.key_or_group
+        _check_key(override)
+        chooses = key in groups() and not isinstance(override.value(), dict)
+        if chooses and (key, True) in parsed:
+            raise UserError(f"{key} is given twice; give all its choices once, as in {key}=a,b")
+        parsed[key, chooses] = override  # of a value given twice the last counts, as in Hydra
+    _check_length(parsed, [len(points) for points in content.get("together", [])])
+    fixed, axes = [], []
+    for (key, _), override in parsed.items():
+        if not override.is_sweep_override():
+            fixed.append(_setting(key, override.input_line or "", override.value()))
+            continue
+        if not multirun:
+            line = shortened(override.input_line or key)
+            raise UserError(f"{line} has several values: add -m (--multirun) to take them all")
+        axes.append(_axis(override))
+    axes += [_together(points, given) for points in content.get("together", [])]
+    exclude = list(content.get("exclude", []))
+    for key in {key for pattern in exclude for key in pattern}:
+        if key not in groups() and key not in keys():
+            raise UserError(f"study={study} excludes by {key}, which is no configuration key{nearest(key, keys())}")
+    return Command(fixed, axes, study, exclude)
+
+
+def _key(text: str) -> str:
+    return text.partition("=")[0]
+
+
+def _take_study(overrides: list[str]) -> tuple[str | None, list[str]]:
+    names = [text.partition("=")[2] for text in overrides if _key(text) == "study"]
+    if not names or names == ["null"]:
+        return None, [text for text in overrides if _key(text) != "study"]
+    if len(names) > 1 or "," in names[0]:
+        raise UserError("one study at a time: study=NAME")
+    _check_choice("study", names[0])
+    return names[0], [text for text in overrides if _key(text) != "study"]
+
+
+def _parse(texts: list[str]) -> list[Override]:
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    found = []
+    for text in texts:
+        if text.startswith("-"):
+            raise UserError(f"{text} is no flag of this program; see --help")
+        if any(unicodedata.category(c) in ("Cc", "Cs") for c in text if c not in "\t\n"):  # Cs: bytes that are no UTF-8
+            raise UserError(f"{shortened(ascii(text))} is no override: it holds characters that are no text")
+        try:
+            found += parser.parse_overrides([text])
+        except Exception as e:  # of the grammar, its functions and what they call
+            if "://" in text:  # Hydra's reason shows pieces of it
+                raise UserError(
+                    f"the value of {_key(text)} is no override (it is not shown, for a URL may hold a password); quote "
+                    f"it: {_key(text)}=\"'...'\""
+                ) from None
+            reason = sentence(e).split("; ")[-1] if "\n" in str(e) else sentence(e)
+            raise UserError(
+                f"'{shortened(text)}' is no override ({reason}); write KEY=VALUE or GROUP=CHOICE, "
+                "and quote a value with special characters: KEY=\"'...'\""
+            ) from e
+    return found
+
+
+# Keys of Hydra's submitit launcher that have another name here.
+OF_SUBMITIT = {
+    "timeout_min": "time",
+    "mem_gb": "memory",
+    "cpus_per_task": "cores",
+    "gpus_per_node": "gpus",
+    "array_parallelism": "parallel",
+    "signal_delay_s": "signal_s",
+    "additional_parameters": "extra",
+}
+
+
+def _check_key(override: Override) -> None:
+    key, line = override.key_or_group, shortened(override.input_line or override.key_or_group)
+    if key == "hydra/launcher":
+        choices = "slurm" if override.value() == "submitit_slurm" else " or launcher=".join(groups()["launcher"])
+        raise UserError(f"hydra/launcher is not used here; choose launcher={choices}")
+    if key.startswith("hydra.launcher."):
+        name = key.removeprefix("hydra.launcher.")
+        raise UserError(f"{key} is not used here; with launcher=slurm write launcher.{OF_SUBMITIT.get(name, name)}=...")
+    if key.startswith(("hydra.", "hydra/")):
+        raise UserError(f"{key} is not used here: runs are laid out in the store (store=FOLDER), not by Hydra")
+    if override.package is not None:
+        raise UserError(f"{line}: a group cannot be moved to another package here")
+    if override.type is not OverrideType.CHANGE:
+        raise UserError(f"{line}: keys are neither added nor removed here; write {key}=VALUE")
+    if key == "data.content":
+        raise UserError("data.content is computed from the data at planning and cannot be given")
+    if key.startswith("study."):
+        raise UserError(f"{key} belongs to a study's file; choose one with study=NAME")
+    _refuse_selectors([key])
+    known = keys()
+    if key not in groups() and key not in known and not any(k.startswith(key + ".") for k in known):
+        raise unknown_key(key, known + list(groups()))
+    optional = key.startswith("search.space.") and override.value() is None
+    value = override.value()
+    values = value.list if isinstance(value, ChoiceSweep) else [value]
+    whole = all(isinstance(one, dict) for one in values)  # the group's own keys are in them
+    if key not in groups() and key not in known and not whole and not optional:
+        first = next(k for k in known if k.startswith(key + "."))
+        raise UserError(f"{line}: {key} holds several keys; set them by name, as in {first}=VALUE")
+
+
+# The keys by which a choice names its function: choosing sets them, together with all that they need.
+SELECTORS = {f"{group}.kind": group for group in ("loss", "norm", "arch", "optim", "data", "launcher", "logger")}
+SELECTORS |= {"reg.penalty": "reg", "reg.norm": "norm", "search.kind": "search"}
+
+
+def _refuse_selectors(given: Iterable[str]) -> None:
+    for key in given:
+        if key in SELECTORS:
+            raise UserError(
+                f"{key} is not set by itself; choose with {SELECTORS[key]}=NAME ({', '.join(groups()[SELECTORS[key]])})"
+            )
+
+
+def _check_choice(group: str, choice: Any) -> None:
+    legal = groups().get(group)
+    if legal is None or isinstance(choice, dict) or (choice is None and group == "norm"):
+        return  # no group, values for a whole group (the schema checks those), or the normalizer left unset
+    if choice not in legal:
+        if group == "metrics":  # a score, for which a choice is wanted that brings it
+            bring = [name for name in legal if choice in (read_choice(group, name).get("scores") or ())]
+            if bring:
+                names = " and ".join(f"metrics={name}" for name in bring)
+                raise UserError(f"metrics={choice} is not known: {choice} is a score, which {names} bring")
+        raise UserError(
+            f"{shortened(f'{group}={choice}')} is not known{nearest(str(choice), legal)}; legal: {', '.join(legal)}"
+        )
+
+
+def _setting(key: str, text: str, value: Any) -> Setting:
+    """A choice for a group, or a value (or a dictionary of values, whole groups included) for keys."""
+    _check_choice(key, value)
+    if isinstance(value, dict):
+        values = {".".join(path): v for path, v in leaves({key: value}).items()}
+        _refuse_selectors(values)
+        return Setting(text, (text,), {}, values)
+    if key not in groups():
+        return Setting(text, (text,), {}, {key: value})
+    if value is None:  # the normalizer left unset
+        return Setting(text, (), {}, {})
+    return Setting(text, (text,), {key: str(value)}, {})
+
+
+# What a sweep is asked, and its runs do not know of.
+SWEEP = ("search", "confirm", "stage", "max_points")
+# How and where runs are trained: a sweep has one of each.
+NO_AXES = ("store", "device", "threads", "launcher", "logger", "checkpoint", *SWEEP, "stop")
+
+
+def _check_length(parsed: dict[tuple[str, bool], Override], joint: list[int]) -> None:
+    """Raise `UserError` for a grid of more points than `max_points`, before its ranges are written out in memory."""
+    limit = primary()[1]["max_points",]
+    if ("max_points", False) in parsed:
+        limit = parsed["max_points", False].value()
+    if type(limit) is not int or limit < 1:
+        raise UserError(f"max_points={limit} is out of range; legal: a whole number, 1 or more")
+    lengths = [_length(override) for override in parsed.values() if override.is_sweep_override()]
+    points = math.prod([*lengths, *joint])
+    if points > limit:
+        count = f"{points:,}" if points < 10**15 else f"more than {10**15:,}"
+        raise UserError(
+            f"the grid has {count} points, and max_points={limit:,} allows no more; "
+            "take fewer values, or raise it with max_points=N"
+        )
+
+
+def _length(override: Override) -> int:
+    """How many values a sweep has; of a range computed from its ends, which may be far apart. Globs count as one."""
+    value = override.value()
+    if not isinstance(value, RangeSweep):
+        return len(getattr(value, "list", None) or [value])
+    ends = (value.start, value.stop, value.step)
+    if not all(isinstance(end, int | float) and math.isfinite(end) for end in ends) or not value.step:
+        raise UserError(
+            f"{override.input_line}: a range goes from one number to another by steps that are not 0, "
+            "as in range(0,10,2)"
+        )
+    start, stop, step = (Fraction(end) for end in ends if end is not None)
+    return max(0, math.ceil((stop - start) / step))
+
+
+def _axis(override: Override) -> Axis:
+    key, line = override.key_or_group, shortened(override.input_line or override.key_or_group)
+    if override.is_interval_sweep():
+        raise UserError(f"{line}: an interval has no values to take; list them, or use range(...) or glob(...)")
+    with refused(line):
+        texts = list(override.sweep_string_iterator())
+    if not texts:
+        raise UserError(f"{line} has no values")
+    if len(set(texts)) < len(texts):
+        raise UserError(f"{line} names a value twice")
+    if key.partition(".")[0] in NO_AXES:
+        raise UserError(f"{line}: {key} does not make different runs; give it one value")
+    parser = OverridesParser.create()
+    settings = []
+    for text in texts:
+        with refused(line):
+            value = parser.parse_override(f"{key}={text}").value()
+        settings.append(_setting(key, f"{key}={text}", value))
+    return Axis(key, settings)
+
+
+def _together(points: list[dict[str, Any]], given: set[str]) -> Axis:
+    """A study's joint axis: each point sets several keys at once; keys given on the command line are left to it."""
+    settings = []
+    for point in points:
+        parts = [_setting(k, f"{k}={v}", v) for k, v in point.items() if k not in given]
+        choices = {k: v for part in parts for k, v in part.choices.items()}
+        values = {k: v for part in parts for k, v in part.values.items()}
+        overrides = tuple(text for part in parts for text in part.overrides)
+        settings.append(Setting(" ".join(part.text for part in parts), overrides, choices, values))
+    return Axis("+".join(points[0]), settings)

@@ -1,0 +1,50 @@
+"""A sweep read back from the store: its runs as a plan, nothing composed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from landscape.config.errors import UserError
+from landscape.store import protocols
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.store import RunFolder, Store
+from sweeps.launchers.progress import tell
+from sweeps.planning.overrides import NO_AXES
+from sweeps.planning.plan import Plan, Planned
+
+HOW = (*NO_AXES, "metrics")  # keys of an override that do not tell one run from another
+
+
+def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
+    """A frozen run as its plan had it; raises `CorruptFile`, or `FileNotFoundError`."""
+    config = run.config() | execution
+    config["train"].setdefault("world_size", 1)  # of a run that was frozen before there were such keys
+    config.setdefault("launcher", {"kind": "local"}).setdefault("warm", None)
+    own = protocols.request(config)
+    asked = [] if own is None else [own]
+    asked += run.asked()
+    overrides = [
+        text for text in run.meta().get("overrides") or [] if text.partition("=")[0].partition(".")[0] not in HOW
+    ]
+    return Planned(run.id, config, [run.id, *overrides], [], asked, str(run.status()["status"]))
+
+
+def stored_plan(store: Store, ids: Iterable[str], execution: dict[str, Any]) -> Plan:
+    """These runs as a plan, without those that do not read, which are named; `execution` is how they are trained.
+
+    Raises `UserError` where none is left.
+    """
+    runs, wrong = [], []
+    for one in ids:
+        try:
+            runs.append(stored_run(store.run(one), execution))
+        except (CorruptFile, FileNotFoundError) as e:
+            wrong.append(f"{e}; mend it or move its folder away")
+    if not runs:
+        raise UserError("\n".join(wrong))
+    for sentence in wrong:
+        tell(sentence)
+    for planned in runs:
+        planned.config["store"] = str(store.root)  # it may have been moved since
+    return Plan([], runs)

@@ -1,0 +1,83 @@
+"""What a search varies: ranges as `conf/` gives them, and a setting as the configuration of a run.
+
+Values are rounded to six significant digits, so that a table shows exactly what was trained and a reader can type it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from landscape.config.errors import UserError
+from sweeps.planning.composition import copy_tree
+
+Params = dict[str, float]
+
+# Ranges of `search.space`, and the configuration keys that each sets. A rate sets both networks' unless one was given.
+KEYS = {
+    "lr": ("optim.lr", "optim.lr_d", "optim.lr_g"),
+    "strength": ("reg.strength",),
+    "beta1": ("optim.beta1",),
+    "beta2": ("optim.beta2",),
+}
+
+
+class Dimension(NamedTuple):
+    """One range of a search: its name, the keys that it sets, its ends (both legal), and whether it is logarithmic."""
+
+    name: str
+    keys: tuple[str, ...]
+    low: float
+    high: float
+    log: bool
+
+
+def dimensions(space: dict[str, Any], config: dict[str, Any], given: frozenset[str]) -> list[Dimension]:
+    """The ranges that a cell has: of keys that its choices use. Raises `UserError` for a range upside down."""
+    found = []
+    for name, keys in KEYS.items():
+        own = tuple(key for key in keys if look_up(config, key) is not None and (key == keys[0] or key not in given))
+        chosen = f"{name}_l2" if name == "strength" and config["reg"]["penalty"] == "l2" else name
+        span = space[chosen]
+        if span is None or not own or own == ("optim.lr",):
+            continue
+        if span["low"] > span["high"]:
+            raise UserError(
+                f"search.space.{chosen} runs from {span['low']:g} to {span['high']:g}; give low <= high, "
+                f"or search.space.{chosen}=null to leave it alone"
+            )
+        found.append(Dimension(name, own, span["low"], span["high"], span["log"]))
+    return found
+
+
+def look_up(config: dict[str, Any], key: str) -> Any:
+    """The value of a dotted key."""
+    node: Any = config
+    for part in key.split("."):
+        node = node[part]
+    return node
+
+
+def rounded(dimension: Dimension, value: float) -> float:
+    """What is trained for a proposed value: six significant digits, inside the range."""
+    return min(max(float(f"{value:.6g}"), dimension.low), dimension.high)
+
+
+def with_params(base: dict[str, Any], space: list[Dimension], params: Params) -> dict[str, Any]:
+    """The configuration of a setting: a copy of `base` with the parameters' keys set."""
+    config: dict[str, Any] = copy_tree(base)
+    for dimension in space:
+        for key in dimension.keys:
+            group, name = key.split(".")
+            config[group][name] = rounded(dimension, params[dimension.name])
+    return config
+
+
+def params_of(config: dict[str, Any], space: list[Dimension]) -> Params | None:
+    """The parameters of a configuration, None where it lies outside the space (or its rates differ)."""
+    params = {}
+    for dimension in space:
+        values = {look_up(config, key) for key in dimension.keys if key != "optim.lr"}
+        if len(values) != 1 or not dimension.low <= next(iter(values)) <= dimension.high:
+            return None
+        params[dimension.name] = float(values.pop())
+    return params

@@ -1,0 +1,195 @@
+"""The searches of a plan: one for each cell of its grid, as data that any worker can take up from the store."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from landscape.config.errors import UserError
+from landscape.config.identity import identity, short_hash
+from landscape.store import protocols
+from landscape.store.atomic_io import CorruptFile, to_json, write_whole
+from landscape.store.locks import locked
+from landscape.store.store import Store
+from landscape.store.trials import Row, is_settled, read_rows
+from sweeps.credentials import without_password
+from sweeps.planning.search_space import Dimension, dimensions
+
+NONE = "none"  # the choice that searches nothing
+LEARN = ("gp", "tpe")  # samplers that look at values
+TRIES = 3  # a trial whose run failed so often is given up
+MOST_KILLS = 100  # and one over which so many workers were killed since its run last got further
+# Keys of `search` that make a search what it is; its budget may be raised later.
+DEFINES = ("kind", "seed", "startup", "rounds", "grid", "pruner", "grace")
+
+
+@dataclass(frozen=True)
+class CellSearch:
+    """A search in one cell. Its id covers all that it depends on but its budget, which may be raised later."""
+
+    id: str
+    draws: str  # what its random numbers hang on: not on how runs are scored, so that other scores ask the same runs
+    cell: dict[str, Any]  # data, arch, loss, penalty, norm, n_dis
+    base: dict[str, Any]  # the configuration whose keys a trial replaces
+    overrides: list[str]  # what was typed for the cell
+    space: list[Dimension]
+    sampler: str
+    trials: int
+    seed: int
+    startup: int
+    rounds: int | None
+    grid: list[str]  # runs of the grid that the sampler is told of
+    pruner: str
+    grace: int
+    per_round: int | None = None  # trials a round, where a larger budget has come since
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The scores that decide: how the base asks to be scored."""
+        asked = protocols.request(self.base)
+        assert asked is not None, "a search without a distance is refused at planning"
+        return asked
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations a run has after the one at step 0."""
+        return evaluations(self.base)
+
+    @property
+    def label(self) -> str:
+        """The cell in words; what is none is left out."""
+        return " ".join(str(value) for key, value in self.cell.items() if value != "none" and key != "n_dis") + (
+            f" n_dis={self.cell['n_dis']}"
+        )
+
+    def round_of(self, order: int) -> int | None:
+        """The round that the trial of this order belongs to, from 0; None where there are no rounds."""
+        return None if self.rounds is None else order // self.round_size
+
+    @property
+    def round_size(self) -> int:
+        return self.per_round or -(-self.trials // (self.rounds or 1))
+
+
+@dataclass(frozen=True)
+class Searches:
+    """All searches of a sweep, and where their trials are kept."""
+
+    token: str  # of this sweep in this store: keeps two stores apart in one data base
+    storage: str  # sqlite, journal or a URL without its password
+    cells: list[CellSearch]
+
+
+class Gathering:
+    """The searches of a plan under way: each new run either opens its cell's search or belongs to one."""
+
+    def __init__(self, search: dict[str, Any]) -> None:
+        self.search = search
+        self.cells: dict[str, CellSearch] = {}
+
+    def add(
+        self, run: str, config: dict[str, Any], cell: dict[str, Any], overrides: list[str], given: frozenset[str]
+    ) -> None:
+        """Take a settled run of the grid into account; `given` are the keys that its command sets."""
+        search = self.search
+        if search["kind"] == NONE:
+            return
+        asked = protocols.request(config)
+        if asked is None or "fid" not in asked["scores"]:
+            raise UserError(f"search={search['kind']} needs a distance to learn from: metrics.scores must have fid")
+        space = dimensions(search["space"], config, given)
+        if not space:
+            raise UserError(f"search={search['kind']} has nothing to vary: all of search.space is null or unused")
+        if search["grid"] and search["kind"] not in LEARN:
+            raise UserError(
+                f"search.grid=true needs a search that learns ({', '.join(LEARN)}); search={search['kind']} draws "
+                "without looking at what is known"
+            )
+        varied = {key for dimension in space for key in dimension.keys}
+        fixed = {k: v for k, v in identity(config).items() if k not in varied and k not in ("seed", "repeat")}
+        what = {
+            "run": fixed,
+            "asked": protocols.request_id(asked),
+            "space": space,
+            **{key: search[key] for key in DEFINES},
+        }
+        key = short_hash(what)
+        if key not in self.cells:
+            kept = [text for text in _apart(overrides) if text.partition("=")[0] not in varied]
+            settings = {key: search[key] for key in ("trials", *DEFINES) if key not in ("kind", "grid")}
+            draws = short_hash([fixed, space, search["kind"]])
+            self.cells[key] = CellSearch(key, draws, cell, config, kept, space, search["kind"], grid=[], **settings)
+        if search["grid"]:
+            self.cells[key].grid.append(run)
+
+
+def check_pruner(search: CellSearch) -> None:
+    """Raise `UserError` where a pruner could never end a run: it is not asked at step 0, nor at the last step."""
+    asked = search.evaluations - 1
+    if search.pruner != "none" and asked < search.grace:
+        raise UserError(
+            f"search.pruner={search.pruner} with search.grace={search.grace} could end no run of {search.label}: there "
+            f"are {asked} evaluations between its start and its end; give metrics.every=N below train.steps="
+            f"{search.base['train']['steps']}, or a smaller search.grace"
+        )
+
+
+def evaluations(config: dict[str, Any]) -> int:
+    """How many evaluations a run has after the one at step 0."""
+    every, steps = config["metrics"]["every"], int(config["train"]["steps"])
+    return 1 if not every else -(-steps // int(every))
+
+
+def _apart(overrides: list[str]) -> list[str]:
+    """Overrides one by one; a study's joint settings ("a=1 b=2") come as one text."""
+    found = []
+    for text in overrides:
+        parts = text.split(" ")
+        found += parts if all("=" in part for part in parts) else [text]
+    return found
+
+
+def left_of(searches: Iterable[CellSearch], rows: Iterable[Row]) -> int:
+    """How many trials of the searches are neither told nor given up in these rows of the record."""
+    settled = Counter(r["search"] for r in rows if is_settled(r))
+    return sum(max(0, search.trials - settled[search.id]) for search in searches)
+
+
+def workers_of(searches: list[CellSearch], parallel: int | None) -> int:
+    """How many jobs of a cluster work on searches: as many as may run at once, else ten for each cell, as many as a
+    round of the study had settings."""
+    return min(parallel or 10 * len(searches), sum(search.trials for search in searches))
+
+
+def write_searches(store: Store, name: str, storage: str, cells: list[CellSearch]) -> Searches:
+    """Put a sweep's searches into the store, with the token of an earlier plan, and of searches that have begun the
+    size of their rounds."""
+    file = store.search_file(name)
+    with locked(store.search_storage(name, ".plan.lock")):  # two first launches at once agree on the token
+        earlier = read_searches(store, name) if file.exists() else Searches(uuid.uuid4().hex[:16], storage, [])
+        begun = {r["search"] for r in read_rows(store, name)}
+        sizes = {cell.id: cell.round_size for cell in earlier.cells if cell.id in begun}
+        cells = [replace(cell, per_round=sizes.get(cell.id)) if cell.rounds else cell for cell in cells]
+        searches = Searches(earlier.token, without_password(storage), cells)
+        write_whole(file, to_json(asdict(searches)))
+    return searches
+
+
+def read_searches(store: Store, name: str) -> Searches:
+    """A sweep's searches; raises `UserError` where it has none, `CorruptFile`."""
+    try:
+        content = store.sweep(name).searches()
+    except FileNotFoundError:
+        names = ", ".join(store.sweep_names()) or "none"
+        raise UserError(f"sweep {name} has no search in {store.root}; sweeps there: {names}") from None
+    try:
+        cells = [
+            CellSearch(**{**cell, "space": [Dimension(n, tuple(k), *rest) for n, k, *rest in cell["space"]]})
+            for cell in content["cells"]
+        ]
+    except TypeError as e:  # a key that no search has
+        raise CorruptFile(f"{store.search_file(name)} holds a search that is none ({e})") from e
+    return Searches(content["token"], content["storage"], cells)

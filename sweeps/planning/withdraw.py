@@ -1,0 +1,70 @@
+"""Taking back what planning wrote, where the scheduler refused all of it: nobody was asked to train these runs."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from landscape.store.atomic_io import CorruptFile, is_ours_alone, open_regular, write_whole
+from landscape.store.leases import claim_in_force
+from landscape.store.store import PLANNED, Store, SweepFolder
+
+
+class Before:
+    """A sweep's own files as they are before a command writes them."""
+
+    def __init__(self, store: Store, folder: SweepFolder) -> None:
+        self.store, self.folder = store, folder
+        self.new = not folder.path.exists()
+        files = (folder.plan_file, folder.jobs_file, store.search_file(folder.name), store.trials_file(folder.name))
+        self.files = {file: _content(file) for file in files}
+
+    def restore(self, created: set[str]) -> None:
+        """Remove the runs that the command created, but for those that somebody has taken up since, and put the sweep's
+        files back. The submit lock is held; where a local command trains the sweep meanwhile, all of it stays."""
+        if self.folder.controller_file.exists():
+            return
+        with suppress(CorruptFile):  # of a plan that does not read nobody knows what it means
+            wanted = {run for one in self.store.sweep_folders() if one.name != self.folder.name for run in _runs(one)}
+            for run in created - wanted:
+                _remove(self.store, run)
+        if self.new:
+            shutil.rmtree(self.folder.set_aside(), ignore_errors=True)
+            return
+        for file, (content, ours) in self.files.items():
+            if content is None:
+                file.unlink(missing_ok=True)
+            elif content != _content(file)[0]:
+                write_whole(file, content, alone=ours)
+                if not ours:  # shell lines of another must not pass for this user's
+                    file.chmod(file.stat().st_mode | stat.S_IWGRP)
+
+
+def _content(file: Path) -> tuple[bytes | None, bool]:
+    """What a file holds, None where there is none, and whether no other user can have written it."""
+    try:
+        with open_regular(file) as f:
+            return f.read(), is_ours_alone(f, file)
+    except (OSError, CorruptFile):
+        return None, False
+
+
+def _runs(folder: SweepFolder) -> list[str]:
+    runs: list[str] = folder.plan()["runs"]
+    return runs
+
+
+def _remove(store: Store, name: str) -> None:
+    """Remove a run on which nobody has worked: once it is away from its name, where nobody begins, it is looked at
+    again."""
+    run = store.run(name)
+    with suppress(CorruptFile, OSError):
+        if run.status()["status"] != PLANNED or claim_in_force(run) is not None:
+            return
+        gone = run.set_aside()
+        if claim_in_force(gone) is None and gone.status()["status"] == PLANNED:
+            shutil.rmtree(gone.path, ignore_errors=True)
+        else:
+            gone.path.rename(run.path)

@@ -1,0 +1,214 @@
+"""The last stage of a sweep: the best settings of each cell again, on seeds, latents and real images that did not
+choose them.
+
+The best of many scores flatters: it was the best because its luck was good too. What is measured here knows nothing of
+that luck, and is the value that a paper may print.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count, islice
+from statistics import fmean, median, stdev
+from typing import Any
+
+from landscape.config.errors import UserError
+from landscape.config.identity import identity, run_id, short_hash
+from landscape.config.schema import Data
+from landscape.data import find_data
+from landscape.store import protocols
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, Store
+from landscape.store.trials import put_rows, read_rows, row
+from sweeps.launchers.slurm.setup_lines import Source, add_flag
+from sweeps.planning.composition import copy_tree
+from sweeps.planning.named import find_sweep
+from sweeps.planning.plan import Plan, Planned, cell_axes, survey
+from sweeps.search.objective import rows_of, worth
+
+# Real images that did not choose, for those that did; and which images each choice of `metrics.real` shares.
+OTHER = {"test": "train", "train": "test", "test_a": "test_b", "test_b": "test_a"}
+IMAGES = {"train": "t", "test": "ab", "test_a": "a", "test_b": "b", "all": "tab"}
+
+
+# Keys that say where and how runs are executed: those of the command, not of the runs that were chosen.
+COMMAND = ("store", "device", "threads", "checkpoint", "stop", "launcher", "logger")
+
+
+class Candidate:
+    """A setting that was tried in a cell: its runs, and what it is worth, the median over its seeds."""
+
+    def __init__(self, config: dict[str, Any], asked: dict[str, Any]) -> None:
+        self.config, self.asked = config, asked
+        self.distances: list[float] = []
+        self.seeds: set[int] = set()
+
+    @property
+    def worth(self) -> float:
+        return median(self.distances)
+
+
+def verb(arguments: list[str]) -> int:
+    """`python -m sweeps confirm NAME`: the sweep's own command again, for its last stage."""
+    from sweeps.cli.sweep import main
+
+    parser = argparse.ArgumentParser(prog="python -m sweeps confirm", description=__doc__)
+    parser.add_argument("sweep", help="its name or the beginning of it")
+    parser.add_argument("overrides", nargs="*", help="such as confirm.top=3 confirm.seeds=10 launcher.jobs=2")
+    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
+    add_flag(parser)
+    given = parser.parse_intermixed_args(arguments)
+    store = Store(given.store)
+    folder = find_sweep(store, given.sweep)
+    plan, ours = folder.signed_plan()
+    command = [str(text) for text in plan["command"]]
+    root = str(store.root).replace("\\", "\\\\").replace("'", "\\'")
+    source = Source(folder.plan_file, ours, given.accept_setup)
+    return main([*command, f"store='{root}'", "stage=confirm", *given.overrides], folder.name, source)
+
+
+@dataclass
+class Confirmation:
+    """The plan of the last stage, and which of its runs belong to which setting."""
+
+    plan: Plan
+    settings: list[tuple[Candidate, list[Planned]]]
+
+
+def confirmation(plan: Plan) -> Confirmation:
+    """The plan that trains the best settings of `plan`'s cells again, surveyed.
+
+    Raises `UserError` where nothing of the sweep is finished, and where no real images are left to confirm on.
+    """
+    store, wanted = plan.store, plan.confirm
+    tried = candidates(plan)
+    if not tried:
+        raise UserError(f"no run of sweep {plan.name} is finished in {store.root}: train it first, then confirm")
+    used = {seed for cell in tried.values() for setting in cell for seed in setting.seeds}
+    seeds = list(islice((seed for seed in count(wanted["first_seed"]) if seed not in used), wanted["seeds"]))
+    made = Plan([*plan.command], [], f"{plan.study or 'sweep'}-confirm", search=plan.search, stage="confirm")
+    settings = []
+    for cell in tried.values():
+        chosen = sorted((s for s in cell if s.worth < math.inf), key=lambda s: s.worth)[: wanted["top"]]
+        for setting in chosen:
+            planned = list(again(setting, seeds, plan))
+            settings.append((setting, planned))
+            made.runs += planned
+    if not made.runs:
+        raise UserError(f"every run of sweep {plan.name} diverged or was stopped: there is nothing to confirm")
+    made.points = len(made.runs)
+    survey(made)
+    return Confirmation(made, settings)
+
+
+def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
+    """Put the last stage's runs into the sweep's record; yields a line a setting: chosen at, and worth."""
+    rows, orders = [], count()
+    for setting, planned in found.settings:
+        fresh, as_chosen = planned[0].asked
+        again, before = [], []
+        for p in planned:
+            run = plan.store.run(p.id)
+            value, diverged, _ = worth(run, fresh)
+            rows.append(row(p.id, cell_axes(p.config), "confirm", next(orders), value=value, diverged=diverged))
+            again.append(distance_of(run, fresh))
+            before.append(distance_of(run, as_chosen))
+        n = len(setting.distances)
+        yield (
+            f"{words(setting.config)}: chosen at {setting.worth:.4g} ({n} run{'s' * (n != 1)}), fresh seeds "
+            f"{spread(before)}; on fresh latents and metrics.real={fresh['real']} {spread(again)}"
+        )
+    put_rows(plan.store, plan.name, rows)
+
+
+def spread(distances: list[float | None]) -> str:
+    """Mean and standard deviation of the runs that are finished, and how many diverged."""
+    finite = [d for d in distances if d is not None and d < math.inf]
+    lost = sum(d == math.inf for d in distances)
+    text = "-" if not finite else f"{fmean(finite):.4g}"
+    if len(finite) > 1:
+        text += f" +- {stdev(finite):.2g}"
+    return f"{text} (n = {len(finite)}{f', {lost} diverged' if lost else ''})"
+
+
+def candidates(plan: Plan) -> dict[str, list[Candidate]]:
+    """The settings that a sweep has tried and finished, by cell: those of its grid and of its searches."""
+    store = plan.store
+    asked = {run.id: run.asked[0] for run in plan.runs if run.asked}
+    by_search = {search.id: search.asked for search in plan.searches}
+    for r in read_rows(store, plan.name):
+        if r["stage"] == "search" and r["search"] in by_search:
+            asked.setdefault(r["run"], by_search[r["search"]])
+    found: dict[str, dict[str, Candidate]] = {}
+    for name, how in asked.items():
+        with suppress(FileNotFoundError, CorruptFile):  # what does not read was named by the plan
+            run = store.run(name)
+            config = run.config()
+            facts = {k: v for k, v in identity(config).items() if k not in ("seed", "repeat")}
+            distance = distance_of(run, how)
+            if distance is None:
+                continue
+            cell = found.setdefault(short_hash(cell_axes(config)), {})
+            setting = cell.setdefault(short_hash([facts, how]), Candidate(config, how))
+            setting.distances.append(distance)
+            setting.seeds.add(int(config["seed"]))
+    return {cell: list(settings.values()) for cell, settings in found.items()}
+
+
+def distance_of(run: RunFolder, asked: dict[str, Any]) -> float | None:
+    """A run's last distance; infinity where it diverged or was stopped, None where it is not finished or scored."""
+    try:
+        state = run.status()["status"]
+        if state in (DIVERGED, STOPPED):
+            return math.inf
+        rows = rows_of(run, asked) if state == DONE else []
+    except CorruptFile:
+        return None
+    if state not in FINISHED or not rows:
+        return None
+    last = rows[-1].get("fid")
+    return math.inf if last is None else float(last)
+
+
+def again(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]:
+    """A setting's runs on fresh seeds, asked for their scores on fresh latents and on other real images; and, beside
+    those, as it was chosen, which shows by how much the choice flattered."""
+    wanted, store, chosen_on = plan.confirm, plan.store, setting.asked["real"]
+    real = wanted["real"] or OTHER.get(chosen_on)
+    if real is None or set(IMAGES[real]) & set(IMAGES[chosen_on]):
+        raise UserError(
+            f"settings were chosen on metrics.real={chosen_on}, so confirm.real={real} would measure them on images "
+            "that chose them; choose on test_a, say, and confirm on test_b"
+        )
+    for seed in seeds:
+        config: dict[str, Any] = copy_tree(setting.config)
+        data = find_data(Data(**config["data"]), store)
+        metrics = config["metrics"]
+        config["seed"], config["repeat"] = seed, 0
+        metrics |= {key: setting.asked.get(key) for key in ("scores", *protocols.KEYS, *protocols.LATER)}
+        if metrics["n_fake"] == len(data.part(chosen_on)):
+            metrics["n_fake"] = len(data.part(real))
+        metrics["real"], metrics["seed"] = real, wanted["metrics_seed"]
+        if metrics["seed"] == setting.asked["seed"]:
+            raise UserError(
+                f"confirm.metrics_seed={metrics['seed']} is metrics.seed of the choice; give another for fresh latents"
+            )
+        config |= {key: plan.runs[0].config[key] for key in COMMAND}
+        fresh = protocols.request(config)
+        assert fresh is not None
+        picked = [f"confirm {words(config)}", f"seed={seed}"]
+        yield Planned(run_id(config), config, picked, [], [fresh, setting.asked])
+
+
+def words(config: dict[str, Any]) -> str:
+    """A setting in a few words: its cell and its hyperparameters."""
+    cell = cell_axes(config)
+    names = [str(cell[key]) for key in ("data", "arch", "loss", "penalty", "norm") if cell[key] != "none"]
+    optim = config["optim"]
+    values = {"n_dis": optim["n_dis"], "lr": optim["lr_d"], "beta1": optim["beta1"], "beta2": optim["beta2"]}
+    values["strength"] = config["reg"]["strength"]
+    return " ".join([*names, *(f"{key}={value:g}" for key, value in values.items() if value is not None)])

@@ -1,0 +1,54 @@
+"""What a run is worth to a search: the logarithm of its last distance, or of its first one where it diverged."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from landscape.config.errors import UserError
+from landscape.store.atomic_io import CorruptFile
+from landscape.store.store import DIVERGED, FINISHED, STOPPED, RunFolder
+
+
+class Worth(NamedTuple):
+    """`value` is None where the run holds nothing to tell."""
+
+    value: float | None
+    diverged: bool
+    stopped: bool = False
+
+
+def worth(run: RunFolder, asked: dict[str, Any]) -> Worth:
+    """The worth of a finished run under the scores asked for.
+
+    A diverged run, and one whose last distance is not finite, is worth its own distance at step 0, that of a generator
+    that has learnt nothing: a model that learns from finished trials alone keeps away from there, where one that hears
+    of a failure would go again.
+    """
+    state = run.status()["status"]
+    if state not in FINISHED:
+        return Worth(None, False)
+    rows = rows_of(run, asked)
+    last = rows[-1].get("fid") if rows else None
+    if state != DIVERGED and last is not None and last > 0:
+        return Worth(math.log(last), False, state == STOPPED)
+    start = next((row["fid"] for row in rows or run.rows() if row["step"] == 0 and row.get("fid")), None)
+    return Worth(None if start is None else math.log(start), True, state == STOPPED)
+
+
+def rows_of(run: RunFolder, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """The run's rows under the protocol that `asked` led to, oldest first."""
+    rows = run.rows()
+    mine = {name for name in {row["protocol"] for row in rows} if _answers(run, name, asked)}
+    return [row for row in rows if row["protocol"] in mine]
+
+
+def _answers(run: RunFolder, protocol: str, asked: dict[str, Any]) -> bool:
+    """Whether a protocol's text says, of each key that decides a distance, what was asked for."""
+    try:
+        text = run.protocol(protocol)
+    except (CorruptFile, FileNotFoundError) as e:
+        raise UserError(f"the protocol of {run.metrics_file} cannot be read ({e})") from e
+    same = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "data", "generator")
+    weights = asked.get("weights_sha256")
+    return all(text.get(key) == asked.get(key) for key in same) and weights in (None, text.get("weights"))

@@ -1,0 +1,307 @@
+"""A worker of a sweep's searches: `python -m sweeps.search.worker --store DIR --sweep NAME [--cell ID ...]`.
+
+Asks for a setting whenever it is free, trains it in this process as an ordinary run of the store, tells its worth,
+and asks again until the budgets are spent. Any number of them may work at once, started by the local launcher, by the
+tasks of a SLURM array, or by hand; one that is killed leaves its trial to the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, Self
+
+from landscape.config.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_UNFINISHED, UserError
+from landscape.config.identity import run_id
+from landscape.signals import STOP_SIGNALS
+from landscape.store.atomic_io import CorruptFile, to_json, write_whole
+from landscape.store.early_stopping import PRUNED
+from landscape.store.leases import Observer
+from landscape.store.locks import locked
+from landscape.store.processes import myself
+from landscape.store.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
+from landscape.store.trials import put_rows, row
+from sweeps.errors import refusal
+from sweeps.planning.plan import Planned, freeze_run
+from sweeps.planning.search_space import Params, params_of, rounded, with_params
+from sweeps.planning.search_spec import CellSearch, Searches, read_searches
+from sweeps.search.objective import Worth, rows_of, worth
+from sweeps.search.storage import open_storage
+from sweeps.search.trial_queue import WAIT, Ledger, Owner, Trial
+
+WAIT_S = 1.0  # between looks where others train what must be told first
+
+
+class Cell:
+    """One cell's search in this process: its ledger, and the runs that its trials are; a context, as its ledger is."""
+
+    def __init__(self, store: Store, sweep: str, searches: Searches, search: CellSearch) -> None:
+        self.store, self.sweep, self.search = store, sweep, search
+        self.observer = Observer()
+        self.unsure = False  # whether a trial's worker may be dead, which its heart must tell
+        lock = store.search_storage(sweep, f".{search.id}.lock")
+        with locked(store.search_storage(sweep, ".open.lock")):  # a data base's tables are made once
+            self.ledger = Ledger(
+                search,
+                lambda: open_storage(searches.storage, store, sweep, search.id),
+                searches.token,
+                lock,
+            )
+        try:
+            self.told = sum(trial.state != "running" for trial in self.ledger.told())
+        except BaseException:
+            self.ledger.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ledger.close()
+
+    def config(self, params: Params) -> dict[str, Any]:
+        return with_params(self.search.base, self.search.space, params)
+
+    def run(self, params: Params) -> RunFolder:
+        return self.store.run(run_id(self.config(params)))
+
+    def is_lost(self, params: Params, owner: Owner) -> bool:
+        lost = self.observer.is_lost(self.run(params), owner)
+        self.unsure |= not lost and not self.observer.saw_life(self.run(params), owner)
+        return lost
+
+    def step_of(self, params: Params) -> int:
+        """How far a trial's run is on record; 0 where there is no run yet, or it does not read."""
+        try:
+            return int(self.run(params).status().get("step", 0))
+        except (CorruptFile, OSError):
+            return 0
+
+    def next(self) -> Trial | str | None:
+        self.unsure = False
+        if self.search.grid:
+            self.ledger.tell_grid(self.grid_results())
+        return self.ledger.next(self.is_lost, self.step_of)
+
+    def grid_results(self) -> dict[str, tuple[Params, float]]:
+        """What the grid's finished runs in this cell are worth, where they lie inside the ranges."""
+        found = {}
+        for name in self.search.grid:
+            run = self.store.run(name)
+            if run.exists() and run.status()["status"] in FINISHED:
+                value = worth(run, self.search.asked).value
+                params = params_of(run.config(), self.search.space)
+                if value is not None and params is not None:
+                    found[name] = (params, value)
+        return found
+
+    def freeze(self, trial: Trial) -> RunFolder:
+        """The trial as an ordinary planned run of the store."""
+        config = self.config(trial.params)
+        run = self.run(trial.params)
+        picked = [f"{d.keys[0]}={rounded(d, trial.params[d.name]):g}" for d in self.search.space]
+        planned = Planned(run.id, config, picked, self.search.overrides, [self.search.asked])
+        freeze_run(self.store, planned, [f"search={self.search.sampler}", f"sweep={self.sweep}"], self.sweep)
+        return run
+
+    def watch(self, trial: Trial) -> Callable[[int, dict[str, Any]], str | None]:
+        """What the worker asks after each evaluation: whether the pruner would end the run."""
+        every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
+
+        def ask(step: int, scores: dict[str, Any]) -> str | None:
+            if step == 0 or not (scores.get("fid") or 0) > 0:
+                return None
+            ends = self.ledger.report(trial, step // int(every), math.log(scores["fid"]))
+            return f"{PRUNED} {self.search.pruner} at step {step}" if ends else None
+
+        return ask
+
+    def reopen(self) -> int:
+        """Open the trials that were given up again; how many."""
+        count = self.ledger.reopen()
+        self.record()
+        return count
+
+    def record(self) -> None:
+        """Bring this search's rows of the record up to date."""
+        told = self.ledger.told()
+        self.told = sum(trial.state != "running" for trial in told)
+        rows = [
+            row(
+                self.run(trial.params).id,
+                self.search.cell,
+                "search",
+                trial.order,
+                self.search.sampler,
+                self.search.round_of(trial.order),
+                trial.value,
+                trial.diverged,
+                self.search.id,
+                trial.state == "fail",
+                trial.why,
+            )
+            for trial in told
+        ]
+        if rows:
+            put_rows(self.store, self.sweep, rows)
+
+
+class Searcher:
+    """A process that trains trials until there are none, it is asked to stop, or `parent` no longer is its parent.
+
+    A context, which closes the storages of its cells.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sweep: str,
+        only: list[str] | None,
+        execution: dict[str, Any],
+        say: Callable[[str], None] = print,
+        parent: int | None = None,
+    ) -> None:
+        self.parent = parent
+        searches = read_searches(store, sweep)
+        known = [search.id for search in searches.cells]
+        for name in only or []:
+            if name not in known:
+                raise UserError(f"sweep {sweep} has no cell {name}; its cells: {', '.join(known)}")
+        chosen = [search for search in searches.cells if not only or search.id in only]
+        self.store, self.sweep, self.execution, self.say = store, sweep, execution, say
+        self.stopping = False
+        self.failed = False
+        with ExitStack() as opened:
+            self.cells = [opened.enter_context(Cell(store, sweep, searches, search)) for search in chosen]
+            self.opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.opened.close()
+
+    def stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def work(self) -> int:
+        """Train until nothing is left to do here; returns the exit code.
+
+        A worker leaves where other live workers train the last trials. It waits where a round is to be told, and where
+        only a heart that stands still or moves can tell whether the worker of a trial lives.
+        """
+        before = {s: signal.signal(s, self.stop) for s in STOP_SIGNALS}
+        try:
+            with self._known():
+                self._work()
+        finally:
+            for s, handler in before.items():
+                signal.signal(s, handler)
+        return EXIT_PREEMPTED if self.stopping else EXIT_FAILED if self.failed else 0
+
+    def _work(self) -> None:
+        import landscape.runtime.worker  # noqa: F401  # torch takes its time: load it before owning a trial
+
+        while not self.stopping and self.parent in (None, os.getppid()):
+            given = self._next()
+            if given is None:
+                for cell in self.cells:  # trials that were given up have no worker to record them
+                    cell.record()
+                return
+            if isinstance(given, str):
+                time.sleep(WAIT_S)
+            else:
+                self._train(*given)
+
+    @contextmanager
+    def _known(self) -> Iterator[None]:
+        """While this process works, a file says so: one that waits owns no trial, and must be found to be cancelled."""
+        folder = self.store.search_workers(self.sweep)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{socket.gethostname()}-{os.getpid()}.json"
+        write_whole(file, to_json(myself()))
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
+    def _next(self) -> tuple[Cell, Trial] | str | None:
+        """A trial of the cell that has come least far."""
+        waiting = False
+        for cell in sorted(self.cells, key=lambda cell: cell.told / cell.search.trials):
+            if self.stopping:
+                return WAIT
+            given = cell.next()
+            if isinstance(given, Trial):
+                return cell, given
+            waiting |= given == WAIT and (cell.search.rounds is not None or cell.unsure)
+        return WAIT if waiting else None
+
+    def _train(self, cell: Cell, trial: Trial) -> None:
+        from landscape.runtime.worker import work  # torch
+
+        run = cell.freeze(trial)
+        if trial.order == 0:
+            cell.record()  # the search has begun: a larger budget keeps the size of its rounds
+        label = f"{cell.search.label}, trial {trial.order}{' (taken up again)' * trial.again}"
+        with open(run.log_file, "a") as log:
+
+            def say(text: str) -> None:
+                print(text, file=log, flush=True)
+
+            watch = None if cell.search.pruner == "none" else cell.watch(trial)
+            status = None if self.stopping else work(self.store, run.id, say, self.execution, cell.observer, watch)
+            while status is None and not self.stopping:  # somebody else trains the same run
+                time.sleep(WAIT_S)
+                status = work(self.store, run.id, say, self.execution, cell.observer, watch)
+        if status == PREEMPTED or status is None:
+            cell.ledger.give_back(trial, tried=False)
+            self.stopping = True
+            return
+        found = Worth(None, False) if status == FAILED else worth(run, cell.search.asked)
+        if status == FAILED:
+            cell.ledger.give_back(trial, tried=True)
+            self.failed = True
+        else:
+            cell.ledger.tell(trial, found.value, diverged=found.diverged, stopped=found.stopped, run=run.id)
+        cell.record()
+        last = rows_of(run, cell.search.asked)[-1:] if status != FAILED else []
+        distance = f", distance {last[0]['fid']:.4g}" if last and last[0].get("fid") is not None else ""
+        settings = " ".join(f"{name}={value:.4g}" for name, value in trial.params.items())
+        self.say(f"{label}: {settings}: {status}{distance}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", required=True)
+    parser.add_argument("--sweep", required=True, help="its name, as a folder of the store's sweeps/")
+    parser.add_argument("--cell", action="append", help="the id of a search in search.json; may be given again")
+    parser.add_argument(
+        "--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop, logger"
+    )
+    parser.add_argument(
+        "--attached", action="store_true", help="end with the trial under way once the process that started it is gone"
+    )
+    arguments = parser.parse_args()
+    try:
+        store = Store(arguments.store)
+        say = partial(print, flush=True)
+        parent = os.getppid() if arguments.attached else None
+        with Searcher(store, arguments.sweep, arguments.cell, arguments.execution, say, parent) as worker:
+            return worker.work()
+    except (UserError, CorruptFile, OSError) as e:
+        code = refusal(e)
+        return EXIT_UNFINISHED if isinstance(e, OSError) else code  # what a disk did may pass: the launcher tries again
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,301 @@
+"""Claims about the study's figures, searches in a store, the paper's numbers, and rows from elsewhere."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+from matplotlib.figure import Figure
+from synthetic import PROTOCOL, add_run, config
+
+import analysis
+from analysis.figures import paper
+from analysis.figures.paper_layout import STUDIES, study_figures
+from analysis.figures.style import looks
+from analysis.html.paper import diversity_lines
+from analysis.loading.cells import countable, no_bands, worths
+from analysis.loading.filters import read_csv, where
+from analysis.loading.paper_results import differences, published, published_fid
+from analysis.report import main, make_report
+from analysis.tables.best_runs import best_table
+from landscape.config.errors import UserError
+from landscape.store.store import DIVERGED, Store
+
+STUDY_PROTOCOL = {"extractor": "inception", "quantise": "float", "real": "test", "generator": "raw"}
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    return synthetic.searched(tmp_path_factory.mktemp("searched"))
+
+
+@pytest.fixture(scope="module")
+def report(searched, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    assert make_report(searched, out) == []
+    return out
+
+
+def cells(*facts):
+    names = ["data", "arch", "loss", "penalty", "norm", "n_dis"]
+    return pd.DataFrame(facts, columns=names).assign(worth=9.0)
+
+
+def test_the_studies_have_the_papers_cells():
+    labels = {key: len(study.members) for key, study in STUDIES.items()}
+    assert labels == {"regularization": 8, "loss": 8, "architecture": 4, "both": 9}
+
+
+def test_a_figure_is_drawn_of_the_cells_there_are_in_the_papers_order_and_words():
+    found = study_figures(
+        cells(
+            ("d", "resnet19", "ns", "none", "sn", 1),
+            ("d", "resnet19", "ns", "dragan", "none", 1),
+            ("d", "resnet19", "ns", "gp", "none", 5),
+            ("d", "resnet19", "wgan", "gp", "none", 5),
+            ("d", "resnet19", "ls", "none", "sn", 1),
+            ("d", "resnet19", "ls_sigmoid", "none", "sn", 1),
+            ("d", "resnet19", "ns", "r1", "none", 1),
+        )
+    )
+    assert {figure.key: list(figure.cells) for figure in found} == {
+        "regularization": ["GP 5", "DR", "SN"],
+        "loss": ["NS SN", "NS GP 5", "WGAN GP 5", "LS SN"],
+    }
+    assert found[1].cells["LS SN"]["loss"] == "ls_sigmoid", "the study's own form of LS comes first"
+
+
+def test_architectures_are_compared_where_there_are_two_and_named_as_in_the_study():
+    both = cells(*(("d", arch, "ns", "none", norm, 1) for arch in ("sndcgan", "resnet19") for norm in ("none", "sn")))
+    found = {figure.key: list(figure.cells) for figure in study_figures(both)}
+    assert found["architecture"] == ["RES5 W/O", "RES5 SN", "SNDC W/O", "SNDC SN"]
+    assert set(found) == {f"{key}-{arch}" for key in ("regularization", "loss") for arch in ("resnet19", "sndcgan")} | {
+        "architecture"
+    }
+
+
+def test_cells_of_different_data_sets_make_no_figure():
+    assert study_figures(cells(("a", "x", "ns", "gp", "none", 1), ("b", "x", "ns", "none", "sn", 1))) == []
+
+
+def test_the_user_s_grid_without_n_dis_five_still_has_its_loss_figure():
+    found = study_figures(cells(*(("d", "a", loss, "gp", "none", 1) for loss in ("ns", "wgan", "ls"))))
+    assert [list(figure.cells) for figure in found] == [["NS GP", "WGAN GP", "LS GP"]]
+
+
+def test_top_runs_are_points_with_an_equal_share_beside_cells_of_other_size():
+    values = {"NS GP": np.r_[np.arange(1.0, 191), np.full(10, np.inf)], "NS SN": np.arange(1.0, 61)}
+    ax = paper.top_runs(Figure().subplots(), values, looks(values))
+    points = [line for line in ax.lines if line.get_linestyle() == "None"]
+    assert [len(line.get_xdata()) for line in points] == [10, 3, 3, 3], "two columns, then the open diamonds"
+    assert [text.get_text() for text in ax.texts] == ["10 of 200", "3 of 60"]
+    boxes = [line for line in ax.lines if len(line.get_xdata()) == 5 and line.get_linestyle() == "-"]
+    assert len(boxes) == 1, "no box below five points"
+
+
+def test_where_runs_came_from_is_in_the_frame(searched):
+    runs = analysis.load(searched)
+    assert runs["stage"].value_counts().to_dict() == {"search": 24, "grid": 12, "confirm": 10}
+    assert runs.loc[runs["stage"] == "search", "sampler"].unique().tolist() == ["gp"]
+    assert runs.loc[runs["stage"] == "search", "round"].max() == 3 and set(runs["sweep"]) == {"first"}
+    assert runs.loc[runs["stage"] != "search", "sampler"].isna().all()
+
+
+def test_runs_of_no_search_are_of_a_grid_and_a_broken_trials_file_costs_itself_alone(tmp_path):
+    store = synthetic.searched(tmp_path)
+    store.trials_file("first").write_text('{"run": "x", "stage": "guess"}\n')
+    frame = analysis.load(store)
+    assert set(frame["stage"]) == {"grid"} and frame["sweep"].isna().all()
+    assert "trials.jsonl" in frame.attrs["problems"][0] and "guess" in frame.attrs["problems"][0]
+
+
+def test_a_run_that_chose_cannot_confirm(tmp_path):
+    store = synthetic.searched(tmp_path)
+    run = analysis.load(store).query("stage == 'grid'")["id"].iloc[0]
+    again = store.trials_file("a-later-one")
+    again.parent.mkdir()
+    again.write_text(f'{{"run": "{run}", "stage": "confirm", "sampler": null, "order": 0, "round": null}}\n')
+    assert analysis.load(store).set_index("id").loc[run, "stage"] == "grid"
+
+
+def test_stopped_and_confirming_runs_are_in_no_curve_and_a_search_has_no_band(searched):
+    runs = analysis.load(searched)
+    assert len(runs) == 46 and len(countable(runs)) == 34
+    assert len(worths(countable(runs), "setting")) == 2 * (3 + 11)
+    assert set(no_bands(runs, "setting")) == {"NS GP", "WGAN GP"}
+    random = runs.assign(sampler=runs["sampler"].where(runs["sampler"].isna(), "random"))
+    assert no_bands(random, "setting") == {} and len(no_bands(random, "run")) == 2
+
+
+def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
+    page = (report / "index.html").read_text()
+    figures = {file.stem for file in (report / "figures").iterdir()}
+    assert {"study-loss", "01-digits-practitioner", "01-digits-hours"} <= figures
+    tables = {file.name for file in (report / "tables").iterdir()}
+    assert "01-digits-pairs" not in figures, "a single pair needs no picture"
+    for kind in ("cells", "pairs", "ranks", "confirm", "best", "spread", "agreement"):
+        assert {f"01-digits-{kind}.csv", f"01-digits-{kind}.tex"} <= tables, kind
+    for words in (
+        "A tight top is not stability",
+        "2 of 46 runs were stopped early",
+        "is not on record",
+        "these are the values to print",
+    ):
+        assert words in page, words
+    for link in set(re.findall(r'(?:href|src)="([^"#]+)"', page)) - {"data:,"}:
+        assert (report / link).is_file(), link
+
+
+def test_ranks_are_shown_with_their_intervals(report):
+    page = (report / "index.html").read_text()
+    assert "rank at k = 1" in page and "1 (1 to 2)" in page and "rank at k = 2" not in page
+
+
+def test_confirmed_values_are_those_of_the_confirming_runs_alone(searched, report):
+    table = pd.read_csv(report / "tables" / "01-digits-confirm.csv").set_index("cell")
+    runs = analysis.load(searched)
+    expected = runs[(runs["stage"] == "confirm") & (runs["cell"] == "NS GP")]["fid"].mean()
+    assert table.loc["NS GP", "mean"] == pytest.approx(expected) and table.loc["NS GP", "n"] == 5
+    assert "\\toprule" in (report / "tables" / "01-digits-confirm.tex").read_text()
+
+
+def test_the_papers_numbers_are_those_of_the_presets_and_compare_only_under_its_protocol():
+    assert len(published()) == 32 and published()["fid"].min() == 22.73
+    run = {"data": "cifar10", "arch": "sndcgan", "loss": "ns", "penalty": "none", "norm": "sn", "n_dis": 1}
+    run |= {"width": 1.0, "steps": 200_000}
+    text = STUDY_PROTOCOL | {"n_real": 10_000, "n_fake": 10_000}
+    assert published_fid(run) == 25.27 and differences(run, text) == []
+    assert differences(run | {"width": 0.25}, text | {"quantise": "uint8"}) == ["rounded samples", "other width"]
+    assert published_fid(run | {"loss": "hinge"}) is None
+    assert differences(run, PROTOCOL)[0] == "other features"
+
+
+def test_best_models_stand_beside_the_papers_where_it_has_them(tmp_path):
+    store = Store(tmp_path)
+    add_run(store, [100.0, 26.0], config("ns", "none", "sn", data__kind="cifar10", arch__width=1.0))
+    add_run(store, [100.0, 27.0], config("ns", "none", "sn", data__kind="cifar10", arch__width=1.0, seed=1))
+    row = best_table(analysis.load(store), PROTOCOL).iloc[0]
+    assert (row["fid"], row["paper"]) == (26, 25.27) and row["compares"].startswith("no: other features")
+    add_run(store, [100.0, 5.0], config("hinge"))
+    digits = analysis.load(store).query("data == 'digits'")
+    assert np.isnan(best_table(digits, PROTOCOL).iloc[0]["paper"]) and best_table(digits, PROTOCOL)["compares"][0] == ""
+
+
+def test_a_report_from_its_own_csv_says_the_same(searched, report, tmp_path):
+    assert main(["--csv", str(report / "runs.csv"), "--out", str(tmp_path)]) == 0
+    for name in ("cells.csv", "tables/01-digits-pairs.csv", "tables/01-digits-confirm.csv"):
+        pd.testing.assert_frame_equal(pd.read_csv(tmp_path / name), pd.read_csv(report / name))
+    page = (tmp_path / "index.html").read_text()
+    assert "as given in runs.csv" in page and "FID (as given)" in page
+
+
+def test_a_csv_needs_little(tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("data,arch,loss,penalty,norm,fid,status\na,b,ns,none,sn,12.5,\na,b,ns,none,sn,,diverged\n")
+    runs = read_csv(file).runs
+    assert runs["worth"].tolist() == [12.5, np.inf] and runs["cell"].tolist() == ["NS SN"] * 2
+    assert runs["status"].tolist() == ["done", DIVERGED] and runs["setting"].nunique() == 1
+    assert list(runs.columns) == list(analysis.load(Store(tmp_path)).columns)
+    assert main(["--csv", str(file), "--out", str(tmp_path / "out")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data,arch\na,b\n", "lacks the columns loss, penalty, norm, fid"),
+        ("data,arch,loss,penalty,norm,fid\n", "holds no rows"),
+        ("data,arch,loss,penalty,norm,fid\na,b,ns,gp,none,low\n", "line 2: fid is 'low', which is no number"),
+        ("data,arch,loss,penalty,norm,fid,status\na,b,ns,gp,none,3,fine\n", "line 2: status is 'fine'; it is one of"),
+        ("data,arch,loss,penalty,norm,fid\na,b,,gp,none,3\n", "line 2: loss is"),
+    ],
+)
+def test_a_csv_that_is_none_is_refused_in_a_sentence(tmp_path, capsys, text, message):
+    file = tmp_path / "mine.csv"
+    file.write_text(text)
+    assert main(["--csv", str(file), "--out", str(tmp_path / "out")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and message in err and err.count("\n") == 1 and str(file) in err
+
+
+def test_a_missing_csv_is_refused(tmp_path, capsys):
+    assert main(["--csv", str(tmp_path / "no.csv"), "--out", str(tmp_path / "out")]) == 2
+    assert "no.csv cannot be read" in capsys.readouterr().err
+
+
+def test_a_run_on_two_devices_or_more_threads_is_on_another_kind_of_device(tmp_path):
+    store = Store(tmp_path)
+    run = add_run(store, [100.0, 9.0], config())
+    for change, expected in (
+        ({}, "Some CPU"),
+        ({"threads": 4}, "Some CPU, 4 threads"),
+        ({"gpu": "H100", "threads": 4, "world_size": 2}, "2 x H100"),
+    ):
+        machine = synthetic.META["machines"][0]
+        run.write_meta(run.meta() | {"machines": [machine, machine | change]})
+        row = analysis.load(store).iloc[0]
+        assert row["device"] == expected and row["device_kinds"] == (2 if change else 1)
+
+
+def test_where_narrows_by_any_column(searched):
+    found = analysis.collect(searched)
+    one = where(found, ["loss=ns", "stage=grid,search", "seed=0"])
+    assert set(one.runs["loss"]) == {"ns"} and set(one.runs["seed"]) == {0} and "confirm" not in set(one.runs["stage"])
+    assert set(one.rows["id"]) == set(one.runs["id"]) == set(one.meta) and set(one.trials["id"]) <= set(one.runs["id"])
+    assert len(where(found, []).runs) == len(found.runs)
+    for condition, message in (
+        ("loss", "give a column"),
+        ("loss=", "give a column"),
+        ("los=ns", "no column los; there are id"),
+        ("loss=hinge", "leaves no run; loss is one of: ns, wgan"),
+        ("seed=x", "leaves no run"),
+    ):
+        with pytest.raises(UserError, match=message):
+            where(found, [condition])
+
+
+def test_where_on_the_command_line(searched, tmp_path, capsys):
+    store = ["--store", str(searched.root), "--out", str(tmp_path)]
+    assert main([*store, "--where", "loss=ns", "--where", "stage=confirm"]) == 0
+    assert "5 runs (5 done)" in capsys.readouterr().out
+    page = (tmp_path / "index.html").read_text()
+    assert "Not all runs" in page and "<code>loss=ns</code> and <code>stage=confirm</code>" in page
+    assert main([*store, "--where", "loss=hinge"]) == 2
+    assert "ns, wgan" in capsys.readouterr().err
+
+
+def test_runs_that_confirm_under_their_own_protocol_are_a_part_of_their_own(tmp_path):
+    store = synthetic.searched(tmp_path / "store")
+    for run in analysis.load(store).query("stage == 'confirm'")["id"]:
+        folder = store.run(run)
+        folder.metrics_file.unlink()
+        synthetic.add_row(folder, 500, 9.0, PROTOCOL | {"seed": 7})
+    assert make_report(store, tmp_path / "out") == []
+    tables = sorted(file.stem for file in (tmp_path / "out" / "tables").glob("*.csv"))
+    assert [name for name in tables if name.startswith("02-")] == ["02-digits-cells", "02-digits-confirm"]
+    assert not list((tmp_path / "out" / "figures").glob("02-*-budget*"))
+
+
+def test_the_diversity_panel_has_lines_of_real_images_and_of_noisy_ones_as_far_as_the_protocol_has(tmp_path):
+    assert diversity_lines(PROTOCOL) == {"real images": 0.79, "noisy, σ 10/255": 1 - 0.195}
+    older = {key: value for key, value in PROTOCOL.items() if key != "floor_noisy"}
+    assert diversity_lines(older) == {"real images": 0.79} and diversity_lines({"floor": None}) == {}
+    runs = analysis.load(synthetic.grid(tmp_path))
+    ax, lines = Figure().subplots(), diversity_lines(PROTOCOL)
+    assert paper.diversity(ax, runs, ["NS GP", "NS SN"], looks(["NS GP", "NS SN"]), lines)
+    names = {note.get_text(): note.get_position()[1] for note in ax.texts if note.get_text()}
+    assert list(names) == ["real images", "noisy, σ 10/255"]
+    assert names["noisy, σ 10/255"] - names["real images"] > 0.06, "not on each other"
+    assert {line.get_ydata()[0] for line in ax.lines if list(line.get_xdata()) == [0, 1]} == set(lines.values())
+
+
+def test_what_one_run_s_text_of_a_protocol_lacks_another_s_has(tmp_path):
+    """A run that was scored before there were noisy images, or for its distance only, hides no line of the others."""
+    store, whole = Store(tmp_path), {"floor": PROTOCOL["floor"], "floor_noisy": PROTOCOL["floor_noisy"]}
+    runs = [add_run(store, [100.0, 9.0 + seed], config(seed=seed)) for seed in range(3)]
+    name = analysis.load(store)["protocol"].iloc[0]
+    for run, less in zip(runs, ({"floor": None}, whole, {"floor": {"n": 898, "fid": 0.25}}), strict=True):
+        text = {key: value for key, value in PROTOCOL.items() if key not in whole} | less
+        run.protocol_file(name).write_text(json.dumps(text))
+    assert analysis.collect(store).protocols == {name: PROTOCOL}

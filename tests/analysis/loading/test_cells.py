@@ -1,0 +1,156 @@
+"""Claims about cells, units and protocols: what is grouped, what a unit is worth, and what may share a table."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import PROTOCOL, add_row, add_run, config
+
+import analysis
+from analysis.loading.cells import cell_label, cell_order, independent, label_cells, varied, worths
+from analysis.loading.protocols import (
+    TwoProtocols,
+    differing,
+    distance_name,
+    one_protocol,
+    sections,
+    spell_floor,
+    spell_out,
+)
+from landscape.store.protocols import protocol_id
+from landscape.store.store import Store
+
+TRAIN = PROTOCOL | {"real": "train"}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("facts", "label"),
+    [
+        (("ns", "gp", "none", 1), "NS GP"),
+        (("ns", "none", "sn", 1), "NS SN"),
+        (("wgan", "gp", "none", 5), "WGAN GP 5"),
+        (("ls", "none", "none", 1), "LS W/O"),
+        (("ns", "gp", "sn", 1), "NS GP+SN"),
+    ],
+)
+def test_a_cell_is_called_as_in_the_study(facts, label):
+    assert cell_label(dict(zip(("loss", "penalty", "norm", "n_dis"), facts, strict=True))) == label
+
+
+def frame(*rows):
+    """Runs of one cell: (setting, seed, worth, step-0 score)."""
+    names = ["setting", "seed", "worth", "fid_start"]
+    return pd.DataFrame(rows, columns=names).assign(cell="NS GP")
+
+
+def test_a_setting_is_the_median_of_its_seeds_and_diverges_with_half_of_them():
+    units = worths(
+        frame(("a", 0, 3.0, 90), ("a", 1, 1.0, 90), ("a", 2, 8.0, 90), ("b", 0, 2.0, 90), ("b", 1, np.inf, 90)),
+        "setting",
+    )
+    assert units["worth"].tolist() == [3, math.inf] and units["capped"].tolist() == [3, 46]
+    assert units["diverged"].tolist() == [False, True]
+
+
+def test_a_diverged_run_is_capped_at_its_own_start():
+    units = worths(frame(("a", 0, np.inf, 90), ("a", 1, np.inf, 95), ("a", 2, 7.0, 91)))
+    assert units["capped"].tolist() == [90, 95, 7] and units["diverged"].tolist() == [True, True, False]
+
+
+def test_a_missing_start_stays_missing():
+    units = worths(frame(("a", 0, np.inf, np.nan), ("a", 1, 5.0, 91)), "setting")
+    assert math.isnan(units["capped"][0])
+
+
+def test_repeats_of_one_seed_count_once():
+    assert worths(frame(("a", 0, 3.0, 90), ("a", 0, 5.0, 90), ("a", 1, 9.0, 90)))["worth"].tolist() == [4, 9]
+
+
+def test_runs_without_a_result_are_left_out_and_an_unknown_unit_is_refused():
+    assert worths(frame(("a", 0, np.nan, 90))).empty and worths(frame(("a", 0, np.nan, 90)), "setting").empty
+    with pytest.raises(ValueError, match="run, setting"):
+        worths(frame(), "seed")
+
+
+def test_seeds_of_several_settings_are_no_independent_draws():
+    assert independent(frame(("a", 0, 1.0, 9), ("a", 1, 2.0, 9)))
+    assert independent(frame(("a", 0, 1.0, 9), ("b", 0, 2.0, 9)))
+    assert not independent(frame(("a", 0, 1.0, 9), ("a", 1, 2.0, 9), ("b", 0, 2.0, 9)))
+
+
+def test_cells_are_ordered_by_name_and_architectures_are_told_where_there_are_several(store):
+    for loss, penalty in (("wgan", "gp"), ("ns", "none"), ("ns", "gp")):
+        add_run(store, [9.0], config(loss, penalty))
+    runs = analysis.load(store)
+    assert cell_order(runs) == ["NS W/O", "NS GP", "WGAN GP"] and set(label_cells(runs)["cell"]) == set(runs["cell"])
+    add_run(store, [9.0], config(arch__kind="resnet19", optim__lr_d=2e-3))
+    runs = label_cells(analysis.load(store))
+    assert cell_order(runs)[0] == "resnet19 NS GP" and varied(runs) == ["lr_d", "strength"]
+
+
+def test_two_protocols_in_one_table_are_refused_with_the_keys_that_differ(store):
+    run = add_run(store, [100.0, 20.0], config())
+    add_row(run, 250, 19.0, TRAIN)
+    found = analysis.collect(store)
+    with pytest.raises(TwoProtocols, match=r"differ in real$"):
+        one_protocol(found.runs, found.protocols)
+    with pytest.raises(TwoProtocols):
+        one_protocol(found.rows)
+    assert one_protocol(found.rows[found.rows["protocol"] == protocol_id(TRAIN)]) == protocol_id(TRAIN)
+
+
+def test_two_data_sets_in_one_table_are_refused(store):
+    add_run(store, [9.0], config())
+    add_run(store, [9.0], config(data__kind="cifar10", seed=1))
+    with pytest.raises(TwoProtocols, match="cifar10, digits"):
+        one_protocol(analysis.load(store))
+
+
+def test_what_a_protocol_says_of_itself_sets_none_apart():
+    assert (
+        differing(["a", "b"], {"a": PROTOCOL, "b": PROTOCOL | {"accuracy": 0.5, "floor": {}, "floor_noisy": {}}}) == []
+    )
+    assert differing(["a", "b"], {"a": PROTOCOL, "b": {}}) == sorted(
+        set(PROTOCOL) - {"floor", "floor_noisy", "accuracy"}
+    )
+
+
+def test_only_inceptions_distance_is_called_plain_fid():
+    assert distance_name({"extractor": "inception"}) == "FID"
+    assert distance_name(PROTOCOL) == "FID (classifier features)" and "classifier" in spell_out(PROTOCOL)
+    assert distance_name({}) != "FID" and spell_out({}).endswith("cannot be read.")
+
+
+def test_the_floor_is_said_as_far_as_it_is_known():
+    known = "898 other real images in the samples' place score a distance of 0.25, an IS of 9.12, an MS-SSIM of 0.21."
+    assert spell_floor(PROTOCOL) == known
+    assert spell_floor({"floor": {"is": 9.0}}) == "Other real images in the samples' place score an IS of 9."
+    assert spell_floor({}) == spell_floor({"floor": None}) == spell_floor({"floor": {"fid": "low"}}) == ""
+
+
+def test_each_protocol_has_its_section_and_unscored_runs_are_in_every_one(store):
+    add_row(add_run(store, [100.0, 20.0], config()), 250, 19.0, TRAIN)
+    add_run(store, [], config(seed=1), "planned")
+    parts = sections(analysis.load(store))
+    assert [name for _, name, _ in parts] == sorted([protocol_id(PROTOCOL), protocol_id(TRAIN)])
+    for _, name, runs in parts:
+        assert one_protocol(runs) == name and len(runs) == 2
+
+
+def test_a_diverged_run_counts_under_a_later_protocol_once_its_cell_is_scored(store):
+    scored = [add_run(store, [100.0, 20.0 + seed], config(seed=seed)) for seed in range(2)]
+    add_run(store, [100.0, None], config(seed=9), "diverged")
+    add_row(scored[0], 250, 19.0, TRAIN)
+    part = {name: runs for _, name, runs in sections(analysis.load(store))}[protocol_id(TRAIN)]
+    assert len(part) == 1, "half a cell is scored: counting all its diverged runs would weigh them double"
+    add_row(scored[1], 250, 20.0, TRAIN)
+    part = {name: runs for _, name, runs in sections(analysis.load(store))}[protocol_id(TRAIN)]
+    assert sorted(part["worth"]) == [19, 20, math.inf] and part["id"].is_unique
+    assert one_protocol(part) == protocol_id(TRAIN)
+    assert math.isnan(worths(part)["capped"].max(skipna=False)), "its step-0 score is of the other protocol"

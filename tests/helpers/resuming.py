@@ -1,0 +1,36 @@
+"""What tests of resumption share: the same run twice, and whether two runs ended with the same rows and bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from support import TINY, frozen_runs
+
+from landscape.store import RunFolder, Store
+from landscape.training import checkpoint
+
+CLOCKS = {"train_s", "eval_s", "train_busy_s", "eval_busy_s", "cost"}
+
+
+def rows(run: RunFolder) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k not in CLOCKS} for row in run.rows()]
+
+
+def kept(run: RunFolder) -> dict[str, torch.Tensor]:
+    saved = checkpoint.load(run.weights)
+    return {f"{net}.{k}": v for net in ("g", "d", "average") for k, v in (saved[net] or {}).items()}
+
+
+def same(a: RunFolder, b: RunFolder) -> None:
+    assert rows(a) == rows(b)
+    left, right = kept(a), kept(b)
+    assert left.keys() == right.keys()
+    different = [k for k in left if not torch.equal(left[k], right[k])]
+    assert not different
+
+
+def two(store: Store, *overrides: str) -> tuple[RunFolder, RunFolder]:
+    """The same training twice (`repeat` feeds no random stream): one to disturb, one to compare with."""
+    a, b = frozen_runs(store, *TINY, *overrides, "repeat=0,1")
+    return a, b

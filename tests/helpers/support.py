@@ -1,0 +1,71 @@
+"""What tests share: a configuration that trains in under a second, and planning it into a store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from landscape.store.store import RunFolder, Store
+from sweeps.planning.plan import freeze, make_plan, survey
+
+ROOT = Path(__file__).parents[2]  # of the checkout
+TINY = ("train.steps=12", "train.batch_size=16", "arch.width=0.04", "metrics.every=6", "metrics.n_fake=64")
+
+PATIENCE_S = 300.0  # the end of any wait: long, for a machine may be busy, and what has ended is never waited for
+
+
+def frozen_runs(store: Store, *overrides: str) -> list[RunFolder]:
+    """Plan and freeze a command into `store`; its runs, in order."""
+    plan = make_plan([*overrides, f"store={store.root}"], multirun=True)
+    survey(plan)
+    freeze(plan)
+    return [store.run(planned.id) for planned in plan.runs]
+
+
+def command(*arguments: str, cwd: Path | None = None) -> list[str]:
+    return [sys.executable, "-m", "landscape.sweep", *arguments]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
+    """Raise `AssertionError` unless `condition` holds within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def hear(process: subprocess.Popen[str], stream: IO[str] | None, words: str, seconds: float = PATIENCE_S) -> None:
+    """Read a process's output up to the line with these words; where they do not come, it is killed and this fails."""
+    assert stream is not None
+    lines: list[str] = []
+
+    def read() -> None:
+        for line in stream:
+            lines.append(line)
+            if words in line:
+                return
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(seconds)
+    if not any(words in line for line in lines):
+        process.kill()
+        raise AssertionError(f"never said {words!r}, but: {''.join(lines)}")
+
+
+def sweep(*arguments: str, cwd: Path | None = None, timeout: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
+    """The user's own command in a process of its own."""
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "100"},
+    )

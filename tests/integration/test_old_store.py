@@ -1,0 +1,98 @@
+"""A store made by the commit before the packages were split is read, resumed, reported and confirmed.
+
+`fixtures/store-before-rooms.zip` holds, without its cache: a grid of four runs, one that diverged, one that was told
+to save at step 60 of 120, a finished random search of two cells, and two runs that wait for a scheduler. All is done by
+public commands, and the job by the line that stands in the sbatch script of that time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support import ROOT
+
+import analysis
+from landscape.store.store import Store
+
+FIXTURE = ROOT / "tests" / "fixtures" / "store-before-rooms.zip"
+TINY = (
+    "train.steps=12", "train.batch_size=16", "arch.width=0.02", "metrics.every=6", "metrics.n_fake=64",
+    "metrics.is_splits=1", "metrics.pairs_per_class=4", "launcher.jobs=1",
+)  # fmt: skip
+HALF, SLURM, SEARCH = "c8d22de4ca1c4303", "sweep-28b2f66f59df432c", "sweep-aca23e442b58e7f6"
+
+
+@pytest.fixture
+def old(tmp_path: Path, warm_cache: Path) -> Store:
+    with zipfile.ZipFile(FIXTURE) as packed:
+        packed.extractall(tmp_path / "old")
+    shutil.copytree(warm_cache, tmp_path / "old" / "cache")
+    return Store(tmp_path / "old")
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    given = {**os.environ, "COLUMNS": "200", **environment}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=300, env=given)
+
+
+def states(store: Store) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for run in store.run_folders():
+        state = str(json.loads(run.status_file.read_text())["status"])
+        found[state] = found.get(state, 0) + 1
+    return found
+
+
+def test_its_runs_are_read_with_their_scores_and_origins(old: Store) -> None:
+    assert states(old) == {"done": 8, "diverged": 1, "planned": 2, "preempted": 1, "queued": 2}
+    frame = analysis.load(old.root)
+    assert len(frame) == 14
+    done = frame[frame["status"] == "done"]
+    assert pd.to_numeric(done["fid"]).between(150, 180).all()
+    assert (frame["stage"] == "search").sum() == 4
+
+
+def test_commands_find_everything_finished_that_was(old: Store) -> None:
+    grid = python("-m", "landscape.sweep", "-m", *TINY, "loss=ns,wgan", "reg=gp,sn", f"store={old.root}")
+    assert grid.returncode == 0 and "0 to train" in grid.stdout, grid.stdout + grid.stderr
+    searched = (*TINY, "loss=ns,ls", "search=random", "search.trials=2", "stage=search", "search.startup=1")
+    again = python("-m", "landscape.sweep", "-m", *searched, "search.storage=journal", f"store={old.root}")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert states(old) == {"done": 8, "diverged": 1, "planned": 2, "preempted": 1, "queued": 2}
+    shown = python("-m", "sweeps", "status", "--store", str(old.root))
+    assert shown.returncode == 0 and "1 preempted" in shown.stdout, shown.stdout + shown.stderr
+
+
+def test_a_run_goes_on_from_its_checkpoint(old: Store) -> None:
+    half = (*TINY, "loss=ls", "train.steps=120", "metrics.every=60", f"store={old.root}")
+    done = python("-m", "landscape.sweep", *half)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = old.run(HALF)
+    assert "resuming at step 60" in run.log_file.read_text() + done.stdout
+    assert [row["step"] for row in run.rows()] == [0, 60, 120]
+    assert json.loads(run.status_file.read_text())["status"] == "done"
+
+
+def test_a_queued_job_trains_by_the_line_that_its_script_holds(old: Store) -> None:
+    line = json.loads((old.root / "sweeps" / SLURM / "submissions.jsonl").read_text().splitlines()[0])
+    given = ("--store", str(old.root), "--sweep", SLURM, "--submission", line["token"])
+    job = python("-m", "sweeps.launchers.slurm.job", *given, SLURM_ARRAY_TASK_ID="0", SLURM_ARRAY_JOB_ID="1")
+    assert job.returncode == 0, job.stdout + job.stderr
+    assert states(old)["queued"] == 1 and states(old)["done"] == 9
+
+
+def test_it_is_reported_and_confirmed(old: Store, tmp_path: Path) -> None:
+    made = python("-m", "analysis.report", "--store", str(old.root), "--out", str(tmp_path / "page"))
+    assert made.returncode == 0 and (tmp_path / "page" / "index.html").exists(), made.stdout + made.stderr
+    asked = ("confirm.top=1", "confirm.seeds=1", f"store={old.root}")
+    confirmed = python("-m", "sweeps", "confirm", SEARCH, *asked)
+    assert confirmed.returncode == 0, confirmed.stdout + confirmed.stderr
+    assert states(old)["done"] == 10

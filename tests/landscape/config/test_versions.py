@@ -1,0 +1,62 @@
+"""Runs that were trained before a choice changed its meaning: kept, known, trained anew, never mixed with others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import TINY, frozen_runs
+
+from landscape import sample
+from landscape.config.errors import UserError
+from landscape.config.identity import run_id
+from landscape.runtime.worker import work
+from landscape.store.store import DONE, FAILED, PLANNED, RunFolder, Store
+from sweeps.cli.evaluate import make_scoring, read_order
+from sweeps.planning.plan import TRAIN, describe, make_plan, survey
+
+SPECTRAL = (*TINY, "arch.g_spectral=true", "metrics=none")
+
+
+def as_of_old(run: RunFolder) -> RunFolder:
+    """The run's folder under the id that its configuration had before the newest change."""
+    old = run.path.with_name(run_id(run.config(), before=1))
+    run.path.rename(old)
+    return RunFolder(old)
+
+
+def test_its_command_trains_it_anew_and_the_plan_says_so(store: Store) -> None:
+    old = as_of_old(*frozen_runs(store, *SPECTRAL))
+    old.write_status({**old.status(), "status": DONE})
+    plan = make_plan([*SPECTRAL, "seed=0,1", f"store={store.root}"], multirun=True)
+    survey(plan)
+    assert [(run.state, run.need) for run in plan.runs] == [("new", TRAIN)] * 2
+    (said,) = [line for line in describe(plan) if "2026-11-25" in line]
+    assert said.startswith("1 of them is in the store as trained before") and "arch.g_spectral" in said
+    plain = make_plan([*TINY, f"store={store.root}"], multirun=True)
+    survey(plain)
+    assert not any("2026" in line for line in describe(plain))
+
+
+@pytest.mark.parametrize("status", [PLANNED, DONE])
+def test_no_worker_trains_or_scores_it_as_what_it_is_not(store: Store, status: str) -> None:
+    old = as_of_old(*frozen_runs(store, *SPECTRAL))
+    old.write_status({**old.status(), "status": status})
+    assert work(store, old.id, lambda text: None) == FAILED
+    found = old.status()
+    assert found["status"] == (FAILED if status == PLANNED else DONE)
+    assert "arch.g_spectral meant something else" in found["reason"] and "trains it anew" in found["reason"]
+
+
+def test_nothing_is_drawn_from_it_or_scored_again(store: Store, tmp_path: Path) -> None:
+    old = as_of_old(*frozen_runs(store, *SPECTRAL))
+    old.write_status({**old.status(), "status": DONE})
+    old.weights.parent.mkdir(exist_ok=True)
+    old.weights.touch()
+    request = sample.read_request([f"run={old.id}", f"store={store.root}", f"out={tmp_path / 'out'}"])
+    for refused in (
+        lambda: sample.draw_samples(request),
+        lambda: make_scoring(read_order([f"store={store.root}", f"run={old.id}", "metrics=classifier"])),
+    ):
+        with pytest.raises(UserError, match=r"arch\.g_spectral meant something else"):
+            refused()

@@ -1,0 +1,136 @@
+"""Losses against the fact that defines them: values, gradients, optima on a two-point space."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from landscape.config.errors import UserError
+from landscape.losses.adversarial import LOSSES, get_loss
+from sweeps.planning.config_groups import kinds
+
+LOG2 = math.log(2)
+# name: logit at which D is undecided, L_D and L_G there, dL_G/da at a = -20
+TABLE = {
+    "ns": (0.0, 2 * LOG2, LOG2, -1.0),
+    "wgan": (0.0, 0.0, 0.0, -1.0),
+    "minimax": (0.0, 2 * LOG2, -LOG2, -2.0611536e-9),
+    "ml": (0.0, 2 * LOG2, -0.5, -1.0305768e-9),
+    "ls": (0.5, 0.5, 0.25, -42.0),
+    "ls_sigmoid": (0.0, 0.25, 0.125, -2.0611536e-9),
+    "hinge": (0.0, 2.0, 0.0, -1.0),
+    "rpgan": (0.0, LOG2, LOG2, -1.0),
+}
+
+
+def test_every_loss_has_a_file_and_a_row_here() -> None:
+    assert set(LOSSES) == set(kinds("loss", "kind")) == set(TABLE)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_values_where_d_is_undecided(name: str) -> None:
+    at, d, g, _ = TABLE[name]
+    a = torch.full((7,), at, dtype=torch.float64)
+    assert LOSSES[name].d(a, a).item() == pytest.approx(d, abs=1e-12)
+    assert LOSSES[name].g(a, a).item() == pytest.approx(g, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_generator_still_learns_when_d_rejects(name: str) -> None:
+    a = torch.tensor([-20.0], dtype=torch.float64, requires_grad=True)
+    LOSSES[name].g(a, torch.zeros_like(a)).backward()
+    assert a.grad is not None and a.grad.item() == pytest.approx(TABLE[name][3], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_descending_d_separates_and_descending_g_joins(name: str) -> None:
+    real, fake = (torch.tensor([x], dtype=torch.float64, requires_grad=True) for x in (0.3, 0.2))
+    LOSSES[name].d(real, fake).backward()
+    assert real.grad < 0 < fake.grad  # type: ignore[operator]
+    fake.grad = None
+    LOSSES[name].g(fake, real.detach()).backward()
+    assert fake.grad < 0  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_finite_at_extreme_logits(name: str) -> None:
+    a = torch.tensor([-1e4, 1e4])
+    assert LOSSES[name].d(a, -a).isfinite()
+    assert LOSSES[name].g(a, -a).isfinite()
+
+
+def optimal_logits(name: str, p: torch.Tensor, q: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """D's best logits on a discrete space with densities p and q, by descent, and its loss there."""
+    a = torch.zeros_like(p, requires_grad=True)
+    optimizer = torch.optim.LBFGS([a], max_iter=200, tolerance_grad=1e-12, tolerance_change=0)
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        # Expectations as means over many copies in the proportions of p and q.
+        total = LOSSES[name].d(
+            a.repeat_interleave((p * 100).round().long()), a.repeat_interleave((q * 100).round().long())
+        )
+        total.backward()
+        return total
+
+    optimizer.step(loss)  # type: ignore[arg-type]
+    return a.detach(), loss().item()
+
+
+P = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+Q = torch.tensor([0.2, 0.2, 0.6], dtype=torch.float64)
+
+
+def test_ns_optimum_is_the_log_ratio_and_its_value_the_js_divergence() -> None:
+    a, value = optimal_logits("ns", P, Q)
+    m = (P + Q) / 2
+    js = 0.5 * (P * (P / m).log()).sum() + 0.5 * (Q * (Q / m).log()).sum()
+    torch.testing.assert_close(a, (P / Q).log(), atol=1e-5, rtol=0)
+    assert value == pytest.approx(2 * LOG2 - 2 * js.item(), abs=1e-9)
+
+
+def test_ls_optimum_is_the_share_of_real() -> None:
+    a, _ = optimal_logits("ls", P, Q)
+    torch.testing.assert_close(a, P / (P + Q), atol=1e-5, rtol=0)
+
+
+def test_hinge_optimum_is_the_sign_and_its_value_the_total_variation() -> None:
+    """max(0, 1 - a) p + max(0, 1 + a) q is least at sign(p - q); on P and Q that makes 2 (1 - TV)."""
+    a = (P - Q).sign()
+    grid = torch.linspace(-3, 3, 601, dtype=torch.float64)
+    value = (1 - grid).relu()[:, None] * P + (1 + grid).relu()[:, None] * Q
+    torch.testing.assert_close(grid[value.argmin(0)][P != Q], a[P != Q], atol=1e-9, rtol=0)
+    tv = (P - Q).abs().sum() / 2
+    assert value.min(0).values.sum().item() == pytest.approx(2 * (1 - tv.item()))
+    real, fake = a.repeat_interleave((P * 100).round().long()), a.repeat_interleave((Q * 100).round().long())
+    assert LOSSES["hinge"].d(real, fake).item() == pytest.approx(2 * (1 - tv.item()))
+
+
+@pytest.mark.parametrize(
+    ("name", "gradient"), [("ml", -74.2066), ("minimax", -0.993307), ("ns", -0.0066929), ("wgan", -1.0), ("ls", 8.0)]
+)
+def test_generators_gradient_where_it_wins(name: str, gradient: float) -> None:
+    a = torch.tensor([5.0], dtype=torch.float64, requires_grad=True)
+    LOSSES[name].g(a, None).backward()
+    assert a.grad is not None and a.grad.item() == pytest.approx(gradient, rel=1e-4)
+
+
+def test_ml_caps_its_exponent_and_says_how_often() -> None:
+    a = torch.tensor([0.0, 19.0, 21.0, 500.0])
+    assert LOSSES["ml"].g(a, None).isfinite()
+    watch = LOSSES["ml"].watch
+    assert watch is not None and watch(a)["capped"].item() == 0.5
+
+
+def test_pairs_are_by_place_in_the_batch() -> None:
+    real, fake = torch.tensor([0.0, 10.0]), torch.tensor([0.0, 10.0])
+    assert LOSSES["rpgan"].d(real, fake).item() == pytest.approx(LOG2)
+    assert LOSSES["rpgan"].d(real, fake.flip(0)).item() == pytest.approx(5.0, abs=1e-3)
+
+
+def test_unknown_loss_names_the_known_ones() -> None:
+    with pytest.raises(UserError) as error:
+        get_loss("nss")
+    assert str(error.value) == f"loss.kind=nss is not known; legal: {', '.join(sorted(LOSSES))}"

@@ -1,0 +1,97 @@
+"""Forked workers: the bits of plain ones, their exit codes, and a server whose death costs no run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+import pytest
+from resuming import same, two
+from support import TINY, frozen_runs, wait_for
+
+from landscape.config.errors import EXIT_USER
+from landscape.store.processes import process_start
+from landscape.store.store import DONE, RunFolder, Store
+from sweeps.launchers.processes import UNTOLD, Forked, Process, Starter, starter
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+
+OWN = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+EXECUTION = {"device": "cpu", "threads": 1, "checkpoint": {"every_s": 60, "keep": "weights"}}
+
+
+def start(workers: Starter, store: Store, run: RunFolder) -> Process:
+    arguments = ["--store", str(store.root), "--run", run.id, "--execution", json.dumps(EXECUTION)]
+    return workers.start(arguments, OWN, run.log_file)
+
+
+def code(process: Process) -> int | None:
+    wait_for(lambda: process.poll() is not None)
+    return process.poll()
+
+
+def test_a_forked_worker_gives_the_bits_of_a_plain_one_and_its_exit_code(store: Store) -> None:
+    forked, plain = two(store, "reg=gp", "norm=sn")
+    (long,) = frozen_runs(store, *TINY, "train.steps=100000", "metrics=none")
+    told: list[str] = []
+    with starter(store.root, True, told.append) as warm, starter(store.root, False, told.append) as cold:
+        first, second, third = start(warm, store, forked), start(cold, store, plain), start(warm, store, long)
+        assert isinstance(first, Forked) and isinstance(third, Forked) and not isinstance(second, Forked)
+        assert os.getsid(first.pid) == first.pid and os.getpgid(third.pid) == third.pid
+        assert code(first) == 0 and code(second) == 0
+        same(forked, plain)
+        assert "done at step" in forked.log_file.read_text()
+        assert (store.run(forked.id).meta()["machines"]) == plain.meta()["machines"]
+        wait_for(lambda: long.status().get("step", 0) > 0)
+        os.killpg(third.pid, signal.SIGKILL)
+        assert code(third) == -signal.SIGKILL
+        missing = start(warm, store, store.run(forked.id))  # finished already: nothing to do
+        assert code(missing) == 0
+        forked.config_file.unlink()
+        assert code(start(warm, store, forked)) == EXIT_USER
+        (server,) = warm.servers.values()
+    assert process_start(server.process.pid) is None and told == []
+
+
+def test_a_server_that_dies_costs_no_run_and_is_followed_by_another(store: Store) -> None:
+    one, two_ = frozen_runs(store, *TINY, "train.steps=300", "metrics=none", "seed=0,1")
+    told: list[str] = []
+    with starter(store.root, True, told.append) as workers:
+        first = start(workers, store, one)
+        (server,) = workers.servers.values()
+        assert isinstance(first, Forked)
+        os.kill(first.pid, signal.SIGSTOP)  # so that it does not end before it is looked at
+        server.process.kill()
+        server.process.wait()
+        assert first.poll() is None, "it lives on"
+        os.kill(first.pid, signal.SIGCONT)
+        second = start(workers, store, two_)
+        assert isinstance(second, Forked) and "starting another" in told[0]
+        assert code(first) == UNTOLD and code(second) == 0
+    assert one.status()["status"] == two_.status()["status"] == DONE
+
+
+def test_without_a_server_workers_start_by_themselves(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = store.root.parent / "broken"
+    (broken / "torch").mkdir(parents=True)
+    (broken / "torch" / "__init__.py").write_text("raise ImportError('no kernel image')")
+    monkeypatch.setenv("PYTHONPATH", str(broken))
+    (run,) = frozen_runs(store, *TINY)
+    told: list[str] = []
+    with starter(store.root, True, told.append) as workers:
+        process = start(workers, store, run)
+        assert not isinstance(process, Forked) and "no kernel image" in told[0]
+        assert code(process) == 1 and "no kernel image" in run.log_file.read_text()
+
+
+def test_a_server_ends_with_its_controller_and_leaves_its_workers(store: Store) -> None:
+    (run,) = frozen_runs(store, *TINY, "train.steps=300", "metrics=none")
+    with starter(store.root, True, lambda text: None) as workers:
+        process = start(workers, store, run)
+        (server,) = workers.servers.values()
+        os.kill(process.pid, signal.SIGSTOP)  # so that it does not end before it is looked at
+    assert process_start(server.process.pid) is None and process_start(process.pid) is not None
+    os.kill(process.pid, signal.SIGCONT)
+    wait_for(lambda: run.status()["status"] == DONE)

@@ -1,0 +1,198 @@
+"""The store: files appear whole, what does not read is named, claims have one owner."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import TINY, frozen_runs
+
+from landscape.config.errors import UserError
+from landscape.runtime.worker import work
+from landscape.store import atomic_io, leases
+from landscape.store.atomic_io import CorruptFile, create_exclusively, write_whole
+from landscape.store.leases import Claim, ClaimLost, Observer, claim_in_force, take
+from landscape.store.run_writer import Journal
+from landscape.store.store import RunFolder, Store
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.json"
+    write_whole(path, "old")
+
+    def broken(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as m:
+        m.setattr(atomic_io.os, "fsync", broken)
+        with pytest.raises(OSError, match="disk full"):
+            write_whole(path, "new")
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["x.json"]
+
+
+def test_a_torn_last_row_is_ignored_and_a_bad_one_named(run: RunFolder) -> None:
+    run.append_row({"step": 0, "protocol": "p"})
+    run.append_row({"step": 6, "protocol": "p"})
+    whole = run.metrics_file.read_bytes()
+    for cut in range(len(whole) // 2 + 1, len(whole)):
+        run.metrics_file.write_bytes(whole[:cut])
+        assert [row["step"] for row in run.rows()] == [0]
+    run.append_row({"step": 12, "protocol": "p"})  # onto a torn tail
+    assert [row["step"] for row in run.rows()] == [0, 12]
+    run.metrics_file.write_bytes(b"{garbage}\n" + whole)
+    with pytest.raises(CorruptFile, match=r"metrics\.jsonl line 1"):
+        run.rows()
+
+
+def test_a_row_with_nan_is_refused(run: RunFolder) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        run.append_row({"step": 0, "protocol": "p", "fid": float("nan")})
+    assert run.rows() == []
+
+
+def test_two_planners_freeze_a_run_once(store: Store) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: store.run("a" * 16).create({"x": 1}, {}, {"status": "planned"}), range(16)))
+    assert len(made) == 16
+    assert [run.id for run in store.run_folders()] == ["a" * 16]
+    assert [p.name for p in store.runs.iterdir()] == ["a" * 16]
+
+
+def test_store_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot be written \(Not a directory\)"):
+        Store(tmp_path / "file" / "store").check_writable()
+
+
+# Claims
+
+
+def test_one_of_many_takers_wins(run: RunFolder) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        won = [c for c in pool.map(lambda _: take(run, Observer()), range(32)) if c is not None]
+    assert len(won) == 1
+
+
+def test_a_released_claim_leaves_the_run_free(run: RunFolder) -> None:
+    first = take(run, Observer())
+    assert first is not None and take(run, Observer()) is None
+    first.release()
+    assert claim_in_force(run) is None
+    assert take(run, Observer()) is not None
+
+
+def test_a_dead_process_of_this_machine_is_lost_at_once(run: RunFolder) -> None:
+    script = (
+        "import sys; from landscape.store.leases import *; from landscape.store.store import RunFolder; from pathlib import Path;"
+        "assert take(RunFolder(Path(sys.argv[1])), Observer())"
+    )
+    subprocess.run([sys.executable, "-c", script, str(run.path)], check=True)
+    claim = claim_in_force(run)
+    assert claim is not None and Observer().is_lost(run, claim)
+    assert take(run, Observer()) is not None
+
+
+def test_a_reused_pid_does_not_revive_a_dead_worker(run: RunFolder) -> None:
+    claim = take(run, Observer())
+    assert claim is not None
+    other = {**claim.content, "started": "1", "number": 1}
+    assert Observer().is_lost(run, other) and not Observer().is_lost(run, {**claim.content, "number": 1})
+
+
+def elsewhere(run: RunFolder) -> dict[str, object]:
+    """A claim of another machine."""
+    content = {"token": "t", "host": "far-away", "boot": "b", "pids": "p", "pid": 1, "started": "1"}
+    create_exclusively(run.claims / "1.json", json.dumps(content))
+    claim = claim_in_force(run)
+    assert claim is not None
+    return claim
+
+
+def test_another_machines_worker_is_lost_when_its_heart_stops(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(leases.time, "monotonic", lambda: now[0])
+    claim, observer = elsewhere(run), Observer(lost_after_s=60)
+    for beat in range(5):
+        run.write_status({**run.status(), "beat": beat})
+        assert not observer.is_lost(run, claim)
+        now[0] += 50
+    assert not observer.is_lost(run, claim)  # 50 s since the last beat that was seen
+    now[0] += 11
+    assert observer.is_lost(run, claim)
+
+
+def test_another_boot_of_the_same_name_is_watched_not_robbed(run: RunFolder) -> None:
+    """It may be this machine started anew, or another of the same name on a shared disk that is well alive."""
+    claim = take(run, Observer())
+    assert claim is not None
+    observer = Observer(lost_after_s=0)
+    other = {**claim.content, "boot": "another", "number": 1}
+    assert not observer.is_lost(run, other)
+    assert observer.is_lost(run, other)  # the counter has not moved since
+
+
+def test_a_claim_taken_while_another_taker_looks_is_not_overtaken(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, first = leases.newest_claim, []
+
+    def looks_slowly(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
+        seen = real(run)
+        monkeypatch.setattr(leases, "newest_claim", real)
+        first.append(take(run, Observer()))
+        return seen
+
+    monkeypatch.setattr(leases, "newest_claim", looks_slowly)
+    assert take(run, Observer()) is None
+    assert first[0] is not None
+    first[0].check()
+
+
+def test_without_proc_the_dead_are_still_told_from_the_living(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda self: False)
+    claim = take(run, Observer())
+    assert claim is not None and claim.content["started"] == "alive"
+    assert not Observer().is_lost(run, {**claim.content, "number": 1})
+    assert Observer().is_lost(run, {**claim.content, "pid": 2**22 + 1, "number": 1})
+
+
+def test_an_owner_that_lost_its_claim_writes_nothing_more(run: RunFolder) -> None:
+    owner = take(run, Observer())
+    assert owner is not None
+    with Journal(run, owner) as journal:
+        journal.write(status="running")
+        create_exclusively(run.claims / "2.json", json.dumps({**owner.content, "token": "thief"}))
+        before = run.status_file.read_bytes()
+        for attempt in (lambda: journal.write(status="done"), lambda: journal.row({"step": 1, "protocol": "p"})):
+            with pytest.raises(ClaimLost):
+                attempt()
+    assert run.status_file.read_bytes() == before and run.rows() == []
+
+
+def test_a_worker_that_is_overtaken_stops_without_writing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run,) = frozen_runs(store, *TINY)
+    real = Claim.check
+
+    def check(self: Claim) -> None:
+        if self.number == 1 and len(run.rows()) == 2:
+            create_exclusively(run.claims / "2.json", json.dumps(self.content))
+        real(self)
+
+    monkeypatch.setattr(Claim, "check", check)
+    said: list[str] = []
+    assert work(store, run.id, said.append) is None
+    assert "taken over" in said[-1]
+    assert len(run.rows()) == 2 and run.status()["status"] == "running" and not run.weights.exists()
+
+
+def test_a_cache_on_another_disk_is_used(store: Store, tmp_path: Path) -> None:
+    store.cache.rename(tmp_path / "scratch")
+    store.cache.symlink_to(tmp_path / "scratch")
+    (run,) = frozen_runs(store, *TINY, "train.steps=1")
+    assert work(store, run.id, lambda text: None) == "done", run.status()

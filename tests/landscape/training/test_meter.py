@@ -1,0 +1,116 @@
+"""Seconds of processors beside seconds of the clock: of all processes of a run, through resumes, and not of waiting."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import TINY, frozen_runs
+
+from landscape.runtime import worker
+from landscape.runtime.worker import work
+from landscape.store import provenance
+from landscape.store.store import DONE, Store
+from landscape.training import checkpoint
+from landscape.training.meter import Meter
+from sweeps.cli.status import status as tell_status
+from sweeps.planning.plan import describe, make_plan, survey
+
+CPU = torch.device("cpu")
+
+
+def test_waiting_is_not_work() -> None:
+    meter = Meter(CPU)
+    meter.start()
+    start = time.process_time()
+    time.sleep(0.3)
+    while time.process_time() - start < 0.05:
+        pass
+    assert 0.05 <= meter.stop() + meter.rest() < 0.3
+
+
+def test_rows_status_and_checkpoint_have_both_clocks(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    (run,) = frozen_runs(store, *TINY, "checkpoint.keep=all")
+    assert work(store, run.id, lambda text: None) == DONE
+    status, rows = run.status(), run.rows()
+    assert status["train_busy_s"] > 0 and status["eval_busy_s"] > 0
+    assert [row["train_busy_s"] for row in rows] == sorted(row["train_busy_s"] for row in rows)
+    assert rows[0]["train_busy_s"] == 0 < rows[0]["eval_busy_s"]
+    saved, _ = checkpoint.load_newest(run)
+    assert saved is not None and saved["clocks"]["train_busy_s"] == status["train_busy_s"]
+    capsys.readouterr()
+    assert tell_status(["--store", str(store.root), "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["runs"]
+    for clock in ("train_s", "eval_s", "train_busy_s", "eval_busy_s"):
+        assert told[clock] == status[clock] > 0
+
+
+def test_a_run_of_before_goes_on_without_them(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not on record of its beginning is not made up: no seconds of processors, rather than too few."""
+    (run,) = frozen_runs(store, *TINY)
+    real = worker._Work.after_step
+
+    def stopped(self: Any, state: Any) -> None:
+        if state.step == 4:
+            self.stop.signal = 15
+        real(self, state)
+
+    monkeypatch.setattr(worker._Work, "after_step", stopped)
+    assert work(store, run.id, lambda text: None) == "preempted"
+    monkeypatch.setattr(worker._Work, "after_step", real)
+    saved, _ = checkpoint.load_newest(run)
+    assert saved is not None
+    for name in ("train_busy_s", "eval_busy_s"):
+        del saved["clocks"][name]
+    checkpoint.save(run.newest_checkpoint, saved)
+    assert work(store, run.id, lambda text: None) == DONE
+    assert "train_busy_s" not in run.status() and run.status()["train_s"] > 0
+    assert run.rows()[-1]["train_busy_s"] is None
+
+
+def test_those_of_two_processes_are_summed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    own: list[float] = []
+    real = Meter.stop
+
+    def stop(self: Meter) -> float:
+        own.append(real(self))
+        return 1000.0  # in this process alone: what is above it in the sum is of the other
+
+    monkeypatch.setattr(Meter, "stop", stop)
+    (run,) = frozen_runs(store, *TINY, "train.world_size=2", "metrics=none")
+    assert work(store, run.id, lambda text: None) == DONE
+    assert len(own) == 12 and 12_000 < run.status()["train_busy_s"] < 24_000
+
+
+@pytest.mark.parametrize(
+    ("flags", "units"),
+    [
+        ("flags\t\t: fpu avx2", False),
+        ("flags\t\t: fpu avx512f avx512_bf16", True),
+        ("Features\t: fp asimd bf16", True),
+        ("model\t: x", None),
+    ],
+)
+def test_bf16_without_units_is_told_before_training(
+    flags: str, units: bool | None, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda self, *a, **k: flags)
+    provenance.bf16_units.cache_clear()
+    assert provenance.bf16_units() is units
+    monkeypatch.undo()
+    said = []
+    for precision in ("bf16", "fp32"):
+        plan = make_plan([*TINY, f"train.precision={precision}", "device=cpu", f"store={store.root}"], multirun=False)
+        survey(plan)
+        said.append(any(line.startswith("warning: train.precision=bf16") for line in describe(plan)))
+    assert said == [units is False, False]
+    if units is False:
+        (run,) = frozen_runs(store, *TINY, "train.precision=bf16", "train.steps=2", "metrics=none")
+        heard: list[str] = []
+        work(store, run.id, heard.append)
+        assert any("without bf16 units" in text for text in heard) and run.status()["warnings"]
+    provenance.bf16_units.cache_clear()

@@ -1,0 +1,81 @@
+"""Collapsed runs end early where a sweep allows it, and are taken up again where another wants them whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from support import TINY, frozen_runs
+
+from landscape.config.schema import Stop
+from landscape.runtime.worker import work
+from landscape.store.early_stopping import reason_to_stop
+from landscape.store.store import Store
+from landscape.training import checkpoint
+from sweeps.planning.plan import NOTHING, TRAIN, make_plan, survey
+
+
+def rows(*fids: float | None, loss: float | None = 1.0) -> list[dict[str, Any]]:
+    return [{"fid": fid, "loss_d": loss} for fid in fids]
+
+
+RULE = Stop(factor=2, evaluations=2)
+SATURATED = Stop(loss_d=0.01, evaluations=2)
+
+# Rows, rule, whether they are stopped.
+CASES: list[tuple[list[dict[str, Any]], Stop, bool]] = [
+    (rows(10, 4, 9, 9), RULE, True),
+    (rows(10, 4, 9, 7), RULE, False),
+    (rows(10, 4, 9), RULE, False),
+    (rows(10, 4, None, None), RULE, True),
+    (rows(None, None), RULE, False),
+    (rows(10, 4, 8, 8), RULE, False),
+    (rows(10, 4, 9, 9), Stop(), False),
+    (rows(3, 3, loss=0.01), SATURATED, True),
+    (rows(3, 3, loss=0.02), SATURATED, False),
+    (rows(3, 3, loss=-5.0), SATURATED, False),
+    (rows(3, 3, loss=None), SATURATED, False),
+    (rows(3, loss=0.0), SATURATED, False),
+]
+
+
+@pytest.mark.parametrize(("given", "rule", "stops"), CASES)
+def test_the_rules(given: list[dict[str, Any]], rule: Stop, stops: bool) -> None:
+    assert (reason_to_stop(given, rule) is not None) == stops
+
+
+def needs(store: Store, *overrides: str) -> str:
+    plan = make_plan([*TINY, *overrides, f"store={store.root}"], multirun=False)
+    survey(plan)
+    return plan.runs[0].need
+
+
+def silent(text: str) -> None:
+    pass
+
+
+def test_a_stopped_run_is_finished_where_stopping_is_allowed_and_goes_on_exactly_where_not(store: Store) -> None:
+    rule = ("stop.loss_d=100", "stop.evaluations=1")
+    (run,) = frozen_runs(store, *TINY, *rule)
+    assert work(store, run.id, silent) == "stopped"
+    status = run.status()
+    assert status["step"] == 6 and "the discriminator is saturated" in status["reason"]
+    assert run.newest_checkpoint.exists() and run.weights.exists() and [r["step"] for r in run.rows()] == [0, 6]
+    assert needs(store, *rule) == NOTHING and needs(store) == TRAIN
+    assert work(store, run.id, silent) == "stopped"  # the frozen rule still allows it
+    assert work(store, run.id, silent, {"stop": {"factor": None, "loss_d": None, "evaluations": 3}}) == "done"
+    assert needs(store) == NOTHING == needs(store, *rule) and "reason" not in run.status()
+    stops = run.status()["stops"]  # that it was stopped once stays on record
+    assert [stop["step"] for stop in stops] == [6] and stops[0]["reason"] == status["reason"]
+
+    (whole,) = frozen_runs(store, *TINY, "repeat=1")
+    work(store, whole.id, silent)
+    assert [r["fid"] for r in run.rows()] == [r["fid"] for r in whole.rows()]
+    left, right = (checkpoint.load(r.weights) for r in (run, whole))
+    assert all(torch.equal(left[net][k], right[net][k]) for net in ("g", "d") for k in left[net])
+
+
+def test_rules_are_no_part_of_what_a_run_is() -> None:
+    plain, ruled = (make_plan([*TINY, *more], multirun=False).runs[0] for more in ((), ("stop.factor=2",)))
+    assert plain.id == ruled.id

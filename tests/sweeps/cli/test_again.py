@@ -1,0 +1,118 @@
+"""`python -m sweeps cancel` and `retry` for sweeps that this machine trains itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from slurm import wait_for
+from support import TINY, command, frozen_runs
+
+from landscape.store.leases import Observer, claim_in_force
+from landscape.store.processes import machine, myself, process_start
+from landscape.store.store import Store
+from sweeps.__main__ import VERBS
+from sweeps.launchers import own_processes
+
+LONG = (*TINY, "train.steps=100000", "metrics=none")
+
+
+def states(store: Store) -> list[str]:
+    return sorted(run.status()["status"] for run in store.run_folders())
+
+
+def test_cancel_asks_the_sweeps_process_to_stop_and_its_workers_save(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = command("-m", "seed=range(0,3)", *LONG, "launcher.jobs=2", f"store={store.root}")
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for(lambda: any(run.status().get("step", 0) > 0 for run in store.run_folders()))
+    assert VERBS["cancel"](["--store", str(store.root)]) == 0
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 130 and f"process {process.pid} was asked to stop" in capsys.readouterr().out, out
+    assert set(states(store)) == {"preempted", "planned"} and "failed" not in out
+    claims = [(run, claim_in_force(run)) for run in store.run_folders()]
+    assert all(claim is None or Observer().is_lost(run, claim) for run, claim in claims)
+    assert VERBS["cancel"](["--store", str(store.root)]) == 0
+    assert "nothing to cancel" in capsys.readouterr().out
+
+
+def test_retry_trains_here_what_failed_or_was_lost_and_nothing_else(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed, lost, planned = frozen_runs(store, *TINY, "seed=0,1,2")
+    failed.write_status({**failed.status(), "status": "failed", "reason": "a full disk"})
+    lost.write_status({**lost.status(), "status": "running"})
+    assert VERBS["retry"](["--store", str(store.root)]) == 0
+    assert [run.status()["status"] for run in (failed, lost, planned)] == ["done", "done", "planned"]
+    assert "reason" not in failed.status() and "running 2," in capsys.readouterr().out
+    assert VERBS["retry"](["--store", str(store.root)]) == 0
+    assert "nothing to retry" in capsys.readouterr().out
+
+
+def test_what_a_killed_worker_left_of_itself_is_cleared_away_and_another_machines_is_not(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frozen_runs(store, *TINY, "search=random")
+    (sweep,) = store.sweep_names()
+    folder = store.search_workers(sweep)
+    folder.mkdir(parents=True)
+    for name, more in (("dead", {}), ("elsewhere", {"host": "another"})):
+        (folder / f"{name}.json").write_text(json.dumps({**machine(), **more, "pid": 2**22 + 1, "started": "1"}))
+    assert VERBS["cancel"](["--store", str(store.root)]) == 0
+    assert "nothing to cancel" in capsys.readouterr().out
+    assert [file.name for file in folder.iterdir()] == ["elsewhere.json"]
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[str]]:
+    """A process that is none of this program's."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_cancel_signals_nobody_but_workers_of_this_store(
+    store: Store, bystander: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files of a shared store may name any process, with the right start time too."""
+    (run,) = frozen_runs(store, *TINY, "search=random")
+    (folder,) = store.sweep_folders()
+    workers = store.search_workers(folder.name)
+    workers.mkdir(parents=True)
+    named = {**machine(), "pid": bystander.pid, "started": process_start(bystander.pid)}
+    for file in (run.claims / "1.json", folder.controller_file, workers / "one.json"):
+        file.write_text(json.dumps(named))
+    for pid in (0, -1, True, "1", None):  # a signal to these would reach a group, or everybody
+        (workers / f"{pid}.json").write_text(json.dumps({**machine(), "pid": pid, "started": None}))
+    assert VERBS["cancel"](["--store", str(store.root)]) == 0
+    out = capsys.readouterr().out
+    assert f"process {bystander.pid} is named as a worker here, but its command is not one" in out
+    assert "nothing to cancel" in out and bystander.poll() is None
+    assert bystander.communicate("\n")[0] is None and bystander.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "ours"),
+    [
+        (["-m", "landscape.runtime.worker", "--store", "{store}", "--run", "x"], True),
+        (["-m", "landscape.runtime.forkserver", "--store={store}"], True),
+        (["-m", "landscape.sweep", "-m", "seed=0,1", "store='{store}'"], True),
+        (["-m", "sweeps", "retry", "--store", "store"], True),  # from where the process works
+        (["-m", "landscape.sweep", "-m", "seed=0,1"], False),  # on the default store
+        (["-m", "landscape.runtime.worker", "--store", "{store}-2", "--run", "x"], False),
+        (["-m", "http.server", "--store", "{store}"], False),
+        (["-c", "pass", "{store}", "landscape.runtime.worker"], False),
+    ],
+)
+def test_a_process_is_a_worker_of_a_store_by_its_command(
+    words: list[str], ours: bool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["/usr/bin/python", *(word.format(store=store.root) for word in words)]
+    monkeypatch.setattr(own_processes.processes, "command", lambda pid: given)
+    monkeypatch.setattr(own_processes.processes, "folder", lambda pid: store.root.parent)
+    assert own_processes.works_on(store, myself()) is ours
