@@ -25,15 +25,16 @@ from analysis.estimators.time_budget import measured_apart
 from analysis.figures.render import KEYS, press
 from analysis.html.page import content
 from analysis.loading.cache import no_collector
-from analysis.loading.filters import read_csv, where
+from analysis.loading.csv_runs import read_csv
+from analysis.loading.filters import where
 from analysis.loading.pooling import POOLS, pool_cells
 from analysis.loading.runs import Collected, collect
 from analysis.tables.provenance import code_text, packages_text, written_command
 from landscape.config.errors import EXIT_USER, UserError
+from landscape.store import Store
 from landscape.store.leftovers import remove_dead
 from landscape.store.processes import myself, tag
 from landscape.store.provenance import code, packages
-from landscape.store.store import Store
 
 MARK = '<meta name="generator" content="landscape analysis.report">'  # by it a report knows its own kind
 

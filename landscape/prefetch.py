@@ -18,7 +18,7 @@ from landscape.config.cli import enter
 
 if TYPE_CHECKING:
     from landscape.data import Dataset
-    from landscape.store.store import Store
+    from landscape.store import Store
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
 def prefetch(overrides: list[str]) -> None:
     """Bring what a command needs into its store and say what it is; raises `UserError`."""
     from landscape.data import DATASETS
-    from landscape.store.store import Store
+    from landscape.store import Store
 
     config = _compose(overrides)
     store = Store(config["store"])

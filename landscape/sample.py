@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # torch is loaded once it is clear what is asked for
     from torch import Tensor, nn
 
     from landscape.config.schema import Config
-    from landscape.store.store import RunFolder
+    from landscape.store import RunFolder
 
 
 @dataclass
@@ -123,8 +123,8 @@ def draw_samples(request: Request) -> str:
     from landscape.metrics.extractors import BATCH
     from landscape.networks.latents import draw
     from landscape.rng import stream
+    from landscape.store import Store
     from landscape.store.lookup import find_run
-    from landscape.store.store import Store
     from landscape.training.devices import pick_device
     from landscape.training.image_grid import readable, save_image, save_samples
 

@@ -8,8 +8,7 @@ import re
 import sys
 from typing import NamedTuple
 
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, UserError, nearest
-from landscape.store.atomic_io import CorruptFile
+from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, CorruptFile, UserError, nearest
 from sweeps.errors import refusal
 
 
@@ -28,13 +27,19 @@ class Verb(NamedTuple):
 
 VERBS = {
     "plan": Verb("sweeps.cli.plan:plan", "[-m] KEY=VALUE ...", "count a command's runs; their states, hours, cost"),
-    "status": Verb("sweeps.cli.status:status", "[SWEEP]", "runs by cell and state, newest scores, what is lost or failed"),
+    "status": Verb(
+        "sweeps.cli.status:status", "[SWEEP]", "runs by cell and state, newest scores, what is lost or failed"
+    ),
     "watch": Verb("sweeps.cli.watch:watch", "[SWEEP]", "the same, live, until the sweep is finished"),
     "wait": Verb("sweeps.cli.wait:wait", "[SWEEP]", "block until it is finished: exit code 0, or 1 with failures"),
-    "logs": Verb("sweeps.cli.logs:logs", "RUN", "the last lines of a run's log (--follow), and of its job's on a cluster"),
+    "logs": Verb(
+        "sweeps.cli.logs:logs", "RUN", "the last lines of a run's log (--follow), and of its job's on a cluster"
+    ),
     "submit": Verb("sweeps.cli.resubmit:submit", "[SWEEP]", "hand the rest of a sweep to the cluster"),
     "retry": Verb("sweeps.cli.resubmit:retry", "[SWEEP]", "train again what failed, was stopped or was lost"),
-    "confirm": Verb("sweeps.search.confirmation:verb", "SWEEP", "train its best settings again, on what did not choose them"),
+    "confirm": Verb(
+        "sweeps.cli.confirm:confirm", "SWEEP", "train its best settings again, on what did not choose them"
+    ),
     "clean": Verb("sweeps.cli.clean:clean", "", "show what killed processes left in the store; --yes removes it"),
     "cancel": Verb("sweeps.cli.cancel:cancel", "[SWEEP]", "stop a sweep; what was begun is saved"),
 }

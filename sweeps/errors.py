@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, UserError, in_words
+from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, CorruptFile, UserError, in_words
 from landscape.config.text import printable
-from landscape.store.atomic_io import CorruptFile
 from sweeps.credentials import redact
 
 REFUSALS = (UserError, CorruptFile, OSError, KeyboardInterrupt)

@@ -12,29 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from landscape.config.errors import UserError
-from landscape.store.atomic_io import CorruptFile
+from landscape.config.errors import CorruptFile, UserError
+from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, QUEUED, RUNNING, Store, SweepFolder
 from landscape.store.leases import Observer, claim_in_force, named
 from landscape.store.processes import is_here, is_stopped, lives
 from landscape.store.protocols import pending_requests
-from landscape.store.store import (
-    DIVERGED,
-    DONE,
-    FAILED,
-    FINISHED,
-    PREEMPTED,
-    QUEUED,
-    RUNNING,
-    STATES,
-    Store,
-    SweepFolder,
-)
 from sweeps.launchers.slurm.client import Task
 from sweeps.planning.sweep_runs import Members
+from sweeps.states import LOST, STALLED
 
-LOST = "lost"  # not a state of the store, but what an observer makes of running and queued
-STALLED = "stalled"  # nor is this: a run whose worker lives and makes no progress
-ALL_STATES = (*STATES, STALLED, LOST)
 READERS = 16  # on a network's file system each small file is a round trip
 ASK_S = 60.0  # between two questions to the scheduler
 UNDER_WAY = (RUNNING, QUEUED, PREEMPTED)  # states of which the scheduler may know more

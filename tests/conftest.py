@@ -18,7 +18,7 @@ from slurm import Cluster, why_not
 from support import TINY, frozen_runs
 
 from landscape.runtime.worker import work
-from landscape.store.store import RunFolder, Store
+from landscape.store import RunFolder, Store
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ are left out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,10 +20,9 @@ from analysis.estimators.top_share import top_count
 from analysis.loading.cells import cell_order, countable
 from analysis.loading.clocks import costed
 from analysis.loading.trials import SEARCH
-from analysis.tables.runs_and_cells import share
 from landscape.config.schema import Stop
+from landscape.store import DIVERGED, DONE, STOPPED
 from landscape.store.early_stopping import PRUNED, rule_of
-from landscape.store.store import DIVERGED, DONE, STOPPED
 
 Array = NDArray[np.float64]
 
@@ -207,3 +207,8 @@ def taken_up(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     made = use.assign(why=use["stopped_why"], then=then, end=end, ratio=np.where(np.isinf(end), np.inf, end / then))
     made = made.sort_values("ratio", kind="stable")[list(TAKEN_COLUMNS)].reset_index(drop=True)
     return made.astype({"stopped_at": int, "steps": int})
+
+
+def share(part: float, rest: float) -> float:
+    """`part` of the sum of both; NaN where both are nothing."""
+    return part / (part + rest) if part + rest > 0 else math.nan

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.loading.trials import ADAPTIVE, SEARCH
-from landscape.store.store import FAILED, STOPPED
+from landscape.store import FAILED, STOPPED
 
 Array = NDArray[np.float64]
 

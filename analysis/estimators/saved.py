@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.estimators.early_stopping import share
 from analysis.loading.cells import cell_order
 from analysis.loading.clocks import costed
-from analysis.tables.runs_and_cells import share
+from landscape.store import STOPPED
 from landscape.store.early_stopping import COLLAPSED, PRUNED, SATURATED
-from landscape.store.store import STOPPED
 
 SAVED_COLUMNS = ("cell", "why", "stopped", "runs", "steps_left", "saved_s", "saved_share")
 KINDS = {COLLAPSED: "distance far above the run's best", SATURATED: "saturated discriminator"}

@@ -10,12 +10,12 @@ import pandas as pd
 from analysis.estimators.simulation import Array, OverTime, best_over_time, random_orders
 from analysis.loading.cells import CELL
 from analysis.loading.clocks import CPU, by_cpu, costed
+from analysis.loading.csv_runs import LEAST_S, MOST_S
 from analysis.loading.trials import CONFIRM
 from landscape.config.errors import UserError
-from landscape.store.store import STOPPED
+from landscape.store import STOPPED
 
 CLOCKS = {"training": ("train_s",), "evaluation": ("eval_s",), "training and evaluation": ("train_s", "eval_s")}
-LEAST_S, MOST_S = 1e-9, 1e12  # seconds that a run can have taken; what is beyond was not measured
 APART = "no device in particular: training counts by the cost of a step, measured apart"
 
 

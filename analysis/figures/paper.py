@@ -33,7 +33,12 @@ class Block(NamedTuple):
 
 
 def block(
-    figure: paper_layout.Figure, data: str, distance: str, runs: pd.DataFrame, trials: pd.DataFrame, lines: dict[str, float]
+    figure: paper_layout.Figure,
+    data: str,
+    distance: str,
+    runs: pd.DataFrame,
+    trials: pd.DataFrame,
+    lines: dict[str, float],
 ) -> Block:
     """The runs of `figure`'s cells, named as in the figure and in its order."""
     parts = [paper_layout.of_cell(runs, facts).assign(cell=label) for label, facts in figure.cells.items()]

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.loading.cells import countable
-from analysis.tables import runs_and_cells
-from landscape.store.atomic_io import CorruptFile, open_regular
-from landscape.store.store import Store
+from analysis.tables import formatting, runs_and_cells
+from landscape.config.errors import CorruptFile
+from landscape.store import Store
+from landscape.store.atomic_io import open_regular
 
 MOST_BYTES = 300_000_000  # of pictures copied; what is beyond stays in the store
 
@@ -90,7 +91,7 @@ def grids(runs: pd.DataFrame, placed: dict[str, int]) -> list[dict[str, str]]:
         {
             "file": f"samples/{run['id']}.png",
             "step": f"{placed[run['id']]:,}",
-            **{key: runs_and_cells.written(key, run[key]) for key in ("cell", "seed", "fid", "is", "id")},
+            **{key: formatting.written(key, run[key]) for key in ("cell", "seed", "fid", "is", "id")},
         }
         for run in runs_and_cells.shown_runs(countable(runs)).to_dict("records")
         if run["id"] in placed

@@ -26,12 +26,12 @@ from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.runs import Collected
 from analysis.loading.trials import GRID
-from analysis.tables import diagnostics, runs_and_cells
+from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.evaluation_cost import evaluation
 from analysis.tables.failures import troubles
 from analysis.tables.provenance import reproduce
 from landscape.config.versions import CHANGES
-from landscape.store.store import DIVERGED, Store
+from landscape.store import DIVERGED, Store
 
 MOST_PARTS = 12  # of a page that have figures; the others have their tables
 
@@ -64,7 +64,9 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
-        "cost": {key: runs_and_cells.seconds(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
+        "cost": {
+            key: formatting.seconds(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")
+        },
         "time": time_of(distinct),
         "evaluation": evaluation(found.runs),
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],
@@ -137,7 +139,7 @@ def section(
         "classifier": text.get("extractor") == "classifier",
         "floor": protocols.spell_floor(text),
         "caution": protocols.caution(text),
-        "untrained": runs_and_cells.score("fid", untrained) if math.isfinite(untrained) else "",
+        "untrained": formatting.score("fid", untrained) if math.isfinite(untrained) else "",
         "diverged": int((runs["status"] == DIVERGED).sum()),
         "results": int(counted["worth"].notna().sum()),
         "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
@@ -218,7 +220,10 @@ def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, s
     ]
     body = [
         [
-            {"text": runs_and_cells.written(str(key), value), "sort": value if head["number"] and not pd.isna(value) else None}
+            {
+                "text": formatting.written(str(key), value),
+                "sort": value if head["number"] and not pd.isna(value) else None,
+            }
             for (key, value), head in zip(row.items(), heads, strict=True)
         ]
         for row in frame.astype(object).to_dict("records")

@@ -20,10 +20,10 @@ from analysis.loading import protocols
 from analysis.loading.read_run import CURVES, SCORES
 from analysis.loading.runs import Collected
 from analysis.loading.sweeps import Sweep
-from analysis.tables import diagnostics, runs_and_cells
+from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.failures import QUIET, log_end, why
 from analysis.tables.provenance import alone, code_text, machine_lines, planned_by
-from landscape.store.store import Store
+from landscape.store import Store
 
 EACH = 100  # runs a file, at most, on average
 FACTS = {
@@ -122,7 +122,7 @@ def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, li
     first, run = rows[0], str(rows[0]["id"])
     meta = of.found.meta.get(run, {})
     loud = first["status"] not in QUIET or any(row["worth"] == math.inf for row in rows)
-    facts = {name: runs_and_cells.written(key, first[key]) for key, name in FACTS.items()}
+    facts = {name: formatting.written(key, first[key]) for key, name in FACTS.items()}
     parts = [
         {
             "protocol": row["protocol"],
@@ -130,10 +130,10 @@ def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, li
             "scores": {
                 name: text
                 for key, name in {"fid": of.distances.get(row["protocol"], "distance"), **_score_names()}.items()
-                if (text := runs_and_cells.written(key, row.get(key)))
+                if (text := formatting.written(key, row.get(key)))
             },
             "caution": protocols.caution(of.found.protocols.get(row["protocol"], {})),
-            "best": runs_and_cells.written("fid_best", row["fid_best"]),
+            "best": formatting.written("fid_best", row["fid_best"]),
             "pictures": [
                 {"file": one.file, "about": PICTURES.get(one.score, one.score), "step": f"{one.step:,}"}
                 for one in of.placed.scores.get(run, [])

@@ -21,12 +21,12 @@ from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.runs import Collected
 from analysis.loading.trials import ADAPTIVE, SEARCH
-from analysis.tables import diagnostics, runs_and_cells
+from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, pair_table, rank_table, spread_table
 from analysis.tables.early_stopping import HEADS as EARLY_HEADS
 from analysis.tables.early_stopping import early, shown_early
-from landscape.store.store import STOPPED
+from landscape.store import STOPPED
 
 SEED = 0  # of every resampling in a report: equal stores give equal reports
 CONFIDENCE = 0.95
@@ -192,7 +192,9 @@ def write_tables(
         told = told.drop(columns=list(unseen(map(str, told))))
         text = pd.DataFrame(
             {
-                heads.get(str(key), str(key)).format(**words): [runs_and_cells.written(str(key), value) for value in told[key]]
+                heads.get(str(key), str(key)).format(**words): [
+                    formatting.written(str(key), value) for value in told[key]
+                ]
                 for key in told
             }
         )

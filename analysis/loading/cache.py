@@ -21,9 +21,8 @@ from typing import Any
 from analysis.loading import read_run
 from analysis.loading.read_run import Record, read_record
 from landscape.config import identity, versions
-from landscape.store import early_stopping
+from landscape.store import RunFolder, Store, early_stopping
 from landscape.store.atomic_io import write_whole
-from landscape.store.store import RunFolder, Store
 
 CHUNK = 100  # runs read by a process at a time
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.loading.trials import ADAPTIVE, CONFIRM
-from landscape.store.store import STOPPED
+from landscape.store import STOPPED
 
 # Two runs are of one cell where these are equal; "GP" and "GP 5" (n_dis) are two cells.
 CELL = ("data", "arch", "loss", "penalty", "norm", "n_dis")

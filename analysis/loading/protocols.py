@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.loading.cells import label_cells
+from landscape.store import DIVERGED
 from landscape.store.protocols import ABOUT, defining
-from landscape.store.store import DIVERGED
 
 Texts = Mapping[str, Mapping[str, Any]]
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from landscape.config.errors import CorruptFile
 from landscape.config.identity import flatten, identity, short_hash, superseded
-from landscape.store.atomic_io import CorruptFile
+from landscape.store import RunFolder
 from landscape.store.early_stopping import rule_text
-from landscape.store.store import RunFolder
 
 T = TypeVar("T")
 Rows = dict[str, list[Any]]  # evaluations by columns, as in `Record.rows`

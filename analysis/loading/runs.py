@@ -17,7 +17,7 @@ from analysis.loading.protocols import with_features
 from analysis.loading.read_run import CURVES, DIAGNOSTICS, SCORES, Record, Rows, number
 from analysis.loading.sweeps import Sweep, read_sweeps
 from analysis.loading.trials import GRID, ORIGIN, no_trials, origin, read_trials
-from landscape.store.store import DIVERGED, DONE, STOPPED, Store
+from landscape.store import DIVERGED, DONE, STOPPED, Store
 
 SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
 
@@ -87,7 +87,7 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     status "unreadable" and no score.
 
     id            the run's folder
-    status        a state of `landscape.store.store.STATES`, or "unreadable"
+    status        a state of `landscape.store.STATES`, or "unreadable"
     reason        why it failed or diverged, else None
     data, arch, loss, penalty, norm, n_dis
                   the cell: names as in the frozen config, "none" where there is none; n_dis in D updates a G update

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import Store
+from landscape.config.errors import CorruptFile
+from landscape.store import Store
 
 
 class Sweep(NamedTuple):

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from landscape.config.errors import CorruptFile
 from landscape.config.identity import short_hash
-from landscape.store.atomic_io import CorruptFile
+from landscape.store import Store
 from landscape.store.protocols import request
-from landscape.store.store import Store
 
 GRID, SEARCH, CONFIRM = "grid", "search", "confirm"
 STAGES = (GRID, SEARCH, CONFIRM)

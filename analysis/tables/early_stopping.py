@@ -10,9 +10,9 @@ import pandas as pd
 from analysis.estimators.early_stopping import free_runs, replay_table, rules_of, taken_up
 from analysis.estimators.saved import kind, saved_table, saved_whole
 from analysis.loading.clocks import time_of
-from analysis.tables.runs_and_cells import percent, score, seconds
+from analysis.tables.formatting import percent, score, seconds
+from landscape.store import DIVERGED, DONE, STOPPED
 from landscape.store.early_stopping import rule_of
-from landscape.store.store import DIVERGED, DONE, STOPPED
 
 HEADS: dict[str, dict[str, str]] = {
     "stopped": {

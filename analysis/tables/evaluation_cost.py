@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.estimators.early_stopping import share
 from analysis.loading.clocks import costed, time_of
-from analysis.tables.runs_and_cells import percent, seconds, share
+from analysis.tables.formatting import percent, seconds
 
 CADENCE = 10_000  # D updates between two evaluations: the default on the study's data sets, whose paper names none
 MOST = 0.05  # of a run's time, at that cadence

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from landscape.store.store import DIVERGED, FAILED, STATES, STOPPED, Store
+from landscape.store import DIVERGED, FAILED, STATES, STOPPED, Store
 
 # A run that ended in one of these, or goes on, needs no word on what happened to it.
 QUIET = {state for state in STATES if state not in (DIVERGED, FAILED, STOPPED)}

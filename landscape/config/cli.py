@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, UserError, in_words
+from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, CorruptFile, UserError, in_words
 from landscape.config.text import printable
-from landscape.store.atomic_io import CorruptFile
 
 
 def enter(arguments: list[str], about: str, work: Callable[[list[str]], None]) -> int:

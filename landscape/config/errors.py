@@ -28,3 +28,7 @@ def nearest(given: str, legal: Iterable[str]) -> str:
     """' (did you mean ...?)' when something legal is close to `given`, else an empty string."""
     close = get_close_matches(given, list(legal), n=1, cutoff=0.6)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+class CorruptFile(Exception):
+    """A file of the store that does not read as what it should be; its text names the file and what is wrong."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from landscape.config.errors import UserError, nearest
-from landscape.store.provenance import cores
+from landscape.config.hardware import cores
 
 Test = Callable[[Any], bool]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from landscape.config.errors import UserError
+from landscape.config.errors import CorruptFile, UserError
 from landscape.config.registry import lookup
 from landscape.config.schema import Data
 from landscape.data.celebahq128 import celebahq128_source
@@ -21,8 +21,7 @@ from landscape.data.folder import folder_side, folder_source
 from landscape.data.lsun_bedroom import lsun_bedroom_source
 from landscape.data.mixtures import load_grid, load_ring
 from landscape.data.source import Source
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import Store
+from landscape.store import Store
 
 DATASETS: dict[str, Callable[[Data], Dataset]] = {"digits": load_digits, "grid": load_grid, "ring": load_ring}
 SOURCES: dict[str, Callable[[Data, Store], Source]] = {

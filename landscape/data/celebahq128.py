@@ -9,7 +9,7 @@ from landscape.config.schema import Data
 from landscape.data.folder import Arranged, given_path, pictures_source
 from landscape.data.image_files import list_pictures
 from landscape.data.source import Source
-from landscape.store.store import Store
+from landscape.store import Store
 
 COUNT = 30_000
 

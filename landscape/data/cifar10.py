@@ -16,7 +16,7 @@ import numpy as np
 from landscape.config.errors import UserError
 from landscape.config.schema import Data
 from landscape.data.source import Advance, Contents, Source
-from landscape.store.store import Store
+from landscape.store import Store
 
 FOLDER = "cifar-10-batches-py"
 SIDE = 32

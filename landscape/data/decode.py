@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from landscape.config.errors import UserError
+from landscape.config.hardware import cores
 from landscape.data.image_decoding import BadPicture, WrongSize
 from landscape.data.image_files import Listing
 from landscape.data.source import Advance
-from landscape.store.provenance import cores
 
 PIECE = 64  # pictures that a thread takes at a time
 

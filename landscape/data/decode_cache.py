@@ -19,14 +19,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from landscape.config.errors import UserError
+from landscape.config.errors import CorruptFile, UserError
 from landscape.config.identity import short_hash
 from landscape.data.dataset import Dataset, content_digest
 from landscape.data.progress import progress
 from landscape.data.source import Contents, Source
-from landscape.store.atomic_io import CorruptFile, read_json, sync_folder, to_json, write_whole
+from landscape.store import DatasetFolder, Store
+from landscape.store.atomic_io import read_json, sync_folder, to_json, write_whole
 from landscape.store.locks import locked
-from landscape.store.store import DatasetFolder, Store
 
 VERSION = 1  # of decoding and of the layout: raised when the same files would give other bytes
 ARRAYS = ("images", "labels", "train", "test")

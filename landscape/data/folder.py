@@ -15,7 +15,7 @@ from landscape.data.image_decoding import pixels
 from landscape.data.image_files import Listing, joined, list_pictures
 from landscape.data.sizes import one_side
 from landscape.data.source import Contents, Source
-from landscape.store.store import Store
+from landscape.store import Store
 
 SPLITS = {"train", "test"}
 

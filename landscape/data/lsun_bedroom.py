@@ -14,7 +14,7 @@ from landscape.config.schema import Data
 from landscape.data.folder import Arranged, given_path, pictures_source
 from landscape.data.image_files import Listing, Read, list_pictures, stamp_of
 from landscape.data.source import Source
-from landscape.store.store import Store
+from landscape.store import Store
 
 TEST = 30_588  # the study's
 

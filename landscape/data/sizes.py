@@ -7,15 +7,15 @@ from contextlib import suppress
 
 import numpy as np
 
-from landscape.config.errors import UserError
+from landscape.config.errors import CorruptFile, UserError
 from landscape.config.identity import short_hash
 from landscape.config.validation import MOST_SIDE
 from landscape.data.decode import decode
 from landscape.data.image_decoding import shown_size
 from landscape.data.image_files import Listing
 from landscape.data.progress import progress
-from landscape.store.atomic_io import CorruptFile, read_json, to_json, write_whole
-from landscape.store.store import Store
+from landscape.store import Store
+from landscape.store.atomic_io import read_json, to_json, write_whole
 
 Sizes = dict[tuple[int, int], int]  # how many images have this width and height, the most frequent first
 

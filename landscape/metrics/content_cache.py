@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from landscape.store.atomic_io import CorruptFile
+from landscape.config.errors import CorruptFile
+from landscape.store import Store
 from landscape.store.locks import locked
-from landscape.store.store import Store
 from landscape.training import checkpoint
 
 

@@ -37,8 +37,8 @@ from landscape.metrics.reference_stats import Reference
 from landscape.metrics.row_values import Value, as_row
 from landscape.networks.latents import draw
 from landscape.rng import stream
+from landscape.store import Store
 from landscape.store.protocols import NEUTRAL, VERSION, protocol_id
-from landscape.store.store import Store
 
 
 class Sample(NamedTuple):

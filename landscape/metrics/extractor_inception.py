@@ -18,7 +18,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, Featu
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from landscape.config.errors import UserError
-from landscape.store.store import Store
+from landscape.store import Store
 from landscape.store.weights import INCEPTION, INCEPTION_DIGEST, keep
 
 SIDE = 299

@@ -18,8 +18,8 @@ from landscape.metrics.content_cache import once
 from landscape.metrics.extractor_classifier import Classifier, spec, train_classifier
 from landscape.metrics.extractor_inception import RESIZE, inception_from
 from landscape.metrics.image_sources import Images
+from landscape.store import Store
 from landscape.store.protocols import extractor_key
-from landscape.store.store import Store
 from landscape.store.weights import read_weights
 
 BATCH = 250

@@ -20,8 +20,8 @@ from landscape.metrics import ms_ssim
 from landscape.metrics.content_cache import once
 from landscape.metrics.frechet import Moments, distance_of_features
 from landscape.metrics.image_sources import Noisy, Stored
+from landscape.store import Store
 from landscape.store.protocols import protocol_id
-from landscape.store.store import Store
 
 LADDER = (1000, 2000, 5000, 10000)
 NOISE = 10.0  # deviation of the noisy images' noise, of 255; the study does not give its own

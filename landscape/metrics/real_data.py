@@ -15,7 +15,7 @@ from landscape.metrics.content_cache import once
 from landscape.metrics.extractors import Extractor
 from landscape.metrics.image_sources import Images, Stored
 from landscape.metrics.reference_stats import Reference
-from landscape.store.store import Store
+from landscape.store import Store
 
 
 @dataclass(frozen=True)

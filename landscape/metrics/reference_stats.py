@@ -11,7 +11,7 @@ import torch
 
 from landscape.metrics.content_cache import once
 from landscape.metrics.frechet import Moments, reference_moments
-from landscape.store.store import Store
+from landscape.store import Store
 
 
 class Reference:

@@ -18,7 +18,7 @@ import torch
 from landscape import distributed
 from landscape.config.schema import typed
 from landscape.data import load_data
-from landscape.store.store import Store
+from landscape.store import Store
 from landscape.training import checkpoint
 from landscape.training.devices import pick_device
 from landscape.training.loop import Diverged, train

@@ -19,7 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.config.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, UserError
+from landscape.config.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, CorruptFile, UserError
+from landscape.config.hardware import slow_bf16
 from landscape.config.identity import check_current
 from landscape.config.schema import Config, typed
 from landscape.data import Dataset, load_data
@@ -32,14 +33,14 @@ from landscape.networks.normalizers import couples_samples
 from landscape.rng import stream
 from landscape.runtime.rank_launcher import team, teammate
 from landscape.signals import StopFlag
-from landscape.store.atomic_io import CorruptFile, to_json, write_whole
+from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, STOPPED, RunFolder, Store
+from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.early_stopping import Stopped, Watch, may_stop, reason_to_stop
 from landscape.store.leases import ClaimLost, Observer, take
 from landscape.store.leftovers import clear_run
 from landscape.store.protocols import missing_scores, pending_requests, request, request_id
-from landscape.store.provenance import machine_entry, slow_bf16
+from landscape.store.provenance import machine_entry
 from landscape.store.run_writer import Journal
-from landscape.store.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, STOPPED, RunFolder, Store
 from landscape.tracking.process import mirrored
 from landscape.training import checkpoint
 from landscape.training.devices import pick_device

@@ -21,16 +21,13 @@ from typing import Any, BinaryIO, NoReturn
 
 import yaml
 
+from landscape.config.errors import CorruptFile
 from landscape.store.processes import myself, tag
 
 SMALL = 16 << 20  # bytes of a JSON or YAML file at most, where its kind says nothing else
 DEEPEST = 40  # mappings and lists inside each other, of a file's content
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 GREATEST = 2**64  # of whole numbers
-
-
-class CorruptFile(Exception):
-    """A file of the store that does not read as what it should be; its text names the file and what is wrong."""
 
 
 def beside_of(path: Path) -> Path:

@@ -12,7 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from landscape.store.atomic_io import SMALL, CorruptFile
+from landscape.config.errors import CorruptFile
+from landscape.store.atomic_io import (
+    SMALL,
+)
 
 RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")  # a hash; also the ids of protocols, requests and searches
 SWEEP_NAME = re.compile(r"\w[\w .,+=@()-]{0,150}")  # a study's name and a hash
@@ -283,3 +286,6 @@ SEARCH = Kind(
         ),
     },
 )
+
+
+FINISHED = (DONE, DIVERGED, STOPPED)  # training is over and its outcome is a result

@@ -20,9 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from landscape.store.atomic_io import CorruptFile, create_exclusively, write_whole
+from landscape.config.errors import CorruptFile
+from landscape.store.atomic_io import create_exclusively, write_whole
 from landscape.store.processes import is_here, lives, myself
-from landscape.store.store import RunFolder
+from landscape.store.run_folder import RunFolder
 
 _CLAIM = re.compile(r"[0-9]{1,15}\.json")  # "1 (conflicted copy).json" of a folder that syncs is none
 MOST_AT_ONCE = 10**6  # by which the number of a claim is past the one before

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.store.processes import tag, tag_lives
-from landscape.store.store import RunFolder
+from landscape.store.run_folder import RunFolder
 
 WRITER = r"(?P<writer>[0-9a-f]{12}-\d+-\w+)"
 # Names that `files.beside` and the report make, and those of older versions, which tell of no writer.

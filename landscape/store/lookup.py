@@ -5,7 +5,9 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from landscape.config.errors import UserError
-from landscape.store.store import RUN_ID, RunFolder, Store
+from landscape.store.formats import RUN_ID
+from landscape.store.run_folder import RunFolder
+from landscape.store.store import Store
 
 
 def find_run(store: Store, text: str) -> RunFolder:

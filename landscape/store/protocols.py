@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from landscape.config.identity import short_hash
-from landscape.store.store import RunFolder
+from landscape.store.run_folder import RunFolder
 
 VERSION = 1  # of the scoring code: raised when the same request would give other numbers
 KEYS = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class")

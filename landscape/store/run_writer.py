@@ -7,7 +7,7 @@ from typing import Any
 
 from landscape.store.leases import Claim, ClaimLost
 from landscape.store.pace import Pace
-from landscape.store.store import RunFolder
+from landscape.store.run_folder import RunFolder
 
 HEART_S = 2.0  # between beats
 

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import landscape
-from landscape.config.errors import EXIT_UNFINISHED, EXIT_USER, UserError
+from landscape.config.errors import EXIT_UNFINISHED, EXIT_USER, CorruptFile, UserError
 from landscape.config.registry import lookup
-from landscape.store.atomic_io import CorruptFile, to_json, write_whole
-from landscape.store.store import RunFolder, Store
+from landscape.store import RunFolder, Store
+from landscape.store.atomic_io import to_json, write_whole
 from landscape.tracking.wandb import LOGGERS, Event
 
 POLL_S = 1.0
@@ -70,7 +70,9 @@ def mirrored(
                     process.kill()
                     process.wait()
                     told = True
-                    warn(f"{logger['kind']} did not end in time; python -m landscape.tracking.process adds what is missing")
+                    warn(
+                        f"{logger['kind']} did not end in time; python -m landscape.tracking.process adds what is missing"
+                    )
                 check()
 
 

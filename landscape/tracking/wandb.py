@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from landscape.store.store import RunFolder, Store
+from landscape.store import RunFolder, Store
 
 
 class Event(NamedTuple):

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from landscape.store.atomic_io import CorruptFile, beside_of, read_bounded, write_whole
-from landscape.store.store import RunFolder
+from landscape.config.errors import CorruptFile
+from landscape.store import RunFolder
+from landscape.store.atomic_io import beside_of, read_bounded, write_whole
 
 MAGIC = b"landscape checkpoint, sha256 "
 LARGEST = 64 << 30  # bytes

@@ -90,7 +90,9 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
         state.opt_d.zero_grad()
         loss_d.backward()
         state.loss_d = loss_d.detach()
-        moved = distributed.statistics(d) if g_follows else distributed.statistics(g, d)  # G's graph still needs its own
+        moved = (
+            distributed.statistics(d) if g_follows else distributed.statistics(g, d)
+        )  # G's graph still needs its own
         distributed.average([*(p.grad for p in d_parameters), *moved, state.loss_d])
         state.opt_d.step()
         if regularizer.clamp is not None and cfg.reg.when == "after":
@@ -111,7 +113,9 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
             state.loss_g = loss_g.detach()
             watched = {} if loss.watch is None else loss.watch(logits_fake.detach())
             state.watched.update(watched)
-            distributed.average([*(p.grad for p in g.parameters()), *distributed.statistics(g), *watched.values(), state.loss_g])
+            distributed.average(
+                [*(p.grad for p in g.parameters()), *distributed.statistics(g), *watched.values(), state.loss_g]
+            )
             state.opt_g.step()
             freeze(d_parameters, False)
             state.g_step, state.since_g = state.g_step + 1, 0

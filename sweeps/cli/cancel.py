@@ -7,16 +7,16 @@ import signal
 from contextlib import suppress
 from typing import Any
 
-from landscape.store.atomic_io import CorruptFile
+from landscape.config.errors import CorruptFile
+from landscape.store import PLANNED, QUEUED, Store, SweepFolder
 from landscape.store.leases import claim_in_force
 from landscape.store.locks import locked
 from landscape.store.processes import is_here, lives
-from landscape.store.store import PLANNED, QUEUED, Store, SweepFolder
 from sweeps.cli.resubmit import parser
+from sweeps.console import tell
 from sweeps.launchers.own_processes import works_on
-from sweeps.launchers.progress import tell
 from sweeps.launchers.slurm import client
-from sweeps.launchers.slurm.launcher import many
+from sweeps.launchers.slurm.messages import many
 from sweeps.launchers.slurm.submissions import append, in_queue, submissions, users
 from sweeps.planning.named import find_sweep
 from sweeps.planning.sweep_runs import Members

@@ -8,11 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from landscape.store import leases
+from landscape.store import Store, leases
 from landscape.store.leftovers import mark, remove, temporary, writer_lives
 from landscape.store.locks import held, locked
-from landscape.store.store import Store
-from sweeps.launchers.progress import tell
+from sweeps.console import tell
 
 
 @dataclass

@@ -17,23 +17,23 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from landscape.config.errors import EXIT_UNFINISHED, UserError
-from landscape.config.identity import flatten
+from landscape.config.errors import EXIT_UNFINISHED, CorruptFile, UserError
+from landscape.config.identity import axes, flatten
 from landscape.config.schema import Data, Metrics
 from landscape.config.validation import check_ranges
 from landscape.data import Dataset, load_data
-from landscape.store import protocols
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import DIVERGED, DONE, RunFolder, Store
+from landscape.store import DIVERGED, DONE, RunFolder, Store, protocols
 from sweeps.cli.sweep import MULTIRUN, launch
+from sweeps.console import tell
 from sweeps.errors import REFUSALS, refusal
 from sweeps.launchers.devices import slots
-from sweeps.launchers.progress import tell
 from sweeps.planning.composition import Composed, combinations, copy_tree, hydra
 from sweeps.planning.config_groups import groups, mentioned, read_choice
 from sweeps.planning.finalize import drop_unused, settle_metrics
+from sweeps.planning.freeze import add_requests
+from sweeps.planning.needs import need
 from sweeps.planning.overrides import parse
-from sweeps.planning.plan import NOTHING, Plan, Planned, add_requests, axes, need
+from sweeps.planning.plan import NOTHING, Plan, Planned
 from sweeps.planning.select_runs import Where, choose_runs, parse_where
 
 TAKES = ("metrics", "store", "threads", "device", "launcher")

@@ -10,11 +10,11 @@ from collections import deque
 from pathlib import Path
 from typing import BinaryIO
 
-from landscape.config.errors import UserError
+from landscape.config.errors import CorruptFile, UserError
 from landscape.config.text import printable
-from landscape.store.atomic_io import CorruptFile, open_regular
+from landscape.store import RunFolder, Store
+from landscape.store.atomic_io import open_regular
 from landscape.store.lookup import find_run
-from landscape.store.store import RunFolder, Store
 from sweeps.monitor import Looker
 
 POLL_S = 0.5

@@ -13,9 +13,11 @@ from sweeps.cli.status import console, shown
 from sweeps.cli.sweep import MULTIRUN, check_shared
 from sweeps.launchers import estimate
 from sweeps.launchers.local_search import trials_left
-from sweeps.launchers.slurm import launcher
+from sweeps.launchers.slurm import launcher, messages
+from sweeps.planning.describe import cells, describe
 from sweeps.planning.labels import CELL
-from sweeps.planning.plan import TRAIN, cells, describe, make_plan, survey
+from sweeps.planning.needs import survey
+from sweeps.planning.plan import TRAIN, make_plan
 from sweeps.search.confirmation import confirmation
 
 HELP = """usage: python -m sweeps plan [-m] KEY=VALUE ... [--store FOLDER]
@@ -37,7 +39,7 @@ def plan(arguments: list[str]) -> int:
         left = sum(run.need == TRAIN for run in made.runs) + trials_left(made)
         made = confirmation(made).plan
         if left:
-            print(f"chosen among what is finished: {launcher.many(left, 'run')} of the sweep are not")
+            print(f"chosen among what is finished: {messages.many(left, 'run')} of the sweep are not")
     check_shared(made)
     for sentence in made.unreadable.values():
         print(printable(sentence), file=sys.stderr)

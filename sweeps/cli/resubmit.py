@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from landscape.store import protocols
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder
+from landscape.config.errors import CorruptFile
+from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder, protocols
 from landscape.store.trials import read_rows
 from sweeps.cli.sweep import launch, main
+from sweeps.console import tell
 from sweeps.launchers.devices import slots
-from sweeps.launchers.progress import tell
-from sweeps.launchers.slurm import launcher
+from sweeps.launchers.slurm import launcher, messages
 from sweeps.launchers.slurm.setup_lines import Source, add_flag
+from sweeps.planning import search_spec
 from sweeps.planning.named import find_sweep
-from sweeps.planning.plan import NOTHING, need
+from sweeps.planning.needs import need
+from sweeps.planning.plan import NOTHING
 from sweeps.planning.reload import stored_plan
 
 
@@ -37,7 +38,7 @@ def submit(arguments: list[str]) -> int:
     failed = sum(state == FAILED for state in states.values())
     wanted = {run for run, state in states.items() if state != FAILED}
     if failed:
-        tell(f"{launcher.many(failed, 'failed run')} left out; python -m sweeps retry submits those")
+        tell(f"{messages.many(failed, 'failed run')} left out; python -m sweeps retry submits those")
     if not wanted and not trials_left(store, folder):
         tell(f"nothing to submit: no run of sweep {folder.name} waits")
         return 0
@@ -89,14 +90,14 @@ def reopen(store: Store, folder: SweepFolder) -> int:
     with Searcher(store, folder.name, None, {}) as searcher:
         count = sum(cell.reopen() for cell in searcher.cells)
     if count:
-        tell(f"{launcher.many(count, 'trial')} that {'was' if count == 1 else 'were'} given up will be tried again")
+        tell(f"{messages.many(count, 'trial')} that {'was' if count == 1 else 'were'} given up will be tried again")
     return count
 
 
 def trials_left(store: Store, folder: SweepFolder) -> int:
     """Of the sweep's searches, where it has any and its newest command did not leave them out."""
     searches = folder.plan().get("stage") != "grid" and store.search_file(folder.name).exists()
-    return launcher.trials_of(store, folder.name) if searches else 0
+    return search_spec.trials_of(store, folder.name) if searches else 0
 
 
 def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:

@@ -15,17 +15,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from landscape.config.errors import EXIT_USER, UserError, nearest
+from landscape.config.errors import EXIT_USER, CorruptFile, UserError, nearest
 from landscape.config.identity import flatten
 from landscape.config.text import printable
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
+from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from sweeps.formatting import score
 from sweeps.launchers.slurm import client
 from sweeps.launchers.slurm.client import Task
-from sweeps.monitor import ALL_STATES, LOST, STALLED, Look, Looker, Seen, asked
+from sweeps.monitor import Look, Looker, Seen, asked
 from sweeps.planning.labels import CELL, cell_of, labels
 from sweeps.planning.named import find_sweep
+from sweeps.states import ALL_STATES, LOST, STALLED
 
 SHOWN = 10  # of runs that need somebody, and of their warnings
 NEWEST = 6

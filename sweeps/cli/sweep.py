@@ -9,20 +9,24 @@ from contextlib import contextmanager
 
 from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, UserError
 from landscape.config.text import printable
+from landscape.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import Observer, claim_in_force, named
 from landscape.store.processes import myself
-from landscape.store.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
+from sweeps.console import tell
 from sweeps.credentials import environment, without_password
 from sweeps.errors import REFUSALS, refusal
 from sweeps.launchers.devices import Slots, slots
 from sweeps.launchers.local_pool import run_pool
 from sweeps.launchers.local_search import Search, record_grid, trials_left
-from sweeps.launchers.progress import display, outcome, tell
+from sweeps.launchers.progress import display, outcome
 from sweeps.launchers.slurm import launcher
 from sweeps.launchers.slurm.resources import Classes
 from sweeps.launchers.slurm.setup_lines import Source
-from sweeps.planning.plan import NOTHING, TRAIN, Plan, Planned, describe, execution, freeze, is_met, make_plan, survey
+from sweeps.planning.describe import describe
+from sweeps.planning.freeze import freeze
+from sweeps.planning.needs import is_met, survey
+from sweeps.planning.plan import NOTHING, TRAIN, Plan, Planned, execution, make_plan
 from sweeps.search.confirmation import confirmation, record_confirmation
 
 MULTIRUN = ("-m", "--multirun")

@@ -7,12 +7,13 @@ import time
 
 from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED
 from landscape.config.text import printable
-from landscape.store.store import FINISHED, Store, SweepFolder
+from landscape.store import FINISHED, Store, SweepFolder
 from sweeps.cli.status import advice, stalled_advice, summary
 from sweeps.formatting import duration
-from sweeps.monitor import STALLED, Look, Looker, asked
+from sweeps.monitor import Look, Looker, asked
 from sweeps.planning.labels import labels
 from sweeps.planning.named import by_age, find_sweep
+from sweeps.states import STALLED
 
 POLL_S = 2.0
 IDLE_S = 10.0  # without a sign of life, until a sweep counts as left alone: its command may just be starting

@@ -13,12 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from landscape.config.text import printable
-from landscape.store.store import FAILED, FINISHED, RUNNING, Store
+from landscape.store import FAILED, FINISHED, RUNNING, Store
 from sweeps.cli.status import console, shown, summary
 from sweeps.cli.wait import End, chosen, closing, pause_s
 from sweeps.formatting import COLOURS, duration, score
-from sweeps.monitor import ALL_STATES, LOST, STALLED, Look, Looker, Seen
+from sweeps.monitor import Look, Looker, Seen
 from sweeps.planning.labels import labels
+from sweeps.states import ALL_STATES, LOST, STALLED
 
 LINE_S = 30.0  # between two plain lines of progress
 ROWS = 12

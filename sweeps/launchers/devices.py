@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
-import subprocess
 from dataclasses import dataclass
 
 from landscape.config.errors import UserError
-from landscape.store.provenance import SHARING, cores
+from landscape.config.hardware import cores, visible_gpus
+from landscape.store.provenance import SHARING
 
 
 @dataclass(frozen=True)
@@ -35,22 +33,6 @@ class Slots:
             (self.count * self.each, len(self.gpus)) if self.gpus else (self.count * self.each * threads, cores())
         )
         return min(self.count, math.ceil(wanted / there))
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """GPUs that a run could use, without loading torch: CUDA_VISIBLE_DEVICES, else what nvidia-smi lists."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return tuple(part.strip() for part in visible.split(",") if part.strip() not in ("", "-1"))
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ()
-    try:
-        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-    return tuple(str(i) for i in range(len(lines))) if listed.returncode == 0 else ()
 
 
 def slots(jobs: int | None, threads: int, device: str, world_size: int = 1) -> Slots:

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, NamedTuple
 
-from landscape.store import protocols
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.provenance import cpu
-from landscape.store.store import FINISHED, RunFolder, Store
+from landscape.config.errors import CorruptFile
+from landscape.config.hardware import cpu, visible_gpus
+from landscape.store import FINISHED, RunFolder, Store, protocols
 from sweeps.formatting import duration
-from sweeps.launchers.devices import slots, visible_gpus
+from sweeps.launchers.devices import slots
 from sweeps.launchers.slurm.resources import Classes
-from sweeps.planning.plan import SCORE, TRAIN, Plan, Planned, search_rows
+from sweeps.planning.needs import search_rows
+from sweeps.planning.plan import SCORE, TRAIN, Plan, Planned
 from sweeps.planning.search_spec import left_of, workers_of
 
 Facts = dict[str, Any]

@@ -18,14 +18,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from landscape.config.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PREEMPTED, EXIT_UNFINISHED
-from landscape.store.atomic_io import CorruptFile
+from landscape.config.errors import (
+    EXIT_CLAIMED,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_PREEMPTED,
+    EXIT_UNFINISHED,
+    CorruptFile,
+)
+from landscape.store import FAILED, FINISHED, PLANNED, PREEMPTED, QUEUED, RunFolder
 from landscape.store.leases import Observer, claim_in_force, named, take
 from landscape.store.processes import is_here
-from landscape.store.store import FAILED, FINISHED, PLANNED, PREEMPTED, QUEUED, RunFolder
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.processes import UNTOLD, Process, Starter, starter
-from sweeps.planning.plan import NOTHING, Plan, Planned, execution, is_met
+from sweeps.planning.needs import is_met
+from sweeps.planning.plan import NOTHING, Plan, Planned, execution
 
 POLL_S = 0.2
 REST_S = 10.0  # before a run is tried again whose worker found somebody else's claim on it

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import landscape
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, UserError
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import Store
+from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, CorruptFile, UserError
+from landscape.store import Store
 from landscape.store.trials import is_settled, put_rows, row
+from sweeps.console import tell
 from sweeps.credentials import environment
 from sweeps.formatting import duration
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.local_pool import Allocation, counted_signals
-from sweeps.launchers.progress import LINE_S, tell
-from sweeps.planning.plan import Plan, cell_axes, execution, search_rows
+from sweeps.launchers.progress import LINE_S
+from sweeps.planning.needs import search_rows
+from sweeps.planning.plan import Plan, cell_axes, execution
 from sweeps.planning.search_spec import TRIES, left_of
 from sweeps.search.objective import worth
 

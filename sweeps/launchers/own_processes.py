@@ -9,10 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from landscape.store import processes
-from landscape.store.store import Store
+from landscape.store import Store, processes
 
-DOORS = ("landscape.sweep", "landscape.evaluate", "landscape.runtime.worker", "landscape.runtime.forkserver", "sweeps", "sweeps.search.worker")
+DOORS = (
+    "landscape.sweep",
+    "landscape.evaluate",
+    "landscape.runtime.worker",
+    "landscape.runtime.forkserver",
+    "sweeps",
+    "sweeps.search.worker",
+)
 DEFAULT = "outputs"  # the store of a command that names none
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import Counter, deque
@@ -15,15 +14,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from landscape.config.errors import CorruptFile
 from landscape.config.text import printable
-from landscape.store.atomic_io import CorruptFile
+from landscape.store import DONE, FINISHED, RUNNING, RunFolder
 from landscape.store.processes import is_stopped
 from landscape.store.protocols import missing_scores
-from landscape.store.store import DONE, FINISHED, RUNNING, RunFolder
+from sweeps.console import tell
 from sweeps.formatting import COLOURS, duration, score
 from sweeps.launchers.local_pool import Pool
-from sweeps.monitor import STALLED
 from sweeps.planning.plan import SCORE, Planned
+from sweeps.states import STALLED
 
 REFRESH_S = 1.0
 LINE_S = 30.0  # between plain lines of progress
@@ -89,14 +89,6 @@ def outcome(run: RunFolder, planned: Planned) -> str:
     for reason in status.get("unmet", {}).values():
         text += f" (not scored as asked: {reason})"
     return text
-
-
-def tell(text: str) -> None:
-    """Print a line; who closed the pipe (`| head`) is not told, and the sweep goes on."""
-    try:
-        print(printable(text), flush=True)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
 class Lines:

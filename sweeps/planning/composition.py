@@ -21,9 +21,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from landscape.config.errors import UserError
+from landscape.config.errors import CorruptFile, UserError
 from landscape.config.schema import Schema
-from landscape.store.atomic_io import CorruptFile
 from sweeps.planning.config_groups import conf_dir
 from sweeps.planning.fragments import Leaves, choose, leaves, merge, put, type_value
 from sweeps.planning.hydra_errors import refused, sentence

@@ -10,7 +10,7 @@ from landscape.config.identity import flatten
 from landscape.config.schema import Data
 from landscape.config.validation import check, check_ranges
 from landscape.data import Dataset, find_data, find_side
-from landscape.store.store import Store
+from landscape.store import Store
 from landscape.store.weights import find_weights
 from sweeps.planning.composition import Composed
 from sweeps.planning.config_groups import mentioned

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from landscape.config.errors import UserError, nearest
-from landscape.store.store import Store, SweepFolder
+from landscape.store import Store, SweepFolder
 
 
 def by_age(store: Store) -> list[SweepFolder]:

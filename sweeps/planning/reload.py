@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from landscape.config.errors import UserError
-from landscape.store import protocols
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import RunFolder, Store
-from sweeps.launchers.progress import tell
+from landscape.config.errors import CorruptFile, UserError
+from landscape.store import RunFolder, Store, protocols
+from sweeps.console import tell
 from sweeps.planning.overrides import NO_AXES
 from sweeps.planning.plan import Plan, Planned
 

@@ -8,12 +8,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from landscape.config.errors import UserError
+from landscape.config.errors import CorruptFile, UserError
 from landscape.config.identity import identity, short_hash
-from landscape.store import protocols
-from landscape.store.atomic_io import CorruptFile, to_json, write_whole
+from landscape.store import Store, protocols
+from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
-from landscape.store.store import Store
 from landscape.store.trials import Row, is_settled, read_rows
 from sweeps.credentials import without_password
 from sweeps.planning.search_space import Dimension, dimensions
@@ -193,3 +192,8 @@ def read_searches(store: Store, name: str) -> Searches:
     except TypeError as e:  # a key that no search has
         raise CorruptFile(f"{store.search_file(name)} holds a search that is none ({e})") from e
     return Searches(content["token"], content["storage"], cells)
+
+
+def trials_of(store: Store, sweep: str) -> int:
+    """How many trials of a stored sweep's searches have no value on record."""
+    return left_of(read_searches(store, sweep).cells, read_rows(store, sweep))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from landscape.config.errors import UserError, nearest
+from landscape.config.errors import CorruptFile, UserError, nearest
 from landscape.config.identity import flatten
-from landscape.store.atomic_io import CorruptFile
+from landscape.store import RunFolder, Store
 from landscape.store.lookup import find_run
-from landscape.store.store import RunFolder, Store
 from landscape.store.trials import read_rows
 from sweeps.planning.config_groups import keys
 from sweeps.planning.labels import AXES

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import Store, SweepFolder
+from landscape.config.errors import CorruptFile
+from landscape.store import Store, SweepFolder
 
 
 class Members:

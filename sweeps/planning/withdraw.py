@@ -7,9 +7,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from landscape.store.atomic_io import CorruptFile, is_ours_alone, open_regular, write_whole
+from landscape.config.errors import CorruptFile
+from landscape.store import PLANNED, Store, SweepFolder
+from landscape.store.atomic_io import is_ours_alone, open_regular, write_whole
 from landscape.store.leases import claim_in_force
-from landscape.store.store import PLANNED, Store, SweepFolder
 
 
 class Before:

@@ -7,7 +7,6 @@ that luck, and is the value that a paper may print.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,18 +15,15 @@ from itertools import count, islice
 from statistics import fmean, median, stdev
 from typing import Any
 
-from landscape.config.errors import UserError
+from landscape.config.errors import CorruptFile, UserError
 from landscape.config.identity import identity, run_id, short_hash
 from landscape.config.schema import Data
 from landscape.data import find_data
-from landscape.store import protocols
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, Store
+from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, protocols
 from landscape.store.trials import put_rows, read_rows, row
-from sweeps.launchers.slurm.setup_lines import Source, add_flag
 from sweeps.planning.composition import copy_tree
-from sweeps.planning.named import find_sweep
-from sweeps.planning.plan import Plan, Planned, cell_axes, survey
+from sweeps.planning.needs import survey
+from sweeps.planning.plan import Plan, Planned, cell_axes
 from sweeps.search.objective import rows_of, worth
 
 # Real images that did not choose, for those that did; and which images each choice of `metrics.real` shares.
@@ -50,25 +46,6 @@ class Candidate:
     @property
     def worth(self) -> float:
         return median(self.distances)
-
-
-def verb(arguments: list[str]) -> int:
-    """`python -m sweeps confirm NAME`: the sweep's own command again, for its last stage."""
-    from sweeps.cli.sweep import main
-
-    parser = argparse.ArgumentParser(prog="python -m sweeps confirm", description=__doc__)
-    parser.add_argument("sweep", help="its name or the beginning of it")
-    parser.add_argument("overrides", nargs="*", help="such as confirm.top=3 confirm.seeds=10 launcher.jobs=2")
-    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
-    add_flag(parser)
-    given = parser.parse_intermixed_args(arguments)
-    store = Store(given.store)
-    folder = find_sweep(store, given.sweep)
-    plan, ours = folder.signed_plan()
-    command = [str(text) for text in plan["command"]]
-    root = str(store.root).replace("\\", "\\\\").replace("'", "\\'")
-    source = Source(folder.plan_file, ours, given.accept_setup)
-    return main([*command, f"store='{root}'", "stage=confirm", *given.overrides], folder.name, source)
 
 
 @dataclass

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from landscape.config.errors import UserError
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import DIVERGED, FINISHED, STOPPED, RunFolder
+from landscape.config.errors import CorruptFile, UserError
+from landscape.store import DIVERGED, FINISHED, STOPPED, RunFolder
 
 
 class Worth(NamedTuple):

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from landscape.config.errors import UserError
-from landscape.store.store import Store
+from landscape.store import Store
 from sweeps.credentials import redact, with_password
 
 WAIT_S = 60  # for another process's write to a SQLite file

@@ -20,18 +20,19 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Self
 
-from landscape.config.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_UNFINISHED, UserError
+from landscape.config.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_UNFINISHED, CorruptFile, UserError
 from landscape.config.identity import run_id
 from landscape.signals import STOP_SIGNALS
-from landscape.store.atomic_io import CorruptFile, to_json, write_whole
+from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
+from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.early_stopping import PRUNED
 from landscape.store.leases import Observer
 from landscape.store.locks import locked
 from landscape.store.processes import myself
-from landscape.store.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
 from landscape.store.trials import put_rows, row
 from sweeps.errors import refusal
-from sweeps.planning.plan import Planned, freeze_run
+from sweeps.planning.freeze import freeze_run
+from sweeps.planning.plan import Planned
 from sweeps.planning.search_space import Params, params_of, rounded, with_params
 from sweeps.planning.search_spec import CellSearch, Searches, read_searches
 from sweeps.search.objective import Worth, rows_of, worth

@@ -30,12 +30,13 @@ from landscape.metrics.evaluator import Scorer
 from landscape.metrics.frechet import Moments, distance_of_features, reference_moments
 from landscape.metrics.networks_under_test import Subject
 from landscape.networks.build import build
+from landscape.store import Store
 from landscape.store.protocols import request
-from landscape.store.store import Store
 from landscape.training.loop import train
 from landscape.training.state import new_state
 from sweeps.cli.sweep import main
-from sweeps.planning.plan import freeze, make_plan
+from sweeps.planning.freeze import freeze
+from sweeps.planning.plan import make_plan
 
 CPU = torch.device("cpu")
 

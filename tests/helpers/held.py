@@ -11,9 +11,9 @@ from pathlib import Path
 
 from support import PATIENCE_S
 
+from landscape.store import RUNNING, RunFolder, Store
 from landscape.store.leases import claim_in_force
 from landscape.store.processes import process_start
-from landscape.store.store import RUNNING, RunFolder, Store
 
 PROC = Path("/proc/self/status").exists()
 

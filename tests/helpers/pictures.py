@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from landscape.data import cifar10
-from landscape.store.store import Store
+from landscape.store import Store
 from sweeps.planning.plan import make_plan
 
 SIDE = 8

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from landscape.store.store import RunFolder, Store
-from sweeps.planning.plan import freeze, make_plan, survey
+from landscape.store import RunFolder, Store
+from sweeps.planning.freeze import freeze
+from sweeps.planning.needs import survey
+from sweeps.planning.plan import make_plan
 
 ROOT = Path(__file__).parents[2]  # of the checkout
 TINY = ("train.steps=12", "train.batch_size=16", "arch.width=0.04", "metrics.every=6", "metrics.n_fake=64")

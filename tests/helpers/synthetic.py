@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from landscape.config.identity import run_id
+from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, Store
 from landscape.store.atomic_io import to_yaml
 from landscape.store.protocols import protocol_id
-from landscape.store.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, Store
 
 CELLS = (
     ("ns", "gp", "none"),

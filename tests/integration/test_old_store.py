@@ -20,7 +20,7 @@ import pytest
 from support import ROOT
 
 import analysis
-from landscape.store.store import Store
+from landscape.store import Store
 
 FIXTURE = ROOT / "tests" / "fixtures" / "store-before-rooms.zip"
 TINY = (

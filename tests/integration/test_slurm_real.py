@@ -18,9 +18,9 @@ from support import TINY, frozen_runs, sweep
 
 import landscape
 from landscape.runtime.worker import work
+from landscape.store import RunFolder, Store
 from landscape.store.leases import claim_in_force
 from landscape.store.processes import process_start
-from landscape.store.store import RunFolder, Store
 from landscape.store.trials import read_rows
 from landscape.training import checkpoint
 from sweeps.launchers.slurm.submissions import submissions

@@ -21,16 +21,18 @@ from bombs import bomb
 from synthetic import add_run, add_sweep, config
 
 from analysis.loading.runs import collect
-from landscape.config.errors import UserError
+from landscape.config.errors import CorruptFile, UserError
 from landscape.config.identity import run_id
-from landscape.store.atomic_io import CorruptFile
+from landscape.store import RunFolder, Store
 from landscape.store.leases import claim_in_force, named, newest_claim
 from landscape.store.lookup import find_run
 from landscape.store.processes import machine, myself, process_start
-from landscape.store.store import RunFolder, Store
 from landscape.training import checkpoint
 from sweeps import __main__ as doors
-from sweeps.planning.plan import Plan, Planned, describe, freeze_run, survey
+from sweeps.planning.describe import describe
+from sweeps.planning.freeze import freeze_run
+from sweeps.planning.needs import survey
+from sweeps.planning.plan import Plan, Planned
 
 NAME = "demo-0123456789abcdef"
 

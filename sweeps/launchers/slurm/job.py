@@ -20,20 +20,22 @@ import sys
 import time
 from contextlib import suppress
 
-from landscape.config.errors import EXIT_PREEMPTED, EXIT_UNFINISHED, EXIT_USER, UserError
+from landscape.config.errors import EXIT_PREEMPTED, EXIT_UNFINISHED, EXIT_USER, CorruptFile, UserError
 from landscape.config.text import printable
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import FAILED, FINISHED, Store
+from landscape.store import FAILED, FINISHED, Store
+from sweeps.console import tell
 from sweeps.launchers.devices import slots
 from sweeps.launchers.local_pool import POLL_S, UNREADABLE, Allocation, run_pool
 from sweeps.launchers.local_search import searcher
-from sweeps.launchers.progress import Lines, tell
+from sweeps.launchers.progress import Lines
 from sweeps.launchers.slurm import client
-from sweeps.launchers.slurm.launcher import many, trials_of
+from sweeps.launchers.slurm.messages import many
 from sweeps.launchers.slurm.resources import Resources, from_record
 from sweeps.launchers.slurm.submissions import Submission, submission
-from sweeps.planning.plan import NOTHING, Plan, Planned, is_met, need
+from sweeps.planning.needs import is_met, need
+from sweeps.planning.plan import NOTHING, Plan, Planned
 from sweeps.planning.reload import stored_run
+from sweeps.planning.search_spec import trials_of
 from sweeps.planning.sweep_runs import Members
 
 

@@ -6,33 +6,32 @@ one squeue, and what became of them is in their folders. Nothing stays alive to 
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from landscape.config.errors import UserError
-from landscape.store.atomic_io import CorruptFile, to_json, write_whole
+from landscape.config.errors import CorruptFile, UserError
+from landscape.store import FINISHED, QUEUED, RunFolder, Store, SweepFolder
+from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import Observer, claim_in_force, take
 from landscape.store.locks import locked
 from landscape.store.processes import is_here
 from landscape.store.run_writer import HEART_S
-from landscape.store.store import FINISHED, QUEUED, RunFolder, Store, SweepFolder
-from landscape.store.trials import read_rows
+from sweeps.console import tell
 from sweeps.launchers.local_search import record_grid, trials_left
-from sweeps.launchers.progress import tell
 from sweeps.launchers.slurm import client
+from sweeps.launchers.slurm.messages import Outcome, _with_help, many, report
 from sweeps.launchers.slurm.resources import Classes, Resources, from_record
 from sweeps.launchers.slurm.script import script
 from sweeps.launchers.slurm.setup_lines import Source
 from sweeps.launchers.slurm.site_limits import check_fits
 from sweeps.launchers.slurm.submissions import Queued, Submission, append, in_queue, users
-from sweeps.planning.plan import NOTHING, Plan, execution, freeze
-from sweeps.planning.search_spec import left_of, read_searches, workers_of
+from sweeps.planning.freeze import freeze
+from sweeps.planning.plan import NOTHING, Plan, execution
+from sweeps.planning.search_spec import trials_of, workers_of
 from sweeps.planning.withdraw import Before
 
 
@@ -41,21 +40,6 @@ class Wanted(NamedTuple):
 
     resources: Resources
     runs: list[str]
-
-
-@dataclass
-class Outcome:
-    """What one round of submitting did."""
-
-    submitted: list[Submission] = field(default_factory=list)
-    already: int = 0  # runs that the scheduler has
-    alive: int = 0  # and those that somebody trains outside of it
-    left: int = 0  # runs that did not fit into the queue
-    full: str = ""  # the words of the limit that they met
-    refused: str = ""
-    search: Submission | None = None  # the searches' workers
-    searching: bool = False  # which the scheduler has already
-    trials: int = 0  # whose workers did not fit into the queue
 
 
 def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
@@ -216,11 +200,6 @@ def submit_search(
         done.trials = left
 
 
-def trials_of(store: Store, sweep: str) -> int:
-    """How many trials of a stored sweep's searches have no value on record."""
-    return left_of(read_searches(store, sweep).cells, read_rows(store, sweep))
-
-
 def unclaimed(store: Store, ids: list[str]) -> set[str]:
     """Those of the runs that nobody trains outside of the queue, as far as one look and a second one can tell.
 
@@ -315,15 +294,6 @@ def _unmark(run: RunFolder, status: dict[str, Any]) -> None:
             run.write_status(status, durable=False)
 
 
-def _with_help(words: str, resources: Resources) -> str:
-    """sbatch's own words, and what they are about where that is known."""
-    if "partition" in words.lower() and resources.partition is not None:
-        names = sorted({one.partition for one in client.nodes()})
-        legal = f"; legal here: {', '.join(names)}" if names else ""
-        return f"{words} (launcher.partition={resources.partition}{legal})"
-    return f"{words} (asked for: {resources.describe()})"
-
-
 def describe(plan: Plan) -> list[str]:
     """How a plan would be submitted, a line a class of resources, and the workers of its searches."""
     grid = plan.stage != "search"
@@ -340,53 +310,3 @@ def describe(plan: Plan) -> list[str]:
         jobs, each = min(search["workers"], left), from_record(search["resources"])
         lines.append(f"{many(left, 'trial')} in {many(jobs, 'job')} of {each.describe()}, one after another in each")
     return lines
-
-
-def many(n: int, what: str) -> str:
-    """1 run, 2 runs."""
-    return f"{n:,} {what}{'s' * (n != 1)}"
-
-
-def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
-    """Say what was submitted, what was not and why, and what to do next; the exit code."""
-    for resources, arrays in _by_resources(done.submitted).items():
-        jobs, runs = sum(len(a.tasks) for a in arrays), sum(len(task) for a in arrays for task in a.tasks)
-        ids = [str(a.job) for a in arrays]
-        shown = ", ".join(ids if len(ids) <= 8 else [*ids[:3], "...", ids[-1]])
-        what = f"{many(runs, 'run')} in {many(jobs, 'job')} of {resources.describe()}"
-        tell(f"submitted {what}: {many(len(ids), 'array')}, job {shown}")
-    if done.already:
-        tell(f"{many(done.already, 'run')} already in the queue")
-    if done.alive:
-        tell(f"{many(done.alive, 'run')} left to the workers that train them outside of the queue")
-    where = f"{folder.name} {shlex.join(['--store', str(store.root)])}"
-    if (done.left or done.trials) and not done.refused:
-        what = " and ".join(many(n, name) for n, name in ((done.left, "run"), (done.trials, "trial")) if n)
-        tell(f"{what} wait for room ({done.full}); when there is some,")
-        tell(f"  python -m sweeps submit {where}")
-    if done.search is not None:
-        trials, workers = many(trials_of(store, folder.name), "trial"), many(len(done.search.tasks), "worker")
-        each = from_record(done.search.resources).describe()
-        tell(f"searching {trials}: submitted {workers} of {each}, job {done.search.job}")
-    if done.searching:
-        tell("the searches' workers are already in the queue")
-    if done.refused:
-        what = (
-            "nothing was submitted"
-            if not (done.submitted or done.search)
-            else f"{many(done.left, 'run')} not submitted"
-        )
-        raise UserError(f"{done.refused}; {what}")
-    if done.submitted or done.already or done.search or done.searching:
-        tell("the runs go on without this command; next:")
-        tell(f"  python -m sweeps status {shlex.join(['--store', str(store.root)])}")
-        tell(f"  python -m sweeps cancel {where}")
-        tell(f"  python -m sweeps retry {where}  (what failed or was lost)")
-    return 0
-
-
-def _by_resources(arrays: list[Submission]) -> dict[Resources, list[Submission]]:
-    found: dict[Resources, list[Submission]] = {}
-    for array in arrays:
-        found.setdefault(from_record(array.resources), []).append(array)
-    return found

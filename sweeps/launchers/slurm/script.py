@@ -14,7 +14,7 @@ from pathlib import Path
 
 import landscape
 from landscape.config.errors import UserError
-from landscape.store.store import Store, SweepFolder
+from landscape.store import Store, SweepFolder
 from sweeps.launchers.slurm.resources import Resources
 
 

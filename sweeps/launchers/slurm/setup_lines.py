@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landscape.config.errors import UserError
-from sweeps.launchers.progress import tell
+from sweeps.console import tell
 
 FLAG = "--accept-setup"
 

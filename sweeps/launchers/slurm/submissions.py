@@ -13,8 +13,8 @@ import os
 from dataclasses import dataclass, fields
 from typing import Any
 
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import Store, SweepFolder
+from landscape.config.errors import CorruptFile
+from landscape.store import Store, SweepFolder
 from sweeps.launchers.slurm.client import Task
 
 

@@ -15,7 +15,7 @@ import analysis.dirac.__main__ as door
 from analysis.dirac import METHODS, Game, Steps, distance, jacobian, multipliers, trajectory, update
 from analysis.dirac.figure import games, spell
 from analysis.report import make_report
-from landscape.store.store import Store
+from landscape.store import Store
 
 SIM, ALT = Steps(), Steps(alternating=True)
 H = SIM.h

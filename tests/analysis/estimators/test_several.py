@@ -19,7 +19,7 @@ from analysis.loading.cells import countable
 from analysis.loading.trials import read_trials
 from analysis.report import main, make_report
 from landscape.config.errors import UserError
-from landscape.store.store import DIVERGED, RUNNING, STOPPED, Store
+from landscape.store import DIVERGED, RUNNING, STOPPED, Store
 from landscape.store.trials import put_rows, row
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_spec import write_searches

@@ -11,8 +11,8 @@ from analysis.estimators.saved import kind, saved_seconds, saved_table, saved_wh
 from analysis.report import main, make_report
 from analysis.tables.early_stopping import early
 from landscape.config.schema import Stop
+from landscape.store import DIVERGED, PLANNED, STOPPED, Store
 from landscape.store.early_stopping import reason_to_stop, rule_of, rule_text
-from landscape.store.store import DIVERGED, PLANNED, STOPPED, Store
 
 FACTOR = "the distance was above 3 times its best, 9, at 3 evaluations in a row"
 RULE = "stop.factor=2 stop.evaluations=2"

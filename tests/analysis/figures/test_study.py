@@ -16,12 +16,13 @@ from analysis.figures.paper_layout import STUDIES, study_figures
 from analysis.figures.style import looks
 from analysis.html.paper import diversity_lines
 from analysis.loading.cells import countable, no_bands, worths
-from analysis.loading.filters import read_csv, where
+from analysis.loading.csv_runs import read_csv
+from analysis.loading.filters import where
 from analysis.loading.paper_results import differences, published, published_fid
 from analysis.report import main, make_report
 from analysis.tables.best_runs import best_table
 from landscape.config.errors import UserError
-from landscape.store.store import DIVERGED, Store
+from landscape.store import DIVERGED, Store
 
 STUDY_PROTOCOL = {"extractor": "inception", "quantise": "float", "real": "test", "generator": "raw"}
 

@@ -12,9 +12,9 @@ from synthetic import add_run, config
 
 from analysis.figures import panels
 from analysis.figures.ticks import drawn as shown_on
-from analysis.loading.filters import read_csv
+from analysis.loading.csv_runs import read_csv
 from analysis.report import main, make_report
-from landscape.store.store import FAILED, Store
+from landscape.store import FAILED, Store
 
 HEAD = "data,arch,loss,penalty,norm,fid"
 

@@ -7,8 +7,8 @@ import analysis
 from analysis.loading.read_run import CURVES, DIAGNOSTICS
 from analysis.report import make_report
 from analysis.tables.diagnostics import COLUMNS, REAL, diagnostic_table, spell_cost
+from landscape.store import Store
 from landscape.store.protocols import protocol_id
-from landscape.store.store import Store
 
 NAME = protocol_id(PROTOCOL)
 

@@ -26,10 +26,10 @@ from analysis.loading.runs import collect, load, load_rows
 from analysis.report import MARK, main, make_report
 from analysis.tables.best_runs import best_table
 from analysis.tables.evaluation_cost import evaluation
+from analysis.tables.formatting import score, seconds
 from analysis.tables.provenance import alone, machine_lines, planned_by, reproduce
-from analysis.tables.runs_and_cells import score, seconds
 from landscape.config.identity import run_id
-from landscape.store.store import Store
+from landscape.store import Store
 from sweeps.planning.plan import make_plan
 
 

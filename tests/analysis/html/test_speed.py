@@ -43,7 +43,9 @@ def same(store):
 
 def test_runs_as_they_were_come_from_the_cache_and_no_file_of_theirs_is_read(store, monkeypatch):
     before = load(store)
-    monkeypatch.setattr("analysis.loading.cache.read_record", lambda run, problems: pytest.fail(f"{run.id} was read again"))
+    monkeypatch.setattr(
+        "analysis.loading.cache.read_record", lambda run, problems: pytest.fail(f"{run.id} was read again")
+    )
     pd.testing.assert_frame_equal(load(store), before)
 
 

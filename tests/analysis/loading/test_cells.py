@@ -18,8 +18,8 @@ from analysis.loading.protocols import (
     spell_floor,
     spell_out,
 )
+from landscape.store import Store
 from landscape.store.protocols import protocol_id
-from landscape.store.store import Store
 
 TRAIN = PROTOCOL | {"real": "train"}
 

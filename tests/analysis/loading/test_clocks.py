@@ -18,7 +18,7 @@ from analysis.tables.early_stopping import early
 from analysis.tables.evaluation_cost import evaluation
 from analysis.tables.runs_and_cells import cell_table
 from landscape.config.identity import run_id
-from landscape.store.store import STOPPED, Store
+from landscape.store import STOPPED, Store
 
 RULE = "stop.factor=3 stop.evaluations=2"
 FACTOR = "the distance is above 3 times the best"

@@ -8,8 +8,8 @@ from synthetic import PROTOCOL, add_row, add_run, config
 
 import analysis
 from analysis.loading.runs import ROW_COLUMNS, RUN_COLUMNS
+from landscape.store import Store
 from landscape.store.protocols import protocol_id
-from landscape.store.store import Store
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from analysis.loading.cells import worths
 from analysis.loading.pooling import pool_cells
 from analysis.report import main
 from analysis.tables.comparisons import pair_table
-from landscape.store.store import Store
+from landscape.store import Store
 
 POOLED = "WGAN GP (n_dis 1, 5)"
 

@@ -11,9 +11,11 @@ from landscape import sample
 from landscape.config.errors import UserError
 from landscape.config.identity import run_id
 from landscape.runtime.worker import work
-from landscape.store.store import DONE, FAILED, PLANNED, RunFolder, Store
+from landscape.store import DONE, FAILED, PLANNED, RunFolder, Store
 from sweeps.cli.evaluate import make_scoring, read_order
-from sweeps.planning.plan import TRAIN, describe, make_plan, survey
+from sweeps.planning.describe import describe
+from sweeps.planning.needs import survey
+from sweeps.planning.plan import TRAIN, make_plan
 
 SPECTRAL = (*TINY, "arch.g_spectral=true", "metrics=none")
 

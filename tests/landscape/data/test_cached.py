@@ -23,9 +23,10 @@ from landscape.config.errors import UserError
 from landscape.config.schema import Data
 from landscape.data import Dataset, cifar10, decode_cache, find_data, load_data
 from landscape.runtime.worker import work
-from landscape.store.store import Store
+from landscape.store import Store
 from sweeps.cli import sweep as command
-from sweeps.planning.plan import freeze, make_plan
+from sweeps.planning.freeze import freeze
+from sweeps.planning.plan import make_plan
 
 COUNT = 12
 

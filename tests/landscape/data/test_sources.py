@@ -26,7 +26,7 @@ from landscape.config.schema import Data
 from landscape.data import Dataset, celebahq128, cifar10, load_data, lsun_bedroom, sizes
 from landscape.data.image_decoding import BadPicture, pixels, shown_size
 from landscape.data.image_files import natural
-from landscape.store.store import Store
+from landscape.store import Store
 from sweeps.planning.plan import make_plan
 
 

@@ -22,7 +22,7 @@ from landscape.metrics.real_data import Real
 from landscape.metrics.reference_stats import Reference
 from landscape.metrics.row_values import as_row
 from landscape.networks.build import build
-from landscape.store.store import RunFolder, Store
+from landscape.store import RunFolder, Store
 from landscape.training.data_loader import Batches
 
 TRAIN, TEST, FAKE = torch.tensor([2.0, 0.3, 0.7]), torch.tensor([0.3, -1.0, 0.7]), torch.tensor([-2.0, 0.2, 0.6])

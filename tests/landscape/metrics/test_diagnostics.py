@@ -18,9 +18,8 @@ from landscape.config.schema import Data, Latent
 from landscape.data import load_data
 from landscape.metrics.evaluator import Scorer
 from landscape.runtime.worker import work
-from landscape.store import protocols
+from landscape.store import Store, protocols
 from landscape.store.atomic_io import read_yaml
-from landscape.store.store import Store
 from sweeps.planning.config_groups import conf_dir
 from sweeps.planning.plan import make_plan
 

@@ -13,8 +13,8 @@ from landscape.metrics.evaluator import Scorer
 from landscape.metrics.frechet import frechet_distance, moments
 from landscape.metrics.image_sources import Images, Noisy, Stored
 from landscape.metrics.real_baseline import NOISE, Others, noisy_floor
+from landscape.store import Store
 from landscape.store.protocols import ABOUT, request
-from landscape.store.store import Store
 from landscape.training import checkpoint
 from sweeps.planning.plan import make_plan
 

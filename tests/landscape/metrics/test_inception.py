@@ -28,7 +28,7 @@ from landscape.metrics.image_sources import Stored
 from landscape.metrics.inception_score import inception_score
 from landscape.metrics.kid import SEED
 from landscape.prefetch import prefetch
-from landscape.store.store import Store
+from landscape.store import Store
 from landscape.store.weights import find_weights, keep
 
 CPU = torch.device("cpu")

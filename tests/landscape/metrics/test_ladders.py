@@ -26,8 +26,8 @@ from landscape.metrics.extractors import weights_digest
 from landscape.metrics.frechet import distance_of_features
 from landscape.networks.build import build
 from landscape.prefetch import prefetch
+from landscape.store import Store
 from landscape.store.protocols import request
-from landscape.store.store import Store
 from sweeps.planning.plan import make_plan
 
 

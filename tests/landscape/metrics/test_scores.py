@@ -17,8 +17,8 @@ from landscape.metrics.inception_score import inception_score
 from landscape.metrics.kid import SEED, TooFew, kid
 from landscape.networks.build import build
 from landscape.runtime.worker import work
+from landscape.store import Store
 from landscape.store.protocols import request
-from landscape.store.store import Store
 from sweeps.planning.plan import make_plan
 
 

@@ -22,8 +22,8 @@ from landscape.metrics.image_sources import Generated, NotFinite
 from landscape.metrics.reference_stats import Reference
 from landscape.networks.build import build
 from landscape.runtime.worker import work
+from landscape.store import Store
 from landscape.store.protocols import request
-from landscape.store.store import Store
 from sweeps.planning.plan import make_plan
 
 LATENT = Latent(dim=128, dist="uniform")

@@ -23,8 +23,8 @@ from landscape.losses.dragan_noise import NOISES
 from landscape.losses.penalties import REGULARIZERS
 from landscape.runtime import worker
 from landscape.runtime.worker import work
+from landscape.store import DONE, PREEMPTED, Store
 from landscape.store.processes import process_start
-from landscape.store.store import DONE, PREEMPTED, Store
 from sweeps.launchers.devices import slots
 from sweeps.planning.config_groups import kinds
 from sweeps.planning.plan import make_plan

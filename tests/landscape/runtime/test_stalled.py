@@ -15,17 +15,18 @@ from slurm import wait_for
 from support import TINY, frozen_runs
 
 from landscape.runtime.worker import work
-from landscape.store import pace, run_writer
+from landscape.store import RunFolder, Store, pace, run_writer
 from landscape.store.leases import Observer, take
 from landscape.store.pace import FACTOR, FLOOR_S, Pace
 from landscape.store.run_writer import Journal
-from landscape.store.store import RunFolder, Store
 from sweeps.cli.status import status
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.local_pool import Job, Pool
 from sweeps.launchers.progress import Snapshot
 from sweeps.monitor import Looker
-from sweeps.planning.plan import freeze, make_plan, survey
+from sweeps.planning.freeze import freeze
+from sweeps.planning.needs import survey
+from sweeps.planning.plan import make_plan
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from support import TINY, command, frozen_runs, hear, sweep, wait_for
 from sweeping import runs, start, states, workers
 
 from landscape.runtime.worker import work
-from landscape.store.store import FINISHED, RunFolder, Store
+from landscape.store import FINISHED, RunFolder, Store
 from landscape.training import checkpoint
 
 GRID = ("-m", "loss=ns,wgan", "reg=gp,sn")

@@ -22,11 +22,10 @@ from support import TINY, frozen_runs
 from landscape.config.errors import EXIT_CLAIMED
 from landscape.runtime import worker
 from landscape.runtime.worker import work
-from landscape.store import leases
+from landscape.store import DONE, RunFolder, Store, leases
 from landscape.store.atomic_io import write_whole
 from landscape.store.leases import Observer, claim_in_force, newest_claim
 from landscape.store.processes import myself
-from landscape.store.store import DONE, RunFolder, Store
 from sweeps.__main__ import VERBS
 from sweeps.cli import evaluate, sweep
 from sweeps.cli.sweep import main

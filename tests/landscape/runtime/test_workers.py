@@ -12,8 +12,8 @@ from resuming import same, two
 from support import TINY, frozen_runs, wait_for
 
 from landscape.config.errors import EXIT_USER
+from landscape.store import DONE, RunFolder, Store
 from landscape.store.processes import process_start
-from landscape.store.store import DONE, RunFolder, Store
 from sweeps.launchers.processes import UNTOLD, Forked, Process, Starter, starter
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")

@@ -14,13 +14,13 @@ import pytest
 from held import hold, let_go
 from support import TINY, command, frozen_runs, sweep
 
-from landscape.store import leases
+from landscape.store import RunFolder, Store, leases
 from landscape.store.atomic_io import create_exclusively
 from landscape.store.leases import Observer, claim_in_force, take
-from landscape.store.store import RunFolder, Store
 from sweeps import __main__ as doors
 from sweeps.cli.sweep import main
-from sweeps.monitor import LOST, Looker
+from sweeps.monitor import Looker
+from sweeps.states import LOST
 
 
 class Disk:

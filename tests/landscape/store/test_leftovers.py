@@ -9,12 +9,11 @@ import pytest
 from support import TINY, frozen_runs
 
 from landscape.runtime.worker import work
-from landscape.store import leases
+from landscape.store import RunFolder, Store, leases
 from landscape.store.atomic_io import beside_of
 from landscape.store.leftovers import is_leftover, writer_lives
 from landscape.store.locks import locked
 from landscape.store.processes import myself, tag
-from landscape.store.store import RunFolder, Store
 from sweeps.cli.clean import clean
 
 DEAD = {**myself(), "pid": 2**22 + 1, "started": "1"}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from bombs import bomb
 
-from landscape.store.atomic_io import CorruptFile, open_regular, read_bounded, read_json, read_yaml, to_yaml
+from landscape.config.errors import CorruptFile
+from landscape.store.atomic_io import open_regular, read_bounded, read_json, read_yaml, to_yaml
 
 TEXTS = {
     "json: not a number": ("x.json", '{"a": NaN}', "NaN is no number"),

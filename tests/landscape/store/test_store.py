@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 from support import TINY, frozen_runs
 
-from landscape.config.errors import UserError
+from landscape.config.errors import CorruptFile, UserError
 from landscape.runtime.worker import work
-from landscape.store import atomic_io, leases
-from landscape.store.atomic_io import CorruptFile, create_exclusively, write_whole
+from landscape.store import RunFolder, Store, atomic_io, leases
+from landscape.store.atomic_io import create_exclusively, write_whole
 from landscape.store.leases import Claim, ClaimLost, Observer, claim_in_force, take
 from landscape.store.run_writer import Journal
-from landscape.store.store import RunFolder, Store
 
 
 def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,8 @@ from landscape import prefetch
 from landscape.config.errors import UserError
 from landscape.metrics import extractor_inception
 from landscape.runtime.worker import work
-from landscape.store import weights
+from landscape.store import Store, weights
 from landscape.store.protocols import request, request_id
-from landscape.store.store import Store
 from landscape.store.weights import INCEPTION, ChangedWeights, NoWeights, find_weights, read_weights
 from sweeps.cli.sweep import main
 from sweeps.planning.plan import make_plan

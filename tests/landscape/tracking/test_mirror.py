@@ -15,7 +15,7 @@ from support import TINY, command, frozen_runs
 
 from landscape.config.identity import run_id
 from landscape.runtime.worker import work
-from landscape.store.store import RunFolder, Store
+from landscape.store import RunFolder, Store
 from landscape.tracking import process as mirror
 from landscape.tracking.wandb import LOGGERS
 from sweeps.planning.config_groups import groups
@@ -136,7 +136,16 @@ def test_scores_asked_for_later_and_rows_that_were_missed_are_added(store: Store
     assert not store.wandb.exists()
     wandb = json.dumps({"kind": "wandb", "mode": "offline", "project": "p"})
     for _ in range(2):  # again, there is nothing to add
-        command = [sys.executable, "-m", "landscape.tracking.process", "--store", str(store.root), "--logger", wandb, run.id]
+        command = [
+            sys.executable,
+            "-m",
+            "landscape.tracking.process",
+            "--store",
+            str(store.root),
+            "--logger",
+            wandb,
+            run.id,
+        ]
         assert subprocess.run(command, capture_output=True).returncode == 0
     frozen_runs(store, *TINY, "metrics.n_fake=32")
     work(store, run.id, lambda text: None, {"logger": json.loads(wandb)})

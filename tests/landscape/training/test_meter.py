@@ -11,14 +11,16 @@ import pytest
 import torch
 from support import TINY, frozen_runs
 
+from landscape.config import hardware
 from landscape.runtime import worker
 from landscape.runtime.worker import work
-from landscape.store import provenance
-from landscape.store.store import DONE, Store
+from landscape.store import DONE, Store
 from landscape.training import checkpoint
 from landscape.training.meter import Meter
 from sweeps.cli.status import status as tell_status
-from sweeps.planning.plan import describe, make_plan, survey
+from sweeps.planning.describe import describe
+from sweeps.planning.needs import survey
+from sweeps.planning.plan import make_plan
 
 CPU = torch.device("cpu")
 
@@ -99,8 +101,8 @@ def test_bf16_without_units_is_told_before_training(
     flags: str, units: bool | None, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "read_text", lambda self, *a, **k: flags)
-    provenance.bf16_units.cache_clear()
-    assert provenance.bf16_units() is units
+    hardware.bf16_units.cache_clear()
+    assert hardware.bf16_units() is units
     monkeypatch.undo()
     said = []
     for precision in ("bf16", "fp32"):
@@ -113,4 +115,4 @@ def test_bf16_without_units_is_told_before_training(
         heard: list[str] = []
         work(store, run.id, heard.append)
         assert any("without bf16 units" in text for text in heard) and run.status()["warnings"]
-    provenance.bf16_units.cache_clear()
+    hardware.bf16_units.cache_clear()

@@ -21,7 +21,7 @@ import torch
 from support import ROOT, frozen_runs
 
 from landscape.runtime.worker import work
-from landscape.store.store import Store
+from landscape.store import Store
 from landscape.training import checkpoint
 from sweeps.planning.plan import make_plan
 

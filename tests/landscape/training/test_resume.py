@@ -20,7 +20,7 @@ from support import TINY, frozen_runs
 
 from landscape.runtime import worker
 from landscape.runtime.worker import work
-from landscape.store.store import DONE, PREEMPTED, RunFolder, Store
+from landscape.store import DONE, PREEMPTED, RunFolder, Store
 from landscape.training import checkpoint
 
 

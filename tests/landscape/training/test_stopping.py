@@ -10,10 +10,11 @@ from support import TINY, frozen_runs
 
 from landscape.config.schema import Stop
 from landscape.runtime.worker import work
+from landscape.store import Store
 from landscape.store.early_stopping import reason_to_stop
-from landscape.store.store import Store
 from landscape.training import checkpoint
-from sweeps.planning.plan import NOTHING, TRAIN, make_plan, survey
+from sweeps.planning.needs import survey
+from sweeps.planning.plan import NOTHING, TRAIN, make_plan
 
 
 def rows(*fids: float | None, loss: float | None = 1.0) -> list[dict[str, Any]]:

@@ -11,9 +11,9 @@ import pytest
 from slurm import wait_for
 from support import TINY, command, frozen_runs
 
+from landscape.store import Store
 from landscape.store.leases import Observer, claim_in_force
 from landscape.store.processes import machine, myself, process_start
-from landscape.store.store import Store
 from sweeps.__main__ import VERBS
 from sweeps.launchers import own_processes
 

@@ -13,10 +13,11 @@ from support import TINY, frozen_runs
 
 from landscape.config.errors import UserError
 from landscape.runtime.worker import work
+from landscape.store import DIVERGED, DONE, RunFolder, Store
 from landscape.store.protocols import request, request_id
-from landscape.store.store import DIVERGED, DONE, RunFolder, Store
 from sweeps.cli.evaluate import Scoring, describe, main, make_scoring, read_order
-from sweeps.planning.plan import make_plan, need, survey
+from sweeps.planning.needs import need, survey
+from sweeps.planning.plan import make_plan
 from sweeps.planning.select_runs import choose_runs, planned_runs
 
 

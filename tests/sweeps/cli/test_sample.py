@@ -20,7 +20,7 @@ from landscape.networks.latents import draw
 from landscape.rng import stream
 from landscape.runtime.worker import work
 from landscape.sample import draw_samples, main, read_request
-from landscape.store.store import RunFolder, Store
+from landscape.store import RunFolder, Store
 from landscape.training import checkpoint
 
 

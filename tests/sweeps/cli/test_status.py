@@ -12,9 +12,9 @@ from fake_slurm import FakeSlurm
 from support import TINY, frozen_runs
 
 from landscape.runtime.worker import work
+from landscape.store import RunFolder, Store
 from landscape.store.leases import Observer, take
 from landscape.store.processes import machine
-from landscape.store.store import RunFolder, Store
 from landscape.store.trials import put_rows, row
 from sweeps import __main__ as doors
 from sweeps.cli.sweep import main
@@ -247,7 +247,9 @@ def test_a_live_worker_is_running_whatever_its_status_says_yet(store: Store) -> 
 
 def test_a_look_at_one_run_reads_no_record_of_trials(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     (run,) = frozen_runs(store, *TINY, "search=random")
-    monkeypatch.setattr("landscape.store.trials.read_rows", lambda *of: pytest.fail("the whole store's trials were read"))
+    monkeypatch.setattr(
+        "landscape.store.trials.read_rows", lambda *of: pytest.fail("the whole store's trials were read")
+    )
     look = Looker(store, ids=[run.id]).look()
     assert look.states == {"planned": 1} and not look.trials_left
 

@@ -18,9 +18,9 @@ from held import hold, let_go
 from support import PATIENCE_S, TINY, command, frozen_runs
 
 from landscape.runtime.worker import work
+from landscape.store import RunFolder, Store
 from landscape.store.leases import Observer, take
 from landscape.store.processes import machine, process_start
-from landscape.store.store import RunFolder, Store
 from landscape.store.trials import put_rows, row
 from sweeps.cli import wait as waiting
 from sweeps.cli.status import status

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from support import TINY, frozen_runs
 
+from landscape.config.hardware import cpu
+from landscape.store import RunFolder, Store
 from landscape.store.protocols import request, request_id
-from landscape.store.provenance import cpu
-from landscape.store.store import RunFolder, Store
 from landscape.store.trials import put_rows, row
 from sweeps.launchers.estimate import describe, estimate
-from sweeps.planning.plan import Plan, make_plan, survey
+from sweeps.planning.needs import survey
+from sweeps.planning.plan import Plan, make_plan
 
 HERE = {"cpu": cpu(), "gpu": None, "threads": 1}
 

@@ -12,9 +12,9 @@ import pytest
 from fake_slurm import FakeSlurm
 from support import TINY
 
+from landscape.config.errors import CorruptFile
 from landscape.runtime.worker import work
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import Store, SweepFolder
+from landscape.store import Store, SweepFolder
 from sweeps.__main__ import VERBS
 from sweeps.cli.sweep import main
 from sweeps.errors import REFUSALS, refusal

@@ -13,8 +13,8 @@ from fake_slurm import FakeSlurm
 from slurm import wait_for
 from support import TINY
 
+from landscape.store import Store
 from landscape.store.leases import Observer, claim_in_force
-from landscape.store.store import Store
 from sweeps.cli.sweep import main
 from sweeps.launchers.slurm import client
 from sweeps.launchers.slurm import job as body
@@ -67,7 +67,16 @@ def test_a_job_queues_itself_again_where_the_scheduler_would_not(
 
 def test_a_job_of_runs_that_are_gone_says_so(store: Store, site: FakeSlurm) -> None:
     main([*GRID, f"store={store.root}"])
-    command = [sys.executable, "-m", "sweeps.launchers.slurm.job", "--store", str(store.root), "--submission", "x", "--sweep"]
+    command = [
+        sys.executable,
+        "-m",
+        "sweeps.launchers.slurm.job",
+        "--store",
+        str(store.root),
+        "--submission",
+        "x",
+        "--sweep",
+    ]
     done = subprocess.run([*command, "y"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (2, "sweep y has no task -1 of submission x\n")
 

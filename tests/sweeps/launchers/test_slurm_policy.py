@@ -10,9 +10,9 @@ from fake_slurm import FakeSlurm
 from support import TINY, frozen_runs
 
 from landscape.config.errors import UserError
+from landscape.store import Store
 from landscape.store.leases import Observer, take
 from landscape.store.processes import myself
-from landscape.store.store import Store
 from sweeps.__main__ import VERBS
 from sweeps.cli.sweep import main
 from sweeps.launchers.slurm import client, launcher

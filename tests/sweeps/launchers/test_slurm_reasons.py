@@ -8,7 +8,7 @@ import pytest
 from fake_slurm import FakeSlurm
 from support import TINY
 
-from landscape.store.store import Store
+from landscape.store import Store
 from sweeps import monitor
 from sweeps.__main__ import VERBS
 from sweeps.cli import wait

@@ -9,7 +9,7 @@ from fake_slurm import FakeSlurm
 from support import TINY
 
 from landscape.config.errors import UserError
-from landscape.store.store import Store
+from landscape.store import Store
 from sweeps.__main__ import VERBS
 from sweeps.cli.sweep import main
 from sweeps.launchers.slurm.client import spread

@@ -8,10 +8,9 @@ import pytest
 from support import TINY, frozen_runs, sweep
 
 from landscape.config.cli import enter
-from landscape.config.errors import UserError
+from landscape.config.errors import CorruptFile, UserError
 from landscape.runtime.worker import work
-from landscape.store.atomic_io import CorruptFile
-from landscape.store.store import RunFolder, Store
+from landscape.store import RunFolder, Store
 from sweeps.cli.sweep import main
 from sweeps.errors import refusal
 from sweeps.planning.config_groups import groups

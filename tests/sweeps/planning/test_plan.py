@@ -19,14 +19,15 @@ from landscape.config.errors import UserError
 from landscape.metrics.evaluator import SCORES
 from landscape.metrics.extractors import EXTRACTORS
 from landscape.runtime.worker import work
-from landscape.store import protocols
+from landscape.store import Store, protocols
 from landscape.store.processes import machine
-from landscape.store.store import Store
 from sweeps.planning import config_groups
 from sweeps.planning import overrides as grammar
 from sweeps.planning.composition import combinations, hydra
+from sweeps.planning.describe import describe
 from sweeps.planning.fragments import choose, merge
-from sweeps.planning.plan import NOTHING, SCORE, TRAIN, describe, make_plan, survey
+from sweeps.planning.needs import survey
+from sweeps.planning.plan import NOTHING, SCORE, TRAIN, make_plan
 
 
 def picked(*overrides: str) -> list[str]:

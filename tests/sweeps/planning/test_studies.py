@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from sweeps.planning.config_groups import groups
+from sweeps.planning.describe import cells as planned_cells
 from sweeps.planning.fragments import choose, merge
 from sweeps.planning.plan import Plan, make_plan
-from sweeps.planning.plan import cells as planned_cells
 
 Name = tuple[Any, ...]
 

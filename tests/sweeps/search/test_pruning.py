@@ -13,7 +13,7 @@ from searching import bowl, cell, equal_weights, ledger, nobody_is_lost, planned
 
 from landscape.config.errors import UserError
 from landscape.runtime.worker import work
-from landscape.store.store import STOPPED, Store
+from landscape.store import STOPPED, Store
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_spec import CellSearch
 from sweeps.search.samplers import SAMPLERS

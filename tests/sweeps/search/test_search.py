@@ -18,7 +18,7 @@ from slurm import wait_for
 from support import ROOT
 
 from landscape.config.identity import run_id
-from landscape.store.store import Store
+from landscape.store import Store
 from sweeps.credentials import environment, without_password
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_space import params_of, with_params

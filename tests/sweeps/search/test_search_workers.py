@@ -18,8 +18,8 @@ from slurm import wait_for
 from support import TINY
 
 from landscape.config.errors import EXIT_PREEMPTED
+from landscape.store import PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import write_whole
-from landscape.store.store import PREEMPTED, RunFolder, Store
 from landscape.store.trials import read_rows
 from sweeps.__main__ import VERBS
 from sweeps.cli.sweep import main
@@ -132,7 +132,9 @@ def test_trials_that_are_given_up_in_every_round_count_and_the_search_goes_on_to
     for run in lost:  # what was in the way is gone
         run.samples.unlink()
         run.samples.mkdir()
-    monkeypatch.setattr("sweeps.launchers.local_search.Search._generation", lambda self: [search_here(store, self.plan)])
+    monkeypatch.setattr(
+        "sweeps.launchers.local_search.Search._generation", lambda self: [search_here(store, self.plan)]
+    )
     assert VERBS["retry"]([plan.name, "--store", str(store.root)]) == 0
     assert "2 trials that were given up will be tried again" in capsys.readouterr().out
     rows = trials(store, plan)

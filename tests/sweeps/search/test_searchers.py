@@ -18,7 +18,7 @@ from sweeping import start, workers
 
 from landscape.config.identity import run_id
 from landscape.runtime.worker import work
-from landscape.store.store import Store
+from landscape.store import Store
 from landscape.store.trials import put_rows, read_rows, row
 from sweeps.cli.sweep import main
 from sweeps.planning.plan import make_plan

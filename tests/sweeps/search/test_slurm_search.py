@@ -14,11 +14,11 @@ from support import TINY
 
 from landscape.config.errors import UserError
 from landscape.runtime.worker import work
-from landscape.store.store import Store
+from landscape.store import Store
 from landscape.store.trials import put_rows, read_rows, row
 from sweeps.__main__ import VERBS
 from sweeps.cli.sweep import main
-from sweeps.launchers.slurm import launcher
+from sweeps.planning import search_spec
 from sweeps.planning.plan import make_plan
 
 SEARCH = (*TINY, "search=random", "search.trials=3", "search.storage=journal", "launcher=slurm", "launcher.parallel=2")
@@ -45,7 +45,7 @@ def test_a_searchs_workers_are_jobs_that_are_submitted_once_and_find_their_runs_
     rows = [r for r in read_rows(store, sweep) if r["stage"] == "search"]
     assert [r["order"] for r in rows] == [0, 1, 2] and all(r["value"] is not None for r in rows)
     site.drop("3")
-    assert launcher.trials_of(store, sweep) == 0 and VERBS["submit"](["--store", str(store.root)]) == 0
+    assert search_spec.trials_of(store, sweep) == 0 and VERBS["submit"](["--store", str(store.root)]) == 0
     assert site.queue() == {}
 
 

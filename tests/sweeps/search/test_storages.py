@@ -13,7 +13,7 @@ from sqlalchemy import event, make_url
 from sqlalchemy.pool import Pool
 
 from landscape.config.errors import UserError
-from landscape.store.store import Store
+from landscape.store import Store
 from sweeps.cli.sweep import check_storage, main
 from sweeps.credentials import QUERY_VARIABLE, VARIABLE, environment, redact, with_password, without_password
 from sweeps.planning.plan import make_plan

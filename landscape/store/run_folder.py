@@ -1,0 +1,304 @@
+"""One run's folder: the names of its files, and how each is read and written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from landscape.config.errors import CorruptFile
+from landscape.config.identity import axes
+from landscape.store import formats
+from landscape.store.atomic_io import (
+    beside_of,
+    open_regular,
+    parse_json,
+    read_bounded,
+    read_json,
+    read_yaml,
+    to_json,
+    to_yaml,
+    write_whole,
+)
+from landscape.store.formats import (
+    DIVERGED,
+    DONE,
+    PLANNED,
+    PREEMPTED,
+    RUN_ID,
+    STOPPED,
+    Kind,
+)
+
+CONFIG, META, STATUS, METRICS, LOG = "config.yaml", "meta.json", "status.json", "metrics.jsonl", "log.txt"
+
+
+_REQUEST = re.compile(RUN_ID.pattern + r"\.yaml")
+
+
+_PICTURE = re.compile(r"(?:(?P<score>\w+)-)?(?P<step>\d+)(?:-(?P<protocol>\w+))?\.png")  # in samples/
+
+
+def _below(name: str) -> cached_property[Path]:
+    """The path `name` in a folder, made when it is first asked for: a store has thousands of folders."""
+    return cached_property(lambda folder: folder.path / name)
+
+
+class RunFolder:
+    """One run's folder: names of its files, and reading and writing of those that several parts share."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+
+    @cached_property
+    def within(self) -> tuple[Path, ...]:
+        """Where links in the folder may lead: anywhere in the store; its `runs` may be a link itself."""
+        return self.path.parent.parent, self.path.parent
+
+    config_file = _below(CONFIG)
+    meta_file = _below(META)
+    status_file = _below(STATUS)
+    metrics_file = _below(METRICS)
+    log_file = _below(LOG)
+    mirror_file = _below("mirror.json")
+    samples = _below("samples")
+    checkpoints = _below("checkpoint")
+    protocols = _below("protocols")
+    requests = _below("requests")
+    claims = _below("claims")
+    newest_checkpoint = _below("checkpoint/newest.pt")
+    previous_checkpoint = _below("checkpoint/previous.pt")
+    weights = _below("checkpoint/weights.pt")
+
+    def sample_grid(self, step: int) -> Path:
+        """The picture of samples at `step`; names sort by step."""
+        return self.samples / f"{step:08d}.png"
+
+    def picture(self, score: str, step: int, protocol: str) -> Path:
+        """A picture that a score keeps of an evaluation (closest pairs, nearest neighbours)."""
+        return self.samples / f"{score}-{step:08d}-{protocol}.png"
+
+    def newest_pictures(self) -> dict[tuple[str, str], tuple[int, Path]]:
+        """(score, protocol) -> step and path of the newest picture of each kind; ("", "") is the grid of samples.
+
+        From one look into the folder; empty where it cannot be read.
+        """
+        found: dict[tuple[str, str], tuple[int, Path]] = {}
+        try:
+            names = os.listdir(self.samples)
+        except OSError:
+            return found
+        for name in names:
+            parts = _PICTURE.fullmatch(name)
+            if parts:
+                kind, step = (parts["score"] or "", parts["protocol"] or ""), int(parts["step"])
+                if kind not in found or found[kind][0] < step:
+                    found[kind] = step, self.samples / name
+        return found
+
+    def protocol_file(self, protocol: str) -> Path:
+        return self.protocols / f"{protocol}.json"
+
+    def read_by_reports(self, protocols: Iterable[str]) -> list[str]:
+        """Configuration, status, meta, metrics, log and these protocols' files, for those who look at thousands."""
+        names = (CONFIG, STATUS, META, METRICS, LOG, *(f"protocols/{name}.json" for name in protocols))
+        return [f"{self.path}/{name}" for name in names]
+
+    def request_file(self, request: str) -> Path:
+        return self.requests / f"{request}.yaml"
+
+    def exists(self) -> bool:
+        return self.config_file.exists()
+
+    def create(self, config: dict[str, Any], meta: dict[str, Any], status: dict[str, Any]) -> bool:
+        """Freeze a planned run; whether this call did. The folder appears whole: it is filled beside and renamed.
+
+        Another planner may have frozen the same run meanwhile; then theirs stays, being equal.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = beside_of(self.path)
+        beside.mkdir()
+        new = RunFolder(beside)
+        try:
+            for file, text in (
+                (new.config_file, to_yaml(config)),
+                (new.meta_file, to_json(meta)),
+                (new.status_file, to_json(status)),
+            ):
+                with open(file, "w") as f:
+                    f.write(text)
+                    f.flush()
+                    os.fsync(f.fileno())
+            for folder in (new.claims, new.checkpoints, new.samples, new.protocols, new.requests):
+                folder.mkdir()
+            beside.rename(self.path)
+            return True
+        except OSError:
+            shutil.rmtree(beside, ignore_errors=True)
+            if not self.exists():
+                raise
+            return False
+
+    def set_aside(self) -> RunFolder:
+        """Take the folder from under its name, to be removed or put back; the folder as it is now."""
+        gone = beside_of(self.path)
+        self.path.rename(gone)
+        return RunFolder(gone)
+
+    def config(self) -> dict[str, Any]:
+        """The frozen configuration; raises `CorruptFile`, or `FileNotFoundError`."""
+        kind = formats.CONFIG
+        return kind.checked(read_yaml(self.config_file, kind.limit, self.within), self.config_file)
+
+    def meta(self) -> dict[str, Any]:
+        """How the run came about and where it was; raises `CorruptFile`, or `FileNotFoundError`."""
+        return self._read(self.meta_file, formats.META)
+
+    def status(self) -> dict[str, Any]:
+        """The status; raises `CorruptFile`, or `FileNotFoundError`.
+
+        An empty file, as a power cut leaves where renames reach the disk before what they name, is none: the status is
+        made again of the rows and the checkpoints.
+        """
+        data = read_bounded(self.status_file, formats.STATUS.limit, self.within)
+        if not data.strip(b"\0"):
+            return self._status_again()
+        return _parsed(data, self.status_file, formats.STATUS)
+
+    def _status_again(self) -> dict[str, Any]:
+        """What the status must have been, as far as the other files tell; where they do not, the run is to be trained.
+
+        A run trained again gives the same bits, so that doubt costs time and no result.
+        """
+        config, rows = self.config(), self.rows()
+        steps, last = config["train"]["steps"], rows[-1] if rows else {}
+        own = [row for row in rows if row["protocol"] == rows[0]["protocol"]]  # the first is of the run's own protocol
+        made: dict[str, Any] = {"status": PLANNED, "axes": axes(config), "steps": steps}
+        made["warnings"] = ["status.json was empty, as a power cut leaves it; it is made again of other files"]
+        if rows:
+            made |= {"status": PREEMPTED, "step": own[-1]["step"]}
+            made |= {key: last[key] for key in ("train_s", "eval_s") if last.get(key) is not None}
+            made["scores"] = {key: last[key] for key in ("step", "protocol", "fid", "is", "ms_ssim") if key in last}
+        elif self.newest_checkpoint.exists():
+            made["status"] = PREEMPTED
+        if rows and self.weights.exists():  # they are kept once training is over
+            why = own[-1].get("why") or {}
+            if why and set(config["metrics"].get("scores") or []) <= set(why):  # none is finite
+                made |= {"status": DIVERGED, "reason": str(next(iter(why.values())))}
+            elif own[-1]["step"] == steps:
+                made["status"] = DONE
+            elif self.newest_checkpoint.exists():
+                made |= {"status": STOPPED, "reason": "its reason was lost with its status.json"}
+        return made
+
+    def _read(self, file: Path, kind: Kind) -> dict[str, Any]:
+        return kind.checked(read_json(file, kind.limit, self.within), file)
+
+    def read_request(self, file: Path) -> dict[str, Any]:
+        """A request for scores; raises `CorruptFile`, or `FileNotFoundError`."""
+        kind = formats.REQUEST
+        return kind.checked(read_yaml(file, kind.limit, self.within), file)
+
+    def asked(self) -> list[dict[str, Any]]:
+        """The requests for scores beyond those of the configuration, by name; raises `CorruptFile`."""
+        try:
+            names = sorted(name for name in os.listdir(self.requests) if _REQUEST.fullmatch(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [self.read_request(self.requests / name) for name in names]
+
+    def mirrored(self) -> dict[str, Any]:
+        """Which rows and samples a mirror has; raises `CorruptFile`, or `FileNotFoundError`."""
+        return self._read(self.mirror_file, formats.MIRROR)
+
+    def claim(self, number: int) -> dict[str, Any]:
+        """The claim of this number; raises `CorruptFile`, or `FileNotFoundError`."""
+        return self._read(self.claims / f"{number}.json", formats.PROCESS)
+
+    def write_status(self, status: dict[str, Any], durable: bool = True) -> None:
+        write_whole(self.status_file, to_json(status), durable)
+
+    def write_meta(self, meta: dict[str, Any]) -> None:
+        write_whole(self.meta_file, to_json(meta))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of `metrics.jsonl`, oldest first; none where there is no file.
+
+        A torn last line (a power cut while it was appended) is ignored; anything else that is no row raises
+        `CorruptFile` with the line's number.
+        """
+        try:
+            data = read_bounded(self.metrics_file, formats.ROW.limit, self.within)
+        except FileNotFoundError:
+            return []
+        return _parsed_lines(data, self.metrics_file, formats.ROW)
+
+    def append_row(self, row: dict[str, Any]) -> None:
+        """Add one row, on the disk before this returns. NaN is refused: write null and a reason.
+
+        A torn last line is cut first: a row appended to it would make a line that never reads.
+        """
+        line = (json.dumps(row, allow_nan=False) + "\n").encode()
+        with open(self.metrics_file, "a+b") as f:
+            f.seek(0)
+            f.truncate(f.read().rfind(b"\n") + 1)
+            f.write(line)
+            f.flush()
+            os.fsync(f.fileno())
+
+    def cut_rows(self, count: int) -> int:
+        """Keep the first `count` rows (those a checkpoint knows of) and return how many were cut.
+
+        Raises `CorruptFile` where there are fewer.
+        """
+        rows = self.rows()
+        if len(rows) < count:
+            raise CorruptFile(f"{self.metrics_file} holds {len(rows)} rows, and the checkpoint knows of {count}")
+        write_whole(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows[:count]))
+        return len(rows) - count
+
+    def protocol(self, protocol: str) -> dict[str, Any]:
+        """The full text of a protocol that a row names; raises `CorruptFile`, or `FileNotFoundError`."""
+        return self._read(self.protocol_file(protocol), formats.PROTOCOL)
+
+    def open_log(self) -> BinaryIO:
+        """The log, to be read from any place; raises `CorruptFile` where it is none, or `FileNotFoundError`."""
+        return open_regular(self.log_file, self.within)
+
+    def log_tail(self, lines: int = 8) -> str:
+        """The last lines of the log; empty where there is none, or none that may be read."""
+        try:
+            with self.open_log() as f:
+                f.seek(0, os.SEEK_END)
+                f.seek(max(0, f.tell() - 16384))
+                return "\n".join(f.read(16384).decode(errors="replace").splitlines()[-lines:])
+        except (FileNotFoundError, CorruptFile):
+            return ""
+
+
+def _parsed(data: bytes, file: str | Path, kind: Kind) -> dict[str, Any]:
+    """What a JSON file holds, if that is of its kind; raises `CorruptFile`."""
+    try:
+        value = parse_json(data)
+    except ValueError as e:
+        raise CorruptFile(f"{file} is not valid JSON ({e})") from e
+    return kind.checked(value, file)
+
+
+def _parsed_lines(data: bytes, file: Path, kind: Kind) -> list[dict[str, Any]]:
+    """What the lines of a file hold; raises `CorruptFile` with the number of the first that is not of its kind."""
+    rows = []
+    whole = data.split(b"\n")[:-1]  # what follows the last line break is torn, or nothing
+    for number, line in enumerate(whole, 1):
+        try:
+            row = parse_json(line)
+        except ValueError as e:
+            raise CorruptFile(f"{file} line {number} is no row ({e})") from e
+        rows.append(kind.checked(row, f"{file} line {number}"))
+    return rows

@@ -1,0 +1,73 @@
+"""A plan in words: how many runs, by cell and state, before anything starts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from landscape.config.hardware import slow_bf16, visible_gpus
+from landscape.config.identity import axes, identity, short_hash
+from sweeps.planning.labels import CELL
+from sweeps.planning.plan import NOTHING, SCORE, TRAIN, Plan
+
+
+class Cell(NamedTuple):
+    """What a plan holds of one cell of the grid."""
+
+    name: tuple[str, ...]  # data, arch, loss, penalty, norm, n_dis
+    settings: int  # distinct but for seed and repeat
+    runs: int
+
+
+def cells(plan: Plan) -> list[Cell]:
+    """The cells of a plan in the order of its runs, with how many settings and runs each has."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for planned in plan.runs:
+        facts = axes(planned.config)
+        flat = {k: v for k, v in identity(planned.config).items() if k not in ("seed", "repeat")}
+        found.setdefault(tuple(str(facts[key]) for key in CELL), []).append(short_hash(flat))
+    return [Cell(name, len(set(settings)), len(settings)) for name, settings in found.items()]
+
+
+def describe(plan: Plan) -> list[str]:
+    """The plan in a few lines: counts, and what was set aside."""
+    n = len(plan.runs)
+    train, score, rest = (len(plan.needing(need)) for need in (TRAIN, SCORE, NOTHING))
+    rest -= len(plan.unreadable)
+    lines = [f"{n} run{'s' * (n != 1)}: {train} to train, {score} only to score, {rest} finished"]
+    if plan.unreadable:
+        lines[0] += f", {len(plan.unreadable)} left out, for they do not read"
+    if plan.stage == "search":
+        lines[0] += "; stage=search leaves them alone"
+    states = Counter(run.state for run in plan.runs if run.state != "new")
+    if states:
+        lines.append("in the store: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
+    for change, count in plan.superseded.items():
+        lines.append(
+            f"{count} of them {'are' if count > 1 else 'is'} in the store as trained before {change.when}, when "
+            f"{change.choice} meant something else ({change.why}): under other ids, and counted for nothing here"
+        )
+    if plan.excluded:
+        lines.append(f"{plan.excluded} of {plan.points} points of the grid are left out by the study's exclusions")
+    joined = plan.points - plan.excluded - n
+    if joined:
+        lines.append(
+            f"{n + joined} points of the grid are {n} different runs: the others train the same as one of these"
+        )
+    if plan.searches:
+        trials = sum(search.trials for search in plan.searches)
+        cells = len(plan.searches)
+        lines.append(
+            f"beside the grid: search={plan.search['kind']}, {plan.search['trials']} trials in "
+            f"{'each of ' * (cells != 1)}{cells} cell{'s' * (cells != 1)}, one seed each: "
+            f"{max(0, trials - plan.settled)} of {trials} runs to come"
+            f"{f', {plan.given_up} given up' if plan.given_up else ''}"
+            f"{'; stage=grid leaves them alone' if plan.stage == 'grid' else ''}"
+        )
+    todo = [run.config for run in plan.runs if run.need == TRAIN and run.config["train"]["precision"] == "bf16"]
+    here = [one["device"] for one in todo if one["launcher"]["kind"] == "local"]  # of a cluster's nodes workers tell
+    slow = slow_bf16("bf16", any(device == "cpu" or not visible_gpus() for device in here))
+    lines += [f"warning: {slow}"] * (slow is not None)
+    if plan.unused and plan.study is None:  # a study's grid does it on purpose
+        lines.append("set aside as unused: " + "; ".join(sorted(plan.unused)))
+    return lines

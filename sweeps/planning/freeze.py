@@ -1,0 +1,70 @@
+"""Writing a plan into the store: frozen runs, requests for scores, the sweep's record."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from landscape.config.identity import axes
+from landscape.store import PLANNED, RunFolder, Store, protocols
+from landscape.store.atomic_io import to_json, to_yaml, write_whole
+from landscape.store.provenance import code
+from sweeps.planning.plan import NOTHING, UNREADABLE, Plan, Planned, execution
+from sweeps.planning.search_spec import write_searches
+
+
+def freeze(plan: Plan) -> set[str]:
+    """Write what is new of a plan: run folders, requests for further scores, and the sweep's own record.
+
+    The runs that it created.
+    """
+    store, name = plan.store, plan.name
+    store.check_writable()
+    code()  # asked once, before the threads would each
+    with ThreadPoolExecutor(16) as threads:  # a run's files wait for the disk, not for the processor
+        made = list(threads.map(lambda planned: freeze_run(store, planned, plan.command, name), plan.runs))
+    file = store.sweep(name).plan_file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    record = {
+        "command": plan.command,
+        "study": plan.study,
+        "stage": plan.stage,
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "code": code(),
+        "launcher": plan.runs[0].config["launcher"],
+        "execution": execution(plan.runs[0]),
+        "runs": [run.id for run in plan.runs],
+    }
+    write_whole(file, to_json(record), alone=True)
+    if plan.searches:
+        write_searches(store, name, plan.search["storage"], plan.searches)
+    return {planned.id for planned, created in zip(plan.runs, made, strict=True) if created}
+
+
+def freeze_run(store: Store, planned: Planned, command: list[str], sweep: str) -> bool:
+    """Write a run's folder where there is none, and requests for the scores that it lacks; whether it was created."""
+    run, created = store.run(planned.id), False
+    if planned.state == UNREADABLE:
+        return False
+    if not run.exists():
+        overrides = planned.fixed + planned.picked
+        meta = {"overrides": overrides, "command": command, "sweep": sweep, "planned": code(), "machines": []}
+        created = run.create(planned.config, meta, {"status": PLANNED, "axes": axes(planned.config)})
+        planned.state = PLANNED
+    if planned.need != NOTHING:
+        add_requests(run, planned.asked)
+    return created
+
+
+def add_requests(run: RunFolder, wanted: list[dict[str, Any]]) -> None:
+    """Ask an existing run for the scores that its own configuration does not name."""
+    own = protocols.request(run.config())
+    for asked in wanted:
+        name = protocols.request_id(asked)
+        if own is not None and protocols.request_id(own) == name and set(asked["scores"]) <= set(own["scores"]):
+            continue
+        file = run.request_file(name)
+        before = run.read_request(file)["scores"] if file.exists() else []
+        run.requests.mkdir(exist_ok=True)
+        write_whole(file, to_yaml({**asked, "scores": sorted({*before, *asked["scores"]})}))

@@ -1,0 +1,79 @@
+"""What of a plan the store has already, and what each run still needs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from landscape.config.errors import CorruptFile, UserError
+from landscape.config.identity import check_current, flatten, run_id
+from landscape.config.schema import Stop
+from landscape.config.versions import Change, changes_of
+from landscape.store import DONE, FINISHED, STOPPED, RunFolder, Store, protocols
+from landscape.store.early_stopping import may_stop
+from landscape.store.trials import Row, is_settled, read_rows
+from sweeps.planning.plan import NOTHING, SCORE, TRAIN, UNREADABLE, Plan, Planned
+
+
+def survey(plan: Plan) -> None:
+    """Fill in each run's state and need from the store, one small file a run.
+
+    A run whose files do not read is neither trusted nor overwritten: it is named in `plan.unreadable` and left out.
+    Raises `UserError` where none is left, or where the record of its searches does not read.
+    """
+    plan.superseded = Counter(change for planned in plan.runs for change in _superseded(plan.store, planned))
+    for planned in plan.runs:
+        run = plan.store.run(planned.id)
+        if not run.path.exists():
+            continue
+        try:
+            planned.state, planned.need = need(run, planned)
+        except (CorruptFile, FileNotFoundError) as e:
+            planned.state, planned.need = UNREADABLE, NOTHING
+            plan.unreadable[planned.id] = f"{e}; mend it or move its folder away"
+    try:
+        rows = search_rows(plan) if plan.searches else []
+        plan.settled, plan.given_up = sum(map(is_settled, rows)), sum(bool(r.get("failed")) for r in rows)
+    except CorruptFile as e:
+        raise UserError(f"{e}; move it away: it is made again") from e
+    if len(plan.unreadable) == len(plan.runs):
+        raise UserError("\n".join(plan.unreadable.values()))
+
+
+def _superseded(store: Store, planned: Planned) -> list[Change]:
+    """The changes before which the store has this run, under the id that it had then."""
+    changes = changes_of(flatten(planned.config))
+    olds = (store.run(run_id(planned.config, before)) for before in range(1, len(changes) + 1))
+    return [change for change, old in zip(reversed(changes), olds, strict=True) if old.path.exists()]
+
+
+def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
+    """A run's status in the store and what the plan still needs of it; raises `CorruptFile`, and `UserError` for a run
+    of a superseded version."""
+    try:
+        check_current(run.id, run.config())
+        same = run_id(run.config()) == run.id
+    except (KeyError, TypeError, AttributeError) as e:
+        raise CorruptFile(f"{run.config_file} lacks what a run's configuration has ({e})") from e
+    if not same:
+        raise CorruptFile(f"{run.config_file} is not what was frozen: it hashes to another run")
+    run.rows()
+    status = run.status()
+    state = str(status["status"])
+    if state not in FINISHED or (state == STOPPED and not may_stop(Stop(**planned.config.get("stop", {})))):
+        return state, TRAIN
+    wants = state == DONE and any(protocols.missing_scores(asked, status) for asked in planned.asked)
+    return state, SCORE if wants else NOTHING
+
+
+def search_rows(plan: Plan) -> list[Row]:
+    """The record's rows of the plan's searches."""
+    ids = {search.id for search in plan.searches}
+    return [r for r in read_rows(plan.store, plan.name) if r["search"] in ids]
+
+
+def is_met(plan: Plan, planned: Planned) -> bool:
+    """Whether the store holds all that the plan wants of a run now; what does not read is not met."""
+    try:
+        return need(plan.store.run(planned.id), planned)[1] == NOTHING
+    except (CorruptFile, OSError):
+        return False
