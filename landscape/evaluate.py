@@ -1,4 +1,4 @@
-"""The door: `python -m landscape.evaluate [run=ID,...] [--where KEY=VALUE] [--sweep NAME] [metrics.KEY=VALUE ...]`.
+"""`python -m landscape.evaluate [run=ID,...] [--where KEY=VALUE] [--sweep NAME] [metrics.KEY=VALUE ...]`.
 
 Scores finished runs from their kept generators and trains nothing; what it does stands in `sweeps.cli.evaluate`.
 """

@@ -1,4 +1,5 @@
-"""What stopping would have cost in quality: the rules of `landscape.store.early_stopping`, replayed on runs that were let finish.
+"""What stopping would have cost in quality: the rules of `landscape.store.early_stopping`, replayed on runs that were
+let finish.
 
 Each learning curve is gone through as the worker would have: after every evaluation but the first and the last. What
 the run would have been worth had it ended there stands beside what it ended at. This speaks of runs that nothing
@@ -65,8 +66,8 @@ def curves(rows: pd.DataFrame) -> Curves:
 def stops_at(found: Curves, rule: Stop) -> NDArray[np.int64]:
     """The evaluation (from 0) after which `rule` would have ended each run; -1 where it would have let it finish.
 
-    `landscape.store.early_stopping.reason_to_stop` for all prefixes of all runs at once. The last evaluation is not asked: the run
-    ends there anyway. Of a diverged run the last row says that it diverged.
+    `landscape.store.early_stopping.reason_to_stop` for all prefixes of all runs at once. The last evaluation is not
+    asked: the run ends there anyway. Of a diverged run the last row says that it diverged.
     """
     n = rule.evaluations or 1
     runs, width = found.fid.shape

@@ -1,9 +1,9 @@
 """Choices whose meaning has changed: which configurations train otherwise than they once did, since when, and why.
 
 A mend of `landscape` that changes what some runs train is a row of `CHANGES`. Each row raises the version of its choice
-for the configurations that it speaks of, and the version is part of a run's id (`landscape.config.identity`): such runs are
-trained anew, and those trained before keep their ids and are known by them. Version 1 is no key, so that all other ids
-stay as they are. No torch.
+for the configurations that it speaks of, and the version is part of a run's id (`landscape.config.identity`): such runs
+are trained anew, and those trained before keep their ids and are known by them. Version 1 is no key, so that all other
+ids stay as they are. No torch.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Two kinds: those of `DATASETS` come with the package and are made on the spot; those of `SOURCES` are files of the
 user's, decoded once into the store's cache. Adding one is a file like `landscape/data/digits.py` or
-`landscape/data/celebahq128.py`, a row of its table, a file in `conf/data`, a row in `tests/landscape/data/test_data.py`.
+`landscape/data/celebahq128.py`, a row of its table, a file in `conf/data`, a row in
+`tests/landscape/data/test_data.py`.
 """
 
 from __future__ import annotations

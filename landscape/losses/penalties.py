@@ -3,7 +3,8 @@
 A term receives the critic, so it knows nothing of networks. Strengths are *not* portable between pixel
 ranges: gradients with respect to [-1, 1] images are half as large as these. A term is a mean over samples and draws its
 noise by `landscape.distributed`, which is what lets several devices share a batch.
-Adding one is a function here, a row of `REGULARIZERS`, a file in `conf/reg`, a row in `tests/landscape/losses/test_penalties.py`.
+Adding one is a function here, a row of `REGULARIZERS`, a file in `conf/reg`, a row in
+`tests/landscape/losses/test_penalties.py`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The discriminator's normalizers, by name: layers that a network places, or a change of its weights.
 
-Adding one is a row of `NORMALIZERS` and a file in `conf/norm`; `tests/landscape/networks/test_spectral.py` keeps the two equal and
-`tests/landscape/training/test_combinations.py` trains it with every other choice. A layer that is not torch's own declares
-`couples_samples` (below). Where in a network the layers stand is the network's own business (the study places them
-differently in each).
+Adding one is a row of `NORMALIZERS` and a file in `conf/norm`; `tests/landscape/networks/test_spectral.py` keeps the
+two equal and `tests/landscape/training/test_combinations.py` trains it with every other choice. A layer that is not
+torch's own declares `couples_samples` (below). Where in a network the layers stand is the network's own business (the
+study places them differently in each).
 """
 
 from __future__ import annotations

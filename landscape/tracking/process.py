@@ -1,6 +1,6 @@
 """A run mirrored elsewhere, by a process beside its worker that reads the run's folder: `logger=wandb`. No torch.
 
-    python -m landscape.tracking.process --store DIR --logger '{"kind": "wandb", ...}' RUN ...    # of runs that are over
+    python -m landscape.tracking.process --store DIR --logger '{"kind": "wandb", ...}' RUN ...  # of runs that are over
 
 The folder stays the truth. The worker tells the process nothing but the end, by closing its standard input, and waits
 for it only then and not for long; if it fails, the worker says so once and goes on. What was mirrored stands in the
@@ -70,9 +70,7 @@ def mirrored(
                     process.kill()
                     process.wait()
                     told = True
-                    warn(
-                        f"{logger['kind']} did not end in time; python -m landscape.tracking.process adds what is missing"
-                    )
+                    warn(f"{logger['kind']} did not end in time; python -m landscape.mirror adds what is missing")
                 check()
 
 

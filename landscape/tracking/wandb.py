@@ -1,7 +1,7 @@
 """Where runs can be mirrored to. A logger takes what happens to a run and sends it on; no torch.
 
-A new one is a function here, a file in conf/logger and a row in tests/landscape/tracking/test_mirror.py. It may raise, hang or die as it
-likes: it has a process of its own (`landscape.tracking.process`).
+A new one is a function here, a file in conf/logger and a row in tests/landscape/tracking/test_mirror.py. It may raise,
+hang or die as it likes: it has a process of its own (`landscape.tracking.process`).
 """
 
 from __future__ import annotations

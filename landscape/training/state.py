@@ -24,8 +24,8 @@ from landscape.training.optimizers import make_optimizer
 class Clocks:
     """Seconds, of the history that led to this state: what a resume threw away is counted apart.
 
-    `busy`: CPU seconds of all its processes or, on CUDA, the devices' (`landscape.training.meter`), where the others are by the
-    clock. None where the run began before these were kept.
+    `busy`: CPU seconds of all its processes or, on CUDA, the devices' (`landscape.training.meter`), where the others
+    are by the clock. None where the run began before these were kept.
     """
 
     train_s: float = 0.0

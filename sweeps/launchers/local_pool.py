@@ -1,8 +1,9 @@
 """The local launcher: a bounded pool with one process a run.
 
-Workers are started by `sweeps.launchers.processes`. Each lives in a session of its own, so that a Ctrl-C in the terminal reaches
-this process alone, which then asks its workers to save and stop; a controller that is killed leaves its workers to
-finish, and the next one waits for them. One run that crashes, or whose folder does not read, costs itself alone.
+Workers are started by `sweeps.launchers.processes`. Each lives in a session of its own, so that a Ctrl-C in the
+terminal reaches this process alone, which then asks its workers to save and stop; a controller that is killed leaves
+its workers to finish, and the next one waits for them. One run that crashes, or whose folder does not read, costs
+itself alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The local launcher of a search: as many `sweeps.search.worker` processes as fit, started again while trials are left."""
+"""The local launcher of a search: as many `sweeps.search.worker` processes as fit, started again while trials are
+left.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ class ServerDied(Exception):
 
 
 class Server:
-    """A process of `landscape.runtime.forkserver` in one environment; its command names the store, as that of any worker."""
+    """A process of `landscape.runtime.forkserver` in one environment; its command names the store, as that of any
+    worker."""
 
     def __init__(self, environment: dict[str, str], store: Path) -> None:
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115

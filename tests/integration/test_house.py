@@ -98,7 +98,8 @@ def test_a_wheel_works_without_the_checkout(tmp_path: Path) -> None:
     subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", str(site), str(wheel)], check=True)
     # First on the path, the wheel's packages come before those of an editable install.
     environment = {**os.environ, "PYTHONPATH": str(site)}
-    code = "import sweeps.planning.config_groups as c; print(c.conf_dir()); import sys; sys.argv = ['x', 'plan', '-m', 'norm=none,sn']; "
+    code = "import sweeps.planning.config_groups as c; print(c.conf_dir()); "
+    code += "import sys; sys.argv = ['x', 'plan', '-m', 'norm=none,sn']; "
     code += "from sweeps.__main__ import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,5 @@
-"""The batch script of an array, built by submitit: its resources, and one line that starts `sweeps.launchers.slurm.job`.
+"""The batch script of an array, built by submitit: its resources, and one line that starts
+`sweeps.launchers.slurm.job`.
 
 submitit's own way of running (a pickle and a result file a task, and a rule that takes a preemption after 80 % of a
 job's time for a time-out and does not queue it again) is not used: what to run stands in the store, and whether a

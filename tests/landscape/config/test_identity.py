@@ -37,7 +37,8 @@ PINNED = [
     ({"train": {"steps": 1500, "batch_size": 64, "precision": "fp32", "ema": 0.99}}, "c6a54e45ba1c94f4"),
 ]
 
-# With spectral normalization of the generator; the last two were trained otherwise before `landscape.config.versions` says so.
+# With spectral normalization of the generator; the last two were trained otherwise before `landscape.config.versions`
+# says so.
 SPECTRAL = [
     ("sndcgan", False, "a4a702d7b4267018"),
     ("resnet19", True, "a710b375694cf699"),

@@ -18,12 +18,12 @@ import pytest
 from pictures import SIDE, array, data_of, encoded, fake_cifar10, fill
 from support import hear, sweep
 
-from landscape import prefetch
 from landscape.config.errors import UserError
 from landscape.config.schema import Data
 from landscape.data import Dataset, cifar10, decode_cache, find_data, load_data
 from landscape.runtime.worker import work
 from landscape.store import Store
+from sweeps.cli import prefetch
 from sweeps.cli import sweep as command
 from sweeps.planning.freeze import freeze
 from sweeps.planning.plan import make_plan
@@ -197,8 +197,8 @@ def slow(f, contents, advance):
             time.sleep(0.02)
         yield block
 decode_cache._written = slow
-from landscape import prefetch
-sys.exit(prefetch.main())
+from sweeps.cli import prefetch
+sys.exit(prefetch.main(sys.argv[1:]))
 """
 
 
@@ -246,8 +246,7 @@ def test_a_plan_can_be_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr("sys.argv", ["prefetch", *arguments])
-    return prefetch.main()
+    return prefetch.main([*arguments])
 
 
 def test_prefetch_says_what_it_found(

@@ -20,13 +20,13 @@ import pytest
 from pictures import SIDE, array, data_of, encoded, fake_cifar10, fill, zipped
 from PIL import Image
 
-from landscape import prefetch
 from landscape.config.errors import UserError
 from landscape.config.schema import Data
 from landscape.data import Dataset, celebahq128, cifar10, load_data, lsun_bedroom, sizes
 from landscape.data.image_decoding import BadPicture, pixels, shown_size
 from landscape.data.image_files import natural
 from landscape.store import Store
+from sweeps.cli import prefetch
 from sweeps.planning.plan import make_plan
 
 

@@ -27,9 +27,9 @@ from landscape.metrics.frechet import distance_of_features, reference_moments
 from landscape.metrics.image_sources import Stored
 from landscape.metrics.inception_score import inception_score
 from landscape.metrics.kid import SEED
-from landscape.prefetch import prefetch
 from landscape.store import Store
 from landscape.store.weights import find_weights, keep
+from sweeps.cli.prefetch import prefetch
 
 CPU = torch.device("cpu")
 N = 8  # images a side; a pass takes about 0.3 s each

@@ -25,9 +25,9 @@ from landscape.metrics.extractor_classifier import SMALL, Classifier, spec, trai
 from landscape.metrics.extractors import weights_digest
 from landscape.metrics.frechet import distance_of_features
 from landscape.networks.build import build
-from landscape.prefetch import prefetch
 from landscape.store import Store
 from landscape.store.protocols import request
+from sweeps.cli.prefetch import prefetch
 from sweeps.planning.plan import make_plan
 
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from support import TINY, frozen_runs
 
-from landscape import prefetch
 from landscape.config.errors import UserError
 from landscape.metrics import extractor_inception
 from landscape.runtime.worker import work
 from landscape.store import Store, weights
 from landscape.store.protocols import request, request_id
 from landscape.store.weights import INCEPTION, ChangedWeights, NoWeights, find_weights, read_weights
+from sweeps.cli import prefetch
 from sweeps.cli.sweep import main
 from sweeps.planning.plan import make_plan
 
@@ -113,8 +113,7 @@ def test_what_torch_fidelity_downloaded_is_used(tmp_path: Path, file: Path, monk
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr("sys.argv", ["prefetch", "metrics=inception", *arguments])
-    return prefetch.main()
+    return prefetch.main(["metrics=inception", *arguments])
 
 
 def test_prefetch_checks_a_file_against_the_network(

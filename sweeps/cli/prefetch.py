@@ -1,0 +1,118 @@
+"""Bring into the store what runs need and compute nodes cannot fetch: `python -m landscape.prefetch KEY=VALUE ...`.
+
+    data=CHOICE [data.path=PATH]                decode a data set, or check it; CIFAR-10 is downloaded
+    metrics=inception [metrics.weights=FILE]    the Inception weights: from the file, else downloaded once
+    metrics=classifier                          the data set's classifier, trained on all cores; minutes on CIFAR-10
+
+The overrides are those of a sweep; of others than these only `store` matters. What is in the store already is checked
+to the last byte and made again where it is damaged.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from landscape.config.cli import enter
+
+if TYPE_CHECKING:
+    from landscape.data import Dataset
+    from landscape.store import Store
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code: 0, 2 where the command cannot be meant or the files are no good, 130 interrupted."""
+    usage = "usage: python -m landscape.prefetch [data=CHOICE] [metrics=inception] [store=FOLDER] ..."
+    return enter(arguments, f"{usage}\n\n{__doc__}", prefetch)
+
+
+def prefetch(overrides: list[str]) -> None:
+    """Bring what a command needs into its store and say what it is; raises `UserError`."""
+    from landscape.data import DATASETS
+    from landscape.store import Store
+
+    config = _compose(overrides)
+    store = Store(config["store"])
+    scored_by_inception = config["metrics"]["extractor"] == "inception"
+    if scored_by_inception:
+        _weights(config["metrics"]["weights"], store)
+    if not scored_by_inception or config["data"]["kind"] not in DATASETS:
+        found = _data(config["data"], store)
+        if "metrics=classifier" in overrides:  # asked for: it is also what `metrics` is unless something is typed
+            _classifier(found, config["metrics"]["extractor_seed"], store)
+
+
+def _weights(path: str | None, store: Store) -> None:
+    """The Inception weights, found or downloaded, and put into the network once to see that they fit."""
+    from landscape.metrics.extractor_inception import download, inception_from
+    from landscape.store.weights import ChangedWeights, NoWeights, find_weights, read_weights
+
+    def ready() -> str:
+        digest = find_weights(path, store)
+        inception_from(read_weights(digest, store))
+        return digest
+
+    try:
+        digest = ready()
+    except (NoWeights, ChangedWeights):
+        print(f"downloading the Inception weights to {store.root}", flush=True)
+        download(store)
+        digest = ready()
+    print(f"metrics=inception: weights {digest[:12]} are in the store and fit the network")
+
+
+def _classifier(data: Dataset, seed: int, store: Store) -> None:
+    """The data set's own classifier, trained where it is not there."""
+    from landscape.metrics.extractors import classifier
+    from landscape.training.devices import pick_device
+
+    start = time.monotonic()
+    asked = {"data": data.content, "extractor_seed": seed}
+    made = classifier(asked, data, store, pick_device("cpu"))
+    print(
+        f"metrics=classifier: weights {made.weights[:12]}, {made.about['accuracy']:.1%} of the test images right, "
+        f"ready in {time.monotonic() - start:.1f} s"
+    )
+
+
+def _data(given: dict[str, Any], store: Store) -> Dataset:
+    """The data set, decoded or checked; CIFAR-10's files are downloaded where they are not there."""
+    from landscape.config.schema import Data
+    from landscape.data import find_data
+    from landscape.data.cifar10 import Absent, download
+
+    data = Data(**given)
+    start = time.monotonic()
+    try:
+        found = find_data(data, store, thorough=True)
+    except Absent as e:
+        print(f"downloading CIFAR-10 to {e.root}", flush=True)
+        download(e.root)
+        found = find_data(data, store, thorough=True)
+    labels = f"{found.classes} classes" if found.classes else "no labels"
+    print(
+        f"data={found.name}: {len(found.train)} images to train on and {len(found.test)} to test with, "
+        f"{found.channels} x {found.size} x {found.size}, {labels}; "
+        f"content {found.content[:12]}, ready in {time.monotonic() - start:.1f} s"
+    )
+    return found
+
+
+def _compose(overrides: list[str]) -> dict[str, Any]:
+    """The composed configuration, the keys of `data` and `metrics` checked as a plan would."""
+    from landscape.config.identity import flatten
+    from landscape.config.validation import check_ranges
+    from sweeps.planning.composition import combinations, hydra
+    from sweeps.planning.finalize import check_given, complete_size, drop_unused, side
+    from sweeps.planning.overrides import parse
+
+    with hydra():
+        (composed,) = combinations(parse(overrides, multirun=False))
+    for group in ("data", "metrics"):
+        drop_unused(composed, group, set())
+    side.cache_clear()
+    complete_size(composed.config)
+    flat = flatten({group: composed.config[group] for group in ("data", "metrics")})
+    check_given(flat)
+    check_ranges(flat)
+    return composed.config
