@@ -88,7 +88,8 @@ def test_a_released_claim_leaves_the_run_free(run: RunFolder) -> None:
 
 def test_a_dead_process_of_this_machine_is_lost_at_once(run: RunFolder) -> None:
     script = (
-        "import sys; from pathlib import Path; from landscape.store import RunFolder; from landscape.store.leases import *;"
+        "import sys; from pathlib import Path; from landscape.store import RunFolder;"
+        "from landscape.store.leases import *;"
         "assert take(RunFolder(Path(sys.argv[1])), Observer())"
     )
     subprocess.run([sys.executable, "-c", script, str(run.path)], check=True)
