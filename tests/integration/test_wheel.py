@@ -6,10 +6,21 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from support import ROOT
+
+
+def test_every_package_is_listed() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {
+        ".".join(file.parent.relative_to(ROOT).parts)
+        for top in ("landscape", "sweeps", "analysis")
+        for file in (ROOT / top).rglob("__init__.py")
+    }
+    assert sorted(listed) == sorted({*there, "landscape.conf"})
 
 
 def test_a_wheel_works_without_the_checkout(tmp_path: Path) -> None:
@@ -39,5 +50,5 @@ def test_a_wheel_works_without_the_checkout(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     assert str(site / "landscape" / "conf") in done.stdout and "2 runs: 2 to train" in done.stdout
-    assert (site / "analysis" / "templates" / "report.html").exists()
+    assert (site / "analysis" / "html" / "templates" / "report.html").exists()
     assert (site / "analysis" / "dirac" / "__main__.py").exists()
