@@ -14,8 +14,8 @@ from support import ROOT
 
 # A package may import itself and what stands before it; sweeps and analysis come after all of landscape.
 LANDSCAPE = (
-    *("config", "signals", "store", "data", "tracking", "rng", "distributed", "losses", "networks", "training"),
-    *("metrics", "runtime", "sample"),
+    *("config", "signals", "store", "data", "tracking", "rng", "distributed", "losses", "networks"),
+    *("algorithms", "training", "metrics", "runtime", "sample"),
 )
 SWEEPS = (
     *("formatting", "states", "credentials", "console", "errors", "planning", "search", "launchers", "monitor", "cli"),
