@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
     from sweeps.cli import prefetch
 
-    return prefetch.main(sys.argv[1:])
+    return prefetch.main(list(sys.argv[1:] if argv is None else argv))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import sys
 
 HYDRA_FLAGS = {
-    "--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--resolve", "-r",
+    "--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--resolve", "-r",
     "--package", "-p", "--shell-completion", "-sc",
 }  # fmt: skip
 
@@ -49,6 +49,7 @@ def show(arguments: list[str]) -> int:
     def printed_only(cfg: Schema) -> None:
         raise AssertionError("a Hydra flag that does not print")
 
+    sys.argv[1:] = arguments  # which Hydra reads
     try:
         printed_only()
         sys.stdout.flush()
