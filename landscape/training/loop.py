@@ -176,4 +176,5 @@ def set_rates(state: State, factor: float, cfg: Config) -> None:
 def move_average(average: nn.Module, g: nn.Module, decay: float) -> None:
     """average <- decay * average + (1 - decay) * g for parameters; buffers (batch statistics) are copied."""
     torch._foreach_lerp_(list(average.parameters()), list(g.parameters()), 1 - decay)
-    torch._foreach_copy_(list(average.buffers()), list(g.buffers()))
+    if buffers := list(g.buffers()):  # a network may have none
+        torch._foreach_copy_(list(average.buffers()), buffers)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shutil
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -32,7 +37,35 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def test_files_that_the_guides_name_exist() -> None:
+    made = {"landscape/networks/linear.py", "landscape/metrics/mean_shift.py"}  # by who follows a recipe
     for name in ("CONTRIBUTING.md", "docs/architecture.md"):
         text = (ROOT / name).read_text()
-        named = set(re.findall(r"`((?:landscape|sweeps|analysis|tests|docs)/[\w/.-]*\w)`", text))
+        named = set(re.findall(r"`((?:landscape|sweeps|analysis|tests|docs)/[\w/.-]*\w)`", text)) - made
         assert named and [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_the_recipe_of_a_loss_holds(tmp_path: Path) -> None:
+    """Its three blocks, put where it says, in a copy of the tree: the loss can be planned and its test passes."""
+    for name in ("landscape", "sweeps", "conf", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    recipe = (ROOT / "CONTRIBUTING.md").read_text().partition("## Adding a loss")[2].partition("\n## ")[0]
+    code, choice, row = map(textwrap.dedent, re.findall(r"```\w+\n(.*?)   ```", recipe, re.DOTALL))
+    functions, _, entry = code.partition("LOSSES = {..., ")
+    losses, test = (
+        tmp_path / re.findall(rf"`([\w/]+/{name}\.py)`", recipe)[0] for name in ("adversarial", "test_losses")
+    )
+    for file, line, before, inside in (
+        (losses, "LOSSES: dict[str, Loss] = {\n", functions, entry.strip().removesuffix("}") + ",\n"),
+        (test, "TABLE = {\n", "", row),
+    ):
+        text = file.read_text()
+        assert text.count(line) == 1
+        file.write_text(text.replace(line, before + line + inside))
+    (tmp_path / "conf" / "loss" / "tutorial.yaml").write_text(choice)
+    plan = [sys.executable, "-m", "sweeps", "plan", "loss=tutorial"]
+    tested = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", str(test)]
+    for command in (plan, tested):
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
