@@ -9,10 +9,14 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from support import ROOT
+
+import landscape
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOPS = ("landscape", "sweeps", "analysis")
@@ -69,3 +73,22 @@ def test_the_recipe_of_a_loss_holds(tmp_path: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    licensed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]
+    assert (cited["version"], cited["license"]) == (landscape.__version__, licensed)
+
+
+def test_hooks_are_of_this_machine_and_know_the_end_of_a_file() -> None:
+    """Local hooks alone: none is downloaded."""
+    repos = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repo["repo"] for repo in repos] == ["local"]
+    end = next(hook["entry"] for hook in repos[0]["hooks"] if hook["id"] == "end-of-file")
+    assert [bool(re.search(end, text, re.MULTILINE)) for text in ("a", "a\n\n", "a\n", "")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
