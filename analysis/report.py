@@ -131,7 +131,7 @@ def _move(new: Path, out: Path, older: bool) -> None:
 
 def _render(page: dict[str, object], new: Path) -> str:
     env = Environment(
-        loader=PackageLoader("analysis"),
+        loader=PackageLoader("analysis.html"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

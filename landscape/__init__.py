@@ -4,4 +4,4 @@ Only the modules that compute import torch; `store`, `config`, `identity` and `d
 planning and reporting stay light.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Returns the exit code."""
     from sweeps.cli import prefetch
 
-    return prefetch.main(list(sys.argv[1:] if argv is None else argv))
+    return prefetch.main(sys.argv[1:] if argv is None else argv)
 
 
 if __name__ == "__main__":

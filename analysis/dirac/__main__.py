@@ -56,7 +56,7 @@ def write(out: Path) -> list[list[str]]:
         save(portraits(), out / "portraits")
         save(momentum(), out / "momentum")
         rows = table()
-        env = Environment(loader=PackageLoader("analysis"), autoescape=True, undefined=StrictUndefined)
+        env = Environment(loader=PackageLoader("analysis.html"), autoescape=True, undefined=StrictUndefined)
         heads = [head.replace("\\", "") for head in HEADS]
         page = env.get_template("dirac.html").render(mark=MARK, heads=heads, rows=rows, count=COUNT, h=Steps().h)
         index.write_text(page, encoding="utf-8")

@@ -14,7 +14,6 @@ from torch import Generator, nn
 from landscape.config.registry import lookup
 from landscape.config.schema import Arch, Config
 from landscape.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from landscape.networks.layers import TruncatedConv2d
 from landscape.networks.mlp import MLPDiscriminator, MLPGenerator
 from landscape.networks.normalizers import MakeLayer, layers, normalize_weights
 from landscape.networks.resnet import (
@@ -50,19 +49,21 @@ NETWORKS: dict[str, Network] = {
 }
 
 
-def initialise(network: nn.Module, std: float, rng: Generator) -> None:
+def initialise(layer: nn.Module, std: float, rng: Generator) -> None:
     """Weights of linear and (de)convolution layers ~ N(0, std), biases 0; norms keep scale 1 and offset 0.
 
-    Convolutions of residual networks are truncated at two deviations, as the study's code does.
+    A layer or a whole network with a method `initialise(std, rng)` brings its own, of all that is in it.
     """
-    for layer in network.modules():
-        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-            if isinstance(layer, TruncatedConv2d):
-                nn.init.trunc_normal_(layer.weight, 0.0, std, -2 * std, 2 * std, generator=rng)
-            else:
-                nn.init.normal_(layer.weight, 0.0, std, generator=rng)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+    own = getattr(layer, "initialise", None)
+    if own is not None:
+        own(std, rng)
+        return
+    if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(layer.weight, 0.0, std, generator=rng)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    for inner in layer.children():
+        initialise(inner, std, rng)
 
 
 def build(cfg: Config, channels: int) -> tuple[nn.Module, nn.Module]:

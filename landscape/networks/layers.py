@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from landscape.config.registry import lookup
 from landscape.config.schema import Arch
@@ -26,9 +26,15 @@ def g_norm2d(arch: Arch, channels: int, epsilon: float) -> nn.Module:
 
 
 class TruncatedConv2d(nn.Conv2d):
-    """A convolution that the study's code initialises from a normal law truncated at two deviations."""
+    """A convolution of residual networks: the study's code truncates its initial weights at two deviations."""
 
     couples_samples = False
+
+    def initialise(self, std: float, rng: Generator) -> None:
+        """Weights ~ N(0, std) within two deviations, biases 0."""
+        nn.init.trunc_normal_(self.weight, 0.0, std, -2 * std, 2 * std, generator=rng)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
 
 class SamePad(nn.Module):

@@ -25,11 +25,9 @@ from landscape.config.identity import check_current
 from landscape.config.schema import Config, typed
 from landscape.data import Dataset, load_data
 from landscape.losses.adversarial import get_loss
-from landscape.losses.penalties import get_regularizer
 from landscape.metrics.evaluator import Scorer, generate
 from landscape.metrics.networks_under_test import Subject
 from landscape.networks.latents import draw
-from landscape.networks.normalizers import couples_samples
 from landscape.rng import stream
 from landscape.runtime.rank_launcher import team, teammate
 from landscape.signals import StopFlag
@@ -169,8 +167,8 @@ class _Work:
             if self.own is not None:
                 self.scorer = self.ready(self.own, data)
             state = new_state(cfg, data, self.device)
-            if couples_samples(state.d) and get_regularizer(cfg.reg.penalty).per_sample:
-                self.warn("the penalty takes each sample's own gradient, but batch normalization couples D's samples")
+            for text in state.algorithm.warnings(state, cfg):
+                self.warn(text)
             self.resume(state)
             try:
                 if state.step == 0 and state.rows == 0:
@@ -300,13 +298,13 @@ class _Work:
         def show(name: str, samples: Tensor) -> None:
             save_samples(samples, self.run.picture(name, step, scorer.id))
 
-        return Subject(state.scored, state.d, get_loss(self.cfg.loss.kind), scorer.latents, show)
+        return Subject(state.scored, state.modules["d"], get_loss(self.cfg.loss.kind), scorer.latents, show)
 
     def add_row(self, state: State, scores: dict[str, Any] | None) -> None:
         if scores is None or self.scorer is None or self.own is None:
             return
         state.rows += 1
-        self.put_row(self.scorer, state.step, state.g_step, vars(state.clocks), scores, losses(state))
+        self.put_row(self.scorer, state.step, state.counts["g_step"], vars(state.clocks), scores, losses(state))
         if state.step == self.cfg.train.steps:
             self.mark_scored(self.own)
 
@@ -343,10 +341,7 @@ class _Work:
             return
         state = new_state(self.cfg, data, self.device)
         kept = checkpoint.load(self.run.weights, self.device)
-        state.g.load_state_dict(kept["g"])
-        state.d.load_state_dict(kept["d"])
-        if state.average is not None:
-            state.average.load_state_dict(kept["average"])
+        state.load_weights(kept)
         rows = self.run.rows()
         last = rows[-1] if rows else {}
         unmet: dict[str, str] = {}
@@ -372,7 +367,7 @@ class _Work:
 
 def losses(state: State) -> dict[str, float | None]:
     """The newest losses and what they watch, null before the first and where they are not finite."""
-    values = {"loss_d": state.loss_d, "loss_g": state.loss_g, **state.watched}
+    values = {**state.losses, **state.watched}
     return {name: value.item() if value.isfinite() else None for name, value in values.items()}
 
 

@@ -1,1 +1,1 @@
-"""The training loop and what it moves: state, batches, optimizers, schedules and checkpoints."""
+"""The training loop and what it moves: state, batches, image grids and checkpoints."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from landscape import distributed
+from landscape.algorithms.algorithm import Batch
 from landscape.rng import stream
 
 SMALL = 2**30  # bytes of training images that a GPU keeps whole; a CPU trusts the disk's cache with as much
@@ -18,17 +19,26 @@ SMALL = 2**30  # bytes of training images that a GPU keeps whole; a CPU trusts t
 class Batches:
     """Endless batches of (batch, channels, side, side) in [0, 1], each epoch in a new order without its remainder.
 
-    `rows` are the images to train on. The order of an epoch is drawn from a stream of the run's seed; its state
-    before the draw and the position inside the epoch are all that a checkpoint needs. How the images are read
-    changes no batch: few live on a GPU whole, many are read from their memory map, the next batch by a thread while
-    this one trains. What was read ahead is no part of the position.
+    `rows` are the images to train on; batches carry the `labels` (int64, of all images) where they are given. The
+    order of an epoch is drawn from a stream of the run's seed; its state before the draw and the position inside the
+    epoch are all that a checkpoint needs. How the images are read changes no batch: few live on a GPU whole, many are
+    read from their memory map, the next batch by a thread while this one trains. What was read ahead is no part of the
+    position.
     """
 
     def __init__(
-        self, images: np.ndarray, rows: np.ndarray, batch_size: int, seed: int, device: torch.device, small: int = SMALL
+        self,
+        images: np.ndarray,
+        rows: np.ndarray,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        small: int = SMALL,
+        labels: np.ndarray | None = None,
     ) -> None:
         assert batch_size <= len(rows), "checked at planning"
         self.images, self.rows, self.batch_size, self.device = images, rows, batch_size, device
+        self.labels = None if labels is None else torch.from_numpy(labels[rows]).to(device)
         fits = len(rows) * images[:1].nbytes <= small
         self.resident = self._upload() if fits and device.type != "cpu" else None
         # On a CPU few images are read where they lie: runs side by side share the disk's cache.
@@ -53,14 +63,15 @@ class Batches:
         self.position = 0
         self.ahead = None  # it was read in another order
 
-    def next(self) -> Tensor:
+    def next(self) -> Batch:
         if self.position + self.batch_size > len(self.order):
             self._draw()
-        batch = self._pixels()
+        pixels = self._pixels()
+        labels = None if self.labels is None else self.labels[self._chosen(self.position).to(self.device)]
         self.position += self.batch_size
         if self.reader is not None and self.position + self.batch_size <= len(self.order):
             self.ahead = self.reader.submit(self._read, self.position)
-        return (batch.float() / 255).contiguous(memory_format=torch.channels_last)
+        return Batch((pixels.float() / 255).contiguous(memory_format=torch.channels_last), labels)
 
     def _chosen(self, position: int) -> Tensor:
         """Places among the rows of the batch at a position: of several ranks, this one's slice of it."""

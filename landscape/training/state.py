@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from landscape import distributed
+from landscape.algorithms.algorithm import Algorithm, Model
+from landscape.algorithms.gan import GAN
 from landscape.config.schema import Config
 from landscape.data import Dataset
-from landscape.networks.build import build
 from landscape.networks.sync_batchnorm import synchronise
 from landscape.rng import stream
 from landscape.training.data_loader import Batches
 from landscape.training.meter import Meter
-from landscape.training.optimizers import make_optimizer
 
 
 @dataclass
@@ -44,28 +45,15 @@ class Clocks:
             self.eval_busy_s += eval_s
 
 
-@dataclass
-class State:
-    """A run between two steps."""
+@dataclass(kw_only=True)
+class State(Model):
+    """A run between two steps: its model, and what the loop keeps beside it."""
 
-    g: nn.Module
-    d: nn.Module
-    average: nn.Module | None  # exponential moving average of g, its buffers copied
-    opt_g: torch.optim.Optimizer
-    opt_d: torch.optim.Optimizer
+    algorithm: Algorithm
+    average: nn.Module | None  # exponential moving average of the sampler, its buffers copied
     batches: Batches
-    latents: Generator
-    penalty: Generator
-    noise: Generator  # instance noise
-    device: torch.device
-    step: int = 0  # D updates
-    g_step: int = 0
-    since_g: int = 0  # D updates since the last G update
     rows: int = 0  # lines of metrics.jsonl that belong to this history
     finite: Tensor = field(default_factory=lambda: torch.tensor(True))  # no loss so far was infinite or NaN
-    loss_d: Tensor = field(default_factory=lambda: torch.tensor(torch.nan))  # newest values, left on the device
-    loss_g: Tensor = field(default_factory=lambda: torch.tensor(torch.nan))
-    watched: dict[str, Tensor] = field(default_factory=dict)  # what losses and regularizers ask to be logged
     clocks: Clocks = field(default_factory=Clocks)
 
     def __post_init__(self) -> None:
@@ -77,70 +65,73 @@ class State:
 
     @property
     def scored(self) -> nn.Module:
-        """The generator whose samples are scored and kept first: the average where there is one."""
-        return self.g if self.average is None else self.average
+        """The network whose samples are scored and kept first: the sampler's average where there is one."""
+        return self.modules[self.algorithm.sampler] if self.average is None else self.average
 
     def weights(self) -> dict[str, Any]:
-        """What is kept of a finished run: G, its average and D."""
+        """What is kept of a finished run: every network, and the sampler's average."""
         average = None if self.average is None else self.average.state_dict()
-        return {"g": self.g.state_dict(), "average": average, "d": self.d.state_dict(), "step": self.step}
+        return {**_states(self.modules), "average": average, "step": self.step}
+
+    def load_weights(self, kept: dict[str, Any]) -> None:
+        """Put back the networks that `weights` gave."""
+        for name, module in self.modules.items():
+            module.load_state_dict(kept[name])
+        if self.average is not None:
+            self.average.load_state_dict(kept["average"])
 
     def state_dict(self) -> dict[str, Any]:
         self.settle()
         return {
             **self.weights(),
-            "opt_g": self.opt_g.state_dict(),
-            "opt_d": self.opt_d.state_dict(),
+            **{f"opt_{name}": state for name, state in _states(self.optimizers).items()},
+            **{name: rng.get_state() for name, rng in self.streams.items()},
+            **self.counts,
+            **self.losses,
             "batches": self.batches.state_dict(),
-            "latents": self.latents.get_state(),
-            "penalty": self.penalty.get_state(),
-            "noise": self.noise.get_state(),
-            "g_step": self.g_step,
-            "since_g": self.since_g,
             "watched": self.watched,
             "rows": self.rows,
             "finite": self.finite,
-            "loss_d": self.loss_d,
-            "loss_g": self.loss_g,
             "clocks": vars(self.clocks).copy(),
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        self.g.load_state_dict(saved["g"])
-        self.d.load_state_dict(saved["d"])
-        if self.average is not None:
-            self.average.load_state_dict(saved["average"])
-        self.opt_g.load_state_dict(saved["opt_g"])
-        self.opt_d.load_state_dict(saved["opt_d"])
+        self.load_weights(saved)
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(saved[f"opt_{name}"])
+        for name, rng in self.streams.items():
+            rng.set_state(saved[name].cpu())
+        self.counts.update((name, saved[name]) for name in self.counts)
+        self.losses.update((name, saved[name]) for name in self.losses)
         self.batches.load_state_dict(saved["batches"])
-        self.latents.set_state(saved["latents"].cpu())
-        self.penalty.set_state(saved["penalty"].cpu())
-        self.noise.set_state(saved["noise"].cpu())
-        self.step, self.g_step, self.rows = saved["step"], saved["g_step"], saved["rows"]
-        self.since_g, self.watched = saved["since_g"], saved["watched"]
-        self.finite, self.loss_d, self.loss_g = saved["finite"], saved["loss_d"], saved["loss_g"]
+        self.step, self.rows = saved["step"], saved["rows"]
+        self.finite, self.watched = saved["finite"], saved["watched"]
         self.clocks = Clocks.of(saved["clocks"])
 
 
-def new_state(cfg: Config, data: Dataset, device: torch.device) -> State:
+def _states(parts: Mapping[str, nn.Module] | Mapping[str, torch.optim.Optimizer]) -> dict[str, Any]:
+    return {name: part.state_dict() for name, part in parts.items()}
+
+
+def new_state(cfg: Config, data: Dataset, device: torch.device, algorithm: Algorithm = GAN) -> State:
     """The state of a run before its first step; raises `UserError` for what the configuration cannot mean."""
-    g, d = build(cfg, data.channels)
-    if cfg.train.sync_bn:
-        synchronise(g)
-        synchronise(d)
-    g = g.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster wide, equal narrow
-    d = d.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = None if cfg.train.ema is None else copy.deepcopy(g).requires_grad_(False).eval()
+    modules = algorithm.networks(cfg, data.channels)
+    for name, module in modules.items():
+        if cfg.train.sync_bn:
+            synchronise(module)
+        # faster wide, equal narrow
+        modules[name] = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    sampler = modules[algorithm.sampler]
+    labels = data.labels if algorithm.labelled else None
     return State(
-        g=g,
-        d=d,
-        average=average,
-        opt_g=make_optimizer(g.parameters(), cfg.optim.lr_g, cfg.optim),
-        opt_d=make_optimizer(d.parameters(), cfg.optim.lr_d, cfg.optim),
-        batches=Batches(data.images, data.train, cfg.train.batch_size, cfg.seed, device),
-        latents=stream(cfg.seed, "latents", device),
-        penalty=stream(cfg.seed, "penalty", device),
-        noise=stream(cfg.seed, "noise", device),
+        algorithm=algorithm,
+        modules=modules,
+        average=None if cfg.train.ema is None else copy.deepcopy(sampler).requires_grad_(False).eval(),
+        optimizers=algorithm.optimizers(modules, cfg),
+        streams={name: stream(cfg.seed, name, device) for name in algorithm.streams},
+        counts=dict.fromkeys(algorithm.counts, 0),
+        losses={name: torch.tensor(torch.nan) for name in algorithm.losses},
+        batches=Batches(data.images, data.train, cfg.train.batch_size, cfg.seed, device, labels=labels),
         device=device,
         finite=torch.tensor(True, device=device),
     )

@@ -1,12 +1,14 @@
-"""What Hydra itself answers: help, the composed configuration, shell completion."""
+"""What Hydra itself answers: help, the composed configuration, shell completion; and the version, which is ours."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+from landscape.config.cli import is_version
+
 HYDRA_FLAGS = {
-    "--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--resolve", "-r",
+    "--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--resolve", "-r",
     "--package", "-p", "--shell-completion", "-sc",
 }  # fmt: skip
 
@@ -17,7 +19,9 @@ def is_asked(arguments: list[str]) -> bool:
 
 
 def show(arguments: list[str]) -> int:
-    """Hand the command line to `hydra.main`, which prints and never reaches the function below."""
+    """Hand the command line to `hydra.main`, which prints and never reaches the function below; tell our version."""
+    if is_version(arguments):
+        return 0
     import hydra
     from hydra.core.config_store import ConfigStore
 

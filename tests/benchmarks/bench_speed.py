@@ -127,7 +127,7 @@ def test_one_evaluation_of_the_demo(benchmark: Any) -> None:
     assert asked is not None
     with tempfile.TemporaryDirectory() as folder:
         scorer = Scorer(asked, data, cfg.latent, Store(folder), CPU)
-        g = new_state(cfg, data, CPU).g
+        g = new_state(cfg, data, CPU).modules["g"]
         benchmark(scorer.score, g)
 
 
@@ -197,7 +197,7 @@ def test_a_diagnostic_of_500_digits(benchmark: Any, score: str) -> None:
     state = new_state(cfg, data, CPU)
     with tempfile.TemporaryDirectory() as folder:
         scorer = Scorer(asked, data, cfg.latent, Store(folder), CPU)
-        subject = Subject(state.scored, state.d, get_loss("ns"), scorer.latents, lambda name, samples: None)
+        subject = Subject(state.scored, state.modules["d"], get_loss("ns"), scorer.latents, lambda name, samples: None)
         benchmark.group = "diagnostics"
         row = benchmark.pedantic(lambda: scorer.score(state.scored, subject), rounds=2, warmup_rounds=1)
         benchmark.extra_info["its own seconds"] = row["cost"][score]

@@ -27,15 +27,14 @@ def outcome(frozen: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def gradients(state: State) -> dict[str, torch.Tensor]:
-    nets = {"g": state.g, "d": state.d}
-    return {f"{n}.{k}.grad": p.grad for n, net in nets.items() for k, p in net.named_parameters() if p.grad is not None}
+    named = [(f"{n}.{k}", p) for n, net in state.modules.items() for k, p in net.named_parameters()]
+    return {f"{name}.grad": p.grad for name, p in named if p.grad is not None}
 
 
 def tensors(state: State) -> dict[str, torch.Tensor]:
-    kept = {f"g.{k}": v for k, v in state.g.state_dict().items()} | {"loss_d": state.loss_d, "loss_g": state.loss_g}
-    kept |= {f"d.{k}": v for k, v in state.d.state_dict().items()} | state.watched
-    streams = {"latents": state.latents, "penalty": state.penalty, "noise": state.noise, "data": state.batches.rng}
-    return kept | {name: rng.get_state() for name, rng in streams.items()}
+    kept = {f"{n}.{k}": v for n, net in state.modules.items() for k, v in net.state_dict().items()}
+    streams = {**state.streams, "data": state.batches.rng}
+    return kept | state.losses | state.watched | {name: rng.get_state() for name, rng in streams.items()}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import started
 from started import marked, unmarked
-from support import hear
+from support import ROOT, hear
 
 from landscape.store.processes import process_start
 
@@ -77,7 +77,7 @@ def test_that_is_clean():
 def test_a_test_that_leaves_processes_fails_and_none_outlives_it(tmp_path: Path) -> None:
     (tmp_path / "test_leaving.py").write_text(LEAVING)
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
-    path = os.pathsep.join([str(Path(started.__file__).parent), *sys.path])
+    path = os.pathsep.join([str(ROOT / "tests"), str(Path(started.__file__).parent), *sys.path])
     arguments = [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "-rA", str(tmp_path)]
     done = subprocess.run(
         arguments, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True

@@ -109,7 +109,7 @@ def test_runs_of_no_search_are_of_a_grid_and_a_broken_trials_file_costs_itself_a
     store.trials_file("first").write_text('{"run": "x", "stage": "guess"}\n')
     frame = analysis.load(store)
     assert set(frame["stage"]) == {"grid"} and frame["sweep"].isna().all()
-    assert "trials.jsonl" in frame.attrs["problems"][0] and "guess" in frame.attrs["problems"][0]
+    assert "trials.jsonl" in frame.attrs["problems"][0] and "stage" in frame.attrs["problems"][0]
 
 
 def test_a_run_that_chose_cannot_confirm(tmp_path):

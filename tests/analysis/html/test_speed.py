@@ -9,8 +9,8 @@ import synthetic
 from matplotlib.figure import Figure
 from synthetic import add_row, add_run, config
 
+from analysis import load
 from analysis.figures.render import begin, finish, press
-from analysis.loading import runs as load
 from analysis.loading.cache import read_records
 from analysis.loading.read_run import read_record
 from analysis.report import make_report

@@ -30,7 +30,7 @@ def test_an_empty_store_gives_empty_frames_with_all_columns(store):
 
 def test_every_column_is_documented():
     for column in RUN_COLUMNS:
-        assert column in analysis.loading.runs.__doc__, column
+        assert column in analysis.load.__doc__, column
 
 
 def test_the_score_is_the_last_evaluation_and_the_best_stands_apart(store):

@@ -188,7 +188,7 @@ def test_an_interruption_leaves_nothing(store: Store, source: Path, monkeypatch:
 
 SLOW = """
 import os, sys, time
-import landscape.data.decode_cache as cached
+from landscape.data import decode_cache
 write = decode_cache._written
 def slow(f, contents, advance):
     for block in write(f, contents, advance):

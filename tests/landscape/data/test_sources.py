@@ -373,12 +373,10 @@ def test_sizes_are_read_once_for_the_same_files(
     (root / "4.png").write_bytes(encoded(4, 24, 24))
     with pytest.raises(UserError, match="4 of 16x16, 1 of 24x24"):
         make_plan(given, multirun=False)
-    monkeypatch.setattr("sys.argv", ["prefetch", *given[:2], "data.size=16", "data.resize=crop", given[-1]])
-    assert prefetch.main() == 0
-    monkeypatch.setattr("sys.argv", ["prefetch", *given[:2], given[-1]])
-    assert prefetch.main() == 2 and "4 of 16x16, 1 of 24x24" in capsys.readouterr().err
+    assert prefetch.main([*given[:2], "data.size=16", "data.resize=crop", given[-1]]) == 0
+    assert prefetch.main([*given[:2], given[-1]]) == 2 and "4 of 16x16, 1 of 24x24" in capsys.readouterr().err
     (root / "4.png").unlink()
-    assert prefetch.main() == 0 and "3 x 16 x 16" in capsys.readouterr().out
+    assert prefetch.main([*given[:2], given[-1]]) == 0 and "3 x 16 x 16" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

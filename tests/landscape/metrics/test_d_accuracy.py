@@ -85,7 +85,7 @@ def test_images_arrive_as_the_training_loop_shows_them(run: RunFolder, store: St
     moments = Moments(nothing[0], nothing)
     found = d_accuracy(Sample(images, nothing, nothing, moments, {"seed": 0}, reference, real, subject))
     train, test, fake = seen.batches
-    trained_on = Batches(data.images, data.train, len(data.train), 0, cpu).next()
+    trained_on = Batches(data.images, data.train, len(data.train), 0, cpu).next().images
 
     def each(x: Tensor) -> set[bytes]:
         return {image.contiguous().numpy().tobytes() for image in x}

@@ -9,7 +9,7 @@ import torch
 
 from landscape.config.schema import Arch, Config, Data, Latent, Norm
 from landscape.config.validation import SIZES
-from landscape.networks.build import NETWORKS, build
+from landscape.networks.build import NETWORKS, build, initialise
 from landscape.networks.normalizers import layers
 from landscape.networks.resnet import up_nearest, up_zeros
 from landscape.networks.spectral_norm import SpectralNorm
@@ -151,3 +151,22 @@ def test_gradients_reach_every_parameter() -> None:
     d(g(torch.randn(4, 128))).sum().backward()
     # The bias before a batch norm cannot move the output; its gradient is zero up to rounding, but it is there.
     assert all(p.grad is not None for p in (*g.parameters(), *d.parameters()))
+
+
+class Constant(torch.nn.Module):
+    """A network that brings its own initialization, of all that is in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = torch.nn.Linear(2, 2)
+
+    def initialise(self, std: float, rng: torch.Generator) -> None:
+        for p in self.parameters():
+            torch.nn.init.constant_(p, std)
+
+
+def test_a_network_may_bring_its_own_initialization() -> None:
+    own, other = Constant(), torch.nn.Linear(2, 2)
+    initialise(torch.nn.Sequential(own, other), 0.5, torch.Generator())
+    assert all((p == 0.5).all() for p in own.parameters())
+    assert not (other.weight == 0.5).any() and not other.bias.any()

@@ -5,7 +5,8 @@ must be equal; elsewhere the mean magnitudes of the weights must be near.
 
     LANDSCAPE_PIN=1 pytest tests/landscape/training/test_pinned_bits.py    # adds this machine's digests to the record
 
-A digest that is on record is never written over.
+A digest that is on record is never written over: where a mended defect changes what a choice trains, a row of
+`landscape.config.versions` says so, and the digest is changed by hand (study=sn_generator, by its first row).
 """
 
 from __future__ import annotations

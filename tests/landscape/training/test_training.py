@@ -11,6 +11,8 @@ from support import TINY
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from landscape.algorithms.optimizers import OPTIMIZERS
+from landscape.algorithms.schedules import d_steps_before, generator_moves, instance_noise
 from landscape.config.schema import Config, typed
 from landscape.data import load_data
 from landscape.losses.adversarial import get_loss
@@ -22,8 +24,6 @@ from landscape.networks.spectral_norm import advance_spectral_norms
 from landscape.networks.sync_batchnorm import synchronise
 from landscape.rng import stream
 from landscape.training.loop import Diverged, move_average, train
-from landscape.training.optimizers import OPTIMIZERS
-from landscape.training.schedules import d_steps_before, generator_moves, instance_noise
 from landscape.training.state import State, new_state
 from sweeps.planning.config_groups import kinds
 from sweeps.planning.plan import make_plan
@@ -46,7 +46,7 @@ def finish(cfg: Config, watch=lambda state: None) -> State:
 
 
 def weights(state: State) -> list[torch.Tensor]:
-    return [*state.g.state_dict().values(), *state.d.state_dict().values()]
+    return [value for network in state.modules.values() for value in network.state_dict().values()]
 
 
 def equal(a: State, b: State) -> bool:
@@ -63,10 +63,10 @@ def test_one_step_is_the_definition_written_out() -> None:
     state, by_hand = fresh(cfg), fresh(cfg)
     train(state, cfg, lambda s: None)
 
-    g, d = by_hand.g.train(), by_hand.d.train()
-    real = by_hand.batches.next()
-    z = draw(cfg.latent, len(real), by_hand.latents)
-    alpha = torch.rand(len(real), 1, 1, 1, generator=by_hand.penalty)
+    g, d = by_hand.modules["g"].train(), by_hand.modules["d"].train()
+    real = by_hand.batches.next().images
+    z = draw(cfg.latent, len(real), by_hand.streams["latents"])
+    alpha = torch.rand(len(real), 1, 1, 1, generator=by_hand.streams["penalty"])
     fake = g(z)
     point = (real + alpha * (fake.detach() - real)).requires_grad_()
     slope = torch.autograd.grad(d(point).sum(), point, create_graph=True)[0].flatten(1)
@@ -84,10 +84,10 @@ def test_one_step_is_the_definition_written_out() -> None:
     opt_g.step()
     # A step of Adam is about the rate, whatever the gradient: where a gradient is rounding alone (a bias
     # before a batch norm), its sign is chance, so those are compared to within two rates.
-    for (name, p), q in zip(state.g.named_parameters(), by_hand.g.parameters(), strict=True):
+    for (name, p), q in zip(state.modules["g"].named_parameters(), by_hand.modules["g"].parameters(), strict=True):
         before_norm = name == "linear.bias" or (name.startswith("body.") and name.endswith("bias") and q.ndim == 1)
         torch.testing.assert_close(p, q, atol=2.1 * optim.lr_g if before_norm else 2e-5, rtol=1e-3)
-    for p, q in zip(state.d.parameters(), by_hand.d.parameters(), strict=True):
+    for p, q in zip(state.modules["d"].parameters(), by_hand.modules["d"].parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=2e-5, rtol=1e-3)
 
 
@@ -97,20 +97,21 @@ def test_generator_moves_after_steps_1_and_every_n_dis() -> None:
     last = {}
 
     def watch(state: State) -> None:
-        now = state.g.linear.weight.detach().clone()
-        if not torch.equal(now, last.get("w", fresh(cfg).g.linear.weight)):
+        now = state.modules["g"].linear.weight.detach().clone()
+        if not torch.equal(now, last.get("w", fresh(cfg).modules["g"].linear.weight)):
             moves.append(state.step)
         last["w"] = now
 
     state = finish(cfg, watch)
-    assert moves == [1, 4, 7] and state.g_step == 3
+    assert moves == [1, 4, 7] and state.counts["g_step"] == 3
 
 
 def test_a_g_step_leaves_d_alone() -> None:
     """With G's rate at zero or not, D after the first step is the same: nothing of the G step reaches it."""
     a = finish(config("train.steps=1", "reg=sn"))
     b = finish(config("train.steps=1", "reg=sn", "optim.lr_g=1e-12"))
-    assert all(torch.equal(x, y) for x, y in zip(a.d.state_dict().values(), b.d.state_dict().values(), strict=True))
+    d, e = (state.modules["d"].state_dict() for state in (a, b))
+    assert all(torch.equal(d[name], e[name]) for name in d)
 
 
 def test_seed_decides_everything_and_repeat_nothing() -> None:
@@ -120,18 +121,18 @@ def test_seed_decides_everything_and_repeat_nothing() -> None:
 
 def test_average_is_the_recursion_on_weights_with_buffers_copied() -> None:
     cfg = config("train.ema=0.9", "train.steps=5")
-    expected = copy.deepcopy(fresh(cfg).g)
+    expected = copy.deepcopy(fresh(cfg).modules["g"])
 
     def watch(state: State) -> None:
         with torch.no_grad():
-            for e, p in zip(expected.parameters(), state.g.parameters(), strict=True):
+            for e, p in zip(expected.parameters(), state.modules["g"].parameters(), strict=True):
                 e.mul_(0.9).add_(p, alpha=0.1)
 
     state = finish(cfg, watch)
     assert state.average is not None
     for e, p in zip(expected.parameters(), state.average.parameters(), strict=True):
         torch.testing.assert_close(p, e)
-    for a, b in zip(state.average.buffers(), state.g.buffers(), strict=True):
+    for a, b in zip(state.average.buffers(), state.modules["g"].buffers(), strict=True):
         assert torch.equal(a, b)
 
 
@@ -144,7 +145,7 @@ def test_epochs_show_every_image_once_without_the_remainder() -> None:
     state = fresh(cfg)
     data = load_data(cfg.data)
     epochs = len(data.train) // 100
-    seen = torch.cat([state.batches.next() for _ in range(epochs)])
+    seen = torch.cat([state.batches.next().images for _ in range(epochs)])
     order = state.batches.order
     assert len(set(order.tolist())) == len(data.train)
     expected = torch.from_numpy(data.images[data.train])[order[: epochs * 100]].float() / 255
@@ -179,11 +180,11 @@ def test_d_with_batch_norm_sees_real_and_fake_apart_and_only_its_own_passes_move
     cfg = config("norm=bn", "reg=gp", "train.steps=1", "train.ema=null")
     state, by_hand = fresh(cfg), fresh(cfg)
     train(state, cfg, lambda s: None)
-    g, d = by_hand.g.train(), by_hand.d.train()
-    real = by_hand.batches.next()
+    g, d = by_hand.modules["g"].train(), by_hand.modules["d"].train()
+    real = by_hand.batches.next().images
     d(real)
-    d(g(draw(cfg.latent, len(real), by_hand.latents)))
-    for (name, a), b in zip(state.d.named_buffers(), d.buffers(), strict=True):
+    d(g(draw(cfg.latent, len(real), by_hand.streams["latents"])))
+    for (name, a), b in zip(state.modules["d"].named_buffers(), d.buffers(), strict=True):
         torch.testing.assert_close(a, b, msg=name)
 
 
@@ -231,9 +232,9 @@ def test_a_layer_that_nobody_knows_is_taken_to_couple_samples(
     cfg = config("train.steps=1", "train.ema=null")
     state = fresh(cfg)
     seen: list[int] = []
-    state.d.linear.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
-    state.d.body.append(layer)
-    assert couples_samples(state.d) == couples
+    state.modules["d"].linear.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    state.modules["d"].body.append(layer)
+    assert couples_samples(state.modules["d"]) == couples
     train(state, cfg, lambda s: None)
     assert seen == ([16, 16, 16] if couples else [32, 16])  # D's passes, then G's
 
@@ -248,7 +249,9 @@ def test_instance_noise_falls_to_zero_and_is_on_all_that_d_sees() -> None:
 def test_rates_decay_linearly() -> None:
     cfg = config("optim.decay=linear", "optim.lr=1e-3", "train.steps=4")
     seen = []
-    finish(cfg, lambda s: seen.append((s.opt_d.param_groups[0]["lr"], s.opt_g.param_groups[0]["lr"])))
+    finish(
+        cfg, lambda s: seen.append((s.optimizers["d"].param_groups[0]["lr"], s.optimizers["g"].param_groups[0]["lr"]))
+    )
     assert seen == [pytest.approx((r, r)) for r in (1e-3, 7.5e-4, 5e-4, 2.5e-4)]
 
 
@@ -268,7 +271,7 @@ def test_wgans_burn_in() -> None:
 def test_weights_are_clipped_before_or_after_the_step(when: str) -> None:
     cfg = config("loss=wgan", "reg=clip", f"reg.when={when}", "optim=rmsprop", "optim.lr=1e-2")
     state = finish(cfg)
-    largest = max(p.abs().max().item() for p in state.d.parameters())
+    largest = max(p.abs().max().item() for p in state.modules["d"].parameters())
     assert (largest <= 0.01) == (when == "after")
     assert 0 < state.watched["saturated"].item() <= 1
 
@@ -276,7 +279,7 @@ def test_weights_are_clipped_before_or_after_the_step(when: str) -> None:
 def test_g_with_spectral_norm_moves_its_iteration_once_a_g_update() -> None:
     cfg = config("arch.g_spectral=true", "optim.n_dis=2", "train.steps=4")
     seen = []
-    finish(cfg, lambda s: seen.append(s.g.linear.parametrizations.weight[0].u.clone()))
+    finish(cfg, lambda s: seen.append(s.modules["g"].linear.parametrizations.weight[0].u.clone()))
     assert [torch.equal(a, b) for a, b in itertools.pairwise(seen)] == [True, False, True]
 
 
@@ -303,12 +306,12 @@ def rounding_allows(cfg: Config, of_g: bool) -> tuple[float, float]:
     2 exp(-k**2 / 2) (Higham and Mary 2019); k = 6 here, twice for operands that are rounded once more on their way in.
     """
     state = fresh(cfg)
-    g, d = state.g.double(), state.d.double()
-    real = state.batches.next().double()
+    g, d = state.modules["g"].double(), state.modules["d"].double()
+    real = state.batches.next().images.double()
     advance_spectral_norms(d)
     loss = get_loss(cfg.loss.kind)
     with Roundings() as kept:
-        fake = g(draw(cfg.latent, len(real), state.latents).double())
+        fake = g(draw(cfg.latent, len(real), state.streams["latents"]).double())
         value = loss.g(d(fake), None) if of_g else loss.d(*d(torch.cat([real, fake])).chunk(2))
     value.backward()
     values = [*g.parameters(), *d.parameters(), *kept.results.values()]
@@ -322,10 +325,10 @@ def first_penalty(cfg: Config) -> float:
     if term is None:
         return 0.0
     state = fresh(cfg)
-    real = state.batches.next()
+    real = state.batches.next().images
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=cfg.train.precision == "bf16"):
-        fake = state.g(draw(cfg.latent, len(real), state.latents)).float()
-    return term(state.d, real, fake, cfg.reg, state.penalty).item()
+        fake = state.modules["g"](draw(cfg.latent, len(real), state.streams["latents"])).float()
+    return term(state.modules["d"], real, fake, cfg.reg, state.streams["penalty"]).item()
 
 
 @pytest.mark.parametrize("reg", ["none", "gp", "sn"])
@@ -338,11 +341,11 @@ def test_bf16_is_another_run_that_stays_as_near_as_rounding_allows(reg: str) -> 
         for name, of_g in (("loss_d", False), ("loss_g", True)):
             expected, allowed = rounding_allows(config(*overrides), of_g)
             added = 0.0 if of_g else penalty
-            error = abs(getattr(state, name).item() - added - expected)
+            error = abs(state.losses[name].item() - added - expected)
             single = 1e-5 * (abs(expected) + added)  # what single precision leaves open
             assert error <= (single if precision == "fp32" else allowed + single), name
             assert allowed < abs(expected)
-        assert all(p.dtype == torch.float32 for p in (*state.g.parameters(), *state.d.parameters()))
+        assert all(p.dtype == torch.float32 for network in state.modules.values() for p in network.parameters())
         if precision == "bf16":
             assert not equal(state, finish(config(*overrides)))
 
@@ -351,7 +354,7 @@ def test_penalties_and_sigma_are_single_precision_under_bf16() -> None:
     seen: set[torch.dtype] = set()
     cfg = config("reg=gp", "norm=sn", "train.precision=bf16", "train.steps=1", "train.ema=null")
     state = fresh(cfg)
-    first = state.d.body[0]
+    first = state.modules["d"].body[0]
     first.register_forward_hook(lambda m, i, out: seen.add(out.dtype))
     sigma = first.parametrizations.weight[0]
     weights: set[torch.dtype] = set()
