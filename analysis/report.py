@@ -30,6 +30,7 @@ from analysis.loading.filters import where
 from analysis.loading.pooling import POOLS, pool_cells
 from analysis.loading.runs import Collected, collect
 from analysis.tables.provenance import code_text, packages_text, written_command
+from landscape.config.cli import VERSION
 from landscape.config.errors import EXIT_USER, UserError
 from landscape.store import Store
 from landscape.store.leftovers import remove_dead
@@ -173,6 +174,7 @@ def _pool(store: Store) -> Iterator[Executor | None]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 with a sentence on stderr for a user's error or for corrupt files (the rest is reported)."""
     parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("--store", default="outputs", help="the store to report on (default: %(default)s)")
     parser.add_argument("--out", default="report", help="the folder to write (default: %(default)s)")
     parser.add_argument(

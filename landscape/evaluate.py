@@ -10,12 +10,12 @@ import sys
 from landscape.config.errors import EXIT_INTERRUPTED
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0, 1 where a run could not be scored, 2 for what cannot be meant, 130 interrupted."""
     try:
         from sweeps.cli.evaluate import main as evaluate
 
-        return evaluate(sys.argv[1:])
+        return evaluate(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:  # while modules load; later the command itself answers
         return EXIT_INTERRUPTED
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,9 +170,10 @@ def draw_samples(request: Request) -> str:
     return f"{out}: {files}; {len(samples)} samples of run {run.id} ({run.status()['status']} at step {step}), {which}"
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, 2 for what cannot be meant, 130 interrupted."""
-    return enter(sys.argv[1:], __doc__, lambda arguments: print(draw_samples(read_request(arguments))))
+    given = list(sys.argv[1:] if argv is None else argv)
+    return enter(given, __doc__, lambda arguments: print(draw_samples(read_request(arguments))))
 
 
 if __name__ == "__main__":

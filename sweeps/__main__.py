@@ -6,8 +6,10 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from landscape.config.cli import is_version
 from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, CorruptFile, UserError, nearest
 from sweeps.errors import refusal
 
@@ -81,9 +83,11 @@ def spelled(verb: str, arguments: list[str]) -> list[str]:
     return found
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
-    verb, *arguments = sys.argv[1:] or ["--help"]
+    verb, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if is_version([verb]):
+        return 0
     if verb in ("-h", "--help", "help"):
         print(usage())
         return 0

@@ -13,6 +13,7 @@ from analysis.dirac.dynamics import Steps, distance, multipliers, trajectory
 from analysis.dirac.figure import COUNT, games, momentum, portraits, spell
 from analysis.dirac.games import Game
 from analysis.figures.panels import save
+from landscape.config.cli import VERSION
 from landscape.config.errors import EXIT_USER, UserError
 
 MARK = '<meta name="generator" content="landscape analysis.dirac">'  # by it a page knows its own kind
@@ -67,6 +68,7 @@ def write(out: Path) -> list[list[str]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 with a sentence on stderr for a user's error."""
     parser = argparse.ArgumentParser(prog="python -m analysis.dirac", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("--out", default="report/dirac", help="the folder to write (default: %(default)s)")
     out = Path(parser.parse_args(argv).out).expanduser()
     try:

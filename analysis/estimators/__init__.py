@@ -1,0 +1,1 @@
+"""Numbers from runs: tuning curves, bands, comparisons, simulations, and early stopping replayed."""

@@ -1,0 +1,1 @@
+"""The report's figures: style, plots on one axis, whole figures, the paper's figures, and drawing in parallel."""

@@ -1,0 +1,1 @@
+"""The report's page: sections, data of single runs, images and templates."""

@@ -1,12 +1,23 @@
-"""What the small doors of this package share: their help, a refusal in a sentence, and Ctrl-C. No torch."""
+"""What the commands share: their version, and of the small ones help, a refusal in a sentence, and Ctrl-C."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
+from landscape import __version__
 from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, CorruptFile, UserError, in_words
 from landscape.config.text import printable
+
+VERSION = f"gan-landscape {__version__}"
+
+
+def is_version(arguments: list[str]) -> bool:
+    """Whether a command is asked for the version of this project, which is printed then."""
+    asked = "--version" in arguments
+    if asked:
+        print(VERSION)
+    return asked
 
 
 def enter(arguments: list[str], about: str, work: Callable[[list[str]], None]) -> int:
@@ -14,6 +25,8 @@ def enter(arguments: list[str], about: str, work: Callable[[list[str]], None]) -
 
     Without arguments, or asked for help, `about` is printed instead.
     """
+    if is_version(arguments):
+        return 0
     if not arguments or {"-h", "--help"} & set(arguments):
         print(about.strip())
         return 0 if arguments else EXIT_USER

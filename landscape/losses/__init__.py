@@ -1,0 +1,1 @@
+"""What D and G minimize: adversarial losses, and the penalties on D."""

@@ -1,0 +1,1 @@
+"""G and D: architectures, normalizers and latents."""

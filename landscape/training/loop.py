@@ -75,4 +75,5 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
 def move_average(average: nn.Module, sampler: nn.Module, decay: float) -> None:
     """average <- decay * average + (1 - decay) * sampler for parameters; buffers (batch statistics) are copied."""
     torch._foreach_lerp_(list(average.parameters()), list(sampler.parameters()), 1 - decay)
-    torch._foreach_copy_(list(average.buffers()), list(sampler.buffers()))
+    if buffers := list(sampler.buffers()):  # a network may have none
+        torch._foreach_copy_(list(average.buffers()), buffers)

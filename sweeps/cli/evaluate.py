@@ -17,6 +17,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from landscape.config.cli import is_version
 from landscape.config.errors import EXIT_UNFINISHED, CorruptFile, UserError
 from landscape.config.identity import axes, flatten
 from landscape.config.schema import Data, Metrics
@@ -64,6 +65,8 @@ class Scoring:
 
 def main(arguments: list[str]) -> int:
     """Run the command line (without the program's name); returns the exit code."""
+    if is_version(arguments):
+        return 0
     if {"-h", "--help"} & set(arguments):
         print(f"usage: python -m landscape.evaluate [CHOOSE ...] [KEY=VALUE ...]\n\n{__doc__}")
         return 0

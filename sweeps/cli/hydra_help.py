@@ -1,9 +1,11 @@
-"""What Hydra itself answers: help, the composed configuration, shell completion."""
+"""What Hydra itself answers: help, the composed configuration, shell completion; and the version, which is ours."""
 
 from __future__ import annotations
 
 import os
 import sys
+
+from landscape.config.cli import is_version
 
 HYDRA_FLAGS = {
     "--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--resolve", "-r",
@@ -17,7 +19,9 @@ def is_asked(arguments: list[str]) -> bool:
 
 
 def show(arguments: list[str]) -> int:
-    """Hand the command line to `hydra.main`, which prints and never reaches the function below."""
+    """Hand the command line to `hydra.main`, which prints and never reaches the function below; tell our version."""
+    if is_version(arguments):
+        return 0
     import hydra
     from hydra.core.config_store import ConfigStore
 
@@ -49,6 +53,7 @@ def show(arguments: list[str]) -> int:
     def printed_only(cfg: Schema) -> None:
         raise AssertionError("a Hydra flag that does not print")
 
+    sys.argv[1:] = arguments  # which Hydra reads
     try:
         printed_only()
         sys.stdout.flush()

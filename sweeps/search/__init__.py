@@ -1,0 +1,1 @@
+"""The trials of a search: samplers, storage, queue, workers and confirmation."""

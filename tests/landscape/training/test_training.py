@@ -23,7 +23,7 @@ from landscape.networks.normalizers import NORMALIZERS, couples_samples
 from landscape.networks.spectral_norm import advance_spectral_norms
 from landscape.networks.sync_batchnorm import synchronise
 from landscape.rng import stream
-from landscape.training.loop import Diverged, train
+from landscape.training.loop import Diverged, move_average, train
 from landscape.training.state import State, new_state
 from sweeps.planning.config_groups import kinds
 from sweeps.planning.plan import make_plan
@@ -361,3 +361,10 @@ def test_penalties_and_sigma_are_single_precision_under_bf16() -> None:
     sigma.register_forward_hook(lambda m, i, out: weights.add(out.dtype))
     train(state, cfg, lambda s: None)
     assert seen == {torch.bfloat16, torch.float32} and weights == {torch.float32}
+
+
+def test_a_network_without_buffers_has_its_average() -> None:
+    average, g = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    expected = average.weight.detach() * 0.75 + g.weight.detach() * 0.25
+    move_average(average, g, 0.75)
+    torch.testing.assert_close(average.weight.detach(), expected)

@@ -1,0 +1,94 @@
+"""The documents beside the code: every package is on the map in its own words, every path that is named exists."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from support import ROOT
+
+import landscape
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOPS = ("landscape", "sweeps", "analysis")
+PACKAGES = sorted(file.parent for top in TOPS for file in ROOT.glob(f"{top}/*/__init__.py"))
+
+
+def test_there_are_packages_on_the_map() -> None:
+    assert len(PACKAGES) > 15
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda folder: folder.name)
+def test_the_map_says_of_a_package_what_its_docstring_says(package: Path) -> None:
+    said = ast.get_docstring(ast.parse((package / "__init__.py").read_text()))
+    assert said is not None
+    assert f"| `{package.name}/` | {said.splitlines()[0]} |" in (ROOT / "docs" / "architecture.md").read_text()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+\.[a-z]{2,4})[)#]", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_files_that_the_guides_name_exist() -> None:
+    made = {"landscape/networks/linear.py", "landscape/metrics/mean_shift.py"}  # by who follows a recipe
+    for name in ("CONTRIBUTING.md", "docs/architecture.md"):
+        text = (ROOT / name).read_text()
+        named = set(re.findall(r"`((?:landscape|sweeps|analysis|tests|docs)/[\w/.-]*\w)`", text)) - made
+        assert named and [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_the_recipe_of_a_loss_holds(tmp_path: Path) -> None:
+    """Its three blocks, put where it says, in a copy of the tree: the loss can be planned and its test passes."""
+    for name in ("landscape", "sweeps", "conf", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    recipe = (ROOT / "CONTRIBUTING.md").read_text().partition("## Adding a loss")[2].partition("\n## ")[0]
+    code, choice, row = map(textwrap.dedent, re.findall(r"```\w+\n(.*?)   ```", recipe, re.DOTALL))
+    functions, _, entry = code.partition("LOSSES = {..., ")
+    losses, test = (
+        tmp_path / re.findall(rf"`([\w/]+/{name}\.py)`", recipe)[0] for name in ("adversarial", "test_losses")
+    )
+    for file, line, before, inside in (
+        (losses, "LOSSES: dict[str, Loss] = {\n", functions, entry.strip().removesuffix("}") + ",\n"),
+        (test, "TABLE = {\n", "", row),
+    ):
+        text = file.read_text()
+        assert text.count(line) == 1
+        file.write_text(text.replace(line, before + line + inside))
+    (tmp_path / "conf" / "loss" / "tutorial.yaml").write_text(choice)
+    plan = [sys.executable, "-m", "sweeps", "plan", "loss=tutorial"]
+    tested = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", str(test)]
+    for command in (plan, tested):
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    licensed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]
+    assert (cited["version"], cited["license"]) == (landscape.__version__, licensed)
+
+
+def test_hooks_are_of_this_machine_and_know_the_end_of_a_file() -> None:
+    """Local hooks alone: none is downloaded."""
+    repos = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repo["repo"] for repo in repos] == ["local"]
+    end = next(hook["entry"] for hook in repos[0]["hooks"] if hook["id"] == "end-of-file")
+    assert [bool(re.search(end, text, re.MULTILINE)) for text in ("a", "a\n\n", "a\n", "")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
