@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from analysis.loading.runs import Collected
 from analysis.loading.sweeps import Sweep
+from landscape.store.provenance import Origin
 
 # What an override may be of that says how many runs there are, or where and how they run, and not what one is.
 NOT_ALONE = ("search", "confirm", "stage", "store", "launcher", "logger", "checkpoint", "threads", "device")
@@ -57,7 +58,7 @@ def planned_by(meta: Mapping[str, Any], sweeps: Mapping[str, Sweep]) -> str:
     if meta.get("sweep") in sweeps:
         return written_command(sweeps[meta["sweep"]].command)
     command = meta.get("command")
-    if command is None or any(argument.startswith("sweep=") for argument in command):
+    if command is None or meta["origin"] != Origin.COMMAND:
         return ""
     return written_command(command)
 

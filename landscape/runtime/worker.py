@@ -35,7 +35,7 @@ from landscape.runtime.rank_launcher import team, teammate
 from landscape.signals import StopFlag
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, STOPPED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
-from landscape.store.early_stopping import Stopped, Watch, may_stop, reason_to_stop
+from landscape.store.early_stopping import EarlyStop, Stopped, Watch, may_stop, reason_to_stop
 from landscape.store.leases import ClaimLost, Observer, take
 from landscape.store.leftovers import clear_run
 from landscape.store.protocols import missing_scores, pending_requests, request, request_id
@@ -186,7 +186,7 @@ class _Work:
                 self.say(f"stopped: {e}")
                 status, reason = STOPPED, str(e)
                 stops = journal.status.get("stops", [])  # kept when another sweep takes the run up again
-                journal.note(stops=[*stops, {"step": state.step, "reason": reason}])
+                journal.note(stops=[*stops, e.stop.stored(state.step)])
             except Preempted:
                 journal.write(status=PREEMPTED, step=state.step, **vars(state.clocks))
                 return
@@ -269,7 +269,7 @@ class _Work:
             raise Preempted
         self.journal.pace.begin("training")
 
-    def reason_to_stop(self, state: State) -> str | None:
+    def reason_to_stop(self, state: State) -> EarlyStop | None:
         """Why the run should end with the evaluation just made, by the rules or by whoever watches; else None."""
         if self.scorer is None or not (self.watch or may_stop(self.cfg.stop)):
             return None

@@ -25,7 +25,7 @@ from landscape.config.identity import run_id
 from landscape.signals import STOP_SIGNALS
 from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
-from landscape.store.early_stopping import PRUNED
+from landscape.store.early_stopping import EarlyStop, StopCause, Watch
 from landscape.store.leases import Observer
 from landscape.store.locks import locked
 from landscape.store.processes import myself
@@ -111,18 +111,20 @@ class Cell:
         run = self.run(trial.params)
         picked = [f"{d.keys[0]}={rounded(d, trial.params[d.name]):g}" for d in self.search.space]
         planned = Planned(run.id, config, picked, self.search.overrides, [self.search.asked])
-        freeze_run(self.store, planned, [f"search={self.search.sampler}", f"sweep={self.sweep}"], self.sweep)
+        freeze_run(self.store, planned, self.search.sampler, self.sweep)
         return run
 
-    def watch(self, trial: Trial) -> Callable[[int, dict[str, Any]], str | None]:
+    def watch(self, trial: Trial) -> Watch:
         """What the worker asks after each evaluation: whether the pruner would end the run."""
         every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
 
-        def ask(step: int, scores: dict[str, Any]) -> str | None:
+        def ask(step: int, scores: dict[str, Any]) -> EarlyStop | None:
             if step == 0 or not (scores.get("fid") or 0) > 0:
                 return None
-            ends = self.ledger.report(trial, step // int(every), math.log(scores["fid"]))
-            return f"{PRUNED} {self.search.pruner} at step {step}" if ends else None
+            if not self.ledger.report(trial, step // int(every), math.log(scores["fid"])):
+                return None
+            pruner = self.search.pruner
+            return EarlyStop(StopCause.PRUNED, f"pruned by {pruner} at step {step}", pruner)
 
         return ask
 
