@@ -31,6 +31,7 @@ from analysis.loading.pooling import POOLS, pool_cells
 from analysis.loading.runs import Collected, collect
 from analysis.tables.provenance import code_text, packages_text, written_command
 from landscape.config.errors import EXIT_USER, UserError
+from landscape.config.text import plural
 from landscape.store import Store
 from landscape.store.leftovers import remove_dead
 from landscape.store.processes import myself, tag
@@ -207,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_USER
     states = found.runs.drop_duplicates("id")["status"].value_counts()
     counts = ", ".join(f"{n} {state}" for state, n in states.items())
-    print(f"{out / 'index.html'}: {states.sum()} run{'' if states.sum() == 1 else 's'} ({counts})")
+    print(f"{out / 'index.html'}: {plural(int(states.sum()), 'run')} ({counts})")
     for problem in found.problems:
         print(f"error: {problem}; the rest is in the report", file=sys.stderr)
     return EXIT_USER if found.problems else 0

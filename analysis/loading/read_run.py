@@ -156,6 +156,7 @@ def _meta(run: RunFolder) -> dict[str, Any]:
 
 def _machine(entry: dict[str, Any]) -> dict[str, Any]:
     number(entry.get("sharing"))
+    number(entry.get("threads"))
     return dict(entry) | {"code": dict(entry.get("code") or {})}
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from landscape.config.errors import EXIT_UNFINISHED, CorruptFile, UserError
 from landscape.config.identity import axes, flatten
 from landscape.config.schema import Data, Metrics
+from landscape.config.text import plural
 from landscape.config.validation import check_ranges
 from landscape.data import Dataset, load_data
 from landscape.store import DIVERGED, DONE, RunFolder, Store, protocols
@@ -221,8 +222,7 @@ def describe(scoring: Scoring) -> list[str]:
     """Counts, the protocols, and the runs that are left alone."""
     runs, n = scoring.plan.runs, scoring.chosen
     lines = [
-        f"{n} run{'s' * (n != 1)}: {len(runs)} to score, {scoring.scored} scored so already, "
-        f"{len(scoring.alone)} left alone"
+        f"{plural(n, 'run')}: {len(runs)} to score, {scoring.scored} scored so already, {len(scoring.alone)} left alone"
     ]
     asked = {protocols.request_id(one): one for planned in runs for one in planned.asked}
     for one in asked.values():

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, UserError
-from landscape.config.text import printable
+from landscape.config.text import plural, printable
 from landscape.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import Observer, claim_in_force, named
@@ -67,7 +67,7 @@ def main(arguments: list[str], sweep: str | None = None, source: Source | None =
             if folder.plan_file.exists() and folder.plan().get("stage", "all") != plan.stage:
                 freeze(plan)  # what is asked for now: status and wait go by it
             if plan.given_up and plan.stage != "grid":
-                n = f"{plan.given_up} trial{'s' * (plan.given_up != 1)}"
+                n = f"{plural(plan.given_up, 'trial')}"
                 tell(f"nothing to do but what was given up: {n}; python -m sweeps status says why, retry tries again")
                 return EXIT_UNFINISHED
             if plan.unreadable:
@@ -94,10 +94,7 @@ def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int
     if not searching or code == EXIT_INTERRUPTED:
         return code
     cells = len(plan.searches)
-    tell(
-        f"searching {cells} cell{'s' * (cells != 1)}, {trials_left(plan)} trials to go, "
-        f"{places.count} at once ({places.why})"
-    )
+    tell(f"searching {plural(cells, 'cell')}, {trials_left(plan)} trials to go, {places.count} at once ({places.why})")
     with recorded(folder):
         return Search(plan, places).run() or code
 
@@ -110,7 +107,7 @@ def launch_confirmation(plan: Plan, places: Slots | None) -> int:
     found = confirmation(plan)
     left = sum(run.need == TRAIN for run in plan.runs) + trials_left(plan)
     if left:
-        tell(f"choosing among what is finished: {left} run{'s' * (left != 1)} of the sweep are not")
+        tell(f"choosing among what is finished: {plural(left, 'run')} of the sweep are not")
     for line in describe(found.plan):
         tell(line)
     missing = any(run.need != NOTHING for run in found.plan.runs)

@@ -27,6 +27,7 @@ from landscape.config.errors import (
     EXIT_UNFINISHED,
     CorruptFile,
 )
+from landscape.config.text import plural
 from landscape.store import FAILED, FINISHED, PLANNED, PREEMPTED, QUEUED, RunFolder
 from landscape.store.leases import Observer, claim_in_force, named, take
 from landscape.store.processes import is_here
@@ -123,7 +124,7 @@ def run_pool(plan: Plan, slots: Slots, display: Display, allocation: Allocation 
             time.sleep(POLL_S)
     left = sum(not is_met(plan, planned) for planned in plan.runs)
     if pool.interrupts:
-        display.event(f"stopped; {left} run{'s' * (left != 1)} to go: the same command goes on from here")
+        display.event(f"stopped; {plural(left, 'run')} to go: the same command goes on from here")
         return EXIT_INTERRUPTED
     return EXIT_UNFINISHED if left else 0
 
@@ -278,7 +279,7 @@ def _pass_signals_on(pool: Pool, display: Display) -> None:
     behind = [job for job in pool.jobs if job.told < how]
     if not behind:
         return
-    n = f"{len(behind)} worker{'s' * (len(behind) != 1)}"
+    n = f"{plural(len(behind), 'worker')}"
     if how == 1:
         display.event(f"stopping: {n} save and end (again to kill)")
     else:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import landscape
 from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, CorruptFile, UserError
+from landscape.config.subprocess_env import subprocess_env
 from landscape.store import Store
 from landscape.store.trials import is_settled, put_rows, row
 from sweeps.console import tell
@@ -118,19 +118,14 @@ class Search:
         log = plan.store.search_storage(plan.name, f"worker-{os.getpid()}-{self.begun}.log")
         self.begun += 1
         log.parent.mkdir(parents=True, exist_ok=True)
-        paths = [str(Path(landscape.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        own = {**environment(plan.storage), **self.places.environment(slot, order["threads"])}
         with open(log, "wb") as f:
             process = subprocess.Popen(
                 [*worker_command(plan, order), "--attached"],
                 stdin=subprocess.DEVNULL,
                 stdout=f,
                 stderr=subprocess.STDOUT,
-                env={
-                    **os.environ,
-                    **environment(plan.storage),
-                    "PYTHONPATH": os.pathsep.join(paths),
-                    **self.places.environment(slot, order["threads"]),
-                },
+                env=subprocess_env(own),
                 start_new_session=True,
             )
         return Worker(process, slot, log)

@@ -21,7 +21,7 @@ import time
 from contextlib import suppress
 
 from landscape.config.errors import EXIT_PREEMPTED, EXIT_UNFINISHED, EXIT_USER, CorruptFile, UserError
-from landscape.config.text import printable
+from landscape.config.text import plural, printable
 from landscape.store import FAILED, FINISHED, Store
 from sweeps.console import tell
 from sweeps.launchers.devices import slots
@@ -29,7 +29,6 @@ from sweeps.launchers.local_pool import POLL_S, UNREADABLE, Allocation, run_pool
 from sweeps.launchers.local_search import searcher
 from sweeps.launchers.progress import Lines
 from sweeps.launchers.slurm import client
-from sweeps.launchers.slurm.messages import many
 from sweeps.launchers.slurm.resources import Resources, from_record
 from sweeps.launchers.slurm.submissions import Submission, submission
 from sweeps.planning.needs import is_met, need
@@ -65,7 +64,7 @@ def train(store: Store, given: Submission, ids: list[str]) -> int:
     resources, how = from_record(given.resources), given.execution
     widest = max(run.config["train"]["world_size"] for run in plan.runs)
     places = slots(resources.at_once, how["threads"], how["device"], widest)
-    job = _begin(f"{many(len(plan.runs), 'run')}, {resources.at_once} at once")
+    job = _begin(f"{plural(len(plan.runs), 'run')}, {resources.at_once} at once")
     allocation = Allocation(patience_s(resources))
     before, start = _progress(plan), time.monotonic()
     run_pool(plan, places, Lines(), allocation)
@@ -75,7 +74,7 @@ def train(store: Store, given: Submission, ids: list[str]) -> int:
     if allocation.signals and len(left) > len(failed):
         vain = _progress(plan) <= before and time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
         return _again(store, given, job, allocation.signals, vain)
-    tell(f"{len(plan.runs) - len(unmet)} of {many(len(plan.runs), 'run')} finished, {len(failed)} failed")
+    tell(f"{len(plan.runs) - len(unmet)} of {plural(len(plan.runs), 'run')} finished, {len(failed)} failed")
     return EXIT_UNFINISHED if left or unreadable else 0
 
 
