@@ -30,7 +30,7 @@ from analysis.loading.filters import where
 from analysis.loading.pooling import POOLS, pool_cells
 from analysis.loading.runs import Collected, collect
 from analysis.tables.provenance import code_text, packages_text, written_command
-from landscape.config.errors import EXIT_USER, UserError
+from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
 from landscape.store import Store
 from landscape.store.leftovers import remove_dead
@@ -205,13 +205,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_report(found, store, out, pool, _options(args))
     except UserError as e:
         print(f"error: {e}", file=sys.stderr)
-        return EXIT_USER
+        return ExitCode.USER
     states = found.runs.drop_duplicates("id")["status"].value_counts()
     counts = ", ".join(f"{n} {state}" for state, n in states.items())
     print(f"{out / 'index.html'}: {plural(int(states.sum()), 'run')} ({counts})")
     for problem in found.problems:
         print(f"error: {problem}; the rest is in the report", file=sys.stderr)
-    return EXIT_USER if found.problems else 0
+    return ExitCode.USER if found.problems else 0
 
 
 def _options(args: argparse.Namespace) -> list[str]:

@@ -8,7 +8,7 @@ import re
 import sys
 from typing import NamedTuple
 
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, CorruptFile, UserError, nearest
+from landscape.config.errors import CorruptFile, ExitCode, UserError, nearest
 from sweeps.errors import refusal
 
 
@@ -89,7 +89,7 @@ def main() -> int:
         return 0
     if verb not in VERBS:
         print(f"{verb} is no verb{nearest(verb, VERBS)}; legal: {', '.join(VERBS)}", file=sys.stderr)
-        return EXIT_USER
+        return ExitCode.USER
     try:
         code = VERBS[verb](spelled(verb, arguments))
         sys.stdout.flush()
@@ -98,7 +98,7 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     except (UserError, CorruptFile, OSError) as e:
         return refusal(e)
 

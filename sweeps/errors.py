@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, CorruptFile, UserError, in_words
+from landscape.config.errors import CorruptFile, ExitCode, UserError, in_words
 from landscape.config.text import printable
 from sweeps.credentials import redact
 
@@ -15,6 +15,6 @@ def refusal(error: BaseException) -> int:
     """Tell one of `REFUSALS`, without the passwords in it; the exit code that it means."""
     if isinstance(error, KeyboardInterrupt):
         print("interrupted; the same command goes on from here", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     print(printable(redact(in_words(error) if isinstance(error, OSError) else str(error))), file=sys.stderr)
-    return EXIT_USER
+    return ExitCode.USER

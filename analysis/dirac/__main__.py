@@ -13,7 +13,7 @@ from analysis.dirac.dynamics import Steps, distance, multipliers, trajectory
 from analysis.dirac.figure import COUNT, games, momentum, portraits, spell
 from analysis.dirac.games import Game
 from analysis.figures.panels import save
-from landscape.config.errors import EXIT_USER, UserError
+from landscape.config.errors import ExitCode, UserError
 
 MARK = '<meta name="generator" content="landscape analysis.dirac">'  # by it a page knows its own kind
 TINY = 1e-12  # below it a distance is rounding
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = write(out)
     except UserError as e:
         print(f"error: {e}", file=sys.stderr)
-        return EXIT_USER
+        return ExitCode.USER
     print(markdown(rows))
     print(f"\n{out / 'index.html'}: {len(rows)} phase portraits, and what momentum does")
     return 0

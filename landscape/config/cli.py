@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, CorruptFile, UserError, in_words
+from landscape.config.errors import CorruptFile, ExitCode, UserError, in_words
 from landscape.config.text import printable
 
 
@@ -16,13 +16,13 @@ def enter(arguments: list[str], about: str, work: Callable[[list[str]], None]) -
     """
     if not arguments or {"-h", "--help"} & set(arguments):
         print(about.strip())
-        return 0 if arguments else EXIT_USER
+        return 0 if arguments else ExitCode.USER
     try:
         work(arguments)
     except (UserError, CorruptFile, OSError) as e:
         print(printable(in_words(e) if isinstance(e, OSError) else e), file=sys.stderr)
-        return EXIT_USER
+        return ExitCode.USER
     except KeyboardInterrupt:
         print("stopped; nothing half made is left", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     return 0

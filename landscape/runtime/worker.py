@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.config.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, CorruptFile, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.hardware import slow_bf16
 from landscape.config.identity import check_current
 from landscape.config.schema import Config, typed
@@ -230,7 +230,7 @@ class _Work:
             self.journal.write(status=FAILED, reason=reason)
             self.journal.claim.release()
         finally:
-            os._exit(EXIT_FAILED)
+            os._exit(ExitCode.FAILED)
 
     def resume(self, state: State) -> None:
         """Put back the newest sound checkpoint, if any; cut rows past it and keep count of the seconds lost."""
@@ -393,11 +393,11 @@ def main(given: list[str] | None = None) -> int:
         if observer.settle(store.run(arguments.run), say):
             status = work(store, arguments.run, say, arguments.execution, observer)
         if status in FINISHED and "unmet" in store.run(arguments.run).status():
-            return EXIT_FAILED
+            return ExitCode.FAILED
     except (UserError, CorruptFile, OSError) as e:  # a store that cannot be written any more holds no word of it
         print(e, file=sys.stderr)
-        return EXIT_USER
-    return {FAILED: EXIT_FAILED, PREEMPTED: EXIT_PREEMPTED, None: EXIT_CLAIMED}.get(status, 0)
+        return ExitCode.USER
+    return {FAILED: ExitCode.FAILED, PREEMPTED: ExitCode.PREEMPTED, None: ExitCode.CLAIMED}.get(status, 0)
 
 
 if __name__ == "__main__":

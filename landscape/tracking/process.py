@@ -22,7 +22,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from landscape.config.errors import EXIT_UNFINISHED, EXIT_USER, CorruptFile, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.registry import lookup
 from landscape.config.subprocess_env import subprocess_env
 from landscape.store import RunFolder, Store
@@ -176,11 +176,11 @@ def main(given: list[str] | None = None) -> int:
                 send(store, run, logger, chain([first], stream))
         except (UserError, CorruptFile) as e:
             print(f"{FAILED}{e}", file=sys.stderr, flush=True)
-            failed = EXIT_USER
+            failed = ExitCode.USER
         except BaseException as e:  # whatever a third party's program comes to
             words = str(e).strip().splitlines()
             print(f"{FAILED}{type(e).__name__}: {words[0] if words else ''}", file=sys.stderr, flush=True)
-            os._exit(EXIT_UNFINISHED)  # its own clean-up may hang
+            os._exit(ExitCode.UNFINISHED)  # its own clean-up may hang
     return failed
 
 

@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from landscape.config.errors import EXIT_UNFINISHED, CorruptFile, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import axes, flatten
 from landscape.config.schema import Data, Metrics
 from landscape.config.text import plural
@@ -75,13 +75,13 @@ def main(arguments: list[str]) -> int:
         plan = scoring.plan
         if not plan.runs:
             tell("nothing to do")
-            return EXIT_UNFINISHED if scoring.unfinished else 0
+            return ExitCode.UNFINISHED if scoring.unfinished else 0
         first = plan.runs[0].config
         places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
         plan.store.check_writable()
         for planned in plan.runs:
             add_requests(plan.store.run(planned.id), planned.asked)
-        return launch(plan, places) or (EXIT_UNFINISHED if scoring.unfinished else 0)
+        return launch(plan, places) or (ExitCode.UNFINISHED if scoring.unfinished else 0)
     except REFUSALS as e:
         return refusal(e)
 

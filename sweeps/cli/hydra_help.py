@@ -21,7 +21,7 @@ def show(arguments: list[str]) -> int:
     import hydra
     from hydra.core.config_store import ConfigStore
 
-    from landscape.config.errors import EXIT_USER, UserError
+    from landscape.config.errors import ExitCode, UserError
     from landscape.config.schema import Schema
     from sweeps.planning.composition import validate
     from sweeps.planning.config_groups import conf_dir
@@ -42,7 +42,7 @@ def show(arguments: list[str]) -> int:
         validate([] if completing else overrides)
     except UserError as e:
         print(e, file=sys.stderr)
-        return EXIT_USER
+        return ExitCode.USER
     ConfigStore.instance().store("schema", Schema)
 
     @hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")

@@ -7,7 +7,7 @@ from collections import Counter
 
 from rich.table import Table
 
-from landscape.config.errors import EXIT_USER
+from landscape.config.errors import ExitCode
 from landscape.config.text import plural, printable
 from sweeps.cli.status import console, shown
 from sweeps.cli.sweep import MULTIRUN, check_shared
@@ -77,4 +77,4 @@ def plan(arguments: list[str]) -> int:
     console().print(table)
     if len(made.runs) > len(some):
         print(f"and {len(made.runs) - len(some)} more")
-    return EXIT_USER if made.unreadable else 0
+    return ExitCode.USER if made.unreadable else 0

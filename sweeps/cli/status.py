@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from landscape.config.errors import EXIT_USER, CorruptFile, UserError, nearest
+from landscape.config.errors import CorruptFile, ExitCode, UserError, nearest
 from landscape.config.identity import flatten
 from landscape.config.text import plural, printable
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
@@ -66,7 +66,7 @@ def status(arguments: list[str]) -> int:
     wrong = [*look.unreadable.values(), *filter(None, (seen.claim for seen in look.runs))]
     for sentence in [*wrong, *(store.strangers() if folder is None else ())]:
         print(printable(sentence), file=sys.stderr)
-    return EXIT_USER if wrong else 0
+    return ExitCode.USER if wrong else 0
 
 
 def part(store: Store, runs: list[Seen], where: list[str]) -> list[Seen]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, UserError
+from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural, printable
 from landscape.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
@@ -69,10 +69,10 @@ def main(arguments: list[str], sweep: str | None = None, source: Source | None =
             if plan.given_up and plan.stage != "grid":
                 n = f"{plural(plan.given_up, 'trial')}"
                 tell(f"nothing to do but what was given up: {n}; python -m sweeps status says why, retry tries again")
-                return EXIT_UNFINISHED
+                return ExitCode.UNFINISHED
             if plan.unreadable:
                 tell("nothing to do but what does not read")
-                return EXIT_UNFINISHED
+                return ExitCode.UNFINISHED
             tell("nothing to do: every run is finished and scored")
             return 0
         if places is None:
@@ -91,7 +91,7 @@ def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int
     code = launch(plan, places, folder) if grid else 0
     if plan.searches:
         record_grid(plan)
-    if not searching or code == EXIT_INTERRUPTED:
+    if not searching or code == ExitCode.INTERRUPTED:
         return code
     cells = len(plan.searches)
     tell(f"searching {plural(cells, 'cell')}, {trials_left(plan)} trials to go, {places.count} at once ({places.why})")
@@ -144,7 +144,7 @@ def launch(plan: Plan, places: Slots, folder: SweepFolder | None = None) -> int:
     tell(f"running {n}, {min(places.count, n)} at once ({places.why}); store {plan.store.root}")
     with recorded(folder), display() as shown:
         code = run_pool(plan, places, shown)
-    if code == EXIT_UNFINISHED:
+    if code == ExitCode.UNFINISHED:
         report_failures(plan)
     elif code == 0:
         tell(f"all runs are finished; python -m analysis.report --store {plan.store.root} draws them")
@@ -186,11 +186,11 @@ def run_here(plan: Plan) -> int:
         owner = claim_in_force(run)
         who = "another process" if owner is None else named(owner)
         print(f"{who} works on this run; give the command again when it has ended", file=sys.stderr)
-        return EXIT_UNFINISHED
+        return ExitCode.UNFINISHED
     if status == PREEMPTED:
         tell("stopped; the same command goes on from here")
-        return EXIT_INTERRUPTED
-    return 0 if status in FINISHED and is_met(plan, planned) else EXIT_UNFINISHED
+        return ExitCode.INTERRUPTED
+    return 0 if status in FINISHED and is_met(plan, planned) else ExitCode.UNFINISHED
 
 
 def _work_here(plan: Plan, planned: Planned, run: RunFolder, observer: Observer) -> str | None:

@@ -19,14 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from landscape.config.errors import (
-    EXIT_CLAIMED,
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_PREEMPTED,
-    EXIT_UNFINISHED,
-    CorruptFile,
-)
+from landscape.config.errors import CorruptFile, ExitCode
 from landscape.config.text import plural
 from landscape.store import FAILED, FINISHED, PLANNED, PREEMPTED, QUEUED, RunFolder
 from landscape.store.leases import Observer, claim_in_force, named, take
@@ -125,8 +118,8 @@ def run_pool(plan: Plan, slots: Slots, display: Display, allocation: Allocation 
     left = sum(not is_met(plan, planned) for planned in plan.runs)
     if pool.interrupts:
         display.event(f"stopped; {plural(left, 'run')} to go: the same command goes on from here")
-        return EXIT_INTERRUPTED
-    return EXIT_UNFINISHED if left else 0
+        return ExitCode.INTERRUPTED
+    return ExitCode.UNFINISHED if left else 0
 
 
 def _mark_queued(run: RunFolder) -> None:
@@ -199,15 +192,15 @@ def _reap(pool: Pool, display: Display) -> None:
             continue
         pool.jobs.remove(job)
         run = pool.plan.store.run(job.planned.id)
-        if code == EXIT_CLAIMED:
+        if code == ExitCode.CLAIMED:
             pool.elsewhere.append(job.planned)
             pool.rests_until[job.planned.id] = time.monotonic() + REST_S
             continue
         trouble = ""
         try:
-            if code not in (0, EXIT_FAILED, EXIT_PREEMPTED):
+            if code not in (0, ExitCode.FAILED, ExitCode.PREEMPTED):
                 _record_death(run, code, job, pool.observer)
-            elif code == EXIT_FAILED:
+            elif code == ExitCode.FAILED:
                 trouble = str(run.status().get("reason", ""))
         except UNREADABLE as e:
             trouble = str(e)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, CorruptFile, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.subprocess_env import subprocess_env
 from landscape.store import Store
 from landscape.store.trials import is_settled, put_rows, row
@@ -63,9 +63,9 @@ class Search:
             codes = self._generation()
             if self.interrupts:
                 tell(f"stopped after {self.progress()}: the same command goes on from here")
-                return EXIT_INTERRUPTED
-            if EXIT_USER in codes:
-                return EXIT_USER
+                return ExitCode.INTERRUPTED
+            if ExitCode.USER in codes:
+                return ExitCode.USER
             if not any(codes):
                 break
             before, settled = settled, sum(map(is_settled, search_rows(self.plan)))
@@ -77,7 +77,7 @@ class Search:
             run = self.plan.store.run(r["run"])
             what = f"{r.get('why') or f'failed {TRIES} times'} and is given up" if r.get("failed") else "has no value"
             tell(f"trial {r['order']} of {cell_words(r['cell'])} {what}\n  log: {run.log_file}")
-        return EXIT_UNFINISHED if untold or any(codes) else 0
+        return ExitCode.UNFINISHED if untold or any(codes) else 0
 
     def progress(self) -> str:
         """How far it has come, in words."""

@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Self
 
-from landscape.config.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_UNFINISHED, CorruptFile, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import run_id
 from landscape.signals import STOP_SIGNALS
 from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
@@ -209,7 +209,7 @@ class Searcher:
         finally:
             for s, handler in before.items():
                 signal.signal(s, handler)
-        return EXIT_PREEMPTED if self.stopping else EXIT_FAILED if self.failed else 0
+        return ExitCode.PREEMPTED if self.stopping else ExitCode.FAILED if self.failed else 0
 
     def _work(self) -> None:
         import landscape.runtime.worker  # noqa: F401  # torch takes its time: load it before owning a trial
@@ -303,7 +303,9 @@ def main() -> int:
             return worker.work()
     except (UserError, CorruptFile, OSError) as e:
         code = refusal(e)
-        return EXIT_UNFINISHED if isinstance(e, OSError) else code  # what a disk did may pass: the launcher tries again
+        return (
+            ExitCode.UNFINISHED if isinstance(e, OSError) else code
+        )  # what a disk did may pass: the launcher tries again
 
 
 if __name__ == "__main__":

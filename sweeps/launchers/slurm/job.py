@@ -20,7 +20,7 @@ import sys
 import time
 from contextlib import suppress
 
-from landscape.config.errors import EXIT_PREEMPTED, EXIT_UNFINISHED, EXIT_USER, CorruptFile, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.text import plural, printable
 from landscape.store import FAILED, FINISHED, Store
 from sweeps.console import tell
@@ -55,7 +55,7 @@ def main() -> int:
         return train(store, given, given.tasks[index])
     except (UserError, CorruptFile) as e:
         print(printable(e), file=sys.stderr)
-        return EXIT_USER
+        return ExitCode.USER
 
 
 def train(store: Store, given: Submission, ids: list[str]) -> int:
@@ -75,7 +75,7 @@ def train(store: Store, given: Submission, ids: list[str]) -> int:
         vain = _progress(plan) <= before and time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
         return _again(store, given, job, allocation.signals, vain)
     tell(f"{len(plan.runs) - len(unmet)} of {plural(len(plan.runs), 'run')} finished, {len(failed)} failed")
-    return EXIT_UNFINISHED if left or unreadable else 0
+    return ExitCode.UNFINISHED if left or unreadable else 0
 
 
 def search(store: Store, given: Submission) -> int:
@@ -103,7 +103,7 @@ def search(store: Store, given: Submission) -> int:
     if signals and trials_of(store, given.sweep):
         late = time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
         return _again(store, given, job, signals, late and _trial_steps(store, given.sweep) <= before)
-    return EXIT_UNFINISHED if code else 0
+    return ExitCode.UNFINISHED if code else 0
 
 
 def patience_s(resources: Resources) -> float:
@@ -175,19 +175,19 @@ def _again(store: Store, given: Submission, job: str, signals: list[int], vain: 
     now = submission(store.sweep(given.sweep), given.token)
     if now is not None and now.cancelled:
         tell(f"{names}: cancelled")
-        return EXIT_PREEMPTED
+        return ExitCode.PREEMPTED
     state = client.state(job)
     if state != "RUNNING":
         tell(f"{names}: the scheduler ends this job ({state}); whether it runs again is the scheduler's to say")
-        return EXIT_PREEMPTED
+        return ExitCode.PREEMPTED
     if vain:
         tell(f"{names}: no run made a step in all of the job's {given.resources['time']} minutes, so it is not queued")
         tell("again; give more with launcher.time=")
-        return EXIT_PREEMPTED
+        return ExitCode.PREEMPTED
     tell(f"{names}: the job is queued again")
     if not client.requeue(job):
         tell(f"but scontrol would not; python -m sweeps retry {given.sweep} submits what is left")
-    return EXIT_PREEMPTED
+    return ExitCode.PREEMPTED
 
 
 if __name__ == "__main__":
