@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import sys
 from typing import NamedTuple
 
-from landscape.config.errors import CorruptFile, ExitCode, UserError, nearest
-from sweeps.errors import refusal
+from landscape.config.errors import ExitCode, UserError, nearest
+from sweeps.errors import run_command
 
 
 class Verb(NamedTuple):
@@ -90,17 +89,7 @@ def main() -> int:
     if verb not in VERBS:
         print(f"{verb} is no verb{nearest(verb, VERBS)}; legal: {', '.join(VERBS)}", file=sys.stderr)
         return ExitCode.USER
-    try:
-        code = VERBS[verb](spelled(verb, arguments))
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # piped into head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except (UserError, CorruptFile, OSError) as e:
-        return refusal(e)
+    return run_command(lambda: VERBS[verb](spelled(verb, arguments)), interrupted="")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from landscape.config.cli import run_cli
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.hardware import slow_bf16
 from landscape.config.identity import check_current
@@ -385,19 +386,20 @@ def main(given: list[str] | None = None) -> int:
     )
     parser.add_argument("--lost", type=json.loads, help="JSON: the worker that the launcher has found to be dead")
     arguments = parser.parse_args(given)
-    say, observer, status = partial(print, flush=True), Observer(), None
-    try:
-        store = Store(arguments.store)
+    say, observer = partial(print, flush=True), Observer()
+
+    def run() -> int:
+        store, status = Store(arguments.store), None
         if arguments.lost is not None:
             observer.hear(store.run(arguments.run), arguments.lost)
         if observer.settle(store.run(arguments.run), say):
             status = work(store, arguments.run, say, arguments.execution, observer)
         if status in FINISHED and "unmet" in store.run(arguments.run).status():
             return ExitCode.FAILED
-    except (UserError, CorruptFile, OSError) as e:  # a store that cannot be written any more holds no word of it
-        print(e, file=sys.stderr)
-        return ExitCode.USER
-    return {FAILED: ExitCode.FAILED, PREEMPTED: ExitCode.PREEMPTED, None: ExitCode.CLAIMED}.get(status, 0)
+        codes = {FAILED: ExitCode.FAILED, PREEMPTED: ExitCode.PREEMPTED, None: ExitCode.CLAIMED}
+        return codes.get(status, ExitCode.DONE)
+
+    return run_cli(run, interrupted="")  # a store that cannot be written any more holds no word of it
 
 
 if __name__ == "__main__":

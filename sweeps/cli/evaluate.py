@@ -26,7 +26,7 @@ from landscape.data import Dataset, load_data
 from landscape.store import DIVERGED, DONE, RunFolder, Store, protocols
 from sweeps.cli.sweep import MULTIRUN, launch
 from sweeps.console import tell
-from sweeps.errors import REFUSALS, refusal
+from sweeps.errors import run_command
 from sweeps.launchers.devices import slots
 from sweeps.planning.composition import Composed, combinations, copy_tree, hydra
 from sweeps.planning.config_groups import groups, mentioned, read_choice
@@ -68,22 +68,24 @@ def main(arguments: list[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(f"usage: python -m landscape.evaluate [CHOOSE ...] [KEY=VALUE ...]\n\n{__doc__}")
         return 0
-    try:
-        scoring = make_scoring(read_order(arguments))
-        for line in describe(scoring):
-            tell(line)
-        plan = scoring.plan
-        if not plan.runs:
-            tell("nothing to do")
-            return ExitCode.UNFINISHED if scoring.unfinished else 0
-        first = plan.runs[0].config
-        places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
-        plan.store.check_writable()
-        for planned in plan.runs:
-            add_requests(plan.store.run(planned.id), planned.asked)
-        return launch(plan, places) or (ExitCode.UNFINISHED if scoring.unfinished else 0)
-    except REFUSALS as e:
-        return refusal(e)
+    return run_command(lambda: evaluate(arguments))
+
+
+def evaluate(arguments: list[str]) -> int:
+    """Score what `main` is given; returns the exit code. Raises `UserError`."""
+    scoring = make_scoring(read_order(arguments))
+    for line in describe(scoring):
+        tell(line)
+    plan = scoring.plan
+    if not plan.runs:
+        tell("nothing to do")
+        return ExitCode.UNFINISHED if scoring.unfinished else 0
+    first = plan.runs[0].config
+    places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
+    plan.store.check_writable()
+    for planned in plan.runs:
+        add_requests(plan.store.run(planned.id), planned.asked)
+    return launch(plan, places) or (ExitCode.UNFINISHED if scoring.unfinished else 0)
 
 
 def read_order(arguments: list[str]) -> Order:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 HYDRA_FLAGS = {
@@ -43,15 +42,12 @@ def show(arguments: list[str]) -> int:
     except UserError as e:
         print(e, file=sys.stderr)
         return ExitCode.USER
+    from sweeps.errors import run_command
+
     ConfigStore.instance().store("schema", Schema)
 
     @hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
     def printed_only(cfg: Schema) -> None:
         raise AssertionError("a Hydra flag that does not print")
 
-    try:
-        printed_only()
-        sys.stdout.flush()
-    except BrokenPipeError:  # piped into head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return run_command(printed_only, interrupted="")

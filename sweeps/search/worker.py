@@ -30,7 +30,7 @@ from landscape.store.leases import Observer
 from landscape.store.locks import locked
 from landscape.store.processes import myself
 from landscape.store.trials import put_rows, row
-from sweeps.errors import refusal
+from sweeps.errors import run_command
 from sweeps.planning.freeze import freeze_run
 from sweeps.planning.plan import Planned
 from sweeps.planning.search_space import Params, params_of, rounded, with_params
@@ -295,17 +295,15 @@ def main() -> int:
         "--attached", action="store_true", help="end with the trial under way once the process that started it is gone"
     )
     arguments = parser.parse_args()
-    try:
+
+    def work() -> int:
         store = Store(arguments.store)
         say = partial(print, flush=True)
         parent = os.getppid() if arguments.attached else None
         with Searcher(store, arguments.sweep, arguments.cell, arguments.execution, say, parent) as worker:
             return worker.work()
-    except (UserError, CorruptFile, OSError) as e:
-        code = refusal(e)
-        return (
-            ExitCode.UNFINISHED if isinstance(e, OSError) else code
-        )  # what a disk did may pass: the launcher tries again
+
+    return run_command(work, disk=ExitCode.UNFINISHED)  # what a disk did may pass: the launcher tries again
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ import sys
 import time
 from contextlib import suppress
 
-from landscape.config.errors import CorruptFile, ExitCode, UserError
-from landscape.config.text import plural, printable
+from landscape.config.errors import ExitCode, UserError
+from landscape.config.text import plural
 from landscape.store import FAILED, FINISHED, Store
 from sweeps.console import tell
+from sweeps.errors import run_command
 from sweeps.launchers.devices import slots
 from sweeps.launchers.local_pool import POLL_S, UNREADABLE, Allocation, run_pool
 from sweeps.launchers.local_search import searcher
@@ -45,7 +46,8 @@ def main() -> int:
         parser.add_argument(name, required=True)
     arguments = parser.parse_args()
     store = Store(arguments.store)
-    try:
+
+    def work() -> int:
         given = submission(store.sweep(arguments.sweep), arguments.submission)
         index = int(os.environ.get("SLURM_ARRAY_TASK_ID", "-1"))
         if given is None or not 0 <= index < len(given.tasks):
@@ -53,9 +55,8 @@ def main() -> int:
         if given.search:
             return search(store, given)
         return train(store, given, given.tasks[index])
-    except (UserError, CorruptFile) as e:
-        print(printable(e), file=sys.stderr)
-        return ExitCode.USER
+
+    return run_command(work, disk=ExitCode.UNFINISHED)
 
 
 def train(store: Store, given: Submission, ids: list[str]) -> int:
