@@ -30,8 +30,9 @@ from analysis.loading.filters import where
 from analysis.loading.pooling import POOLS, pool_cells
 from analysis.loading.runs import Collected, collect
 from analysis.tables.provenance import code_text, packages_text, written_command
-from landscape.config.cli import VERSION
-from landscape.config.errors import EXIT_USER, UserError
+from landscape.config.cli import VERSION, run_cli
+from landscape.config.errors import ExitCode, UserError
+from landscape.config.text import plural
 from landscape.store import Store
 from landscape.store.leftovers import remove_dead
 from landscape.store.processes import myself, tag
@@ -196,23 +197,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--pool", choices=POOLS, help="one cell for runs that differ in it alone, labelled so (default: cells apart)"
     )
     args = parser.parse_args(argv)
+    return run_cli(lambda: _report(args), interrupted="", before="error: ")
+
+
+def _report(args: argparse.Namespace) -> int:
     store, out = Store(args.store), Path(args.out).expanduser()
-    try:
-        with no_collector(), _pool(store) as pool:
-            found = where(read_csv(args.csv) if args.csv else collect(store, pool), args.where)
-            found = pool_cells(found) if args.pool else found
-            if args.step_costs:
-                found.runs = measured_apart(found.runs, args.step_costs)
-            write_report(found, store, out, pool, _options(args))
-    except UserError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return EXIT_USER
+    with no_collector(), _pool(store) as pool:
+        found = where(read_csv(args.csv) if args.csv else collect(store, pool), args.where)
+        found = pool_cells(found) if args.pool else found
+        if args.step_costs:
+            found.runs = measured_apart(found.runs, args.step_costs)
+        write_report(found, store, out, pool, _options(args))
     states = found.runs.drop_duplicates("id")["status"].value_counts()
     counts = ", ".join(f"{n} {state}" for state, n in states.items())
-    print(f"{out / 'index.html'}: {states.sum()} run{'' if states.sum() == 1 else 's'} ({counts})")
+    print(f"{out / 'index.html'}: {plural(int(states.sum()), 'run')} ({counts})")
     for problem in found.problems:
         print(f"error: {problem}; the rest is in the report", file=sys.stderr)
-    return EXIT_USER if found.problems else 0
+    return ExitCode.USER if found.problems else 0
 
 
 def _options(args: argparse.Namespace) -> list[str]:

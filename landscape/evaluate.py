@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from landscape.config.errors import EXIT_INTERRUPTED
+from landscape.config.errors import ExitCode
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
 
         return evaluate(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:  # while modules load; later the command itself answers
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
 
 
 if __name__ == "__main__":

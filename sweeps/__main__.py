@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from landscape.config.cli import is_version
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, CorruptFile, UserError, nearest
-from sweeps.errors import refusal
+from landscape.config.errors import ExitCode, UserError, nearest
+from sweeps.errors import run_command
 
 
 class Verb(NamedTuple):
@@ -93,18 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if verb not in VERBS:
         print(f"{verb} is no verb{nearest(verb, VERBS)}; legal: {', '.join(VERBS)}", file=sys.stderr)
-        return EXIT_USER
-    try:
-        code = VERBS[verb](spelled(verb, arguments))
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # piped into head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except (UserError, CorruptFile, OSError) as e:
-        return refusal(e)
+        return ExitCode.USER
+    return run_command(lambda: VERBS[verb](spelled(verb, arguments)), interrupted="")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,10 @@
-"""How the commands that plan and train say what went wrong: a sentence on stderr, and the exit code."""
+"""How the commands that plan and train end: `run_cli`, without the passwords of data bases."""
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_USER, CorruptFile, UserError, in_words
-from landscape.config.text import printable
+from landscape.config.cli import run_cli
 from sweeps.credentials import redact
 
-REFUSALS = (UserError, CorruptFile, OSError, KeyboardInterrupt)
-
-
-def refusal(error: BaseException) -> int:
-    """Tell one of `REFUSALS`, without the passwords in it; the exit code that it means."""
-    if isinstance(error, KeyboardInterrupt):
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    print(printable(redact(in_words(error) if isinstance(error, OSError) else str(error))), file=sys.stderr)
-    return EXIT_USER
+run_command = partial(run_cli, redact=redact)

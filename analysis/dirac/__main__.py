@@ -13,8 +13,8 @@ from analysis.dirac.dynamics import Steps, distance, multipliers, trajectory
 from analysis.dirac.figure import COUNT, games, momentum, portraits, spell
 from analysis.dirac.games import Game
 from analysis.figures.panels import save
-from landscape.config.cli import VERSION
-from landscape.config.errors import EXIT_USER, UserError
+from landscape.config.cli import VERSION, run_cli
+from landscape.config.errors import UserError
 
 MARK = '<meta name="generator" content="landscape analysis.dirac">'  # by it a page knows its own kind
 TINY = 1e-12  # below it a distance is rounding
@@ -71,14 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("--out", default="report/dirac", help="the folder to write (default: %(default)s)")
     out = Path(parser.parse_args(argv).out).expanduser()
-    try:
+
+    def work() -> None:
         rows = write(out)
-    except UserError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return EXIT_USER
-    print(markdown(rows))
-    print(f"\n{out / 'index.html'}: {len(rows)} phase portraits, and what momentum does")
-    return 0
+        print(markdown(rows))
+        print(f"\n{out / 'index.html'}: {len(rows)} phase portraits, and what momentum does")
+
+    return run_cli(work, interrupted="", before="error: ")
 
 
 if __name__ == "__main__":

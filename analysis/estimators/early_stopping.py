@@ -23,7 +23,7 @@ from analysis.loading.clocks import costed
 from analysis.loading.trials import SEARCH
 from landscape.config.schema import Stop
 from landscape.store import DIVERGED, DONE, STOPPED
-from landscape.store.early_stopping import PRUNED, rule_of
+from landscape.store.early_stopping import StopCause, rule_of
 
 Array = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ REPLAY_COLUMNS = (
     *("rule", "cell", "runs", "stopped", "lost_later", "share", "best", "best_left", "top", "top_stopped"),
     *("lower", "ratio", "fall_from", "fall_to"),
 )
-TAKEN_COLUMNS = ("cell", "id", "why", "stopped_at", "steps", "then", "end", "ratio")
+TAKEN_COLUMNS = ("cell", "id", "why", "stopped_at", "steps", "then", "end", "ratio", "stop_cause", "pruner")
 
 
 class Curves(NamedTuple):
@@ -93,7 +93,7 @@ def free_runs(runs: pd.DataFrame) -> pd.DataFrame:
     some, are left out.
     """
     stopped = runs[runs["status"] == STOPPED]
-    pruned = set(stopped.loc[stopped["reason"].fillna("").str.startswith(PRUNED), "sweep"].dropna())
+    pruned = set(stopped.loc[stopped["stop_cause"] == StopCause.PRUNED, "sweep"].dropna())
     watched = runs["rule"].notna() | ((runs["stage"] == SEARCH) & runs["sweep"].isin(pruned))
     finished = runs["status"].isin((DONE, DIVERGED)) & runs["worth"].notna()
     free = finished & ~(watched & runs["cell"].isin(set(stopped["cell"])))

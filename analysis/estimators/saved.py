@@ -9,18 +9,20 @@ from analysis.estimators.early_stopping import share
 from analysis.loading.cells import cell_order
 from analysis.loading.clocks import costed
 from landscape.store import STOPPED
-from landscape.store.early_stopping import COLLAPSED, PRUNED, SATURATED
+from landscape.store.early_stopping import StopCause
 
 SAVED_COLUMNS = ("cell", "why", "stopped", "runs", "steps_left", "saved_s", "saved_share")
-KINDS = {COLLAPSED: "distance far above the run's best", SATURATED: "saturated discriminator"}
+KINDS: dict[str, str] = {
+    StopCause.COLLAPSED: "distance far above the run's best",
+    StopCause.SATURATED: "saturated discriminator",
+}
 
 
-def kind(reason: str | None) -> str:
-    """Which rule or pruner a reason to stop speaks of, in a few words."""
-    text = reason or ""
-    if text.startswith(PRUNED):
-        return "pruner " + (text.removeprefix(PRUNED).split() or ["?"])[0]
-    return next((words for begins, words in KINDS.items() if text.startswith(begins)), "other")
+def kind(cause: str | None, pruner: str | None) -> str:
+    """Which rule or pruner ended a run, in a few words."""
+    if cause == StopCause.PRUNED:
+        return f"pruner {pruner or '?'}"
+    return KINDS.get(cause or "", "other")
 
 
 def saved_seconds(runs: pd.DataFrame) -> pd.Series:
@@ -48,7 +50,8 @@ def saved_table(runs: pd.DataFrame) -> pd.DataFrame:
     runs = costed(runs)
     runs = runs[runs["step"] > 0]
     stopped = runs[runs["status"] == STOPPED]
-    stopped = stopped.assign(why=[kind(text) for text in stopped["reason"]], saved_s=saved_seconds(stopped))
+    causes = zip(stopped["stop_cause"], stopped["pruner"], strict=True)
+    stopped = stopped.assign(why=[kind(*one) for one in causes], saved_s=saved_seconds(stopped))
     rows = []
     for label in cell_order(stopped):
         cell, mine = runs[runs["cell"] == label], stopped[stopped["cell"] == label]

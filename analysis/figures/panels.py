@@ -17,6 +17,7 @@ from analysis.estimators.tuning_curves import Band, budgets, chance_all_fail, me
 from analysis.figures import axes as figures
 from analysis.figures.style import DRESS, INK, MUTED, Look
 from analysis.figures.ticks import drawn, limits
+from analysis.loading.cells import NoBand
 
 UNIT_NAMES = {"run": "single runs", "setting": "settings, each the median of its seeds"}
 
@@ -72,11 +73,11 @@ def _chances(
 
 
 def band_figure(
-    worths: pd.DataFrame, no_band: Mapping[str, str], look: Mapping[str, Look], distance: str, unit: str
+    worths: pd.DataFrame, no_band: Mapping[str, NoBand], look: Mapping[str, Look], distance: str, unit: str
 ) -> Figure | None:
     """A small panel a cell: median of the best of k for runs to come, with its 95 % band.
 
-    In cells of `no_band` the values are not independent draws, and only the curve is drawn, with the reason given
+    In cells of `no_band` the values are not independent draws, and only the curve is drawn, with the note given
     there. None where no cell has enough values to bound anything.
     """
     found: dict[str, tuple[Band, str]] = {}
@@ -86,7 +87,7 @@ def band_figure(
         result = median_best_band(values, ks)
         if str(label) in no_band:
             open_band = Band(ks, result.point, np.zeros(len(ks)), np.full(len(ks), np.inf), result.confidence)
-            found[str(label)] = open_band, no_band[str(label)]
+            found[str(label)] = open_band, no_band[str(label)].note
         elif not np.isfinite(result.point).any():
             found[str(label)] = result, f"all {len(values)} diverged"
         elif not result.bounded_above.any():

@@ -19,7 +19,7 @@ from analysis.figures import axes as figures
 from analysis.figures import paper_layout
 from analysis.figures.style import DRESS, INK, MUTED, Look, looks
 from analysis.figures.ticks import Readable, limits, log_axis, log_budget_axis
-from analysis.loading.cells import cell_label, no_bands, worths
+from analysis.loading.cells import SEARCHED, cell_label, no_bands, worths
 
 
 class Block(NamedTuple):
@@ -124,8 +124,7 @@ def after_settings(
     settings = worths(runs, "setting")
     unit = "setting" if (settings.groupby("cell").size() >= 2).any() else "run"
     unbanded = no_bands(runs, unit)
-    searched = any("search" in reason for reason in unbanded.values())
-    if searched:
+    if SEARCHED in unbanded.values():
         simulated = practitioners(runs, one.trials, generator)
         practitioner_curves(ax, simulated, look)
         ax.set_title("Best after k settings: the study's practitioner, mean")

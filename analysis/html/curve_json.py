@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from analysis.figures.style import Look
 MOST = 60  # points a curve
 
 
-def budget_curves(worths: pd.DataFrame, no_band: Mapping[str, str], look: Mapping[str, Look]) -> dict[str, Any]:
+def budget_curves(worths: pd.DataFrame, no_band: Container[str], look: Mapping[str, Look]) -> dict[str, Any]:
     """Of each cell the median of the best of k with its band, and the mean, as lists of JSON's numbers and nulls.
 
     `worths` is a frame of `cells.worths`; cells of `no_band` have none. A mean needs finite values only.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -102,14 +102,25 @@ def adaptive(runs: pd.DataFrame) -> bool:
     return bool(runs["sampler"].isin(ADAPTIVE).any())
 
 
-def no_bands(runs: pd.DataFrame, unit: str) -> dict[str, str]:
-    """The cells for whose units no band holds, and why, in a few words; `runs` as in `worths`."""
+class NoBand(NamedTuple):
+    """Why no band holds for a cell's units, and the note that its figure bears."""
+
+    cause: Literal["searched", "clustered"]
+    note: str
+
+
+SEARCHED = NoBand("searched", "no band: a search's results\nare one trajectory")
+CLUSTERED = NoBand("clustered", "no band: seeds of one\nsetting go together")
+
+
+def no_bands(runs: pd.DataFrame, unit: str) -> dict[str, NoBand]:
+    """The cells for whose units no band holds, and why; `runs` as in `worths`."""
     reasons = {}
     for label, cell in runs.groupby("cell"):
         if adaptive(cell[cell["worth"].notna()]):
-            reasons[str(label)] = "no band: a search's results\nare one trajectory"
+            reasons[str(label)] = SEARCHED
         elif unit == "run" and not independent(cell):
-            reasons[str(label)] = "no band: seeds of one\nsetting go together"
+            reasons[str(label)] = CLUSTERED
     return reasons
 
 

@@ -18,7 +18,8 @@ NEEDED = ("data", "arch", "loss", "penalty", "norm", "fid")
 DEFAULTS: dict[str, Any] = {"n_dis": 1, "seed": 0, "repeat": 0, "status": DONE, "stage": GRID, "evaluations": 1}
 WORDS: tuple[str, ...] = (
     *("id", "status", "reason", "data", "arch", "loss", "penalty", "norm", "cell", "setting", "protocol", "why"),
-    *("device", "rule", "stopped_why", "superseded", "stage", "sampler", "sweep", "search", "alike"),
+    *("device", "rule", "stopped_why", "stop_cause", "pruner", "superseded"),
+    *("stage", "sampler", "sweep", "search", "alike"),
 )
 WHOLE = ("n_dis", "seed", "repeat", "evaluations", "device_kinds", "sharing")
 MOST = 2**53  # of whole numbers: above, a CSV's float names no single one

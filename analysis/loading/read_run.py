@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from landscape.config.errors import CorruptFile
 from landscape.config.identity import flatten, identity, short_hash, superseded
 from landscape.store import RunFolder
-from landscape.store.early_stopping import rule_text
+from landscape.store.early_stopping import read_stop, rule_text
+from landscape.store.provenance import origin_of
 
 T = TypeVar("T")
 Rows = dict[str, list[Any]]  # evaluations by columns, as in `Record.rows`
@@ -137,7 +138,7 @@ def _status(run: RunFolder) -> dict[str, Any]:
         number(status.get(key))
     status["warnings"] = [str(text) for text in status.get("warnings") or []]
     if "stops" in status:
-        status["stops"] = [{"step": int(stop["step"]), "reason": str(stop["reason"])} for stop in status["stops"]]
+        status["stops"] = [read_stop(stop).stored(int(stop["step"])) for stop in status["stops"]]
     return status
 
 
@@ -147,13 +148,15 @@ def _meta(run: RunFolder) -> dict[str, Any]:
     planned, machines = meta.get("planned") or {}, meta.get("machines") or []
     # The whole command where it is known, else what was chosen for this run.
     command = [str(override) for override in meta.get("command") or meta.get("overrides") or []]
-    known = {"command": command, "planned": dict(planned), "machines": [_machine(machine) for machine in machines]}
+    known: dict[str, Any] = {"origin": origin_of(meta)}
+    known |= {"command": command, "planned": dict(planned), "machines": [_machine(machine) for machine in machines]}
     sweep, overrides = meta.get("sweep"), [str(override) for override in meta.get("overrides") or []]
     return known | {"sweep": None if sweep is None else str(sweep), "overrides": overrides}
 
 
 def _machine(entry: dict[str, Any]) -> dict[str, Any]:
     number(entry.get("sharing"))
+    number(entry.get("threads"))
     return dict(entry) | {"code": dict(entry.get("code") or {})}
 
 

@@ -18,6 +18,7 @@ from analysis.loading.read_run import CURVES, DIAGNOSTICS, SCORES, Record, Rows,
 from analysis.loading.sweeps import Sweep, read_sweeps
 from analysis.loading.trials import GRID, ORIGIN, no_trials, origin, read_trials
 from landscape.store import DIVERGED, DONE, STOPPED, Store
+from landscape.store.early_stopping import read_stop
 
 SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
 
@@ -26,12 +27,13 @@ RUN_COLUMNS = (
     *("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "step"),
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
     *("is", "is_std", "kid", "kid_std", "ms_ssim", "diversity", "modes", "quality", *DIAGNOSTICS),
-    *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "sharing", "rule", "stopped_at", "stopped_why"),
+    *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "sharing", "rule"),
+    *("stopped_at", "stopped_why", "stop_cause", "pruner"),
     *("train_cpu_s", "eval_cpu_s", "superseded", "stage", "sampler", "order", "round", "sweep", "search", "alike"),
 )
 TEXTS = (  # columns that may be None
     *("reason", "protocol", "why", "device", "rule", "stopped_why", "sampler", "sweep", "search", "alike"),
-    "superseded",
+    *("superseded", "stop_cause", "pruner"),
 )
 ROW_COLUMNS = (
     "id",
@@ -137,6 +139,9 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     rule          the rules to stop by that were frozen with it ("stop.factor=3 stop.evaluations=3"), else None
     stopped_at, stopped_why
                   D updates and reason when it was first stopped early, also where it was taken up again since
+    stop_cause, pruner
+                  why as data: "collapsed", "saturated" or "pruned", and which pruner; of the newest stop where it is
+                  stopped, of the first where it was taken up again; else None
     superseded    the choices whose meaning has changed since it was trained ("arch.g_spectral before 2026-11-25"), by
                   `landscape.config.versions`, else None: it is in no comparison
     stage         "grid" (also where no search knows of the run), "search", or "confirm": trained to confirm a choice
@@ -214,7 +219,7 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
         "step": _int(status.get("step")),
         **{key: _seconds(status.get(key)) for key in ("train_s", "eval_s", "wasted_s")},
         **{f"{key}_cpu_s": _cpu_seconds(status, key, machines) for key in ("train", "eval")},
-        **_first_stop(status),
+        **_stops(status),
         "device": _device(machines[-1]),
         "device_kinds": len({_device(machine) for machine in machines} - {None}),
         "sharing": _sharing([_int(machine.get("sharing")) for machine in machines]),
@@ -225,13 +230,17 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
     return [facts | _scores(facts, _of(record.rows, name)) | {"protocol": name} for name in names]
 
 
-def _first_stop(status: dict[str, Any]) -> dict[str, Any]:
-    """When and why the run was first stopped early."""
+def _stops(status: dict[str, Any]) -> dict[str, Any]:
+    """When and why the run was first stopped early, and the cause: of the newest stop where it is stopped."""
     stops = status.get("stops") or []
     if not stops and status["status"] == STOPPED:  # a store from before this was kept
         stops = [{"step": _int(status.get("step")), "reason": str(status.get("reason"))}]
     first = stops[0] if stops else {}
-    return {"stopped_at": first.get("step", math.nan), "stopped_why": first.get("reason")}
+    found = {"stopped_at": first.get("step", math.nan), "stopped_why": first.get("reason")}
+    if not stops:
+        return found | {"stop_cause": None, "pruner": None}
+    told = read_stop(stops[-1] if status["status"] == STOPPED else first)
+    return found | {"stop_cause": told.cause, "pruner": told.pruner}
 
 
 def _of(rows: Rows, name: str) -> Rows:

@@ -134,7 +134,7 @@ def shown_early(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     then = [key for key in ("then", "fall_from") if key in frame]
     frame[then] = frame[then].replace(np.inf, np.nan)
     if name == "taken":
-        frame["why"] = [kind(text) for text in frame["why"]]
+        frame["why"] = [kind(*one) for one in zip(frame["stop_cause"], frame["pruner"], strict=True)]
     if name == "replay":
         frame["rule"] = [rule_words(text) for text in frame["rule"]]
         frame["top"] = [f"{a} of {b}" for a, b in zip(frame["top_stopped"], frame["top"], strict=True)]

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from analysis.loading.runs import Collected
 from analysis.loading.sweeps import Sweep
+from landscape.config.text import plural
+from landscape.store.provenance import Origin
 
 # What an override may be of that says how many runs there are, or where and how they run, and not what one is.
 NOT_ALONE = ("search", "confirm", "stage", "store", "launcher", "logger", "checkpoint", "threads", "device")
@@ -57,7 +59,7 @@ def planned_by(meta: Mapping[str, Any], sweeps: Mapping[str, Sweep]) -> str:
     if meta.get("sweep") in sweeps:
         return written_command(sweeps[meta["sweep"]].command)
     command = meta.get("command")
-    if command is None or any(argument.startswith("sweep=") for argument in command):
+    if command is None or meta["origin"] != Origin.COMMAND:
         return ""
     return written_command(command)
 
@@ -87,7 +89,7 @@ def machine_text(machine: Mapping[str, Any]) -> str:
         f"{count} x {gpu or cpu}" if count != 1 and (gpu or cpu) else gpu or cpu,
         f"on {cpu}" if gpu and cpu else "",
         f"device {machine['device']}" if machine.get("device") else "",
-        f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}" if machine.get("threads") else "",
+        plural(machine["threads"], "thread") if machine.get("threads") else "",
         machine.get("precision"),
         f"shared by {machine['sharing']} runs" if (machine.get("sharing") or 1) != 1 else "",
         f"{machine['device_batch_size']} images a device" if count != 1 and machine.get("device_batch_size") else "",

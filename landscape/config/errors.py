@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from enum import IntEnum
 
-# Of a command, as its user sees them.
-EXIT_UNFINISHED = 1  # some run is not finished
-EXIT_USER = 2
-EXIT_INTERRUPTED = 130
-# Of a worker, for the controller that started it; Python's own 1 is a crash that could not even be recorded.
-EXIT_FAILED = 77  # the run is on record as failed, or a request for scores as not met
-EXIT_PREEMPTED = 75  # asked to stop, checkpoint written
-EXIT_CLAIMED = 76  # somebody else works on the run
+
+class ExitCode(IntEnum):
+    """How a process of this project ends; Python's own 1 is also a crash that could not even be recorded."""
+
+    # Of a command, as its user sees them.
+    DONE = 0
+    UNFINISHED = 1  # some run is not finished
+    USER = 2
+    INTERRUPTED = 130
+    # Of a worker, for the controller that started it.
+    PREEMPTED = 75  # asked to stop, checkpoint written
+    CLAIMED = 76  # somebody else works on the run
+    FAILED = 77  # the run is on record as failed, or a request for scores as not met
 
 
 class UserError(Exception):

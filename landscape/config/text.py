@@ -9,6 +9,11 @@ import re
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+def plural(n: int, what: str) -> str:
+    """A count with its noun: "1 run", "2 runs", "1,000 runs"."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
 def printable(text: object) -> str:
     """`text` with its control characters spelled: what a file says moves no cursor and sets no title.
 

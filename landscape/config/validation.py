@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from landscape.config.errors import UserError, nearest
 from landscape.config.hardware import cores
+from landscape.config.text import plural
 
 Test = Callable[[Any], bool]
 
@@ -253,8 +254,7 @@ def check_machine(flat: dict[str, Any]) -> None:
         if value > most:
             share = f", {PER_CORE} on each" * (most > here)
             raise UserError(
-                f"{key}={value} is out of range; legal: up to {most}, as this machine has {here} "
-                f"core{'s' * (here != 1)}{share}"
+                f"{key}={value} is out of range; legal: up to {most}, as this machine has {plural(here, 'core')}{share}"
             )
 
 

@@ -8,7 +8,6 @@ them. If one of them dies, the run fails with that reason, and the next worker g
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,9 +21,9 @@ from typing import Any
 
 import torch
 
-import landscape
 from landscape import distributed
 from landscape.config.errors import UserError
+from landscape.config.subprocess_env import subprocess_env
 
 GRACE_S = 30.0  # for rank 0 to notice by itself that another is gone; in a long evaluation it cannot
 BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
@@ -39,15 +38,13 @@ class Team:
 
     def __init__(self, size: int, command: list[str], orders: list[dict[str, Any]], folder: Path) -> None:
         self.meeting, self.size = folder / "meeting", size
-        root = str(Path(landscape.__file__).parent.parent)
-        paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)  # inherited: no signal finds them unprepared
         try:
             self.processes = [
                 subprocess.Popen(
                     [*command, "--execution", json.dumps(order), "--rank", str(rank), "--meeting", str(self.meeting)],
                     stdin=subprocess.PIPE,
-                    env={**os.environ, "PYTHONPATH": paths},
+                    env=subprocess_env(),
                 )
                 for rank, order in enumerate(orders, 1)
             ]

@@ -19,7 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.config.errors import EXIT_CLAIMED, EXIT_FAILED, EXIT_PREEMPTED, EXIT_USER, CorruptFile, UserError
+from landscape.config.cli import run_cli
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.hardware import slow_bf16
 from landscape.config.identity import check_current
 from landscape.config.schema import Config, typed
@@ -33,7 +34,7 @@ from landscape.runtime.rank_launcher import team, teammate
 from landscape.signals import StopFlag
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, STOPPED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
-from landscape.store.early_stopping import Stopped, Watch, may_stop, reason_to_stop
+from landscape.store.early_stopping import EarlyStop, Stopped, Watch, may_stop, reason_to_stop
 from landscape.store.leases import ClaimLost, Observer, take
 from landscape.store.leftovers import clear_run
 from landscape.store.protocols import missing_scores, pending_requests, request, request_id
@@ -184,7 +185,7 @@ class _Work:
                 self.say(f"stopped: {e}")
                 status, reason = STOPPED, str(e)
                 stops = journal.status.get("stops", [])  # kept when another sweep takes the run up again
-                journal.note(stops=[*stops, {"step": state.step, "reason": reason}])
+                journal.note(stops=[*stops, e.stop.stored(state.step)])
             except Preempted:
                 journal.write(status=PREEMPTED, step=state.step, **vars(state.clocks))
                 return
@@ -228,7 +229,7 @@ class _Work:
             self.journal.write(status=FAILED, reason=reason)
             self.journal.claim.release()
         finally:
-            os._exit(EXIT_FAILED)
+            os._exit(ExitCode.FAILED)
 
     def resume(self, state: State) -> None:
         """Put back the newest sound checkpoint, if any; cut rows past it and keep count of the seconds lost."""
@@ -267,7 +268,7 @@ class _Work:
             raise Preempted
         self.journal.pace.begin("training")
 
-    def reason_to_stop(self, state: State) -> str | None:
+    def reason_to_stop(self, state: State) -> EarlyStop | None:
         """Why the run should end with the evaluation just made, by the rules or by whoever watches; else None."""
         if self.scorer is None or not (self.watch or may_stop(self.cfg.stop)):
             return None
@@ -380,19 +381,20 @@ def main(given: list[str] | None = None) -> int:
     )
     parser.add_argument("--lost", type=json.loads, help="JSON: the worker that the launcher has found to be dead")
     arguments = parser.parse_args(given)
-    say, observer, status = partial(print, flush=True), Observer(), None
-    try:
-        store = Store(arguments.store)
+    say, observer = partial(print, flush=True), Observer()
+
+    def run() -> int:
+        store, status = Store(arguments.store), None
         if arguments.lost is not None:
             observer.hear(store.run(arguments.run), arguments.lost)
         if observer.settle(store.run(arguments.run), say):
             status = work(store, arguments.run, say, arguments.execution, observer)
         if status in FINISHED and "unmet" in store.run(arguments.run).status():
-            return EXIT_FAILED
-    except (UserError, CorruptFile, OSError) as e:  # a store that cannot be written any more holds no word of it
-        print(e, file=sys.stderr)
-        return EXIT_USER
-    return {FAILED: EXIT_FAILED, PREEMPTED: EXIT_PREEMPTED, None: EXIT_CLAIMED}.get(status, 0)
+            return ExitCode.FAILED
+        codes = {FAILED: ExitCode.FAILED, PREEMPTED: ExitCode.PREEMPTED, None: ExitCode.CLAIMED}
+        return codes.get(status, ExitCode.DONE)
+
+    return run_cli(run, interrupted="")  # a store that cannot be written any more holds no word of it
 
 
 if __name__ == "__main__":

@@ -155,6 +155,7 @@ META = Kind(
     {
         "overrides": or_null(listed(text)),
         "command": or_null(listed(text)),
+        "origin": or_null(Kind({"kind": text}, {"sampler": text})),
         "sweep": or_null(text),
         "planned": or_null(mapped()),
         "machines": listed(mapped()),
@@ -171,7 +172,7 @@ STATUS = Kind(
         "reason": or_null(text),
         "warnings": listed(text),
         "unmet": mapped(text),
-        "stops": listed(Kind({"step": count}, {"reason": text})),
+        "stops": listed(Kind({"step": count}, {"reason": text, "cause": or_null(text), "pruner": or_null(text)})),
     },
     limit=1 << 20,
 )

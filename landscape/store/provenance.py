@@ -6,6 +6,8 @@ import os
 import platform
 import socket
 import subprocess
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,6 +29,26 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+class Origin(StrEnum):
+    """What planned a run, as `meta.json` says under `origin`."""
+
+    COMMAND = "command"  # a command line, which is there too
+    SEARCH = "search"  # a trial, by the sampler of a sweep's search
+
+
+def origin_of(meta: Mapping[str, Any]) -> Origin:
+    """What planned the run; one that only a later version knows is no command that could be given again."""
+    origin = meta.get("origin")
+    if origin is None:
+        return origin_of_old_command(meta.get("command") or [])
+    return Origin.COMMAND if origin.get("kind") == Origin.COMMAND else Origin.SEARCH
+
+
+def origin_of_old_command(command: Sequence[str]) -> Origin:
+    """As stores say it that have no `origin`: a trial has ["search=SAMPLER", "sweep=NAME"] for its command."""
+    return Origin.SEARCH if any(argument.startswith("sweep=") for argument in command) else Origin.COMMAND
 
 
 @cache

@@ -22,9 +22,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import landscape
-from landscape.config.errors import EXIT_UNFINISHED, EXIT_USER, CorruptFile, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.registry import lookup
+from landscape.config.subprocess_env import subprocess_env
 from landscape.store import RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.tracking.wandb import LOGGERS, Event
@@ -77,7 +77,6 @@ def mirrored(
 def _start(
     store: Store, run: RunFolder, logger: dict[str, Any], output: Any, warn: Callable[[str], None]
 ) -> subprocess.Popen[bytes] | None:
-    paths = [str(Path(landscape.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     command = [sys.executable, "-m", "landscape.tracking.process", "--follow", "--store", str(store.root)]
     try:
         return subprocess.Popen(
@@ -85,7 +84,7 @@ def _start(
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env=subprocess_env(),
             start_new_session=True,
         )
     except OSError as e:
@@ -177,11 +176,11 @@ def main(given: list[str] | None = None) -> int:
                 send(store, run, logger, chain([first], stream))
         except (UserError, CorruptFile) as e:
             print(f"{FAILED}{e}", file=sys.stderr, flush=True)
-            failed = EXIT_USER
+            failed = ExitCode.USER
         except BaseException as e:  # whatever a third party's program comes to
             words = str(e).strip().splitlines()
             print(f"{FAILED}{type(e).__name__}: {words[0] if words else ''}", file=sys.stderr, flush=True)
-            os._exit(EXIT_UNFINISHED)  # its own clean-up may hang
+            os._exit(ExitCode.UNFINISHED)  # its own clean-up may hang
     return failed
 
 

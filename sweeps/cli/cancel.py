@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from landscape.config.errors import CorruptFile
+from landscape.config.text import plural
 from landscape.store import PLANNED, QUEUED, Store, SweepFolder
 from landscape.store.leases import claim_in_force
 from landscape.store.locks import locked
@@ -16,7 +17,6 @@ from sweeps.cli.resubmit import parser
 from sweeps.console import tell
 from sweeps.launchers.own_processes import works_on
 from sweeps.launchers.slurm import client
-from sweeps.launchers.slurm.messages import many
 from sweeps.launchers.slurm.submissions import append, in_queue, submissions, users
 from sweeps.planning.named import find_sweep
 from sweeps.planning.sweep_runs import Members
@@ -50,7 +50,7 @@ def _cancel_jobs(store: Store, folder: SweepFolder) -> int:
             append(folder, {"token": one.token, "cancelled": True})
         client.cancel([str(one.job) for one in live])
     if live:
-        tell(f"cancelled {many(len(live), 'array')}: job {', '.join(str(one.job) for one in live)}")
+        tell(f"cancelled {plural(len(live), 'array')}: job {', '.join(str(one.job) for one in live)}")
     return len(live)
 
 
@@ -72,7 +72,7 @@ def _stop_here(store: Store, folder: SweepFolder) -> int:
             os.kill(pid, signal.SIGTERM)
             workers += 1
     if workers:
-        tell(f"{many(workers, 'worker')} on this machine asked to save and end")
+        tell(f"{plural(workers, 'worker')} on this machine asked to save and end")
     return stopped + workers
 
 

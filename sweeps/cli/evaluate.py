@@ -18,15 +18,16 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from landscape.config.cli import is_version
-from landscape.config.errors import EXIT_UNFINISHED, CorruptFile, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import axes, flatten
 from landscape.config.schema import Data, Metrics
+from landscape.config.text import plural
 from landscape.config.validation import check_ranges
 from landscape.data import Dataset, load_data
 from landscape.store import DIVERGED, DONE, RunFolder, Store, protocols
 from sweeps.cli.sweep import MULTIRUN, launch
 from sweeps.console import tell
-from sweeps.errors import REFUSALS, refusal
+from sweeps.errors import run_command
 from sweeps.launchers.devices import slots
 from sweeps.planning.composition import Composed, combinations, copy_tree, hydra
 from sweeps.planning.config_groups import groups, mentioned, read_choice
@@ -70,22 +71,24 @@ def main(arguments: list[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(f"usage: python -m landscape.evaluate [CHOOSE ...] [KEY=VALUE ...]\n\n{__doc__}")
         return 0
-    try:
-        scoring = make_scoring(read_order(arguments))
-        for line in describe(scoring):
-            tell(line)
-        plan = scoring.plan
-        if not plan.runs:
-            tell("nothing to do")
-            return EXIT_UNFINISHED if scoring.unfinished else 0
-        first = plan.runs[0].config
-        places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
-        plan.store.check_writable()
-        for planned in plan.runs:
-            add_requests(plan.store.run(planned.id), planned.asked)
-        return launch(plan, places) or (EXIT_UNFINISHED if scoring.unfinished else 0)
-    except REFUSALS as e:
-        return refusal(e)
+    return run_command(lambda: evaluate(arguments))
+
+
+def evaluate(arguments: list[str]) -> int:
+    """Score what `main` is given; returns the exit code. Raises `UserError`."""
+    scoring = make_scoring(read_order(arguments))
+    for line in describe(scoring):
+        tell(line)
+    plan = scoring.plan
+    if not plan.runs:
+        tell("nothing to do")
+        return ExitCode.UNFINISHED if scoring.unfinished else 0
+    first = plan.runs[0].config
+    places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
+    plan.store.check_writable()
+    for planned in plan.runs:
+        add_requests(plan.store.run(planned.id), planned.asked)
+    return launch(plan, places) or (ExitCode.UNFINISHED if scoring.unfinished else 0)
 
 
 def read_order(arguments: list[str]) -> Order:
@@ -224,8 +227,7 @@ def describe(scoring: Scoring) -> list[str]:
     """Counts, the protocols, and the runs that are left alone."""
     runs, n = scoring.plan.runs, scoring.chosen
     lines = [
-        f"{n} run{'s' * (n != 1)}: {len(runs)} to score, {scoring.scored} scored so already, "
-        f"{len(scoring.alone)} left alone"
+        f"{plural(n, 'run')}: {len(runs)} to score, {scoring.scored} scored so already, {len(scoring.alone)} left alone"
     ]
     asked = {protocols.request_id(one): one for planned in runs for one in planned.asked}
     for one in asked.values():

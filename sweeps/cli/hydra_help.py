@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from landscape.config.cli import is_version
@@ -25,7 +24,7 @@ def show(arguments: list[str]) -> int:
     import hydra
     from hydra.core.config_store import ConfigStore
 
-    from landscape.config.errors import EXIT_USER, UserError
+    from landscape.config.errors import ExitCode, UserError
     from landscape.config.schema import Schema
     from sweeps.planning.composition import validate
     from sweeps.planning.config_groups import conf_dir
@@ -46,7 +45,9 @@ def show(arguments: list[str]) -> int:
         validate([] if completing else overrides)
     except UserError as e:
         print(e, file=sys.stderr)
-        return EXIT_USER
+        return ExitCode.USER
+    from sweeps.errors import run_command
+
     ConfigStore.instance().store("schema", Schema)
 
     @hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
@@ -54,9 +55,4 @@ def show(arguments: list[str]) -> int:
         raise AssertionError("a Hydra flag that does not print")
 
     sys.argv[1:] = arguments  # which Hydra reads
-    try:
-        printed_only()
-        sys.stdout.flush()
-    except BrokenPipeError:  # piped into head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return run_command(printed_only, interrupted="")

@@ -7,13 +7,13 @@ from collections import Counter
 
 from rich.table import Table
 
-from landscape.config.errors import EXIT_USER
-from landscape.config.text import printable
+from landscape.config.errors import ExitCode
+from landscape.config.text import plural, printable
 from sweeps.cli.status import console, shown
 from sweeps.cli.sweep import MULTIRUN, check_shared
 from sweeps.launchers import estimate
 from sweeps.launchers.local_search import trials_left
-from sweeps.launchers.slurm import launcher, messages
+from sweeps.launchers.slurm import launcher
 from sweeps.planning.describe import cells, describe
 from sweeps.planning.labels import CELL
 from sweeps.planning.needs import survey
@@ -39,7 +39,7 @@ def plan(arguments: list[str]) -> int:
         left = sum(run.need == TRAIN for run in made.runs) + trials_left(made)
         made = confirmation(made).plan
         if left:
-            print(f"chosen among what is finished: {messages.many(left, 'run')} of the sweep are not")
+            print(f"chosen among what is finished: {plural(left, 'run')} of the sweep are not")
     check_shared(made)
     for sentence in made.unreadable.values():
         print(printable(sentence), file=sys.stderr)
@@ -77,4 +77,4 @@ def plan(arguments: list[str]) -> int:
     console().print(table)
     if len(made.runs) > len(some):
         print(f"and {len(made.runs) - len(some)} more")
-    return EXIT_USER if made.unreadable else 0
+    return ExitCode.USER if made.unreadable else 0

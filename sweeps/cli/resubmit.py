@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 
 from landscape.config.errors import CorruptFile
+from landscape.config.text import plural
 from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder, protocols
 from landscape.store.trials import read_rows
 from sweeps.cli.sweep import launch, main
 from sweeps.console import tell
 from sweeps.launchers.devices import slots
-from sweeps.launchers.slurm import launcher, messages
+from sweeps.launchers.slurm import launcher
 from sweeps.launchers.slurm.setup_lines import Source, add_flag
 from sweeps.planning import search_spec
 from sweeps.planning.named import find_sweep
@@ -38,7 +39,7 @@ def submit(arguments: list[str]) -> int:
     failed = sum(state == FAILED for state in states.values())
     wanted = {run for run, state in states.items() if state != FAILED}
     if failed:
-        tell(f"{messages.many(failed, 'failed run')} left out; python -m sweeps retry submits those")
+        tell(f"{plural(failed, 'failed run')} left out; python -m sweeps retry submits those")
     if not wanted and not trials_left(store, folder):
         tell(f"nothing to submit: no run of sweep {folder.name} waits")
         return 0
@@ -90,7 +91,7 @@ def reopen(store: Store, folder: SweepFolder) -> int:
     with Searcher(store, folder.name, None, {}) as searcher:
         count = sum(cell.reopen() for cell in searcher.cells)
     if count:
-        tell(f"{messages.many(count, 'trial')} that {'was' if count == 1 else 'were'} given up will be tried again")
+        tell(f"{plural(count, 'trial')} that {'was' if count == 1 else 'were'} given up will be tried again")
     return count
 
 

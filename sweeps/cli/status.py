@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from landscape.config.errors import EXIT_USER, CorruptFile, UserError, nearest
+from landscape.config.errors import CorruptFile, ExitCode, UserError, nearest
 from landscape.config.identity import flatten
-from landscape.config.text import printable
+from landscape.config.text import plural, printable
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from sweeps.formatting import score
 from sweeps.launchers.slurm import client
@@ -66,7 +66,7 @@ def status(arguments: list[str]) -> int:
     wrong = [*look.unreadable.values(), *filter(None, (seen.claim for seen in look.runs))]
     for sentence in [*wrong, *(store.strangers() if folder is None else ())]:
         print(printable(sentence), file=sys.stderr)
-    return EXIT_USER if wrong else 0
+    return ExitCode.USER if wrong else 0
 
 
 def part(store: Store, runs: list[Seen], where: list[str]) -> list[Seen]:
@@ -102,7 +102,7 @@ def summary(look: Look) -> str:
     states = look.states
     counts = ", ".join(f"{states[state]} {state}" for state in ALL_STATES if states[state])
     more = f"; {look.trials_left} trials to go" if look.trials_left else ""
-    return f"{len(look.runs)} run{'s' * (len(look.runs) != 1)}: {counts}{more}"
+    return f"{plural(len(look.runs), 'run')}: {counts}{more}"
 
 
 def show(store: Store, look: Look) -> None:
@@ -146,7 +146,7 @@ def show(store: Store, look: Look) -> None:
             out.print(f"and {len(wrong) - SHOWN} more: --where state={LOST},{FAILED} --json lists all")
     warnings = Counter(text for seen in look.runs for text in seen.status.get("warnings", []))
     for text, count in warnings.most_common(SHOWN):
-        out.print(shown(f"warning in {count} run{'s' * (count > 1)}: {text}"))
+        out.print(shown(f"warning in {plural(count, 'run')}: {text}"))
 
 
 def scores_table(runs: list[Seen], called: dict[str, str]) -> Table:
@@ -206,7 +206,7 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     given_up = {seen.id for seen in look.runs if seen.id in look.given_up and seen.state in ended}
     for why, count in Counter(look.given_up[run] for run in sorted(given_up)).most_common():
         where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
-        trials = f"{count} trial{'s' * (count != 1)} of searches given up"
+        trials = f"{plural(count, 'trial')} of searches given up"
         lines.append(f"{trials}: {why}; python -m sweeps retry {where} tries again")
     waiting = (PLANNED, QUEUED, PREEMPTED, LOST, FAILED)
     lines += queue_advice(store, sweep, look)
@@ -241,7 +241,7 @@ def queue_advice(store: Store, sweep: str | None, look: Look) -> list[str]:
         jobs = sorted({task.job for task in tasks}, key=lambda job: (len(job), job))
         ids = ",".join(jobs)
         n = len(tasks)
-        who = f"{n} queued run{'s' * (n != 1)}" if what else "the workers of its searches"
+        who = plural(n, "queued run") if what else "the workers of its searches"
         why = f"({reason}, job {ids})"
         if tasks[0].shut_out:
             waits = "waits for its partition" if what and n == 1 else "wait for their partition"

@@ -7,15 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, UserError
-from landscape.config.text import printable
+from landscape.config.errors import ExitCode, UserError
+from landscape.config.text import plural, printable
 from landscape.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import Observer, claim_in_force, named
 from landscape.store.processes import myself
 from sweeps.console import tell
 from sweeps.credentials import environment, without_password
-from sweeps.errors import REFUSALS, refusal
+from sweeps.errors import run_command
 from sweeps.launchers.devices import Slots, slots
 from sweeps.launchers.local_pool import run_pool
 from sweeps.launchers.local_search import Search, record_grid, trials_left
@@ -40,49 +40,51 @@ def main(arguments: list[str], sweep: str | None = None, source: Source | None =
     """
     multirun = any(flag in arguments for flag in MULTIRUN)
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
-    try:
-        plan = make_plan(overrides, multirun)
-        if sweep not in (None, plan.name):
-            raise UserError(f"the command of sweep {sweep} means {plan.name} today: conf/ or data have changed since")
-        survey(plan)
-        first = plan.runs[0].config
-        on_slurm = first["launcher"]["kind"] == "slurm"
-        if on_slurm and source is not None:
-            source.check(Classes(first["launcher"]).setup)
-        widest = max(run.config["train"]["world_size"] for run in plan.runs)
-        places = None if on_slurm else slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
-        if plan.stage == "confirm":
-            return launch_confirmation(plan, places)
-        check_shared(plan)
-        if plan.searches and "://" in plan.storage:
-            check_storage(plan)
-        for sentence in plan.unreadable.values():
-            print(printable(sentence), file=sys.stderr)
-        for line in describe(plan):
-            tell(line)
-        grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
-        searching = plan.stage in ("all", "search") and trials_left(plan) > 0
-        if not grid and not searching:
-            folder = plan.store.sweep(plan.name)
-            if folder.plan_file.exists() and folder.plan().get("stage", "all") != plan.stage:
-                freeze(plan)  # what is asked for now: status and wait go by it
-            if plan.given_up and plan.stage != "grid":
-                n = f"{plan.given_up} trial{'s' * (plan.given_up != 1)}"
-                tell(f"nothing to do but what was given up: {n}; python -m sweeps status says why, retry tries again")
-                return EXIT_UNFINISHED
-            if plan.unreadable:
-                tell("nothing to do but what does not read")
-                return EXIT_UNFINISHED
-            tell("nothing to do: every run is finished and scored")
-            return 0
-        if places is None:
-            return launcher.launch(plan, grid, searching)
-        freeze(plan)
-        if len(plan.runs) == 1 and not multirun and plan.study is None and not plan.searches:
-            return run_here(plan)
-        return launch_stages(plan, places, grid, searching)
-    except REFUSALS as e:
-        return refusal(e)
+    return run_command(lambda: run(overrides, multirun, sweep, source))
+
+
+def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: Source | None = None) -> int:
+    """Plan and train what `main` is given; returns the exit code. Raises `UserError`."""
+    plan = make_plan(overrides, multirun)
+    if sweep not in (None, plan.name):
+        raise UserError(f"the command of sweep {sweep} means {plan.name} today: conf/ or data have changed since")
+    survey(plan)
+    first = plan.runs[0].config
+    on_slurm = first["launcher"]["kind"] == "slurm"
+    if on_slurm and source is not None:
+        source.check(Classes(first["launcher"]).setup)
+    widest = max(run.config["train"]["world_size"] for run in plan.runs)
+    places = None if on_slurm else slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
+    if plan.stage == "confirm":
+        return launch_confirmation(plan, places)
+    check_shared(plan)
+    if plan.searches and "://" in plan.storage:
+        check_storage(plan)
+    for sentence in plan.unreadable.values():
+        print(printable(sentence), file=sys.stderr)
+    for line in describe(plan):
+        tell(line)
+    grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
+    searching = plan.stage in ("all", "search") and trials_left(plan) > 0
+    if not grid and not searching:
+        folder = plan.store.sweep(plan.name)
+        if folder.plan_file.exists() and folder.plan().get("stage", "all") != plan.stage:
+            freeze(plan)  # what is asked for now: status and wait go by it
+        if plan.given_up and plan.stage != "grid":
+            n = f"{plural(plan.given_up, 'trial')}"
+            tell(f"nothing to do but what was given up: {n}; python -m sweeps status says why, retry tries again")
+            return ExitCode.UNFINISHED
+        if plan.unreadable:
+            tell("nothing to do but what does not read")
+            return ExitCode.UNFINISHED
+        tell("nothing to do: every run is finished and scored")
+        return 0
+    if places is None:
+        return launcher.launch(plan, grid, searching)
+    freeze(plan)
+    if len(plan.runs) == 1 and not multirun and plan.study is None and not plan.searches:
+        return run_here(plan)
+    return launch_stages(plan, places, grid, searching)
 
 
 def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int:
@@ -91,13 +93,10 @@ def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int
     code = launch(plan, places, folder) if grid else 0
     if plan.searches:
         record_grid(plan)
-    if not searching or code == EXIT_INTERRUPTED:
+    if not searching or code == ExitCode.INTERRUPTED:
         return code
     cells = len(plan.searches)
-    tell(
-        f"searching {cells} cell{'s' * (cells != 1)}, {trials_left(plan)} trials to go, "
-        f"{places.count} at once ({places.why})"
-    )
+    tell(f"searching {plural(cells, 'cell')}, {trials_left(plan)} trials to go, {places.count} at once ({places.why})")
     with recorded(folder):
         return Search(plan, places).run() or code
 
@@ -110,7 +109,7 @@ def launch_confirmation(plan: Plan, places: Slots | None) -> int:
     found = confirmation(plan)
     left = sum(run.need == TRAIN for run in plan.runs) + trials_left(plan)
     if left:
-        tell(f"choosing among what is finished: {left} run{'s' * (left != 1)} of the sweep are not")
+        tell(f"choosing among what is finished: {plural(left, 'run')} of the sweep are not")
     for line in describe(found.plan):
         tell(line)
     missing = any(run.need != NOTHING for run in found.plan.runs)
@@ -147,7 +146,7 @@ def launch(plan: Plan, places: Slots, folder: SweepFolder | None = None) -> int:
     tell(f"running {n}, {min(places.count, n)} at once ({places.why}); store {plan.store.root}")
     with recorded(folder), display() as shown:
         code = run_pool(plan, places, shown)
-    if code == EXIT_UNFINISHED:
+    if code == ExitCode.UNFINISHED:
         report_failures(plan)
     elif code == 0:
         tell(f"all runs are finished; python -m analysis.report --store {plan.store.root} draws them")
@@ -189,11 +188,11 @@ def run_here(plan: Plan) -> int:
         owner = claim_in_force(run)
         who = "another process" if owner is None else named(owner)
         print(f"{who} works on this run; give the command again when it has ended", file=sys.stderr)
-        return EXIT_UNFINISHED
+        return ExitCode.UNFINISHED
     if status == PREEMPTED:
         tell("stopped; the same command goes on from here")
-        return EXIT_INTERRUPTED
-    return 0 if status in FINISHED and is_met(plan, planned) else EXIT_UNFINISHED
+        return ExitCode.INTERRUPTED
+    return 0 if status in FINISHED and is_met(plan, planned) else ExitCode.UNFINISHED
 
 
 def _work_here(plan: Plan, planned: Planned, run: RunFolder, observer: Observer) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED
+from landscape.config.errors import ExitCode
 from landscape.config.text import printable
 from landscape.store import FINISHED, Store, SweepFolder
 from sweeps.cli.status import advice, stalled_advice, summary
@@ -35,14 +35,14 @@ class End:
         if look.finished:
             owing, alive = self.looker.owing(look)
             if not owing and not alive:
-                return EXIT_UNFINISHED if any("unmet" in seen.status for seen in look.runs) else 0
+                return ExitCode.UNFINISHED if any("unmet" in seen.status for seen in look.runs) else 0
         if alive:
             self.idle_since = None
             return None
         now = time.monotonic()
         self.idle_since = self.idle_since or now
         patience = IDLE_S if look.unasked is None else SILENT_S
-        return EXIT_UNFINISHED if now - self.idle_since >= patience else None
+        return ExitCode.UNFINISHED if now - self.idle_since >= patience else None
 
 
 def chosen(store: Store, name: str | None) -> SweepFolder:
@@ -104,7 +104,7 @@ def wait(arguments: list[str]) -> int:
             time.sleep(pause_s(time.monotonic() - began))
     except KeyboardInterrupt:
         print("left; the runs go on")
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     for line in closing(looker, folder.name, look):
         print(printable(line))
     return code

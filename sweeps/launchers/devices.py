@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from landscape.config.errors import UserError
 from landscape.config.hardware import cores, visible_gpus
+from landscape.config.text import plural
 from landscape.store.provenance import SHARING
 
 
@@ -57,7 +58,7 @@ def slots(jobs: int | None, threads: int, device: str, world_size: int = 1) -> S
         return Slots(jobs, gpus, "launcher.jobs", world_size)
     if gpus:
         share = f", {world_size} a run" * (world_size > 1)
-        return Slots(len(gpus) // world_size, gpus, f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}{share}", world_size)
+        return Slots(len(gpus) // world_size, gpus, f"{plural(len(gpus), 'GPU')}{share}", world_size)
     n, own = cores(), threads * world_size
-    why = f"{n} core{'s' * (n > 1)}, {own} thread{'s' * (own > 1)} a run"
+    why = f"{plural(n, 'core')}, {plural(own, 'thread')} a run"
     return Slots(max(1, n // own), (), why, world_size)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from landscape.config.errors import CorruptFile
 from landscape.config.hardware import cpu, visible_gpus
+from landscape.config.text import plural
 from landscape.store import FINISHED, RunFolder, Store, protocols
 from sweeps.formatting import duration
 from sweeps.launchers.devices import slots
@@ -104,7 +105,7 @@ def _bench(run: RunFolder) -> Bench | None:
         facts = facts_of(config, *kinds.pop())
         each = status.get("eval_s", 0.0) / len(rows) if rows else None
         return Bench(facts, status["train_s"] / status["step"], each)
-    except (CorruptFile, OSError, KeyError, TypeError, ZeroDivisionError):
+    except (CorruptFile, OSError, KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
 
 
@@ -112,7 +113,7 @@ def _machine(entry: dict[str, Any]) -> tuple[str, str]:
     """("GPU" or "CPU", which): a CPU is another one with other threads."""
     if entry.get("gpu"):
         return "GPU", str(entry["gpu"])
-    return "CPU", f"{entry['cpu']}, {entry['threads']} thread{'s' * (entry['threads'] > 1)}"
+    return "CPU", f"{entry['cpu']}, {plural(entry['threads'], 'thread')}"
 
 
 def likeness(
@@ -267,8 +268,8 @@ def wall_clock(plan: Plan, made: Estimate) -> str:
     if not made.trials:
         many = str(n)
     else:
-        trials = f"{jobs} trial{'s' * (jobs > 1)}"
-        many = trials if plan.stage == "search" else f"{n} run{'s' * (n > 1)} and {trials}"
+        trials = plural(jobs, "trial")
+        many = trials if plan.stage == "search" else f"{plural(n, 'run')} and {trials}"
     return f"about {duration(seconds)} with {many} at once"
 
 
@@ -281,12 +282,12 @@ def lines(plan: Plan, made: Estimate, unit: str) -> Iterable[str]:
     parts = f"{hours(made.train_s)} of training, {hours(made.eval_s)} of scoring"
     total = f"{made.hours:,.1f}" if made.hours >= 10 else f"{made.hours:.2g}"
     yield f"estimate: {total} {unit}-hours ({parts}); {wall}"
-    yield "  " + "; ".join(f"{many} run{'s' * (many > 1)} by {how}" for how, many in made.by.most_common())
+    yield "  " + "; ".join(f"{plural(many, 'run')} by {how}" for how, many in made.by.most_common())
     if made.trials:
         less = ", or less where the pruner ends them early" * any(search.pruner != "none" for search in plan.searches)
         yield f"  {made.trials:,} of them are trials, each as long as a run of its cell{less}"
     for what, many in made.unknown.items():
-        yield f"  not in it, for want of a finished run: {what} ({many} run{'s' * (many > 1)})"
+        yield f"  not in it, for want of a finished run: {what} ({plural(many, 'run')})"
     price = plan.runs[0].config["launcher"].get("price")
     if price is not None:
         cost = made.hours * price

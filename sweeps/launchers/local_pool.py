@@ -19,14 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from landscape.config.errors import (
-    EXIT_CLAIMED,
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_PREEMPTED,
-    EXIT_UNFINISHED,
-    CorruptFile,
-)
+from landscape.config.errors import CorruptFile, ExitCode
+from landscape.config.text import plural
 from landscape.store import FAILED, FINISHED, PLANNED, PREEMPTED, QUEUED, RunFolder
 from landscape.store.leases import Observer, claim_in_force, named, take
 from landscape.store.processes import is_here
@@ -123,9 +117,9 @@ def run_pool(plan: Plan, slots: Slots, display: Display, allocation: Allocation 
             time.sleep(POLL_S)
     left = sum(not is_met(plan, planned) for planned in plan.runs)
     if pool.interrupts:
-        display.event(f"stopped; {left} run{'s' * (left != 1)} to go: the same command goes on from here")
-        return EXIT_INTERRUPTED
-    return EXIT_UNFINISHED if left else 0
+        display.event(f"stopped; {plural(left, 'run')} to go: the same command goes on from here")
+        return ExitCode.INTERRUPTED
+    return ExitCode.UNFINISHED if left else 0
 
 
 def _mark_queued(run: RunFolder) -> None:
@@ -198,15 +192,15 @@ def _reap(pool: Pool, display: Display) -> None:
             continue
         pool.jobs.remove(job)
         run = pool.plan.store.run(job.planned.id)
-        if code == EXIT_CLAIMED:
+        if code == ExitCode.CLAIMED:
             pool.elsewhere.append(job.planned)
             pool.rests_until[job.planned.id] = time.monotonic() + REST_S
             continue
         trouble = ""
         try:
-            if code not in (0, EXIT_FAILED, EXIT_PREEMPTED):
+            if code not in (0, ExitCode.FAILED, ExitCode.PREEMPTED):
                 _record_death(run, code, job, pool.observer)
-            elif code == EXIT_FAILED:
+            elif code == ExitCode.FAILED:
                 trouble = str(run.status().get("reason", ""))
         except UNREADABLE as e:
             trouble = str(e)
@@ -278,7 +272,7 @@ def _pass_signals_on(pool: Pool, display: Display) -> None:
     behind = [job for job in pool.jobs if job.told < how]
     if not behind:
         return
-    n = f"{len(behind)} worker{'s' * (len(behind) != 1)}"
+    n = f"{plural(len(behind), 'worker')}"
     if how == 1:
         display.event(f"stopping: {n} save and end (again to kill)")
     else:

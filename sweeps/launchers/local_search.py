@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import landscape
-from landscape.config.errors import EXIT_INTERRUPTED, EXIT_UNFINISHED, EXIT_USER, CorruptFile, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError
+from landscape.config.subprocess_env import subprocess_env
 from landscape.store import Store
 from landscape.store.trials import is_settled, put_rows, row
 from sweeps.console import tell
@@ -63,9 +63,9 @@ class Search:
             codes = self._generation()
             if self.interrupts:
                 tell(f"stopped after {self.progress()}: the same command goes on from here")
-                return EXIT_INTERRUPTED
-            if EXIT_USER in codes:
-                return EXIT_USER
+                return ExitCode.INTERRUPTED
+            if ExitCode.USER in codes:
+                return ExitCode.USER
             if not any(codes):
                 break
             before, settled = settled, sum(map(is_settled, search_rows(self.plan)))
@@ -77,7 +77,7 @@ class Search:
             run = self.plan.store.run(r["run"])
             what = f"{r.get('why') or f'failed {TRIES} times'} and is given up" if r.get("failed") else "has no value"
             tell(f"trial {r['order']} of {cell_words(r['cell'])} {what}\n  log: {run.log_file}")
-        return EXIT_UNFINISHED if untold or any(codes) else 0
+        return ExitCode.UNFINISHED if untold or any(codes) else 0
 
     def progress(self) -> str:
         """How far it has come, in words."""
@@ -118,19 +118,14 @@ class Search:
         log = plan.store.search_storage(plan.name, f"worker-{os.getpid()}-{self.begun}.log")
         self.begun += 1
         log.parent.mkdir(parents=True, exist_ok=True)
-        paths = [str(Path(landscape.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        own = {**environment(plan.storage), **self.places.environment(slot, order["threads"])}
         with open(log, "wb") as f:
             process = subprocess.Popen(
                 [*worker_command(plan, order), "--attached"],
                 stdin=subprocess.DEVNULL,
                 stdout=f,
                 stderr=subprocess.STDOUT,
-                env={
-                    **os.environ,
-                    **environment(plan.storage),
-                    "PYTHONPATH": os.pathsep.join(paths),
-                    **self.places.environment(slot, order["threads"]),
-                },
+                env=subprocess_env(own),
                 start_new_session=True,
             )
         return Worker(process, slot, log)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-import landscape
+from landscape.config.subprocess_env import subprocess_env
 from landscape.store.processes import process_start
 
 START_S = 180.0  # for a server to load torch from a busy disk
@@ -127,8 +127,7 @@ class Starter:
 
     def start(self, arguments: list[str], own: dict[str, str], log: Path) -> Process:
         """A worker with these arguments; `own` is added to this process's environment."""
-        paths = [str(Path(landscape.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **own}
+        environment = subprocess_env(own)
         with open(log, "ab") as file:
             if self.warm:
                 try:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from landscape.config.hardware import slow_bf16, visible_gpus
 from landscape.config.identity import axes, identity, short_hash
+from landscape.config.text import plural
 from sweeps.planning.labels import CELL
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, Plan
 
@@ -34,7 +35,7 @@ def describe(plan: Plan) -> list[str]:
     n = len(plan.runs)
     train, score, rest = (len(plan.needing(need)) for need in (TRAIN, SCORE, NOTHING))
     rest -= len(plan.unreadable)
-    lines = [f"{n} run{'s' * (n != 1)}: {train} to train, {score} only to score, {rest} finished"]
+    lines = [f"{plural(n, 'run')}: {train} to train, {score} only to score, {rest} finished"]
     if plan.unreadable:
         lines[0] += f", {len(plan.unreadable)} left out, for they do not read"
     if plan.stage == "search":
@@ -59,7 +60,7 @@ def describe(plan: Plan) -> list[str]:
         cells = len(plan.searches)
         lines.append(
             f"beside the grid: search={plan.search['kind']}, {plan.search['trials']} trials in "
-            f"{'each of ' * (cells != 1)}{cells} cell{'s' * (cells != 1)}, one seed each: "
+            f"{'each of ' * (cells != 1)}{plural(cells, 'cell')}, one seed each: "
             f"{max(0, trials - plan.settled)} of {trials} runs to come"
             f"{f', {plan.given_up} given up' if plan.given_up else ''}"
             f"{'; stage=grid leaves them alone' if plan.stage == 'grid' else ''}"

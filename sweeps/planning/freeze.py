@@ -9,7 +9,7 @@ from typing import Any
 from landscape.config.identity import axes
 from landscape.store import PLANNED, RunFolder, Store, protocols
 from landscape.store.atomic_io import to_json, to_yaml, write_whole
-from landscape.store.provenance import code
+from landscape.store.provenance import Origin, code
 from sweeps.planning.plan import NOTHING, UNREADABLE, Plan, Planned, execution
 from sweeps.planning.search_spec import write_searches
 
@@ -42,14 +42,20 @@ def freeze(plan: Plan) -> set[str]:
     return {planned.id for planned, created in zip(plan.runs, made, strict=True) if created}
 
 
-def freeze_run(store: Store, planned: Planned, command: list[str], sweep: str) -> bool:
-    """Write a run's folder where there is none, and requests for the scores that it lacks; whether it was created."""
+def freeze_run(store: Store, planned: Planned, by: list[str] | str, sweep: str) -> bool:
+    """Write a run's folder where there is none, and requests for the scores that it lacks; whether it was created.
+
+    `by` is the command that planned the run, or, of a trial, the sampler of the search that proposed it.
+    """
     run, created = store.run(planned.id), False
     if planned.state == UNREADABLE:
         return False
     if not run.exists():
         overrides = planned.fixed + planned.picked
-        meta = {"overrides": overrides, "command": command, "sweep": sweep, "planned": code(), "machines": []}
+        origin: dict[str, Any] = {"origin": {"kind": Origin.COMMAND}, "command": by}
+        if isinstance(by, str):
+            origin = {"origin": {"kind": Origin.SEARCH, "sampler": by}, "command": None}
+        meta = {"overrides": overrides, **origin, "sweep": sweep, "planned": code(), "machines": []}
         created = run.create(planned.config, meta, {"status": PLANNED, "axes": axes(planned.config)})
         planned.state = PLANNED
     if planned.need != NOTHING:

@@ -18,6 +18,7 @@ from typing import Any
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.identity import identity, run_id, short_hash
 from landscape.config.schema import Data
+from landscape.config.text import plural
 from landscape.data import find_data
 from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, protocols
 from landscape.store.trials import put_rows, read_rows, row
@@ -96,7 +97,7 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
             before.append(distance_of(run, as_chosen))
         n = len(setting.distances)
         yield (
-            f"{words(setting.config)}: chosen at {setting.worth:.4g} ({n} run{'s' * (n != 1)}), fresh seeds "
+            f"{words(setting.config)}: chosen at {setting.worth:.4g} ({plural(n, 'run')}), fresh seeds "
             f"{spread(before)}; on fresh latents and metrics.real={fresh['real']} {spread(again)}"
         )
     put_rows(plan.store, plan.name, rows)

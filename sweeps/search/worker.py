@@ -20,17 +20,17 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Self
 
-from landscape.config.errors import EXIT_FAILED, EXIT_PREEMPTED, EXIT_UNFINISHED, CorruptFile, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import run_id
 from landscape.signals import STOP_SIGNALS
 from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
-from landscape.store.early_stopping import PRUNED
+from landscape.store.early_stopping import EarlyStop, StopCause, Watch
 from landscape.store.leases import Observer
 from landscape.store.locks import locked
 from landscape.store.processes import myself
 from landscape.store.trials import put_rows, row
-from sweeps.errors import refusal
+from sweeps.errors import run_command
 from sweeps.planning.freeze import freeze_run
 from sweeps.planning.plan import Planned
 from sweeps.planning.search_space import Params, params_of, rounded, with_params
@@ -111,18 +111,20 @@ class Cell:
         run = self.run(trial.params)
         picked = [f"{d.keys[0]}={rounded(d, trial.params[d.name]):g}" for d in self.search.space]
         planned = Planned(run.id, config, picked, self.search.overrides, [self.search.asked])
-        freeze_run(self.store, planned, [f"search={self.search.sampler}", f"sweep={self.sweep}"], self.sweep)
+        freeze_run(self.store, planned, self.search.sampler, self.sweep)
         return run
 
-    def watch(self, trial: Trial) -> Callable[[int, dict[str, Any]], str | None]:
+    def watch(self, trial: Trial) -> Watch:
         """What the worker asks after each evaluation: whether the pruner would end the run."""
         every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
 
-        def ask(step: int, scores: dict[str, Any]) -> str | None:
+        def ask(step: int, scores: dict[str, Any]) -> EarlyStop | None:
             if step == 0 or not (scores.get("fid") or 0) > 0:
                 return None
-            ends = self.ledger.report(trial, step // int(every), math.log(scores["fid"]))
-            return f"{PRUNED} {self.search.pruner} at step {step}" if ends else None
+            if not self.ledger.report(trial, step // int(every), math.log(scores["fid"])):
+                return None
+            pruner = self.search.pruner
+            return EarlyStop(StopCause.PRUNED, f"pruned by {pruner} at step {step}", pruner)
 
         return ask
 
@@ -207,7 +209,7 @@ class Searcher:
         finally:
             for s, handler in before.items():
                 signal.signal(s, handler)
-        return EXIT_PREEMPTED if self.stopping else EXIT_FAILED if self.failed else 0
+        return ExitCode.PREEMPTED if self.stopping else ExitCode.FAILED if self.failed else 0
 
     def _work(self) -> None:
         import landscape.runtime.worker  # noqa: F401  # torch takes its time: load it before owning a trial
@@ -293,15 +295,15 @@ def main() -> int:
         "--attached", action="store_true", help="end with the trial under way once the process that started it is gone"
     )
     arguments = parser.parse_args()
-    try:
+
+    def work() -> int:
         store = Store(arguments.store)
         say = partial(print, flush=True)
         parent = os.getppid() if arguments.attached else None
         with Searcher(store, arguments.sweep, arguments.cell, arguments.execution, say, parent) as worker:
             return worker.work()
-    except (UserError, CorruptFile, OSError) as e:
-        code = refusal(e)
-        return EXIT_UNFINISHED if isinstance(e, OSError) else code  # what a disk did may pass: the launcher tries again
+
+    return run_command(work, disk=ExitCode.UNFINISHED)  # what a disk did may pass: the launcher tries again
 
 
 if __name__ == "__main__":

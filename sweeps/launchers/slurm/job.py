@@ -20,16 +20,16 @@ import sys
 import time
 from contextlib import suppress
 
-from landscape.config.errors import EXIT_PREEMPTED, EXIT_UNFINISHED, EXIT_USER, CorruptFile, UserError
-from landscape.config.text import printable
+from landscape.config.errors import ExitCode, UserError
+from landscape.config.text import plural
 from landscape.store import FAILED, FINISHED, Store
 from sweeps.console import tell
+from sweeps.errors import run_command
 from sweeps.launchers.devices import slots
 from sweeps.launchers.local_pool import POLL_S, UNREADABLE, Allocation, run_pool
 from sweeps.launchers.local_search import searcher
 from sweeps.launchers.progress import Lines
 from sweeps.launchers.slurm import client
-from sweeps.launchers.slurm.messages import many
 from sweeps.launchers.slurm.resources import Resources, from_record
 from sweeps.launchers.slurm.submissions import Submission, submission
 from sweeps.planning.needs import is_met, need
@@ -46,7 +46,8 @@ def main() -> int:
         parser.add_argument(name, required=True)
     arguments = parser.parse_args()
     store = Store(arguments.store)
-    try:
+
+    def work() -> int:
         given = submission(store.sweep(arguments.sweep), arguments.submission)
         index = int(os.environ.get("SLURM_ARRAY_TASK_ID", "-1"))
         if given is None or not 0 <= index < len(given.tasks):
@@ -54,9 +55,8 @@ def main() -> int:
         if given.search:
             return search(store, given)
         return train(store, given, given.tasks[index])
-    except (UserError, CorruptFile) as e:
-        print(printable(e), file=sys.stderr)
-        return EXIT_USER
+
+    return run_command(work, disk=ExitCode.UNFINISHED)
 
 
 def train(store: Store, given: Submission, ids: list[str]) -> int:
@@ -65,7 +65,7 @@ def train(store: Store, given: Submission, ids: list[str]) -> int:
     resources, how = from_record(given.resources), given.execution
     widest = max(run.config["train"]["world_size"] for run in plan.runs)
     places = slots(resources.at_once, how["threads"], how["device"], widest)
-    job = _begin(f"{many(len(plan.runs), 'run')}, {resources.at_once} at once")
+    job = _begin(f"{plural(len(plan.runs), 'run')}, {resources.at_once} at once")
     allocation = Allocation(patience_s(resources))
     before, start = _progress(plan), time.monotonic()
     run_pool(plan, places, Lines(), allocation)
@@ -75,8 +75,8 @@ def train(store: Store, given: Submission, ids: list[str]) -> int:
     if allocation.signals and len(left) > len(failed):
         vain = _progress(plan) <= before and time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
         return _again(store, given, job, allocation.signals, vain)
-    tell(f"{len(plan.runs) - len(unmet)} of {many(len(plan.runs), 'run')} finished, {len(failed)} failed")
-    return EXIT_UNFINISHED if left or unreadable else 0
+    tell(f"{len(plan.runs) - len(unmet)} of {plural(len(plan.runs), 'run')} finished, {len(failed)} failed")
+    return ExitCode.UNFINISHED if left or unreadable else 0
 
 
 def search(store: Store, given: Submission) -> int:
@@ -104,7 +104,7 @@ def search(store: Store, given: Submission) -> int:
     if signals and trials_of(store, given.sweep):
         late = time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
         return _again(store, given, job, signals, late and _trial_steps(store, given.sweep) <= before)
-    return EXIT_UNFINISHED if code else 0
+    return ExitCode.UNFINISHED if code else 0
 
 
 def patience_s(resources: Resources) -> float:
@@ -176,19 +176,19 @@ def _again(store: Store, given: Submission, job: str, signals: list[int], vain: 
     now = submission(store.sweep(given.sweep), given.token)
     if now is not None and now.cancelled:
         tell(f"{names}: cancelled")
-        return EXIT_PREEMPTED
+        return ExitCode.PREEMPTED
     state = client.state(job)
     if state != "RUNNING":
         tell(f"{names}: the scheduler ends this job ({state}); whether it runs again is the scheduler's to say")
-        return EXIT_PREEMPTED
+        return ExitCode.PREEMPTED
     if vain:
         tell(f"{names}: no run made a step in all of the job's {given.resources['time']} minutes, so it is not queued")
         tell("again; give more with launcher.time=")
-        return EXIT_PREEMPTED
+        return ExitCode.PREEMPTED
     tell(f"{names}: the job is queued again")
     if not client.requeue(job):
         tell(f"but scontrol would not; python -m sweeps retry {given.sweep} submits what is left")
-    return EXIT_PREEMPTED
+    return ExitCode.PREEMPTED
 
 
 if __name__ == "__main__":

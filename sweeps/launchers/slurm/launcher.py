@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from landscape.config.errors import CorruptFile, UserError
+from landscape.config.text import plural
 from landscape.store import FINISHED, QUEUED, RunFolder, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import Observer, claim_in_force, take
@@ -23,7 +24,7 @@ from landscape.store.run_writer import HEART_S
 from sweeps.console import tell
 from sweeps.launchers.local_search import record_grid, trials_left
 from sweeps.launchers.slurm import client
-from sweeps.launchers.slurm.messages import Outcome, _with_help, many, report
+from sweeps.launchers.slurm.messages import Outcome, _with_help, report
 from sweeps.launchers.slurm.resources import Classes, Resources, from_record
 from sweeps.launchers.slurm.script import script
 from sweeps.launchers.slurm.setup_lines import Source
@@ -301,12 +302,14 @@ def describe(plan: Plan) -> list[str]:
     lines = []
     for resources, runs in wanted:
         jobs = -(-len(runs) // resources.runs_per_job)
-        lines.append(f"{many(len(runs), 'run')} in {many(jobs, 'job')} of {resources.describe()}")
+        lines.append(f"{plural(len(runs), 'run')} in {plural(jobs, 'job')} of {resources.describe()}")
     if len(wanted) > 1:
         lines.insert(0, f"{len(wanted)} classes of resources, arrays of their own each")
     left = trials_left(plan) if plan.stage in ("all", "search") else 0
     if left:
         search = workers(plan)
         jobs, each = min(search["workers"], left), from_record(search["resources"])
-        lines.append(f"{many(left, 'trial')} in {many(jobs, 'job')} of {each.describe()}, one after another in each")
+        lines.append(
+            f"{plural(left, 'trial')} in {plural(jobs, 'job')} of {each.describe()}, one after another in each"
+        )
     return lines

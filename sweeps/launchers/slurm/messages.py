@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass, field
 
 from landscape.config.errors import UserError
+from landscape.config.text import plural
 from landscape.store import Store, SweepFolder
 from sweeps.console import tell
 from sweeps.launchers.slurm import client
@@ -38,30 +39,25 @@ def _with_help(words: str, resources: Resources) -> str:
     return f"{words} (asked for: {resources.describe()})"
 
 
-def many(n: int, what: str) -> str:
-    """1 run, 2 runs."""
-    return f"{n:,} {what}{'s' * (n != 1)}"
-
-
 def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
     """Say what was submitted, what was not and why, and what to do next; the exit code."""
     for resources, arrays in _by_resources(done.submitted).items():
         jobs, runs = sum(len(a.tasks) for a in arrays), sum(len(task) for a in arrays for task in a.tasks)
         ids = [str(a.job) for a in arrays]
         shown = ", ".join(ids if len(ids) <= 8 else [*ids[:3], "...", ids[-1]])
-        what = f"{many(runs, 'run')} in {many(jobs, 'job')} of {resources.describe()}"
-        tell(f"submitted {what}: {many(len(ids), 'array')}, job {shown}")
+        what = f"{plural(runs, 'run')} in {plural(jobs, 'job')} of {resources.describe()}"
+        tell(f"submitted {what}: {plural(len(ids), 'array')}, job {shown}")
     if done.already:
-        tell(f"{many(done.already, 'run')} already in the queue")
+        tell(f"{plural(done.already, 'run')} already in the queue")
     if done.alive:
-        tell(f"{many(done.alive, 'run')} left to the workers that train them outside of the queue")
+        tell(f"{plural(done.alive, 'run')} left to the workers that train them outside of the queue")
     where = f"{folder.name} {shlex.join(['--store', str(store.root)])}"
     if (done.left or done.trials) and not done.refused:
-        what = " and ".join(many(n, name) for n, name in ((done.left, "run"), (done.trials, "trial")) if n)
+        what = " and ".join(plural(n, name) for n, name in ((done.left, "run"), (done.trials, "trial")) if n)
         tell(f"{what} wait for room ({done.full}); when there is some,")
         tell(f"  python -m sweeps submit {where}")
     if done.search is not None:
-        trials, workers = many(trials_of(store, folder.name), "trial"), many(len(done.search.tasks), "worker")
+        trials, workers = plural(trials_of(store, folder.name), "trial"), plural(len(done.search.tasks), "worker")
         each = from_record(done.search.resources).describe()
         tell(f"searching {trials}: submitted {workers} of {each}, job {done.search.job}")
     if done.searching:
@@ -70,7 +66,7 @@ def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
         what = (
             "nothing was submitted"
             if not (done.submitted or done.search)
-            else f"{many(done.left, 'run')} not submitted"
+            else f"{plural(done.left, 'run')} not submitted"
         )
         raise UserError(f"{done.refused}; {what}")
     if done.submitted or done.already or done.search or done.searching:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from landscape.config.errors import UserError, nearest
+from landscape.config.text import plural
 from landscape.config.validation import check_ranges, gigabytes, minutes
 from sweeps.planning.config_groups import keys
 from sweeps.planning.overrides import SELECTORS
@@ -58,7 +59,7 @@ class Resources:
     def describe(self) -> str:
         """The resources of one job in words."""
         parts = [] if self.partition is None else [f"partition {self.partition}"]
-        parts += [_many(self.cores, "core")] + [_many(self.gpus, "GPU")] * (self.gpus > 0)
+        parts += [plural(self.cores, "core")] + [plural(self.gpus, "GPU")] * (self.gpus > 0)
         if self.memory is not None:
             parts.append(f"{self.memory:g} GB" if self.memory >= 1 else f"{self.memory * 1024:.0f} MB")
         parts.append(f"{self.time // 60}:{self.time % 60:02d} h")
@@ -75,10 +76,6 @@ def from_record(record: dict[str, Any]) -> Resources:
     """What `Resources.record` was made from."""
     values: dict[str, Any] = {k: tuple(v) if k in LISTS else v for k, v in record.items()}
     return Resources(**values)
-
-
-def _many(n: int, what: str) -> str:
-    return f"{n} {what}{'s' * (n != 1)}"
 
 
 class Classes:

@@ -8,13 +8,11 @@ job is queued again is decided in `sweeps.launchers.slurm.job`.
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
-from pathlib import Path
 
-import landscape
 from landscape.config.errors import UserError
+from landscape.config.subprocess_env import code_root
 from landscape.store import Store, SweepFolder
 from sweeps.launchers.slurm.resources import Resources
 
@@ -40,7 +38,7 @@ def script(store: Store, folder: SweepFolder, token: str, tasks: int, resources:
         "comment": token,
         "stderr_to_stdout": True,
         "use_srun": False,  # a step of SLURM 22.05 and later does not inherit the job's cores
-        "setup": [*resources.setup, f"export PYTHONPATH={shlex.quote(_python_path())}${{PYTHONPATH:+:$PYTHONPATH}}"],
+        "setup": [*resources.setup, f"export PYTHONPATH={shlex.quote(code_root())}${{PYTHONPATH:+:$PYTHONPATH}}"],
     }
     more = {option.removeprefix("--").partition("=")[0]: option.partition("=")[2] or True for option in resources.extra}
     more |= {
@@ -58,8 +56,3 @@ def script(store: Store, folder: SweepFolder, token: str, tasks: int, resources:
     command = shlex.join([sys.executable, "-m", "sweeps.launchers.slurm.job", *body])
     # In the shell's place, so that the scheduler's signals meet Python.
     return str(executor._make_submission_file_text(f"exec {command}", token))
-
-
-def _python_path() -> str:
-    """Where this program is imported from, for a job that starts elsewhere."""
-    return os.fspath(Path(landscape.__file__).parent.parent)

@@ -12,7 +12,7 @@ from analysis.report import main, make_report
 from analysis.tables.early_stopping import early
 from landscape.config.schema import Stop
 from landscape.store import DIVERGED, PLANNED, STOPPED, Store
-from landscape.store.early_stopping import reason_to_stop, rule_of, rule_text
+from landscape.store.early_stopping import StopCause, read_stop, reason_to_stop, rule_of, rule_text
 
 FACTOR = "the distance was above 3 times its best, 9, at 3 evaluations in a row"
 RULE = "stop.factor=2 stop.evaluations=2"
@@ -78,10 +78,34 @@ def test_rules_are_read_back_as_they_were_written():
 def test_reasons_are_told_apart():
     saturated = reason_to_stop([{"loss_d": 0.0, "fid": 3.0}], Stop(loss_d=0.1, evaluations=1))
     collapsed = reason_to_stop([{"fid": 3.0}, {"fid": 30.0}], Stop(factor=2, evaluations=1))
-    words = [kind(text) for text in (saturated, collapsed, "pruned by asha at step 500", "by hand", None)]
-    assert words == [
+    assert saturated is not None and saturated.cause == StopCause.SATURATED
+    assert collapsed is not None and collapsed.cause == StopCause.COLLAPSED
+    causes = [("saturated", None), ("collapsed", None), ("pruned", "asha"), ("later", None), (None, None)]
+    assert [kind(*one) for one in causes] == [
         *("saturated discriminator", "distance far above the run's best", "pruner asha", "other", "other"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause", "pruner"),
+    [
+        ("the discriminator is saturated: its loss was at most 0.1 at 1 evaluations in a row", "saturated", None),
+        (FACTOR, "collapsed", None),
+        ("pruned by asha at step 500", "pruned", "asha"),
+        ("by hand", None, None),
+    ],
+)
+def test_a_cause_is_read_as_stored_and_of_an_old_store_by_its_sentence(store, reason, cause, pruner):
+    old = add(store, [100.0, 9.0, 50.0], 0, status=STOPPED, reason=reason)
+    new = add(store, [100.0, 9.0, 50.0], 1, status=STOPPED, reason="in other words")
+    stop_at(old, 500, reason)
+    stop = {"step": 500, "reason": "in other words", "cause": cause, "pruner": pruner}
+    new.write_status(new.status() | {"stops": [stop]})
+    runs, _ = frames(store)
+    found = runs[["stop_cause", "pruner"]].astype(object).where(runs[["stop_cause", "pruner"]].notna(), None)
+    assert found.to_numpy().tolist() == 2 * [[cause, pruner]]
+    assert saved_table(runs)["stopped"].tolist() == [2]
+    assert read_stop({"step": 1, "reason": reason, "cause": "of a later version"}).cause is None
 
 
 def test_what_stopping_saved_is_at_the_runs_own_pace(store):

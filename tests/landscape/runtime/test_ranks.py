@@ -17,7 +17,7 @@ from resuming import same, two
 from support import PATIENCE_S, ROOT, TINY, frozen_runs, wait_for
 from two_ranks import outcome
 
-from landscape.config.errors import EXIT_FAILED, UserError
+from landscape.config.errors import ExitCode, UserError
 from landscape.losses.adversarial import LOSSES
 from landscape.losses.dragan_noise import NOISES
 from landscape.losses.penalties import REGULARIZERS
@@ -164,7 +164,7 @@ def test_a_lost_rank_fails_its_run_and_a_lost_worker_leaves_no_rank(store: Store
 
     process, rank = start(0)
     os.kill(rank, signal.SIGKILL)
-    assert process.wait(timeout=300) == EXIT_FAILED
+    assert process.wait(timeout=300) == ExitCode.FAILED
     assert run.status()["status"] == "failed" and "rank 1 of 2 was killed by SIGKILL" in run.status()["reason"]
     process, rank = start(run.status()["step"])
     process.kill()

@@ -19,7 +19,7 @@ from searching import planned, trials
 from slurm import wait_for
 from support import TINY, frozen_runs
 
-from landscape.config.errors import EXIT_CLAIMED
+from landscape.config.errors import ExitCode
 from landscape.runtime import worker
 from landscape.runtime.worker import work
 from landscape.store import DONE, RunFolder, Store, leases
@@ -182,7 +182,7 @@ class Refused:
     pid = 2**22 + 1
 
     def poll(self) -> int:
-        return EXIT_CLAIMED
+        return ExitCode.CLAIMED
 
 
 class Patient:
@@ -224,4 +224,4 @@ def test_a_worker_that_hears_of_a_beat_since_the_verdict_leaves(beating: RunFold
     verdict = json.dumps(observer.verdict(beating))
     wait_for(lambda: observer.is_lost(beating, claim) or beating.id in observer.moved)
     given = ["--store", str(store.root), "--run", beating.id, "--lost", verdict]
-    assert worker.main(given) == EXIT_CLAIMED
+    assert worker.main(given) == ExitCode.CLAIMED

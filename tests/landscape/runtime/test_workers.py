@@ -11,7 +11,7 @@ import pytest
 from resuming import same, two
 from support import TINY, frozen_runs, wait_for
 
-from landscape.config.errors import EXIT_USER
+from landscape.config.errors import ExitCode
 from landscape.store import DONE, RunFolder, Store
 from landscape.store.processes import process_start
 from sweeps.launchers.processes import UNTOLD, Forked, Process, Starter, starter
@@ -50,7 +50,7 @@ def test_a_forked_worker_gives_the_bits_of_a_plain_one_and_its_exit_code(store: 
         missing = start(warm, store, store.run(forked.id))  # finished already: nothing to do
         assert code(missing) == 0
         forked.config_file.unlink()
-        assert code(start(warm, store, forked)) == EXIT_USER
+        assert code(start(warm, store, forked)) == ExitCode.USER
         (server,) = warm.servers.values()
     assert process_start(server.process.pid) is None and told == []
 

@@ -68,7 +68,7 @@ def test_a_stopped_run_is_finished_where_stopping_is_allowed_and_goes_on_exactly
     assert work(store, run.id, silent, {"stop": {"factor": None, "loss_d": None, "evaluations": 3}}) == "done"
     assert needs(store) == NOTHING == needs(store, *rule) and "reason" not in run.status()
     stops = run.status()["stops"]  # that it was stopped once stays on record
-    assert [stop["step"] for stop in stops] == [6] and stops[0]["reason"] == status["reason"]
+    assert stops == [{"step": 6, "reason": status["reason"], "cause": "saturated"}]
 
     (whole,) = frozen_runs(store, *TINY, "repeat=1")
     work(store, whole.id, silent)

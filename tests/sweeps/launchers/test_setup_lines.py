@@ -17,7 +17,7 @@ from landscape.runtime.worker import work
 from landscape.store import Store, SweepFolder
 from sweeps.__main__ import VERBS
 from sweeps.cli.sweep import main
-from sweeps.errors import REFUSALS, refusal
+from sweeps.errors import run_command
 from sweeps.launchers.slurm import setup_lines
 
 GRID = ("-m", "seed=0,1", *TINY, "launcher=slurm")
@@ -40,10 +40,7 @@ def sweep(store: Store, site: FakeSlurm) -> SweepFolder:
 
 def verb(name: str, store: Store, *arguments: str) -> int:
     """As `python -m sweeps` calls it."""
-    try:
-        return VERBS[name]([*arguments, "--store", str(store.root)])
-    except REFUSALS as e:
-        return refusal(e)
+    return run_command(lambda: VERBS[name]([*arguments, "--store", str(store.root)]))
 
 
 def by_anybody(file: Path) -> None:

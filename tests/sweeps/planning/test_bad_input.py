@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from landscape.config.errors import CorruptFile, UserError
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
 from sweeps.cli.sweep import main
-from sweeps.errors import refusal
+from sweeps.errors import run_command
 from sweeps.planning.config_groups import groups
 from sweeps.planning.plan import make_plan
 from sweeps.search.worker import Searcher
@@ -318,7 +321,10 @@ WRONG = [UserError("no: mysql://me:secret@h/x"), CorruptFile("torn"), OSError(5,
 
 @pytest.mark.parametrize("error", WRONG)
 def test_what_goes_wrong_is_a_sentence_at_every_door(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    assert refusal(error) == 2
+    def refused() -> int:
+        raise error
+
+    assert run_command(refused) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "secret" not in err
 
@@ -335,8 +341,37 @@ def test_ctrl_c_is_130_at_every_door(capsys: pytest.CaptureFixture[str]) -> None
     def interrupted(arguments: list[str]) -> None:
         raise KeyboardInterrupt
 
-    assert refusal(KeyboardInterrupt()) == enter(["x=1"], "how", interrupted) == 130
+    assert run_command(lambda: interrupted([])) == enter(["x=1"], "how", interrupted) == 130
     assert capsys.readouterr().err.count("\n") == 2
+
+
+BROKEN = "import os; from landscape.config.cli import run_cli; raise SystemExit(run_cli(lambda: {work}))"
+
+
+@pytest.mark.parametrize(
+    ("work", "code"),
+    [
+        ("print('x' * 100000)", 0),  # nobody reads on
+        ("os.write(int(os.environ['END']), b'x')", 2),  # another pipe than standard output is no success
+    ],
+)
+def test_who_closed_the_pipe_is_told_nothing_and_no_other_broken_pipe_passes_for_that(work: str, code: int) -> None:
+    (read, write), (other, end) = os.pipe(), os.pipe()
+    os.close(other)
+    if code == 0:
+        os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN.format(work=work)],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        pass_fds=[end],
+        env={**os.environ, "END": str(end)},
+    )
+    assert done.returncode == code and ("Broken pipe" in done.stderr) == (code == 2)
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    for fd in (write, end) if code == 0 else (read, write, end):
+        os.close(fd)
 
 
 @pytest.mark.parametrize(("error", "code"), [(UserError("no"), 2), (OSError(28, "No space left on device"), 1)])

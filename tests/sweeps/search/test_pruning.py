@@ -41,6 +41,7 @@ def test_a_pruned_trial_is_stopped_told_and_taken_to_its_end_by_a_sweep_without_
         status = run.status()
         assert grace * EVERY <= status["step"] < 16 and status["step"] == run.rows()[-1]["step"]
         assert status["reason"] == f"pruned by {pruner} at step {status['step']}" and run.newest_checkpoint.exists()
+        assert [(stop["cause"], stop["pruner"]) for stop in status["stops"]] == [("pruned", pruner)]
     before = trials(store, plan)
 
     run = stopped[0]

@@ -17,7 +17,7 @@ from searching import ledger, nobody_is_lost, planned, search_here, trials
 from slurm import wait_for
 from support import TINY
 
-from landscape.config.errors import EXIT_PREEMPTED
+from landscape.config.errors import ExitCode
 from landscape.store import PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import write_whole
 from landscape.store.trials import read_rows
@@ -80,7 +80,7 @@ def test_cancel_reaches_workers_that_train_and_workers_that_wait(
     wait_for(lambda: len(list(store.search_workers(plan.name).glob("*.json"))) == 2)
     assert VERBS["cancel"](["--store", str(store.root)]) == 0
     assert "2 workers on this machine asked to save and end" in capsys.readouterr().out
-    assert [process.wait(timeout=300) for process in started] == [EXIT_PREEMPTED] * 2
+    assert [process.wait(timeout=300) for process in started] == [ExitCode.PREEMPTED] * 2
     (begun,) = [run for run in store.run_folders() if run.status()["status"] == "preempted"]
     assert begun.newest_checkpoint.exists()
     assert VERBS["cancel"](["--store", str(store.root)]) == 0
@@ -161,7 +161,7 @@ def test_a_larger_budget_adds_rounds_of_the_size_that_the_search_has_begun_with(
     assert rounds(store, "search.trials=4") == [0, 0, 1, 1]
     (name,) = store.sweep_names()
     monkeypatch.setattr("landscape.runtime.worker.work", lambda *given: PREEMPTED)
-    assert Searcher(store, name, None, {}, lambda text: None).work() == EXIT_PREEMPTED
+    assert Searcher(store, name, None, {}, lambda text: None).work() == ExitCode.PREEMPTED
     assert [(r["order"], r["value"]) for r in read_rows(store, name)] == [(0, None), (1, None)]
     assert rounds(store, "search.trials=7") == [0, 0, 1, 1, 2, 2, 3]
     assert rounds(store, "search.trials=8") == [0, 0, 1, 1, 2, 2, 3, 3]

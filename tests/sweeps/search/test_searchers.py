@@ -46,6 +46,8 @@ def test_a_trial_is_an_ordinary_run_with_the_bits_of_a_grids(store: Store, tmp_p
     assert {r["run"] for r in rows} < set(planned_runs(store, plan.name))
     run = store.run(rows[0]["run"])
     assert "optim.lr=" in " ".join(run.meta()["overrides"])
+    meta = run.meta()
+    assert meta["origin"] == {"kind": "search", "sampler": "random"} and meta["command"] is None
     other = Store(tmp_path / "other")
     os.makedirs(other.root)
     shutil.copytree(warm_cache, other.cache)
