@@ -108,9 +108,14 @@ def test_what_a_package_never_imports() -> None:
     assert wrong == []
 
 
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
 def test_shims_hold_nothing_but_a_call() -> None:
     for shim in SHIMS:
-        statements = [n for n in ast.walk(ast.parse(MODULES[shim].read_text())) if isinstance(n, ast.stmt)]
+        tree = ast.walk(ast.parse(MODULES[shim].read_text()))
+        statements = [n for n in tree if isinstance(n, ast.stmt) and not _is_docstring(n)]
         assert len(statements) <= SHIM_STATEMENTS, shim
     wrong = [
         f"{module} imports {name}"
