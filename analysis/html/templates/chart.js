@@ -12,12 +12,14 @@ function draw(tag, attributes, text) {
 
 const digits = (value) => value === null || value === undefined ? "–" : Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 8 });
 
-// Where an axis from low to high is marked: 1, 2 and 5 of each decade on a log axis, else about six round numbers.
+// Where an axis from low to high is marked: some digits of each decade on a log axis, so that three marks or more lie
+// between the ends; else about six round numbers.
 function marks(low, high, log, whole = false) {
   const found = [];
   if (log && high > 3 * low) {
+    const digits = high > 1000 * low ? [1] : high > 15 * low ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
     for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
-      for (const digit of high > 1000 * low ? [1] : [1, 2, 5]) found.push(digit * 10 ** power);
+      for (const digit of digits) found.push(Number((digit * 10 ** power).toPrecision(10)));
   } else {
     const rough = (high - low) / 6 || 1, power = 10 ** Math.floor(Math.log10(rough));
     const step = Math.max(power * [1, 2, 5, 10].find((digit) => digit * power >= rough), whole ? 1 : 0);
