@@ -5,9 +5,5 @@ from __future__ import annotations
 from landscape.store import STATES
 
 LOST = "lost"  # not a state of the store, but what an observer makes of running and queued
-
-
 STALLED = "stalled"  # nor is this: a run whose worker lives and makes no progress
-
-
 ALL_STATES = (*STATES, STALLED, LOST)

@@ -25,6 +25,10 @@ class UserError(Exception):
     """What was given, what is legal and where to look, in one sentence (or one a line)."""
 
 
+class CorruptFile(Exception):
+    """A file of the store that does not read as what it should be; its text names the file and what is wrong."""
+
+
 def in_words(error: OSError) -> str:
     """What the system did not do, in a sentence; all that is in the store is written whole or not at all."""
     return f"{error.filename or 'the store'}: {error.strerror or error}; nothing that was finished is lost"
@@ -34,7 +38,3 @@ def nearest(given: str, legal: Iterable[str]) -> str:
     """' (did you mean ...?)' when something legal is close to `given`, else an empty string."""
     close = get_close_matches(given, list(legal), n=1, cutoff=0.6)
     return f" (did you mean {close[0]}?)" if close else ""
-
-
-class CorruptFile(Exception):
-    """A file of the store that does not read as what it should be; its text names the file and what is wrong."""

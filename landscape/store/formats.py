@@ -24,6 +24,7 @@ SWEEP_NAME = re.compile(r"\w[\w .,+=@()-]{0,150}")  # a study's name and a hash
 PLANNED, QUEUED, RUNNING, DONE = "planned", "queued", "running", "done"
 DIVERGED, STOPPED, FAILED, PREEMPTED = "diverged", "stopped", "failed", "preempted"
 STATES = (PLANNED, QUEUED, RUNNING, DONE, DIVERGED, STOPPED, FAILED, PREEMPTED)
+FINISHED = (DONE, DIVERGED, STOPPED)  # training is over and its outcome is a result
 STAGES = ("all", "grid", "search", "confirm")
 
 Check = Callable[[Any], bool]
@@ -287,6 +288,3 @@ SEARCH = Kind(
         ),
     },
 )
-
-
-FINISHED = (DONE, DIVERGED, STOPPED)  # training is over and its outcome is a result

@@ -1,13 +1,14 @@
-"""Finding a run in a store by what a person types: its id, or as much of it as is unique. No torch."""
+"""Finding a run or a sweep by what a person types: its id or name, or as much of it as is unique. No torch."""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
 
-from landscape.config.errors import UserError
+from landscape.config.errors import UserError, nearest
 from landscape.store.formats import RUN_ID
 from landscape.store.run_folder import RunFolder
 from landscape.store.store import Store
+from landscape.store.sweep_folder import SweepFolder
 
 
 def find_run(store: Store, text: str) -> RunFolder:
@@ -30,3 +31,27 @@ def find_run(store: Store, text: str) -> RunFolder:
 
 def _some(ids: list[str]) -> str:
     return ", ".join(ids[:4]) + (f" and {len(ids) - 4} more" if len(ids) > 4 else "")
+
+
+def by_age(store: Store) -> list[SweepFolder]:
+    """The sweeps of a store, the one that was planned last first; raises `UserError` where there is none."""
+    folders = store.sweep_folders()
+    if not folders:
+        raise UserError(f"no sweeps in {store.root}; give another store with --store FOLDER")
+    return sorted(folders, key=lambda folder: folder.plan_file.lstat().st_mtime, reverse=True)
+
+
+def find_sweep(store: Store, name: str | None) -> SweepFolder:
+    """The sweep whose name this is or begins with, or the only one; raises `UserError` naming those there are."""
+    newest = by_age(store)
+    folders = {folder.name: folder for folder in newest}
+    names = ", ".join(f.name for f in newest[:10]) + (", ..." if len(newest) > 10 else "")
+    if name is None:
+        if len(folders) > 1:
+            raise UserError(f"the store holds {len(folders)} sweeps; name one (newest first): {names}")
+        return newest[0]
+    found = [folders[name]] if name in folders else [f for n, f in folders.items() if n.startswith(name)]
+    if len(found) != 1:
+        what = "is not known" + nearest(name, folders) if not found else "is the beginning of several"
+        raise UserError(f"sweep {name} {what}; in the store (newest first): {names}")
+    return found[0]

@@ -36,11 +36,7 @@ from landscape.store.formats import (
 )
 
 CONFIG, META, STATUS, METRICS, LOG = "config.yaml", "meta.json", "status.json", "metrics.jsonl", "log.txt"
-
-
 _REQUEST = re.compile(RUN_ID.pattern + r"\.yaml")
-
-
 _PICTURE = re.compile(r"(?:(?P<score>\w+)-)?(?P<step>\d+)(?:-(?P<protocol>\w+))?\.png")  # in samples/
 
 

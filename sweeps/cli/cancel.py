@@ -12,13 +12,13 @@ from landscape.config.text import plural
 from landscape.store import PLANNED, QUEUED, Store, SweepFolder
 from landscape.store.leases import claim_in_force
 from landscape.store.locks import locked
+from landscape.store.lookup import find_sweep
 from landscape.store.processes import is_here, lives
 from sweeps.cli.resubmit import parser
 from sweeps.console import tell
 from sweeps.launchers.own_processes import works_on
 from sweeps.launchers.slurm import client
 from sweeps.launchers.slurm.submissions import append, in_queue, submissions, users
-from sweeps.planning.named import find_sweep
 from sweeps.planning.sweep_runs import Members
 
 

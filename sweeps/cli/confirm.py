@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from landscape.store import Store
+from landscape.store.lookup import find_sweep
 from sweeps.launchers.slurm.setup_lines import Source, add_flag
-from sweeps.planning.named import find_sweep
 
 
 def confirm(arguments: list[str]) -> int:

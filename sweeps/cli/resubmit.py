@@ -7,6 +7,7 @@ import argparse
 from landscape.config.errors import CorruptFile
 from landscape.config.text import plural
 from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder, protocols
+from landscape.store.lookup import find_sweep
 from landscape.store.trials import read_rows
 from sweeps.cli.sweep import launch, main
 from sweeps.console import tell
@@ -14,7 +15,6 @@ from sweeps.launchers.devices import slots
 from sweeps.launchers.slurm import launcher
 from sweeps.launchers.slurm.setup_lines import Source, add_flag
 from sweeps.planning import search_spec
-from sweeps.planning.named import find_sweep
 from sweeps.planning.needs import need
 from sweeps.planning.plan import NOTHING
 from sweeps.planning.reload import stored_plan

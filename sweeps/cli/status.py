@@ -19,12 +19,12 @@ from landscape.config.errors import CorruptFile, ExitCode, UserError, nearest
 from landscape.config.identity import flatten
 from landscape.config.text import plural, printable
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
+from landscape.store.lookup import find_sweep
 from sweeps.formatting import score
 from sweeps.launchers.slurm import client
 from sweeps.launchers.slurm.client import Task
 from sweeps.monitor import Look, Looker, Seen, asked
 from sweeps.planning.labels import CELL, cell_of, labels
-from sweeps.planning.named import find_sweep
 from sweeps.states import ALL_STATES, LOST, STALLED
 
 SHOWN = 10  # of runs that need somebody, and of their warnings
