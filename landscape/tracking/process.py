@@ -70,7 +70,8 @@ def mirrored(
                     process.kill()
                     process.wait()
                     told = True
-                    warn(f"{logger['kind']} did not end in time; python -m landscape.mirror adds what is missing")
+                    again = "python -m landscape.tracking.process adds what is missing"
+                    warn(f"{logger['kind']} did not end in time; {again}")
                 check()
 
 
