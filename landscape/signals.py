@@ -11,18 +11,26 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
 class StopFlag:
-    """Turns a first signal into a flag that is looked at between steps; a second SIGINT interrupts at once."""
+    """Turns a first signal into a flag that is looked at between steps; a second SIGINT interrupts at once.
+
+    One that listens inside another's block tells that one too: who trains run after run then knows to stop.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.outer: StopFlag | None = None
 
     def __call__(self, number: int, frame: Any) -> None:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
+        if self.outer is not None:
+            self.outer.signal = number
 
     @contextmanager
     def listening(self) -> Iterator[StopFlag]:
+        around = signal.getsignal(signal.SIGINT)
+        self.outer = around if isinstance(around, StopFlag) else None
         before = {s: signal.signal(s, self) for s in STOP_SIGNALS}
         try:
             yield self

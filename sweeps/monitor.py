@@ -1,29 +1,87 @@
-"""Looking at many runs: one small file a run, a claim for those under way, and one question to the scheduler.
+"""Looking at many runs: one small file a run, a claim for those under way, and one question to the schedulers.
 
-A look is cheap enough for ten thousand runs and may be repeated: what is finished is not read again.
+A look is cheap enough for ten thousand runs and may be repeated: what is finished is not read again. Every view of runs
+under way is made of it: `status`, `watch`, `wait`, `logs`, and what a sweep shows while it trains.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from landscape.config.errors import CorruptFile, UserError
-from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, QUEUED, RUNNING, Store, SweepFolder
+from landscape.config.errors import CorruptFile
+from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, QUEUED, RUNNING, RunFolder, Store, SweepFolder
 from landscape.store.leases import Observer, claim_in_force, named
 from landscape.store.processes import is_here, is_stopped, lives
-from landscape.store.protocols import pending_requests
-from sweeps.launchers.slurm.client import Task
+from landscape.store.protocols import missing_scores, pending_requests
+from landscape.store.run_writer import HEART_S
 from sweeps.planning.sweep_runs import Members
-from sweeps.states import LOST, STALLED
+from sweeps.states import LOST, STALLED, TO_SCORE
 
 READERS = 16  # on a network's file system each small file is a round trip
 ASK_S = 60.0  # between two questions to the scheduler
 UNDER_WAY = (RUNNING, QUEUED, PREEMPTED)  # states of which the scheduler may know more
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What keeps a task from starting that does not wait for its turn."""
+
+    lasting: bool  # until a person does something
+    consequence: str  # in words that follow those who wait
+    remedy: str  # in words, with {jobs} and {cancel}, the command that takes them out of the queue
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task of a scheduler's array that is pending or under way."""
+
+    job: str
+    number: int
+    pending: bool
+    token: str  # what the job carries to be known by
+    reason: str = ""  # why it is pending, in the scheduler's word
+    obstacle: Obstacle | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it waits for a person and not for its turn."""
+        return self.obstacle is not None and self.obstacle.lasting
+
+
+@dataclass
+class Queue:
+    """What schedulers hold of a store's runs."""
+
+    runs: dict[str, Task] = field(default_factory=dict)  # in the queue: id -> the task there
+    submitted: set[str] = field(default_factory=set)  # handed over at some time
+    sweeps: set[str] = field(default_factory=set)  # with anything in the queue that can start
+    stuck: dict[str, list[Task]] = field(default_factory=dict)  # sweep -> workers of its searches that cannot
+    unasked: str | None = None  # why a scheduler could not be asked
+
+
+class Scheduler:
+    """What is known of runs that were handed to a scheduler; of a launcher without one, nothing."""
+
+    @classmethod
+    def snapshot(cls, store: Store, found: Queue) -> None:
+        """Add what its queue holds of a store's runs, by one question; none is put where it never had any."""
+
+    @classmethod
+    def cancel(cls, store: Store, folder: SweepFolder) -> int:
+        """Take a sweep's jobs out of its queue; how many arrays."""
+        return 0
+
+    @classmethod
+    def logs(cls, store: Store, run_id: str) -> list[tuple[str, Path]]:
+        """Its logs of the jobs that a run was given to: when that was, and the file."""
+        return []
 
 
 @dataclass(slots=True)
@@ -41,8 +99,9 @@ class Seen:
     @property
     def reason(self) -> str | None:
         """Why it is in its state, where that is on record or the scheduler says so."""
-        waits = self.task is not None and (self.task.stuck or self.task.shut_out)
-        return self.task.reason if waits and self.task else self.stalled or self.status.get("reason")
+        if self.task is not None and self.task.obstacle is not None:
+            return self.task.reason
+        return self.stalled or self.status.get("reason")
 
     @property
     def axes(self) -> dict[str, Any]:
@@ -84,25 +143,26 @@ class Look:
         return not self.unreadable and not self.trials_left and all(seen.state in FINISHED for seen in self.runs)
 
 
-@dataclass
-class _Scheduler:
-    """What the scheduler said when it was last asked, laid beside the store's submissions."""
-
-    runs: dict[str, Task] = field(default_factory=dict)  # in its queue: id -> the task there
-    submitted: set[str] = field(default_factory=set)  # handed over at some time
-    sweeps: set[str] = field(default_factory=set)  # with anything in its queue that can start
-    stuck: dict[str, list[Task]] = field(default_factory=dict)  # sweep -> workers of its searches that cannot
-    unasked: str | None = None
-
-
 class Looker:
-    """Looks at the runs of a store, or of one of its sweeps, or at those with the given ids, as often as wanted."""
+    """Looks at the runs of a store, or of one of its sweeps, or at those with the given ids, as often as wanted.
 
-    def __init__(self, store: Store, sweep: SweepFolder | None = None, ids: list[str] | None = None) -> None:
+    `ask` puts the question to the schedulers; without it the store alone is looked at. `wanted` are scores that are
+    asked of runs, by id: one that is trained and lacks some is "to score".
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sweep: SweepFolder | None = None,
+        ids: list[str] | None = None,
+        ask: Callable[[Store], Queue] | None = None,
+        wanted: Mapping[str, list[dict[str, Any]]] | None = None,
+    ) -> None:
         self.store, self.members, self.given = store, Members(store, sweep), ids
+        self.ask, self.wanted = ask, wanted or {}
         self.observer = Observer()
         self.kept: dict[str, Seen] = {}
-        self.scheduler, self.asked_at = _Scheduler(), -ASK_S
+        self.scheduler, self.asked_at = Queue(), -ASK_S
         self.mark: object = None
         self.moved_at = time.monotonic()
 
@@ -118,7 +178,9 @@ class Looker:
                 unreadable[run] = read
                 continue
             found[run] = seen = Seen(run, str(read[0]["status"]), *read)
-            if seen.state in (DONE, DIVERGED):
+            if seen.state == DONE and any(missing_scores(asked, seen.status) for asked in self.wanted.get(run, ())):
+                seen.state = TO_SCORE
+            elif seen.state in (DONE, DIVERGED):
                 self.kept[run] = seen
             elif seen.state in UNDER_WAY:
                 concerned.append(seen)
@@ -158,9 +220,9 @@ class Looker:
         """Put "lost" where nobody works on a run any more; whether somebody does, or the scheduler has it still."""
         told = self.scheduler.runs.get(seen.id)
         if told is not None:
-            if told.state == "PENDING" and seen.state != RUNNING:
+            if told.pending and seen.state != RUNNING:
                 seen.state, seen.task = QUEUED, told
-            elif told.state != "PENDING" and seen.state == RUNNING:
+            elif not told.pending and seen.state == RUNNING:
                 self._judge_progress(seen, claim_in_force(self.store.run(seen.id)), "python -m sweeps cancel")
             return not (seen.state == QUEUED and told.stuck)
         if seen.state == PREEMPTED:
@@ -200,28 +262,10 @@ class Looker:
         seen.state, seen.stalled = STALLED, why
 
     def _ask_scheduler(self) -> None:
-        """One call for all runs, where any run of the store was ever submitted."""
-        if time.monotonic() - self.asked_at < ASK_S:
-            return
-        self.asked_at = time.monotonic()
-        folders = [folder for folder in self.store.sweep_folders() if folder.submissions_file.exists()]
-        if not folders:
-            return
-        from sweeps.launchers.slurm import client
-        from sweeps.launchers.slurm.submissions import in_queue, submissions, users
-
-        try:
-            arrays = [one for folder in folders for one in submissions(folder) if one.job is not None]
-            self.scheduler = _Scheduler(submitted={run for one in arrays for task in one.tasks for run in task})
-            queued = in_queue(self.store, client.queue(users(self.store)))
-            self.scheduler.runs = queued.runs
-            for one in queued.submissions:
-                if one.token not in queued.stuck:
-                    self.scheduler.sweeps.add(one.sweep)
-                elif one.search:
-                    self.scheduler.stuck.setdefault(one.sweep, []).append(queued.stuck[one.token])
-        except (UserError, CorruptFile) as e:
-            self.scheduler.unasked = str(e).removesuffix("; nothing was changed")
+        """One question for all runs, and not at every look."""
+        if self.ask is not None and time.monotonic() - self.asked_at >= ASK_S:
+            self.asked_at = time.monotonic()
+            self.scheduler = self.ask(self.store)
 
     def owing(self, look: Look) -> tuple[list[str], bool]:
         """Runs that are done but lack scores that were asked for, and whether somebody is at it."""
@@ -255,6 +299,32 @@ class Looker:
         return False
 
 
+class Course:
+    """What changes between looks: runs that have ended since the last one, and how fast steps are made."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.left_at_first: dict[str, int] = {}
+        self.before: dict[str, str] = {}
+
+    def elapsed_s(self) -> float:
+        """Seconds since the first look was near."""
+        return time.monotonic() - self.began
+
+    def ended(self, look: Look) -> list[Seen]:
+        """Runs that are over now and were not at the look before; none at the first look."""
+        over = (*FINISHED, FAILED, LOST, STALLED)  # stalled: told when it begins, as ends are
+        new = [s for s in look.runs if s.state in over and self.before.get(s.id, s.state) != s.state]
+        self.before = {seen.id: seen.state for seen in look.runs}
+        return new
+
+    def left_s(self, look: Look) -> float | None:
+        """Seconds to go at the rate of steps since the first look; None until there is one."""
+        made = sum(self.left_at_first.setdefault(seen.id, seen.left) - seen.left for seen in look.runs)
+        left, elapsed = sum(seen.left for seen in look.runs), self.elapsed_s()
+        return left * elapsed / made if made > 0 and left and elapsed > 5 else None
+
+
 def asked(looker: Looker, look: Look) -> Look:
     """What of a sweep its newest command asked for: with stage=grid no search, with stage=search its search alone."""
     stage, planned = looker.members.stage, set(looker.members.planned)
@@ -266,3 +336,30 @@ def asked(looker: Looker, look: Look) -> Look:
         unreadable={run: why for run, why in look.unreadable.items() if (run in planned) == (stage == "grid")},
         trials_left=0 if stage == "grid" else look.trials_left,
     )
+
+
+def unclaimed(store: Store, ids: list[str]) -> set[str]:
+    """Those of the runs that nobody trains outside of the queue, as far as one look and a second one can tell.
+
+    Whether a worker of another machine lives takes minutes to be sure of; its next claimant will be, so here a heart
+    that stands still for some beats is enough.
+    """
+    observer, free, elsewhere = Observer(), set(), {}
+    for one in ids:
+        run = store.run(one)
+        claim = claim_in_force(run)
+        if claim is None or (is_here(claim) and observer.is_lost(run, claim)):
+            free.add(one)
+        elif not is_here(claim):
+            elsewhere[one] = _beat(run)
+    if elsewhere:
+        time.sleep(3 * HEART_S)
+        free |= {one for one, beat in elsewhere.items() if _beat(store.run(one)) == beat}
+    return free
+
+
+def _beat(run: RunFolder) -> Any:
+    try:
+        return run.status().get("beat")
+    except (CorruptFile, OSError):
+        return None

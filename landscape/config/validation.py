@@ -214,7 +214,7 @@ def check(flat: dict[str, Any]) -> None:
     """Raise `UserError` for the first value of a flat configuration that is out of range, or missing for a score."""
     check_ranges(flat)
     check_shares(flat)
-    check_machine(flat)
+    check_batch(flat)
     for score in flat.get("metrics.scores") or ():
         unset = [key for key in SCORES[score] if flat.get(f"metrics.{key}") is None]
         if unset:
@@ -233,24 +233,20 @@ VALUES = 2**30  # numbers of one batch of images: 4 GiB, of which training makes
 PER_CORE = 16  # runs at once; more could not even load torch in time
 
 
-def check_machine(flat: dict[str, Any]) -> None:
-    """Raise `UserError` for what legal values ask for together, and for what this machine, where it trains, has not."""
+def check_batch(flat: dict[str, Any]) -> None:
+    """Raise `UserError` for a batch of legal values that together are more than any machine trains on."""
     images = flat["train.batch_size"], flat.get("data.channels") or 3, flat["data.size"], flat["data.size"]
     if math.prod(images) > VALUES:
         raise UserError(
             f"train.batch_size={images[0]} images of data.size={images[2]} are {math.prod(images):,} numbers a batch; "
             f"legal: up to {VALUES:,}"
         )
-    if flat["launcher.kind"] != "local":  # the cores are elsewhere
-        given = flat.get("launcher.cores")
-        if given is not None and flat["threads"] > given and not flat.get("launcher.classes"):  # which may give others
-            raise UserError(f"threads={flat['threads']} is out of range; legal: up to launcher.cores={given}")
-        return
+
+
+def check_cores(threads: int, jobs: int | None) -> None:
+    """Raise `UserError` for more threads, or runs at once, than the cores of this machine, where it trains, carry."""
     here = cores()
-    for key, value, most in (
-        ("threads", flat["threads"], here),
-        ("launcher.jobs", flat.get("launcher.jobs") or 1, PER_CORE * here),
-    ):
+    for key, value, most in (("threads", threads, here), ("launcher.jobs", jobs or 1, PER_CORE * here)):
         if value > most:
             share = f", {PER_CORE} on each" * (most > here)
             raise UserError(

@@ -6,7 +6,7 @@ import argparse
 
 from landscape.store import Store
 from landscape.store.lookup import find_sweep
-from sweeps.launchers.slurm.setup_lines import Source, add_flag
+from sweeps.launchers.setup_lines import Source, add_flag
 
 
 def confirm(arguments: list[str]) -> int:

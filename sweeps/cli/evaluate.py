@@ -25,10 +25,11 @@ from landscape.config.text import plural
 from landscape.config.validation import check_ranges
 from landscape.data import Dataset, load_data
 from landscape.store import DIVERGED, DONE, RunFolder, Store, protocols
-from sweeps.cli.sweep import MULTIRUN, launch
+from sweeps.cli.sweep import MULTIRUN
 from sweeps.console import tell
 from sweeps.errors import run_command
-from sweeps.launchers.devices import slots
+from sweeps.launchers.here import HereLauncher
+from sweeps.launchers.registry import launcher_of
 from sweeps.planning.composition import Composed, combinations, copy_tree, hydra
 from sweeps.planning.config_groups import groups, mentioned, read_choice
 from sweeps.planning.finalize import drop_unused, settle_metrics
@@ -83,12 +84,13 @@ def evaluate(arguments: list[str]) -> int:
     if not plan.runs:
         tell("nothing to do")
         return ExitCode.UNFINISHED if scoring.unfinished else 0
-    first = plan.runs[0].config
-    places = slots(first["launcher"]["jobs"], first["threads"], first["device"])
+    launcher = launcher_of(plan.runs[0].config["launcher"])
+    assert isinstance(launcher, HereLauncher), "another is refused as the command is read"
+    launcher.check(plan)
     plan.store.check_writable()
     for planned in plan.runs:
         add_requests(plan.store.run(planned.id), planned.asked)
-    return launch(plan, places) or (ExitCode.UNFINISHED if scoring.unfinished else 0)
+    return launcher.train(plan) or (ExitCode.UNFINISHED if scoring.unfinished else 0)
 
 
 def read_order(arguments: list[str]) -> Order:
@@ -128,10 +130,11 @@ def make_scoring(order: Order) -> Scoring:
             flat = flatten(way.config)
             check_ranges({key: flat[key] for key in way.given if key in flat})
         shared = grid[0]
-        if shared.config["launcher"]["kind"] != "local":
+        chosen = shared.config["launcher"]
+        if not launcher_of(chosen).attached:
             raise UserError(
-                "landscape.evaluate works on this machine alone; to score by launcher=slurm give the sweep's own "
-                "command with other metrics"
+                "landscape.evaluate works on this machine alone; to score by "
+                f"launcher={chosen['kind']} give the sweep's own command with other metrics"
             )
         store = Store(shared.config["store"])
         runs, missing = choose_runs(store, order.ids, order.sweeps, order.where)

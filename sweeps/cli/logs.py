@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections import deque
-from pathlib import Path
 from typing import BinaryIO
 
 from landscape.config.errors import CorruptFile, UserError
@@ -15,24 +14,12 @@ from landscape.config.text import printable
 from landscape.store import RunFolder, Store
 from landscape.store.atomic_io import open_regular
 from landscape.store.lookup import find_run
+from sweeps.launchers.registry import ask, job_logs
 from sweeps.monitor import Looker
 
 POLL_S = 0.5
 MOST = 16 << 20  # bytes of a log that are read at a time
 LOOK_S = 5.0  # between two looks at whether the run is still under way
-
-
-def job_logs(store: Store, run_id: str) -> list[Path]:
-    """The scheduler's logs of the jobs that a run was given to, oldest first; those that are there."""
-    from sweeps.launchers.slurm.submissions import submissions
-
-    found = []
-    for folder in store.sweep_folders():
-        if folder.submissions_file.exists():
-            for one in submissions(folder):
-                numbers = [n for n, task in enumerate(one.tasks) if run_id in task] if one.job is not None else []
-                found += [(one.made, folder.job_log(str(one.job), n)) for n in numbers]
-    return [log for _, log in sorted(found) if log.exists()]
 
 
 def last_lines(file: BinaryIO, count: int) -> tuple[list[str], int]:
@@ -74,7 +61,7 @@ def logs(arguments: list[str]) -> int:
             lines, position = last_lines(f, given.lines)
     except FileNotFoundError:
         lines, position = [], 0
-        state = Looker(store, ids=[run.id]).look().states
+        state = Looker(store, ids=[run.id], ask=ask).look().states
         print(f"no log yet: the run is {next(iter(state), 'unreadable')}")
     for line in lines:
         print(printable(line))
@@ -85,7 +72,7 @@ def logs(arguments: list[str]) -> int:
 
 def follow(store: Store, run: RunFolder, position: int) -> None:
     """Print what is added to a run's log until nobody works on it, or Ctrl-C."""
-    looker, next_look, ending = Looker(store, ids=[run.id]), 0.0, False
+    looker, next_look, ending = Looker(store, ids=[run.id], ask=ask), 0.0, False
     try:
         while True:
             try:

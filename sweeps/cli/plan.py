@@ -10,13 +10,11 @@ from rich.table import Table
 from landscape.config.errors import ExitCode
 from landscape.config.text import plural, printable
 from sweeps.cli.status import console, shown
-from sweeps.cli.sweep import MULTIRUN, check_shared
-from sweeps.launchers import estimate
-from sweeps.launchers.local_search import trials_left
-from sweeps.launchers.slurm import launcher
+from sweeps.cli.sweep import MULTIRUN
+from sweeps.launchers.registry import launcher_of
 from sweeps.planning.describe import cells, describe
 from sweeps.planning.labels import CELL
-from sweeps.planning.needs import survey
+from sweeps.planning.needs import survey, trials_left
 from sweeps.planning.plan import TRAIN, make_plan
 from sweeps.search.confirmation import confirmation
 
@@ -40,15 +38,11 @@ def plan(arguments: list[str]) -> int:
         made = confirmation(made).plan
         if left:
             print(f"chosen among what is finished: {plural(left, 'run')} of the sweep are not")
-    check_shared(made)
+    launcher = launcher_of(made.runs[0].config["launcher"])
+    launcher.check(made)
     for sentence in made.unreadable.values():
         print(printable(sentence), file=sys.stderr)
-    for line in describe(made):
-        print(printable(line))
-    if made.runs[0].config["launcher"]["kind"] == "slurm":
-        for line in launcher.describe(made):
-            print(printable(line))
-    for line in estimate.describe(made):
+    for line in [*describe(made), *launcher.warnings(made), *launcher.describe(made), *launcher.estimate(made)]:
         print(printable(line))
     found = cells(made)
     table = Table(box=None, pad_edge=False, header_style="dim")

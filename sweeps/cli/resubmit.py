@@ -9,15 +9,12 @@ from landscape.config.text import plural
 from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder, protocols
 from landscape.store.lookup import find_sweep
 from landscape.store.trials import read_rows
-from sweeps.cli.sweep import launch, main
+from sweeps.cli.sweep import main
 from sweeps.console import tell
-from sweeps.launchers.devices import slots
-from sweeps.launchers.slurm import launcher
-from sweeps.launchers.slurm.setup_lines import Source, add_flag
+from sweeps.launchers.registry import launcher_of, scheduler_for
+from sweeps.launchers.setup_lines import Source, add_flag
+from sweeps.monitor import unclaimed
 from sweeps.planning import search_spec
-from sweeps.planning.needs import need
-from sweeps.planning.plan import NOTHING
-from sweeps.planning.reload import stored_plan
 
 
 def parser(verb: str, what: str) -> argparse.ArgumentParser:
@@ -43,7 +40,8 @@ def submit(arguments: list[str]) -> int:
     if not wanted and not trials_left(store, folder):
         tell(f"nothing to submit: no run of sweep {folder.name} waits")
         return 0
-    return launcher.submit_stored(store, folder, wanted, given.accept_setup)
+    keys = folder.plan().get("launcher")
+    return scheduler_for(keys).resubmit(store, folder, wanted, given.accept_setup)
 
 
 def retry(arguments: list[str]) -> int:
@@ -54,31 +52,21 @@ def retry(arguments: list[str]) -> int:
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     plan, ours = folder.signed_plan()
-    on_slurm = plan.get("launcher", {}).get("kind") == "slurm"
+    launcher = launcher_of(plan.get("launcher"))
     opened = reopen(store, folder)
-    if opened and not on_slurm:
+    if opened and launcher.attached:
         # With its grid and its searches: what a search's workers need to know stands in the command.
         root = str(store.root).replace("\\", "\\\\").replace("'", "\\'")
         command = [*map(str, plan["command"]), f"store='{root}'"]
         return main(command, folder.name, Source(folder.plan_file, ours, given.accept_setup))
     states = {run: state for run, state in unfinished(store, folder).items() if state != PLANNED}
-    if not on_slurm:  # there, who is lost is known of the scheduler's queue
-        free = launcher.unclaimed(store, list(states))
+    if launcher.attached:  # else who is lost is known of the scheduler's queue
+        free = unclaimed(store, list(states))
         states = {run: state for run, state in states.items() if state in (FAILED, PREEMPTED) or run in free}
-    if not states and not (on_slurm and trials_left(store, folder)):
+    if not states and (launcher.attached or not trials_left(store, folder)):
         tell(f"nothing to retry: no run of sweep {folder.name} failed, was stopped or was lost")
         return 0
-    if on_slurm:
-        return launcher.submit_stored(store, folder, set(states), given.accept_setup)
-    execution = plan.get("execution") or {}
-    again = stored_plan(store, [run for run in plan["runs"] if run in states], execution)
-    for planned in again.runs:
-        planned.config["launcher"] |= plan.get("launcher") or {}
-        planned.state, planned.need = need(store.run(planned.id), planned)
-    again.runs = [planned for planned in again.runs if planned.need != NOTHING]
-    first = again.runs[0].config
-    widest = max(run.config["train"]["world_size"] for run in again.runs)
-    return launch(again, slots(first["launcher"]["jobs"], first["threads"], first["device"], widest), folder)
+    return launcher.resubmit(store, folder, set(states), given.accept_setup)
 
 
 def reopen(store: Store, folder: SweepFolder) -> int:

@@ -21,9 +21,8 @@ from landscape.config.text import plural, printable
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from landscape.store.lookup import find_sweep
 from sweeps.formatting import score
-from sweeps.launchers.slurm import client
-from sweeps.launchers.slurm.client import Task
-from sweeps.monitor import Look, Looker, Seen, asked
+from sweeps.launchers.registry import ask
+from sweeps.monitor import Look, Looker, Obstacle, Seen, Task, asked
 from sweeps.planning.labels import CELL, cell_of, labels
 from sweeps.states import ALL_STATES, LOST, STALLED
 
@@ -50,7 +49,7 @@ def status(arguments: list[str]) -> int:
     store = Store(given.store)
     name = given.named or given.sweep
     folder = find_sweep(store, name) if name else None
-    looker = Looker(store, folder)
+    looker = Looker(store, folder, ask=ask)
     look = looker.look()
     if not look.runs and not look.unreadable:
         raise UserError(f"no runs in {store.root}; give another store with --store FOLDER")
@@ -231,28 +230,17 @@ def queue_advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     """A line for each reason of the scheduler's for which queued jobs wait, and not for their turn."""
     waiting = [(seen.task, "run") for seen in look.runs if seen.task is not None]
     waiting += [(task, "") for task in look.stuck]
-    found: dict[tuple[str, str], list[Task]] = {}
+    found: dict[tuple[Obstacle, str, str], list[Task]] = {}
     for task, what in waiting:
-        if task.stuck or task.shut_out:
-            found.setdefault((task.reason, what), []).append(task)
-    where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+        if task.obstacle is not None:
+            found.setdefault((task.obstacle, task.reason, what), []).append(task)
+    cancel = f"python -m sweeps cancel {shlex.join([sweep or 'SWEEP', '--store', str(store.root)])}"
     lines = []
-    for (reason, what), tasks in found.items():
-        jobs = sorted({task.job for task in tasks}, key=lambda job: (len(job), job))
-        ids = ",".join(jobs)
-        n = len(tasks)
-        who = plural(n, "queued run") if what else "the workers of its searches"
-        why = f"({reason}, job {ids})"
-        if tasks[0].shut_out:
-            waits = "waits for its partition" if what and n == 1 else "wait for their partition"
-            lines.append(f"{who} {waits} {why}; sinfo says which are up")
-        elif client.HELD.search(reason):
-            lines.append(f"{who} cannot start {why}; scontrol release {ids} lets them, once the cause is mended")
-        else:
-            lines.append(
-                f"{who} cannot start {why}: no job with these resources may; python -m sweeps cancel {where}, and give "
-                "the command again with others"
-            )
+    for (obstacle, reason, what), tasks in found.items():
+        jobs = ",".join(sorted({task.job for task in tasks}, key=lambda job: (len(job), job)))
+        who = plural(len(tasks), "queued run") if what else "the workers of its searches"
+        remedy = obstacle.remedy.format(jobs=jobs, cancel=cancel)
+        lines.append(f"{who} {obstacle.consequence} ({reason}, job {jobs}); {remedy}")
     return lines
 
 

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural, printable
-from landscape.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
-from landscape.store.atomic_io import to_json, write_whole
-from landscape.store.leases import Observer, claim_in_force, named
-from landscape.store.processes import myself
 from sweeps.console import tell
 from sweeps.credentials import environment, without_password
 from sweeps.errors import run_command
-from sweeps.launchers.devices import Slots, slots
-from sweeps.launchers.local_pool import run_pool
-from sweeps.launchers.local_search import Search, record_grid, trials_left
-from sweeps.launchers.progress import display, outcome
-from sweeps.launchers.slurm import launcher
-from sweeps.launchers.slurm.resources import Classes
-from sweeps.launchers.slurm.setup_lines import Source
+from sweeps.launchers.base import Launcher
+from sweeps.launchers.registry import launcher_of
+from sweeps.launchers.setup_lines import Source
 from sweeps.planning.describe import describe
 from sweeps.planning.freeze import freeze
-from sweeps.planning.needs import is_met, survey
-from sweeps.planning.plan import NOTHING, TRAIN, Plan, Planned, execution, make_plan
+from sweeps.planning.needs import survey, trials_left
+from sweeps.planning.plan import NOTHING, TRAIN, Plan, make_plan
 from sweeps.search.confirmation import confirmation, record_confirmation
 
 MULTIRUN = ("-m", "--multirun")
@@ -49,20 +39,17 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
     if sweep not in (None, plan.name):
         raise UserError(f"the command of sweep {sweep} means {plan.name} today: conf/ or data have changed since")
     survey(plan)
-    first = plan.runs[0].config
-    on_slurm = first["launcher"]["kind"] == "slurm"
-    if on_slurm and source is not None:
-        source.check(Classes(first["launcher"]).setup)
-    widest = max(run.config["train"]["world_size"] for run in plan.runs)
-    places = None if on_slurm else slots(first["launcher"]["jobs"], first["threads"], first["device"], widest)
+    launcher = launcher_of(plan.runs[0].config["launcher"])
+    if source is not None:
+        source.check(launcher.shell_lines())
+    launcher.check(plan)
     if plan.stage == "confirm":
-        return launch_confirmation(plan, places)
-    check_shared(plan)
+        return launch_confirmation(plan, launcher)
     if plan.searches and "://" in plan.storage:
         check_storage(plan)
     for sentence in plan.unreadable.values():
         print(printable(sentence), file=sys.stderr)
-    for line in describe(plan):
+    for line in describe(plan) + launcher.warnings(plan):
         tell(line)
     grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
     searching = plan.stage in ("all", "search") and trials_left(plan) > 0
@@ -79,57 +66,30 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
             return ExitCode.UNFINISHED
         tell("nothing to do: every run is finished and scored")
         return 0
-    if places is None:
-        return launcher.launch(plan, grid, searching)
-    freeze(plan)
-    if len(plan.runs) == 1 and not multirun and plan.study is None and not plan.searches:
-        return run_here(plan)
-    return launch_stages(plan, places, grid, searching)
+    return launcher.launch(plan, grid, searching)
 
 
-def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int:
-    """The grid, then its searches; where runs of the grid fail, the searches are made all the same."""
-    folder = plan.store.sweep(plan.name)
-    code = launch(plan, places, folder) if grid else 0
-    if plan.searches:
-        record_grid(plan)
-    if not searching or code == ExitCode.INTERRUPTED:
-        return code
-    cells = len(plan.searches)
-    tell(f"searching {plural(cells, 'cell')}, {trials_left(plan)} trials to go, {places.count} at once ({places.why})")
-    with recorded(folder):
-        return Search(plan, places).run() or code
-
-
-def launch_confirmation(plan: Plan, places: Slots | None) -> int:
+def launch_confirmation(plan: Plan, launcher: Launcher) -> int:
     """The best settings again; what they are worth on what did not choose them is printed and recorded.
 
-    Without places they go to the scheduler, and the same command given when they are finished prints and records.
+    Where they go to a scheduler, the same command given when they are finished prints and records.
     """
     found = confirmation(plan)
     left = sum(run.need == TRAIN for run in plan.runs) + trials_left(plan)
     if left:
         tell(f"choosing among what is finished: {plural(left, 'run')} of the sweep are not")
-    for line in describe(found.plan):
+    for line in describe(found.plan) + launcher.warnings(found.plan):
         tell(line)
-    missing = any(run.need != NOTHING for run in found.plan.runs)
-    if missing and places is None:
-        return launcher.launch(found.plan)
-    freeze(found.plan)
-    code = launch(found.plan, places, plan.store.sweep(found.plan.name)) if missing and places is not None else 0
+    code = 0
+    if any(run.need != NOTHING for run in found.plan.runs):
+        code = launcher.launch(found.plan)
+        if not launcher.attached:
+            return code
+    else:
+        freeze(found.plan)
     for line in record_confirmation(plan, found):
         tell(line)
     return code
-
-
-def check_shared(plan: Plan) -> None:
-    """Raise `UserError` where workers of several machines would share a file that they cannot."""
-    on_slurm = plan.runs[0].config["launcher"]["kind"] == "slurm"
-    if plan.searches and plan.stage in ("all", "search") and on_slurm and plan.storage == "sqlite":
-        raise UserError(
-            "search.storage=sqlite is a file that machines cannot share safely; with launcher=slurm give "
-            "search.storage=journal, or the URL of a data base"
-        )
 
 
 def check_storage(plan: Plan) -> None:
@@ -138,70 +98,3 @@ def check_storage(plan: Plan) -> None:
 
     os.environ.update(environment(plan.storage))
     connect(without_password(plan.storage)).close()
-
-
-def launch(plan: Plan, places: Slots, folder: SweepFolder | None = None) -> int:
-    """Run a plan by the local pool and say how it ended; `folder` is the sweep that it is, or is a part of."""
-    n = sum(run.need != NOTHING for run in plan.runs)
-    tell(f"running {n}, {min(places.count, n)} at once ({places.why}); store {plan.store.root}")
-    with recorded(folder), display() as shown:
-        code = run_pool(plan, places, shown)
-    if code == ExitCode.UNFINISHED:
-        report_failures(plan)
-    elif code == 0:
-        tell(f"all runs are finished; python -m analysis.report --store {plan.store.root} draws them")
-    return code
-
-
-@contextmanager
-def recorded(folder: SweepFolder | None) -> Iterator[None]:
-    """While a sweep is trained here, its folder says by which process, so that it can be cancelled."""
-    if folder is None:
-        yield
-        return
-    write_whole(folder.controller_file, to_json(myself()))
-    try:
-        yield
-    finally:
-        folder.controller_file.unlink(missing_ok=True)
-
-
-def report_failures(plan: Plan) -> None:
-    """Name every run that lacks something, why, and the last lines of its log."""
-    for planned in plan.runs:
-        if not is_met(plan, planned):
-            run = plan.store.run(planned.id)
-            print(printable(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}"), file=sys.stderr)
-            for line in run.log_tail().splitlines():
-                print(printable(f"  | {line}"), file=sys.stderr)
-
-
-def run_here(plan: Plan) -> int:
-    """Train one run in this process, claimed like any other; its lines go to the terminal and to its log."""
-    planned = plan.runs[0]
-    run = plan.store.run(planned.id)
-    tell(f"run {run.id} in {run.path}")
-    observer, status = Observer(), None
-    if observer.settle(run, tell):
-        status = _work_here(plan, planned, run, observer)
-    if status is None:
-        owner = claim_in_force(run)
-        who = "another process" if owner is None else named(owner)
-        print(f"{who} works on this run; give the command again when it has ended", file=sys.stderr)
-        return ExitCode.UNFINISHED
-    if status == PREEMPTED:
-        tell("stopped; the same command goes on from here")
-        return ExitCode.INTERRUPTED
-    return 0 if status in FINISHED and is_met(plan, planned) else ExitCode.UNFINISHED
-
-
-def _work_here(plan: Plan, planned: Planned, run: RunFolder, observer: Observer) -> str | None:
-    from landscape.runtime import worker  # torch
-
-    with open(run.log_file, "a") as log:
-
-        def say(text: str) -> None:
-            tell(text)
-            print(text, file=log, flush=True)
-
-        return worker.work(plan.store, run.id, say, execution(planned), observer)

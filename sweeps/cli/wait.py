@@ -11,6 +11,7 @@ from landscape.store import FINISHED, Store, SweepFolder
 from landscape.store.lookup import by_age, find_sweep
 from sweeps.cli.status import advice, stalled_advice, summary
 from sweeps.formatting import duration
+from sweeps.launchers.registry import ask
 from sweeps.monitor import Look, Looker, asked
 from sweeps.planning.labels import labels
 from sweeps.states import STALLED
@@ -85,7 +86,7 @@ def wait(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     store = Store(given.store)
     folder = chosen(store, given.sweep)
-    looker = Looker(store, folder)
+    looker = Looker(store, folder, ask=ask)
     end, told, stalled = End(looker), False, set[str]()
     try:
         while True:

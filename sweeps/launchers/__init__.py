@@ -1,1 +1,1 @@
-"""Who trains a plan: a pool on this machine, the workers of a search, or SLURM; and how long it will take."""
+"""Who trains a plan: processes on this machine, the command itself, or SLURM; and how long it will take."""

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, NamedTuple
 
 from landscape.config.errors import CorruptFile
-from landscape.config.hardware import cpu, visible_gpus
 from landscape.config.text import plural
 from landscape.store import FINISHED, RunFolder, Store, protocols
 from sweeps.formatting import duration
-from sweeps.launchers.devices import slots
-from sweeps.launchers.slurm.resources import Classes
 from sweeps.planning.needs import search_rows
 from sweeps.planning.plan import SCORE, TRAIN, Plan, Planned
-from sweeps.planning.search_spec import left_of, workers_of
+from sweeps.planning.search_spec import left_of
 
 Facts = dict[str, Any]
 
@@ -99,7 +96,7 @@ def benches(store: Store, wanted: set[tuple[str, str]]) -> list[Bench]:
 def _bench(run: RunFolder) -> Bench | None:
     try:
         status, config, machines, rows = run.status(), run.config(), run.meta()["machines"], run.rows()
-        kinds = {_machine(entry) for entry in machines}
+        kinds = {machine_of(entry) for entry in machines}
         if len(kinds) != 1:  # its seconds are of several machines
             return None
         facts = facts_of(config, *kinds.pop())
@@ -109,7 +106,7 @@ def _bench(run: RunFolder) -> Bench | None:
         return None
 
 
-def _machine(entry: dict[str, Any]) -> tuple[str, str]:
+def machine_of(entry: dict[str, Any]) -> tuple[str, str]:
     """("GPU" or "CPU", which): a CPU is another one with other threads."""
     if entry.get("gpu"):
         return "GPU", str(entry["gpu"])
@@ -133,13 +130,12 @@ def likeness(
     return None
 
 
-def estimate(plan: Plan) -> Estimate | None:
-    """None where the plan needs nothing; reads the store, writes nothing."""
+def estimate(plan: Plan, processor: Callable[[dict[str, Any]], tuple[str, str | None]]) -> Estimate | None:
+    """None where the plan needs nothing; reads the store, writes nothing. `processor` is that of a launcher."""
     todo = list(_todo(plan))
     if not todo:
         return None
-    where = _Where(plan.runs[0].config["launcher"])
-    asked = [(one, where.facts(one.config)) for one in todo]
+    asked = [(one, facts_of(one.config, *processor(one.config))) for one in todo]
     found = benches(plan.store, {(facts["data"], facts["arch"]) for _, facts in asked})
     steps = [(bench.facts, bench.step_s) for bench in found]
     evaluations = [(bench.facts, bench.evaluation_s) for bench in found if bench.evaluation_s is not None]
@@ -205,24 +201,6 @@ def _words(differ: list[str]) -> str:
     return "finished runs that differ in " + ", ".join(differ) if differ else "their like"
 
 
-class _Where:
-    """What a command's runs will be trained on, as far as it can be known before."""
-
-    def __init__(self, launcher: dict[str, Any]) -> None:
-        self.classes = Classes(launcher) if launcher["kind"] == "slurm" else None
-        self.gpus = self.classes is None and bool(visible_gpus())
-
-    def facts(self, config: dict[str, Any]) -> Facts:
-        device = config["device"]
-        if self.classes is not None:
-            gpu = device != "cpu" and self.classes.of(config).gpus > 0
-        else:
-            gpu = device.startswith("cuda") or (device == "auto" and self.gpus)
-        threads = config["threads"]
-        here = None if gpu or self.classes is not None else _machine({"cpu": cpu(), "threads": threads})[1]
-        return facts_of(config, "GPU" if gpu else "CPU", here)
-
-
 def _work(store: Store, planned: Planned) -> tuple[int, int]:
     """D steps and scorings that a run still needs."""
     steps, every = planned.config["train"]["steps"], planned.config["metrics"]["every"]
@@ -239,46 +217,11 @@ def _work(store: Store, planned: Planned) -> tuple[int, int]:
     return steps - done, own + (done == 0) + len(planned.asked) - 1
 
 
-def at_once(plan: Plan) -> int | None:
-    """How many runs a command will train at a time (on a cluster, of its grid); None where the scheduler decides."""
-    config = plan.runs[0].config
-    launcher = config["launcher"]
-    if launcher["kind"] == "slurm":
-        return launcher["parallel"] * (launcher["at_once"] or 1) if launcher["parallel"] else None
-    widest = max(planned.config["train"].get("world_size") or 1 for planned in plan.runs)
-    trials = sum(search.trials for search in plan.searches)
-    return min(slots(launcher["jobs"], config["threads"], config["device"], widest).count, len(plan.runs) + trials)
-
-
-def wall_clock(plan: Plan, made: Estimate) -> str:
-    """How long it will take by the clock, in words.
-
-    On a cluster the grid's jobs and those of its searches are queued side by side. A job may train several runs of the
-    grid at once, but a search's worker trains one trial after another.
-    """
-    launcher, n, total_s = plan.runs[0].config["launcher"], at_once(plan), made.train_s + made.eval_s
-    if launcher["kind"] != "slurm":
-        assert n is not None
-        return f"about {duration(max(made.longest_s, total_s / n))} with {n} at once"
-    jobs = max(1, min(workers_of(plan.searches, launcher["parallel"]), made.trials))
-    seconds = max(made.longest_s, made.trials_s / jobs)
-    if n is None:
-        return f"{duration(seconds)} if all jobs run at once"
-    seconds = max(seconds, (total_s - made.trials_s) / n)
-    if not made.trials:
-        many = str(n)
-    else:
-        trials = plural(jobs, "trial")
-        many = trials if plan.stage == "search" else f"{plural(n, 'run')} and {trials}"
-    return f"about {duration(seconds)} with {many} at once"
-
-
-def lines(plan: Plan, made: Estimate, unit: str) -> Iterable[str]:
-    """The estimate in words; `unit` is core or GPU."""
+def lines(plan: Plan, made: Estimate, unit: str, wall: str) -> Iterable[str]:
+    """The estimate in words; `unit` is core or GPU, `wall` how long it will take by the clock."""
     if not made.by:
         yield "estimate: no finished run to estimate from (" + "; ".join(made.unknown) + ")"
         return
-    wall = wall_clock(plan, made)
     parts = f"{hours(made.train_s)} of training, {hours(made.eval_s)} of scoring"
     total = f"{made.hours:,.1f}" if made.hours >= 10 else f"{made.hours:.2g}"
     yield f"estimate: {total} {unit}-hours ({parts}); {wall}"
@@ -298,13 +241,3 @@ def lines(plan: Plan, made: Estimate, unit: str) -> Iterable[str]:
 def hours(seconds: float) -> str:
     """Seconds as hours, or as seconds and minutes where they are few."""
     return duration(seconds) if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def describe(plan: Plan) -> list[str]:
-    """The lines of `plan`: none where nothing is left to do."""
-    made = estimate(plan)
-    if made is None:
-        return []
-    where = _Where(plan.runs[0].config["launcher"])
-    gpu = any(where.facts(planned.config)["processor"] == "GPU" for planned in plan.runs[:1])
-    return list(lines(plan, made, "GPU" if gpu else "core"))

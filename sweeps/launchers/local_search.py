@@ -1,4 +1,4 @@
-"""The local launcher of a search: as many `sweeps.search.worker` processes as fit, started again while trials are
+"""The workers of a sweep's searches: as many `sweeps.search.worker` processes as fit, started again while trials are
 left.
 """
 
@@ -10,48 +10,55 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from landscape.config.errors import CorruptFile, ExitCode, UserError
+from landscape.config.errors import ExitCode
 from landscape.config.subprocess_env import subprocess_env
 from landscape.store import Store
-from landscape.store.trials import is_settled, put_rows, row
+from landscape.store.trials import is_settled
 from sweeps.console import tell
 from sweeps.credentials import environment
 from sweeps.formatting import duration
 from sweeps.launchers.devices import Slots
-from sweeps.launchers.local_pool import Allocation, counted_signals
 from sweeps.launchers.progress import LINE_S
-from sweeps.planning.needs import search_rows
-from sweeps.planning.plan import Plan, cell_axes, execution
-from sweeps.planning.search_spec import TRIES, left_of
-from sweeps.search.objective import worth
+from sweeps.launchers.supervisor import Allocation, Child, Supervisor
+from sweeps.planning.needs import search_rows, trials_left
+from sweeps.planning.plan import Plan, execution
+from sweeps.planning.search_spec import TRIES
 
-POLL_S = 0.2
 MOST_DEATHS = 100  # of workers in one search, before its launcher gives up
 
-
-@dataclass
-class Worker:
-    """A searcher process of this controller."""
-
-    process: subprocess.Popen[bytes]
-    slot: int
-    log: Path
-    told: int = 0  # signals passed on to it
+Begin = Callable[[int], Child[Path | None]]  # starts a worker in a slot; its log, where it has one of its own
 
 
-class Search:
-    """The search of a plan under way on this machine."""
+class Workers(Supervisor[Path | None]):
+    """So many workers of a sweep's searches, until each has ended; `codes` are their exit codes."""
+
+    def __init__(self, begin: Begin, count: int, allocation: Allocation | None = None) -> None:
+        super().__init__(count, tell, allocation)
+        self.begin, self.missing = begin, count
+        self.codes: list[int] = []
+
+    def waits(self) -> bool:
+        return self.missing > 0
+
+    def fill(self) -> None:
+        while self.missing:
+            self.children.append(self.begin(self.free_slot()))
+            self.missing -= 1
+
+    def ended(self, child: Child[Path | None], code: int) -> None:
+        self.codes.append(code)
+
+
+class Search(Workers):
+    """The search of a plan under way on this machine. A worker that is killed is replaced."""
 
     def __init__(self, plan: Plan, places: Slots) -> None:
+        super().__init__(self._begin, 0)
         self.plan, self.places = plan, places
-        self.workers: list[Worker] = []
-        self.interrupts = 0
-        self.allocation: Allocation | None = None
         self.begun = self.deaths = 0
         self.lines: dict[Path, int] = {}
         self.started = self.shown = time.monotonic()
@@ -85,32 +92,30 @@ class Search:
         return f"{sum(r['value'] is not None for r in search_rows(self.plan))} of {total} trials"
 
     def _generation(self) -> list[int]:
-        """Start workers and wait for all of them; one that is killed is replaced. Their exit codes."""
-        codes: list[int] = []
-        for slot in range(min(self.places.count, trials_left(self.plan) or 1)):
-            self.workers.append(self._start(slot))
-        with counted_signals(self):
-            while self.workers:
-                self._pass_signals_on()
-                for worker in list(self.workers):
-                    code = worker.process.poll()
-                    if code is None:
-                        continue
-                    self.workers.remove(worker)
-                    self._show(worker.log)
-                    if code < 0 and not self.interrupts and self.deaths < MOST_DEATHS:
-                        self.deaths += 1
-                        tell(f"a worker was killed by {signal.Signals(-code).name}; another takes its place")
-                        self.workers.append(self._start(worker.slot))
-                    else:
-                        codes.append(code)
-                for worker in self.workers:
-                    self._show(worker.log)
-                self._summary()
-                time.sleep(POLL_S)
-        return codes
+        """Start workers and wait for all of them. Their exit codes."""
+        self.count = self.missing = min(self.places.count, trials_left(self.plan) or 1)
+        self.codes = []
+        self.supervise()
+        return self.codes
 
-    def _start(self, slot: int) -> Worker:
+    def ended(self, child: Child[Path | None], code: int) -> None:
+        self._show(child)
+        if code < 0 and not self.interrupts and self.deaths < MOST_DEATHS:
+            self.deaths += 1
+            tell(f"a worker was killed by {signal.Signals(-code).name}; another takes its place")
+            self.missing += 1
+        else:
+            super().ended(child, code)
+
+    def tick(self) -> None:
+        for child in self.children:
+            self._show(child)
+        now = time.monotonic()
+        if now - self.shown >= LINE_S:
+            self.shown = now
+            tell(f"{self.progress()}, {duration(now - self.started)} elapsed")
+
+    def _begin(self, slot: int) -> Child[Path | None]:
         plan = self.plan
         order = execution(plan.runs[0])
         if self.places.gpus:
@@ -121,28 +126,19 @@ class Search:
         own = {**environment(plan.storage), **self.places.environment(slot, order["threads"])}
         with open(log, "wb") as f:
             process = subprocess.Popen(
-                [*worker_command(plan, order), "--attached"],
+                [*searcher(plan.store, plan.name, order), "--attached"],
                 stdin=subprocess.DEVNULL,
                 stdout=f,
                 stderr=subprocess.STDOUT,
                 env=subprocess_env(own),
                 start_new_session=True,
             )
-        return Worker(process, slot, log)
+        return Child(process, slot, log)
 
-    def _pass_signals_on(self) -> None:
-        """The first asks every worker to save and stop, a second kills them."""
-        how = min(self.interrupts, 2)
-        for worker in self.workers:
-            if worker.told < how:
-                if worker.told == 0:
-                    tell("stopping: workers save and end (again to kill)" if how == 1 else "killing workers")
-                worker.told = how
-                with suppress(ProcessLookupError):
-                    os.killpg(worker.process.pid, signal.SIGTERM if how == 1 else signal.SIGKILL)
-
-    def _show(self, log: Path) -> None:
+    def _show(self, child: Child[Path | None]) -> None:
         """Print what a worker has said since the last look."""
+        log = child.work
+        assert log is not None
         with open(log, "rb") as f:
             f.seek(self.lines.get(log, 0))
             text = f.read()
@@ -151,18 +147,6 @@ class Search:
         for line in whole.decode(errors="replace").splitlines():
             tell(line)
 
-    def _summary(self) -> None:
-        now = time.monotonic()
-        if now - self.shown >= LINE_S:
-            self.shown = now
-            tell(f"{self.progress()}, {duration(now - self.started)} elapsed")
-
-
-def worker_command(plan: Plan, order: dict[str, Any]) -> list[str]:
-    """The command of one worker of a frozen plan's searches, on any machine that sees the store; `order` is how it
-    executes its runs."""
-    return searcher(plan.store, plan.name, order)
-
 
 def searcher(store: Store, sweep: str, order: dict[str, Any]) -> list[str]:
     """The command of one worker of a stored sweep's searches."""
@@ -170,23 +154,6 @@ def searcher(store: Store, sweep: str, order: dict[str, Any]) -> list[str]:
     return [sys.executable, "-m", "sweeps.search.worker", *where, "--execution", json.dumps(order)]
 
 
-def trials_left(plan: Plan) -> int:
-    """How many trials of the plan's searches the record does not hold a value of."""
-    return left_of(plan.searches, search_rows(plan))
-
-
 def cell_words(cell: dict[str, object]) -> str:
     """A cell in words."""
     return " ".join(f"{key}={value}" for key, value in cell.items())
-
-
-def record_grid(plan: Plan) -> None:
-    """Put the grid's runs into the sweep's record, with what they are worth where they are finished."""
-    rows = []
-    for order, planned in enumerate(plan.runs):
-        value, diverged = None, False
-        if planned.asked and "fid" in planned.asked[0]["scores"]:
-            with suppress(CorruptFile, OSError, UserError):
-                value, diverged, _ = worth(plan.store.run(planned.id), planned.asked[0])
-        rows.append(row(planned.id, cell_axes(planned.config), "grid", order, value=value, diverged=diverged))
-    put_rows(plan.store, plan.name, rows)

@@ -1,15 +1,24 @@
-"""Whether a process is this program at work on a given store, by the command that it was started with.
+"""Processes of this program at work on a given store, known by the command that they were started with, and their end.
 
 A file in a shared store may name any process: before one is signalled, the kernel is asked what it is.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from landscape.store import Store, processes
+from landscape.config.errors import CorruptFile
+from landscape.config.text import plural
+from landscape.store import Store, SweepFolder, processes
+from landscape.store.leases import claim_in_force
+from landscape.store.processes import is_here, lives
+from sweeps.console import tell
+from sweeps.planning.sweep_runs import Members
 
 DOORS = (
     "landscape.sweep",
@@ -24,7 +33,7 @@ DEFAULT = "outputs"  # the store of a command that names none
 
 def works_on(store: Store, one: Mapping[str, Any]) -> bool:
     """Whether a process that a file of the store names lives here, and its command works on this very store."""
-    if not processes.is_here(one) or not processes.lives(one):
+    if not is_here(one) or not lives(one):
         return False
     words = processes.command(one["pid"])
     named = store_of(words)
@@ -57,3 +66,51 @@ def unquoted(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         return value[1:-1].replace(f"\\{value[0]}", value[0]).replace("\\\\", "\\")
     return value
+
+
+def stop_here(store: Store, folder: SweepFolder) -> int:
+    """Ask the local controller of the sweep to stop, as Ctrl-C does, and workers that have outlived theirs."""
+    stopped = 0
+    try:
+        controller = folder.controller()
+    except (FileNotFoundError, CorruptFile):
+        controller = {}
+    if _is_ours(store, controller):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(controller["pid"], signal.SIGINT)
+            tell(f"process {controller['pid']} was asked to stop; its workers save and end")
+            stopped += 1
+    workers = 0
+    for pid in sorted(_workers_here(store, folder)):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGTERM)
+            workers += 1
+    if workers:
+        tell(f"{plural(workers, 'worker')} on this machine asked to save and end")
+    return stopped + workers
+
+
+def _workers_here(store: Store, folder: SweepFolder) -> set[int]:
+    """Processes of this machine that train runs of the sweep, or that work on its searches and may just wait.
+
+    What killed workers of its searches left of themselves is cleared away.
+    """
+    claims = [claim_in_force(store.run(one)) for one in Members(store, folder).ids()]
+    found = {int(claim["pid"]) for claim in claims if claim is not None and _is_ours(store, claim)}
+    for file in store.search_workers(folder.name).glob("*.json"):
+        with suppress(FileNotFoundError, CorruptFile):
+            worker = folder.search_worker(file)
+            if _is_ours(store, worker):
+                found.add(int(worker["pid"]))
+            elif is_here(worker) and not lives(worker):
+                file.unlink()
+    return found
+
+
+def _is_ours(store: Store, one: dict[str, Any]) -> bool:
+    """Whether a process that a file names may be signalled; one that lives and is something else is told of."""
+    if works_on(store, one):
+        return True
+    if is_here(one) and lives(one):
+        tell(f"process {one['pid']} is named as a worker here, but its command is not one on this store: left alone")
+    return False

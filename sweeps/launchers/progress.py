@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter, deque
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,56 +15,48 @@ from rich.text import Text
 
 from landscape.config.errors import CorruptFile
 from landscape.config.text import printable
-from landscape.store import DONE, FINISHED, RUNNING, RunFolder
-from landscape.store.processes import is_stopped
-from landscape.store.protocols import missing_scores
+from landscape.store import FINISHED, RUNNING, RunFolder
 from sweeps.console import tell
 from sweeps.formatting import COLOURS, duration, score
-from sweeps.launchers.local_pool import Pool
-from sweeps.planning.plan import SCORE, Planned
-from sweeps.states import STALLED
+from sweeps.monitor import Course, Look, Looker
+from sweeps.planning.plan import SCORE, Plan, Planned
+from sweeps.states import ALL_STATES, STALLED, TO_SCORE
 
 REFRESH_S = 1.0
 LINE_S = 30.0  # between plain lines of progress
+ROWS = 12
 
 
-class Snapshot:
-    """One look at every run's status file, and the rate of steps since the sweep began."""
-
-    def __init__(self, pool: Pool, at_start: dict[str, int]) -> None:
-        self.status: dict[str, dict[str, Any]] = {}
-        remaining = done_here = 0
-        for planned in pool.plan.runs:
-            try:
-                status = pool.plan.store.run(planned.id).status()
-            except (CorruptFile, OSError):
-                status = {"status": "failed"}
-            self.status[planned.id] = status
-            steps = int(planned.config["train"]["steps"])
-            step = steps if status["status"] in FINISHED else int(status.get("step", 0))
-            first = at_start.setdefault(planned.id, step)
-            remaining += steps - step
-            done_here += step - first
-        self.stopped = {job.planned.id for job in pool.jobs if is_stopped(job.process.pid)}
-        self.states = Counter(self._state(planned) for planned in pool.plan.runs)
-        elapsed = time.monotonic() - pool.started
-        self.left_s = remaining / (done_here / elapsed) if done_here and elapsed > 5 else None
-        self.elapsed_s = elapsed
-
-    def _state(self, planned: Planned) -> str:
-        """A run's state; "stalled" where its worker makes no progress, by its own judgement or as it was stopped; one
-        that is trained and waits for the scores that the plan asks of it is "to score"."""
-        status = self.status[planned.id]
-        state = str(status["status"])
-        if state == RUNNING and (isinstance(status.get("stalled"), dict) or planned.id in self.stopped):
-            return STALLED
-        waits = planned.need == SCORE and state == DONE
-        return "to score" if waits and any(missing_scores(asked, status) for asked in planned.asked) else state
-
-    def summary(self) -> str:
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
-        left = "" if self.left_s is None or self.left_s < 1 else f", about {duration(self.left_s)} left"
-        return f"{counts}; {duration(self.elapsed_s)} elapsed{left}"
+def table_of(
+    look: Look,
+    called: Mapping[str, str],
+    left_s: float | None,
+    elapsed_s: float | None = None,
+    distance: str = "distance",
+) -> RenderableType:
+    """A look as a live table: runs by state, those under way with their newest scores, time left."""
+    head = Text()
+    for state in (*ALL_STATES, TO_SCORE):
+        if look.states[state]:
+            head.append(f"{look.states[state]} {state}  ", style=COLOURS.get(state, ""))
+    elapsed = "" if elapsed_s is None else f"{duration(elapsed_s)} elapsed  "
+    head.append(elapsed + ("" if left_s is None else f"about {duration(left_s)} left"), style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("run", "step", "", distance, "IS", "MS-SSIM"):
+        table.add_column(name, justify="left" if name in ("run", "") else "right")
+    running = [seen for seen in look.runs if seen.state in (RUNNING, STALLED)]
+    for seen in running[:ROWS]:
+        (step, steps), scores = seen.steps, seen.status.get("scores", {})
+        bar = ProgressBar(steps or 1, step, width=20)
+        fid = f"{scores['fid']:.4g}" if scores.get("fid") is not None else "-"
+        numbers = [fid, score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
+        table.add_row(Text(printable(called[seen.id])), f"{step}/{steps}", bar, *numbers)
+    parts: list[RenderableType] = [head, table]
+    if len(running) > ROWS:
+        parts.append(Text(f"and {len(running) - ROWS} more running", style="dim"))
+    if look.unasked is not None:
+        parts.append(Text(printable(f"the scheduler was not asked ({look.unasked})"), style="dim"))
+    return Group(*parts)
 
 
 def distance_name(planned: Planned) -> str:
@@ -91,12 +82,43 @@ def outcome(run: RunFolder, planned: Planned) -> str:
     return text
 
 
-class Lines:
+class Display:
+    """What both displays share: looks at the runs of a plan, at a time of their own."""
+
+    every_s: float
+
+    def __init__(self, plan: Plan) -> None:
+        wanted = {planned.id: planned.asked for planned in plan.needing(SCORE)}
+        self.looker = Looker(plan.store, ids=[planned.id for planned in plan.runs], wanted=wanted)
+        self.called = {planned.id: planned.label for planned in plan.runs}
+        self.distance = distance_name(plan.runs[0])
+        self.course = Course()
+        self.next_look = 0.0
+
+    def tick(self) -> None:
+        """Called a few times a second."""
+        if time.monotonic() >= self.next_look:
+            self.next_look = time.monotonic() + self.every_s
+            look = self.looker.look()
+            self.show(look, self.course.left_s(look))
+
+    def show(self, look: Look, left_s: float | None) -> None:
+        """Show a look."""
+        raise NotImplementedError
+
+    def event(self, text: str) -> None:
+        """Tell of something in one line."""
+        raise NotImplementedError
+
+    def ended(self, planned: Planned, run: RunFolder) -> None:
+        """Tell of a run's end."""
+        self.event(f"{planned.label}: {outcome(run, planned)}")
+
+
+class Lines(Display):
     """Plain lines, for logs and pipes: each run's end, and a summary now and then."""
 
-    def __init__(self) -> None:
-        self.at_start: dict[str, int] = {}
-        self.next_line = time.monotonic() + LINE_S
+    every_s = LINE_S
 
     def __enter__(self) -> Lines:
         return self
@@ -104,28 +126,24 @@ class Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def tick(self, pool: Pool) -> None:
-        if not self.at_start:
-            Snapshot(pool, self.at_start)
-        if time.monotonic() >= self.next_line:
-            self.next_line = time.monotonic() + LINE_S
-            self.event(Snapshot(pool, self.at_start).summary())
+    def show(self, look: Look, left_s: float | None) -> None:
+        if self.course.elapsed_s() >= LINE_S:  # the first look is where the count begins
+            counts = ", ".join(f"{count} {state}" for state, count in sorted(look.states.items()))
+            left = "" if left_s is None or left_s < 1 else f", about {duration(left_s)} left"
+            self.event(f"{counts}; {duration(self.course.elapsed_s())} elapsed{left}")
 
     def event(self, text: str) -> None:
         tell(text)
 
-    def ended(self, planned: Planned, run: RunFolder) -> None:
-        tell(f"{planned.label}: {outcome(run, planned)}")
 
+class Screen(Display):
+    """The live table."""
 
-class Screen:
-    """A live table: runs by state, the running ones with their newest scores, time left, the last events."""
+    every_s = REFRESH_S
 
-    def __init__(self) -> None:
-        self.console = Console()
-        self.live = Live(console=self.console, auto_refresh=False, transient=True)
-        self.at_start: dict[str, int] = {}
-        self.next_look = 0.0
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.live = Live(console=Console(), auto_refresh=False, transient=True)
 
     def __enter__(self) -> Screen:
         self.live.start()
@@ -136,43 +154,14 @@ class Screen:
     ) -> None:
         self.live.stop()
 
-    def tick(self, pool: Pool) -> None:
-        if time.monotonic() < self.next_look:
-            return
-        self.next_look = time.monotonic() + REFRESH_S
-        self.live.update(self._draw(pool, Snapshot(pool, self.at_start)), refresh=True)
+    def show(self, look: Look, left_s: float | None) -> None:
+        drawn = table_of(look, self.called, left_s, self.course.elapsed_s(), self.distance)
+        self.live.update(drawn, refresh=True)
 
     def event(self, text: str) -> None:
         self.live.console.print(Text(printable(text)), highlight=False)
 
-    def ended(self, planned: Planned, run: RunFolder) -> None:
-        self.event(f"{planned.label}: {outcome(run, planned)}")
 
-    def _draw(self, pool: Pool, look: Snapshot) -> RenderableType:
-        head = Text()
-        for state, count in sorted(look.states.items()):
-            head.append(f"{count} {state}  ", style=COLOURS.get(state, ""))
-        left = "" if look.left_s is None else f"  about {duration(look.left_s)} left"
-        head.append(f"{duration(look.elapsed_s)} elapsed{left}", style="dim")
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("run", "step", "", distance_name(pool.plan.runs[0]), "IS", "MS-SSIM"):
-            table.add_column(name, justify="left" if name in ("run", "") else "right")
-        shown: deque[Planned] = deque((job.planned for job in pool.jobs), maxlen=12)
-        for planned in [*shown, *pool.elsewhere[:4]]:
-            status = look.status[planned.id]
-            steps, step = planned.config["train"]["steps"], int(status.get("step", 0))
-            scores = status.get("scores", {})
-            numbers = [
-                f"{scores['fid']:.4g}" if scores.get("fid") is not None else "-",
-                score(scores.get("is"), 2),
-                score(scores.get("ms_ssim"), 3),
-            ]
-            table.add_row(
-                Text(printable(planned.label)), f"{step}/{steps}", ProgressBar(steps, step, width=20), *numbers
-            )
-        return Group(head, table)
-
-
-def display() -> Lines | Screen:
+def display(plan: Plan) -> Lines | Screen:
     """The live table where standard output is a terminal, else plain lines."""
-    return Screen() if sys.stdout.isatty() else Lines()
+    return Screen(plan) if sys.stdout.isatty() else Lines(plan)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from landscape.config.hardware import slow_bf16, visible_gpus
 from landscape.config.identity import axes, identity, short_hash
 from landscape.config.text import plural
 from sweeps.planning.labels import CELL
@@ -65,10 +64,6 @@ def describe(plan: Plan) -> list[str]:
             f"{f', {plan.given_up} given up' if plan.given_up else ''}"
             f"{'; stage=grid leaves them alone' if plan.stage == 'grid' else ''}"
         )
-    todo = [run.config for run in plan.runs if run.need == TRAIN and run.config["train"]["precision"] == "bf16"]
-    here = [one["device"] for one in todo if one["launcher"]["kind"] == "local"]  # of a cluster's nodes workers tell
-    slow = slow_bf16("bf16", any(device == "cpu" or not visible_gpus() for device in here))
-    lines += [f"warning: {slow}"] * (slow is not None)
     if plan.unused and plan.study is None:  # a study's grid does it on purpose
         lines.append("set aside as unused: " + "; ".join(sorted(plan.unused)))
     return lines

@@ -139,11 +139,12 @@ OF_SUBMITIT = {
 def _check_key(override: Override) -> None:
     key, line = override.key_or_group, shortened(override.input_line or override.key_or_group)
     if key == "hydra/launcher":
-        choices = "slurm" if override.value() == "submitit_slurm" else " or launcher=".join(groups()["launcher"])
-        raise UserError(f"hydra/launcher is not used here; choose launcher={choices}")
+        same = str(override.value()).removeprefix("submitit_")  # a plug-in's name for what has its own choice here
+        choices = [same] if same in groups()["launcher"] else groups()["launcher"]
+        raise UserError(f"hydra/launcher is not used here; choose launcher={' or launcher='.join(choices)}")
     if key.startswith("hydra.launcher."):
         name = key.removeprefix("hydra.launcher.")
-        raise UserError(f"{key} is not used here; with launcher=slurm write launcher.{OF_SUBMITIT.get(name, name)}=...")
+        raise UserError(f"{key} is not used here; write launcher.{OF_SUBMITIT.get(name, name)}=...")
     if key.startswith(("hydra.", "hydra/")):
         raise UserError(f"{key} is not used here: runs are laid out in the store (store=FOLDER), not by Hydra")
     if override.package is not None:

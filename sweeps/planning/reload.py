@@ -18,7 +18,7 @@ def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
     """A frozen run as its plan had it; raises `CorruptFile`, or `FileNotFoundError`."""
     config = run.config() | execution
     config["train"].setdefault("world_size", 1)  # of a run that was frozen before there were such keys
-    config.setdefault("launcher", {"kind": "local"}).setdefault("warm", None)
+    config.setdefault("launcher", {}).setdefault("warm", None)
     own = protocols.request(config)
     asked = [] if own is None else [own]
     asked += run.asked()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from landscape.config.errors import CorruptFile, UserError
 from landscape.store import DIVERGED, FINISHED, STOPPED, RunFolder
+from landscape.store.trials import put_rows, row
+from sweeps.planning.plan import Plan, cell_axes
 
 
 class Worth(NamedTuple):
@@ -31,15 +34,15 @@ def worth(run: RunFolder, asked: dict[str, Any]) -> Worth:
     last = rows[-1].get("fid") if rows else None
     if state != DIVERGED and last is not None and last > 0:
         return Worth(math.log(last), False, state == STOPPED)
-    start = next((row["fid"] for row in rows or run.rows() if row["step"] == 0 and row.get("fid")), None)
+    start = next((one["fid"] for one in rows or run.rows() if one["step"] == 0 and one.get("fid")), None)
     return Worth(None if start is None else math.log(start), True, state == STOPPED)
 
 
 def rows_of(run: RunFolder, asked: dict[str, Any]) -> list[dict[str, Any]]:
     """The run's rows under the protocol that `asked` led to, oldest first."""
     rows = run.rows()
-    mine = {name for name in {row["protocol"] for row in rows} if _answers(run, name, asked)}
-    return [row for row in rows if row["protocol"] in mine]
+    mine = {name for name in {one["protocol"] for one in rows} if _answers(run, name, asked)}
+    return [one for one in rows if one["protocol"] in mine]
 
 
 def _answers(run: RunFolder, protocol: str, asked: dict[str, Any]) -> bool:
@@ -51,3 +54,15 @@ def _answers(run: RunFolder, protocol: str, asked: dict[str, Any]) -> bool:
     same = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "data", "generator")
     weights = asked.get("weights_sha256")
     return all(text.get(key) == asked.get(key) for key in same) and weights in (None, text.get("weights"))
+
+
+def record_grid(plan: Plan) -> None:
+    """Put the grid's runs into the sweep's record, with what they are worth where they are finished."""
+    rows = []
+    for order, planned in enumerate(plan.runs):
+        value, diverged = None, False
+        if planned.asked and "fid" in planned.asked[0]["scores"]:
+            with suppress(CorruptFile, OSError, UserError):
+                value, diverged, _ = worth(plan.store.run(planned.id), planned.asked[0])
+        rows.append(row(planned.id, cell_axes(planned.config), "grid", order, value=value, diverged=diverged))
+    put_rows(plan.store, plan.name, rows)

@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from landscape.config.errors import UserError
 from landscape.store import Store
-from sweeps.credentials import redact, with_password
+from sweeps.credentials import read_url, redact, with_password
 
 WAIT_S = 60  # for another process's write to a SQLite file
 
@@ -73,10 +73,10 @@ def connect(url: str) -> Database:
 
 def _with_driver(url: str) -> str:
     """Where a PostgreSQL URL names no driver, one that is installed (SQLAlchemy's default differs by its version)."""
-    scheme, _, rest = url.partition("://")
-    if scheme == "postgresql" and find_spec("psycopg2") is not None:
-        return f"postgresql+psycopg2://{rest}"
-    return url
+    read = read_url(url)
+    if read.drivername == "postgresql" and find_spec("psycopg2") is not None:
+        read = read.set(drivername="postgresql+psycopg2")
+    return read.render_as_string(hide_password=False)
 
 
 def _cut_torn_line(file: Path) -> None:

@@ -41,38 +41,72 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def test_files_that_the_guides_name_exist() -> None:
-    made = {"landscape/networks/linear.py", "landscape/metrics/mean_shift.py"}  # by who follows a recipe
+    made = {
+        "landscape/networks/linear.py",
+        "landscape/metrics/mean_shift.py",
+        "sweeps/launchers/shortest.py",
+    }  # by who follows a recipe
     for name in ("CONTRIBUTING.md", "docs/architecture.md"):
         text = (ROOT / name).read_text()
         named = set(re.findall(r"`((?:landscape|sweeps|analysis|tests|docs)/[\w/.-]*\w)`", text)) - made
         assert named and [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
-def test_the_recipe_of_a_loss_holds(tmp_path: Path) -> None:
-    """Its three blocks, put where it says, in a copy of the tree: the loss can be planned and its test passes."""
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the tree, in which a recipe is followed."""
     for name in ("landscape", "sweeps", "conf", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    recipe = (ROOT / "CONTRIBUTING.md").read_text().partition("## Adding a loss")[2].partition("\n## ")[0]
-    code, choice, row = map(textwrap.dedent, re.findall(r"```\w+\n(.*?)   ```", recipe, re.DOTALL))
+    return tmp_path
+
+
+def recipe(of: str) -> tuple[str, list[str]]:
+    """The recipe's text, and its blocks of code in order."""
+    text = (ROOT / "CONTRIBUTING.md").read_text().partition(f"## Adding a {of}")[2].partition("\n## ")[0]
+    return text, [*map(textwrap.dedent, re.findall(r"```\w+\n(.*?)   ```", text, re.DOTALL))]
+
+
+def put(file: Path, line: str, before: str, inside: str) -> None:
+    """Put text before the one line that opens a table, and rows behind it."""
+    text = file.read_text()
+    assert text.count(line) == 1
+    file.write_text(text.replace(line, before + line + inside))
+
+
+def passes(tree: Path, *command: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    done = subprocess.run([sys.executable, "-m", *command], cwd=tree, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+TESTED = ("pytest", "-p", "no:cacheprovider", "-n", "0")
+
+
+def test_the_recipe_of_a_loss_holds(copy: Path) -> None:
+    """Its three blocks, put where it says, in a copy of the tree: the loss can be planned and its test passes."""
+    text, (code, choice, row) = recipe("loss")
     functions, _, entry = code.partition("LOSSES = {..., ")
-    losses, test = (
-        tmp_path / re.findall(rf"`([\w/]+/{name}\.py)`", recipe)[0] for name in ("adversarial", "test_losses")
-    )
-    for file, line, before, inside in (
-        (losses, "LOSSES: dict[str, Loss] = {\n", functions, entry.strip().removesuffix("}") + ",\n"),
-        (test, "TABLE = {\n", "", row),
-    ):
-        text = file.read_text()
-        assert text.count(line) == 1
-        file.write_text(text.replace(line, before + line + inside))
-    (tmp_path / "conf" / "loss" / "tutorial.yaml").write_text(choice)
-    plan = [sys.executable, "-m", "sweeps", "plan", "loss=tutorial"]
-    tested = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", str(test)]
-    for command in (plan, tested):
-        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+    losses, test = (copy / re.findall(rf"`([\w/]+/{name}\.py)`", text)[0] for name in ("adversarial", "test_losses"))
+    put(losses, "LOSSES: dict[str, Loss] = {\n", functions, entry.strip().removesuffix("}") + ",\n")
+    put(test, "TABLE = {\n", "", row)
+    (copy / "conf" / "loss" / "tutorial.yaml").write_text(choice)
+    passes(copy, "sweeps", "plan", "loss=tutorial")
+    passes(copy, *TESTED, str(test))
+
+
+def test_the_recipe_of_a_launcher_holds(copy: Path) -> None:
+    """One file, one row, one YAML file and a name in a test, in a copy of the tree: it trains as the others do."""
+    text, (code, row, choice, here) = recipe("launcher")
+    file, test = re.findall(r"`(sweeps/launchers/shortest\.py)`", text)[0], copy / "tests/sweeps/launchers/test_here.py"
+    (copy / file).write_text(code)
+    put(copy / "sweeps" / "launchers" / "registry.py", "LAUNCHERS = {\n", "", row)
+    (copy / "conf" / "launcher" / "shortest.yaml").write_text(choice)
+    old = next(line for line in test.read_text().splitlines(keepends=True) if line.startswith("HERE = "))
+    test.write_text(test.read_text().replace(old, here))
+    passes(copy, "sweeps", "plan", "launcher=shortest")
+    passes(copy, *TESTED, str(test), "-k", "shortest and (last_bit or ctrl_c_saves or costs)")
+    passes(copy, *TESTED, str(copy / "tests/integration/test_walls.py"), "-k", "launcher")
 
 
 def test_the_citation_is_of_this_version() -> None:

@@ -6,11 +6,14 @@ Imports count wherever they stand: at the top of a file, in a function, or for t
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from support import ROOT
+
+from sweeps.launchers.registry import LAUNCHERS
 
 # A package may import itself and what stands before it; sweeps and analysis come after all of landscape.
 LANDSCAPE = (
@@ -18,9 +21,10 @@ LANDSCAPE = (
     *("algorithms", "training", "metrics", "runtime", "sample"),
 )
 SWEEPS = (
-    *("formatting", "states", "credentials", "console", "errors", "planning", "search", "launchers", "monitor", "cli"),
+    *("formatting", "states", "credentials", "console", "errors", "planning", "search", "monitor", "launchers", "cli"),
     "__main__",
 )
+SWEEPS_ROOMS = tuple(f"sweeps.{name}" for name in SWEEPS)
 ANALYSIS = ("loading", "estimators", "tables", "figures", "html", "dirac", "report")
 # The public commands, which call sweeps, and names of an older version, which call what has taken their place.
 SHIMS = ("landscape.sweep", "landscape.evaluate", "landscape.prefetch", "landscape.mirror", "landscape.worker")
@@ -32,7 +36,7 @@ NO_TORCH += ("sweeps", "analysis")
 NEVER = {
     "analysis": ("sweeps", "landscape.data", "landscape.training", "landscape.metrics", "landscape.runtime"),
     "sweeps": ("analysis",),
-    "sweeps.planning": ("subprocess", "optuna", "submitit"),
+    "sweeps.planning": ("subprocess", "optuna"),
     "landscape.losses": ("landscape.networks",),
     "analysis.estimators": ("matplotlib", "jinja2"),
     "analysis.loading": ("matplotlib", "jinja2"),
@@ -135,12 +139,18 @@ def test_planning_storing_and_reporting_load_no_torch() -> None:
 
 
 def test_only_its_client_names_a_schedulers_tools() -> None:
+    """In the rest of its launcher they may stand in a sentence, elsewhere in sweeps not even there."""
     wrong = [
         f"{module}: {node.value}"
         for module, file in MODULES.items()
         if module != "sweeps.launchers.slurm.client"
         for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.Constant) and node.value in TOOLS
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if node.value in TOOLS
+        or (
+            (room(module) in SWEEPS_ROOMS and not lies_in(module, "sweeps.launchers.slurm"))
+            and not TOOLS.isdisjoint(re.findall(r"\w+", node.value))
+        )
     ]
     assert wrong == []
 
@@ -154,3 +164,44 @@ def test_only_the_slurm_launcher_reads_what_slurm_sets() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("SLURM_")
     ]
     assert wrong == []
+
+
+def of_launchers() -> dict[str, str]:
+    """The module, or package, of each launcher."""
+    places = {kind: row.launcher.partition(":")[0] for kind, row in LAUNCHERS.items()}
+    return {kind: place.removesuffix(".launcher") for kind, place in places.items()}
+
+
+def test_nothing_but_the_registry_knows_which_launchers_there_are() -> None:
+    """Neither by its kind, nor by its module; launchers may build on each other."""
+    at_home = ("sweeps.launchers", *SHIMS)
+    strangers = {m: file for m, file in MODULES.items() if not any(lies_in(m, home) for home in at_home)}
+    told = {f"launcher={kind}" for kind in LAUNCHERS}
+    wrong = [
+        f"{module} says {node.value!r}"
+        for module, file in strangers.items()
+        if module.startswith("sweeps.")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if node.value in LAUNCHERS or any(text in node.value for text in told)
+    ]
+    wrong += [
+        f"{module} imports {name}"
+        for module, file in strangers.items()
+        for name in imported(file)
+        if any(lies_in(name, place) for place in of_launchers().values())
+    ]
+    assert wrong == []
+
+
+def test_only_the_registry_asks_for_the_kind_of_a_launcher() -> None:
+    asking = {
+        module
+        for module, file in MODULES.items()
+        if lies_in(module, "sweeps.launchers") and module != "sweeps.launchers.registry"
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Compare)
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and part.value in LAUNCHERS
+    }
+    assert asking == set()

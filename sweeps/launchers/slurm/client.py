@@ -1,5 +1,7 @@
 """The few questions that are put to SLURM, each one call of its own tools; every refusal is one sentence.
 
+Nothing else knows these tools, their output or the words of this scheduler.
+
 A tool that does not answer means that nothing is known: callers ask before they write anything.
 """
 
@@ -13,18 +15,42 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from landscape.config.errors import UserError
+from sweeps.monitor import Obstacle, Task
 
 TIMEOUT_S = 150.0
 TOOLS = ("sbatch", "squeue", "scontrol", "scancel")
 
-# Reasons for which a job waits until somebody does something about it, and those of a partition that may come back.
-HELD = re.compile(r"held", re.I)
-NEVER = re.compile(
-    r"held|^PartitionConfig|^Partition(Node|Time)Limit|^BadConstraints|^Invalid|NotAllowed|"
-    r"^DependencyNeverSatisfied|PerJob",
-    re.I,
+# Reasons for which a job does not wait for its turn: somebody must release it, no job with its resources may start, and
+# a partition that may come back.
+OBSTACLES = (
+    (
+        re.compile(r"held", re.I),
+        Obstacle(True, "cannot start", "scontrol release {jobs} lets them, once the cause is mended"),
+    ),
+    (
+        re.compile(
+            r"^PartitionConfig|^Partition(Node|Time)Limit|^BadConstraints|^Invalid|NotAllowed|"
+            r"^DependencyNeverSatisfied|PerJob",
+            re.I,
+        ),
+        Obstacle(
+            True,
+            "cannot start",
+            "no job with these resources may; {cancel}, and give the command again with others",
+        ),
+    ),
+    (
+        re.compile(r"^Partition(Down|Inactive)", re.I),
+        Obstacle(False, "cannot start yet", "their partition is down, and sinfo says which are up"),
+    ),
 )
-SHUT = re.compile(r"^Partition(Down|Inactive)", re.I)
+
+
+def obstacle(state: str, reason: str) -> Obstacle | None:
+    """What keeps a task in this state, for this reason, from starting; None where it waits for its turn."""
+    if state != "PENDING":
+        return None
+    return next((found for pattern, found in OBSTACLES if pattern.search(reason)), None)
 
 
 class Refused(UserError):
@@ -41,26 +67,6 @@ class Limits(NamedTuple):
     array: int  # tasks of one array
     jobs: int | None  # of all users together, each task of an array one
     submit: int | None  # of this user
-
-
-class Task(NamedTuple):
-    """One task of an array that is pending or under way."""
-
-    job: str
-    number: int
-    state: str
-    token: str  # what the job carries as its comment
-    reason: str = ""  # why it is pending, in the scheduler's word
-
-    @property
-    def stuck(self) -> bool:
-        """Whether it waits for a person and not for its turn."""
-        return self.state == "PENDING" and NEVER.search(self.reason) is not None
-
-    @property
-    def shut_out(self) -> bool:
-        """Whether it waits for its partition to come up."""
-        return self.state == "PENDING" and SHUT.search(self.reason) is not None
 
 
 class Nodes(NamedTuple):
@@ -111,11 +117,6 @@ def _last_words(text: str) -> str:
     return re.sub(r"^\w+: ((error|fatal): )?", "", chosen)
 
 
-def here() -> bool:
-    """Whether SLURM's tools are on the PATH."""
-    return all(shutil.which(tool) for tool in TOOLS)
-
-
 def user() -> str:
     """The name by which SLURM knows this user."""
     import pwd
@@ -126,24 +127,6 @@ def user() -> str:
         return str(os.geteuid())
 
 
-def limits() -> Limits:
-    """What the site allows: one call, and one more where it keeps accounts."""
-    for tool in TOOLS:
-        if shutil.which(tool) is None:
-            _run(tool)  # says that it is missing
-    config = dict(re.findall(r"^(\w+)\s*=\s*(.*?)\s*$", _call("scontrol", "show", "config"), re.M))
-    array = int(config.get("MaxArraySize", "1001"))
-    tasks = re.search(r"max_array_tasks=(\d+)", config.get("SchedulerParameters", ""))
-    jobs = config.get("MaxJobCount", "")
-    accounts = config.get("AccountingStorageType", "none").removeprefix("accounting_storage/")
-    return Limits(
-        # Indices run from 0 to one less than MaxArraySize.
-        array=max(1, min(array, int(tasks[1]) if tasks else array)),
-        jobs=int(jobs) if jobs.isdecimal() else None,
-        submit=None if accounts in ("none", "(null)", "") else _accounted(),
-    )
-
-
 def _accounted() -> int | None:
     """The least MaxSubmitJobs of this user's associations; None where there is none, or sacctmgr does not say."""
     if shutil.which("sacctmgr") is None:
@@ -152,16 +135,6 @@ def _accounted() -> int | None:
     done = _run(*command)
     found = [int(n) for n in re.findall(r"\d+", done.stdout)] if done.returncode == 0 else []
     return min(found, default=None)
-
-
-def queue(users: Iterable[str]) -> list[Task]:
-    """Every task of an array of these users that is pending or under way, by one call."""
-    names = ",".join(sorted({*users, user()}))
-    tasks = []
-    for line in _call("squeue", "-h", "-u", names, "-o", "%F|%K|%T|%r|%k").splitlines():
-        job, indices, state, reason, token = line.split("|", 4)
-        tasks += [Task(job, number, state, token, reason) for number in spread(indices)]
-    return tasks
 
 
 def spread(text: str) -> list[int]:
@@ -175,38 +148,9 @@ def spread(text: str) -> list[int]:
     return found
 
 
-def state(job: str) -> str | None:
-    """The state of one task ("7_3") as the scheduler sees it; None where it does not know or does not answer."""
-    try:
-        done = _run("squeue", "-h", "-j", job, "-o", "%T", timeout=30)
-    except UserError:
-        return None
-    words = done.stdout.split()
-    return words[0] if done.returncode == 0 and words else None
-
-
-def submit(script: str) -> str:
-    """Hand the text of a script to sbatch; the job's id. Raises `Refused`."""
-    done = _run("sbatch", "--parsable", text=script)
-    if done.returncode != 0:
-        words = _last_words(done.stderr)
-        raise Refused(f"sbatch refused: {words}", _is_full(done.stderr))
-    return done.stdout.strip().splitlines()[-1].partition(";")[0]
-
-
 def _is_full(words: str) -> bool:
     signs = ("SubmitJob", "submit limit", "size limit", "job limit", "temporarily unable to accept", "MaxSubmit")
     return any(sign.lower() in words.lower() for sign in signs)
-
-
-def nodes() -> list[Nodes]:
-    """The nodes of the site's partitions, a row for those that are alike; none where sinfo does not say."""
-    try:
-        done = _run("sinfo", "-h", "-e", "-o", "%P|%c|%m|%l", timeout=30)
-    except UserError:
-        return []
-    found = re.findall(r"^(.+?)(\*?)\|(\d+)\|(\d+)\|(.*)$", done.stdout, re.M) if done.returncode == 0 else []
-    return [Nodes(name, bool(star), int(cores), int(mb), _minutes(time)) for name, star, cores, mb, time in found]
 
 
 def _minutes(text: str) -> int | None:
@@ -218,15 +162,76 @@ def _minutes(text: str) -> int | None:
     return (days * 24 + hours) * 60 + minutes + (seconds > 0)
 
 
-def cancel(jobs: list[str]) -> None:
-    """Cancel arrays by one call; those that have ended already are no matter."""
-    if jobs:
-        _call("scancel", *jobs)
+class Client:
+    """SLURM, as the launcher and its jobs see it. Whoever puts another scheduler here gives these methods.
+
+    Each is one call; `limits`, `submit`, `queue` and `cancel` raise `UserError` where it is not answered.
+    """
+
+    def limits(self) -> Limits:
+        """What the site allows: one call, and one more where it keeps accounts."""
+        for tool in TOOLS:
+            if shutil.which(tool) is None:
+                _run(tool)  # says that it is missing
+        config = dict(re.findall(r"^(\w+)\s*=\s*(.*?)\s*$", _call("scontrol", "show", "config"), re.M))
+        array = int(config.get("MaxArraySize", "1001"))
+        tasks = re.search(r"max_array_tasks=(\d+)", config.get("SchedulerParameters", ""))
+        jobs = config.get("MaxJobCount", "")
+        accounts = config.get("AccountingStorageType", "none").removeprefix("accounting_storage/")
+        return Limits(
+            # Indices run from 0 to one less than MaxArraySize.
+            array=max(1, min(array, int(tasks[1]) if tasks else array)),
+            jobs=int(jobs) if jobs.isdecimal() else None,
+            submit=None if accounts in ("none", "(null)", "") else _accounted(),
+        )
+
+    def submit(self, script: str) -> str:
+        """Hand the text of a script to sbatch; the job's id. Raises `Refused`."""
+        done = _run("sbatch", "--parsable", text=script)
+        if done.returncode != 0:
+            words = _last_words(done.stderr)
+            raise Refused(f"sbatch refused: {words}", _is_full(done.stderr))
+        return done.stdout.strip().splitlines()[-1].partition(";")[0]
+
+    def queue(self, users: Iterable[str]) -> list[Task]:
+        """Every task of an array of these users that is pending or under way, by one call."""
+        names = ",".join(sorted({*users, user()}))
+        tasks = []
+        for line in _call("squeue", "-h", "-u", names, "-o", "%F|%K|%T|%r|%k").splitlines():
+            job, indices, state, reason, token = line.split("|", 4)
+            hindered = obstacle(state, reason)
+            tasks += [Task(job, n, state == "PENDING", token, reason, hindered) for n in spread(indices)]
+        return tasks
+
+    def state(self, job: str) -> str | None:
+        """The state of one task ("7_3") as the scheduler sees it; None where it does not know or does not answer."""
+        try:
+            done = _run("squeue", "-h", "-j", job, "-o", "%T", timeout=30)
+        except UserError:
+            return None
+        words = done.stdout.split()
+        return words[0] if done.returncode == 0 and words else None
+
+    def cancel(self, jobs: list[str]) -> None:
+        """Cancel arrays by one call; those that have ended already are no matter."""
+        if jobs:
+            _call("scancel", *jobs)
+
+    def requeue(self, job: str) -> bool:
+        """Put a task that runs back into the queue. SLURM then ends it, this process and scontrol included."""
+        try:
+            return _run("scontrol", "requeue", job, timeout=60).returncode in (0, -15)
+        except UserError:
+            return False
+
+    def nodes(self) -> list[Nodes]:
+        """The nodes of the site's partitions, a row for those that are alike; none where sinfo does not say."""
+        try:
+            done = _run("sinfo", "-h", "-e", "-o", "%P|%c|%m|%l", timeout=30)
+        except UserError:
+            return []
+        found = re.findall(r"^(.+?)(\*?)\|(\d+)\|(\d+)\|(.*)$", done.stdout, re.M) if done.returncode == 0 else []
+        return [Nodes(name, bool(star), int(cores), int(mb), _minutes(time)) for name, star, cores, mb, time in found]
 
 
-def requeue(job: str) -> bool:
-    """Put a task that runs back into the queue. SLURM then ends it, this process and scontrol included."""
-    try:
-        return _run("scontrol", "requeue", job, timeout=60).returncode in (0, -15)
-    except UserError:
-        return False
+CLIENT = Client()

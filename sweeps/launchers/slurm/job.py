@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
@@ -26,12 +27,13 @@ from landscape.store import FAILED, FINISHED, Store
 from sweeps.console import tell
 from sweeps.errors import run_command
 from sweeps.launchers.devices import slots
-from sweeps.launchers.local_pool import POLL_S, UNREADABLE, Allocation, run_pool
-from sweeps.launchers.local_search import searcher
+from sweeps.launchers.local_pool import UNREADABLE, run_pool
+from sweeps.launchers.local_search import Workers, searcher
 from sweeps.launchers.progress import Lines
-from sweeps.launchers.slurm import client
+from sweeps.launchers.slurm.client import CLIENT
 from sweeps.launchers.slurm.resources import Resources, from_record
 from sweeps.launchers.slurm.submissions import Submission, submission
+from sweeps.launchers.supervisor import Allocation, Child
 from sweeps.planning.needs import is_met, need
 from sweeps.planning.plan import NOTHING, Plan, Planned
 from sweeps.planning.reload import stored_run
@@ -68,7 +70,7 @@ def train(store: Store, given: Submission, ids: list[str]) -> int:
     job = _begin(f"{plural(len(plan.runs), 'run')}, {resources.at_once} at once")
     allocation = Allocation(patience_s(resources))
     before, start = _progress(plan), time.monotonic()
-    run_pool(plan, places, Lines(), allocation)
+    run_pool(plan, places, Lines(plan), allocation)
     unmet = [run for run in plan.runs if not is_met(plan, run)]
     left = [run for run in unmet if run not in allocation.elsewhere]
     failed = [run for run in left if _state(plan, run) == FAILED]
@@ -88,23 +90,20 @@ def search(store: Store, given: Submission) -> int:
     job = _begin("a worker of the sweep's searches")
     resources, how = from_record(given.resources), given.execution
     before, start = _trial_steps(store, given.sweep), time.monotonic()
-    signals: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
-        signal.signal(number, lambda number, frame: signals.append(number))
+    allocation = Allocation(patience_s(resources))
     own = {key: str(how["threads"]) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    worker = subprocess.Popen(searcher(store, given.sweep, how), env={**os.environ, **own}, start_new_session=True)
-    signalled: float | None = None
-    while (code := worker.poll()) is None:
-        if signals and signalled is None:
-            signalled = time.monotonic()
-            worker.send_signal(signal.SIGTERM)
-        if signalled is not None and time.monotonic() - signalled > patience_s(resources):
-            break
-        time.sleep(POLL_S)
+
+    def begin(slot: int) -> Child[Path | None]:
+        command = searcher(store, given.sweep, how)
+        return Child(subprocess.Popen(command, env={**os.environ, **own}, start_new_session=True), slot, None)
+
+    workers = Workers(begin, 1, allocation)
+    workers.supervise()
+    signals = allocation.signals
     if signals and trials_of(store, given.sweep):
         late = time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
         return _again(store, given, job, signals, late and _trial_steps(store, given.sweep) <= before)
-    return ExitCode.UNFINISHED if code else 0
+    return ExitCode.UNFINISHED if any(workers.codes) else 0
 
 
 def patience_s(resources: Resources) -> float:
@@ -177,7 +176,7 @@ def _again(store: Store, given: Submission, job: str, signals: list[int], vain: 
     if now is not None and now.cancelled:
         tell(f"{names}: cancelled")
         return ExitCode.PREEMPTED
-    state = client.state(job)
+    state = CLIENT.state(job)
     if state != "RUNNING":
         tell(f"{names}: the scheduler ends this job ({state}); whether it runs again is the scheduler's to say")
         return ExitCode.PREEMPTED
@@ -186,8 +185,8 @@ def _again(store: Store, given: Submission, job: str, signals: list[int], vain: 
         tell("again; give more with launcher.time=")
         return ExitCode.PREEMPTED
     tell(f"{names}: the job is queued again")
-    if not client.requeue(job):
-        tell(f"but scontrol would not; python -m sweeps retry {given.sweep} submits what is left")
+    if not CLIENT.requeue(job):
+        tell(f"but the scheduler would not; python -m sweeps retry {given.sweep} submits what is left")
     return ExitCode.PREEMPTED
 
 

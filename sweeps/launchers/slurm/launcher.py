@@ -19,21 +19,24 @@ from landscape.store import FINISHED, QUEUED, RunFolder, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import Observer, claim_in_force, take
 from landscape.store.locks import locked
-from landscape.store.processes import is_here
-from landscape.store.run_writer import HEART_S
 from sweeps.console import tell
-from sweeps.launchers.local_search import record_grid, trials_left
-from sweeps.launchers.slurm import client
+from sweeps.formatting import duration
+from sweeps.launchers.base import Launcher
+from sweeps.launchers.estimate import Estimate
+from sweeps.launchers.setup_lines import Source
+from sweeps.launchers.slurm.client import CLIENT, Limits, Refused, user
 from sweeps.launchers.slurm.messages import Outcome, _with_help, report
 from sweeps.launchers.slurm.resources import Classes, Resources, from_record
 from sweeps.launchers.slurm.script import script
-from sweeps.launchers.slurm.setup_lines import Source
 from sweeps.launchers.slurm.site_limits import check_fits
-from sweeps.launchers.slurm.submissions import Queued, Submission, append, in_queue, users
+from sweeps.launchers.slurm.submissions import Queued, Submission, Submissions, append, in_queue, users
+from sweeps.monitor import unclaimed
 from sweeps.planning.freeze import freeze
+from sweeps.planning.needs import trials_left
 from sweeps.planning.plan import NOTHING, Plan, execution
 from sweeps.planning.search_spec import trials_of, workers_of
 from sweeps.planning.withdraw import Before
+from sweeps.search.objective import record_grid
 
 
 class Wanted(NamedTuple):
@@ -43,67 +46,116 @@ class Wanted(NamedTuple):
     runs: list[str]
 
 
-def launch(plan: Plan, grid: bool = True, searching: bool = False) -> int:
-    """Freeze and submit what a plan still needs; returns the exit code at once, long before the runs end.
+class SlurmLauncher(Submissions, Launcher):
+    """Hands runs to the scheduler. The grid's runs and the workers of its searches are queued side by side: neither
+    waits for the other."""
 
-    The grid's runs and the workers of its searches are queued side by side: neither waits for the other.
-    """
-    store = plan.store
-    wanted = by_class(plan, {run.id for run in plan.runs if run.need != NOTHING} if grid else set())
-    search = workers(plan) if searching else None
-    site = client.limits()  # before anything is written
-    check_fits([one.resources for one in wanted] + ([] if search is None else [from_record(search["resources"])]))
-    store.check_writable()
-    with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
-        queued = in_queue(store, client.queue(users(store)))
-        folder = store.sweep(plan.name)
-        before = Before(store, folder)
-        created = freeze(plan)
-        everything = by_class(plan, {run.id for run in plan.runs})
-        launcher = plan.runs[0].config["launcher"]
-        record = {
-            "execution": execution(plan.runs[0]),
-            "max_submit": launcher["max_submit"],
-            "classes": [{"resources": one.resources.record(), "runs": one.runs} for one in everything],
-        }
-        if plan.searches:
-            record_grid(plan)
-        if search is not None:
-            record["search"] = search
-        write_whole(folder.jobs_file, to_json(record), alone=True)
-        done = submit(store, folder, wanted, record["execution"], record["max_submit"], site, queued)
-        if searching:
-            submit_search(store, folder, record, site, queued, done)
-        if done.refused and not (done.submitted or done.search):
-            before.restore(created)
-    return report(store, folder, done)
+    attached = False
 
+    def check(self, plan: Plan) -> None:
+        by_class(plan, {run.id for run in plan.runs})
+        if plan.searches and plan.stage in ("all", "search") and plan.storage == "sqlite":
+            raise UserError(
+                "search.storage=sqlite is a file that machines cannot share safely; with launcher=slurm give "
+                "search.storage=journal, or the URL of a data base"
+            )
 
-def submit_stored(store: Store, folder: SweepFolder, wanted: set[str], accepted: bool) -> int:
-    """Submit these runs of a sweep that was launched before, with the resources of its newest command.
+    def shell_lines(self) -> list[str]:
+        return Classes(self.keys).setup
 
-    `accepted`: the shell lines among those were seen, and may run.
-    """
-    try:
-        record, ours = folder.signed_jobs()
-    except FileNotFoundError as e:
-        raise UserError(f"sweep {folder.name} was never launched with launcher=slurm") from e
-    classes = [
-        Wanted(from_record(one["resources"]), [run for run in one["runs"] if run in wanted])
-        for one in record["classes"]
-    ]
-    resources = [one.resources for one in classes]
-    if "search" in record:
-        resources.append(from_record(record["search"]["resources"]))
-    Source(folder.jobs_file, ours, accepted).check(text for one in resources for text in one.setup)
-    site = client.limits()
-    check_fits(one.resources for one in classes if one.runs)
-    with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
-        queued = in_queue(store, client.queue(users(store)))
-        done = submit(store, folder, classes, record["execution"], record["max_submit"], site, queued)
-        if "search" in record and folder.plan().get("stage") != "grid":
-            submit_search(store, folder, record, site, queued, done)
-    return report(store, folder, done)
+    def describe(self, plan: Plan) -> list[str]:
+        """How a plan would be submitted, a line a class of resources, and the workers of its searches."""
+        grid = plan.stage != "search"
+        wanted = by_class(plan, {run.id for run in plan.runs if grid and run.need != NOTHING})
+        lines = []
+        for resources, runs in wanted:
+            jobs = -(-len(runs) // resources.runs_per_job)
+            lines.append(f"{plural(len(runs), 'run')} in {plural(jobs, 'job')} of {resources.describe()}")
+        if len(wanted) > 1:
+            lines.insert(0, f"{len(wanted)} classes of resources, arrays of their own each")
+        left = trials_left(plan) if plan.stage in ("all", "search") else 0
+        if left:
+            search = workers(plan)
+            jobs, each = min(search["workers"], left), from_record(search["resources"])
+            lines.append(
+                f"{plural(left, 'trial')} in {plural(jobs, 'job')} of {each.describe()}, one after another in each"
+            )
+        return lines
+
+    def launch(self, plan: Plan, grid: bool = True, searching: bool = False) -> int:
+        """Returns at once, long before the runs end."""
+        store = plan.store
+        wanted = by_class(plan, {run.id for run in plan.runs if run.need != NOTHING} if grid else set())
+        search = workers(plan) if searching else None
+        site = CLIENT.limits()  # before anything is written
+        check_fits([one.resources for one in wanted] + ([] if search is None else [from_record(search["resources"])]))
+        store.check_writable()
+        with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
+            queued = in_queue(store, CLIENT.queue(users(store)))
+            folder = store.sweep(plan.name)
+            before = Before(store, folder)
+            created = freeze(plan)
+            everything = by_class(plan, {run.id for run in plan.runs})
+            launcher = plan.runs[0].config["launcher"]
+            record = {
+                "execution": execution(plan.runs[0]),
+                "max_submit": launcher["max_submit"],
+                "classes": [{"resources": one.resources.record(), "runs": one.runs} for one in everything],
+            }
+            if plan.searches:
+                record_grid(plan)
+            if search is not None:
+                record["search"] = search
+            write_whole(folder.jobs_file, to_json(record), alone=True)
+            done = submit(store, folder, wanted, record["execution"], record["max_submit"], site, queued)
+            if searching:
+                submit_search(store, folder, record, site, queued, done)
+            if done.refused and not (done.submitted or done.search):
+                before.restore(created)
+        return report(store, folder, done)
+
+    def resubmit(self, store: Store, folder: SweepFolder, wanted: set[str], accepted: bool) -> int:
+        """Submit them with the resources of the newest command that went to the scheduler."""
+        try:
+            record, ours = folder.signed_jobs()
+        except FileNotFoundError as e:
+            raise UserError(f"sweep {folder.name} was never launched with launcher=slurm") from e
+        classes = [
+            Wanted(from_record(one["resources"]), [run for run in one["runs"] if run in wanted])
+            for one in record["classes"]
+        ]
+        resources = [one.resources for one in classes]
+        if "search" in record:
+            resources.append(from_record(record["search"]["resources"]))
+        Source(folder.jobs_file, ours, accepted).check(text for one in resources for text in one.setup)
+        site = CLIENT.limits()
+        check_fits(one.resources for one in classes if one.runs)
+        with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
+            queued = in_queue(store, CLIENT.queue(users(store)))
+            done = submit(store, folder, classes, record["execution"], record["max_submit"], site, queued)
+            if "search" in record and folder.plan().get("stage") != "grid":
+                submit_search(store, folder, record, site, queued, done)
+        return report(store, folder, done)
+
+    def processor(self, config: dict[str, Any]) -> tuple[str, str | None]:
+        return "GPU" if config["device"] != "cpu" and Classes(self.keys).of(config).gpus > 0 else "CPU", None
+
+    def wall_clock(self, plan: Plan, made: Estimate) -> str:
+        """The grid's jobs and those of its searches run side by side. A job may train several runs of the grid at
+        once, but a search's worker trains one trial after another."""
+        parallel = self.keys["parallel"]
+        jobs = max(1, min(workers_of(plan.searches, parallel), made.trials))
+        seconds = max(made.longest_s, made.trials_s / jobs)
+        if not parallel:
+            return f"{duration(seconds)} if all jobs run at once"
+        n = parallel * (self.keys["at_once"] or 1)
+        seconds = max(seconds, (made.train_s + made.eval_s - made.trials_s) / n)
+        if not made.trials:
+            many = str(n)
+        else:
+            trials = plural(jobs, "trial")
+            many = trials if plan.stage == "search" else f"{plural(n, 'run')} and {trials}"
+        return f"about {duration(seconds)} with {many} at once"
 
 
 def by_class(plan: Plan, ids: set[str], alone: bool = False) -> list[Wanted]:
@@ -122,7 +174,7 @@ def submit(
     wanted: list[Wanted],
     how: dict[str, Any],
     max_submit: int | None,
-    site: client.Limits,
+    site: Limits,
     queued: Queued,
 ) -> Outcome:
     """Submit those of the wanted runs that nobody has; the store's submit lock is held."""
@@ -141,7 +193,7 @@ def submit(
                 break
             try:
                 done.submitted.append(_submit_array(store, folder, tasks[:size], resources, how))
-            except client.Refused as e:
+            except Refused as e:
                 if e.full and size > 1:  # a limit that the site does not tell: find out what fits
                     size //= 2
                     continue
@@ -170,7 +222,7 @@ def submit_search(
     store: Store,
     folder: SweepFolder,
     record: dict[str, Any],
-    site: client.Limits,
+    site: Limits,
     queued: Queued,
     done: Outcome,
 ) -> None:
@@ -191,7 +243,7 @@ def submit_search(
     while size and done.search is None:
         try:
             done.search = _submit_array(store, folder, [[]] * size, resources, record["execution"], search=True)
-        except client.Refused as e:
+        except Refused as e:
             if not e.full:
                 done.refused = _with_help(str(e), resources)
                 return
@@ -199,33 +251,6 @@ def submit_search(
             size //= 2
     if done.search is None:
         done.trials = left
-
-
-def unclaimed(store: Store, ids: list[str]) -> set[str]:
-    """Those of the runs that nobody trains outside of the queue, as far as one look and a second one can tell.
-
-    Whether a worker of another machine lives takes minutes to be sure of; its next claimant will be, so here a heart
-    that stands still for some beats is enough.
-    """
-    observer, free, elsewhere = Observer(), set(), {}
-    for one in ids:
-        run = store.run(one)
-        claim = claim_in_force(run)
-        if claim is None or (is_here(claim) and observer.is_lost(run, claim)):
-            free.add(one)
-        elif not is_here(claim):
-            elsewhere[one] = _beat(run)
-    if elsewhere:
-        time.sleep(3 * HEART_S)
-        free |= {one for one, beat in elsewhere.items() if _beat(store.run(one)) == beat}
-    return free
-
-
-def _beat(run: RunFolder) -> Any:
-    try:
-        return run.status().get("beat")
-    except (CorruptFile, OSError):
-        return None
 
 
 def cut(runs: list[str], size: int) -> Iterator[list[str]]:
@@ -245,7 +270,7 @@ def _submit_array(
     token = f"gan-landscape.{uuid.uuid4().hex[:16]}"
     line: dict[str, Any] = {
         "token": token,
-        "user": client.user(),
+        "user": user(),
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "resources": resources.record(),
         "execution": how,
@@ -256,8 +281,8 @@ def _submit_array(
     append(folder, line)
     before = mark_queued(store, [run for task in tasks for run in task])
     try:
-        job = client.submit(text)
-    except client.Refused as e:
+        job = CLIENT.submit(text)
+    except Refused as e:
         append(folder, {"token": token, "refused": str(e)})
         for run, status in before.items():
             _unmark(store.run(run), status)
@@ -293,23 +318,3 @@ def _unmark(run: RunFolder, status: dict[str, Any]) -> None:
     with suppress(CorruptFile, OSError):
         if run.status()["status"] == QUEUED and claim_in_force(run) is None:
             run.write_status(status, durable=False)
-
-
-def describe(plan: Plan) -> list[str]:
-    """How a plan would be submitted, a line a class of resources, and the workers of its searches."""
-    grid = plan.stage != "search"
-    wanted = by_class(plan, {run.id for run in plan.runs if grid and run.need != NOTHING})
-    lines = []
-    for resources, runs in wanted:
-        jobs = -(-len(runs) // resources.runs_per_job)
-        lines.append(f"{plural(len(runs), 'run')} in {plural(jobs, 'job')} of {resources.describe()}")
-    if len(wanted) > 1:
-        lines.insert(0, f"{len(wanted)} classes of resources, arrays of their own each")
-    left = trials_left(plan) if plan.stage in ("all", "search") else 0
-    if left:
-        search = workers(plan)
-        jobs, each = min(search["workers"], left), from_record(search["resources"])
-        lines.append(
-            f"{plural(left, 'trial')} in {plural(jobs, 'job')} of {each.describe()}, one after another in each"
-        )
-    return lines

@@ -9,7 +9,7 @@ from landscape.config.errors import UserError
 from landscape.config.text import plural
 from landscape.store import Store, SweepFolder
 from sweeps.console import tell
-from sweeps.launchers.slurm import client
+from sweeps.launchers.slurm.client import CLIENT
 from sweeps.launchers.slurm.resources import Resources, from_record
 from sweeps.launchers.slurm.submissions import Submission
 from sweeps.planning.search_spec import trials_of
@@ -33,7 +33,7 @@ class Outcome:
 def _with_help(words: str, resources: Resources) -> str:
     """sbatch's own words, and what they are about where that is known."""
     if "partition" in words.lower() and resources.partition is not None:
-        names = sorted({one.partition for one in client.nodes()})
+        names = sorted({one.partition for one in CLIENT.nodes()})
         legal = f"; legal here: {', '.join(names)}" if names else ""
         return f"{words} (launcher.partition={resources.partition}{legal})"
     return f"{words} (asked for: {resources.describe()})"

@@ -10,8 +10,7 @@ import os
 from collections.abc import Iterable
 
 from landscape.config.errors import UserError
-from sweeps.launchers.slurm import client
-from sweeps.launchers.slurm.client import Nodes
+from sweeps.launchers.slurm.client import CLIENT, Nodes
 from sweeps.launchers.slurm.resources import Resources
 
 ELSEWHERE = ("SBATCH_PARTITION", "SBATCH_CLUSTERS", "SLURM_CLUSTERS")  # sbatch goes by these, whatever the script says
@@ -25,7 +24,7 @@ def check_fits(wanted: Iterable[Resources]) -> None:
     for resources in wanted:
         if any(option.partition("=")[0] in ("--partition", "--clusters") for option in resources.extra):
             continue
-        site = client.nodes() if site is None else site
+        site = CLIENT.nodes() if site is None else site
         names = (resources.partition or "").split(",")
         groups = [[one for one in site if one.partition == name or (not name and one.default)] for name in names]
         whys = [_why_not(resources, group) for group in groups]

@@ -11,11 +11,16 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
-from landscape.config.errors import CorruptFile
+from landscape.config.errors import CorruptFile, UserError
+from landscape.config.text import plural
 from landscape.store import Store, SweepFolder
-from sweeps.launchers.slurm.client import Task
+from landscape.store.locks import locked
+from sweeps.console import tell
+from sweeps.launchers.slurm.client import CLIENT
+from sweeps.monitor import Queue, Scheduler, Task
 
 
 @dataclass
@@ -75,6 +80,51 @@ def _read(folder: SweepFolder, token: str) -> dict[str, Submission]:
                 if name in event:
                     setattr(found[key], name, event[name])
     return found
+
+
+class Submissions(Scheduler):
+    """What SLURM has of a store's runs."""
+
+    @classmethod
+    def snapshot(cls, store: Store, found: Queue) -> None:
+        folders = [folder for folder in store.sweep_folders() if folder.submissions_file.exists()]
+        if not folders:
+            return
+        try:
+            arrays = [one for folder in folders for one in submissions(folder) if one.job is not None]
+            found.submitted |= {run for one in arrays for task in one.tasks for run in task}
+            queued = in_queue(store, CLIENT.queue(users(store)))
+            found.runs |= queued.runs
+            for one in queued.submissions:
+                if one.token not in queued.stuck:
+                    found.sweeps.add(one.sweep)
+                elif one.search:
+                    found.stuck.setdefault(one.sweep, []).append(queued.stuck[one.token])
+        except (UserError, CorruptFile) as e:
+            found.unasked = str(e).removesuffix("; nothing was changed")
+
+    @classmethod
+    def cancel(cls, store: Store, folder: SweepFolder) -> int:
+        """By one call; first it is written down, so that a job that saves at the signal does not queue again."""
+        if not submissions(folder):
+            return 0
+        with locked(store.submit_lock()):
+            live = [one for one in in_queue(store, CLIENT.queue(users(store))).submissions if one.sweep == folder.name]
+            for one in live:
+                append(folder, {"token": one.token, "cancelled": True})
+            CLIENT.cancel([str(one.job) for one in live])
+        if live:
+            tell(f"cancelled {plural(len(live), 'array')}: job {', '.join(str(one.job) for one in live)}")
+        return len(live)
+
+    @classmethod
+    def logs(cls, store: Store, run_id: str) -> list[tuple[str, Path]]:
+        found = []
+        for folder in store.sweep_folders():
+            for one in submissions(folder) if folder.submissions_file.exists() else ():
+                numbers = [n for n, task in enumerate(one.tasks) if run_id in task] if one.job is not None else []
+                found += [(one.made, folder.job_log(str(one.job), n)) for n in numbers]
+        return found
 
 
 @dataclass

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -20,9 +19,7 @@ from landscape.store.leases import Observer, take
 from landscape.store.pace import FACTOR, FLOOR_S, Pace
 from landscape.store.run_writer import Journal
 from sweeps.cli.status import status
-from sweeps.launchers.devices import Slots
-from sweeps.launchers.local_pool import Job, Pool
-from sweeps.launchers.progress import Snapshot
+from sweeps.launchers.progress import LINE_S, Lines
 from sweeps.monitor import Looker
 from sweeps.planning.freeze import freeze
 from sweeps.planning.needs import survey
@@ -96,25 +93,23 @@ def test_a_run_tells_its_pace_in_training_scoring_and_saving(store: Store, monke
     assert begun[:3] == ["scoring", "training", "saving"] and begun.count("scoring") == 3 and begun[-1] is None
 
 
-def test_the_pool_shows_what_is_stalled_or_stopped(store: Store) -> None:
+def test_a_sweep_under_way_shows_what_is_stalled(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     plan = make_plan([*TINY, "loss=ns,ls,wgan", f"store={store.root}"], multirun=True)
     survey(plan)
     freeze(plan)
-    told, *others = (store.run(planned.id) for planned in plan.runs)
-    for run in (told, *others):
+    claims = [take(store.run(planned.id), Observer()) for planned in plan.runs]
+    for planned in plan.runs:
+        run = store.run(planned.id)
         run.write_status(run.status() | {"status": "running", "step": 2})
+    told = store.run(plan.runs[0].id)
     told.write_status(told.status() | {"stalled": {"in": "training", "for_s": 300, "usual_s": 0.1}})
-    sleeping = subprocess.Popen(["sleep", "600"])
-    try:
-        pool = Pool(plan, Slots(3, (), ""), None, deque())  # type: ignore[arg-type]
-        pool.jobs = [Job(plan.runs[1], sleeping, 0)]
-        assert Snapshot(pool, {}).states == {"stalled": 1, "running": 2}
-        sleeping.send_signal(signal.SIGSTOP)
-        wait_for(lambda: Snapshot(pool, {}).states == {"stalled": 2, "running": 1})
-        assert "2 stalled" in Snapshot(pool, {}).summary()
-    finally:
-        sleeping.kill()
-        sleeping.wait()
+    shown = Lines(plan)
+    shown.course.began -= LINE_S  # long enough for a line
+    shown.tick()
+    assert "2 running, 1 stalled; 30 s elapsed" in capsys.readouterr().out
+    for claim in claims:
+        assert claim is not None
+        claim.release()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -26,11 +27,11 @@ from landscape.store import DONE, RunFolder, Store, leases
 from landscape.store.atomic_io import write_whole
 from landscape.store.leases import Observer, claim_in_force, newest_claim
 from landscape.store.processes import myself
+from sweeps import monitor
 from sweeps.__main__ import VERBS
 from sweeps.cli import evaluate, sweep
 from sweeps.cli.sweep import main
 from sweeps.launchers import local_pool
-from sweeps.launchers.slurm import launcher
 from sweeps.planning.plan import make_plan
 from sweeps.search.trial_queue import Trial
 from sweeps.search.worker import Searcher
@@ -46,7 +47,7 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes two minutes takes one second; processes that a test starts are handed the verdict."""
     monkeypatch.setattr(leases, "LOST_AFTER_S", 1.0)
-    monkeypatch.setattr(launcher, "HEART_S", 0.05)
+    monkeypatch.setattr(monitor, "HEART_S", 0.05)
 
 
 def abandon(run: RunFolder, where: str) -> None:
@@ -191,8 +192,9 @@ class Patient:
     def __init__(self, clock: list[float]) -> None:
         self.clock = clock
 
-    def tick(self, pool: local_pool.Pool) -> None:
-        pool.interrupts = int(self.clock[0] > 1060)
+    def tick(self) -> None:
+        if self.clock[0] > 1060:
+            signal.raise_signal(signal.SIGINT)
 
     def event(self, text: str) -> None: ...
     def ended(self, planned: Any, run: RunFolder) -> None: ...
@@ -209,7 +211,7 @@ def test_a_worker_that_comes_back_at_once_is_not_started_over_and_over(
         started.append(clock[0])
         return Refused()
 
-    monkeypatch.setattr(local_pool, "_launch", start)
+    monkeypatch.setattr(local_pool.Pool, "start", start)
     monkeypatch.setattr(local_pool.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(local_pool.time, "sleep", lambda s: clock.__setitem__(0, clock[0] + s))
     plan.runs[0].need = "train"

@@ -11,7 +11,9 @@ from landscape.config.hardware import cpu
 from landscape.store import RunFolder, Store
 from landscape.store.protocols import request, request_id
 from landscape.store.trials import put_rows, row
-from sweeps.launchers.estimate import describe, estimate
+from sweeps.launchers.estimate import Estimate
+from sweeps.launchers.estimate import estimate as estimate_by
+from sweeps.launchers.registry import launcher_of
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, make_plan
 
@@ -36,6 +38,14 @@ def planned(store: Store, *overrides: str) -> Plan:
     plan = make_plan([*TINY, *overrides, f"store={store.root}", "device=cpu"], multirun=True)
     survey(plan)
     return plan
+
+
+def estimate(plan: Plan) -> Estimate | None:
+    return estimate_by(plan, launcher_of(plan.runs[0].config["launcher"]).processor)
+
+
+def describe(plan: Plan) -> list[str]:
+    return launcher_of(plan.runs[0].config["launcher"]).estimate(plan)
 
 
 def test_hours_are_the_median_of_equal_runs_and_scoring_is_apart(store: Store) -> None:

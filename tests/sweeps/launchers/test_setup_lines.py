@@ -18,7 +18,7 @@ from landscape.store import Store, SweepFolder
 from sweeps.__main__ import VERBS
 from sweeps.cli.sweep import main
 from sweeps.errors import run_command
-from sweeps.launchers.slurm import setup_lines
+from sweeps.launchers import setup_lines
 
 GRID = ("-m", "seed=0,1", *TINY, "launcher=slurm")
 SETUP = "launcher.setup=['module load cuda']"

@@ -16,8 +16,8 @@ from support import TINY
 from landscape.store import Store
 from landscape.store.leases import Observer, claim_in_force
 from sweeps.cli.sweep import main
-from sweeps.launchers.slurm import client
 from sweeps.launchers.slurm import job as body
+from sweeps.launchers.slurm.client import Client
 from sweeps.launchers.slurm.submissions import append, submissions
 
 GRID = ("-m", "seed=range(0,10)", *TINY, "launcher=slurm")
@@ -39,8 +39,8 @@ def end_of(
 ) -> list[str]:
     """What a job of this state that got these signals with runs to go puts back into the queue."""
     requeued: list[str] = []
-    monkeypatch.setattr(client, "state", lambda job: state)
-    monkeypatch.setattr(client, "requeue", lambda job: requeued.append(job) is None)
+    monkeypatch.setattr(Client, "state", lambda self, job: state)
+    monkeypatch.setattr(Client, "requeue", lambda self, job: requeued.append(job) is None)
     given = submissions(store.sweep_folders()[0])[0]
     code = body._again(store, given, "1_2", list(numbers), vain)
     assert code == 75

@@ -13,9 +13,10 @@ from landscape.config.errors import UserError
 from landscape.store import Store
 from landscape.store.leases import Observer, take
 from landscape.store.processes import myself
+from sweeps import monitor
 from sweeps.__main__ import VERBS
 from sweeps.cli.sweep import main
-from sweeps.launchers.slurm import client, launcher
+from sweeps.launchers.slurm.client import Client
 from sweeps.launchers.slurm.submissions import append, submission, submissions
 
 GRID = ("-m", "seed=range(0,10)", *TINY, "launcher=slurm")
@@ -146,9 +147,9 @@ def test_a_refusal_leaves_what_was_there_before(store: Store, site: FakeSlurm) -
 def test_a_refusal_leaves_runs_that_others_took_up_meanwhile(
     store: Store, site: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest, kept = client.submit, []
+    honest, kept = Client.submit, []
 
-    def busy(script: str) -> str:
+    def busy(self: Client, script: str) -> str:
         if not kept:
             claimed, begun, shared, *_ = store.run_folders()
             assert take(claimed, Observer()) is not None
@@ -156,9 +157,9 @@ def test_a_refusal_leaves_runs_that_others_took_up_meanwhile(
             seed = shared.config()["seed"]
             frozen_runs(store, *TINY, f"seed={seed}")
             kept.extend([claimed.id, begun.id, shared.id])
-        return honest(script)
+        return honest(self, script)
 
-    monkeypatch.setattr(client, "submit", busy)
+    monkeypatch.setattr(Client, "submit", busy)
     assert main([*GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
     assert [run.id for run in store.run_folders()] == sorted(kept) and len(store.sweep_folders()) == 1
 
@@ -172,15 +173,15 @@ def test_what_was_submitted_before_a_refusal_keeps_its_sweep(store: Store, site:
 def test_a_controller_that_dies_right_after_sbatch_does_not_double(
     store: Store, site: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = client.submit
+    honest = Client.submit
 
-    def die(script: str) -> str:
-        honest(script)
+    def die(self: Client, script: str) -> str:
+        honest(self, script)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(client, "submit", die)
+    monkeypatch.setattr(Client, "submit", die)
     assert main([*GRID, f"store={store.root}"]) == 130
-    monkeypatch.setattr(client, "submit", honest)
+    monkeypatch.setattr(Client, "submit", honest)
     assert main([*GRID, f"store={store.root}"]) == 0
     assert sorted(len(tasks) for tasks in site.queue().values()) == [2, 4, 4]
     assert len(submitted(store)) == len(set(submitted(store))) == 10
@@ -202,16 +203,16 @@ def test_a_run_that_somebody_trains_already_is_left_to_them(
 def test_a_worker_elsewhere_whose_heart_stands_still_is_no_reason_to_wait(
     store: Store, site: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launcher, "HEART_S", 0.01)
+    monkeypatch.setattr(monitor, "HEART_S", 0.01)
     main([*GRID, f"store={store.root}"])
     site.drop()
     with monkeypatch.context() as other:
         other.setattr("landscape.store.leases.myself", lambda: {**myself(), "host": "node7"})
         claim = take(next(iter(store.run_folders())), Observer())
     assert claim is not None
-    assert launcher.unclaimed(store, [claim.run.id]) == {claim.run.id}
-    monkeypatch.setattr(launcher.time, "sleep", lambda s: claim.run.write_status({"status": "running", "beat": 1}))
-    assert launcher.unclaimed(store, [claim.run.id]) == set()
+    assert monitor.unclaimed(store, [claim.run.id]) == {claim.run.id}
+    monkeypatch.setattr(monitor.time, "sleep", lambda s: claim.run.write_status({"status": "running", "beat": 1}))
+    assert monitor.unclaimed(store, [claim.run.id]) == set()
 
 
 def test_retry_takes_the_failed_and_the_lost_and_submit_leaves_the_failed(store: Store, site: FakeSlurm) -> None:

@@ -13,7 +13,7 @@ from sweeps import monitor
 from sweeps.__main__ import VERBS
 from sweeps.cli import wait
 from sweeps.cli.sweep import main
-from sweeps.launchers.slurm.client import Task
+from sweeps.launchers.slurm.client import obstacle
 
 GRID = ("-m", "seed=range(0,6)", *TINY, "launcher=slurm")
 
@@ -74,7 +74,7 @@ def test_one_job_that_can_start_is_waited_for(
     monkeypatch.setattr(wait.time, "sleep", released)
     out = said(store, capsys, "status", 0)
     assert "4 queued runs cannot start (JobHeldAdmin, job 1)" in out
-    assert "2 queued runs wait for their partition (PartitionDown, job 2)" in out
+    assert "2 queued runs cannot start yet (PartitionDown, job 2); their partition is down" in out
     assert "6 queued runs cannot start (JobHeldAdmin, job 1,2)" in said(store, capsys, "wait", 1) and rests[0] >= 20
 
 
@@ -91,7 +91,8 @@ def test_a_searchs_workers_that_cannot_start_are_told_of(
 
 def test_which_reasons_never_end() -> None:
     def stuck(reason: str, state: str = "PENDING") -> bool:
-        return Task("1", 0, state, "token", reason).stuck
+        found = obstacle(state, reason)
+        return found is not None and found.lasting
 
     never = ("PartitionNodeLimit", "PartitionTimeLimit", "InvalidAccount", "InvalidQOS", "DependencyNeverSatisfied")
     assert all(map(stuck, never))

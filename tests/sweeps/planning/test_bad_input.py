@@ -85,8 +85,11 @@ CASES = [
     (["+new=1"], "keys are neither added nor removed here"),
     (["~seed"], "keys are neither added nor removed here"),
     (["hydra/launcher=submitit_slurm"], "hydra/launcher is not used here; choose launcher=slurm"),
-    (["hydra/launcher=submitit_local"], "hydra/launcher is not used here; choose launcher=local or launcher=slurm"),
-    (["hydra.launcher.timeout_min=60"], "with launcher=slurm write launcher.time=..."),
+    (
+        ["hydra/launcher=submitit_local"],
+        "hydra/launcher is not used here; choose launcher=local",
+    ),
+    (["hydra.launcher.timeout_min=60"], "is not used here; write launcher.time=..."),
     (["launcher=slurm", "launcher.time=4h"], "legal: minutes (90), or [days-]hours:minutes:seconds"),
     (["launcher=slurm", "launcher.memory=4"], "launcher.memory=4 is out of range; legal: a size such as 4G or 500M"),
     (["launcher=slurm", "launcher.gpu=1"], "launcher.gpu is no configuration key (did you mean launcher.gpus?)"),

@@ -1,0 +1,88 @@
+"""`launcher=inline`: one run after the other in this process, for debuggers, notebooks and CI.
+
+No other process is started, so a breakpoint stops the run itself, and an error has its whole traceback. A run is
+claimed, resumed and stored as by any worker.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from landscape.config.errors import CorruptFile, ExitCode
+from landscape.signals import StopFlag
+from landscape.store import PREEMPTED, RunFolder
+from landscape.store.leases import Observer, claim_in_force, named
+from sweeps.console import tell
+from sweeps.launchers.devices import Slots
+from sweeps.launchers.here import HereLauncher
+from sweeps.launchers.local_search import Search
+from sweeps.launchers.progress import outcome
+from sweeps.planning.needs import is_met
+from sweeps.planning.plan import NOTHING, Plan, Planned, execution
+
+
+class InlineLauncher(HereLauncher):
+    """Trains in this process."""
+
+    def places(self, plan: Plan) -> Slots:
+        there = super().places(plan)
+        return Slots(1, there.gpus, "in this process", there.each)
+
+    def run(self, plan: Plan, places: Slots) -> int:
+        return run_inline(plan)
+
+    def search(self, plan: Plan, places: Slots) -> int:
+        return InlineSearch(plan, places).run()
+
+
+class InlineSearch(Search):
+    """The search of a plan by one worker, which is this process."""
+
+    def _generation(self) -> list[int]:
+        from sweeps.search.worker import Searcher  # Optuna takes its time
+
+        with Searcher(self.plan.store, self.plan.name, None, execution(self.plan.runs[0]), tell) as worker:
+            code = worker.work()
+        self.interrupts = int(code == ExitCode.PREEMPTED)
+        return [code]
+
+
+def run_inline(plan: Plan) -> int:
+    """Train and score what the plan still needs, here; the exit code: 0, 1 with failures, 130 on Ctrl-C.
+
+    The first Ctrl-C has the run save and stop, a second one interrupts it.
+    """
+    todo = [planned for planned in plan.runs if planned.need != NOTHING]
+    observer, stopped = Observer(), False
+    for planned in todo:
+        run, status = plan.store.run(planned.id), None
+        tell(f"run {run.id} in {run.path}" if len(todo) == 1 else f"{planned.label}: run {run.id} in {run.path}")
+        try:
+            if observer.settle(run, tell):
+                status, stopped = _work(plan, planned, run, observer)
+        except CorruptFile as e:
+            print(f"{planned.label}: cannot be started ({e})", file=sys.stderr)
+            continue
+        if status == PREEMPTED or (stopped and planned is not todo[-1]):
+            tell("stopped; the same command goes on from here")
+            return ExitCode.INTERRUPTED
+        if status is None:
+            owner = claim_in_force(run)
+            who = "another process" if owner is None else named(owner)
+            print(f"{who} works on this run; give the command again when it has ended", file=sys.stderr)
+        elif len(todo) > 1:
+            tell(f"{planned.label}: {outcome(run, planned)}")
+    return 0 if all(is_met(plan, planned) for planned in todo) else ExitCode.UNFINISHED
+
+
+def _work(plan: Plan, planned: Planned, run: RunFolder, observer: Observer) -> tuple[str | None, bool]:
+    """What the worker says, and whether a signal came. Its lines go to the terminal and to the run's log."""
+    from landscape.runtime import worker  # torch
+
+    with open(run.log_file, "a") as log, StopFlag().listening() as stop:
+
+        def say(text: str) -> None:
+            tell(text)
+            print(text, file=log, flush=True)
+
+        return worker.work(plan.store, run.id, say, execution(planned), observer), stop.signal is not None
