@@ -21,6 +21,7 @@ class StopFlag:
         self.outer: StopFlag | None = None
 
     def __call__(self, number: int, frame: Any) -> None:
+        """The handler; raises `KeyboardInterrupt` on a SIGINT after the first signal."""
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
@@ -29,6 +30,7 @@ class StopFlag:
 
     @contextmanager
     def listening(self) -> Iterator[StopFlag]:
+        """Handle `STOP_SIGNALS` meanwhile, and put the handlers from before back; of the main thread alone."""
         around = signal.getsignal(signal.SIGINT)
         self.outer = around if isinstance(around, StopFlag) else None
         before = {s: signal.signal(s, self) for s in STOP_SIGNALS}
