@@ -29,9 +29,10 @@ from landscape.store.leases import Observer, claim_in_force, newest_claim
 from landscape.store.processes import myself
 from sweeps import monitor
 from sweeps.__main__ import VERBS
-from sweeps.cli import evaluate, sweep
+from sweeps.cli import evaluate
 from sweeps.cli.sweep import main
 from sweeps.launchers import local_pool
+from sweeps.launchers.here import HereLauncher
 from sweeps.planning.plan import make_plan
 from sweeps.search.trial_queue import Trial
 from sweeps.search.worker import Searcher
@@ -134,7 +135,7 @@ def test_a_confirmation_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -
     work(store, run.id, lambda text: None)
     asked = [*TINY, "stage=confirm", "confirm.seeds=1", f"store={store.root}"]
     with monkeypatch.context() as only_planned:
-        only_planned.setattr(sweep, "launch", lambda *of: 1)
+        only_planned.setattr(HereLauncher, "train", lambda *of: 1)
         main(["-m", *asked])
     (again,) = [other for other in store.run_folders() if other.id != run.id]
     abandon(again, "namespace")
