@@ -250,7 +250,7 @@ def test_jobs_that_cannot_start_are_told_with_the_schedulers_reason(cluster: Clu
     assert sweep("seed=0", *TINY, *SLURM, "launcher.partition=shut", f"store={store.root}").returncode == 0
     wait_for(lambda: "PartitionDown" in cluster.tool("squeue", "-h", "-o", "%r"))
     done = verb("status", "--store", str(store.root))
-    assert "1 queued run waits for its partition (PartitionDown, job" in done.stdout, done.stdout
+    assert "1 queued run cannot start yet (PartitionDown, job" in done.stdout, done.stdout
 
 
 def test_without_a_controller_nothing_changes(cluster: Cluster, store: Store) -> None:
