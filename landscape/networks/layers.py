@@ -26,7 +26,7 @@ def g_norm2d(arch: Arch, channels: int, epsilon: float) -> nn.Module:
 
 
 class TruncatedConv2d(nn.Conv2d):
-    """A convolution of residual networks and DCGAN: the study's code truncates its initial weights at two deviations."""
+    """A convolution of ResNets and DCGAN: the study's code truncates its initial weights at two deviations."""
 
     couples_samples = False
 

@@ -155,7 +155,7 @@ def expected_gradient(widths: list[int], side: int) -> float:
 
 
 def test_gradient_of_dcgans_discriminator_at_the_start_is_that_of_the_studys() -> None:
-    """With images in [0, 1] as they are and truncated weights; it was 3.3 times this, so that penalties weighed more."""
+    """Images in [0, 1] as they are, truncated weights; it was 3.3 times this, so that penalties weighed more."""
     found = []
     for seed in range(40):
         _, d = build(config(32, width=0.25, arch="dcgan", seed=seed), 3)
