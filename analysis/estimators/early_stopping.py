@@ -23,7 +23,8 @@ from analysis.loading.clocks import costed
 from analysis.loading.trials import SEARCH
 from landscape.config.schema import Stop
 from landscape.store import DIVERGED, DONE, STOPPED
-from landscape.store.early_stopping import StopCause, rule_of
+from landscape.store.early_stopping import rule_of
+from landscape.store.run_status import StopCause
 
 Array = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from landscape.config.errors import CorruptFile
 from landscape.config.identity import flatten, identity, short_hash, superseded
-from landscape.store import RunFolder
-from landscape.store.early_stopping import read_stop, rule_text
+from landscape.store import RunFolder, RunStatus
+from landscape.store.early_stopping import rule_text
 from landscape.store.provenance import origin_of
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Record:
 
     id: str
     facts: dict[str, Any]
-    status: dict[str, Any]
+    status: RunStatus
     meta: dict[str, Any]
     rows: Rows = field(default_factory=dict)
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -61,13 +61,13 @@ def read_record(run: RunFolder, problems: list[str]) -> Record | None:
     facts = None if config is None else _attempt(run.config_file, lambda: _facts(run.id, config), problems)
     if config is None or facts is None:
         return None
-    status = _attempt(run.status_file, lambda: _status(run), problems)
+    status = _attempt(run.status_file, run.status, problems)
     meta = _attempt(run.meta_file, lambda: _meta(run), problems)
     rows = _attempt(run.metrics_file, lambda: [_row(row, run) for row in run.rows()], problems)
     record = Record(
         run.id,
         facts,
-        status or {"status": UNREADABLE, "reason": "its status.json cannot be read"},
+        status or RunStatus(state=UNREADABLE, reason="its status.json cannot be read"),
         meta or {},
         _columns(rows or []),
     )
@@ -130,16 +130,6 @@ def _spelled(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(_spelled, value))}]"
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
-
-
-def _status(run: RunFolder) -> dict[str, Any]:
-    status = run.status()
-    for key in ("step", "train_s", "eval_s", "wasted_s", "train_busy_s", "eval_busy_s"):
-        number(status.get(key))
-    status["warnings"] = [str(text) for text in status.get("warnings") or []]
-    if "stops" in status:
-        status["stops"] = [read_stop(stop).stored(int(stop["step"])) for stop in status["stops"]]
-    return status
 
 
 def _meta(run: RunFolder) -> dict[str, Any]:

@@ -162,21 +162,6 @@ META = Kind(
         "machines": listed(mapped()),
     },
 )
-STATUS = Kind(
-    {"status": one_of(*STATES)},
-    {
-        "axes": Kind({}, {"steps": count}),
-        "scores": Kind({}, {"step": count, "protocol": ident, "fid": score, "is": score, "ms_ssim": score}),
-        "scored": mapped(listed(text)),
-        **dict.fromkeys(("beat", "step", "steps"), count),
-        **dict.fromkeys(("train_s", "eval_s", "wasted_s"), seconds),
-        "reason": or_null(text),
-        "warnings": listed(text),
-        "unmet": mapped(text),
-        "stops": listed(Kind({"step": count}, {"reason": text, "cause": or_null(text), "pruner": or_null(text)})),
-    },
-    limit=1 << 20,
-)
 ROW = Kind(
     {"step": count, "protocol": ident},
     {

@@ -113,8 +113,8 @@ def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
         run = store.run(one)
         try:
             status = run.status()
-            state = str(status["status"])
-            if state not in FINISHED or (state == DONE and ("unmet" in status or protocols.pending_requests(run))):
+            state = status.state
+            if state not in FINISHED or (state == DONE and (status.unmet or protocols.pending_requests(run))):
                 found[one] = state
         except (CorruptFile, FileNotFoundError) as e:
             tell(f"{e}; mend it or move its folder away")

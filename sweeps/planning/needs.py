@@ -58,7 +58,7 @@ def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
         raise CorruptFile(f"{run.config_file} is not what was frozen: it hashes to another run")
     run.rows()
     status = run.status()
-    state = str(status["status"])
+    state = status.state
     if state not in FINISHED or (state == STOPPED and not may_stop(Stop(**planned.config.get("stop", {})))):
         return state, TRAIN
     wants = state == DONE and any(protocols.missing_scores(asked, status) for asked in planned.asked)

@@ -87,7 +87,7 @@ def planned_runs(store: Store, sweep: str) -> list[str]:
 def _facts(run: RunFolder) -> dict[str, Any]:
     """What `--where` looks at; empty of a run that does not read."""
     try:
-        return {**flatten(run.config()), **run.status().get("axes", {})}
+        return {**flatten(run.config()), **run.status().axes}
     except (CorruptFile, OSError, TypeError, AttributeError):
         return {}
 

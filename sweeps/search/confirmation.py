@@ -140,7 +140,7 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
 def distance_of(run: RunFolder, asked: dict[str, Any]) -> float | None:
     """A run's last distance; infinity where it diverged or was stopped, None where it is not finished or scored."""
     try:
-        state = run.status()["status"]
+        state = run.status().state
         if state in (DIVERGED, STOPPED):
             return math.inf
         rows = rows_of(run, asked) if state == DONE else []

@@ -24,7 +24,7 @@ def worth(run: RunFolder, asked: dict[str, Any]) -> Worth:
     that has learnt nothing: a model that learns from finished trials alone keeps away from there, where one that hears
     of a failure would go again.
     """
-    state = run.status()["status"]
+    state = run.status().state
     if state not in FINISHED:
         return Worth(None, False)
     rows = rows_of(run, asked)

@@ -23,12 +23,13 @@ from typing import Any, Self
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import run_id
 from landscape.signals import STOP_SIGNALS
-from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
+from landscape.store import FAILED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
-from landscape.store.early_stopping import EarlyStop, StopCause, Watch
+from landscape.store.early_stopping import Watch
 from landscape.store.leases import Observer
 from landscape.store.locks import locked
 from landscape.store.processes import myself
+from landscape.store.run_status import EarlyStop, StopCause
 from landscape.store.trials import put_rows, row
 from sweeps.errors import run_command
 from sweeps.planning.freeze import freeze_run
@@ -83,7 +84,7 @@ class Cell:
     def step_of(self, params: Params) -> int:
         """How far a trial's run is on record; 0 where there is no run yet, or it does not read."""
         try:
-            return int(self.run(params).status().get("step", 0))
+            return self.run(params).status().step
         except (CorruptFile, OSError):
             return 0
 
@@ -98,7 +99,7 @@ class Cell:
         found = {}
         for name in self.search.grid:
             run = self.store.run(name)
-            if run.exists() and run.status()["status"] in FINISHED:
+            if run.exists() and run.status().finished:
                 value = worth(run, self.search.asked).value
                 params = params_of(run.config(), self.search.space)
                 if value is not None and params is not None:
@@ -124,7 +125,8 @@ class Cell:
             if not self.ledger.report(trial, step // int(every), math.log(scores["fid"])):
                 return None
             pruner = self.search.pruner
-            return EarlyStop(StopCause.PRUNED, f"pruned by {pruner} at step {step}", pruner)
+            why = f"pruned by {pruner} at step {step}"
+            return EarlyStop(step=step, cause=StopCause.PRUNED, reason=why, pruner=pruner)
 
         return ask
 

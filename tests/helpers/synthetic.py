@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landscape.config.identity import run_id
-from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, Store
+from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, RunStatus, Store
 from landscape.store.atomic_io import to_yaml
 from landscape.store.protocols import protocol_id
 
@@ -91,16 +92,9 @@ def add_run(
     run = store.run(run_id(frozen))
     every = frozen["metrics"]["every"]
     step = max(0, (len(fids) - 1) * every)
-    state: dict[str, Any] = {"status": status, "beat": 1, "step": step, "steps": frozen["train"]["steps"]}
-    state |= {
-        "train_s": 0.05 * step,
-        "eval_s": 0.4 * len(fids),
-        "wasted_s": 0.0,
-        "axes": {},
-        "scores": {},
-        "scored": {},
-    }
-    run.create(frozen, META | {"overrides": overrides(frozen)}, state | ({"reason": reason} if reason else {}))
+    state = RunStatus(state=status, beat=1, step=step, steps=frozen["train"]["steps"], reason=reason)
+    state = replace(state, train_s=0.05 * step, eval_s=0.4 * len(fids))
+    run.create(frozen, META | {"overrides": overrides(frozen)}, state)
     for number, fid in enumerate(fids):
         add_row(run, number * every, fid, protocol)
     if picture:

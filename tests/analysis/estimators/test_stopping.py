@@ -1,5 +1,7 @@
 """Claims about what stopping saved and would have cost: the replay is the worker's own rule, and counts add up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,8 @@ from analysis.report import main, make_report
 from analysis.tables.early_stopping import early
 from landscape.config.schema import Stop
 from landscape.store import DIVERGED, PLANNED, STOPPED, Store
-from landscape.store.early_stopping import StopCause, read_stop, reason_to_stop, rule_of, rule_text
+from landscape.store.early_stopping import reason_to_stop, rule_of, rule_text
+from landscape.store.run_status import EarlyStop, StopCause
 
 FACTOR = "the distance was above 3 times its best, 9, at 3 evaluations in a row"
 RULE = "stop.factor=2 stop.evaluations=2"
@@ -24,7 +27,7 @@ def add(store, fids, seed, loss="ns", steps=1000, stop=None, **more):
 
 
 def stop_at(run, step, reason):
-    run.write_status(run.status() | {"stops": [{"step": step, "reason": reason}]})
+    run.write_status(replace(run.status(), stops=(EarlyStop(step=step, reason=reason),)))
 
 
 def frames(store):
@@ -76,8 +79,8 @@ def test_rules_are_read_back_as_they_were_written():
 
 
 def test_reasons_are_told_apart():
-    saturated = reason_to_stop([{"loss_d": 0.0, "fid": 3.0}], Stop(loss_d=0.1, evaluations=1))
-    collapsed = reason_to_stop([{"fid": 3.0}, {"fid": 30.0}], Stop(factor=2, evaluations=1))
+    saturated = reason_to_stop([{"step": 0, "loss_d": 0.0, "fid": 3.0}], Stop(loss_d=0.1, evaluations=1))
+    collapsed = reason_to_stop([{"step": 0, "fid": 3.0}, {"step": 9, "fid": 30.0}], Stop(factor=2, evaluations=1))
     assert saturated is not None and saturated.cause == StopCause.SATURATED
     assert collapsed is not None and collapsed.cause == StopCause.COLLAPSED
     causes = [("saturated", None), ("collapsed", None), ("pruned", "asha"), ("later", None), (None, None)]
@@ -99,13 +102,14 @@ def test_a_cause_is_read_as_stored_and_of_an_old_store_by_its_sentence(store, re
     old = add(store, [100.0, 9.0, 50.0], 0, status=STOPPED, reason=reason)
     new = add(store, [100.0, 9.0, 50.0], 1, status=STOPPED, reason="in other words")
     stop_at(old, 500, reason)
-    stop = {"step": 500, "reason": "in other words", "cause": cause, "pruner": pruner}
-    new.write_status(new.status() | {"stops": [stop]})
+    stop = EarlyStop(step=500, reason="in other words", cause=cause, pruner=pruner)
+    new.write_status(replace(new.status(), stops=(stop,)))
     runs, _ = frames(store)
     found = runs[["stop_cause", "pruner"]].astype(object).where(runs[["stop_cause", "pruner"]].notna(), None)
     assert found.to_numpy().tolist() == 2 * [[cause, pruner]]
     assert saved_table(runs)["stopped"].tolist() == [2]
-    assert read_stop({"step": 1, "reason": reason, "cause": "of a later version"}).cause is None
+    later = EarlyStop.from_json({"step": 1, "reason": reason, "cause": "of a later version"}, "status.json")
+    assert later.known_cause is None and later.to_json()["cause"] == "of a later version"
 
 
 def test_what_stopping_saved_is_at_the_runs_own_pace(store):

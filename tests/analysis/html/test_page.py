@@ -32,7 +32,7 @@ def report(tmp_path_factory):
     """A report of 74 runs, the first of which has a spectrum and pictures of its scores."""
     root = tmp_path_factory.mktemp("page")
     store = synthetic.grid(root / "store", settings=4, pictures=True)
-    first = next(run for run in store.run_folders() if run.status()["status"] == "done")
+    first = next(run for run in store.run_folders() if run.status().state == "done")
     name = first.rows()[-1]["protocol"]
     more = dict.fromkeys(DIAGNOSTICS, 0.123456) | {"spectrum": [2.0, 1.0, -3.5], "closest_pairs": [0.125, 0.25, 0.5]}
     first.append_row({"step": 1000, "protocol": name, **more})

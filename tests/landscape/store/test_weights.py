@@ -163,4 +163,4 @@ def test_a_run_whose_weights_do_not_fit_fails_before_it_trains(tmp_path: Path, f
     (run,) = frozen_runs(store, *TINY, "metrics=inception", f"metrics.weights={file}")
     assert work(store, run.id, lambda text: None) == "failed"
     status = run.status()
-    assert "holds no weights of torch-fidelity's Inception network" in status["reason"] and not status.get("step")
+    assert "holds no weights of torch-fidelity's Inception network" in (status.reason or "") and not status.step

@@ -99,7 +99,7 @@ def test_the_loggers_are_the_choices_and_no_part_of_what_a_run_is() -> None:
 def test_a_run_is_mirrored_offline_with_its_rows_samples_and_configuration(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY, "logger=wandb")
     assert work(store, run.id, lambda text: None) == "done"
-    assert not [text for text in run.status().get("warnings", []) if "wandb" in text]
+    assert not [text for text in run.status().warnings if "wandb" in text]
     (found,) = offline_runs(store, run)
     (sweep,) = store.sweep_folders()
     assert found["run"] == {"id": run.id, "group": sweep.name, "project": "gan-landscape"}
@@ -180,7 +180,7 @@ def test_whatever_wandb_does_the_run_goes_on_and_says_so_once(
     lines: list[str] = []
     assert work(store, run.id, lines.append) == "done"
     assert [row["step"] for row in run.rows()] == [0, 6, 12]
-    warnings = [text for text in run.status()["warnings"] if "wandb" in text]
+    warnings = [text for text in run.status().warnings if "wandb" in text]
     assert len(warnings) == 1 and said in warnings[0]
     assert sum("wandb" in line for line in lines) == 1
 
@@ -189,7 +189,7 @@ def test_a_store_without_room_for_wandbs_folder_costs_the_mirror_alone(store: St
     store.wandb.write_text("in the way")
     (run,) = frozen_runs(store, *TINY, "logger=wandb")
     assert work(store, run.id, lambda text: None) == "done"
-    (warning,) = [text for text in run.status()["warnings"] if "wandb" in text]
+    (warning,) = [text for text in run.status().warnings if "wandb" in text]
     assert "FileExistsError" in warning
 
 

@@ -95,7 +95,7 @@ def test_killed_process(store: Store) -> None:
         hold(store, partial(has_passed, beyond), process.pid)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert disturbed.status()["status"] == "running"
+    assert disturbed.status().state == "running"
     assert work(store, disturbed.id, lambda text: None) == DONE
     same(disturbed, quiet)
     assert len(list(disturbed.claims.glob("*.json"))) == 3
@@ -206,4 +206,4 @@ def test_an_ill_defined_pairing_runs_with_a_warning_on_record(
 ) -> None:
     (run,) = frozen_runs(store, *TINY, *options)
     assert work(store, run.id, lambda text: None) == DONE
-    assert ("couples D's samples" in str(run.status().get("warnings"))) == warned
+    assert ("couples D's samples" in str(run.status().warnings)) == warned

@@ -61,14 +61,14 @@ def test_a_stopped_run_is_finished_where_stopping_is_allowed_and_goes_on_exactly
     (run,) = frozen_runs(store, *TINY, *rule)
     assert work(store, run.id, silent) == "stopped"
     status = run.status()
-    assert status["step"] == 6 and "the discriminator is saturated" in status["reason"]
+    assert status.step == 6 and "the discriminator is saturated" in (status.reason or "")
     assert run.newest_checkpoint.exists() and run.weights.exists() and [r["step"] for r in run.rows()] == [0, 6]
     assert needs(store, *rule) == NOTHING and needs(store) == TRAIN
     assert work(store, run.id, silent) == "stopped"  # the frozen rule still allows it
     assert work(store, run.id, silent, {"stop": {"factor": None, "loss_d": None, "evaluations": 3}}) == "done"
-    assert needs(store) == NOTHING == needs(store, *rule) and "reason" not in run.status()
-    stops = run.status()["stops"]  # that it was stopped once stays on record
-    assert stops == [{"step": 6, "reason": status["reason"], "cause": "saturated"}]
+    assert needs(store) == NOTHING == needs(store, *rule) and run.status().reason is None
+    stops = run.status().stops  # that it was stopped once stays on record
+    assert [stop.to_json() for stop in stops] == [{"step": 6, "reason": status.reason, "cause": "saturated"}]
 
     (whole,) = frozen_runs(store, *TINY, "repeat=1")
     work(store, whole.id, silent)

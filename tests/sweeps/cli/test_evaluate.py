@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, warm_cache: Path) -> Path:
         assert work(store, run.id, lambda text: None) == "done"
     frozen_runs(store, *TINY, "seed=1")
     (lost,) = frozen_runs(store, *TINY, "seed=2")
-    lost.write_status({**lost.status(), "status": DIVERGED})
+    lost.write_status(replace(lost.status(), state=DIVERGED))
     return store.root
 
 
@@ -42,7 +43,7 @@ def store(tmp_path: Path, trained: Path) -> Store:
 
 def by(store: Store, **wanted: object) -> RunFolder:
     """The run whose axes are these."""
-    (run,) = [r for r in store.run_folders() if wanted.items() <= r.status()["axes"].items()]
+    (run,) = [r for r in store.run_folders() if wanted.items() <= r.status().axes.items()]
     return run
 
 
@@ -54,7 +55,7 @@ def chosen(store: Store, *arguments: str) -> set[tuple[str, int]]:
     """Loss and seed of the trained runs that a command chooses."""
     order = read_order(list(arguments))
     runs, _ = choose_runs(store, order.ids, order.sweeps, order.where)
-    facts = [run.status()["axes"] for run in runs if run.status()["status"] == DONE]
+    facts = [run.status().axes for run in runs if run.status().state == DONE]
     return {(axes["loss"], axes["seed"]) for axes in facts}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,8 +29,8 @@ def finished(run: RunFolder, step_s: float, evaluation_s: float = 2.0, **machine
     asked = request(run.config())
     assert asked is not None
     scored = {request_id(asked): asked["scores"]}
-    taken = {"scored": scored, "train_s": steps * step_s, "eval_s": len(rows) * evaluation_s}
-    run.write_status({**run.status(), "status": "done", "step": steps, **taken})
+    status = replace(run.status(), state="done", step=steps, scored=scored)
+    run.write_status(replace(status, train_s=steps * step_s, eval_s=len(rows) * evaluation_s))
 
 
 def planned(store: Store, *overrides: str) -> Plan:
@@ -92,7 +93,7 @@ def test_a_gpu_is_not_estimated_from_a_cpu(store: Store) -> None:
 def test_what_is_done_is_not_counted_again_and_the_price_multiplies(store: Store) -> None:
     done, half, _ = frozen_runs(store, *TINY, "seed=0,1,2")
     finished(done, 3600 / 12)
-    half.write_status({**half.status(), "status": "preempted", "step": 6})
+    half.write_status(replace(half.status(), state="preempted", step=6))
     plan = planned(store, "seed=0,1,2", "launcher.price=2", "launcher.jobs=2")
     made = estimate(plan)
     assert made is not None and made.train_s == pytest.approx(3600 + 1800)  # one run whole, one from its middle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,10 +220,10 @@ def test_a_request_that_fails_keeps_no_other_from_being_met(store: Store, monkey
     with monkeypatch.context() as m:
         m.setattr(worker, "Scorer", broken)
         assert work(store, run.id, lambda text: None) == "done"
-    assert list(run.status()["unmet"].values()) == ["OSError: no such weights"]
+    assert list(run.status().unmet.values()) == ["OSError: no such weights"]
     assert needs(store, "metrics.quantise=float") == [NOTHING] and needs(store, "metrics.n_fake=32") == [SCORE]
     work(store, run.id, lambda text: None)
-    assert needs(store, "metrics.n_fake=32") == [NOTHING] and "unmet" not in run.status()
+    assert needs(store, "metrics.n_fake=32") == [NOTHING] and not run.status().unmet
 
 
 def test_a_run_trained_without_scores_is_scored_later(store: Store) -> None:
@@ -308,7 +309,7 @@ def test_status_counts_by_cell_and_knows_the_lost(
     monkeypatch.setenv("COLUMNS", "120")
     done, gone, _ = frozen_runs(store, *TINY, "seed=0,1,2")
     work(store, done.id, lambda text: None)
-    gone.write_status({**gone.status(), "status": "running"})
+    gone.write_status(replace(gone.status(), state="running"))
     (gone.claims / "1.json").write_text(json.dumps({**machine(), "pid": 2**22 + 1, "started": "1"}))
     assert call(monkeypatch, "status", "--store", str(store.root)) == 0
     head, row = (line.split() for line in capsys.readouterr().out.splitlines()[1:3])

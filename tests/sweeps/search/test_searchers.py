@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_trial_is_an_ordinary_run_with_the_bits_of_a_grids(store: Store, tmp_p
     ]
     for r in rows:
         run = store.run(r["run"])
-        assert r["cell"] == {k: run.status()["axes"][k] for k in r["cell"]} and run.status()["status"] == "done"
+        assert r["cell"] == {k: run.status().axes[k] for k in r["cell"]} and run.status().state == "done"
         assert r["value"] == math.log(run.rows()[-1]["fid"]) and run_id(run.config()) == run.id
         assert not {"search", "confirm", "stage", "study"} & run.config().keys()
     assert {r["run"] for r in rows} < set(planned_runs(store, plan.name))
@@ -106,7 +107,7 @@ def test_a_trial_that_makes_steps_is_taken_up_from_however_many_killed_workers(
         assert isinstance(trial, Trial)
         run = cell.freeze(trial)
         runs.add(run.id)
-        run.write_status({**run.status(), "status": "running", "step": step + 1}, durable=False)
+        run.write_status(replace(run.status(), state="running", step=step + 1), durable=False)
     assert len(runs) == 1
     taken = [Searcher(store, plan.name, None, {}).cells[0].next() for _ in range(TRIES + 1)]
     assert all(isinstance(one, Trial) for one in taken)  # nor is one that makes none
@@ -118,7 +119,7 @@ def test_a_diverged_trial_is_told_its_own_start(store: Store) -> None:
     assert search_here(store, plan) == 0
     (r,) = trials(store, plan)
     run = store.run(r["run"])
-    assert run.status()["status"] == "diverged" and r["diverged"]
+    assert run.status().state == "diverged" and r["diverged"]
     assert r["value"] == math.log(run.rows()[0]["fid"]) and run.rows()[0]["step"] == 0
 
 
@@ -158,8 +159,8 @@ def test_independent_workers_share_a_search_and_one_that_is_killed_leaves_its_ru
     assert second.wait(timeout=300) == 0
     rows = trials(store, plan)
     assert sorted(r["order"] for r in rows) == [0, 1, 2, 3] and all(r["value"] is not None for r in rows)
-    assert lost.id in {r["run"] for r in rows} and lost.status()["status"] == "done"
-    done = {run.id for run in store.run_folders() if run.status()["status"] == "done"}
+    assert lost.id in {r["run"] for r in rows} and lost.status().state == "done"
+    done = {run.id for run in store.run_folders() if run.status().state == "done"}
     assert done == {r["run"] for r in rows}  # nothing was proposed anew
 
 

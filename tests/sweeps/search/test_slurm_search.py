@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_submit_and_retry_go_by_the_stage_that_was_asked_for_last(
     assert main([*SEARCH, "stage=grid", f"store={store.root}"]) == 0
     out = submit_and_retry()
     assert "nothing to submit: " in out and "nothing to retry: " in out and site.queue() == {}
-    grid.write_status({**grid.status(), "status": "failed"})
+    grid.write_status(replace(grid.status(), state="failed"))
     assert "submitted 1 run" in submit_and_retry() and site.queue() == {"5": [0]}  # and no workers with it
 
 
@@ -127,7 +128,7 @@ def test_a_trial_longer_than_a_jobs_time_goes_on_in_another_job_and_is_told_once
     out, _ = first.communicate(timeout=300)
     assert first.returncode == 75 and "SIGUSR2: the job is queued again" in out, out
     assert site.calls("scontrol")[-1] == "scontrol requeue 1_0"
-    assert [r["value"] for r in trial()] == [None] and run.status()["step"] < 600
+    assert [r["value"] for r in trial()] == [None] and run.status().step < 600
 
     again = site.start("1", 0, SLURM_RESTART_COUNT="1")
     out, _ = again.communicate(timeout=300)
@@ -150,7 +151,7 @@ def test_retry_takes_the_newest_commands_resources_for_runs_and_searches(store: 
     assert site.queue() == {"1": [0], "2": [0, 1]} and memory(site, "1") == memory(site, "2") == "1024M"
     site.drop()
     (grid,) = store.run_folders()
-    grid.write_status({**grid.status(), "status": "failed", "reason": "out of memory"})
+    grid.write_status(replace(grid.status(), state="failed", reason="out of memory"))
     assert VERBS["retry"](["--store", str(store.root)]) == 0
     assert site.queue() == {"3": [0], "4": [0, 1]} and memory(site, "3") == memory(site, "4") == "3072M"
 
