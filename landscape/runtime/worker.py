@@ -37,6 +37,7 @@ from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.early_stopping import Stopped, Watch, may_stop, reason_to_stop
 from landscape.store.leases import ClaimLost, Observer, take
 from landscape.store.leftovers import clear_run
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import missing_scores, pending_requests, request, request_id
 from landscape.store.provenance import machine_entry
 from landscape.store.run_status import EarlyStop
@@ -272,8 +273,8 @@ class _Work:
         """Why the run should end with the evaluation just made, by the rules or by whoever watches; else None."""
         if self.scorer is None or not (self.watch or may_stop(self.cfg.stop)):
             return None
-        rows = [row for row in self.run.rows() if row["protocol"] == self.scorer.id]
-        watched = None if self.watch is None else self.watch(state.step, rows[-1])
+        rows = [row for row in self.run.rows() if row.protocol == self.scorer.id]
+        watched = None if self.watch is None else self.watch(rows[-1])
         return watched or (reason_to_stop(rows, self.cfg.stop) if may_stop(self.cfg.stop) else None)
 
     def evaluate(self, state: State) -> None:
@@ -305,7 +306,7 @@ class _Work:
         if scores is None or self.scorer is None or self.own is None:
             return
         state.rows += 1
-        self.put_row(self.scorer, state.step, state.counts["g_step"], vars(state.clocks), scores, losses(state))
+        self.put_row(self.scorer, state.step, state.counts["g_step"], state.clocks, scores, losses(state))
         if state.step == self.cfg.train.steps:
             self.mark_scored(self.own)
 
@@ -314,15 +315,23 @@ class _Work:
         scorer: Scorer,
         step: int,
         g_step: int,
-        clocks: dict[str, float | None],
+        clocks: Clocks,
         scores: dict[str, Any],
         more: dict[str, Any],
     ) -> None:
         images = step * self.cfg.train.batch_size
-        row = {"step": step, "g_step": g_step, "images": images, **clocks, "protocol": scorer.id, **scores, **more}
-        self.journal.row(row)
+        row = {
+            "step": step,
+            "protocol": scorer.id,
+            "g_step": g_step,
+            "images": images,
+            **vars(clocks),
+            **scores,
+            **more,
+        }
+        self.journal.row(MetricsRow.from_json(row, "a row of scores"))
         newest = {"step": step, "protocol": scorer.id} | {k: scores[k] for k in scorer.scores if k in scores}
-        self.journal.write(scores=newest, **clocks)
+        self.journal.write(scores=newest, **vars(clocks))
         shown = ", ".join(f"{k} {v:.4g}" for k, v in scores.items() if isinstance(v, float))
         self.say(f"step {step}: {shown or 'no finite score'}")
         self.check_mirror()
@@ -343,7 +352,6 @@ class _Work:
         kept = checkpoint.load(self.run.weights, self.device)
         state.load_weights(kept)
         rows = self.run.rows()
-        last = rows[-1] if rows else {}
         unmet: dict[str, str] = {}
         for one in asked:
             try:
@@ -359,8 +367,10 @@ class _Work:
             scores = scorer.score(state.scored, self.subject(state, scorer, kept["step"]))
             clocks.add_busy(eval_s=meter.stop() + meter.rest())
             clocks.eval_s += time.perf_counter() - start
-            g_step = last.get("g_step", 1 + (self.cfg.train.steps - 1) // self.cfg.optim.n_dis)
-            self.put_row(scorer, kept["step"], g_step, vars(clocks), scores, {})
+            g_step = rows[-1].g_step if rows else None
+            if g_step is None:
+                g_step = 1 + (self.cfg.train.steps - 1) // self.cfg.optim.n_dis
+            self.put_row(scorer, kept["step"], g_step, clocks, scores, {})
             self.mark_scored(one)
         self.journal.write(unmet=unmet, reason=None)
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from landscape.config.schema import Stop
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.run_status import EarlyStop, StopCause
 
-# Asked after each evaluation but the last with the number of D updates and the row just written; the answer, where
+# Asked after each evaluation but the last with the row just written; the answer, where
 # there is one, ends the run. This is how a search prunes.
-Watch = Callable[[int, dict[str, Any]], EarlyStop | None]
+Watch = Callable[[MetricsRow], EarlyStop | None]
 
 
 class Stopped(Exception):
@@ -48,7 +49,7 @@ def rule_of(text: str) -> Stop:
     return Stop(**{key: float(value) for key, value in pairs.items()}, evaluations=evaluations)
 
 
-def reason_to_stop(rows: list[dict[str, Any]], stop: Stop) -> EarlyStop | None:
+def reason_to_stop(rows: list[MetricsRow], stop: Stop) -> EarlyStop | None:
     """Why a run with these rows (of one protocol, oldest first) should end now, by the rules of `stop`; else None.
 
     A distance that is not finite counts as far above any best. A discriminator's loss that is negative (a critic's) is
@@ -58,16 +59,17 @@ def reason_to_stop(rows: list[dict[str, Any]], stop: Stop) -> EarlyStop | None:
     newest = rows[-n:]
     if len(newest) < n:
         return None
-    if stop.loss_d is not None and all(_within(row.get("loss_d"), stop.loss_d) for row in newest):
+    if stop.loss_d is not None and all(_within(row.values.get("loss_d"), stop.loss_d) for row in newest):
         why = f"the discriminator is saturated: its loss was at most {stop.loss_d:g} at {n} evaluations in a row"
-        return EarlyStop(step=newest[-1]["step"], cause=StopCause.SATURATED, reason=why)
-    known = [row["fid"] for row in rows if row.get("fid") is not None]
+        return EarlyStop(step=newest[-1].step, cause=StopCause.SATURATED, reason=why)
+    distances = [row.values.get("fid") for row in rows]
+    known = [distance for distance in distances if distance is not None]
     if stop.factor is not None and known:
         limit = stop.factor * min(known)
-        if all(row.get("fid") is None or row["fid"] > limit for row in newest):
+        if all(distance is None or distance > limit for distance in distances[-n:]):
             best = min(known)
             why = f"the distance was above {stop.factor:g} times its best, {best:.4g}, at {n} evaluations in a row"
-            return EarlyStop(step=newest[-1]["step"], cause=StopCause.COLLAPSED, reason=why)
+            return EarlyStop(step=newest[-1].step, cause=StopCause.COLLAPSED, reason=why)
     return None
 
 

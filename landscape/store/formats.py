@@ -162,15 +162,6 @@ META = Kind(
         "machines": listed(mapped()),
     },
 )
-ROW = Kind(
-    {"step": count, "protocol": ident},
-    {
-        **dict.fromkeys(("fid", "is", "ms_ssim", "loss_d", "loss_g", "train_s", "eval_s"), score),
-        **dict.fromkeys(("g_step", "images"), count),
-        **dict.fromkeys(("why", "cost"), or_null(mapped())),
-    },
-    limit=256 << 20,
-)
 PROTOCOL = Kind({}, {"extractor": or_null(text), "floor": or_null(mapped()), "floor_noisy": or_null(mapped())})
 REQUEST = Kind({"scores": listed(text)}, {"n_fake": or_null(count), "data": text, "real": or_null(text)}, 1 << 20)
 MIRROR = Kind({"rows": mapped(number), "samples": number}, limit=1 << 20)

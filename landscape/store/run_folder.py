@@ -35,7 +35,8 @@ from landscape.store.formats import (
     STOPPED,
     Kind,
 )
-from landscape.store.record import parsed
+from landscape.store.metrics_row import MetricsRow
+from landscape.store.record import parsed, read_lines
 from landscape.store.run_status import RunStatus
 
 CONFIG, META, STATUS, METRICS, LOG = "config.yaml", "meta.json", "status.json", "metrics.jsonl", "log.txt"
@@ -176,22 +177,21 @@ class RunFolder:
         A run trained again gives the same bits, so that doubt costs time and no result.
         """
         config, rows = self.config(), self.rows()
-        steps, last = config["train"]["steps"], rows[-1] if rows else {}
-        own = [row for row in rows if row["protocol"] == rows[0]["protocol"]]  # the first is of the run's own protocol
+        steps = config["train"]["steps"]
+        own = [row for row in rows if row.protocol == rows[0].protocol]  # the first is of the run's own protocol
         warning = "status.json was empty, as a power cut leaves it; it is made again of other files"
         state = PREEMPTED if rows or self.newest_checkpoint.exists() else PLANNED
         made = RunStatus(state=state, axes=axes(config), steps=steps, warnings=[warning])
         if rows:
-            scores: dict[str, Any] = {
-                key: last[key] for key in ("step", "protocol", "fid", "is", "ms_ssim") if key in last
-            }
-            clocks = last.get("train_s"), last.get("eval_s")
-            made = replace(made, step=own[-1]["step"], scores=scores, train_s=clocks[0], eval_s=clocks[1])
+            last = rows[-1]
+            known = {key: last.values[key] for key in ("fid", "is", "ms_ssim") if key in last.values}
+            scores = {"step": last.step, "protocol": last.protocol, **known}
+            made = replace(made, step=own[-1].step, scores=scores, train_s=last.train_s, eval_s=last.eval_s)
         if rows and self.weights.exists():  # they are kept once training is over
-            why = own[-1].get("why") or {}
+            why = own[-1].why
             if why and set(config["metrics"].get("scores") or []) <= set(why):  # none is finite
                 return replace(made, state=DIVERGED, reason=str(next(iter(why.values()))))
-            if own[-1]["step"] == steps:
+            if own[-1].step == steps:
                 return replace(made, state=DONE)
             if self.newest_checkpoint.exists():
                 return replace(made, state=STOPPED, reason="its reason was lost with its status.json")
@@ -227,24 +227,20 @@ class RunFolder:
     def write_meta(self, meta: dict[str, Any]) -> None:
         write_whole(self.meta_file, to_json(meta))
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[MetricsRow]:
         """The rows of `metrics.jsonl`, oldest first; none where there is no file.
 
         A torn last line (a power cut while it was appended) is ignored; anything else that is no row raises
         `CorruptFile` with the line's number.
         """
-        try:
-            data = read_bounded(self.metrics_file, formats.ROW.limit, self.within)
-        except FileNotFoundError:
-            return []
-        return _parsed_lines(data, self.metrics_file, formats.ROW)
+        return read_lines(MetricsRow, self.metrics_file, self.within)
 
-    def append_row(self, row: dict[str, Any]) -> None:
+    def append_row(self, row: MetricsRow) -> None:
         """Add one row, on the disk before this returns. NaN is refused: write null and a reason.
 
         A torn last line is cut first: a row appended to it would make a line that never reads.
         """
-        line = (json.dumps(row, allow_nan=False) + "\n").encode()
+        line = (json.dumps(row.to_json(), allow_nan=False) + "\n").encode()
         with open(self.metrics_file, "a+b") as f:
             f.seek(0)
             f.truncate(f.read().rfind(b"\n") + 1)
@@ -260,7 +256,7 @@ class RunFolder:
         rows = self.rows()
         if len(rows) < count:
             raise CorruptFile(f"{self.metrics_file} holds {len(rows)} rows, and the checkpoint knows of {count}")
-        write_whole(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows[:count]))
+        write_whole(self.metrics_file, "".join(json.dumps(row.to_json()) + "\n" for row in rows[:count]))
         return len(rows) - count
 
     def protocol(self, protocol: str) -> dict[str, Any]:

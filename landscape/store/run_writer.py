@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from landscape.store.leases import Claim, ClaimLost
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.pace import Pace
 from landscape.store.run_folder import RunFolder
 
@@ -69,7 +70,7 @@ class Journal:
             self.status = replace(self.status, **values)
             self.run.write_status(self.status)
 
-    def row(self, row: dict[str, Any]) -> None:
+    def row(self, row: MetricsRow) -> None:
         """Append a row of scores; raises `ClaimLost`."""
         with self.lock:
             self.check()

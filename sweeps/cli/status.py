@@ -175,7 +175,7 @@ def distances(store: Store, runs: list[Seen]) -> dict[str, dict[str, float]]:
         for seen in done:
             with suppress(CorruptFile, OSError, TypeError, ValueError):
                 rows = store.run(seen.id).rows()
-                last = {str(row["protocol"]): row.get("fid") for row in sorted(rows, key=lambda row: int(row["step"]))}
+                last = {row.protocol: row.values.get("fid") for row in sorted(rows, key=lambda row: row.step)}
                 found[seen.id] = {name: float(fid) for name, fid in last.items() if fid is not None} | found[seen.id]
     return found
 

@@ -148,7 +148,7 @@ def distance_of(run: RunFolder, asked: dict[str, Any]) -> float | None:
         return None
     if state not in FINISHED or not rows:
         return None
-    last = rows[-1].get("fid")
+    last = rows[-1].values.get("fid")
     return math.inf if last is None else float(last)
 
 

@@ -28,6 +28,7 @@ from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.early_stopping import Watch
 from landscape.store.leases import Observer
 from landscape.store.locks import locked
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.processes import myself
 from landscape.store.run_status import EarlyStop, StopCause
 from landscape.store.trials import put_rows, row
@@ -119,10 +120,11 @@ class Cell:
         """What the worker asks after each evaluation: whether the pruner would end the run."""
         every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
 
-        def ask(step: int, scores: dict[str, Any]) -> EarlyStop | None:
-            if step == 0 or not (scores.get("fid") or 0) > 0:
+        def ask(row: MetricsRow) -> EarlyStop | None:
+            step, distance = row.step, row.values.get("fid") or 0
+            if step == 0 or not distance > 0:
                 return None
-            if not self.ledger.report(trial, step // int(every), math.log(scores["fid"])):
+            if not self.ledger.report(trial, step // int(every), math.log(distance)):
                 return None
             pruner = self.search.pruner
             why = f"pruned by {pruner} at step {step}"
@@ -279,8 +281,9 @@ class Searcher:
         else:
             cell.ledger.tell(trial, found.value, diverged=found.diverged, stopped=found.stopped, run=run.id)
         cell.record()
-        last = rows_of(run, cell.search.asked)[-1:] if status != FAILED else []
-        distance = f", distance {last[0]['fid']:.4g}" if last and last[0].get("fid") is not None else ""
+        rows = rows_of(run, cell.search.asked) if status != FAILED else []
+        last = rows[-1].values.get("fid") if rows else None
+        distance = "" if last is None else f", distance {last:.4g}"
         settings = " ".join(f"{name}={value:.4g}" for name, value in trial.params.items())
         self.say(f"{label}: {settings}: {status}{distance}")
 

@@ -12,6 +12,7 @@ import numpy as np
 from landscape.config.identity import run_id
 from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, RunStatus, Store
 from landscape.store.atomic_io import to_yaml
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import protocol_id
 
 CELLS = (
@@ -114,10 +115,8 @@ def add_row(run: RunFolder, step: int, fid: float | None, protocol: dict[str, An
         "ms_ssim": similar,
     }
     why = {key: "the features are not finite" for key, value in scores.items() if value is None}
-    clocks = {"images": 64 * step, "train_s": 0.05 * step, "eval_s": 0.4, "ms_ssim_pairs": 1200}
-    run.append_row(
-        {"step": step, "g_step": step, "protocol": name, **clocks, **scores, "loss_d": 1.0, "loss_g": 0.7, "why": why}
-    )
+    row = MetricsRow(step=step, g_step=step, protocol=name, images=64 * step, train_s=0.05 * step, eval_s=0.4, why=why)
+    run.append_row(replace(row, more={**scores, "ms_ssim_pairs": 1200, "loss_d": 1.0, "loss_g": 0.7}))
 
 
 META: dict[str, Any] = {

@@ -57,7 +57,7 @@ def assert_equal(store: Store, other: Store) -> None:
         mine, theirs = weights(a), weights(b)
         assert mine.keys() == theirs.keys() and all(torch.equal(mine[k], theirs[k]) for k in mine)
         drop = ("train_s", "eval_s", "train_busy_s", "eval_busy_s", "cost")  # seconds
-        rows = [[{k: v for k, v in row.items() if k not in drop} for row in run.rows()] for run in (a, b)]
+        rows = [[{k: v for k, v in row.to_json().items() if k not in drop} for row in run.rows()] for run in (a, b)]
         assert rows[0] == rows[1]
 
 

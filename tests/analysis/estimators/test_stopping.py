@@ -15,6 +15,7 @@ from analysis.tables.early_stopping import early
 from landscape.config.schema import Stop
 from landscape.store import DIVERGED, PLANNED, STOPPED, Store
 from landscape.store.early_stopping import reason_to_stop, rule_of, rule_text
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.run_status import EarlyStop, StopCause
 
 FACTOR = "the distance was above 3 times its best, 9, at 3 evaluations in a row"
@@ -24,6 +25,10 @@ RULE = "stop.factor=2 stop.evaluations=2"
 def add(store, fids, seed, loss="ns", steps=1000, stop=None, **more):
     frozen = config(loss, seed=seed, train__steps=steps)
     return add_run(store, fids, frozen | ({"stop": stop} if stop else {}), **more)
+
+
+def rows_of(*rows):
+    return [MetricsRow.from_json({**row, "protocol": "p"}, "row") for row in rows]
 
 
 def stop_at(run, step, reason):
@@ -60,7 +65,8 @@ def test_the_replay_stops_each_run_where_the_workers_rule_would(rule):
         fids = [None if rng.random() < 0.2 else float(f) for f in rng.lognormal(2, 0.6, n)]
         losses = [None if rng.random() < 0.1 else float(loss) for loss in rng.uniform(-0.1, 0.6, n)]
         made = [{"step": 10 * i, "fid": f, "loss_d": d} for i, (f, d) in enumerate(zip(fids, losses, strict=True))]
-        asked = (i for i in range(1, n - 1) if reason_to_stop(made[: i + 1], rule))
+        given = rows_of(*made)
+        asked = (i for i in range(1, n - 1) if reason_to_stop(given[: i + 1], rule))
         expected.append(next(asked, -1))
         rows += [row | {"id": f"{run:03d}"} for row in made]
     frame = pd.DataFrame(rows).astype({"fid": float, "loss_d": float}).sample(frac=1, random_state=0)
@@ -79,8 +85,9 @@ def test_rules_are_read_back_as_they_were_written():
 
 
 def test_reasons_are_told_apart():
-    saturated = reason_to_stop([{"step": 0, "loss_d": 0.0, "fid": 3.0}], Stop(loss_d=0.1, evaluations=1))
-    collapsed = reason_to_stop([{"step": 0, "fid": 3.0}, {"step": 9, "fid": 30.0}], Stop(factor=2, evaluations=1))
+    saturated = reason_to_stop(rows_of({"step": 0, "loss_d": 0.0, "fid": 3.0}), Stop(loss_d=0.1, evaluations=1))
+    rows = rows_of({"step": 0, "fid": 3.0}, {"step": 9, "fid": 30.0})
+    collapsed = reason_to_stop(rows, Stop(factor=2, evaluations=1))
     assert saturated is not None and saturated.cause == StopCause.SATURATED
     assert collapsed is not None and collapsed.cause == StopCause.COLLAPSED
     causes = [("saturated", None), ("collapsed", None), ("pruned", "asha"), ("later", None), (None, None)]

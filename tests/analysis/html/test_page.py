@@ -13,6 +13,7 @@ import synthetic
 from analysis.loading.read_run import DIAGNOSTICS
 from analysis.loading.runs import collect
 from analysis.report import main, make_report, write_report
+from landscape.store.metrics_row import MetricsRow
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install '.[dev]')")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -33,9 +34,9 @@ def report(tmp_path_factory):
     root = tmp_path_factory.mktemp("page")
     store = synthetic.grid(root / "store", settings=4, pictures=True)
     first = next(run for run in store.run_folders() if run.status().state == "done")
-    name = first.rows()[-1]["protocol"]
+    name = first.rows()[-1].protocol
     more = dict.fromkeys(DIAGNOSTICS, 0.123456) | {"spectrum": [2.0, 1.0, -3.5], "closest_pairs": [0.125, 0.25, 0.5]}
-    first.append_row({"step": 1000, "protocol": name, **more})
+    first.append_row(MetricsRow(step=1000, protocol=name, more=more))
     synthetic.draw_scores(first, 1000)
     write_report(collect(store), store, root / "out")
     return root / "out", first.id

@@ -426,7 +426,7 @@ def test_pictures_of_scores_are_in_the_folder_newest_first_and_of_the_runs_that_
     (runs[1].samples / "a b-3-c.png").write_text("")
     make_report(store, tmp_path / "out")
     names = {path.name for path in (tmp_path / "out" / "samples").iterdir()}
-    name = runs[1].rows()[0]["protocol"]
+    name = runs[1].rows()[0].protocol
     assert names == {f"{run.id}.png" for run in runs} | {
         f"{runs[1].id}-{kind}-{name}.png" for kind in ("birthday", "neighbours")
     }

@@ -45,7 +45,7 @@ def test_the_pool_gives_the_numbers_of_a_single_run(store: Store, tmp_path: Path
     assert alone.returncode == 0, alone.stderr
     (b,) = runs(other)
     a = store.run(b.id)
-    assert a.rows()[-1]["fid"] == b.rows()[-1]["fid"]
+    assert a.rows()[-1].values["fid"] == b.rows()[-1].values["fid"]
     left, right = (checkpoint.load(run.weights) for run in (a, b))
     assert all(torch.equal(left["g"][k], right["g"][k]) for k in left["g"])
 
@@ -167,7 +167,7 @@ def test_divergence_is_a_result(store: Store) -> None:
     assert sorted(states(store)) == ["diverged", "done"]
     (run,) = [run for run in runs(store) if run.status().state == "diverged"]
     last = run.rows()[-1]
-    assert last["fid"] is None and "left the finite numbers" in last["why"]["fid"] and last["train_s"] > 0
+    assert last.values["fid"] is None and "left the finite numbers" in last.why["fid"] and (last.train_s or 0) > 0
     assert run.weights.exists() and "left the finite numbers" in (run.status().reason or "")
     again = sweep("-m", "optim.lr=1e3,1e-3", "reg=gp", *TINY, f"store={store.root}")
     assert again.returncode == 0 and "nothing to do" in again.stdout
@@ -201,7 +201,7 @@ def test_the_classifier_is_made_once_by_processes_that_need_it_at_once(tmp_path:
     store = Store(tmp_path / "cold")
     done = sweep("-m", "seed=0,1", *TINY, f"store={store.root}")
     assert done.returncode == 0
-    protocols = {row["protocol"] for run in runs(store) for row in run.rows()}
+    protocols = {row.protocol for run in runs(store) for row in run.rows()}
     assert len(protocols) == 1 and len(list((store.cache / "classifier").glob("*.pt"))) == 1
 
 

@@ -126,7 +126,7 @@ def test_evaluate_goes_on(store: Store) -> None:
     work(store, run.id, lambda text: None)
     abandon(run, "host")
     assert evaluate.main(["metrics.seed=7", f"store={store.root}"]) == 0
-    assert done(run) and len({row["protocol"] for row in run.rows()}) == 2
+    assert done(run) and len({row.protocol for row in run.rows()}) == 2
 
 
 def test_a_confirmation_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

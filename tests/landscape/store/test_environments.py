@@ -97,7 +97,7 @@ def test_a_disk_that_fills_up_under_a_run_loses_nothing(disk: Disk) -> None:
     assert not list(disk.store.root.rglob("*.tmp"))
     done = sweep(*grid)
     assert done.returncode == 0 and states(disk.store) == ["done"] * 3, done.stdout + done.stderr
-    assert [[row["step"] for row in run.rows()] for run in disk.store.run_folders()] == [list(range(0, 601, 100))] * 3
+    assert [[row.step for row in run.rows()] for run in disk.store.run_folders()] == [list(range(0, 601, 100))] * 3
     assert sum("resuming at step" in run.log_file.read_text() for run in disk.store.run_folders()) == 1
 
 

@@ -19,6 +19,7 @@ from landscape.runtime.worker import work
 from landscape.store import RunFolder, RunStatus, Store, atomic_io, leases
 from landscape.store.atomic_io import create_exclusively, write_whole
 from landscape.store.leases import Claim, ClaimLost, Observer, claim_in_force, take
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.run_writer import Journal
 
 
@@ -37,14 +38,14 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_torn_last_row_is_ignored_and_a_bad_one_named(run: RunFolder) -> None:
-    run.append_row({"step": 0, "protocol": "p"})
-    run.append_row({"step": 6, "protocol": "p"})
+    run.append_row(MetricsRow(step=0, protocol="p"))
+    run.append_row(MetricsRow(step=6, protocol="p"))
     whole = run.metrics_file.read_bytes()
     for cut in range(len(whole) // 2 + 1, len(whole)):
         run.metrics_file.write_bytes(whole[:cut])
-        assert [row["step"] for row in run.rows()] == [0]
-    run.append_row({"step": 12, "protocol": "p"})  # onto a torn tail
-    assert [row["step"] for row in run.rows()] == [0, 12]
+        assert [row.step for row in run.rows()] == [0]
+    run.append_row(MetricsRow(step=12, protocol="p"))  # onto a torn tail
+    assert [row.step for row in run.rows()] == [0, 12]
     run.metrics_file.write_bytes(b"{garbage}\n" + whole)
     with pytest.raises(CorruptFile, match=r"metrics\.jsonl line 1"):
         run.rows()
@@ -52,7 +53,7 @@ def test_a_torn_last_row_is_ignored_and_a_bad_one_named(run: RunFolder) -> None:
 
 def test_a_row_with_nan_is_refused(run: RunFolder) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        run.append_row({"step": 0, "protocol": "p", "fid": float("nan")})
+        run.append_row(MetricsRow(step=0, protocol="p", more={"fid": float("nan")}))
     assert run.rows() == []
 
 
@@ -170,7 +171,7 @@ def test_an_owner_that_lost_its_claim_writes_nothing_more(run: RunFolder) -> Non
         journal.write(state="running")
         create_exclusively(run.claims / "2.json", json.dumps({**owner.content, "token": "thief"}))
         before = run.status_file.read_bytes()
-        for attempt in (lambda: journal.write(state="done"), lambda: journal.row({"step": 1, "protocol": "p"})):
+        for attempt in (lambda: journal.write(state="done"), lambda: journal.row(MetricsRow(step=1, protocol="p"))):
             with pytest.raises(ClaimLost):
                 attempt()
     assert run.status_file.read_bytes() == before and run.rows() == []

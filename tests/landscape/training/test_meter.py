@@ -40,8 +40,9 @@ def test_rows_status_and_checkpoint_have_both_clocks(store: Store, capsys: pytes
     assert work(store, run.id, lambda text: None) == DONE
     status, rows = run.status(), run.rows()
     assert (status.train_busy_s or 0) > 0 and (status.eval_busy_s or 0) > 0
-    assert [row["train_busy_s"] for row in rows] == sorted(row["train_busy_s"] for row in rows)
-    assert rows[0]["train_busy_s"] == 0 < rows[0]["eval_busy_s"]
+    busy = [row.train_busy_s for row in rows]
+    assert None not in busy and busy == sorted(seconds or 0 for seconds in busy)
+    assert busy[0] == 0 < (rows[0].eval_busy_s or 0)
     saved, _ = checkpoint.load_newest(run)
     assert saved is not None and saved["clocks"]["train_busy_s"] == status.train_busy_s
     capsys.readouterr()
@@ -71,7 +72,7 @@ def test_a_run_of_before_goes_on_without_them(store: Store, monkeypatch: pytest.
     checkpoint.save(run.newest_checkpoint, saved)
     assert work(store, run.id, lambda text: None) == DONE
     assert run.status().train_busy_s is None and (run.status().train_s or 0) > 0
-    assert run.rows()[-1]["train_busy_s"] is None
+    assert run.rows()[-1].train_busy_s is None
 
 
 def test_those_of_two_processes_are_summed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from support import TINY, frozen_runs
 from landscape.runtime import worker
 from landscape.runtime.worker import work
 from landscape.store import DONE, PREEMPTED, RunFolder, Store
+from landscape.store.metrics_row import MetricsRow
 from landscape.training import checkpoint
 
 
@@ -56,9 +57,9 @@ def test_killed_at_the_worst_moments(store: Store, at: str, monkeypatch: pytest.
     work(store, quiet.id, lambda text: None)
     real_save, real_row = checkpoint.save, RunFolder.append_row
 
-    def row(self: RunFolder, row: dict[str, Any]) -> None:
+    def row(self: RunFolder, row: MetricsRow) -> None:
         real_row(self, row)
-        if self.id == disturbed.id and row["step"] == 6:
+        if self.id == disturbed.id and row.step == 6:
             raise Died
 
     def save(path: Path, content: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from support import TINY, frozen_runs
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
 from landscape.store.leases import Observer, take
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.processes import machine
 from landscape.store.trials import put_rows, row
 from sweeps import __main__ as doors
@@ -67,7 +68,7 @@ def test_it_names_what_is_lost_or_failed_and_shows_the_newest_scores(
     assert call("status") == 0
     out = capsys.readouterr().out
     assert "4 runs: 1 planned, 1 done, 1 failed, 1 lost" in out
-    scores = done.rows()[-1]
+    scores = done.rows()[-1].values
     assert f"{done.id}  done   seed=0  12/12  {scores['fid']:>8.1f}" in out
     assert f"{gone.id}  lost    seed=1" in out and f"{failed.id}  failed  seed=2  RuntimeError: out of luck" in out
     assert "nobody works on 3 of them: give their command again" in out
@@ -295,7 +296,7 @@ def test_distances_under_two_protocols_stand_in_a_column_each(
     again, once = frozen_runs(store, *TINY, "loss=ns,wgan")
     for run, scores in ((again, [("one", 20.0), ("two", 7.0)]), (once, [("one", 10.0)])):
         for protocol, fid in scores:
-            run.append_row({"step": 12, "protocol": protocol, "fid": fid})
+            run.append_row(MetricsRow(step=12, protocol=protocol, more={"fid": fid}))
         set_status(run, state="done", step=12, scores={"protocol": scores[-1][0], "fid": scores[-1][1]})
     assert call("status") == 0
     lines = capsys.readouterr().out.splitlines()

@@ -10,6 +10,7 @@ from support import TINY, frozen_runs
 
 from landscape.config.hardware import cpu
 from landscape.store import RunFolder, Store
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import request, request_id
 from landscape.store.trials import put_rows, row
 from sweeps.launchers.estimate import describe, estimate
@@ -25,7 +26,7 @@ def finished(run: RunFolder, step_s: float, evaluation_s: float = 2.0, **machine
     rows = [0, 6, 12]
     run.write_meta({**run.meta(), "machines": [{**HERE, **machine}]})
     for step in rows:
-        run.append_row({"step": step, "protocol": "p"})
+        run.append_row(MetricsRow(step=step, protocol="p"))
     asked = request(run.config())
     assert asked is not None
     scored = {request_id(asked): asked["scores"]}
