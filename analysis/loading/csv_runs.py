@@ -11,11 +11,12 @@ from analysis.loading.cells import CELL, VARIED, cell_label
 from analysis.loading.csv_files import plain
 from analysis.loading.filters import DEFAULTS, ID, MOST, NEEDED, WHOLE, WORDS
 from analysis.loading.runs import ROW_COLUMNS, RUN_COLUMNS, SCORED, Collected
-from analysis.loading.trials import ORIGIN, STAGES
+from analysis.loading.trials import ORIGIN
 from landscape.config.errors import UserError
 from landscape.config.identity import short_hash
 from landscape.store import DIVERGED, STATES, STOPPED
 from landscape.store.run_status import cause_of_old_sentence
+from landscape.store.trials import STAGES
 
 COUNTS = ("step", "steps", "batch_size")
 

@@ -16,9 +16,10 @@ from analysis.loading.cells import CELL, cell_label
 from analysis.loading.protocols import with_features
 from analysis.loading.read_run import CURVES, DIAGNOSTICS, SCORES, Record, Rows, number
 from analysis.loading.sweeps import Sweep, read_sweeps
-from analysis.loading.trials import GRID, ORIGIN, no_trials, origin, read_trials
+from analysis.loading.trials import ORIGIN, no_trials, origin, read_trials
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 from landscape.store.run_status import EarlyStop, RunStatus
+from landscape.store.trials import GRID
 
 SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
 

@@ -214,19 +214,6 @@ SUBMISSION = Kind(
     },
     limit=256 << 20,
 )
-TRIAL = Kind(
-    {"run": ident, "stage": one_of("grid", "search", "confirm"), "order": count},
-    {
-        "cell": mapped(scalar),
-        "sampler": or_null(text),
-        "round": or_null(count),
-        "value": score,
-        "diverged": flag,
-        "search": or_null(ident),
-        "failed": flag,
-    },
-    limit=256 << 20,
-)
 
 
 def dimension(value: Any) -> bool:

@@ -16,8 +16,8 @@ from landscape.store.formats import Check, Kind, listed, or_null
 class Record:
     """The base of them. A field is a key; `more` holds keys that are none, as those of a later version, and keeps them.
 
-    A field without a default is a key that must be there. One at its default is not written; null may stand for one
-    whose default is None.
+    A field without a default is a key that must be there. One at its default is written only where `holds` says
+    "always"; null may stand for one whose default is None.
     """
 
     LIMIT: ClassVar[int] = SMALL  # bytes of a file of this kind at most
@@ -43,7 +43,9 @@ class Record:
         """What is written; raises `ValueError` for what could not be read again."""
         layout = _layout(type(self))
         values = ((one, getattr(self, one.name)) for one in layout.keys)
-        made = {one.key: one.dump(value) for one, value in values if value != one.default} | dict(self.more)
+        made = {one.key: one.dump(value) for one, value in values if one.always or value != one.default} | dict(
+            self.more
+        )
         wrong = layout.kind.wrong(made)
         if wrong is not None:
             raise ValueError(f"what is to be written {wrong}")
@@ -57,6 +59,7 @@ class _Key(NamedTuple):
     default: Any  # `MISSING` for a key that must be there
     load: Callable[[Any], Any]
     dump: Callable[[Any], Any]
+    always: bool
 
 
 def _same(value: Any) -> Any:
@@ -64,10 +67,14 @@ def _same(value: Any) -> Any:
 
 
 def holds(
-    check: Check, key: str | None = None, load: Callable[[Any], Any] = _same, dump: Callable[[Any], Any] = _same
+    check: Check,
+    key: str | None = None,
+    load: Callable[[Any], Any] = _same,
+    dump: Callable[[Any], Any] = _same,
+    always: bool = False,
 ) -> dict[str, Any]:
     """The metadata of a field: what its value must be, the key where that is called otherwise, how it is converted."""
-    return {"check": check, "key": key, "load": load, "dump": dump}
+    return {"check": check, "key": key, "load": load, "dump": dump, "always": always}
 
 
 def one_record(of: type[Record], key: str | None = None) -> dict[str, Any]:
@@ -99,7 +106,8 @@ def _layout(of: type[Record]) -> _Layout:
                 default = one.default if one.default_factory is MISSING else one.default_factory()
                 how = one.metadata
                 check = or_null(how["check"]) if default is None else how["check"]
-                keys.append(_Key(one.name, how["key"] or one.name, check, default, how["load"], how["dump"]))
+                key = how["key"] or one.name
+                keys.append(_Key(one.name, key, check, default, how["load"], how["dump"], how["always"]))
         must = {one.key: one.check for one in keys if one.default is MISSING}
         may = {one.key: one.check for one in keys if one.default is not MISSING}
         _LAYOUTS[of] = _Layout(tuple(keys), Kind(must, {**may, **of.ALSO}, of.LIMIT))

@@ -285,16 +285,3 @@ def _parsed(data: bytes, file: str | Path, kind: Kind) -> dict[str, Any]:
     except ValueError as e:
         raise CorruptFile(f"{file} is not valid JSON ({e})") from e
     return kind.checked(value, file)
-
-
-def _parsed_lines(data: bytes, file: Path, kind: Kind) -> list[dict[str, Any]]:
-    """What the lines of a file hold; raises `CorruptFile` with the number of the first that is not of its kind."""
-    rows = []
-    whole = data.split(b"\n")[:-1]  # what follows the last line break is torn, or nothing
-    for number, line in enumerate(whole, 1):
-        try:
-            row = parse_json(line)
-        except ValueError as e:
-            raise CorruptFile(f"{file} line {number} is no row ({e})") from e
-        rows.append(kind.checked(row, f"{file} line {number}"))
-    return rows

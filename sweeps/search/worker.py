@@ -31,7 +31,7 @@ from landscape.store.locks import locked
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.processes import myself
 from landscape.store.run_status import EarlyStop, StopCause
-from landscape.store.trials import put_rows, row
+from landscape.store.trials import SEARCH, TrialRecord, put_rows
 from sweeps.errors import run_command
 from sweeps.planning.freeze import freeze_run
 from sweeps.planning.plan import Planned
@@ -143,10 +143,10 @@ class Cell:
         told = self.ledger.told()
         self.told = sum(trial.state != "running" for trial in told)
         rows = [
-            row(
+            TrialRecord(
                 self.run(trial.params).id,
                 self.search.cell,
-                "search",
+                SEARCH,
                 trial.order,
                 self.search.sampler,
                 self.search.round_of(trial.order),
@@ -154,7 +154,7 @@ class Cell:
                 trial.diverged,
                 self.search.id,
                 trial.state == "fail",
-                trial.why,
+                trial.why if trial.state == "fail" else None,
             )
             for trial in told
         ]

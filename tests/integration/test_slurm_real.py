@@ -283,6 +283,6 @@ def test_a_search_is_worked_off_by_jobs(cluster: Cluster, store: Store) -> None:
     assert done.returncode == 0 and "searching 4 trials: submitted 2 workers" in done.stdout, done.stdout + done.stderr
     cluster.wait_until_empty()
     (name,) = store.searches()
-    rows = [r for r in read_rows(store, name) if r["stage"] == "search"]
+    rows = [r.to_json() for r in read_rows(store, name) if r.stage == "search"]
     assert sorted(r["order"] for r in rows) == [0, 1, 2, 3] and len({r["run"] for r in rows}) == 4, logs(store)
     assert all(r["value"] is not None for r in rows) and states(store) == ["done"] * 5, logs(store)

@@ -106,7 +106,7 @@ def test_where_runs_came_from_is_in_the_frame(searched):
 
 def test_runs_of_no_search_are_of_a_grid_and_a_broken_trials_file_costs_itself_alone(tmp_path):
     store = synthetic.searched(tmp_path)
-    store.trials_file("first").write_text('{"run": "x", "stage": "guess"}\n')
+    store.trials_file("first").write_text('{"run": "x", "cell": {}, "stage": "guess"}\n')
     frame = analysis.load(store)
     assert set(frame["stage"]) == {"grid"} and frame["sweep"].isna().all()
     assert "trials.jsonl" in frame.attrs["problems"][0] and "stage" in frame.attrs["problems"][0]

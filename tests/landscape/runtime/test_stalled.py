@@ -59,7 +59,7 @@ def test_a_step_is_stalled_when_it_takes_many_times_the_usual(usual: float, cloc
     clock[0] += allowed
     assert one.stalled() is None
     clock[0] += 1
-    assert one.stalled() == {"in": "training", "for_s": round(allowed + 1), "usual_s": usual}
+    assert one.stalled() == Stalled(doing="training", for_s=round(allowed + 1), usual_s=usual)
     one.begin("scoring")
     clock[0] += 600  # as long as the one before
     assert one.stalled() is None

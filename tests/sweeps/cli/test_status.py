@@ -17,7 +17,7 @@ from landscape.store import RunFolder, Store
 from landscape.store.leases import Observer, take
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.processes import machine
-from landscape.store.trials import put_rows, row
+from landscape.store.trials import TrialRecord, put_rows
 from sweeps import __main__ as doors
 from sweeps.cli.sweep import main
 from sweeps.launchers.slurm.submissions import submissions
@@ -186,7 +186,7 @@ def test_trials_that_killed_their_workers_are_given_up_like_those_that_failed(
     claimed(killed)
     set_status(failed, state="failed")
     runs = enumerate((killed, failed))
-    put_rows(store, folder.name, [row(r.id, {}, "search", i, search=search.id, failed=True) for i, r in runs])
+    put_rows(store, folder.name, [TrialRecord(r.id, {}, "search", i, search=search.id, failed=True) for i, r in runs])
     for of in ([folder.name], []):
         assert call("status", *of) == 0
         out = capsys.readouterr().out

@@ -23,7 +23,7 @@ from landscape.store import RunFolder, Store
 from landscape.store.leases import Observer, take
 from landscape.store.processes import machine, process_start
 from landscape.store.run_status import Stalled
-from landscape.store.trials import put_rows, row
+from landscape.store.trials import TrialRecord, put_rows
 from sweeps.cli import wait as waiting
 from sweeps.cli.status import status
 from sweeps.cli.sweep import main
@@ -211,7 +211,7 @@ def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
     trials = [frozen_runs(store, *TINY, f"seed={seed}")[0] for seed in (7, 8)]
     for trial in trials:
         set_status(trial, state="done")
-    rows = [row(one.id, search.cell, "search", i, value=1.0, search=search.id) for i, one in enumerate(trials)]
+    rows = [TrialRecord(one.id, search.cell, "search", i, value=1.0, search=search.id) for i, one in enumerate(trials)]
     put_rows(store, folder.name, rows)
     assert VERBS[verb]([folder.name, "--store", str(store.root)]) == 0, "nobody was asked for the grid"
     capsys.readouterr()

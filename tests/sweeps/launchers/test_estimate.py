@@ -12,7 +12,7 @@ from landscape.config.hardware import cpu
 from landscape.store import RunFolder, Store
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import request, request_id
-from landscape.store.trials import put_rows, row
+from landscape.store.trials import TrialRecord, put_rows
 from sweeps.launchers.estimate import describe, estimate
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, make_plan
@@ -111,7 +111,7 @@ def test_trials_of_searches_are_counted_as_runs_of_their_cells_by_the_stage_that
     finished(done, 10)
     plan = planned(store, *search)
     cell = plan.searches[0]
-    put_rows(store, plan.name, [row("a", cell.cell, "search", 0, "random", None, 1.0, False, cell.id)])  # told
+    put_rows(store, plan.name, [TrialRecord("a", cell.cell, "search", 0, "random", None, 1.0, False, cell.id)])  # told
     for stage, runs, trials in (("all", 1, 9), ("grid", 1, 0), ("search", 0, 9)):
         made = estimate(planned(store, *search, f"stage={stage}"))
         assert made is not None and made.trials == trials, stage

@@ -228,7 +228,7 @@ def test_retry_takes_the_failed_and_the_lost_and_submit_leaves_the_failed(store:
     site.drop()
     VERBS["retry"](["--store", str(store.root)])
     assert sum(len(tasks) for tasks in site.queue().values()) == 9
-    assert first.status() == {**first.status(), "status": "queued"} and "reason" not in first.status()
+    assert first.status().state == "queued" and first.status().reason is None
     assert second.status().step == 3
 
 

@@ -162,7 +162,7 @@ def test_a_larger_budget_adds_rounds_of_the_size_that_the_search_has_begun_with(
     (name,) = store.sweep_names()
     monkeypatch.setattr("landscape.runtime.worker.work", lambda *given: PREEMPTED)
     assert Searcher(store, name, None, {}, lambda text: None).work() == ExitCode.PREEMPTED
-    assert [(r["order"], r["value"]) for r in read_rows(store, name)] == [(0, None), (1, None)]
+    assert [(r.order, r.value) for r in read_rows(store, name)] == [(0, None), (1, None)]
     assert rounds(store, "search.trials=7") == [0, 0, 1, 1, 2, 2, 3]
     assert rounds(store, "search.trials=8") == [0, 0, 1, 1, 2, 2, 3, 3]
     assert store.sweep_names() == [name]

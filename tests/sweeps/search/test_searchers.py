@@ -20,7 +20,7 @@ from sweeping import start, workers
 from landscape.config.identity import run_id
 from landscape.runtime.worker import work
 from landscape.store import Store
-from landscape.store.trials import put_rows, read_rows, row
+from landscape.store.trials import TrialRecord, put_rows, read_rows
 from sweeps.cli.sweep import main
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_spec import TRIES
@@ -172,7 +172,7 @@ def test_the_command_makes_grid_search_and_confirmation(store: Store, capfd: pyt
     out = capfd.readouterr().out
     assert "search=tpe, 2 trials in 1 cell, one seed each: 2 of 2 runs to come" in out
     plan = make_plan(command[1:], multirun=True)
-    rows = read_rows(store, plan.name)
+    rows = [r.to_json() for r in read_rows(store, plan.name)]
     assert [(r["stage"], r["order"]) for r in rows] == [("grid", 0), ("grid", 1), ("search", 0), ("search", 1)]
     assert all(r["value"] is not None for r in rows)
     assert main(command) == 0 and "nothing to do" in capfd.readouterr().out
@@ -180,7 +180,7 @@ def test_the_command_makes_grid_search_and_confirmation(store: Store, capfd: pyt
     assert main([*command, "stage=confirm", "confirm.seeds=2"]) == 0
     out = capfd.readouterr().out
     assert "chosen at" in out and "on fresh latents and metrics.real=train" in out and "(n = 2)" in out
-    last = [r for r in read_rows(store, plan.name) if r["stage"] == "confirm"]
+    last = [r.to_json() for r in read_rows(store, plan.name) if r.stage == "confirm"]
     configs = [store.run(r["run"]).config() for r in last]
     assert [c["seed"] for c in configs] == [1000, 1001]
     assert {(c["metrics"]["real"], c["metrics"]["seed"]) for c in configs} == {("train", 1042)}
@@ -220,14 +220,16 @@ def test_ctrl_c_stops_a_search_and_the_same_command_goes_on_though_its_worker_is
 
 def test_the_record_has_every_trial_and_replaces_what_is_told_again(store: Store) -> None:
     cell = {"loss": "ns"}
-    put_rows(store, "s", [row("a", cell, "grid", 0), row("b", cell, "grid", 1)])
+    put_rows(store, "s", [TrialRecord("a", cell, "grid", 0), TrialRecord("b", cell, "grid", 1)])
     for value in (None, 1.0):
-        put_rows(store, "s", [row(r, cell, "search", i, "gp", 0, value, False, "x") for i, r in enumerate("bc")])
-    put_rows(store, "s", [row("d", cell, "search", 0, "gp", search="y")])
-    found = [(r["run"], r["stage"], r["value"]) for r in read_rows(store, "s")]
+        put_rows(
+            store, "s", [TrialRecord(r, cell, "search", i, "gp", 0, value, False, "x") for i, r in enumerate("bc")]
+        )
+    put_rows(store, "s", [TrialRecord("d", cell, "search", 0, "gp", search="y")])
+    found = [(r.run, r.stage, r.value) for r in read_rows(store, "s")]
     grid, searched = [("a", "grid", None), ("b", "grid", None)], [("b", "search", 1.0), ("c", "search", 1.0)]
     assert found == [*grid, *searched, ("d", "search", None)]
-    put_rows(store, "s", [row("e", cell, "search", i, "gp", search="z", value=2.0) for i in range(3)])
-    put_rows(store, "s", [row("b", cell, "confirm", 0)])
-    again = [r for r in read_rows(store, "s") if r["search"] == "z" or r["stage"] == "confirm"]
-    assert [r["run"] for r in again] == ["e", "e", "e"]  # a setting that was proposed thrice is three trials
+    put_rows(store, "s", [TrialRecord("e", cell, "search", i, "gp", search="z", value=2.0) for i in range(3)])
+    put_rows(store, "s", [TrialRecord("b", cell, "confirm", 0)])
+    again = [r for r in read_rows(store, "s") if r.search == "z" or r.stage == "confirm"]
+    assert [r.run for r in again] == ["e", "e", "e"]  # a setting that was proposed thrice is three trials
