@@ -46,7 +46,8 @@ class ImageNetFeatures(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = x.float().expand(-1, 3, -1, -1)  # a gray image in all three channels
+        """Resized to `SIDE`, scaled to [-1, 1]; gray images go in by all three channels."""
+        x = x.float().expand(-1, 3, -1, -1)
         if x.shape[-1] != SIDE:
             x = interpolate(x, size=(SIDE, SIDE), mode="bicubic", align_corners=False, antialias=True).clamp(0, 255)
         maps = self.net.forward_features(((x - 127.5) / 127.5).contiguous(memory_format=torch.channels_last))
