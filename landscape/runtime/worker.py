@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from landscape.config.cli import run_cli
-from landscape.config.errors import CorruptFile, ExitCode, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError, error_name
 from landscape.config.hardware import slow_bf16
 from landscape.config.identity import check_current
 from landscape.config.schema import Config, typed
@@ -93,7 +93,7 @@ def work(
             say(f"failed: {e}")
             reason = str(e) if isinstance(e, UserError | CorruptFile) else f"{type(e).__name__}: {e}"
             state = journal.status.state if journal.status.finished else FAILED
-            journal.write(state=state, reason=" ".join(reason.split())[:500])
+            journal.write(state=state, reason=" ".join(reason.split())[:500], errno=error_name(e))
             return FAILED
         finally:
             if not journal.lost:
@@ -161,7 +161,7 @@ class _Work:
 
     def train(self, data: Dataset) -> None:
         cfg, journal = self.cfg, self.journal
-        journal.write(state=RUNNING, steps=cfg.train.steps, reason=None)
+        journal.write(state=RUNNING, steps=cfg.train.steps, reason=None, errno=None)
         order = {key: self.frozen[key] for key in EXECUTION if key in self.frozen}
         slow = slow_bf16(cfg.train.precision, self.device.type == "cpu")
         if slow is not None:

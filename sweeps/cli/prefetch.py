@@ -18,6 +18,7 @@ from landscape.config.cli import enter
 if TYPE_CHECKING:
     from landscape.data import Dataset
     from landscape.store import Store
+    from sweeps.planning.composition import Composed
 
 
 def main(arguments: list[str]) -> int:
@@ -31,14 +32,15 @@ def prefetch(overrides: list[str]) -> None:
     from landscape.data import DATASETS
     from landscape.store import Store
 
-    config = _compose(overrides)
+    composed = _compose(overrides)
+    config = composed.config
     store = Store(config["store"])
     scored_by_inception = config["metrics"]["extractor"] == "inception"
     if scored_by_inception:
         _weights(config["metrics"]["weights"], store)
     if not scored_by_inception or config["data"]["kind"] not in DATASETS:
         found = _data(config["data"], store)
-        if "metrics=classifier" in overrides:  # asked for: it is also what `metrics` is unless something is typed
+        if "metrics" in composed.chosen and config["metrics"]["extractor"] == "classifier":
             _classifier(found, config["metrics"]["extractor_seed"], store)
 
 
@@ -98,7 +100,7 @@ def _data(given: dict[str, Any], store: Store) -> Dataset:
     return found
 
 
-def _compose(overrides: list[str]) -> dict[str, Any]:
+def _compose(overrides: list[str]) -> Composed:
     """The composed configuration, the keys of `data` and `metrics` checked as a plan would."""
     from landscape.config.identity import flatten
     from landscape.config.validation import check_ranges
@@ -115,4 +117,4 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     flat = flatten({group: composed.config[group] for group in ("data", "metrics")})
     check_given(flat)
     check_ranges(flat)
-    return composed.config
+    return composed
