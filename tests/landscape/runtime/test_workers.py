@@ -50,7 +50,7 @@ def test_a_forked_worker_gives_the_bits_of_a_plain_one_and_its_exit_code(store: 
         assert code(first) == 0 and code(second) == 0
         same(forked, plain)
         assert "done at step" in forked.log_file.read_text()
-        assert (store.run(forked.id).meta()["machines"]) == plain.meta()["machines"]
+        assert store.run(forked.id).meta().machines == plain.meta().machines
         wait_for(lambda: long.status().step > 0)
         os.killpg(third.pid, signal.SIGKILL)
         assert code(third) == -signal.SIGKILL
