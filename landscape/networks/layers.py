@@ -56,4 +56,5 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
     couples_samples = False
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Maps (batch, channels, h, w) to (batch, out channels, 2h, 2w)."""
         return super().forward(x, output_size)[..., :-1, :-1]
