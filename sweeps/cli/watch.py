@@ -22,7 +22,7 @@ from sweeps.planning.labels import labels
 
 def told(seen: Seen, called: dict[str, str]) -> str:
     """A run's end in one line."""
-    scores, reason = seen.status.get("scores", {}), seen.reason
+    scores, reason = seen.status.scores, seen.reason
     distance = f", distance {scores['fid']:.4g}" if scores.get("fid") is not None else ""
     return f"{seen.id} {called[seen.id]}: {seen.state}{distance}" + f" ({reason})" * bool(reason)
 

@@ -6,6 +6,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from landscape.config.errors import CorruptFile, ExitCode
@@ -16,6 +17,7 @@ from landscape.store import PLANNED, QUEUED, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import claim_in_force
 from landscape.store.processes import myself
+from landscape.store.run_meta import Machine
 from sweeps.console import tell
 from sweeps.formatting import duration
 from sweeps.launchers.base import Launcher
@@ -99,7 +101,7 @@ class HereLauncher(Launcher):
         device = config["device"]
         if device.startswith("cuda") or (device == "auto" and visible_gpus()):
             return "GPU", None
-        return machine_of({"cpu": cpu(), "threads": config["threads"]})
+        return machine_of(Machine(cpu=cpu(), threads=config["threads"]))
 
     def wall_clock(self, plan: Plan, made: Estimate) -> str:
         trials = sum(search.trials for search in plan.searches)
@@ -113,8 +115,8 @@ def mark_queued(plan: Plan) -> None:
         run = plan.store.run(planned.id)
         with suppress(CorruptFile, OSError):
             status = run.status()
-            if planned.need != NOTHING and status["status"] == PLANNED and claim_in_force(run) is None:
-                run.write_status({**status, "status": QUEUED}, durable=False)
+            if planned.need != NOTHING and status.state == PLANNED and claim_in_force(run) is None:
+                run.write_status(replace(status, state=QUEUED), durable=False)
 
 
 @contextmanager

@@ -12,11 +12,12 @@ import os
 import signal
 import time
 from collections import deque
+from dataclasses import replace
 from typing import Any, Protocol
 
-from landscape.config.errors import CorruptFile, ExitCode
+from landscape.config.errors import UNWRITABLE, CorruptFile, ExitCode, error_name
 from landscape.config.text import plural
-from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder
+from landscape.store import FAILED, PREEMPTED, RunFolder
 from landscape.store.leases import Observer, claim_in_force, named, take
 from landscape.store.processes import is_here
 from sweeps.launchers.devices import Slots
@@ -27,8 +28,6 @@ from sweeps.planning.plan import NOTHING, Plan, Planned, execution
 
 REST_S = 10.0  # before a run is tried again whose worker found somebody else's claim on it
 UNREADABLE = (CorruptFile, OSError)
-# What stops every run and not one alone: a full disk, a quota, a file system that is read-only.
-UNWRITABLE = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)))
 
 
 class Display(Protocol):
@@ -89,7 +88,7 @@ class Pool(Supervisor[Planned]):
                     self.children.append(Child(self.start(planned, slot), slot, planned))
             except UNREADABLE as e:
                 self.event(f"{planned.label}: cannot be started ({e})")
-                self._stop_if_unwritable(str(e))
+                self.stop_if_unwritable(error_name(e))
 
     def _look_elsewhere(self) -> int:
         """Take back the runs whose other worker is gone; how many of the others are trained on this machine."""
@@ -127,22 +126,22 @@ class Pool(Supervisor[Planned]):
             self.elsewhere.append(planned)
             self.rests_until[planned.id] = time.monotonic() + REST_S
             return
-        trouble = ""
+        trouble: str | None = None
         try:
             if code not in (0, ExitCode.FAILED, ExitCode.PREEMPTED):
                 _record_death(run, code, child.told > 0, self.observer)
             elif code == ExitCode.FAILED:
-                trouble = str(run.status().get("reason", ""))
+                trouble = run.status().errno
         except UNREADABLE as e:
-            trouble = str(e)
+            trouble = error_name(e)
         self.display.ended(planned, run)
-        self._stop_if_unwritable(trouble)
+        self.stop_if_unwritable(trouble)
 
-    def _stop_if_unwritable(self, trouble: str) -> None:
+    def stop_if_unwritable(self, trouble: str | None) -> None:
         """Start no more runs where every one would fail of the same."""
-        cause = next((text for text in UNWRITABLE if text in trouble), None)
-        if cause is None or self.unwritable:
+        if trouble not in UNWRITABLE or self.unwritable:
             return
+        cause = os.strerror(getattr(errno, trouble))
         self.unwritable = True
         self.waiting.clear()
         self.event(f"the store cannot be written ({cause}): no more runs are started, and nothing finished is lost;")
@@ -176,7 +175,7 @@ def _record_death(run: RunFolder, code: int, told: bool, observer: Observer) -> 
         return
     try:
         status = run.status()
-        if status["status"] not in FINISHED:
-            run.write_status({**status, "status": state, "reason": reason})
+        if not status.finished:
+            run.write_status(replace(status, state=state, reason=reason))
     finally:
         claim.release()

@@ -10,14 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from landscape.config.errors import ExitCode
 from landscape.config.subprocess_env import subprocess_env
 from landscape.store import Store
-from landscape.store.trials import is_settled
 from sweeps.console import tell
 from sweeps.credentials import environment
 from sweeps.formatting import duration
@@ -75,21 +74,21 @@ class Search(Workers):
                 return ExitCode.USER
             if not any(codes):
                 break
-            before, settled = settled, sum(map(is_settled, search_rows(self.plan)))
+            before, settled = settled, sum(r.settled for r in search_rows(self.plan))
             idle = 0 if settled > before else idle + 1
         if self.deaths >= MOST_DEATHS:
             tell(f"{MOST_DEATHS} workers were killed, and no more are put in their place: give the command again")
-        untold = [r for r in search_rows(self.plan) if r["value"] is None]
+        untold = [r for r in search_rows(self.plan) if r.value is None]
         for r in untold:
-            run = self.plan.store.run(r["run"])
-            what = f"{r.get('why') or f'failed {TRIES} times'} and is given up" if r.get("failed") else "has no value"
-            tell(f"trial {r['order']} of {cell_words(r['cell'])} {what}\n  log: {run.log_file}")
+            run = self.plan.store.run(r.run)
+            what = f"{r.why or f'failed {TRIES} times'} and is given up" if r.failed else "has no value"
+            tell(f"trial {r.order} of {cell_words(r.cell)} {what}\n  log: {run.log_file}")
         return ExitCode.UNFINISHED if untold or any(codes) else 0
 
     def progress(self) -> str:
         """How far it has come, in words."""
         total = sum(search.trials for search in self.plan.searches)
-        return f"{sum(r['value'] is not None for r in search_rows(self.plan))} of {total} trials"
+        return f"{sum(r.value is not None for r in search_rows(self.plan))} of {total} trials"
 
     def _generation(self) -> list[int]:
         """Start workers and wait for all of them. Their exit codes."""
@@ -154,6 +153,6 @@ def searcher(store: Store, sweep: str, order: dict[str, Any]) -> list[str]:
     return [sys.executable, "-m", "sweeps.search.worker", *where, "--execution", json.dumps(order)]
 
 
-def cell_words(cell: dict[str, object]) -> str:
+def cell_words(cell: Mapping[str, object]) -> str:
     """A cell in words."""
     return " ".join(f"{key}={value}" for key, value in cell.items())

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from landscape.config.errors import CorruptFile
 from landscape.config.text import printable
-from landscape.store import FINISHED, RUNNING, RunFolder
+from landscape.store import RUNNING, RunFolder
 from sweeps.console import tell
 from sweeps.formatting import COLOURS, duration, score
 from sweeps.monitor import Course, Look, Looker
@@ -46,7 +46,7 @@ def table_of(
         table.add_column(name, justify="left" if name in ("run", "") else "right")
     running = [seen for seen in look.runs if seen.state in (RUNNING, STALLED)]
     for seen in running[:ROWS]:
-        (step, steps), scores = seen.steps, seen.status.get("scores", {})
+        (step, steps), scores = seen.steps, seen.status.scores
         bar = ProgressBar(steps or 1, step, width=20)
         fid = f"{scores['fid']:.4g}" if scores.get("fid") is not None else "-"
         numbers = [fid, score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
@@ -71,13 +71,13 @@ def outcome(run: RunFolder, planned: Planned) -> str:
         status = run.status()
     except (CorruptFile, OSError) as e:
         return str(e)
-    text = str(status["status"])
-    distance = status.get("scores", {}).get("fid")
-    if status["status"] in FINISHED and distance is not None:
+    text = status.state
+    distance = status.scores.get("fid")
+    if status.finished and distance is not None:
         text += f", {distance_name(planned)} {distance:.4g}"
-    if "reason" in status:
-        text += f" ({status['reason']})"
-    for reason in status.get("unmet", {}).values():
+    if status.reason is not None:
+        text += f" ({status.reason})"
+    for reason in status.unmet.values():
         text += f" (not scored as asked: {reason})"
     return text
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from landscape.config.errors import CorruptFile, UserError
 from landscape.store import DIVERGED, FINISHED, STOPPED, RunFolder
-from landscape.store.trials import put_rows, row
+from landscape.store.metrics_row import MetricsRow
+from landscape.store.trials import GRID, TrialRecord, put_rows
 from sweeps.planning.plan import Plan, cell_axes
 
 
@@ -27,22 +28,22 @@ def worth(run: RunFolder, asked: dict[str, Any]) -> Worth:
     that has learnt nothing: a model that learns from finished trials alone keeps away from there, where one that hears
     of a failure would go again.
     """
-    state = run.status()["status"]
+    state = run.status().state
     if state not in FINISHED:
         return Worth(None, False)
     rows = rows_of(run, asked)
-    last = rows[-1].get("fid") if rows else None
+    last = rows[-1].values.get("fid") if rows else None
     if state != DIVERGED and last is not None and last > 0:
         return Worth(math.log(last), False, state == STOPPED)
-    start = next((one["fid"] for one in rows or run.rows() if one["step"] == 0 and one.get("fid")), None)
+    start = next((found for row in rows or run.rows() if row.step == 0 and (found := row.values.get("fid"))), None)
     return Worth(None if start is None else math.log(start), True, state == STOPPED)
 
 
-def rows_of(run: RunFolder, asked: dict[str, Any]) -> list[dict[str, Any]]:
+def rows_of(run: RunFolder, asked: dict[str, Any]) -> list[MetricsRow]:
     """The run's rows under the protocol that `asked` led to, oldest first."""
     rows = run.rows()
-    mine = {name for name in {one["protocol"] for one in rows} if _answers(run, name, asked)}
-    return [one for one in rows if one["protocol"] in mine]
+    mine = {name for name in {row.protocol for row in rows} if _answers(run, name, asked)}
+    return [row for row in rows if row.protocol in mine]
 
 
 def _answers(run: RunFolder, protocol: str, asked: dict[str, Any]) -> bool:
@@ -64,5 +65,5 @@ def record_grid(plan: Plan) -> None:
         if planned.asked and "fid" in planned.asked[0]["scores"]:
             with suppress(CorruptFile, OSError, UserError):
                 value, diverged, _ = worth(plan.store.run(planned.id), planned.asked[0])
-        rows.append(row(planned.id, cell_axes(planned.config), "grid", order, value=value, diverged=diverged))
+        rows.append(TrialRecord(planned.id, cell_axes(planned.config), GRID, order, value=value, diverged=diverged))
     put_rows(plan.store, plan.name, rows)

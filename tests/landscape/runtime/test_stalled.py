@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from held import hold, let_go
@@ -17,6 +18,7 @@ from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store, pace, run_writer
 from landscape.store.leases import Observer, take
 from landscape.store.pace import FACTOR, FLOOR_S, Pace
+from landscape.store.run_status import Stalled
 from landscape.store.run_writer import Journal
 from sweeps.cli.status import status
 from sweeps.launchers.progress import LINE_S, Lines
@@ -54,7 +56,7 @@ def test_a_step_is_stalled_when_it_takes_many_times_the_usual(usual: float, cloc
     clock[0] += allowed
     assert one.stalled() is None
     clock[0] += 1
-    assert one.stalled() == {"in": "training", "for_s": round(allowed + 1), "usual_s": usual}
+    assert one.stalled() == Stalled(doing="training", for_s=round(allowed + 1), usual_s=usual)
     one.begin("scoring")
     clock[0] += 600  # as long as the one before
     assert one.stalled() is None
@@ -72,14 +74,14 @@ def test_a_heart_beats_through_a_hung_thread_and_says_so(
         one.write(status="running", step=3)
         one.pace.begin("training")
         one.pace.begin("training")
-        wait_for(lambda: "stalled" in run.status())
+        wait_for(lambda: run.status().stalled is not None)
         (seen,) = Looker(store).look().runs
         assert seen.state == "stalled" and f"kill -9 {os.getpid()}" in seen.stalled and "s in training" in seen.stalled
         assert status(["--store", str(store.root)]) == 0
         out = capsys.readouterr().out
         assert "1 stalled" in out and f"{run.id} is stalled: " in out
         one.pace.begin(None)
-        wait_for(lambda: "stalled" not in run.status())
+        wait_for(lambda: run.status().stalled is None)
         assert [seen.state for seen in Looker(store).look().runs] == ["running"]
     claim.release()
 
@@ -100,9 +102,9 @@ def test_a_sweep_under_way_shows_what_is_stalled(store: Store, capsys: pytest.Ca
     claims = [take(store.run(planned.id), Observer()) for planned in plan.runs]
     for planned in plan.runs:
         run = store.run(planned.id)
-        run.write_status(run.status() | {"status": "running", "step": 2})
+        run.write_status(replace(run.status(), state="running", step=2))
     told = store.run(plan.runs[0].id)
-    told.write_status(told.status() | {"stalled": {"in": "training", "for_s": 300, "usual_s": 0.1}})
+    told.write_status(replace(told.status(), stalled=Stalled(doing="training", for_s=300, usual_s=0.1)))
     shown = Lines(plan)
     shown.course.began -= LINE_S  # long enough for a line
     shown.tick()

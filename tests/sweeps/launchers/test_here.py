@@ -35,7 +35,7 @@ def by_seed(store: Store) -> list[RunFolder]:
 
 
 def states(store: Store) -> list[str]:
-    return [str(run.status()["status"]) for run in by_seed(store)]
+    return [run.status().state for run in by_seed(store)]
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -69,7 +69,7 @@ def test_its_runs_are_those_of_the_local_launcher_to_the_last_bit(
     assert pids == [os.getpid()] * 2, "each run in this very process"
     for here, there in zip(by_seed(store), by_seed(pool), strict=True):
         assert here.id == there.id and equal_weights(here, there)
-        assert [row["fid"] for row in here.rows()] == [row["fid"] for row in there.rows()]
+        assert [row.values["fid"] for row in here.rows()] == [row.values["fid"] for row in there.rows()]
         assert here.log_file.read_text().splitlines()[-1].startswith("done at step 12")
     (folder,) = store.sweep_folders()
     assert not folder.controller_file.exists()
@@ -86,7 +86,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(
     interrupt(monkeypatch, 3)
     assert sweep(store, *GRID, f"launcher={kind}") == 130
     assert "the same command goes on from here" in capsys.readouterr().out
-    assert states(store) == ["preempted", "queued"] and by_seed(store)[0].status()["step"] == 3
+    assert states(store) == ["preempted", "queued"] and by_seed(store)[0].status().step == 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert sweep(store, *GRID, f"launcher={kind}") == 0
     assert "resuming at step 3" in capsys.readouterr().out
@@ -126,10 +126,10 @@ def test_a_search_is_worked_off_and_stopped_and_taken_up(
     interrupt(monkeypatch, 3)
     assert sweep(store, *asked) == 130
     (name,) = store.sweep_names()
-    assert sorted(run.status()["status"] for run in store.run_folders()) == ["planned", "preempted"]
+    assert sorted(run.status().state for run in store.run_folders()) == ["planned", "preempted"]
     assert sweep(store, *asked) == 0
-    trials = [r for r in read_rows(store, name) if r["stage"] == "search"]
-    assert [r["value"] is not None for r in trials] == [True, True]
+    trials = [r for r in read_rows(store, name) if r.stage == "search"]
+    assert [r.value is not None for r in trials] == [True, True]
     with Searcher(store, name, None, {}, lambda text: None) as another:
         assert another.work() == 0 and len(list(store.run_folders())) == 3, "no trial was begun twice"
 
@@ -139,7 +139,7 @@ def test_it_plans_and_scores(kind: str, store: Store, capsys: pytest.CaptureFixt
     (run,) = frozen_runs(store, *TINY)
     assert worker.work(store, run.id, lambda text: None) == "done"
     assert evaluate.main(["metrics.seed=7", f"launcher={kind}", f"store={store.root}"]) == 0
-    assert len({row["protocol"] for row in run.rows()}) == 2
+    assert len({row.protocol for row in run.rows()}) == 2
     assert launcher_of({"kind": kind}).attached
     capsys.readouterr()
     assert VERBS["plan"](["-m", "seed=1,2", *TINY, f"launcher={kind}", f"store={store.root}", "device=cpu"]) == 0
