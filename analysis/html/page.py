@@ -24,6 +24,7 @@ from analysis.loading import protocols
 from analysis.loading.cells import cell_order, countable, independent, no_bands, readable, worths
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
+from analysis.loading.distances import named
 from analysis.loading.runs import Collected
 from analysis.loading.trials import GRID
 from analysis.tables import diagnostics, formatting, runs_and_cells
@@ -31,6 +32,7 @@ from analysis.tables.evaluation_cost import evaluation
 from analysis.tables.failures import troubles
 from analysis.tables.provenance import reproduce
 from landscape.config.versions import CHANGES
+from landscape.scores import distance_key
 from landscape.store import DIVERGED, Store
 
 MOST_PARTS = 12  # of a page that have figures; the others have their tables
@@ -50,9 +52,9 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
     placed = place_pictures(pd.concat([runs for _, _, runs in parts]), store, at.new, at.old, found.problems)
     for part, (_, _, runs) in zip(drawn, parts, strict=True):
         part["grids"] = grids(runs, placed.grids)
-    distances = {name: protocols.distance_name(text) for name, text in found.protocols.items()}
+    distances = {name: protocols.distance_label(text) for name, text in found.protocols.items()}
     shards = write_runs(found, distances, placed, store, at)
-    _write_frames(found.runs, [part.pop("frame") for part in drawn], at.new)
+    _write_frames(found, [part.pop("frame") for part in drawn], at.new)
     there = finish(at)
     for part in drawn:
         part["figures"] = {kind: stem for kind, stem in part["figures"].items() if stem in there}
@@ -89,10 +91,11 @@ def _superseded(distinct: pd.DataFrame) -> list[tuple[int, str]]:
     return [(count, f"{change.choice} before {change.when}: {change.why}") for change, count in counts.items() if count]
 
 
-def _write_frames(runs: pd.DataFrame, cells: list[pd.DataFrame], out: Path) -> None:
-    every, first = pd.concat(cells), ["data", "protocol"]
-    write_csv(every[[*first, *every.columns.drop(first)]], out / "cells.csv")
-    write_csv(runs, out / "runs.csv")
+def _write_frames(found: Collected, cells: list[pd.DataFrame], out: Path) -> None:
+    every, first = pd.concat(cells, ignore_index=True), ["data", "protocol"]
+    every = every[[*first, *every.columns.drop(first)]]
+    for frame, name in ((every, "cells.csv"), (found.runs, "runs.csv")):
+        write_csv(named(frame, frame["protocol"], found.protocols), out / name)
 
 
 def section(
@@ -111,10 +114,10 @@ def section(
     """
     protocols.one_protocol(runs, found.protocols)
     text = found.protocols.get(name or "", {})
-    distance = protocols.distance_name(text)
+    distance = protocols.distance_label(text)
     untrained = float(runs["fid_start"].median())
     order, counted = cell_order(runs), countable(runs)
-    words = {"distance": distance, "time": time_of(runs)}
+    words = {"distance": distance, "key": distance_key(text.get("extractor")), "time": time_of(runs)}
     readable_cells = readable(runs) if draw else []
     drawn: dict[str, str] = {}
 
@@ -127,7 +130,10 @@ def section(
     said = statements(found, runs, readable_cells, text, look, distance, keep)
     frames = said.pop("frames")
     cells, singles = runs_and_cells.cell_table(runs), runs_and_cells.run_table(runs)
-    write_tables(frames | {"cells": cells}, runs_and_cells.CELL_COLUMNS, words, at.new / "tables" / key)
+    asked_why = diagnostics.diagnostic_table(counted, text)
+    write_tables(
+        frames | {"cells": cells, "diagnostics": asked_why}, runs_and_cells.CELL_COLUMNS, words, at.new / "tables" / key
+    )
     rows = table_rows(singles, runs_and_cells.RUN_COLUMNS, words)
     write_table(key, rows, at.new)
     return said | {
@@ -156,7 +162,7 @@ def section(
         },
         "cells": table_rows(cells, runs_and_cells.CELL_COLUMNS, words),
         "runs": {"heads": rows["heads"], "count": len(rows["body"])},
-        "diagnostics": table_rows(diagnostics.diagnostic_table(counted, text), diagnostics.COLUMNS, words),
+        "diagnostics": table_rows(asked_why, diagnostics.HEADS, words),
         "score_cost": diagnostics.spell_cost(found.rows[found.rows["protocol"] == name]),
         "frame": cells.assign(data=data, protocol=name),
     }
@@ -207,7 +213,7 @@ def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, s
         *(key for key in quiet.keys() & set(frame) if (frame[key] == quiet[key]).all()),
     }
     silent |= unseen(map(str, frame)) | {
-        key for key in (*runs_and_cells.MAY_LACK, "superseded") if key in frame and frame[key].isna().all()
+        key for key in (*runs_and_cells.SCORE_NAMES, "superseded") if key in frame and frame[key].isna().all()
     }
     frame = frame[[key for key in frame if key not in silent]]
     heads = [

@@ -39,7 +39,7 @@ def study_parts(found: Collected, parts: list[Part], at: Press) -> list[dict[str
         blocks = []
         for data, name, runs in first.values():
             text = found.protocols.get(name or "", {})
-            distance = protocols.distance_name(text)
+            distance = protocols.distance_label(text)
             one = block(figure, data, distance, countable(runs), found.trials, diversity_lines(text))
             if one.runs.loc[one.runs["worth"].notna(), "cell"].nunique() >= 2:
                 blocks.append(one)

@@ -17,12 +17,13 @@ import pandas as pd
 from analysis.figures.render import Press, taken_over
 from analysis.html.images import Placed
 from analysis.loading import protocols
-from analysis.loading.read_run import CURVES, SCORES
+from analysis.loading.read_run import SCORES
 from analysis.loading.runs import Collected
 from analysis.loading.sweeps import Sweep
-from analysis.tables import diagnostics, formatting, runs_and_cells
+from analysis.tables import formatting, runs_and_cells
 from analysis.tables.failures import QUIET, log_end, why
 from analysis.tables.provenance import alone, code_text, machine_lines, planned_by
+from landscape.scores import COLUMNS, CURVES
 from landscape.store import Store
 
 EACH = 100  # runs a file, at most, on average
@@ -38,7 +39,6 @@ PICTURES = {
     "birthday": "The closest pairs of samples, side by side, four a row, the closest first.",
     "neighbours": "A sample at the left of each row, then its nearest training images, the nearest first.",
 }
-SCORE_NAMES = {"is": "IS", "kid": "KID", "ms_ssim": "MS-SSIM", "modes": "modes covered", "quality": "good samples"}
 
 
 def write_table(key: str, shown: Mapping[str, Any], out: Path) -> None:
@@ -170,7 +170,8 @@ def curve_names() -> dict[str, str]:
 
 
 def _score_names() -> dict[str, str]:
-    return {**SCORE_NAMES, **{key: name for key, name in diagnostics.COLUMNS.items() if key != "cell"}}
+    shown = (key for key in SCORES if COLUMNS[key].label and not COLUMNS[key].distance)
+    return {key: COLUMNS[key].label for key in shown}
 
 
 def _curves(rows: pd.DataFrame) -> dict[str, dict[str, str]]:

@@ -19,6 +19,7 @@ from analysis.figures.style import Look
 from analysis.loading.cells import POOLED, adaptive, cell_order, countable
 from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
+from analysis.loading.distances import GENERAL, of_distance
 from analysis.loading.runs import Collected
 from analysis.loading.trials import ADAPTIVE, SEARCH
 from analysis.tables import diagnostics, formatting, runs_and_cells
@@ -78,9 +79,9 @@ HEADS: dict[str, dict[str, str]] = {
         **runs_and_cells.VARIED_NAMES,
     },
     "best": BEST_COLUMNS,
+    "diagnostics": diagnostics.HEADS,
     **EARLY_HEADS,
 }
-NAMES = {"is": "IS", "kid": "KID", "ms_ssim": "MS-SSIM", "modes": "modes covered", "quality": "good samples"}
 
 
 def statements(
@@ -157,7 +158,8 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
     if kind == "pairs":
         frame["said"] = frame["said"].map({"a": "A wins", "b": "B wins", "": "none claimed"})
     if kind == "agreement":
-        frame[["one", "other"]] = frame[["one", "other"]].replace({**diagnostics.COLUMNS, **NAMES, "fid": distance})
+        names = diagnostics.HEADS | runs_and_cells.SCORE_NAMES | {GENERAL: distance}
+        frame[["one", "other"]] = frame[["one", "other"]].replace(names)
     if kind in ("confirm", "best"):
         frame = frame.drop(columns=[key for key in runs_and_cells.VARIED if frame[key].isna().all()])
         if not frame["cell"].str.contains(POOLED, regex=False).any():  # else the label says it
@@ -182,14 +184,18 @@ def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
 def write_tables(
     frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], words: Mapping[str, str], stem: Path
 ) -> None:
-    """Each frame with rows as `stem`-kind.csv, numbers in full, and `stem`-kind.tex, as shown; `words` fill heads."""
+    """Each frame with rows as `stem`-kind.csv, numbers in full, and `stem`-kind.tex, as shown; `words` fill heads, and
+    its "key" is what files call the distance."""
     for kind, frame in frames.items():
         if frame.empty:
             continue
-        write_csv(frame, f"{stem}-{kind}.csv")
+        keys = {str(key): words["key"] + str(key).removeprefix(GENERAL) for key in frame if of_distance(str(key))}
+        file = frame.rename(columns=keys)
+        write_csv(file.replace({GENERAL: words["key"]}) if kind == "agreement" else file, f"{stem}-{kind}.csv")
         heads = HEADS.get(kind, names)
         told = shown(kind, frame, words["distance"]) if kind in HEADS else frame
-        told = told.drop(columns=list(unseen(map(str, told))))
+        empty = {key for key in runs_and_cells.SCORE_NAMES if key in told and told[key].isna().all()}
+        told = told.drop(columns=list(unseen(map(str, told)) | empty))
         text = pd.DataFrame(
             {
                 heads.get(str(key), str(key)).format(**words): [

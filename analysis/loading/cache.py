@@ -21,7 +21,8 @@ from typing import Any
 from analysis.loading import read_run
 from analysis.loading.read_run import Record, read_record
 from landscape.config import identity, versions
-from landscape.store import RunFolder, Store, early_stopping
+from landscape.scores import COLUMNS
+from landscape.store import RunFolder, Store, early_stopping, old_names
 from landscape.store.atomic_io import write_whole
 
 CHUNK = 100  # runs read by a process at a time
@@ -103,8 +104,10 @@ def _look(file: str) -> list[int] | None:
 @cache
 def _code() -> str:
     """The digest of the code that reads a run: what other code kept is not used."""
-    files = (__file__, read_run.__file__, identity.__file__, early_stopping.__file__, versions.__file__)
-    return sha256(b"".join(Path(str(file)).read_bytes() for file in files)).hexdigest()
+    modules = (read_run, identity, early_stopping, versions, old_names)
+    files = (__file__, *(str(module.__file__) for module in modules))
+    columns = " ".join(COLUMNS).encode()  # of scores, which may have got one
+    return sha256(b"".join([columns, *(Path(file).read_bytes() for file in files)])).hexdigest()
 
 
 def _known(file: Path) -> tuple[dict[str, Any], int]:

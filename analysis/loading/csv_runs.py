@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.loading.cells import CELL, VARIED, cell_label
 from analysis.loading.csv_files import plain
+from analysis.loading.distances import general
 from analysis.loading.filters import DEFAULTS, ID, MOST, NEEDED, WHOLE, WORDS
 from analysis.loading.runs import ROW_COLUMNS, RUN_COLUMNS, SCORED, Collected
 from analysis.loading.trials import ORIGIN, STAGES
 from landscape.config.errors import UserError
 from landscape.config.identity import short_hash
+from landscape.scores import COLUMNS
 from landscape.store import DIVERGED, STATES, STOPPED
 from landscape.store.early_stopping import stop_of_old_sentence
 
@@ -29,9 +32,10 @@ LEAST = {"n_dis": 1, "evaluations": 0, "device_kinds": 0, "sharing": 0, **dict.f
 def read_csv(file: str | Path) -> Collected:
     """Runs from a CSV file, one a line, in the columns of `analysis.load` (`runs.csv` of a report is such a file).
 
-    Needed are data, arch, loss, penalty, norm ("none" where there is none) and fid (empty where there is none). All
-    else may be left out: n_dis is then 1, seed and repeat 0, status "done", stage "grid"; a setting is told by the
-    hyperparameters given; without `protocol`, all scores are taken to be measured alike. There are no learning curves.
+    Needed are data, arch, loss, penalty, norm ("none" where there is none) and the distance (empty where none):
+    fid, or on other features than Inception's fd_classifier and the like. All else may be left out: n_dis is then 1,
+    seed and repeat 0, status "done", stage "grid"; a setting is told by the hyperparameters given; without `protocol`,
+    all scores are taken to be measured alike. There are no learning curves.
     Raises `UserError` for a file that cannot be read, a column that is missing, or a value that is none.
     """
     try:
@@ -39,6 +43,7 @@ def read_csv(file: str | Path) -> Collected:
     except (OSError, ValueError) as e:
         raise UserError(f"--csv {file} cannot be read ({' '.join(str(e).split())[:160]})") from e
     given = given.assign(**{key: given[key].map(plain) for key in WORDS if key in given})
+    given, extractors = general(given)
     missing = [key for key in NEEDED if key not in given]
     if missing or given.empty:
         lacks = f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}" if missing else "holds no rows"
@@ -74,8 +79,9 @@ def read_csv(file: str | Path) -> Collected:
         runs["stop_cause"], runs["pruner"] = [stop.cause for stop in stops], [stop.pruner for stop in stops]
     for key in ("fid_last", "fid_best"):
         runs[key] = runs.get(key, runs["fid"])
-    if "diversity" not in runs and "ms_ssim" in runs:
-        runs["diversity"] = 1 - runs["ms_ssim"]
+    for key, column in COLUMNS.items():
+        if key not in runs and column.one_minus in runs:
+            runs[key] = 1 - runs[column.one_minus]
     for key in RUN_COLUMNS:
         if key not in runs:
             runs[key] = pd.Series(None if key in WORDS else np.nan, index=runs.index, dtype=object)
@@ -89,7 +95,10 @@ def read_csv(file: str | Path) -> Collected:
         runs[key] = runs[key].where(runs[key].notna(), None)
     trials = runs.loc[runs["sweep"].notna(), ["id", *ORIGIN]].drop_duplicates().reset_index(drop=True)
     trials["failed"] = False
-    texts = {name: {"source": Path(file).name} for name in runs["protocol"].dropna().unique()}
+    source = {"source": Path(file).name}
+    texts: dict[str, dict[str, Any]] = {str(name): dict(source) for name in runs["protocol"].dropna().unique()}
+    for name, extractor in extractors.items():
+        texts[name]["extractor"] = extractor
     return Collected(runs, pd.DataFrame(columns=list(ROW_COLUMNS)), texts, {}, [], trials)
 
 

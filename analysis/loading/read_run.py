@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from landscape.config.errors import CorruptFile
 from landscape.config.identity import flatten, identity, short_hash, superseded
+from landscape.scores import COLUMNS, CURVES, DISTANCES
 from landscape.store import RunFolder
 from landscape.store.early_stopping import read_stop, rule_text
 from landscape.store.provenance import origin_of
@@ -21,18 +22,12 @@ Rows = dict[str, list[Any]]  # evaluations by columns, as in `Record.rows`
 
 UNREADABLE = "unreadable"  # the state of a run whose status.json cannot be read; no run ever writes it
 
-# Scores of a row, as they are called there and in the frames.
-DIAGNOSTICS = (
-    *("prd_f8", "prd_f1_8"),
-    *("d_acc_train", "d_acc_test", "d_acc_fake", "d_logit_train", "d_logit_test", "d_logit_fake"),
-    *("d_loss_train", "d_loss_test"),
-    *("log_condition", "log_condition_std", "latent_rank"),
-    *("geometry", "duplicates", "support", "support_low"),
-    *("nn_distance", "nn_ratio", "nn_nearer"),
-)
-SCORES = ("fid", "is", "is_std", "kid", "kid_std", "ms_ssim", "modes", "quality", *DIAGNOSTICS)
-CURVES = ("spectrum", "mrlt", "closest_pairs")  # lists of numbers
-
+# Numbers of a row of scores, as they are called in the frames, and the keys that a row may have them under.
+SCORES = {
+    key: DISTANCES if column.distance else (key,)
+    for key, column in COLUMNS.items()
+    if not column.curve and column.one_minus is None
+}
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -169,7 +164,8 @@ def _row(row: dict[str, Any], run: RunFolder) -> dict[str, Any]:
             raise ValueError(f"{row['protocol'][:60]!r} is no protocol's id")
         why = {str(key): str(reason) for key, reason in (row.get("why") or {}).items()}
         kept = {"step": int(row["step"]), "protocol": row["protocol"], "why": why}
-        kept |= {key: number(row[key]) for key in (*SCORES, "images", "train_s", "eval_s", "loss_d") if key in row}
+        kept |= {key: number(row[name]) for key, names in SCORES.items() for name in names if name in row}
+        kept |= {key: number(row[key]) for key in ("images", "train_s", "eval_s", "loss_d") if key in row}
         kept |= {key: [number(v) for v in row[key]] for key in CURVES if row.get(key) is not None}
         return kept | {"cost": {str(key): number(value) for key, value in (row.get("cost") or {}).items()}}
     except (TypeError, ValueError, AttributeError) as e:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,19 +15,22 @@ import pandas as pd
 from analysis.loading.cache import no_collector, read_records
 from analysis.loading.cells import CELL, cell_label
 from analysis.loading.protocols import with_features
-from analysis.loading.read_run import CURVES, DIAGNOSTICS, SCORES, Record, Rows, number
+from analysis.loading.read_run import SCORES, Record, Rows, number
 from analysis.loading.sweeps import Sweep, read_sweeps
 from analysis.loading.trials import GRID, ORIGIN, no_trials, origin, read_trials
+from landscape.scores import COLUMNS, CURVES, NUMBERS
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 from landscape.store.early_stopping import read_stop
 
 SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
 
+OTHERS = tuple(key for key in NUMBERS if not COLUMNS[key].distance)  # scores beside the distance
+
 RUN_COLUMNS = (
     *("id", "status", "reason", *CELL, "cell", "setting", "seed", "repeat"),
     *("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "step"),
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
-    *("is", "is_std", "kid", "kid_std", "ms_ssim", "diversity", "modes", "quality", *DIAGNOSTICS),
+    *OTHERS,
     *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "sharing", "rule"),
     *("stopped_at", "stopped_why", "stop_cause", "pruner"),
     *("train_cpu_s", "eval_cpu_s", "superseded", "stage", "sampler", "order", "round", "sweep", "search", "alike"),
@@ -52,7 +56,6 @@ ROW_COLUMNS = (
     *CURVES,
     "cost",
 )
-NO_SCORES = {key: math.nan for key in SCORES if key != "fid"}
 
 
 @dataclass
@@ -269,10 +272,13 @@ def _scores(facts: dict[str, Any], rows: Rows) -> dict[str, Any]:
         "fid_start": every[0] if every and steps[0] == 0 and every[0] is not None else math.nan,
         "worth": math.nan if facts["superseded"] else math.inf if broken else fid,
         "why": why or None,
-        **NO_SCORES,
-        **{key: value for key, value in shown.items() if key in NO_SCORES},
-        "diversity": 1 - shown.get("ms_ssim", math.nan),
+        **{key: _score(key, shown) for key in OTHERS},
     }
+
+
+def _score(key: str, shown: Mapping[str, Any]) -> float:
+    source = COLUMNS[key].one_minus
+    return float(shown.get(key, math.nan) if source is None else 1 - shown.get(source, math.nan))
 
 
 def _curves(records: list[Record]) -> pd.DataFrame:

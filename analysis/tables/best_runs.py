@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.loading.cells import VARIED, VARIED_NAMES, cell_order, countable
 from analysis.loading.clocks import with_clocks
 from analysis.loading.paper_results import differences, published_fid
+from analysis.tables.runs_and_cells import SCORE_NAMES
 
 BEST_COLUMNS = {
     "cell": "cell",
@@ -18,8 +19,7 @@ BEST_COLUMNS = {
     "compares": "comparable with it",
     **VARIED_NAMES,
     "seed": "seed",
-    "is": "IS",
-    "ms_ssim": "MS-SSIM",
+    **SCORE_NAMES,
     "train_s": "training",
     "eval_s": "evaluation",
     "train_cpu_s": "training, CPU time",

@@ -13,8 +13,9 @@ from scipy import stats
 
 from analysis.estimators import pairwise
 from analysis.loading.cells import VARIED, cell_order, countable
-from analysis.loading.read_run import DIAGNOSTICS, SCORES
+from analysis.loading.read_run import SCORES
 from analysis.loading.trials import ADAPTIVE, CONFIRM
+from landscape.scores import COLUMNS, DIAGNOSTICS
 from landscape.store import DIVERGED, DONE
 
 PAIR_COLUMNS = ("a", "b", "k", "taken", "n", "chance", "lower", "upper", "said")
@@ -164,7 +165,7 @@ def agreement_table(runs: pd.DataFrame) -> pd.DataFrame:
     """
     use = countable(runs).drop_duplicates("id")
     done = use[use["status"] == DONE]
-    measured = [key for key in SCORES if not key.endswith("_std") and key in done]
+    measured = [key for key in SCORES if not COLUMNS[key].spread and key in done]
     measured = [key for key in measured if done[key].notna().sum() >= 3]
     scores = [key for key in measured if key not in DIAGNOSTICS]
     # Diagnostics explain scores; with one another there would be hundreds of rows.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.loading.read_run import DIAGNOSTICS
 from analysis.tables.runs_and_cells import COUNTS, DISTANCES, SECONDS, SHARES, SPREADS
+from landscape.scores import COLUMNS
 
 
 def percent(value: float) -> str:
@@ -38,16 +38,15 @@ def _distance(key: str) -> bool:
 
 
 def score(key: str, value: float) -> str:
-    """Distances to four digits, IS, chances and similarities to three decimals at most, rates as short as they go."""
+    """Distances to four digits, other scores as they say, chances to two decimals, rates as short as they go."""
     if abs(value) >= 1e9:
         return f"{value:.4g}"
     if _distance(key) or key in SPREADS:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    if key in DIAGNOSTICS:
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    if key in ("is", "is_std") or key in SHARES:
-        return f"{value:.2f}"
-    return f"{value:.3f}" if key in ("ms_ssim", "diversity", "quality") else f"{value:g}"
+    if key in COLUMNS:
+        kind = COLUMNS[key].format
+        return f"{value:,.0f}" if kind.endswith("g") and abs(value) >= 1000 else format(value, kind)
+    return f"{value:.2f}" if key in SHARES else f"{value:g}"
 
 
 def seconds(value: float) -> str:

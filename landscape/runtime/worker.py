@@ -321,7 +321,7 @@ class _Work:
         images = step * self.cfg.train.batch_size
         row = {"step": step, "g_step": g_step, "images": images, **clocks, "protocol": scorer.id, **scores, **more}
         self.journal.row(row)
-        newest = {"step": step, "protocol": scorer.id} | {k: scores[k] for k in scorer.scores if k in scores}
+        newest = {"step": step, "protocol": scorer.id} | scorer.newest(scores)
         self.journal.write(scores=newest, **clocks)
         shown = ", ".join(f"{k} {v:.4g}" for k, v in scores.items() if isinstance(v, float))
         self.say(f"step {step}: {shown or 'no finite score'}")

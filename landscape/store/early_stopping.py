@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from landscape.config.schema import Stop
+from landscape.scores import distance_of
 
 
 class StopCause(StrEnum):
@@ -103,10 +104,10 @@ def reason_to_stop(rows: list[dict[str, Any]], stop: Stop) -> EarlyStop | None:
     if stop.loss_d is not None and all(_within(row.get("loss_d"), stop.loss_d) for row in newest):
         why = f"the discriminator is saturated: its loss was at most {stop.loss_d:g} at {n} evaluations in a row"
         return EarlyStop(StopCause.SATURATED, why)
-    known = [row["fid"] for row in rows if row.get("fid") is not None]
+    known = [distance for row in rows if (distance := distance_of(row)) is not None]
     if stop.factor is not None and known:
         limit = stop.factor * min(known)
-        if all(row.get("fid") is None or row["fid"] > limit for row in newest):
+        if all(distance is None or distance > limit for distance in map(distance_of, newest)):
             best = min(known)
             why = f"the distance was above {stop.factor:g} times its best, {best:.4g}, at {n} evaluations in a row"
             return EarlyStop(StopCause.COLLAPSED, why)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from landscape.config.errors import CorruptFile
+from landscape.scores import STORED
 from landscape.store.atomic_io import (
     SMALL,
 )
@@ -166,7 +167,7 @@ STATUS = Kind(
     {"status": one_of(*STATES)},
     {
         "axes": Kind({}, {"steps": count}),
-        "scores": Kind({}, {"step": count, "protocol": ident, "fid": score, "is": score, "ms_ssim": score}),
+        "scores": Kind({}, {"step": count, "protocol": ident, **dict.fromkeys(STORED, score)}),
         "scored": mapped(listed(text)),
         **dict.fromkeys(("beat", "step", "steps"), count),
         **dict.fromkeys(("train_s", "eval_s", "wasted_s"), seconds),
@@ -180,7 +181,7 @@ STATUS = Kind(
 ROW = Kind(
     {"step": count, "protocol": ident},
     {
-        **dict.fromkeys(("fid", "is", "ms_ssim", "loss_d", "loss_g", "train_s", "eval_s"), score),
+        **dict.fromkeys((*STORED, "loss_d", "loss_g", "train_s", "eval_s"), score),
         **dict.fromkeys(("g_step", "images"), count),
         **dict.fromkeys(("why", "cost"), or_null(mapped())),
     },

@@ -6,14 +6,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from landscape.config.errors import CorruptFile
 from landscape.config.identity import axes
-from landscape.store import formats
+from landscape.scores import DISTANCES, SCORES, STORED
+from landscape.store import formats, old_names
 from landscape.store.atomic_io import (
     beside_of,
     open_regular,
@@ -34,6 +35,7 @@ from landscape.store.formats import (
     STOPPED,
     Kind,
 )
+from landscape.store.old_names import named
 
 CONFIG, META, STATUS, METRICS, LOG = "config.yaml", "meta.json", "status.json", "metrics.jsonl", "log.txt"
 _REQUEST = re.compile(RUN_ID.pattern + r"\.yaml")
@@ -165,7 +167,8 @@ class RunFolder:
         data = read_bounded(self.status_file, formats.STATUS.limit, self.within)
         if not data.strip(b"\0"):
             return self._status_again()
-        return _parsed(data, self.status_file, formats.STATUS)
+        status = _parsed(data, self.status_file, formats.STATUS)
+        return status | ({"scores": self._named(status["scores"])} if "scores" in status else {})
 
     def _status_again(self) -> dict[str, Any]:
         """What the status must have been, as far as the other files tell; where they do not, the run is to be trained.
@@ -180,12 +183,12 @@ class RunFolder:
         if rows:
             made |= {"status": PREEMPTED, "step": own[-1]["step"]}
             made |= {key: last[key] for key in ("train_s", "eval_s") if last.get(key) is not None}
-            made["scores"] = {key: last[key] for key in ("step", "protocol", "fid", "is", "ms_ssim") if key in last}
+            made["scores"] = {key: last[key] for key in ("step", "protocol", *STORED) if key in last}
         elif self.newest_checkpoint.exists():
             made["status"] = PREEMPTED
         if rows and self.weights.exists():  # they are kept once training is over
             why = own[-1].get("why") or {}
-            if why and set(config["metrics"].get("scores") or []) <= set(why):  # none is finite
+            if why and all(_lacks(own[-1], score) for score in config["metrics"].get("scores") or []):
                 made |= {"status": DIVERGED, "reason": str(next(iter(why.values())))}
             elif own[-1]["step"] == steps:
                 made["status"] = DONE
@@ -233,7 +236,7 @@ class RunFolder:
             data = read_bounded(self.metrics_file, formats.ROW.limit, self.within)
         except FileNotFoundError:
             return []
-        return _parsed_lines(data, self.metrics_file, formats.ROW)
+        return [self._named(row) for row in _parsed_lines(data, self.metrics_file, formats.ROW)]
 
     def append_row(self, row: dict[str, Any]) -> None:
         """Add one row, on the disk before this returns. NaN is refused: write null and a reason.
@@ -261,7 +264,22 @@ class RunFolder:
 
     def protocol(self, protocol: str) -> dict[str, Any]:
         """The full text of a protocol that a row names; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.protocol_file(protocol), formats.PROTOCOL)
+        text = self._read(self.protocol_file(protocol), formats.PROTOCOL)
+        floor = text.get("floor")
+        return text | ({"floor": named(floor, text.get("extractor"))} if floor else {})
+
+    def _named(self, scores: dict[str, Any]) -> dict[str, Any]:
+        """`old_names.named` of scores that name their protocol; as they are where its text cannot be read."""
+        protocol = scores.get("protocol")
+        if old_names.OLD not in scores or protocol is None:
+            return scores
+        key = self.path.parent, protocol
+        if key not in _EXTRACTORS:
+            try:
+                _EXTRACTORS[key] = self.protocol(protocol).get("extractor")
+            except (CorruptFile, OSError):
+                return scores
+        return named(scores, _EXTRACTORS[key])
 
     def open_log(self) -> BinaryIO:
         """The log, to be read from any place; raises `CorruptFile` where it is none, or `FileNotFoundError`."""
@@ -276,6 +294,17 @@ class RunFolder:
                 return "\n".join(f.read(16384).decode(errors="replace").splitlines()[-lines:])
         except (FileNotFoundError, CorruptFile):
             return ""
+
+
+_EXTRACTORS: dict[tuple[Path, str], str | None] = {}  # by folder of runs and protocol, whose id says as much
+
+
+def _lacks(row: Mapping[str, Any], score: str) -> bool:
+    """Whether a row says why it has nothing of a score."""
+    columns = SCORES[score].columns if score in SCORES else ()
+    why = row["why"]
+    keys = {key for column in columns for key in (DISTANCES if column.distance else [column.key])}
+    return score in why or bool(keys & why.keys())
 
 
 def _parsed(data: bytes, file: str | Path, kind: Kind) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from typing import Any
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.registry import lookup
 from landscape.config.subprocess_env import subprocess_env
+from landscape.scores import COLUMNS
 from landscape.store import RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.tracking.wandb import LOGGERS, Event
@@ -33,7 +34,6 @@ POLL_S = 1.0
 PATIENCE_S = 60.0  # with the mirror of a run that is over
 HASTE_S = 10.0  # where the worker was asked to stop
 FAILED = "mirror failed: "
-OF_FEATURES = ("fid", "kid", "kid_std", "is", "is_std")  # scores that Inception's features alone give their plain name
 
 
 @contextmanager
@@ -141,12 +141,12 @@ def _pictures(run: RunFolder) -> list[tuple[int, Path]]:
 
 
 def _values(run: RunFolder, row: dict[str, Any], own: bool) -> dict[str, float]:
-    """The finite numbers of a row: features in their names where not Inception's, the protocol where not the first."""
+    """The finite numbers of a row: with the extractor where it is not Inception, the protocol where not the first."""
     extractor = run.protocol(row["protocol"]).get("extractor")
     end = "" if extractor == "inception" else f"_{extractor}"
     start = "" if own else f"{row['protocol'][:8]}/"
     return {
-        start + key + end * (key in OF_FEATURES): value
+        start + key + end * (key in COLUMNS and COLUMNS[key].on_features): value
         for key, value in row.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }

@@ -18,6 +18,7 @@ from rich.text import Text
 from landscape.config.errors import CorruptFile, ExitCode, UserError, nearest
 from landscape.config.identity import flatten
 from landscape.config.text import plural, printable
+from landscape.scores import distance_of, name_of_all
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from landscape.store.lookup import find_sweep
 from sweeps.formatting import score
@@ -115,7 +116,11 @@ def show(store: Store, look: Look) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     scores_of = distances(store, look.runs)
     protocols = sorted({protocol for found in scores_of.values() for protocol in found})
-    heads = [f"lowest distance, {name[:8]}" for name in protocols] if len(protocols) > 1 else ["lowest distance"]
+    newest = [seen.status.get("scores", {}) for seen in look.runs]
+    kinds = {name: name_of_all(row for row in newest if row.get("protocol") == name) for name in protocols}
+    heads = [f"lowest {kinds[name]}" + f", {name[:8]}" * (len(protocols) > 1) for name in protocols] or [
+        "lowest distance"
+    ]
     for name in (*CELL, *states, *heads):
         table.add_column(name, justify="left" if name in CELL[:-1] else "right")
     for cell, runs in sorted(cells.items()):
@@ -153,12 +158,13 @@ def scores_table(runs: list[Seen], called: dict[str, str]) -> Table:
     """The newest scores of some runs. A distance is named by its protocol where there is more than one."""
     protocols = {seen.status["scores"].get("protocol") for seen in runs if seen.status.get("scores")}
     table = Table(box=None, pad_edge=False, header_style="dim")
-    names = ("id", "state", "run", "step", "distance", "IS", "MS-SSIM", *["protocol"] * (len(protocols) > 1))
+    distance = name_of_all(seen.status.get("scores", {}) for seen in runs)
+    names = ("id", "state", "run", "step", distance, "IS", "MS-SSIM", *["protocol"] * (len(protocols) > 1))
     for name in names:
         table.add_column(name, justify="left" if name in ("id", "state", "run") else "right", no_wrap=name == "id")
     for seen in runs:
         scores = seen.status.get("scores", {})
-        numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
+        numbers = [score(distance_of(scores), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
         more = [str(scores.get("protocol", ""))[:8]] * (len(protocols) > 1)
         table.add_row(seen.id, seen.state, shown(called[seen.id]), f"{seen.steps[0]}/{seen.steps[1]}", *numbers, *more)
     return table
@@ -175,22 +181,27 @@ def distances(store: Store, runs: list[Seen]) -> dict[str, dict[str, float]]:
         for seen in done:
             with suppress(CorruptFile, OSError, TypeError, ValueError):
                 rows = store.run(seen.id).rows()
-                last = {str(row["protocol"]): row.get("fid") for row in sorted(rows, key=lambda row: int(row["step"]))}
-                found[seen.id] = {name: float(fid) for name, fid in last.items() if fid is not None} | found[seen.id]
+                last = {
+                    str(row["protocol"]): distance_of(row) for row in sorted(rows, key=lambda row: int(row["step"]))
+                }
+                found[seen.id] = {name: float(value) for name, value in last.items() if value is not None} | found[
+                    seen.id
+                ]
     return found
 
 
 def _newest(seen: Seen) -> dict[str, float]:
     scores = seen.status.get("scores", {})
-    return {} if scores.get("fid") is None else {str(scores.get("protocol")): scores["fid"]}
+    distance = distance_of(scores)
+    return {} if distance is None else {str(scores.get("protocol")): distance}
 
 
 def lowest(runs: list[Seen], scores_of: dict[str, dict[str, float]]) -> dict[str, float]:
     """The lowest of the `distances` of these runs under each protocol: two of them are never compared."""
     found: dict[str, float] = {}
     for seen in runs:
-        for protocol, fid in scores_of.get(seen.id, {}).items():
-            found[protocol] = min(fid, found.get(protocol, fid))
+        for protocol, distance in scores_of.get(seen.id, {}).items():
+            found[protocol] = min(distance, found.get(protocol, distance))
     return found
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from landscape.config.text import printable
+from landscape.scores import distance_of, name_of_all
 from landscape.store import FAILED, FINISHED, RUNNING, Store
 from sweeps.cli.status import console, shown, summary
 from sweeps.cli.wait import End, chosen, closing, pause_s
@@ -51,7 +52,8 @@ class Course:
 def told(seen: Seen, called: dict[str, str]) -> str:
     """A run's end in one line."""
     scores, reason = seen.status.get("scores", {}), seen.reason
-    distance = f", distance {scores['fid']:.4g}" if scores.get("fid") is not None else ""
+    found = distance_of(scores)
+    distance = "" if found is None else f", {name_of_all([scores])} {found:.4g}"
     return f"{seen.id} {called[seen.id]}: {seen.state}{distance}" + f" ({reason})" * bool(reason)
 
 
@@ -64,13 +66,14 @@ def draw(look: Look, called: dict[str, str], left_s: float | None) -> Renderable
     if left_s is not None:
         head.append(f"about {duration(left_s)} left", style="dim")
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("run", "step", "", "distance", "IS", "MS-SSIM"):
-        table.add_column(name, justify="left" if name in ("run", "") else "right")
     running = [seen for seen in look.runs if seen.state in (RUNNING, STALLED)]
+    distance = name_of_all(seen.status.get("scores", {}) for seen in running)
+    for name in ("run", "step", "", distance, "IS", "MS-SSIM"):
+        table.add_column(name, justify="left" if name in ("run", "") else "right")
     for seen in running[:ROWS]:
         (step, steps), scores = seen.steps, seen.status.get("scores", {})
         bar = ProgressBar(steps or 1, step, width=20)
-        numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
+        numbers = [score(distance_of(scores), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
         table.add_row(shown(called[seen.id]), f"{step}/{steps}", bar, *numbers)
     parts: list[RenderableType] = [head, table]
     if len(running) > ROWS:

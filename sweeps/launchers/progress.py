@@ -16,6 +16,7 @@ from rich.text import Text
 
 from landscape.config.errors import CorruptFile
 from landscape.config.text import printable
+from landscape.scores import distance_name, distance_of
 from landscape.store import DONE, FINISHED, RUNNING, RunFolder
 from landscape.store.processes import is_stopped
 from landscape.store.protocols import missing_scores
@@ -68,12 +69,6 @@ class Snapshot:
         return f"{counts}; {duration(self.elapsed_s)} elapsed{left}"
 
 
-def distance_name(planned: Planned) -> str:
-    """What the Frechet distance of a run is called: plain FID means Inception's features and nothing else."""
-    extractor = planned.config["metrics"]["extractor"]
-    return "FID" if extractor in (None, "inception") else f"FID ({extractor})"
-
-
 def outcome(run: RunFolder, planned: Planned) -> str:
     """A run's end in one line: its state, its distance, and what went wrong."""
     try:
@@ -81,9 +76,9 @@ def outcome(run: RunFolder, planned: Planned) -> str:
     except (CorruptFile, OSError) as e:
         return str(e)
     text = str(status["status"])
-    distance = status.get("scores", {}).get("fid")
+    distance = distance_of(status.get("scores", {}))
     if status["status"] in FINISHED and distance is not None:
-        text += f", {distance_name(planned)} {distance:.4g}"
+        text += f", {distance_name(planned.config['metrics']['extractor'])} {distance:.4g}"
     if "reason" in status:
         text += f" ({status['reason']})"
     for reason in status.get("unmet", {}).values():
@@ -155,7 +150,8 @@ class Screen:
         left = "" if look.left_s is None else f"  about {duration(look.left_s)} left"
         head.append(f"{duration(look.elapsed_s)} elapsed{left}", style="dim")
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("run", "step", "", distance_name(pool.plan.runs[0]), "IS", "MS-SSIM"):
+        distance = distance_name(pool.plan.runs[0].config["metrics"]["extractor"])
+        for name in ("run", "step", "", distance, "IS", "MS-SSIM"):
             table.add_column(name, justify="left" if name in ("run", "") else "right")
         shown: deque[Planned] = deque((job.planned for job in pool.jobs), maxlen=12)
         for planned in [*shown, *pool.elsewhere[:4]]:
@@ -163,7 +159,7 @@ class Screen:
             steps, step = planned.config["train"]["steps"], int(status.get("step", 0))
             scores = status.get("scores", {})
             numbers = [
-                f"{scores['fid']:.4g}" if scores.get("fid") is not None else "-",
+                "-" if (found := distance_of(scores)) is None else f"{found:.4g}",
                 score(scores.get("is"), 2),
                 score(scores.get("ms_ssim"), 3),
             ]

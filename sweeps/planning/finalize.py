@@ -10,6 +10,7 @@ from landscape.config.identity import flatten
 from landscape.config.schema import Data
 from landscape.config.validation import check, check_ranges
 from landscape.data import Dataset, find_data, find_side
+from landscape.scores import SCORES
 from landscape.store import Store
 from landscape.store.weights import find_weights
 from sweeps.planning.composition import Composed
@@ -148,10 +149,6 @@ def _add_content(config: dict[str, Any], data: Dataset) -> None:
         )
 
 
-# Extractors that a score can be made from, where not from all.
-NEEDS = {"is": ("classifier", "inception"), "ms_ssim": ("classifier",), "modes": ("points",)}
-
-
 def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
     """As many fakes as real images unless given, so that equal requests have equal ids; nothing scores by halves."""
     metrics = config["metrics"]
@@ -161,7 +158,7 @@ def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
         raise UserError("metrics.scores needs an extractor; choose metrics=classifier")
     _complete_pairs(metrics, data)
     for score in metrics["scores"]:
-        needed = NEEDS.get(score, (metrics["extractor"],))
+        needed = SCORES[score].extractors or (metrics["extractor"],)
         if score == "ms_ssim" and metrics["ms_ssim_pairs"] == "batches":
             continue  # no classes are asked for
         if metrics["extractor"] not in needed:

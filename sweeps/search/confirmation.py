@@ -20,6 +20,7 @@ from landscape.config.identity import identity, run_id, short_hash
 from landscape.config.schema import Data
 from landscape.config.text import plural
 from landscape.data import find_data
+from landscape.scores import distance_of
 from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, protocols
 from landscape.store.trials import put_rows, read_rows, row
 from sweeps.planning.composition import copy_tree
@@ -93,8 +94,8 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
             run = plan.store.run(p.id)
             value, diverged, _ = worth(run, fresh)
             rows.append(row(p.id, cell_axes(p.config), "confirm", next(orders), value=value, diverged=diverged))
-            again.append(distance_of(run, fresh))
-            before.append(distance_of(run, as_chosen))
+            again.append(last_distance(run, fresh))
+            before.append(last_distance(run, as_chosen))
         n = len(setting.distances)
         yield (
             f"{words(setting.config)}: chosen at {setting.worth:.4g} ({plural(n, 'run')}), fresh seeds "
@@ -127,7 +128,7 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
             run = store.run(name)
             config = run.config()
             facts = {k: v for k, v in identity(config).items() if k not in ("seed", "repeat")}
-            distance = distance_of(run, how)
+            distance = last_distance(run, how)
             if distance is None:
                 continue
             cell = found.setdefault(short_hash(cell_axes(config)), {})
@@ -137,7 +138,7 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
     return {cell: list(settings.values()) for cell, settings in found.items()}
 
 
-def distance_of(run: RunFolder, asked: dict[str, Any]) -> float | None:
+def last_distance(run: RunFolder, asked: dict[str, Any]) -> float | None:
     """A run's last distance; infinity where it diverged or was stopped, None where it is not finished or scored."""
     try:
         state = run.status()["status"]
@@ -148,7 +149,7 @@ def distance_of(run: RunFolder, asked: dict[str, Any]) -> float | None:
         return None
     if state not in FINISHED or not rows:
         return None
-    last = rows[-1].get("fid")
+    last = distance_of(rows[-1])
     return math.inf if last is None else float(last)
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from landscape.config.errors import CorruptFile, UserError
+from landscape.scores import distance_of
 from landscape.store import DIVERGED, FINISHED, STOPPED, RunFolder
 
 
@@ -28,10 +29,10 @@ def worth(run: RunFolder, asked: dict[str, Any]) -> Worth:
     if state not in FINISHED:
         return Worth(None, False)
     rows = rows_of(run, asked)
-    last = rows[-1].get("fid") if rows else None
+    last = distance_of(rows[-1]) if rows else None
     if state != DIVERGED and last is not None and last > 0:
         return Worth(math.log(last), False, state == STOPPED)
-    start = next((row["fid"] for row in rows or run.rows() if row["step"] == 0 and row.get("fid")), None)
+    start = next((found for row in rows or run.rows() if row["step"] == 0 and (found := distance_of(row))), None)
     return Worth(None if start is None else math.log(start), True, state == STOPPED)
 
 

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import run_id
+from landscape.scores import distance_name, distance_of
 from landscape.signals import STOP_SIGNALS
 from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
@@ -119,9 +120,10 @@ class Cell:
         every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
 
         def ask(step: int, scores: dict[str, Any]) -> EarlyStop | None:
-            if step == 0 or not (scores.get("fid") or 0) > 0:
+            distance = distance_of(scores) or 0
+            if step == 0 or not distance > 0:
                 return None
-            if not self.ledger.report(trial, step // int(every), math.log(scores["fid"])):
+            if not self.ledger.report(trial, step // int(every), math.log(distance)):
                 return None
             pruner = self.search.pruner
             return EarlyStop(StopCause.PRUNED, f"pruned by {pruner} at step {step}", pruner)
@@ -278,9 +280,10 @@ class Searcher:
             cell.ledger.tell(trial, found.value, diverged=found.diverged, stopped=found.stopped, run=run.id)
         cell.record()
         last = rows_of(run, cell.search.asked)[-1:] if status != FAILED else []
-        distance = f", distance {last[0]['fid']:.4g}" if last and last[0].get("fid") is not None else ""
+        distance = distance_of(last[0]) if last else None
+        name = distance_name(cell.search.asked["extractor"])
         settings = " ".join(f"{name}={value:.4g}" for name, value in trial.params.items())
-        self.say(f"{label}: {settings}: {status}{distance}")
+        self.say(f"{label}: {settings}: {status}" + ("" if distance is None else f", {name} {distance:.4g}"))
 
 
 def main() -> int:

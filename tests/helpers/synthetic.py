@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from landscape.config.identity import run_id
+from landscape.scores import distance_key
 from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, Store
 from landscape.store.atomic_io import to_yaml
 from landscape.store.protocols import protocol_id
@@ -37,7 +38,7 @@ PROTOCOL: dict[str, Any] = {
     "data": "ab" * 32,
     "is_splits": 1,
     "ms_ssim": {"weights": [1.0], "pairs": 1200},
-    "floor": {"n": 898, "fid": 0.25, "is": 9.12, "ms_ssim": 0.21},
+    "floor": {"n": 898, "fd_classifier": 0.25, "is": 9.12, "ms_ssim": 0.21},
     "floor_noisy": {"n": 898, "deviation": 10.0, "ms_ssim": 0.195},
 }
 
@@ -114,7 +115,7 @@ def add_row(run: RunFolder, step: int, fid: float | None, protocol: dict[str, An
     run.protocol_file(name).write_text(json.dumps(protocol))
     similar = None if fid is None else min(0.95, 0.2 + fid / 300)
     scores = {
-        "fid": fid,
+        distance_key(protocol.get("extractor")): fid,
         "is": None if fid is None else 1 + 8 * float(np.exp(-fid / 40)),
         "is_std": 0.1,
         "ms_ssim": similar,
@@ -262,7 +263,7 @@ def many(root: Path, runs: int = 10_000, evaluations: int = 20, first: int = 0) 
                 **{"step": 250 * i, "g_step": 250 * i, "protocol": name, "images": 16000 * i, "train_s": 12.5 * i},
                 **{
                     "eval_s": 0.4,
-                    "fid": fid,
+                    "fd_classifier": fid,
                     "is": 1 + 8 * np.exp(-fid / 40),
                     "is_std": 0.1,
                     "ms_ssim": 0.2 + fid / 300,

@@ -254,7 +254,11 @@ def test_an_empty_status_is_made_again_of_rows_and_checkpoint(tmp_path: Path) ->
         run.weights.write_bytes(b"x")
         again, _ = store.status_of(run.id)
         run.weights.unlink()
-        assert again["status"] == "done" and again["scores"]["fid"] == 50.0 and again["train_s"] == before["train_s"]
+        assert (
+            again["status"] == "done"
+            and again["scores"]["fd_classifier"] == 50.0
+            and again["train_s"] == before["train_s"]
+        )
         assert "was empty" in again["warnings"][0]
     run.metrics_file.unlink()
     assert run.status()["status"] == "planned"

@@ -14,7 +14,7 @@ from support import ROOT
 
 # A package may import itself and what stands before it; sweeps and analysis come after all of landscape.
 LANDSCAPE = (
-    *("config", "signals", "store", "data", "tracking", "rng", "distributed", "losses", "networks"),
+    *("ranges", "scores", "config", "signals", "store", "data", "tracking", "rng", "distributed", "losses", "networks"),
     *("algorithms", "training", "metrics", "runtime", "sample"),
 )
 SWEEPS = (
@@ -26,8 +26,15 @@ ANALYSIS = ("loading", "estimators", "tables", "figures", "html", "dirac", "repo
 SHIMS = ("landscape.sweep", "landscape.evaluate", "landscape.prefetch", "landscape.mirror", "landscape.worker")
 SHIMS += ("sweeps.body", "sweeps.searcher")
 SHIM_STATEMENTS = 12
-NO_TORCH = ("landscape.config", "landscape.signals", "landscape.store", "landscape.data", "landscape.tracking")
-NO_TORCH += ("sweeps", "analysis")
+NO_TORCH = (
+    "landscape.ranges",
+    "landscape.scores",
+    "landscape.config",
+    "landscape.signals",
+    "landscape.store",
+    "landscape.data",
+    "landscape.tracking",
+)
 # The store is the contract between training and analysis; planning starts nothing.
 NEVER = {
     "analysis": ("sweeps", "landscape.data", "landscape.training", "landscape.metrics", "landscape.runtime"),

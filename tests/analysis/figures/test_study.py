@@ -189,7 +189,7 @@ def test_a_report_from_its_own_csv_says_the_same(searched, report, tmp_path):
     for name in ("cells.csv", "tables/01-digits-pairs.csv", "tables/01-digits-confirm.csv"):
         pd.testing.assert_frame_equal(pd.read_csv(tmp_path / name), pd.read_csv(report / name))
     page = (tmp_path / "index.html").read_text()
-    assert "as given in runs.csv" in page and "FID (as given)" in page
+    assert "as given in runs.csv" in page and "FD (classifier, as given)" in page
 
 
 def test_a_csv_needs_little(tmp_path):

@@ -10,9 +10,9 @@ import shutil
 import pytest
 import synthetic
 
-from analysis.loading.read_run import DIAGNOSTICS
 from analysis.loading.runs import collect
 from analysis.report import main, make_report, write_report
+from landscape.scores import DIAGNOSTICS
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install '.[dev]')")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -75,16 +75,14 @@ def test_the_table_of_runs_is_in_pages_and_sorts_both_ways_with_missing_values_l
     assert page.locator(f"{RUNS} tbody tr").count() == 25 and "1 to 25 of 74" in page.inner_text(f"{RUNS} .pages")
     head = page.locator(f"{RUNS} th", has_text="final")
     head.click()
-    up = [float(text) for text in column(page, "FID (classifier features), final")]
+    up = [float(text) for text in column(page, "FD (classifier), final")]
     assert up == sorted(up)
     head.click()
-    down = [float(text) for text in column(page, "FID (classifier features), final")]
+    down = [float(text) for text in column(page, "FD (classifier), final")]
     assert down == sorted(down, reverse=True) and down[0] > up[-1] and head.get_attribute("aria-sort") == "descending"
     for _ in range(2):
         page.click(f"{RUNS} .pages >> text=Further")
-    assert (
-        page.locator(f"{RUNS} tbody tr").count() == 24 and column(page, "FID (classifier features), final")[-1] == "–"
-    )
+    assert page.locator(f"{RUNS} tbody tr").count() == 24 and column(page, "FD (classifier), final")[-1] == "–"
     assert page.locator(f"{RUNS} .pages >> text=Further").is_disabled()
 
 
@@ -96,9 +94,9 @@ def test_rows_are_filtered_by_text_by_a_column_and_by_numbers(page):
     where.select_option(label="in state")
     text.fill("failed")
     assert column(page, "state") == ["failed"]
-    where.select_option(label="in FID (classifier features), final")
+    where.select_option(label="in FD (classifier), final")
     text.fill("8..9.5")
-    found = [float(value) for value in column(page, "FID (classifier features), final")]
+    found = [float(value) for value in column(page, "FD (classifier), final")]
     assert found and all(8 <= value <= 9.5 for value in found)
     text.fill("<0")
     assert page.locator(f"{RUNS} tbody tr").count() == 0
@@ -166,7 +164,7 @@ def test_a_run_fits_its_sheet(browser, report, width):
 def test_a_run_s_curve_is_of_the_distance_first(page, report):
     page.goto(f"{page.url}#run={report[1]}")
     page.wait_for_selector("#run[open] .chart path")
-    assert page.locator("#run h3 select").evaluate("s => s.selectedOptions[0].text") == "FID (classifier features)"
+    assert page.locator("#run h3 select").evaluate("s => s.selectedOptions[0].text") == "FD (classifier)"
 
 
 def test_a_failed_run_says_why_with_the_end_of_its_log(page):

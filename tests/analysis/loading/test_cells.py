@@ -12,7 +12,7 @@ from analysis.loading.cells import cell_label, cell_order, independent, label_ce
 from analysis.loading.protocols import (
     TwoProtocols,
     differing,
-    distance_name,
+    distance_label,
     one_protocol,
     sections,
     spell_floor,
@@ -122,9 +122,9 @@ def test_what_a_protocol_says_of_itself_sets_none_apart():
 
 
 def test_only_inceptions_distance_is_called_plain_fid():
-    assert distance_name({"extractor": "inception"}) == "FID"
-    assert distance_name(PROTOCOL) == "FID (classifier features)" and "classifier" in spell_out(PROTOCOL)
-    assert distance_name({}) != "FID" and spell_out({}).endswith("cannot be read.")
+    assert distance_label({"extractor": "inception"}) == "FID"
+    assert distance_label(PROTOCOL) == "FD (classifier)" and "classifier" in spell_out(PROTOCOL)
+    assert distance_label({}) != "FID" and spell_out({}).endswith("cannot be read.")
 
 
 def test_the_floor_is_said_as_far_as_it_is_known():

@@ -36,7 +36,7 @@ def test_it_is_the_distance_of_other_real_images_at_each_number(store: Store) ->
     for n, distance in made.floor["by_n"]:
         features, _ = made.extractor(torch.from_numpy(data.images[rows[:n]]))
         assert distance == pytest.approx(frechet_distance(moments(features), made.reference), rel=1e-9)
-    assert made.floor["fid"] == pytest.approx(made.floor["by_n"][0][1], rel=1e-12)
+    assert made.floor["fd_classifier"] == pytest.approx(made.floor["by_n"][0][1], rel=1e-12)
     assert {"is", "ms_ssim"} <= made.floor.keys() and made.text()["floor"] == made.floor and "floor" in ABOUT
 
 

@@ -44,7 +44,7 @@ def test_the_pool_gives_the_numbers_of_a_single_run(store: Store, tmp_path: Path
     assert alone.returncode == 0, alone.stderr
     (b,) = runs(other)
     a = store.run(b.id)
-    assert a.rows()[-1]["fid"] == b.rows()[-1]["fid"]
+    assert a.rows()[-1]["fd_classifier"] == b.rows()[-1]["fd_classifier"]
     left, right = (checkpoint.load(run.weights) for run in (a, b))
     assert all(torch.equal(left["g"][k], right["g"][k]) for k in left["g"])
 
@@ -165,7 +165,11 @@ def test_divergence_is_a_result(store: Store) -> None:
     assert sorted(states(store)) == ["diverged", "done"]
     (run,) = [run for run in runs(store) if run.status()["status"] == "diverged"]
     last = run.rows()[-1]
-    assert last["fid"] is None and "left the finite numbers" in last["why"]["fid"] and last["train_s"] > 0
+    assert (
+        last["fd_classifier"] is None
+        and "left the finite numbers" in last["why"]["fd_classifier"]
+        and last["train_s"] > 0
+    )
     assert run.weights.exists() and "left the finite numbers" in run.status()["reason"]
     again = sweep("-m", "optim.lr=1e3,1e-3", "reg=gp", *TINY, f"store={store.root}")
     assert again.returncode == 0 and "nothing to do" in again.stdout

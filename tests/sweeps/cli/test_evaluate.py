@@ -78,7 +78,11 @@ def test_it_adds_rows_to_what_was_chosen_and_trains_nothing(store: Store) -> Non
     assert "extractor=classifier, real=train, n_fake=100, quantise=uint8, seed=7, generator=ema" in first.stdout
     (row,) = ns.rows()[len(before[0]) :]
     text = ns.protocol(row["protocol"])
-    assert row["step"] == 12 and row["fid"] > 0 and (text["real"], text["seed"], text["n_fake"]) == ("train", 7, 100)
+    assert (
+        row["step"] == 12
+        and row["fd_classifier"] > 0
+        and (text["real"], text["seed"], text["n_fake"]) == ("train", 7, 100)
+    )
     assert ns.rows()[: len(before[0])] == before[0] and ns.weights.read_bytes() == before[1] and ls.rows() == before[2]
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0 and "nothing to do" in again.stdout and len(ns.rows()) == len(before[0]) + 1

@@ -67,7 +67,7 @@ def test_it_names_what_is_lost_or_failed_and_shows_the_newest_scores(
     out = capsys.readouterr().out
     assert "4 runs: 1 planned, 1 done, 1 failed, 1 lost" in out
     scores = done.rows()[-1]
-    assert f"{done.id}  done   seed=0  12/12  {scores['fid']:>8.1f}" in out
+    assert f"{done.id}  done   seed=0  12/12  {scores['fd_classifier']:>15.1f}" in out
     assert f"{gone.id}  lost    seed=1" in out and f"{failed.id}  failed  seed=2  RuntimeError: out of luck" in out
     assert "nobody works on 3 of them: give their command again" in out
     assert "warning in 1 run: 64 images are too few" in out
@@ -298,7 +298,7 @@ def test_distances_under_two_protocols_stand_in_a_column_each(
         set_status(run, status="done", step=12, scores={"protocol": scores[-1][0], "fid": scores[-1][1]})
     assert call("status") == 0
     lines = capsys.readouterr().out.splitlines()
-    head = next(line for line in lines if "lowest distance" in line)
+    head = next(line for line in lines if "lowest FID" in line)
     assert head.split("lowest distance, ")[1:] == ["one  ", "two"]
     assert [next(x for x in lines if " wgan " in f" {x} ").split()[-2:]] == [["10.0", "-"]]
     assert [next(x for x in lines if " ns " in f" {x} ").split()[-2:]] == [["20.0", "7.0"]]

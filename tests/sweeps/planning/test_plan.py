@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,11 @@ from hydra import compose
 from omegaconf import OmegaConf
 from support import TINY, frozen_runs
 
-from landscape.config import validation
 from landscape.config.errors import UserError
 from landscape.config.schema import keys
-from landscape.metrics.evaluator import SCORES
 from landscape.metrics.extractors import EXTRACTORS
 from landscape.runtime.worker import work
+from landscape.scores import SCORES
 from landscape.store import Store, protocols
 from landscape.store.processes import machine
 from sweeps.planning import config_groups
@@ -233,11 +233,13 @@ def test_a_run_trained_without_scores_is_scored_later(store: Store) -> None:
     (scored,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)
     (row,) = scored.rows()
-    assert scored.id == run.id and row["step"] == 12 and row["fid"] > 0
+    assert scored.id == run.id and row["step"] == 12 and row["fd_classifier"] > 0
     # ... and its final scores are those of a run that was scored all along.
     (direct,) = frozen_runs(store, *TINY, "repeat=1")
     work(store, direct.id, lambda text: None)
-    assert {k: direct.rows()[-1][k] for k in ("fid", "is", "ms_ssim")} == {k: row[k] for k in ("fid", "is", "ms_ssim")}
+    assert {k: direct.rows()[-1][k] for k in ("fd_classifier", "is", "ms_ssim")} == {
+        k: row[k] for k in ("fd_classifier", "is", "ms_ssim")
+    }
 
 
 def test_two_protocols_in_one_command_are_both_asked_for(store: Store) -> None:
@@ -265,7 +267,8 @@ def legal(key: str) -> set[str]:
 
 def test_planning_knows_what_the_tables_hold() -> None:
     assert legal("metrics.extractor") == set(EXTRACTORS)
-    assert set(validation.SCORES) == set(SCORES)
+    assert legal("metrics.scores") == set(SCORES)
+    assert all(callable(resolve_name(score.measure)) for score in SCORES.values())
 
 
 def test_every_choice_composes_and_settles() -> None:

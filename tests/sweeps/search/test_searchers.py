@@ -41,7 +41,7 @@ def test_a_trial_is_an_ordinary_run_with_the_bits_of_a_grids(store: Store, tmp_p
     for r in rows:
         run = store.run(r["run"])
         assert r["cell"] == {k: run.status()["axes"][k] for k in r["cell"]} and run.status()["status"] == "done"
-        assert r["value"] == math.log(run.rows()[-1]["fid"]) and run_id(run.config()) == run.id
+        assert r["value"] == math.log(run.rows()[-1]["fd_classifier"]) and run_id(run.config()) == run.id
         assert not {"search", "confirm", "stage", "study"} & run.config().keys()
     assert {r["run"] for r in rows} < set(planned_runs(store, plan.name))
     run = store.run(rows[0]["run"])
@@ -84,7 +84,7 @@ def test_a_model_can_be_told_the_grid(store: Store) -> None:
     assert search_here(store, plan) == 0
     (cell,) = Searcher(store, plan.name, None, {}).cells
     told = {t.user_attrs["grid"]: t.value for t in cell.ledger.study.trials if "grid" in t.user_attrs}
-    assert told == {inside.id: math.log(inside.rows()[-1]["fid"])}
+    assert told == {inside.id: math.log(inside.rows()[-1]["fd_classifier"])}
     assert len(trials(store, plan)) == 1 and trials(store, plan)[0]["order"] == 0
 
 
@@ -119,7 +119,7 @@ def test_a_diverged_trial_is_told_its_own_start(store: Store) -> None:
     (r,) = trials(store, plan)
     run = store.run(r["run"])
     assert run.status()["status"] == "diverged" and r["diverged"]
-    assert r["value"] == math.log(run.rows()[0]["fid"]) and run.rows()[0]["step"] == 0
+    assert r["value"] == math.log(run.rows()[0]["fd_classifier"]) and run.rows()[0]["step"] == 0
 
 
 def test_a_run_that_fails_is_tried_again_and_then_counts_as_failed(store: Store) -> None:

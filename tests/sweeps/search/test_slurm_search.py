@@ -134,7 +134,7 @@ def test_a_trial_longer_than_a_jobs_time_goes_on_in_another_job_and_is_told_once
     assert again.returncode == 0 and "taken up again" in out, out
     text = run.log_file.read_text()
     assert "resuming at step" in text and text.count("done at step 600") == 1
-    assert trial() == [{**trial()[0], "run": run.id, "order": 0, "value": math.log(run.rows()[-1]["fid"])}]
+    assert trial() == [{**trial()[0], "run": run.id, "order": 0, "value": math.log(run.rows()[-1]["fd_classifier"])}]
     assert [r["step"] for r in run.rows()] == [0, 300, 600]
     assert len(list(store.run_folders())) == 2  # the grid's and the trial's: nothing was proposed anew
 

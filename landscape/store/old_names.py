@@ -1,0 +1,22 @@
+"""What older stores call things, renamed when they are read, here and nowhere else.
+
+A Frechet distance was `fid` whatever it was measured on; now that is Inception's alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from landscape.scores import distance_key
+
+OLD = "fid"
+
+
+def named(scores: dict[str, Any], extractor: str | None) -> dict[str, Any]:
+    """Scores by column (of a row, a status or a floor) with the distance under the name that its extractor gives it."""
+    key = distance_key(extractor)
+    if key == OLD or OLD not in scores:
+        return scores
+    renamed = {key if name == OLD else name: value for name, value in scores.items()}
+    why = scores.get("why")
+    return renamed | ({"why": named(why, extractor)} if isinstance(why, dict) else {})
