@@ -16,17 +16,18 @@ from analysis.estimators.time_budget import timed
 from analysis.figures import budget
 from analysis.figures.searches import several_figure
 from analysis.figures.style import Look
-from analysis.loading.cells import POOLED, adaptive, cell_order, countable
+from analysis.loading.cells import POOLED, VARIED, VARIED_NAMES, adaptive, cell_order, countable
 from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import GENERAL, of_distance
 from analysis.loading.runs import Collected
 from analysis.loading.trials import ADAPTIVE, SEARCH
-from analysis.tables import diagnostics, formatting, runs_and_cells
+from analysis.tables import diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, pair_table, rank_table, spread_table
 from analysis.tables.early_stopping import HEADS as EARLY_HEADS
 from analysis.tables.early_stopping import early, shown_early
+from analysis.tables.runs_and_cells import SCORE_NAMES
 from landscape.store import STOPPED
 
 SEED = 0  # of every resampling in a report: equal stores give equal reports
@@ -76,7 +77,7 @@ HEADS: dict[str, dict[str, str]] = {
         "lost": "diverged",
         "mean_low": "95 % from",
         "mean_high": "to",
-        **runs_and_cells.VARIED_NAMES,
+        **VARIED_NAMES,
     },
     "best": BEST_COLUMNS,
     "diagnostics": diagnostics.HEADS,
@@ -158,10 +159,10 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
     if kind == "pairs":
         frame["said"] = frame["said"].map({"a": "A wins", "b": "B wins", "": "none claimed"})
     if kind == "agreement":
-        names = diagnostics.HEADS | runs_and_cells.SCORE_NAMES | {GENERAL: distance}
+        names = diagnostics.HEADS | SCORE_NAMES | {GENERAL: distance}
         frame[["one", "other"]] = frame[["one", "other"]].replace(names)
     if kind in ("confirm", "best"):
-        frame = frame.drop(columns=[key for key in runs_and_cells.VARIED if frame[key].isna().all()])
+        frame = frame.drop(columns=[key for key in VARIED if frame[key].isna().all()])
         if not frame["cell"].str.contains(POOLED, regex=False).any():  # else the label says it
             frame = frame.drop(columns="n_dis")
     if kind == "best" and frame["paper"].isna().all():
@@ -194,7 +195,7 @@ def write_tables(
         write_csv(file.replace({GENERAL: words["key"]}) if kind == "agreement" else file, f"{stem}-{kind}.csv")
         heads = HEADS.get(kind, names)
         told = shown(kind, frame, words["distance"]) if kind in HEADS else frame
-        empty = {key for key in runs_and_cells.SCORE_NAMES if key in told and told[key].isna().all()}
+        empty = {key for key in SCORE_NAMES if key in told and told[key].isna().all()}
         told = told.drop(columns=list(unseen(map(str, told)) | empty))
         text = pd.DataFrame(
             {

@@ -38,6 +38,7 @@ class Inception(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Resized to 299 px and scaled to [-1, 1) as the weights expect it; see the class."""
         x = x.float().expand(-1, 3, -1, -1)  # a grey image in all three channels
         x = interpolate_bilinear_2d_like_tensorflow1x(x, (SIDE, SIDE), align_corners=False)
         features = self.body((x - 128) / 128)

@@ -253,7 +253,8 @@ def many(root: Path, runs: int = 10_000, evaluations: int = 20, first: int = 0) 
         count = evaluations if state == DONE else evaluations // 2
         fids = end + (118 - end) * np.exp(-np.arange(count) / 3) * rng.uniform(0.9, 1.1, count)
         clocks = {"train_s": 12.5 * (count - 1), "eval_s": 0.4 * count, "wasted_s": 0.0}
-        status = {"status": state, "beat": 1, "step": 250 * (count - 1), **clocks, "axes": {}, "scores": {}}
+        status: dict[str, Any] = {"status": state, "beat": 1, "step": 250 * (count - 1), "axes": {}, "scores": {}}
+        status |= clocks
         if state != DONE:
             status["reason"] = (
                 "loss_d is not finite at step 612" if state == DIVERGED else "RuntimeError: out of memory"

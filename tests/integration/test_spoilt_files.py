@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -50,8 +51,17 @@ def made(root: Path) -> Store:
     ids = [done.id, going.id]
     add_sweep(store, NAME, ["-m", "seed=0,1"], ids)
     folder = store.sweep(NAME)
-    resources = {"partition": None, "account": None, "qos": None, "time": 60, "memory": None, "cores": 1, "gpus": 0}
-    resources |= {"constraint": None, "setup": [], "extra": [], "runs_per_job": 1, "at_once": 1, "parallel": None}
+    resources: dict[str, Any] = {"partition": None, "account": None, "qos": None, "time": 60, "memory": None}
+    resources |= {
+        "cores": 1,
+        "gpus": 0,
+        "constraint": None,
+        "setup": [],
+        "extra": [],
+        "runs_per_job": 1,
+        "at_once": 1,
+        "parallel": None,
+    }
     resources |= {"signal_s": 120}
     how = {"device": "cpu", "threads": 1}
     folder.jobs_file.write_text(

@@ -311,7 +311,7 @@ def test_a_box_is_drawn_from_five_finite_runs_on():
     look = looks(["a"])
     for count, boxes in ((4, 0), (5, 1)):
         ax = axes.distribution(Figure().subplots(), {"a": np.append(np.arange(1.0, count + 1), np.inf)}, look)
-        assert sum(len(line.get_xdata()) == 5 and line.get_linestyle() == "-" for line in ax.lines) == boxes
+        assert sum(np.size(line.get_xdata()) == 5 and line.get_linestyle() == "-" for line in ax.lines) == boxes
         assert ax.texts[0].get_text() == f"1 of {count + 1}\ndiverged"
 
 

@@ -81,8 +81,8 @@ def test_planning_on_a_full_disk_writes_nothing_and_says_so(disk: Disk, capsys: 
 
 @pytest.mark.slow
 def test_a_disk_that_fills_up_under_a_run_loses_nothing(disk: Disk) -> None:
-    grid = ("-m", "seed=0,1,2", "train.steps=600", "checkpoint.every_s=0.1", *TINY[1:], "metrics.every=100")
-    grid += (f"store={disk.store.root}", "launcher.jobs=1")
+    grid = ["-m", "seed=0,1,2", "train.steps=600", "checkpoint.every_s=0.1", *TINY[1:], "metrics.every=100"]
+    grid += [f"store={disk.store.root}", "launcher.jobs=1"]
     process = subprocess.Popen(command(*grid), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     _, pid = hold(disk.store, lambda run: run.previous_checkpoint.exists())
     begun = sum(run.log_file.exists() for run in disk.store.run_folders())
