@@ -24,7 +24,7 @@ from analysis.loading import protocols
 from analysis.loading.cells import cell_order, countable, independent, no_bands, readable, worths
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
-from analysis.loading.distances import named
+from analysis.loading.distances import named, of_distance
 from analysis.loading.runs import Collected
 from analysis.loading.trials import GRID
 from analysis.tables import diagnostics, formatting, runs_and_cells
@@ -32,7 +32,7 @@ from analysis.tables.evaluation_cost import evaluation
 from analysis.tables.failures import troubles
 from analysis.tables.provenance import reproduce
 from landscape.config.versions import CHANGES
-from landscape.scores import distance_key
+from landscape.scores import COLUMNS, distance_key
 from landscape.store import DIVERGED, Store
 
 MOST_PARTS = 12  # of a page that have figures; the others have their tables
@@ -221,6 +221,7 @@ def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, s
             "name": names.get(str(key), str(key)).format(**words),
             "number": pd.api.types.is_numeric_dtype(frame[key]),
             "run": key == "id",
+            "better": "lower" if of_distance(str(key)) else COLUMNS[key].better if key in COLUMNS else None,
         }
         for key in frame
     ]

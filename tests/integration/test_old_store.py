@@ -57,6 +57,11 @@ def test_its_runs_are_read_with_their_scores_and_origins(old: Store) -> None:
     assert len(frame) == 14
     done = frame[frame["status"] == "done"]
     assert pd.to_numeric(done["fid"]).between(150, 180).all()
+    for run in old.run_folders():
+        rows = run.rows()
+        assert all("fd_classifier" in row and "fid" not in row for row in rows)  # as which it was stored
+        assert not rows or "fd_classifier" in run.protocol(rows[0]["protocol"])["floor"]
+        assert not rows or "fd_classifier" in run.status()["scores"]
     assert (frame["stage"] == "search").sum() == 4
 
 
@@ -77,7 +82,10 @@ def test_a_run_goes_on_from_its_checkpoint(old: Store) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     run = old.run(HALF)
     assert "resuming at step 60" in run.log_file.read_text() + done.stdout
-    assert [row["step"] for row in run.rows()] == [0, 60, 120]
+    lines = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+    assert [row["step"] for row in lines] == [0, 60, 120]
+    assert all("fd_classifier" in row and "fid" not in row for row in lines)
+    assert "fd_classifier" in json.loads(run.status_file.read_text())["scores"]
     assert json.loads(run.status_file.read_text())["status"] == "done"
 
 
@@ -92,6 +100,8 @@ def test_a_queued_job_trains_by_the_line_that_its_script_holds(old: Store) -> No
 def test_it_is_reported_and_confirmed(old: Store, tmp_path: Path) -> None:
     made = python("-m", "analysis.report", "--store", str(old.root), "--out", str(tmp_path / "page"))
     assert made.returncode == 0 and (tmp_path / "page" / "index.html").exists(), made.stdout + made.stderr
+    columns = set(pd.read_csv(tmp_path / "page" / "runs.csv"))
+    assert {"fd_classifier", "fd_classifier_best"} <= columns and "fid" not in columns
     asked = ("confirm.top=1", "confirm.seeds=1", f"store={old.root}")
     confirmed = python("-m", "sweeps", "confirm", SEARCH, *asked)
     assert confirmed.returncode == 0, confirmed.stdout + confirmed.stderr
