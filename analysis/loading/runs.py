@@ -105,7 +105,8 @@ def load(store: Store | str | Path) -> pd.DataFrame:
                   images a D update; D updates asked for; D updates done
     protocol      id of the protocol of the scores in this row, or None
     evaluations   how many evaluations there are under it
-    fid           the score: that of the last evaluation, of a run that is done or stopped; NaN for any other
+    fid           the distance, on the extractor of its protocol (files of a report name it by that: `fd_classifier`):
+                  that of the last evaluation, of a run that is done or stopped; NaN for any other
     fid_last      that of the last evaluation, whatever the state
     fid_best      the lowest over all evaluations: it flatters, and more so the more often one evaluates
     fid_start     that of the evaluation at step 0, of the untrained generator; NaN where there was none

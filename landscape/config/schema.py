@@ -151,7 +151,9 @@ def with_options(group: type[T]) -> type[T]:
 @dataclass
 @with_options
 class Metrics:
-    scores: list[str] = key("scores of an evaluation", listed_of(*SCORES), default=[])
+    scores: list[str] = key(
+        "scores of an evaluation; fid: the Frechet distance, on whichever extractor", listed_of(*SCORES), default=[]
+    )
     every: int | None = optional("D updates between evaluations; the first is at 0, the last at the end", at_least(1))
     extractor: str | None = optional("network, or points, whose features are scored", one_of(*EXTRACTORS))
     extractor_seed: int | None = optional("seed of the classifier's training", SEED)

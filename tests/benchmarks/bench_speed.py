@@ -263,7 +263,7 @@ def many_runs(store: Store, count: int) -> None:
             "lr_g": 2e-4,
         }
         axes |= {"seed": i % 5, "repeat": 0, "steps": 1000}
-        scores = {"step": 300, "protocol": "8e9e62fcc3baeb9d", "fid": float(rng.uniform(10, 100)), "is": 5.0}
+        scores = {"step": 300, "protocol": "8e9e62fcc3baeb9d", "fd_classifier": float(rng.uniform(10, 100)), "is": 5.0}
         run.write_status({"status": state, "axes": axes, "step": 300, "beat": 7, "scores": scores}, durable=False)
         if state not in ("planned", "queued"):
             claim = far if state == "running" else {**far, "released": True}

@@ -1,43 +1,23 @@
-"""A score is one file, one line of `conf/metrics`: then it is trained with, stored, reported and mirrored.
+"""A score is one file and a line of `conf/metrics`: then it is trained with, stored, reported and mirrored.
 
-Done by public commands in a copy of the three packages.
+The recipe of CONTRIBUTING.md, followed in a copy of the three packages, by public commands.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 from support import ROOT
 
-FILE = '''
-"""The first term of the Frechet distance."""
-
-from typing import Any
-
-from landscape.ranges import positive
-from landscape.scores.descriptor import Column, Option, Score
-
-SCORES = (
-    Score(
-        "mean_shift",
-        "landscape.scores.mean_shift:mean_shift",
-        (Column("mean_shift", "shift of the mean feature", ".2f", "lower"), Column("shifts", curve=True)),
-        (Option("mean_shift_scale", 1.0, positive(), "factor of the shift"),),
-    ),
-)
-
-
-def mean_shift(s: Any) -> dict[str, Any]:
-    """Squared Euclidean distance of the means of fake and real features; 0 is best."""
-    shifts = s.protocol["mean_shift_scale"] * (s.features.mean(0) - s.reference.mean) ** 2
-    return {"mean_shift": float(shifts.sum()), "shifts": [float(shifts.min()), float(shifts.max())]}
-'''
+RECIPE = (ROOT / "CONTRIBUTING.md").read_text().partition("## Adding a score")[2].partition("\n## ")[0]
 TINY = (
     "train.steps=12", "train.batch_size=16", "arch.width=0.02", "metrics.every=6", "metrics.n_fake=64",
     "metrics.is_splits=1", "launcher.jobs=1",
@@ -50,9 +30,13 @@ def store(tmp_path_factory: pytest.TempPathFactory, warm_cache: Path) -> Path:
     tree = tmp_path_factory.mktemp("new-score")
     for name in ("landscape", "sweeps", "analysis", "conf"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (tree / "landscape" / "scores" / "mean_shift.py").write_text(FILE)
-    with open(tree / "conf" / "metrics" / "classifier.yaml", "a") as f:
-        f.write("mean_shift_scale: 2.0\n")
+    code, line = map(textwrap.dedent, re.findall(r"```\w+\n(.*?)   ```", RECIPE, re.DOTALL))
+    file, choice = (
+        tree / re.findall(pattern, RECIPE)[0] for pattern in (r"`(land\S+shift\.py)`", r"`(conf/\S+\.yaml)`")
+    )
+    file.write_text(code)
+    with open(choice, "a") as f:
+        f.write(line.replace("1.0", "2.0"))
     shutil.copytree(warm_cache, tree / "outputs" / "cache")
     asked = (*TINY, "seed=0,1", "metrics.scores=[fid,mean_shift]", f"store={tree / 'outputs'}")
     python(tree, "-m", "landscape.sweep", "-m", *asked)
