@@ -49,7 +49,10 @@ class Sample(NamedTuple):
     subject: Subject | None = None  # what made the images; None where they are real
 
 
-Measure = Callable[[Sample], Mapping[str, Value]]
+# Found when this module is loaded, so that workers that are forked have them.
+MEASURES: dict[str, Callable[[Sample], Mapping[str, Value]]] = {
+    name: resolve_name(score.measure) for name, score in SCORES.items()
+}
 
 
 def quantise(images: Tensor, how: str) -> Tensor:
@@ -82,7 +85,6 @@ class Scorer:
         self.asked = asked
         self.device = device
         self.scores = {name: lookup("metrics.scores", name, SCORES) for name in asked["scores"]}
-        self.measures: dict[str, Measure] = {name: resolve_name(one.measure) for name, one in self.scores.items()}
         self.extractor = get_extractor(asked, data, store, device)
         real = data.part(asked["real"])
         n_fake = asked["n_fake"]
@@ -164,11 +166,11 @@ class Scorer:
         sample = Sample(images, features, logits, self.reference, self.protocol, self.real, self.data, subject)
         values: dict[str, Value] = {}
         cost: dict[str, float] = {}
-        for name, measure in self.measures.items():
-            if subject is None and "networks" in self.scores[name].needs:
+        for name, described in self.scores.items():
+            if subject is None and "networks" in described.needs:
                 continue
             start = time.perf_counter()
-            values |= measure(sample)
+            values |= MEASURES[name](sample)
             cost[name] = since(start)
         return values, cost
 

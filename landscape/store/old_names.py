@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from landscape.scores import distance_key
+from landscape.scores import DISTANCES, distance_key
 
 OLD = "fid"
 
@@ -15,7 +15,7 @@ OLD = "fid"
 def named(scores: dict[str, Any], extractor: str | None) -> dict[str, Any]:
     """Scores by column (of a row, a status or a floor) with the distance under the name that its extractor gives it."""
     key = distance_key(extractor)
-    if key == OLD or OLD not in scores:
+    if key == OLD or OLD not in scores or key not in DISTANCES:  # an extractor that only another version knows
         return scores
     renamed = {key if name == OLD else name: value for name, value in scores.items()}
     why = scores.get("why")

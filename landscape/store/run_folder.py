@@ -168,7 +168,9 @@ class RunFolder:
         if not data.strip(b"\0"):
             return self._status_again()
         status = _parsed(data, self.status_file, formats.STATUS)
-        return status | ({"scores": self._named(status["scores"])} if "scores" in status else {})
+        if "scores" in status:
+            status["scores"] = self._named(status["scores"])
+        return status
 
     def _status_again(self) -> dict[str, Any]:
         """What the status must have been, as far as the other files tell; where they do not, the run is to be trained.
@@ -265,8 +267,9 @@ class RunFolder:
     def protocol(self, protocol: str) -> dict[str, Any]:
         """The full text of a protocol that a row names; raises `CorruptFile`, or `FileNotFoundError`."""
         text = self._read(self.protocol_file(protocol), formats.PROTOCOL)
-        floor = text.get("floor")
-        return text | ({"floor": named(floor, text.get("extractor"))} if floor else {})
+        if text.get("floor"):
+            text["floor"] = named(text["floor"], text.get("extractor"))
+        return text
 
     def _named(self, scores: dict[str, Any]) -> dict[str, Any]:
         """`old_names.named` of scores that name their protocol; as they are where its text cannot be read."""

@@ -118,9 +118,9 @@ def show(store: Store, look: Look) -> None:
     protocols = sorted({protocol for found in scores_of.values() for protocol in found})
     newest = [seen.status.get("scores", {}) for seen in look.runs]
     kinds = {name: name_of_all(row for row in newest if row.get("protocol") == name) for name in protocols}
-    heads = [f"lowest {kinds[name]}" + f", {name[:8]}" * (len(protocols) > 1) for name in protocols] or [
-        "lowest distance"
-    ]
+    which = [f", {name[:8]}" * (len(protocols) > 1) for name in protocols]
+    heads = [f"lowest {kinds[name]}{one}" for name, one in zip(protocols, which, strict=True)]
+    heads = heads or ["lowest distance"]
     for name in (*CELL, *states, *heads):
         table.add_column(name, justify="left" if name in CELL[:-1] else "right")
     for cell, runs in sorted(cells.items()):
@@ -181,12 +181,10 @@ def distances(store: Store, runs: list[Seen]) -> dict[str, dict[str, float]]:
         for seen in done:
             with suppress(CorruptFile, OSError, TypeError, ValueError):
                 rows = store.run(seen.id).rows()
-                last = {
-                    str(row["protocol"]): distance_of(row) for row in sorted(rows, key=lambda row: int(row["step"]))
-                }
-                found[seen.id] = {name: float(value) for name, value in last.items() if value is not None} | found[
-                    seen.id
-                ]
+                rows.sort(key=lambda row: int(row["step"]))
+                last = {str(row["protocol"]): distance_of(row) for row in rows}
+                known = {name: float(value) for name, value in last.items() if value is not None}
+                found[seen.id] = known | found[seen.id]
     return found
 
 

@@ -111,6 +111,18 @@ def test_the_table_of_runs_is_in_pages_and_sorts_both_ways_with_missing_values_l
     expect(further).to_be_disabled()
 
 
+def test_a_column_of_which_more_is_better_is_first_sorted_from_its_highest_down(page):
+    rows(page, 25)
+    head = page.locator(f"{RUNS} th").nth(page.locator(f"{RUNS} th").all_inner_texts().index("IS"))
+    expect(head).to_have_attribute("title", "higher is better")
+    head.click()
+    expect(head).to_have_attribute("aria-sort", "descending")
+    down = [float(text) for text in column(page, "IS")]
+    assert down == sorted(down, reverse=True)
+    head.click()
+    expect(head).to_have_attribute("aria-sort", "ascending")
+
+
 def test_rows_are_filtered_by_text_by_a_column_and_by_numbers(page):
     rows(page, 25)
     text, where = page.locator(f"{RUNS} [type=search]"), page.locator(f"{RUNS} select")
