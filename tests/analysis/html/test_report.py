@@ -79,7 +79,7 @@ def test_a_classifiers_distance_is_never_called_plain_fid(report):
 
 def test_every_cell_shows_the_samples_of_its_lowest_run(report):
     runs = pd.read_csv(report / "runs.csv", dtype={"id": str})
-    best = runs.loc[runs.groupby("cell")["fid"].idxmin().dropna(), "id"]
+    best = runs.loc[runs.groupby("cell")["fd_classifier"].idxmin().dropna(), "id"]
     page = (report / "index.html").read_text()
     assert set(re.findall(r'<img src="samples/(\w+)\.png"', page)) == set(best)
 
@@ -456,7 +456,11 @@ def test_superseded_runs_are_marked_and_compared_with_nothing(tmp_path):
     assert runs.loc[old, "fid"].tolist() and runs.loc[runs["cell"] == "NS GP", "setting"].nunique() == 2
     cells = pd.read_csv(tmp_path / "out" / "cells.csv").set_index("cell")
     assert cells.loc["NS GP", ["runs", "results"]].tolist() == [13, 5]
-    assert cells.loc["NS GP", ["fid_lowest", "fid_best", "fid_median"]].tolist() == [10, 10, 12]
+    assert cells.loc["NS GP", ["fd_classifier_lowest", "fd_classifier_best", "fd_classifier_median"]].tolist() == [
+        10,
+        10,
+        12,
+    ]
     assert timed(runs).worth["NS GP"].min() == 10 and best_table(runs, {})["fid"].min() == 10
     page = (tmp_path / "out" / "index.html").read_text()
     assert "8 runs were trained by a choice that means something else now" in page and "transposed conv" in page
@@ -464,7 +468,7 @@ def test_superseded_runs_are_marked_and_compared_with_nothing(tmp_path):
     assert table.read_text().count("arch.g_spectral before 2026-11-25") == 8
     main(["--csv", str(tmp_path / "out" / "runs.csv"), "--out", str(tmp_path / "again")])
     again = pd.read_csv(tmp_path / "again" / "cells.csv").set_index("cell")
-    assert again.loc["NS GP", ["results", "fid_lowest"]].tolist() == [5, 10]
+    assert again.loc["NS GP", ["results", "fd_classifier_lowest"]].tolist() == [5, 10]
 
 
 def test_without_superseded_runs_the_page_does_not_speak_of_them(report):
