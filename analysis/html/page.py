@@ -26,7 +26,6 @@ from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import named, of_distance
 from analysis.loading.runs import Collected
-from analysis.loading.trials import GRID
 from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.evaluation_cost import evaluation
 from analysis.tables.failures import troubles
@@ -34,6 +33,7 @@ from analysis.tables.provenance import reproduce
 from landscape.config.versions import CHANGES
 from landscape.scores import COLUMNS, distance_key
 from landscape.store import DIVERGED, Store
+from landscape.store.trials import GRID
 
 MOST_PARTS = 12  # of a page that have figures; the others have their tables
 

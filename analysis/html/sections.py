@@ -21,7 +21,7 @@ from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import GENERAL, of_distance
 from analysis.loading.runs import Collected
-from analysis.loading.trials import ADAPTIVE, SEARCH
+from analysis.loading.trials import ADAPTIVE
 from analysis.tables import diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, pair_table, rank_table, spread_table
@@ -29,6 +29,7 @@ from analysis.tables.early_stopping import HEADS as EARLY_HEADS
 from analysis.tables.early_stopping import early, shown_early
 from analysis.tables.runs_and_cells import SCORE_NAMES
 from landscape.store import STOPPED
+from landscape.store.trials import SEARCH
 
 SEED = 0  # of every resampling in a report: equal stores give equal reports
 CONFIDENCE = 0.95

@@ -22,8 +22,9 @@ from analysis.loading import read_run
 from analysis.loading.read_run import Record, read_record
 from landscape.config import identity, versions
 from landscape.scores import COLUMNS
-from landscape.store import RunFolder, Store, early_stopping, old_names
+from landscape.store import RunFolder, RunStatus, Store, early_stopping, old_names, run_meta, run_status
 from landscape.store.atomic_io import write_whole
+from landscape.store.run_meta import RunMeta
 
 CHUNK = 100  # runs read by a process at a time
 
@@ -57,7 +58,8 @@ def _read_records(store: Store, problems: list[str], pool: Executor | None) -> l
     for run in store.run_folders():
         old = known.get(run.id)
         if old is not None and _looks(run, list(old["protocols"])) == old["looks"]:
-            found[run.id] = Record(**old)
+            status, meta = RunStatus.from_json(old["status"], file), RunMeta.from_json(old["meta"], file)
+            found[run.id] = Record(**{**old, "status": status, "meta": meta})
         else:
             found[run.id] = None
             missing.append(str(run.path))
@@ -69,7 +71,8 @@ def _read_records(store: Store, problems: list[str], pool: Executor | None) -> l
             if record is not None:
                 found[record.id] = record
                 if not sentences:
-                    fresh.append(_line(vars(record)))
+                    kept = {"status": record.status.to_json(), "meta": record.meta.to_json()}
+                    fresh.append(_line({**vars(record), **kept}))
     if found:
         _keep(file, fresh, not 0 < lines <= 2 * len(found), known, found)
     return [record for record in found.values() if record is not None]
@@ -104,10 +107,18 @@ def _look(file: str) -> list[int] | None:
 @cache
 def _code() -> str:
     """The digest of the code that reads a run: what other code kept is not used."""
-    modules = (read_run, identity, early_stopping, versions, old_names)
-    files = (__file__, *(str(module.__file__) for module in modules))
+    files = (
+        __file__,
+        read_run.__file__,
+        identity.__file__,
+        early_stopping.__file__,
+        old_names.__file__,
+        run_meta.__file__,
+        run_status.__file__,
+        versions.__file__,
+    )
     columns = " ".join(COLUMNS).encode()  # of scores, which may have got one
-    return sha256(b"".join([columns, *(Path(file).read_bytes() for file in files)])).hexdigest()
+    return sha256(b"".join([columns, *(Path(str(file)).read_bytes() for file in files)])).hexdigest()
 
 
 def _known(file: Path) -> tuple[dict[str, Any], int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-EXTRACTORS = ("classifier", "inception", "points")
+EXTRACTORS = ("classifier", "imagenet", "inception", "points")
 
 
 def distance_key(extractor: str | None) -> str:

@@ -19,7 +19,7 @@ SCORES = (
             Column("is", "IS", ".2f", "higher", on_features=True),
             Column("is_std", format=".2f", spread=True, on_features=True),
         ),
-        extractors=("classifier", "inception"),
+        extractors=("classifier", "imagenet", "inception"),
         diagnostic=False,
     ),
     Score(
@@ -43,7 +43,7 @@ SCORES = (
             Column("ms_ssim", "MS-SSIM", ".3f", "lower"),
             Column("diversity", "diversity", ".3f", "higher", one_minus="ms_ssim"),
         ),
-        extractors=("classifier",),  # where pairs are within a class
+        extractors=("classifier", "imagenet"),  # where pairs are within a class
         diagnostic=False,
     ),
     Score(

@@ -5,6 +5,7 @@ A Frechet distance was `fid` whatever it was measured on; now that is Inception'
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from landscape.scores import DISTANCES, distance_key
@@ -12,11 +13,9 @@ from landscape.scores import DISTANCES, distance_key
 OLD = "fid"
 
 
-def named(scores: dict[str, Any], extractor: str | None) -> dict[str, Any]:
-    """Scores by column (of a row, a status or a floor) with the distance under the name that its extractor gives it."""
+def named(scores: Mapping[str, Any], extractor: str | None) -> Mapping[str, Any]:
+    """Values by column (of a row, a status or a floor) with the distance under the name that its extractor gives it."""
     key = distance_key(extractor)
     if key == OLD or OLD not in scores or key not in DISTANCES:  # an extractor that only another version knows
         return scores
-    renamed = {key if name == OLD else name: value for name, value in scores.items()}
-    why = scores.get("why")
-    return renamed | ({"why": named(why, extractor)} if isinstance(why, dict) else {})
+    return {key if name == OLD else name: value for name, value in scores.items()}

@@ -51,7 +51,7 @@ class Course:
 
 def told(seen: Seen, called: dict[str, str]) -> str:
     """A run's end in one line."""
-    scores, reason = seen.status.get("scores", {}), seen.reason
+    scores, reason = seen.status.scores, seen.reason
     found = distance_of(scores)
     distance = "" if found is None else f", {name_of_all([scores])} {found:.4g}"
     return f"{seen.id} {called[seen.id]}: {seen.state}{distance}" + f" ({reason})" * bool(reason)
@@ -67,11 +67,11 @@ def draw(look: Look, called: dict[str, str], left_s: float | None) -> Renderable
         head.append(f"about {duration(left_s)} left", style="dim")
     table = Table(box=None, pad_edge=False, header_style="dim")
     running = [seen for seen in look.runs if seen.state in (RUNNING, STALLED)]
-    distance = name_of_all(seen.status.get("scores", {}) for seen in running)
+    distance = name_of_all(seen.status.scores for seen in running)
     for name in ("run", "step", "", distance, "IS", "MS-SSIM"):
         table.add_column(name, justify="left" if name in ("run", "") else "right")
     for seen in running[:ROWS]:
-        (step, steps), scores = seen.steps, seen.status.get("scores", {})
+        (step, steps), scores = seen.steps, seen.status.scores
         bar = ProgressBar(steps or 1, step, width=20)
         numbers = [score(distance_of(scores), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
         table.add_row(shown(called[seen.id]), f"{step}/{steps}", bar, *numbers)

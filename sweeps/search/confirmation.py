@@ -22,7 +22,7 @@ from landscape.config.text import plural
 from landscape.data import find_data
 from landscape.scores import distance_of
 from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, protocols
-from landscape.store.trials import put_rows, read_rows, row
+from landscape.store.trials import CONFIRM, SEARCH, TrialRecord, put_rows, read_rows
 from sweeps.planning.composition import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, Planned, cell_axes
@@ -93,7 +93,8 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
         for p in planned:
             run = plan.store.run(p.id)
             value, diverged, _ = worth(run, fresh)
-            rows.append(row(p.id, cell_axes(p.config), "confirm", next(orders), value=value, diverged=diverged))
+            place = next(orders)
+            rows.append(TrialRecord(p.id, cell_axes(p.config), CONFIRM, place, value=value, diverged=diverged))
             again.append(last_distance(run, fresh))
             before.append(last_distance(run, as_chosen))
         n = len(setting.distances)
@@ -120,8 +121,8 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
     asked = {run.id: run.asked[0] for run in plan.runs if run.asked}
     by_search = {search.id: search.asked for search in plan.searches}
     for r in read_rows(store, plan.name):
-        if r["stage"] == "search" and r["search"] in by_search:
-            asked.setdefault(r["run"], by_search[r["search"]])
+        if r.stage == SEARCH and r.search in by_search:
+            asked.setdefault(r.run, by_search[r.search])
     found: dict[str, dict[str, Candidate]] = {}
     for name, how in asked.items():
         with suppress(FileNotFoundError, CorruptFile):  # what does not read was named by the plan
@@ -141,7 +142,7 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
 def last_distance(run: RunFolder, asked: dict[str, Any]) -> float | None:
     """A run's last distance; infinity where it diverged or was stopped, None where it is not finished or scored."""
     try:
-        state = run.status()["status"]
+        state = run.status().state
         if state in (DIVERGED, STOPPED):
             return math.inf
         rows = rows_of(run, asked) if state == DONE else []
@@ -149,7 +150,7 @@ def last_distance(run: RunFolder, asked: dict[str, Any]) -> float | None:
         return None
     if state not in FINISHED or not rows:
         return None
-    last = distance_of(rows[-1])
+    last = distance_of(rows[-1].values)
     return math.inf if last is None else float(last)
 
 

@@ -59,9 +59,9 @@ def test_its_runs_are_read_with_their_scores_and_origins(old: Store) -> None:
     assert pd.to_numeric(done["fid"]).between(150, 180).all()
     for run in old.run_folders():
         rows = run.rows()
-        assert all("fd_classifier" in row and "fid" not in row for row in rows)  # as which it was stored
-        assert not rows or "fd_classifier" in run.protocol(rows[0]["protocol"])["floor"]
-        assert not rows or "fd_classifier" in run.status()["scores"]
+        assert all("fd_classifier" in row.values and "fid" not in row.values for row in rows)  # as which it was stored
+        assert not rows or "fd_classifier" in run.protocol(rows[0].protocol)["floor"]
+        assert not rows or "fd_classifier" in run.status().scores
     assert (frame["stage"] == "search").sum() == 4
 
 
@@ -82,10 +82,7 @@ def test_a_run_goes_on_from_its_checkpoint(old: Store) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     run = old.run(HALF)
     assert "resuming at step 60" in run.log_file.read_text() + done.stdout
-    lines = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
-    assert [row["step"] for row in lines] == [0, 60, 120]
-    assert all("fd_classifier" in row and "fid" not in row for row in lines)
-    assert "fd_classifier" in json.loads(run.status_file.read_text())["scores"]
+    assert [row.step for row in run.rows()] == [0, 60, 120]
     assert json.loads(run.status_file.read_text())["status"] == "done"
 
 

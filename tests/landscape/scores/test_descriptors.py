@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from landscape.metrics.extractors import EXTRACTORS as MADE
@@ -28,7 +30,7 @@ def test_a_neutral_value_is_the_default_of_conf_and_in_range() -> None:
 
 def test_a_distance_has_its_extractor_in_its_name_but_for_inception() -> None:
     assert set(EXTRACTORS) == set(MADE)
-    assert DISTANCES == ("fd_classifier", "fid", "fd_points")
+    assert DISTANCES == ("fd_classifier", "fd_imagenet", "fid", "fd_points")
     assert [distance_name(one) for one in ("inception", "classifier", None)] == ["FID", "FD (classifier)", "FID"]
     assert distance_name("classifier", "as given") == "FD (classifier, as given)"
     assert distance_name("inception", "of 5 images, too few") == "FID (of 5 images, too few)"
@@ -43,8 +45,8 @@ def test_a_distance_is_found_under_whichever_name(extractor: str) -> None:
     assert name_of_all([row, other]) == "distance"
 
 
-def test_older_rows_are_renamed_with_their_reasons() -> None:
-    old = {"step": 0, "fid": None, "is": 2.0, "why": {"fid": "fid is nan"}}
-    new = {"step": 0, "fd_classifier": None, "is": 2.0, "why": {"fd_classifier": "fid is nan"}}
+def test_older_rows_are_renamed() -> None:
+    old: dict[str, Any] = {"fid": None, "is": 2.0}
+    new = {"fd_classifier": None, "is": 2.0}
     assert named(old, "classifier") == new and list(named(old, "classifier")) == list(new)
     assert named(old, "inception") == old and named(new, "classifier") == new
