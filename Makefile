@@ -24,10 +24,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: install ## train the demo's grid on the embedded digits and write report/index.html (minutes on idle cores)
 	$(BIN)/python -m landscape.sweep study=demo "store='$(STORE)'"
-	$(BIN)/python -m analysis.report --store "$(STORE)" --out "$(OUT)"
+	$(BIN)/python -m analysis.report "store=$(STORE)" --out "$(OUT)"
 
 report: install dirac ## rebuild the page from whatever the store holds
-	$(BIN)/python -m analysis.report --store "$(STORE)" --out "$(OUT)"
+	$(BIN)/python -m analysis.report "store=$(STORE)" --out "$(OUT)"
 
 dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (10 to 40 seconds)
 	$(BIN)/python -m analysis.dirac --out "$(OUT)/dirac"

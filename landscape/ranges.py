@@ -13,6 +13,7 @@ class Legal(NamedTuple):
 
     test: Callable[[Any], bool]
     words: str
+    values: tuple[str, ...] = ()  # all of them, where they are names
 
 
 # Of counts that cost neither memory nor processes; what is larger is a slip of the keyboard.
@@ -22,12 +23,12 @@ MOST = 10**9
 def one_of(*values: str) -> Legal:
     """One of these names."""
     """One of these words."""
-    return Legal(lambda v: v in values, ", ".join(values))
+    return Legal(lambda v: v in values, ", ".join(values), values)
 
 
 def listed_of(*values: str) -> Legal:
     """A list of names."""
-    return Legal(lambda v: set(v) <= set(values), "a list out of " + ", ".join(values))
+    return Legal(lambda v: set(v) <= set(values), "a list out of " + ", ".join(values), values)
 
 
 def at_least(least: int, most: int = MOST) -> Legal:

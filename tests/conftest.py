@@ -17,6 +17,7 @@ from fake_slurm import FakeSlurm
 from slurm import Cluster, why_not
 from support import TINY, frozen_runs
 
+from landscape.config import log
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
 
@@ -38,6 +39,13 @@ def _seeds() -> None:
     """What a test draws without a seed of its own is the same in every order and on every worker."""
     random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is logged goes to standard error, as from a command, whatever a test before has asked for."""
+    monkeypatch.delenv(log.VARIABLE, raising=False)
+    log.configure()
 
 
 FAILED = pytest.StashKey[bool]()

@@ -330,6 +330,13 @@ class Schema(Config):
     max_points: int = key("points of a grid, at most; one with more is refused")
 
 
+# The keys by which a choice names its function: choosing sets them, together with all that they need.
+SELECTORS = {f"{group}.kind": group for group in ("loss", "norm", "arch", "optim", "data", "launcher", "logger")}
+SELECTORS |= {"reg.penalty": "reg", "reg.norm": "norm", "search.kind": "search"}
+# What is made of a choice or of files at planning, and cannot be given.
+NOT_GIVEN = (*SELECTORS, "data.content", "metrics.weights_sha256")
+
+
 class Key(NamedTuple):
     """A key of the configuration, as help and checks see it."""
 

@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from landscape.config.errors import CorruptFile
+from landscape.config.errors import CorruptFile, ExitCode
 from landscape.config.text import plural
 from landscape.store import PLANNED, QUEUED, Store, SweepFolder
 from landscape.store.leases import claim_in_force
 from landscape.store.locks import locked
 from landscape.store.lookup import find_sweep
 from landscape.store.processes import is_here, lives
-from sweeps.cli.resubmit import parser
+from sweeps.cli import arguments
 from sweeps.console import tell
 from sweeps.launchers.own_processes import works_on
 from sweeps.launchers.slurm import client
@@ -23,9 +23,9 @@ from sweeps.launchers.slurm.submissions import append, in_queue, submissions, us
 from sweeps.planning.sweep_runs import Members
 
 
-def cancel(arguments: list[str]) -> int:
+def cancel(argv: list[str]) -> int:
     """Take a sweep's jobs out of the queue and ask its workers to save and stop; nothing that was trained is lost."""
-    given = parser("cancel", cancel.__doc__ or "").parse_args(arguments)
+    given = arguments.cancel().parse(argv)
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     jobs = _cancel_jobs(store, folder) if submissions(folder) else 0
@@ -38,9 +38,9 @@ def cancel(arguments: list[str]) -> int:
                 run.write_status(replace(status, state=PLANNED), durable=False)
     if not jobs and not stopped:
         tell(f"nothing to cancel: sweep {folder.name} has neither jobs in the queue nor workers on this machine")
-        return 0
+        return ExitCode.DONE
     tell("what was begun is saved and goes on from there when the sweep's command is given again")
-    return 0
+    return ExitCode.DONE
 
 
 def _cancel_jobs(store: Store, folder: SweepFolder) -> int:

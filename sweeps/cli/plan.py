@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections import Counter
 
 from rich.table import Table
 
 from landscape.config.errors import ExitCode
 from landscape.config.text import plural, printable
+from sweeps.cli import arguments
 from sweeps.cli.status import console, shown
-from sweeps.cli.sweep import MULTIRUN, check_shared
+from sweeps.cli.sweep import check_shared
 from sweeps.launchers import estimate
 from sweeps.launchers.local_search import trials_left
 from sweeps.launchers.slurm import launcher
@@ -20,29 +21,22 @@ from sweeps.planning.needs import survey
 from sweeps.planning.plan import TRAIN, make_plan
 from sweeps.search.confirmation import confirmation
 
-HELP = """usage: python -m sweeps plan [-m] KEY=VALUE ... [--store FOLDER]
-
-Count the runs of a command, by what they need, by state and by cell, and estimate hours from the finished runs of the
-store. It takes what python -m landscape.sweep takes (its --help lists groups and keys) and writes nothing.
-launcher.price=P, the price of an hour of a GPU or core, adds the cost."""
+logger = logging.getLogger(__name__)
 
 
-def plan(arguments: list[str]) -> int:
+def plan(argv: list[str]) -> int:
     """Plan a command as landscape.sweep would, print it, write nothing."""
-    if {"-h", "--help"} & set(arguments):
-        print(HELP)
-        return 0
-    multirun = any(flag in arguments for flag in MULTIRUN)
-    made = make_plan([argument for argument in arguments if argument not in MULTIRUN], multirun)
+    given = arguments.plan().parse(argv)
+    made = make_plan(given.overrides, given.multirun)
     survey(made)
     if made.stage == "confirm":
         left = sum(run.need == TRAIN for run in made.runs) + trials_left(made)
         made = confirmation(made).plan
         if left:
-            print(f"chosen among what is finished: {plural(left, 'run')} of the sweep are not")
+            logger.warning(f"chosen among what is finished: {plural(left, 'run')} of the sweep are not")
     check_shared(made)
     for sentence in made.unreadable.values():
-        print(printable(sentence), file=sys.stderr)
+        logger.warning(sentence)
     for line in describe(made):
         print(printable(line))
     if made.runs[0].config["launcher"]["kind"] == "slurm":
@@ -77,4 +71,4 @@ def plan(arguments: list[str]) -> int:
     console().print(table)
     if len(made.runs) > len(some):
         print(f"and {len(made.runs) - len(some)} more")
-    return ExitCode.USER if made.unreadable else 0
+    return ExitCode.USER if made.unreadable else ExitCode.DONE

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+import logging
 import os
 import shlex
 import sys
@@ -21,6 +21,7 @@ from landscape.config.text import plural, printable
 from landscape.scores import distance_of, name_of_all
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from landscape.store.lookup import find_sweep
+from sweeps.cli import arguments
 from sweeps.formatting import score
 from sweeps.launchers.slurm import client
 from sweeps.launchers.slurm.client import Task
@@ -28,33 +29,21 @@ from sweeps.monitor import Look, Looker, Seen, asked
 from sweeps.planning.labels import CELL, cell_of, labels
 from sweeps.states import ALL_STATES, LOST, STALLED
 
+logger = logging.getLogger(__name__)
+
 SHOWN = 10  # of runs that need somebody, and of their warnings
 NEWEST = 6
 
 
-def status(arguments: list[str]) -> int:
+def status(argv: list[str]) -> int:
     """Count runs by cell and state; show the newest scores, and what is lost or failed and why."""
-    parser = argparse.ArgumentParser(prog="python -m sweeps status", description=status.__doc__)
-    parser.add_argument("sweep", nargs="?", help="its name or the beginning of it (default: all runs of the store)")
-    parser.add_argument("--sweep", dest="named", metavar="SWEEP", help="the same")
-    parser.add_argument(
-        "--where",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="AXIS=VALUE[,VALUE]",
-        help="only runs with these values: --where loss=ns seed=0,1 state=failed",
-    )
-    parser.add_argument("--json", action="store_true", help="all of it as JSON, with every run, for scripts")
-    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
-    given = parser.parse_args(arguments)
+    given = arguments.status().parse(argv)
     store = Store(given.store)
-    name = given.named or given.sweep
-    folder = find_sweep(store, name) if name else None
+    folder = find_sweep(store, given.sweep) if given.sweep else None
     looker = Looker(store, folder)
     look = looker.look()
     if not look.runs and not look.unreadable:
-        raise UserError(f"no runs in {store.root}; give another store with --store FOLDER")
+        raise UserError(f"no runs in {store.root}; give another store with store=FOLDER")
     if given.where:
         look.runs = part(store, look.runs, given.where)
     if given.json:
@@ -66,8 +55,8 @@ def status(arguments: list[str]) -> int:
             print(printable(line))
     wrong = [*look.unreadable.values(), *filter(None, (seen.claim for seen in look.runs))]
     for sentence in [*wrong, *(store.strangers() if folder is None else ())]:
-        print(printable(sentence), file=sys.stderr)
-    return ExitCode.USER if wrong else 0
+        logger.warning(sentence)
+    return ExitCode.USER if wrong else ExitCode.DONE
 
 
 def part(store: Store, runs: list[Seen], where: list[str]) -> list[Seen]:
@@ -213,7 +202,7 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     ended = (FAILED, LOST)  # a worker that was killed leaves its run as it was
     given_up = {seen.id for seen in look.runs if seen.id in look.given_up and seen.state in ended}
     for why, count in Counter(look.given_up[run] for run in sorted(given_up)).most_common():
-        where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+        where = shlex.join([sweep or "SWEEP", f"store={store.root}"])
         trials = f"{plural(count, 'trial')} of searches given up"
         lines.append(f"{trials}: {why}; python -m sweeps retry {where} tries again")
     waiting = (PLANNED, QUEUED, PREEMPTED, LOST, FAILED)
@@ -222,7 +211,7 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     idle = sum(seen.state in waiting and seen.id not in given_up | queued for seen in look.runs)
     if idle and not look.alive and look.unasked is None:  # without an answer, a second command might be one too many
         verbs = "submit or retry" if look.on_cluster else "retry"
-        where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+        where = shlex.join([sweep or "SWEEP", f"store={store.root}"])
         lines.append(f"nobody works on {idle} of them: give their command again, or python -m sweeps {verbs} {where}")
     return lines + stalled_advice([seen for seen in look.runs if seen.state == STALLED])
 
@@ -243,7 +232,7 @@ def queue_advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     for task, what in waiting:
         if task.stuck or task.shut_out:
             found.setdefault((task.reason, what), []).append(task)
-    where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+    where = shlex.join([sweep or "SWEEP", f"store={store.root}"])
     lines = []
     for (reason, what), tasks in found.items():
         jobs = sorted({task.job for task in tasks}, key=lambda job: (len(job), job))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from landscape.config.errors import ExitCode, UserError
-from landscape.config.text import plural, printable
+from landscape.config.log import run_log
+from landscape.config.text import plural
 from landscape.store import FINISHED, PREEMPTED, RunFolder, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import Observer, claim_in_force, named
 from landscape.store.processes import myself
-from sweeps.console import tell
+from sweeps.cli import arguments, hydra_help
+from sweeps.console import show, tell
 from sweeps.credentials import environment, without_password
 from sweeps.errors import run_command
 from sweeps.launchers.devices import Slots, slots
@@ -29,18 +32,23 @@ from sweeps.planning.needs import is_met, survey
 from sweeps.planning.plan import NOTHING, TRAIN, Plan, Planned, execution, make_plan
 from sweeps.search.confirmation import confirmation, record_confirmation
 
-MULTIRUN = ("-m", "--multirun")
+logger = logging.getLogger(__name__)
 
 
-def main(arguments: list[str], sweep: str | None = None, source: Source | None = None) -> int:
+def main(argv: list[str], sweep: str | None = None, source: Source | None = None) -> int:
     """Run the command line (without the program's name); returns the exit code.
 
     Where `sweep` is given, the command must still mean that sweep; where `source` is, it comes from that file of the
     store, and what of it a shell would run is shown first.
     """
-    multirun = any(flag in arguments for flag in MULTIRUN)
-    overrides = [argument for argument in arguments if argument not in MULTIRUN]
-    return run_command(lambda: run(overrides, multirun, sweep, source))
+    if hydra_help.is_asked(argv):
+        return hydra_help.show(argv)
+
+    def work() -> int:
+        given = arguments.sweep().parse(argv)
+        return run(given.overrides, given.multirun, sweep, source)
+
+    return run_command(work)
 
 
 def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: Source | None = None) -> int:
@@ -61,7 +69,7 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
     if plan.searches and "://" in plan.storage:
         check_storage(plan)
     for sentence in plan.unreadable.values():
-        print(printable(sentence), file=sys.stderr)
+        logger.warning(sentence)
     for line in describe(plan):
         tell(line)
     grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
@@ -78,7 +86,7 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
             tell("nothing to do but what does not read")
             return ExitCode.UNFINISHED
         tell("nothing to do: every run is finished and scored")
-        return 0
+        return ExitCode.DONE
     if places is None:
         return launcher.launch(plan, grid, searching)
     freeze(plan)
@@ -90,7 +98,7 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
 def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int:
     """The grid, then its searches; where runs of the grid fail, the searches are made all the same."""
     folder = plan.store.sweep(plan.name)
-    code = launch(plan, places, folder) if grid else 0
+    code = launch(plan, places, folder) if grid else ExitCode.DONE
     if plan.searches:
         record_grid(plan)
     if not searching or code == ExitCode.INTERRUPTED:
@@ -116,9 +124,13 @@ def launch_confirmation(plan: Plan, places: Slots | None) -> int:
     if missing and places is None:
         return launcher.launch(found.plan)
     freeze(found.plan)
-    code = launch(found.plan, places, plan.store.sweep(found.plan.name)) if missing and places is not None else 0
+    code = (
+        launch(found.plan, places, plan.store.sweep(found.plan.name))
+        if missing and places is not None
+        else ExitCode.DONE
+    )
     for line in record_confirmation(plan, found):
-        tell(line)
+        show(line)
     return code
 
 
@@ -148,8 +160,8 @@ def launch(plan: Plan, places: Slots, folder: SweepFolder | None = None) -> int:
         code = run_pool(plan, places, shown)
     if code == ExitCode.UNFINISHED:
         report_failures(plan)
-    elif code == 0:
-        tell(f"all runs are finished; python -m analysis.report --store {plan.store.root} draws them")
+    elif code == ExitCode.DONE:
+        tell(f"all runs are finished; python -m analysis.report {shlex.quote(f'store={plan.store.root}')} draws them")
     return code
 
 
@@ -171,9 +183,8 @@ def report_failures(plan: Plan) -> None:
     for planned in plan.runs:
         if not is_met(plan, planned):
             run = plan.store.run(planned.id)
-            print(printable(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}"), file=sys.stderr)
-            for line in run.log_tail().splitlines():
-                print(printable(f"  | {line}"), file=sys.stderr)
+            tail = "".join(f"\n  | {line}" for line in run.log_tail().splitlines())
+            logger.error(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}{tail}")
 
 
 def run_here(plan: Plan) -> int:
@@ -187,21 +198,16 @@ def run_here(plan: Plan) -> int:
     if status is None:
         owner = claim_in_force(run)
         who = "another process" if owner is None else named(owner)
-        print(f"{who} works on this run; give the command again when it has ended", file=sys.stderr)
+        logger.error(f"{who} works on this run; give the command again when it has ended")
         return ExitCode.UNFINISHED
     if status == PREEMPTED:
         tell("stopped; the same command goes on from here")
         return ExitCode.INTERRUPTED
-    return 0 if status in FINISHED and is_met(plan, planned) else ExitCode.UNFINISHED
+    return ExitCode.DONE if status in FINISHED and is_met(plan, planned) else ExitCode.UNFINISHED
 
 
 def _work_here(plan: Plan, planned: Planned, run: RunFolder, observer: Observer) -> str | None:
     from landscape.runtime import worker  # torch
 
-    with open(run.log_file, "a") as log:
-
-        def say(text: str) -> None:
-            tell(text)
-            print(text, file=log, flush=True)
-
+    with run_log(run.log_file, shown=True) as say:
         return worker.work(plan.store, run.id, say, execution(planned), observer)

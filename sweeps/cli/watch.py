@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import logging
 import sys
 import time
 
@@ -12,15 +12,19 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from landscape.config.errors import ExitCode
 from landscape.config.text import printable
 from landscape.scores import distance_of, name_of_all
 from landscape.store import FAILED, FINISHED, RUNNING, Store
+from sweeps.cli import arguments
 from sweeps.cli.status import console, shown, summary
 from sweeps.cli.wait import End, chosen, closing, pause_s
 from sweeps.formatting import COLOURS, duration, score
 from sweeps.monitor import Look, Looker, Seen
 from sweeps.planning.labels import labels
 from sweeps.states import ALL_STATES, LOST, STALLED
+
+logger = logging.getLogger(__name__)
 
 LINE_S = 30.0  # between two plain lines of progress
 ROWS = 12
@@ -83,17 +87,14 @@ def draw(look: Look, called: dict[str, str], left_s: float | None) -> Renderable
     return Group(*parts)
 
 
-def watch(arguments: list[str]) -> int:
+def watch(argv: list[str]) -> int:
     """Show a sweep live until it is finished (exit code 0, or 1 with failures); Ctrl-C leaves and stops nothing."""
-    parser = argparse.ArgumentParser(prog="python -m sweeps watch", description=watch.__doc__)
-    parser.add_argument("sweep", nargs="?", help="its name or the beginning of it (default: the newest of the store)")
-    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
-    given = parser.parse_args(arguments)
+    given = arguments.watch().parse(argv)
     store = Store(given.store)
     folder = chosen(store, given.sweep)
     looker, course = Looker(store, folder), Course()
     end = End(looker)
-    print(f"sweep {folder.name} in {store.root}; Ctrl-C leaves and stops nothing", flush=True)
+    logger.info(f"sweep {folder.name} in {store.root}; Ctrl-C leaves and stops nothing")
     out = console()
     live = Live(console=out, auto_refresh=False, transient=True) if sys.stdout.isatty() else None
     next_line = 0.0
@@ -117,7 +118,7 @@ def watch(arguments: list[str]) -> int:
             sys.stdout.flush()
             time.sleep(pause_s(time.monotonic() - began) / 2)
     except KeyboardInterrupt:
-        return 0
+        return ExitCode.DONE
     finally:
         if live is not None:
             live.stop()

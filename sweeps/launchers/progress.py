@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections import Counter, deque
@@ -116,7 +117,7 @@ class Screen:
     """A live table: runs by state, the running ones with their newest scores, time left, the last events."""
 
     def __init__(self) -> None:
-        self.console = Console()
+        self.console = Console(stderr=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.at_start: dict[str, int] = {}
         self.next_look = 0.0
@@ -137,7 +138,7 @@ class Screen:
         self.live.update(self._draw(pool, Snapshot(pool, self.at_start)), refresh=True)
 
     def event(self, text: str) -> None:
-        self.live.console.print(Text(printable(text)), highlight=False)
+        tell(text)  # above the table
 
     def ended(self, planned: Planned, run: RunFolder) -> None:
         self.event(f"{planned.label}: {outcome(run, planned)}")
@@ -169,5 +170,5 @@ class Screen:
 
 
 def display() -> Lines | Screen:
-    """The live table where standard output is a terminal, else plain lines."""
-    return Screen() if sys.stdout.isatty() else Lines()
+    """The live table where standard error is a terminal on which progress is logged, else plain lines."""
+    return Screen() if sys.stderr.isatty() and logging.getLogger("sweeps").isEnabledFor(logging.INFO) else Lines()

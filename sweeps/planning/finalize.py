@@ -14,8 +14,7 @@ from landscape.scores import SCORES
 from landscape.store import Store
 from landscape.store.weights import PUBLISHED, find_weights
 from sweeps.planning.composition import Composed
-from sweeps.planning.config_groups import mentioned
-from sweeps.planning.overrides import SWEEP
+from sweeps.planning.config_groups import SWEEP, mentioned
 
 # Groups whose choice's file says which keys it uses. (A study is no part of a run.)
 AXES = ("loss", "reg", "norm", "arch", "optim", "data", "metrics", "launcher", "logger")

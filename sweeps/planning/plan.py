@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from landscape.config.errors import UserError
 from landscape.config.identity import axes, flatten, run_id, short_hash
 from landscape.config.versions import Change
 from landscape.store import Store, protocols
 from sweeps.credentials import without_password
-from sweeps.planning.composition import Composed, combinations, hydra
-from sweeps.planning.finalize import Contradiction, OfData, dataset, settle, side, weights
 from sweeps.planning.labels import CELL
-from sweeps.planning.overrides import parse
 from sweeps.planning.search_spec import CellSearch, Gathering, check_pruner
+
+if TYPE_CHECKING:
+    from sweeps.planning.composition import Composed
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
 UNREADABLE = "unreadable"  # the state of a run whose files do not read
@@ -81,6 +81,11 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
 
     Pure but for reading `conf/` and the data, which are decoded into the store's cache where they are not there yet.
     """
+    # Hydra and the data take their time, and a plan that is read back composes nothing.
+    from sweeps.planning.composition import combinations, hydra
+    from sweeps.planning.finalize import Contradiction, OfData, dataset, settle, side, weights
+    from sweeps.planning.overrides import parse
+
     weights.cache_clear()
     dataset.cache_clear()  # files may have changed since another plan of this process
     side.cache_clear()

@@ -62,7 +62,7 @@ def choose_runs(
         if facts and not runs:
             _nothingmeets(where, [flat for _, flat in facts])
     if not runs and not missing:
-        raise UserError(f"no runs in {store.root}; give another store with store=PATH")
+        raise UserError(f"no runs in {store.root}; give another store with store=FOLDER")
     return list({run.id: run for run in runs}.values()), missing
 
 

@@ -23,7 +23,7 @@ from landscape.data import find_data
 from landscape.scores import distance_of
 from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, protocols
 from landscape.store.trials import CONFIRM, SEARCH, TrialRecord, put_rows, read_rows
-from sweeps.planning.composition import copy_tree
+from sweeps.planning.fragments import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, Planned, cell_axes
 from sweeps.search.objective import rows_of, worth

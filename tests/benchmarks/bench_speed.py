@@ -274,7 +274,7 @@ def test_status_of_10000_runs(benchmark: Any, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     many_runs(store, 10_000)
     code = "import sys; from sweeps.__main__ import main; main(); sys.stderr.write(open('/proc/self/status').read())"
-    command = [sys.executable, "-c", code, "status", "--store", str(store.root)]
+    command = [sys.executable, "-c", code, "status", f"store={store.root}"]
     shown = benchmark.pedantic(
         lambda: subprocess.run(command, capture_output=True, text=True, check=True), rounds=3, warmup_rounds=1
     )
@@ -293,7 +293,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_report(store: Path) -> None:
     cores = sorted(os.sched_getaffinity(0))[:2]
-    command = [sys.executable, "-m", "analysis.report", "--store", str(store), "--out", str(store.parent / "out")]
+    command = [sys.executable, "-m", "analysis.report", f"store={store}", "--out", str(store.parent / "out")]
     subprocess.run(command, check=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
 
 

@@ -163,7 +163,7 @@ def call(verb: str, store: Store, run: RunFolder, monkeypatch: pytest.MonkeyPatc
         return len(describe(plan))
     words = {"status": [], "logs": [run.id]}.get(name, [NAME])
     words = [NAME if word == "SWEEP" else word for word in more] or words
-    monkeypatch.setattr("sys.argv", ["sweeps", name, *words, "--store", str(store.root)])
+    monkeypatch.setattr("sys.argv", ["sweeps", name, *words, f"store={store.root}"])
     return doors.main()
 
 

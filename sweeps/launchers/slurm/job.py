@@ -12,7 +12,6 @@ clock, so a job that gets no signal (a dead node, kill -9) loses little.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
@@ -20,6 +19,7 @@ import sys
 import time
 from contextlib import suppress
 
+from landscape.config.cli import Parser
 from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
 from landscape.store import FAILED, Store
@@ -39,15 +39,15 @@ from sweeps.planning.search_spec import trials_of
 from sweeps.planning.sweep_runs import Members
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Returns the exit code of the job."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("--store", "--sweep", "--submission"):
-        parser.add_argument(name, required=True)
-    arguments = parser.parse_args()
-    store = Store(arguments.store)
 
     def work() -> int:
+        parser = Parser("python -m sweeps.launchers.slurm.job", __doc__ or "")
+        for name in ("--store", "--sweep", "--submission"):
+            parser.add_argument(name, required=True)
+        arguments = parser.parse(sys.argv[1:] if argv is None else argv)
+        store = Store(arguments.store)
         given = submission(store.sweep(arguments.sweep), arguments.submission)
         index = int(os.environ.get("SLURM_ARRAY_TASK_ID", "-1"))
         if given is None or not 0 <= index < len(given.tasks):

@@ -257,7 +257,7 @@ def test_where_narrows_by_any_column(searched):
 
 
 def test_where_on_the_command_line(searched, tmp_path, capsys):
-    store = ["--store", str(searched.root), "--out", str(tmp_path)]
+    store = [f"store={searched.root}", "--out", str(tmp_path)]
     assert main([*store, "--where", "loss=ns", "--where", "stage=confirm"]) == 0
     assert "5 runs (5 done)" in capsys.readouterr().out
     page = (tmp_path / "index.html").read_text()

@@ -273,7 +273,7 @@ def test_in_print_there_is_no_tool_and_paper_is_white(page):
 
 def test_a_page_of_rows_from_elsewhere_works_without_a_store(browser, tmp_path):
     make_report(synthetic.grid(tmp_path / "store"), tmp_path / "first")
-    arguments = ["--csv", str(tmp_path / "first" / "runs.csv"), "--where", "loss=ns", "--store", str(tmp_path / "none")]
+    arguments = ["--csv", str(tmp_path / "first" / "runs.csv"), "--where", "loss=ns", f"store={tmp_path / 'none'}"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     for page in opened(browser, tmp_path / "out"):
         rows(page, 7)

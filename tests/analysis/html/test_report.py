@@ -217,7 +217,7 @@ def test_a_corrupt_file_is_named_on_stderr_and_in_the_page_and_the_rest_is_repor
     store = synthetic.grid(tmp_path / "store", seeds=1, troubles=False)
     broken = next(store.run_folders())
     broken.metrics_file.write_text("{\n")
-    assert main(["--store", str(store.root), "--out", str(tmp_path / "out")]) == 2
+    assert main([f"store={store.root}", "--out", str(tmp_path / "out")]) == 2
     out, err = capsys.readouterr()
     assert str(broken.metrics_file) in err and err.count("\n") == 1 and "6 runs" in out
     page = (tmp_path / "out" / "index.html").read_text()
@@ -239,14 +239,14 @@ def test_many_troubles_are_told_by_kind_and_each_kind_by_a_few_runs(tmp_path):
 def refused(arguments, capsys):
     assert main([str(argument) for argument in arguments]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.startswith("error: ") and "Traceback" not in err
+    assert out == "" and "Traceback" not in err
     return err
 
 
 def test_a_store_without_runs_is_refused_with_the_way_to_fill_it(tmp_path, capsys):
     (tmp_path / "empty" / "runs").mkdir(parents=True)
     for store in ("empty", "missing"):
-        err = refused(["--store", tmp_path / store, "--out", tmp_path / "out"], capsys)
+        err = refused([f"store={tmp_path / store}", "--out", tmp_path / "out"], capsys)
         assert "python -m landscape.sweep" in err and err.count("\n") == 1
     assert not (tmp_path / "out").exists() and not (tmp_path / "missing").exists()
 
@@ -254,7 +254,7 @@ def test_a_store_without_runs_is_refused_with_the_way_to_fill_it(tmp_path, capsy
 def test_a_store_whose_only_run_is_corrupt_is_refused_by_name(tmp_path, capsys):
     store = Store(tmp_path / "store")
     add_run(store, [9.0], config()).config_file.write_text("{")
-    assert "config.yaml" in refused(["--store", store.root, "--out", tmp_path / "out"], capsys)
+    assert "config.yaml" in refused([f"store={store.root}", "--out", tmp_path / "out"], capsys)
 
 
 def test_an_out_that_cannot_be_written_or_is_somebody_elses_is_refused(tmp_path, capsys):
@@ -262,10 +262,10 @@ def test_an_out_that_cannot_be_written_or_is_somebody_elses_is_refused(tmp_path,
     add_run(store, [9.0], config())
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        assert "cannot be written" in refused(["--store", store.root, "--out", out], capsys)
+        assert "cannot be written" in refused([f"store={store.root}", "--out", out], capsys)
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("my page")
-    assert "stays" in refused(["--store", store.root, "--out", tmp_path / "site"], capsys)
+    assert "stays" in refused([f"store={store.root}", "--out", tmp_path / "site"], capsys)
     assert (tmp_path / "site" / "index.html").read_text() == "my page" and MARK not in "my page"
 
 
@@ -382,7 +382,7 @@ def test_the_commands_of_all_sweeps_are_told_each_with_its_runs(tmp_path):
 
 def test_the_page_says_with_what_it_was_written(tmp_path):
     store = synthetic.grid(tmp_path / "store", seeds=1, troubles=False)
-    assert main(["--store", str(store.root), "--out", str(tmp_path / "out"), "--where", "loss=ns,ls"]) == 0
+    assert main([f"store={store.root}", "--out", str(tmp_path / "out"), "--where", "loss=ns,ls"]) == 0
     page = (tmp_path / "out" / "index.html").read_text()
     assert "python -m analysis.report --where loss=ns,ls</code>" in page and str(tmp_path) not in page
     assert f"pandas {pd.__version__}" in page

@@ -71,7 +71,7 @@ def test_the_studys_figures_have_a_pooled_cell_once(found):
 
 def test_the_report_pools_on_demand_in_tables_and_figures(store, tmp_path, capsys):
     out = tmp_path / "out"
-    assert main(["--store", str(store.root), "--out", str(out), "--pool", "n_dis"]) == 0
+    assert main([f"store={store.root}", "--out", str(out), "--pool", "n_dis"]) == 0
     page = (out / "index.html").read_text()
     assert "Pooled over n_dis" in page and POOLED in page and "WGAN GP 5" not in page
     cells = pd.read_csv(out / "cells.csv").set_index("cell")
@@ -81,7 +81,7 @@ def test_the_report_pools_on_demand_in_tables_and_figures(store, tmp_path, capsy
     assert POOLED in (out / "figures" / "01-digits-budget.svg").read_text()
     assert POOLED in (out / "figures" / "study-loss.svg").read_text()
     assert POOLED in "".join(file.read_text() for file in (out / "data").iterdir())
-    assert main(["--store", str(store.root), "--out", str(out)]) == 0
+    assert main([f"store={store.root}", "--out", str(out)]) == 0
     assert POOLED not in "".join(file.read_text() for file in (out / "data").iterdir())
     page = (out / "index.html").read_text()
     assert "Pooled" not in page and POOLED not in page and "WGAN GP 5" in page
@@ -90,5 +90,5 @@ def test_the_report_pools_on_demand_in_tables_and_figures(store, tmp_path, capsy
 
 def test_nothing_else_is_pooled_over(store, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["--store", str(store.root), "--out", str(tmp_path), "--pool", "loss"])
+        main([f"store={store.root}", "--out", str(tmp_path), "--pool", "loss"])
     assert stop.value.code == 2 and "invalid choice: 'loss'" in capsys.readouterr().err

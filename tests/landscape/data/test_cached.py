@@ -311,7 +311,7 @@ def test_a_failed_download_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_users_command_decodes_and_trains(store: Store, source: Path) -> None:
     more = [f"data.size={SIDE}", "metrics=none", "arch.width=0.04", "train.batch_size=2", "train.steps=2"]
     done = sweep("data=folder", f"data.path={source}", *more, f"store={store.root}", "device=cpu")
-    assert done.returncode == 0 and "done at step 2" in done.stdout and "decoding data=folder: 12 images" in done.stderr
+    assert done.returncode == 0 and "done at step 2" in done.stderr and "decoding data=folder: 12 images" in done.stderr
     status = json.loads(next(store.runs.glob("*/status.json")).read_text())
     assert status["axes"]["data"] == "folder"
     wrong = sweep("data=folder", "data.path=nowhere", *more, f"store={store.root}")

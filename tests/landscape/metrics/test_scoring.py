@@ -173,7 +173,7 @@ def test_reference_statistics_are_made_once_and_again_where_damaged(
         content[-100] ^= 1
         file.write_bytes(content)
     assert values(scorer(store, data).score(g)) == first
-    assert len(made) == 1 and "it is made again" in capsys.readouterr().out
+    assert len(made) == 1 and "it is made again" in capsys.readouterr().err
 
 
 def test_reference_statistics_are_made_once_by_all_that_start_together(tmp_path: Path) -> None:

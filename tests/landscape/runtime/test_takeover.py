@@ -72,7 +72,7 @@ def test_the_same_sweep_command_goes_on(store: Store, capsys: pytest.CaptureFixt
         abandon(run, where)
     assert main(["-m", *asked, "launcher.jobs=2", f"store={store.root}"]) == 0
     assert done(*runs) and [newest_claim(run)[0] for run in runs] == [2] * 3  # each was taken over, by one worker
-    assert "process 4 on node7 has worked on it" in capsys.readouterr().out
+    assert "process 4 on node7 has worked on it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("where", ELSEWHERE)
@@ -80,7 +80,7 @@ def test_a_single_run_goes_on(where: str, store: Store, capsys: pytest.CaptureFi
     (run,) = frozen_runs(store, *TINY)
     abandon(run, where)
     assert main([*TINY, f"store={store.root}"]) == 0 and done(run)
-    assert "waiting for a heartbeat, 1 s at the most" in capsys.readouterr().out
+    assert "waiting for a heartbeat, 1 s at the most" in capsys.readouterr().err
 
 
 def test_a_worker_that_is_started_by_hand_goes_on(run: RunFolder, store: Store) -> None:
@@ -111,14 +111,14 @@ def test_a_worker_elsewhere_that_lives_is_left_its_run(
     monkeypatch.setattr(leases, "LOST_AFTER_S", 60.0)
     assert main([*TINY, f"store={store.root}"]) == 1
     assert "process 4 on node7 works on this run" in capsys.readouterr().err
-    assert VERBS["retry"](["--store", str(store.root)]) == 0
-    assert "nothing to retry" in capsys.readouterr().out
+    assert VERBS["retry"]([f"store={store.root}"]) == 0
+    assert "nothing to retry" in capsys.readouterr().err
 
 
 def test_retry_goes_on(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     abandon(run, "boot")
-    assert VERBS["retry"](["--store", str(store.root)]) == 0 and done(run)
+    assert VERBS["retry"]([f"store={store.root}"]) == 0 and done(run)
 
 
 def test_evaluate_goes_on(store: Store) -> None:
@@ -164,7 +164,7 @@ def test_submit_hands_it_to_the_scheduler_and_its_job_goes_on(store: Store, site
     runs = list(store.run_folders())
     for run, where in zip(runs, ("boot", "host"), strict=True):
         abandon(run, where)
-    assert VERBS["submit"](["--store", str(store.root)]) == 0
+    assert VERBS["submit"]([f"store={store.root}"]) == 0
     (job,) = site.queue()
     (tmp_path / "soon").mkdir()
     (tmp_path / "soon" / "sitecustomize.py").write_text(SOON)

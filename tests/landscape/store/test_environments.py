@@ -72,7 +72,7 @@ def states(store: Store) -> list[str]:
 
 def test_planning_on_a_full_disk_writes_nothing_and_says_so(disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
     disk.fill()
-    assert main(["-m", "seed=0,1", *TINY, f"store={disk.store.root}"]) == 2
+    assert main(["-q", "-m", "seed=0,1", *TINY, f"store={disk.store.root}"]) == 2
     err = capsys.readouterr().err
     assert "cannot be written (No space left on device)" in err and err.count("\n") == 1
     assert list(disk.store.runs.iterdir()) == []
@@ -105,7 +105,7 @@ def test_a_read_only_store_is_looked_at_and_not_trained_in(
     disk: Disk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, _ = frozen_runs(disk.store, *TINY, "seed=0,1")
-    where = ["--store", str(disk.store.root)]
+    where = [f"store={disk.store.root}"]
     disk.remount("ro")
 
     def call(*arguments: str) -> int:
@@ -113,8 +113,8 @@ def test_a_read_only_store_is_looked_at_and_not_trained_in(
         return doors.main()
 
     assert call("status") == 0 and call("plan", "-m", "seed=0,1,2", *TINY) == 0 and call("logs", first.id[:8]) == 0
-    assert "3 runs: 3 to train" in capsys.readouterr().out
-    assert main(["-m", "seed=0,1", *TINY, f"store={disk.store.root}"]) == 2
+    assert "3 runs: 3 to train" in capsys.readouterr().err
+    assert main(["-q", "-m", "seed=0,1", *TINY, f"store={disk.store.root}"]) == 2
     err = capsys.readouterr().err
     assert "cannot be written (Read-only file system)" in err and err.count("\n") == 1
     disk.remount("rw")

@@ -46,7 +46,7 @@ def test_rows_status_and_checkpoint_have_both_clocks(store: Store, capsys: pytes
     saved, _ = checkpoint.load_newest(run)
     assert saved is not None and saved["clocks"]["train_busy_s"] == status.train_busy_s
     capsys.readouterr()
-    assert tell_status(["--store", str(store.root), "--json"]) == 0
+    assert tell_status([f"store={store.root}", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)["runs"]
     for clock in ("train_s", "eval_s", "train_busy_s", "eval_busy_s"):
         assert told[clock] == getattr(status, clock) > 0

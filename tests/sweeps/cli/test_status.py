@@ -12,6 +12,7 @@ import pytest
 from fake_slurm import FakeSlurm
 from support import TINY, frozen_runs
 
+from landscape.config.cli import quoted
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
 from landscape.store.leases import Observer, take
@@ -35,7 +36,7 @@ def call(store: Store, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.setenv("COLUMNS", "140")
 
     def call(*arguments: str) -> int:
-        monkeypatch.setattr("sys.argv", ["sweeps", *arguments, "--store", str(store.root)])
+        monkeypatch.setattr("sys.argv", ["sweeps", *arguments, f"store={store.root}"])
         return doors.main()
 
     return call
@@ -143,19 +144,19 @@ def test_bad_input_is_one_sentence(
     assert words in told.err and told.err.count("\n") == 1 and told.out == ""
 
 
-def test_both_spellings_of_the_store_work_everywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_old_form_of_the_store_works_everywhere_and_is_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     odd = Store(tmp_path / "a 'b\" c=d\\'")
     frozen_runs(Store(tmp_path / "plain"), *TINY)
     (tmp_path / "plain").rename(odd.root)
-    for arguments in (["--store", str(odd.root)], [f"--store={odd.root}"]):
-        for verb in (["status"], ["plan", *TINY]):
-            monkeypatch.setattr("sys.argv", ["sweeps", *verb, *arguments])
-            assert doors.main() == 0
-            assert "1 planned" in capsys.readouterr().out
-    monkeypatch.setattr("sys.argv", ["sweeps", "status", f"store={odd.root}"])
-    assert doors.main() == 0
+    notice = "--store VALUE is written store=VALUE now; the old form goes with 0.3\n"
+    old = ["--store", str(odd.root)], [f"--store={odd.root}"]
+    for verb, new in ((["status"], f"store={odd.root}"), (["plan", *TINY], f"store={quoted(str(odd.root))}")):
+        for arguments in ([new], *old):
+            assert doors.main([*verb, *arguments]) == 0
+            out, err = capsys.readouterr()
+            assert "1 planned" in out and err == ("" if arguments == [new] else notice)
     assert not (tmp_path / "plain").exists()
 
 

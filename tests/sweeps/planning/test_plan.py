@@ -308,14 +308,14 @@ def test_plan_shows_and_writes_nothing(
 def test_status_counts_by_cell_and_knows_the_lost(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(monkeypatch, "status", "--store", str(store.root)) == 2
+    assert call(monkeypatch, "status", f"store={store.root}") == 2
     assert "no runs in" in capsys.readouterr().err
     monkeypatch.setenv("COLUMNS", "120")
     done, gone, _ = frozen_runs(store, *TINY, "seed=0,1,2")
     work(store, done.id, lambda text: None)
     gone.write_status(replace(gone.status(), state="running"))
     (gone.claims / "1.json").write_text(json.dumps({**machine(), "pid": 2**22 + 1, "started": "1"}))
-    assert call(monkeypatch, "status", "--store", str(store.root)) == 0
+    assert call(monkeypatch, "status", f"store={store.root}") == 0
     head, row = (line.split() for line in capsys.readouterr().out.splitlines()[1:3])
     assert head[6:9] == ["planned", "done", "lost"] and row[:9] == [
         "digits",
@@ -329,7 +329,7 @@ def test_status_counts_by_cell_and_knows_the_lost(
         "1",
     ]
     done.status_file.write_text("{")
-    assert call(monkeypatch, "status", "--store", str(store.root)) == 2
+    assert call(monkeypatch, "status", f"store={store.root}") == 2
     assert str(done.status_file) in capsys.readouterr().err
 
 

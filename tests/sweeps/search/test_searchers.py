@@ -170,13 +170,13 @@ def test_the_command_makes_grid_search_and_confirmation(store: Store, capfd: pyt
     command = ["-m", "reg=none", "seed=0,1", *TINY, "search=tpe", "search.trials=2", f"store={store.root}"]
     assert main([*command, "stage=search"]) == 0
     assert main(command) == 0
-    out = capfd.readouterr().out
+    out = capfd.readouterr().err
     assert "search=tpe, 2 trials in 1 cell, one seed each: 2 of 2 runs to come" in out
     plan = make_plan(command[1:], multirun=True)
     rows = [r.to_json() for r in read_rows(store, plan.name)]
     assert [(r["stage"], r["order"]) for r in rows] == [("grid", 0), ("grid", 1), ("search", 0), ("search", 1)]
     assert all(r["value"] is not None for r in rows)
-    assert main(command) == 0 and "nothing to do" in capfd.readouterr().out
+    assert main(command) == 0 and "nothing to do" in capfd.readouterr().err
 
     assert main([*command, "stage=confirm", "confirm.seeds=2"]) == 0
     out = capfd.readouterr().out

@@ -29,15 +29,15 @@ def test_a_searchs_workers_are_jobs_that_are_submitted_once_and_find_their_runs_
     store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*SEARCH, f"store={store.root}"]) == 0
-    assert "searching 3 trials: submitted 2 workers of 1 core" in capsys.readouterr().out
+    assert "searching 3 trials: submitted 2 workers of 1 core" in capsys.readouterr().err
     assert site.queue() == {"1": [0], "2": [0, 1]}  # the grid's one run, and the workers
     assert main([*SEARCH, f"store={store.root}"]) == 0
-    assert "the searches' workers are already in the queue" in capsys.readouterr().out
+    assert "the searches' workers are already in the queue" in capsys.readouterr().err
     assert site.queue() == {"1": [0], "2": [0, 1]}
     site.start("1", 0).communicate(timeout=300)
     site.drop("1")
     site.drop("2")
-    assert VERBS["submit"](["--store", str(store.root)]) == 0  # the grid is finished, the search is not
+    assert VERBS["submit"]([f"store={store.root}"]) == 0  # the grid is finished, the search is not
     assert site.queue() == {"3": [0, 1]}
     job = site.start("3", 0)
     out, _ = job.communicate(timeout=300)
@@ -46,7 +46,7 @@ def test_a_searchs_workers_are_jobs_that_are_submitted_once_and_find_their_runs_
     rows = [r.to_json() for r in read_rows(store, sweep) if r.stage == "search"]
     assert [r["order"] for r in rows] == [0, 1, 2] and all(r["value"] is not None for r in rows)
     site.drop("3")
-    assert search_spec.trials_of(store, sweep) == 0 and VERBS["submit"](["--store", str(store.root)]) == 0
+    assert search_spec.trials_of(store, sweep) == 0 and VERBS["submit"]([f"store={store.root}"]) == 0
     assert site.queue() == {}
 
 
@@ -62,17 +62,17 @@ def test_a_queue_that_is_full_leaves_the_search_for_later_and_says_so(
     store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*SEARCH, "launcher.max_submit=1", f"store={store.root}"]) == 0
-    assert "3 trials wait for room (1 jobs are queued); when there is some," in capsys.readouterr().out
+    assert "3 trials wait for room (1 jobs are queued); when there is some," in capsys.readouterr().err
     assert site.queue() == {"1": [0]}
     site.drop("1")
-    assert VERBS["submit"](["--store", str(store.root)]) == 0 and site.queue() == {"2": [0]}  # the grid's run, lost
+    assert VERBS["submit"]([f"store={store.root}"]) == 0 and site.queue() == {"2": [0]}  # the grid's run, lost
 
 
 def test_stage_grid_leaves_no_search_behind_and_classes_have_searches_of_their_own(
     store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*SEARCH, "stage=grid", f"store={store.root}"]) == 0
-    assert VERBS["submit"](["--store", str(store.root)]) == 0 and site.queue() == {"1": [0]}
+    assert VERBS["submit"]([f"store={store.root}"]) == 0 and site.queue() == {"1": [0]}
     rules = "launcher.classes=[{when: {loss: ls}, memory: 8G}]"
     assert main(["-m", "loss=ns,ls", *SEARCH, rules, f"store={store.root}"]) == 2
     assert "search each class in a command of its own" in capsys.readouterr().err
@@ -83,8 +83,8 @@ def test_submit_and_retry_go_by_the_stage_that_was_asked_for_last(
 ) -> None:
     def submit_and_retry() -> str:
         capsys.readouterr()
-        assert VERBS["submit"](["--store", str(store.root)]) == 0 == VERBS["retry"](["--store", str(store.root)])
-        return capsys.readouterr().out
+        assert VERBS["submit"]([f"store={store.root}"]) == 0 == VERBS["retry"]([f"store={store.root}"])
+        return capsys.readouterr().err
 
     assert main([*SEARCH, "stage=search", f"store={store.root}"]) == 0
     site.drop()
@@ -154,7 +154,7 @@ def test_retry_takes_the_newest_commands_resources_for_runs_and_searches(store: 
     site.drop()
     (grid,) = store.run_folders()
     grid.write_status(replace(grid.status(), state="failed", reason="out of memory"))
-    assert VERBS["retry"](["--store", str(store.root)]) == 0
+    assert VERBS["retry"]([f"store={store.root}"]) == 0
     assert site.queue() == {"3": [0], "4": [0, 1]} and memory(site, "3") == memory(site, "4") == "3072M"
 
 
@@ -166,7 +166,7 @@ def test_a_searchs_worker_gets_the_cores_of_one_run_however_the_grid_is_packed(
     assert VERBS["plan"]([*packed]) == 0
     assert "6 trials in 2 jobs of 1 core, 4 GB, 4:00 h, one after another in each" in capsys.readouterr().out
     assert main([*packed]) == 0
-    assert "searching 6 trials: submitted 2 workers of 1 core, 4 GB, 4:00 h, job" in capsys.readouterr().out
+    assert "searching 6 trials: submitted 2 workers of 1 core, 4 GB, 4:00 h, job" in capsys.readouterr().err
     cores = [f"--cpus-per-task={n}\n" for n in (4, 2, 1)]
     assert all(line in site.script(job) for line, job in zip(cores, site.queue(), strict=True))
 
@@ -184,9 +184,9 @@ def test_cancel_takes_the_jobs_of_searches_out_of_the_queue(
     store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*SEARCH, f"store={store.root}"]) == 0
-    assert VERBS["cancel"](["--store", str(store.root)]) == 0
-    assert site.queue() == {} and "cancelled 2 arrays: job 1, 2" in capsys.readouterr().out
-    assert VERBS["submit"](["--store", str(store.root)]) == 0 and site.queue() == {"3": [0], "4": [0, 1]}
+    assert VERBS["cancel"]([f"store={store.root}"]) == 0
+    assert site.queue() == {} and "cancelled 2 arrays: job 1, 2" in capsys.readouterr().err
+    assert VERBS["submit"]([f"store={store.root}"]) == 0 and site.queue() == {"3": [0], "4": [0, 1]}
 
 
 def test_plan_counts_the_jobs_of_searches_and_refuses_what_the_command_would(
@@ -217,9 +217,9 @@ def test_a_confirmation_is_submitted_and_the_same_command_prints_it_when_it_is_f
     assert VERBS["plan"](confirm) == 0
     assert "2 runs in 2 jobs" in capsys.readouterr().out
     assert main(confirm) == 0
-    assert site.queue() == {"2": [0, 1]} and "submitted 2 runs in 2 jobs" in capsys.readouterr().out
+    assert site.queue() == {"2": [0, 1]} and "submitted 2 runs in 2 jobs" in capsys.readouterr().err
     assert main(confirm) == 0
-    assert site.queue() == {"2": [0, 1]} and "2 runs already in the queue" in capsys.readouterr().out
+    assert site.queue() == {"2": [0, 1]} and "2 runs already in the queue" in capsys.readouterr().err
     for task in (0, 1):
         out, _ = site.start("2", task).communicate(timeout=300)
         assert "1 of 1 run finished" in out
