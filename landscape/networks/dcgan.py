@@ -38,7 +38,8 @@ class DCGANGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Latents (batch, latent_dim) to images (batch, channels, size, size) in [0, 1]."""
         h = self.norm(self.linear(z).unflatten(1, self.start)).relu()
-        return (self.body(h).tanh() + 1) / 2
+        images: Tensor = (self.body(h).tanh() + 1) / 2
+        return images
 
 
 class DCGANDiscriminator(nn.Module):
@@ -63,4 +64,5 @@ class DCGANDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (batch, channels, size, size) in [0, 1] to logits (batch,)."""
-        return self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        logits: Tensor = self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        return logits

@@ -32,7 +32,8 @@ class MLPGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Latents (batch, latent_dim) to points (batch, channels, 1, 1)."""
-        return (self.body(z[:, :, None, None]) + 1) / 2
+        points: Tensor = (self.body(z[:, :, None, None]) + 1) / 2
+        return points
 
 
 class MLPDiscriminator(nn.Module):
@@ -54,4 +55,5 @@ class MLPDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Points (batch, channels, 1, 1) to logits (batch,)."""
-        return self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        logits: Tensor = self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        return logits

@@ -38,7 +38,8 @@ class SNDCGANGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Latents (batch, latent_dim) to images (batch, channels, size, size) in [0, 1]."""
         h = self.norm(self.linear(z)).relu().unflatten(1, self.start)
-        return (self.body(h).tanh() + 1) / 2
+        images: Tensor = (self.body(h).tanh() + 1) / 2
+        return images
 
 
 class SNDCGANDiscriminator(nn.Module):
@@ -71,4 +72,5 @@ class SNDCGANDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (batch, channels, size, size) in [0, 1] to logits (batch,)."""
-        return self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        logits: Tensor = self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        return logits
