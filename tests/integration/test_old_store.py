@@ -89,6 +89,7 @@ def test_a_queued_job_trains_by_the_line_that_its_script_holds(old: Store) -> No
     assert states(old)["queued"] == 1 and states(old)["done"] == 9
 
 
+@pytest.mark.slow
 def test_it_is_reported_and_confirmed(old: Store, tmp_path: Path) -> None:
     made = python("-m", "analysis.report", "--store", str(old.root), "--out", str(tmp_path / "page"))
     assert made.returncode == 0 and (tmp_path / "page" / "index.html").exists(), made.stdout + made.stderr

@@ -25,7 +25,7 @@ from landscape.store.trials import read_rows
 from landscape.training import checkpoint
 from sweeps.launchers.slurm.submissions import submissions
 
-pytestmark = REAL_SLURM
+pytestmark = [*REAL_SLURM, pytest.mark.slow]
 
 SLURM = ("launcher=slurm", "launcher.memory=500M", "launcher.time=10")
 GRID = ("-m", "loss=ns,wgan,ls", "reg=gp,sn")
@@ -139,7 +139,6 @@ def pid_of_body(store: Store, run: RunFolder) -> int:
     return int(Path(f"/proc/{worker(run)}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-@pytest.mark.slow
 def test_twelve_runs_survive_what_a_cluster_does_to_jobs(cluster: Cluster, tmp_path: Path, warm_cache: Path) -> None:
     """Requeued, cancelled, told that time is up, worker and batch step killed with -9, slurmctld restarted."""
     store, local = Store(tmp_path / "store"), Store(tmp_path / "local")
@@ -186,7 +185,6 @@ def test_twelve_runs_survive_what_a_cluster_does_to_jobs(cluster: Cluster, tmp_p
     assert finished == [1] * 12
 
 
-@pytest.mark.slow
 def test_a_job_whose_time_is_up_goes_on_where_it_was(cluster: Cluster, tmp_path: Path, store: Store) -> None:
     """SLURM's own signal, half a minute before the end of a minute; the second job of the run finishes it."""
     local = Store(tmp_path / "local")

@@ -51,6 +51,7 @@ def test_rows_status_and_checkpoint_have_both_clocks(store: Store, capsys: pytes
         assert told[clock] == status[clock] > 0
 
 
+@pytest.mark.slow
 def test_a_run_of_before_goes_on_without_them(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not on record of its beginning is not made up: no seconds of processors, rather than too few."""
     (run,) = frozen_runs(store, *TINY)
@@ -74,6 +75,7 @@ def test_a_run_of_before_goes_on_without_them(store: Store, monkeypatch: pytest.
     assert run.rows()[-1]["train_busy_s"] is None
 
 
+@pytest.mark.slow
 def test_those_of_two_processes_are_summed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     own: list[float] = []
     real = Meter.stop
