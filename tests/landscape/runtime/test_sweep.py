@@ -28,14 +28,14 @@ LONG = ("train.steps=600", *TINY[1:], "metrics.every=300", "checkpoint.every_s=0
 def test_a_sweep_trains_every_cell_and_again_trains_nothing(store: Store) -> None:
     done = sweep(*GRID, *TINY, f"store={store.root}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 runs: 4 to train, 0 only to score, 0 finished" in done.stdout
     assert states(store) == ["done"] * 4
     before = {run.id: run.weights.stat().st_mtime_ns for run in runs(store)}
     again = sweep(*GRID, *TINY, f"store={store.root}")
-    assert again.returncode == 0 and "nothing to do" in again.stdout and "4 finished" in again.stdout
+    assert again.returncode == 0, again.stdout + again.stderr
     assert {run.id: run.weights.stat().st_mtime_ns for run in runs(store)} == before
     more = sweep("-m", "loss=ns,wgan,ls", "reg=gp,sn", *TINY, f"store={store.root}")
-    assert "6 runs: 2 to train, 0 only to score, 4 finished" in more.stdout and more.returncode == 0
+    assert more.returncode == 0 and states(store) == ["done"] * 6, more.stdout + more.stderr
+    assert {run.id: run.weights.stat().st_mtime_ns for run in runs(store) if run.id in before} == before
 
 
 @pytest.mark.slow
