@@ -19,7 +19,7 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 
 from landscape.config.errors import UserError
 from landscape.store import Store
-from landscape.store.weights import INCEPTION, INCEPTION_DIGEST, keep
+from landscape.store.weights import INCEPTION, PUBLISHED, keep
 
 SIDE = 299
 RESIZE = f"{SIDE} px, bilinear as TensorFlow 1 does it (torch-fidelity's)"
@@ -57,17 +57,18 @@ def inception_from(content: bytes) -> Inception:
 
 def download(store: Store) -> None:
     """Fetch the published weights into the store, as torch-fidelity would; raises `UserError` where that fails."""
+    digest = PUBLISHED["inception"].digest
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / INCEPTION
         try:
-            torch.hub.download_url_to_file(URL_INCEPTION_V3, str(file), INCEPTION_DIGEST, progress=sys.stderr.isatty())
+            torch.hub.download_url_to_file(URL_INCEPTION_V3, str(file), digest, progress=sys.stderr.isatty())
         except (OSError, RuntimeError) as e:
             reason = " ".join(str(e).split())
             raise UserError(
                 f"the Inception weights cannot be downloaded ({reason}); fetch {URL_INCEPTION_V3} where there is a "
                 "network and name the file with metrics.weights=FILE"
             ) from e
-        keep(file, store, INCEPTION_DIGEST)
+        keep(file, store, digest)
 
 
 def _as_file(weights: dict[str, Tensor]) -> io.BytesIO:

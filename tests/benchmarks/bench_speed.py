@@ -30,7 +30,7 @@ from landscape.metrics.evaluator import Scorer
 from landscape.metrics.frechet import Moments, distance_of_features, reference_moments
 from landscape.metrics.networks_under_test import Subject
 from landscape.networks.build import build
-from landscape.store import Store
+from landscape.store import RunStatus, Store
 from landscape.store.protocols import request
 from landscape.training.loop import train
 from landscape.training.state import new_state
@@ -264,7 +264,7 @@ def many_runs(store: Store, count: int) -> None:
         }
         axes |= {"seed": i % 5, "repeat": 0, "steps": 1000}
         scores = {"step": 300, "protocol": "8e9e62fcc3baeb9d", "fid": float(rng.uniform(10, 100)), "is": 5.0}
-        run.write_status({"status": state, "axes": axes, "step": 300, "beat": 7, "scores": scores}, durable=False)
+        run.write_status(RunStatus(state=str(state), axes=axes, step=300, beat=7, scores=scores), durable=False)
         if state not in ("planned", "queued"):
             claim = far if state == "running" else {**far, "released": True}
             (run.claims / "1.json").write_text(json.dumps(claim))

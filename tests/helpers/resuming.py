@@ -20,7 +20,7 @@ def resumed_at(run: RunFolder) -> list[int]:
 
 
 def rows(run: RunFolder) -> list[dict[str, Any]]:
-    return [{k: v for k, v in row.items() if k not in CLOCKS} for row in run.rows()]
+    return [{k: v for k, v in row.to_json().items() if k not in CLOCKS} for row in run.rows()]
 
 
 def kept(run: RunFolder) -> dict[str, torch.Tensor]:

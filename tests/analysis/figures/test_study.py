@@ -106,7 +106,7 @@ def test_where_runs_came_from_is_in_the_frame(searched):
 
 def test_runs_of_no_search_are_of_a_grid_and_a_broken_trials_file_costs_itself_alone(tmp_path):
     store = synthetic.searched(tmp_path)
-    store.trials_file("first").write_text('{"run": "x", "stage": "guess"}\n')
+    store.trials_file("first").write_text('{"run": "x", "cell": {}, "stage": "guess"}\n')
     frame = analysis.load(store)
     assert set(frame["stage"]) == {"grid"} and frame["sweep"].isna().all()
     assert "trials.jsonl" in frame.attrs["problems"][0] and "stage" in frame.attrs["problems"][0]
@@ -234,7 +234,7 @@ def test_a_run_on_two_devices_or_more_threads_is_on_another_kind_of_device(tmp_p
         ({"gpu": "H100", "threads": 4, "world_size": 2}, "2 x H100"),
     ):
         machine = synthetic.META["machines"][0]
-        run.write_meta(run.meta() | {"machines": [machine, machine | change]})
+        synthetic.change_meta(run, machines=[machine, machine | change])
         row = analysis.load(store).iloc[0]
         assert row["device"] == expected and row["device_kinds"] == (2 if change else 1)
 

@@ -15,6 +15,7 @@ from support import PATIENCE_S
 from analysis.loading.read_run import DIAGNOSTICS
 from analysis.loading.runs import collect
 from analysis.report import main, make_report, write_report
+from landscape.store.metrics_row import MetricsRow
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install '.[dev]')")
 expect = playwright.expect
@@ -38,10 +39,10 @@ def report(tmp_path_factory):
     """A report of 74 runs, the first of which has a spectrum and pictures of its scores."""
     root = tmp_path_factory.mktemp("page")
     store = synthetic.grid(root / "store", settings=4, pictures=True)
-    first = next(run for run in store.run_folders() if run.status()["status"] == "done")
-    name = first.rows()[-1]["protocol"]
+    first = next(run for run in store.run_folders() if run.status().state == "done")
+    name = first.rows()[-1].protocol
     more = dict.fromkeys(DIAGNOSTICS, 0.123456) | {"spectrum": [2.0, 1.0, -3.5], "closest_pairs": [0.125, 0.25, 0.5]}
-    first.append_row({"step": 1000, "protocol": name, **more})
+    first.append_row(MetricsRow(step=1000, protocol=name, more=more))
     synthetic.draw_scores(first, 1000)
     write_report(collect(store), store, root / "out")
     return root / "out", first.id

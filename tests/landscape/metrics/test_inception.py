@@ -198,6 +198,6 @@ def test_published_inception_score_of_cifar10(tmp_path: Path) -> None:
         pytest.skip(str(e))
     data = find_data(Data(kind="cifar10", size=32), store)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    asked = {"extractor": "inception", "weights_sha256": find_weights(None, store)}
+    asked = {"extractor": "inception", "weights_sha256": find_weights("inception", None, store)}
     _, logits = get_extractor(asked, data, store, device)(Stored(data, data.train, device))
     assert inception_score(logits, 10, SEED)[0] == pytest.approx(11.2368, abs=1e-3)

@@ -157,6 +157,14 @@ def test_one_class_or_no_opinion_scores_one() -> None:
     assert inception_score(np.zeros((50, 10)))[0] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("lead", [20.0, 800.0, 1e30])
+def test_inception_score_is_1_where_one_class_has_all_the_mass(lead: float) -> None:
+    """Also where the others' probabilities are no numbers of double precision any more."""
+    logits = np.zeros((50, 10))
+    logits[:, 3] = lead
+    assert inception_score(logits, splits=2) == pytest.approx((1, 0))
+
+
 @pytest.mark.parametrize("splits", [1, 3, 10])
 @pytest.mark.parametrize("shuffle", [None, SEED])
 def test_score_is_torch_fidelitys(splits: int, shuffle: int | None) -> None:
@@ -245,6 +253,6 @@ def test_a_trained_mlp_finds_modes(tmp_path: Path) -> None:
     store = Store(tmp_path / "s")
     (run,) = frozen_runs(store, "data=ring", "reg=r1", "train.steps=400", "metrics.every=400", "metrics.n_fake=2000")
     assert work(store, run.id, lambda text: None) == "done"
-    first, last = run.rows()
+    first, last = (row.values for row in run.rows())
     assert first["modes"] == 0 and last["modes"] >= 2 and last["fid"] < first["fid"]
     assert run.sample_grid(400).exists()
