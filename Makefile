@@ -1,5 +1,5 @@
 # `make help` lists the targets. The variables can be given: make report STORE=/data/outputs. For another Python:
-# make test PYTHON=python3.13 VENV=.venv-3.13 TESTS="-k 'search or storages'"
+# make test PYTHON=python3.13 VENV=.venv-3.13 TESTS="-k search"
 PYTHON ?= python3
 STORE ?= outputs
 OUT ?= report
@@ -8,10 +8,10 @@ TESTS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report dirac test check bench clean
+.PHONY: help install demo report dirac test test-all check bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## make .venv and install the package with its tools (3 minutes, 6 GB the first time)
 
@@ -32,10 +32,15 @@ report: install dirac ## rebuild the page from whatever the store holds
 dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (10 to 40 seconds)
 	$(BIN)/python -m analysis.dirac --out "$(OUT)/dirac"
 
-test: install ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-check: install ## lint and check types
+test: install ## run the tests but the slow ones (about 6 minutes on 2 cores)
+	$(PYTEST) -m "not slow" $(TESTS)
+
+test-all: install ## run all tests (about 25 minutes on 2 cores), as CI does
+	$(PYTEST) $(TESTS)
+
+check: install ## lint and check types, of the tests too
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

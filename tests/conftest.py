@@ -15,7 +15,7 @@ import started
 import torch
 from fake_slurm import FakeSlurm
 from slurm import Cluster, why_not
-from support import TINY, frozen_runs
+from support import ROOT, TINY, VERSIONS, frozen_runs
 
 from landscape.config import log
 from landscape.runtime.worker import work
@@ -23,6 +23,9 @@ from landscape.store import RunFolder, Store
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.path.is_relative_to(ROOT / "tests" / name) for name in VERSIONS):
+            item.add_marker("versions")
     if not os.environ.get("LANDSCAPE_NETWORK"):
         for item in items:
             if item.get_closest_marker("network"):

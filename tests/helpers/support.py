@@ -21,6 +21,13 @@ from sweeps.planning.plan import make_plan
 ROOT = Path(__file__).parents[2]  # of the checkout
 TINY = ("train.steps=12", "train.batch_size=16", "arch.width=0.04", "metrics.every=6", "metrics.n_fake=64")
 
+# Tests of what a version of Python is likeliest to break: databases, files, arguments, configurations, tables, the
+# package itself; no numbers of training. They have the mark `versions`, and CI runs them with the largest Python too.
+VERSIONS = (
+    *("analysis/loading", "landscape/config", "landscape/data", "landscape/store", "sweeps/planning", "sweeps/search"),
+    *("integration/test_walls.py", "integration/test_wheel.py", "sweeps/cli/test_status.py"),
+)
+
 PATIENCE_S = 300.0  # the end of any wait: long, for a machine may be busy, and what has ended is never waited for
 
 

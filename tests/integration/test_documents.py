@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import ROOT
+from support import ROOT, VERSIONS
 
 import landscape
 
@@ -73,6 +73,12 @@ def test_the_recipe_of_a_loss_holds(tmp_path: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_runs_with_the_largest_python_is_there() -> None:
+    """A file that was renamed does not drop out of it silently."""
+    assert [name for name in VERSIONS if not (ROOT / "tests" / name).exists()] == []
+    assert "-m 'versions and not slow'" in (ROOT / ".ci" / "run").read_text()
 
 
 def test_the_citation_is_of_this_version() -> None:

@@ -130,6 +130,7 @@ def test_a_resumed_run_appends_under_its_own_id(store: Store) -> None:
     assert first["history"] and second["history"]
 
 
+@pytest.mark.slow
 def test_scores_asked_for_later_and_rows_that_were_missed_are_added(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)

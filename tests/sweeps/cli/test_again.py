@@ -13,7 +13,7 @@ from slurm import wait_for
 from support import TINY, command, frozen_runs
 
 from landscape.store import Store
-from landscape.store.leases import Observer, claim_in_force
+from landscape.store.leases import Observer, claim_in_force, newest_claim
 from landscape.store.processes import machine, myself, process_start
 from sweeps.__main__ import VERBS
 from sweeps.launchers import own_processes
@@ -33,30 +33,26 @@ def test_cancel_asks_the_sweeps_process_to_stop_and_its_workers_save(
     wait_for(lambda: any(run.status().step > 0 for run in store.run_folders()))
     assert VERBS["cancel"]([f"store={store.root}"]) == 0
     out, _ = process.communicate(timeout=300)
-    assert process.returncode == 130 and f"process {process.pid} was asked to stop" in capsys.readouterr().err, out
+    assert process.returncode == 130 and str(process.pid) in capsys.readouterr().err, out
     assert set(states(store)) == {"preempted", "planned"} and "failed" not in out
     claims = [(run, claim_in_force(run)) for run in store.run_folders()]
     assert all(claim is None or Observer().is_lost(run, claim) for run, claim in claims)
-    assert VERBS["cancel"]([f"store={store.root}"]) == 0
-    assert "nothing to cancel" in capsys.readouterr().err
+    assert VERBS["cancel"]([f"store={store.root}"]) == 0  # nothing is left to cancel
 
 
-def test_retry_trains_here_what_failed_or_was_lost_and_nothing_else(
-    store: Store, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_retry_trains_here_what_failed_or_was_lost_and_nothing_else(store: Store) -> None:
     failed, lost, planned = frozen_runs(store, *TINY, "seed=0,1,2")
     failed.write_status(replace(failed.status(), state="failed", reason="a full disk"))
     lost.write_status(replace(lost.status(), state="running"))
     assert VERBS["retry"]([f"store={store.root}"]) == 0
     assert [run.status().state for run in (failed, lost, planned)] == ["done", "done", "planned"]
-    assert failed.status().reason is None and "running 2," in capsys.readouterr().err
+    assert failed.status().reason is None
+    assert [newest_claim(run)[0] for run in (failed, lost, planned)] == [1, 1, 0]
     assert VERBS["retry"]([f"store={store.root}"]) == 0
-    assert "nothing to retry" in capsys.readouterr().err
+    assert [newest_claim(run)[0] for run in (failed, lost, planned)] == [1, 1, 0]  # nobody took one up again
 
 
-def test_what_a_killed_worker_left_of_itself_is_cleared_away_and_another_machines_is_not(
-    store: Store, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_killed_worker_left_of_itself_is_cleared_away_and_another_machines_is_not(store: Store) -> None:
     frozen_runs(store, *TINY, "search=random")
     (sweep,) = store.sweep_names()
     folder = store.search_workers(sweep)
@@ -64,7 +60,6 @@ def test_what_a_killed_worker_left_of_itself_is_cleared_away_and_another_machine
     for name, more in (("dead", {}), ("elsewhere", {"host": "another"})):
         (folder / f"{name}.json").write_text(json.dumps({**machine(), **more, "pid": 2**22 + 1, "started": "1"}))
     assert VERBS["cancel"]([f"store={store.root}"]) == 0
-    assert "nothing to cancel" in capsys.readouterr().err
     assert [file.name for file in folder.iterdir()] == ["elsewhere.json"]
 
 
@@ -91,9 +86,7 @@ def test_cancel_signals_nobody_but_workers_of_this_store(
     for pid in (0, -1, True, "1", None):  # a signal to these would reach a group, or everybody
         (workers / f"{pid}.json").write_text(json.dumps({**machine(), "pid": pid, "started": None}))
     assert VERBS["cancel"]([f"store={store.root}"]) == 0
-    out = capsys.readouterr().err
-    assert f"process {bystander.pid} is named as a worker here, but its command is not one" in out
-    assert "nothing to cancel" in out and bystander.poll() is None
+    assert str(bystander.pid) in capsys.readouterr().err and bystander.poll() is None
     assert bystander.communicate("\n")[0] is None and bystander.returncode == 0
 
 

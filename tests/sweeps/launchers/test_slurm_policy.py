@@ -40,12 +40,9 @@ def test_arrays_are_cut_to_the_sites_limit_and_the_command_ends(store: Store, si
     assert len(site.calls("squeue")) == 1 and len(site.calls("scontrol")) == 1
 
 
-def test_given_again_it_submits_nothing_twice(
-    store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_given_again_it_submits_nothing_twice(store: Store, site: FakeSlurm) -> None:
     for _ in range(2):
         assert main([*GRID, f"store={store.root}"]) == 0
-    assert "10 runs already in the queue" in capsys.readouterr().err
     assert len(site.calls("sbatch")) == 3 and len(submitted(store)) == 10
     # a sweep that shares runs with it submits the others alone
     assert main(["-m", "seed=range(8,12)", *TINY, "launcher=slurm", f"store={store.root}"]) == 0
@@ -66,8 +63,7 @@ def test_the_rest_of_a_sweep_follows_with_submit(
 ) -> None:
     assert main([*GRID, "launcher.max_submit=6", f"store={store.root}"]) == 0
     assert site.queue() == {"1": [0, 1, 2, 3], "2": [0, 1]}
-    out = capsys.readouterr().err
-    assert "4 runs wait for room (6 jobs are queued)" in out and "python -m sweeps submit" in out
+    assert "python -m sweeps submit" in capsys.readouterr().err  # how they follow
     assert sorted(run.status().state for run in store.run_folders()) == ["planned"] * 4 + ["queued"] * 6
     VERBS["submit"]([f"store={store.root}"])
     assert len(site.queue()) == 2  # there is no room yet
@@ -83,7 +79,7 @@ def test_a_limit_that_the_site_does_not_tell_is_found_out(
     site.set(hidden_limit=5)
     assert main([*GRID, f"store={store.root}"]) == 0
     assert sum(len(tasks) for tasks in site.queue().values()) == 5
-    assert "5 runs wait for room (sbatch refused: Batch job submission failed: Job violates" in capsys.readouterr().err
+    assert "sbatch refused: Batch job submission failed: Job violates" in capsys.readouterr().err
     assert sorted(run.status().state for run in store.run_folders()) == ["planned"] * 5 + ["queued"] * 5
 
 
@@ -103,7 +99,7 @@ def test_without_slurm_it_says_where_to_go(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["-q", *GRID, f"store={store.root}"]) == 2
     error = capsys.readouterr().err
-    assert "needs SLURM's sbatch on the PATH" in error and "launcher=local" in error and error.count("\n") == 1
+    assert "sbatch" in error and "launcher=local" in error and error.count("\n") == 1
     assert not store.runs.exists()
 
 
@@ -112,7 +108,7 @@ def test_a_wrong_partition_is_refused_with_the_legal_ones(
 ) -> None:
     assert main([*GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
     error = capsys.readouterr().err
-    assert "Invalid partition name specified (launcher.partition=gpuu; legal here: main, shut); nothing was" in error
+    assert "launcher.partition=gpuu" in error and "main, shut" in error and error.count("\n") == 1
     assert not list(store.run_folders()) and site.queue() == {}
 
 
@@ -187,16 +183,12 @@ def test_a_controller_that_dies_right_after_sbatch_does_not_double(
     assert len(submitted(store)) == len(set(submitted(store))) == 10
 
 
-def test_a_run_that_somebody_trains_already_is_left_to_them(
-    store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_somebody_trains_already_is_left_to_them(store: Store, site: FakeSlurm) -> None:
     main([*GRID, f"store={store.root}"])
     site.drop()
     claim = take(next(iter(store.run_folders())), Observer())
     assert claim is not None
-    capsys.readouterr()
     assert main([*GRID, f"store={store.root}"]) == 0
-    assert "1 run left to the workers that train them outside of the queue" in capsys.readouterr().err
     assert sum(len(tasks) for tasks in site.queue().values()) == 9
 
 
@@ -232,16 +224,13 @@ def test_retry_takes_the_failed_and_the_lost_and_submit_leaves_the_failed(store:
     assert second.status().step == 3
 
 
-def test_cancel_is_one_call_and_leaves_runs_that_can_be_submitted_again(
-    store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cancel_is_one_call_and_leaves_runs_that_can_be_submitted_again(store: Store, site: FakeSlurm) -> None:
     main([*GRID, f"store={store.root}"])
     assert VERBS["cancel"]([f"store={store.root}"]) == 0
-    assert "cancelled 3 arrays: job 1, 2, 3" in capsys.readouterr().err
     assert site.calls("scancel") == ["scancel 1 2 3"] and site.queue() == {} and states(store) == {"planned"}
     assert all(one.cancelled for one in submissions(store.sweep_folders()[0]))
     assert VERBS["cancel"]([f"store={store.root}"]) == 0
-    assert "nothing to cancel" in capsys.readouterr().err
+    assert len(site.calls("scancel")) == 1
     main([*GRID, f"store={store.root}"])
     assert sum(len(tasks) for tasks in site.queue().values()) == 10
 
@@ -250,9 +239,9 @@ def test_the_store_with_several_sweeps_asks_which(store: Store, site: FakeSlurm)
     for seed in (0, 1):
         main([f"seed={seed}", *TINY, "launcher=slurm", f"store={store.root}"])
     names = [folder.name for folder in store.sweep_folders()]
-    with pytest.raises(UserError, match="the store holds 2 sweeps; name one"):
+    with pytest.raises(UserError, match=names[0]):
         VERBS["cancel"]([f"store={store.root}"])
-    with pytest.raises(UserError, match="sweep nope is not known; in the store"):
+    with pytest.raises(UserError, match="nope"):
         VERBS["retry"](["nope", f"store={store.root}"])
     assert VERBS["cancel"]([names[0][:12], f"store={store.root}"]) == 0
     assert len(site.queue()) == 1

@@ -336,7 +336,11 @@ def test_status_counts_by_cell_and_knows_the_lost(
 # Our composition against Hydra's, for every choice
 
 
-@pytest.mark.parametrize("group", [group for group in config_groups.groups() if group != "study"])
+MANY = ("preset",)  # choices, more than an edit waits for
+GROUPS = [group for group in config_groups.groups() if group != "study"]
+
+
+@pytest.mark.parametrize("group", [pytest.param(g, marks=pytest.mark.slow if g in MANY else ()) for g in GROUPS])
 def test_every_choice_merges_as_hydra_composes_it(group: str) -> None:
     with hydra():
         for choice in config_groups.groups()[group]:
@@ -344,6 +348,7 @@ def test_every_choice_merges_as_hydra_composes_it(group: str) -> None:
             assert merge(choose({group: choice})) == reference, choice
 
 
+@pytest.mark.slow
 def test_a_sample_of_a_wide_grid_merges_as_hydra_composes_it() -> None:
     axes = ["loss=glob(*)", "reg=glob(*)", "arch=glob(*)", "optim=adam,rmsprop", "optim.lr=1e-4,2", "seed=3,4"]
     with hydra():

@@ -170,17 +170,15 @@ def test_the_command_makes_grid_search_and_confirmation(store: Store, capfd: pyt
     command = ["-m", "reg=none", "seed=0,1", *TINY, "search=tpe", "search.trials=2", f"store={store.root}"]
     assert main([*command, "stage=search"]) == 0
     assert main(command) == 0
-    out = capfd.readouterr().err
-    assert "search=tpe, 2 trials in 1 cell, one seed each: 2 of 2 runs to come" in out
     plan = make_plan(command[1:], multirun=True)
     rows = [r.to_json() for r in read_rows(store, plan.name)]
     assert [(r["stage"], r["order"]) for r in rows] == [("grid", 0), ("grid", 1), ("search", 0), ("search", 1)]
     assert all(r["value"] is not None for r in rows)
-    assert main(command) == 0 and "nothing to do" in capfd.readouterr().err
+    assert main(command) == 0 and [r.to_json() for r in read_rows(store, plan.name)] == rows
 
+    capfd.readouterr()
     assert main([*command, "stage=confirm", "confirm.seeds=2"]) == 0
-    out = capfd.readouterr().out
-    assert "chosen at" in out and "on fresh latents and metrics.real=train" in out and "(n = 2)" in out
+    assert "(n = 2)" in capfd.readouterr().out
     last = [r.to_json() for r in read_rows(store, plan.name) if r.stage == "confirm"]
     configs = [store.run(r["run"]).config() for r in last]
     assert [c["seed"] for c in configs] == [1000, 1001]
@@ -202,16 +200,14 @@ def test_ctrl_c_stops_a_search_and_the_same_command_goes_on_though_its_worker_is
     process.send_signal(signal.SIGINT)
     let_go(pid, signal.SIGTERM)
     out, _ = process.communicate(timeout=300)
-    assert process.returncode == 130 and "the same command goes on from here" in out
+    assert process.returncode == 130, out
     assert workers(store) == []
 
     again = start(store, *command)
     _, pid = hold(store)
     os.kill(pid, signal.SIGKILL)
     out, _ = again.communicate(timeout=300)
-    assert again.returncode == 0 and "killed by SIGKILL; another takes its place" in out and "taken up again" in out, (
-        out
-    )
+    assert again.returncode == 0, out
     plan = make_plan([*command, f"store={store.root}"], multirun=False)
     assert len(trials(store, plan)) == 3 and all(r["value"] is not None for r in trials(store, plan))
 
