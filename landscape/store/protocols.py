@@ -42,6 +42,7 @@ NEUTRAL: dict[str, Any] = {  # append-only
     "birthday_share": 0.25,
     "birthday_space": "features",
     "neighbours": 1000,
+    "prd_average": "scores",
 }
 LATER = ("weights_sha256", "ms_ssim_pairs", *NEUTRAL)
 
