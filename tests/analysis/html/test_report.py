@@ -459,7 +459,7 @@ def test_superseded_runs_are_marked_and_compared_with_nothing(tmp_path):
     cells = pd.read_csv(tmp_path / "out" / "cells.csv").set_index("cell")
     assert cells.loc["NS GP", ["runs", "results"]].tolist() == [13, 5]
     assert cells.loc["NS GP", ["fid_lowest", "fid_best", "fid_median"]].tolist() == [10, 10, 12]
-    assert timed(runs).worth["NS GP"].min() == 10 and best_table(runs, {})["fid"].min() == 10
+    assert timed(runs).worth["NS GP"].min() == 10 and best_table(runs, {}, {})["fid"].min() == 10
     page = (tmp_path / "out" / "index.html").read_text()
     assert "8 runs were trained by a choice that means something else now" in page and "transposed conv" in page
     (table,) = (tmp_path / "out" / "data").glob("table-*.js")
