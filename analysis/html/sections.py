@@ -108,7 +108,7 @@ def statements(
         "pairs": pair_table(few, budgets_said(runs), generator, CONFIDENCE, len(order)),
         "agreement": agreement_table(runs),
         "spread": spread_table(runs),
-        "best": best_table(runs, text),
+        "best": best_table(runs, text, found.configs),
     }
     frames["ranks"] = rank_table(frames["pairs"])
     stopping, said_early = early(runs, found.rows[found.rows["protocol"] == runs["protocol"].iloc[0]])

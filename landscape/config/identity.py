@@ -28,6 +28,9 @@ NEUTRAL: dict[str, Any] = {
     "optim.decay": "none",
     "optim.burn_in": False,
     "train.sync_bn": False,
+    "optim.epsilon_form": "torch",
+    "norm.moves": "update",
+    "train.bn_variance": "unbiased",
 }
 
 

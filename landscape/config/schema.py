@@ -74,6 +74,10 @@ class Reg:
 class Norm:
     kind: str | None = optional("normalizer of D; null: what reg says, which is not the same as none")
     epsilon: float | None = optional("added to a variance, or to a norm, before dividing by it", positive())
+    moves: str | None = optional(
+        "when spectral normalization's power iteration moves: once a D update, or at each pass of D (the study)",
+        one_of("update", "pass"),
+    )
 
 
 @dataclass
@@ -103,6 +107,10 @@ class Optim:
     beta1: float | None = optional("Adam's decay of the mean gradient", FRACTION)
     beta2: float | None = optional("Adam's decay of the mean squared gradient", FRACTION)
     epsilon: float | None = optional("added to the denominator of a step", positive())
+    epsilon_form: str | None = optional(
+        "what Adam's epsilon is added to: the root of the mean square with its bias corrected (torch) or not (tf)",
+        one_of("torch", "tf"),
+    )
     n_dis: int = key("D updates for each G update", at_least(1))
     alpha: float | None = optional("RMSprop's decay of the mean squared gradient", FRACTION)
     decay: str | None = optional("decay of the learning rates; linear: to 0 at the end", one_of("none", "linear"))
@@ -138,6 +146,10 @@ class Train:
         "devices that share each batch, on one machine; part of a run's id", at_least(1, 1024)
     )  # null in runs of old: one
     sync_bn: bool | None = optional("whether batch norm takes its statistics over all devices")
+    bn_variance: str | None = optional(
+        "batch's variance that batch norm's running one follows; only inference uses it",
+        one_of("unbiased", "population"),
+    )
 
 
 def with_options(group: type[T]) -> type[T]:

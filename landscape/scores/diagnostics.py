@@ -19,6 +19,12 @@ SCORES = (
             Option("prd_clusters", 20, at_least(2, 10_000), "clusters of the precision-recall curve"),
             Option("prd_angles", 1001, at_least(3, 100_000), "points of the precision-recall curve"),
             Option("prd_runs", 10, at_least(1, 10_000), "clusterings that precision and recall are averaged over"),
+            Option(
+                "prd_average",
+                "scores",
+                one_of("scores", "curve"),
+                "what is averaged over clusterings: the two scores, or the curve that they are read off (the study)",
+            ),
         ),
         needs=("real_features",),
     ),

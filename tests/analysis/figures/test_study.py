@@ -18,11 +18,16 @@ from analysis.html.paper import diversity_lines
 from analysis.loading.cells import CLUSTERED, SEARCHED, countable, no_bands, worths
 from analysis.loading.csv_runs import read_csv
 from analysis.loading.filters import where
-from analysis.loading.paper_results import differences, published, published_fid
+from analysis.loading.paper_results import SAMPLES, best_published, differences, published, read_lines
+from analysis.loading.read_run import _spelled
+from analysis.loading.runs import collect
 from analysis.report import main, make_report
 from analysis.tables.best_runs import best_table
 from landscape.config.errors import UserError
+from landscape.config.identity import flatten
 from landscape.store import DIVERGED, Store
+from sweeps.planning.config_groups import groups
+from sweeps.planning.fragments import choose, merge
 
 STUDY_PROTOCOL = {"extractor": "inception", "quantise": "float", "real": "test", "generator": "raw"}
 
@@ -162,26 +167,109 @@ def test_confirmed_values_are_those_of_the_confirming_runs_alone(searched, repor
     assert "\\toprule" in (report / "tables" / "01-digits-confirm.tex").read_text()
 
 
-def test_the_papers_numbers_are_those_of_the_presets_and_compare_only_under_its_protocol():
+def published_run(preset):
+    """What is asked of a run of this preset, as a report reads it: its row, its protocol, its configuration."""
+    config = flatten(merge(choose({"preset": preset})))
+    config |= {"optim.lr_d": config["optim.lr"], "optim.lr_g": config["optim.lr"], "train.sync_bn": None}
+    names = {"data": "data.kind", "arch": "arch.kind", "loss": "loss.kind", "penalty": "reg.penalty"}
+    run = {key: config[name] for key, name in (names | {"norm": "norm.kind", "n_dis": "optim.n_dis"}).items()}
+    count = SAMPLES[run["data"]]
+    return run, STUDY_PROTOCOL | {"n_real": count, "n_fake": count}, config
+
+
+@pytest.mark.parametrize("preset", groups()["preset"])
+def test_a_preset_trains_as_the_study_did(preset):
+    run, protocol, config = published_run(preset)
+    assert differences(run, protocol, config) == []
+    assert (config["metrics.quantise"], config["metrics.is_splits"]) == ("float", 1)
+    assert config.get("metrics.prd_average") == "curve"
+
+
+def test_the_papers_numbers_are_those_of_the_presets():
     assert len(published()) == 32 and published()["fid"].min() == 22.73
-    run = {"data": "cifar10", "arch": "sndcgan", "loss": "ns", "penalty": "none", "norm": "sn", "n_dis": 1}
-    run |= {"width": 1.0, "steps": 200_000}
-    text = STUDY_PROTOCOL | {"n_real": 10_000, "n_fake": 10_000}
-    assert published_fid(run) == 25.27 and differences(run, text) == []
-    assert differences(run | {"width": 0.25}, text | {"quantise": "uint8"}) == ["rounded samples", "other width"]
-    assert published_fid(run | {"loss": "hinge"}) is None
-    assert differences(run, PROTOCOL)[0] == "other features"
+    run, protocol, config = published_run("sndcgan_cifar10_sn")
+    assert best_published(run)["fid"] == 25.27 and best_published(run | {"loss": "hinge"}) is None
+    assert differences(run, {}, config) == ["not known how ours was measured"]
+    assert differences(run, protocol, None) == ["not known how ours was trained"]
+    lines = "\n".join(f"{key}: {_spelled(value)}" for key, value in config.items())
+    assert differences(run, protocol, read_lines(lines)) == []
+
+
+# A preset, and what is changed in its protocol or configuration; each is named, with what the study had.
+CHANGED = [
+    ("sndcgan_cifar10_sn", "train.steps", 100_000, "200000"),
+    ("sndcgan_celebahq128_sn", "train.steps", 200_000, "100000"),
+    ("resnet19_lsun_bedroom_sn", "train.steps", 100_000, "200000"),
+    ("sndcgan_cifar10_sn", "train.batch_size", 8, "64"),
+    ("sndcgan_cifar10_sn", "train.precision", "bf16", "fp32"),
+    ("sndcgan_cifar10_sn", "train.noise_std", 0.1, "null"),
+    ("sndcgan_cifar10_sn", "train.ema", 0.999, "null"),
+    ("sndcgan_cifar10_sn", "train.world_size", 2, "1"),
+    ("sndcgan_cifar10_sn", "train.bn_variance", "unbiased", "population"),
+    ("sndcgan_cifar10_sn", "latent.dim", 64, "128"),
+    ("sndcgan_cifar10_sn", "latent.dist", "normal", "uniform"),
+    ("sndcgan_cifar10_sn", "data.size", 64, "32"),
+    ("sndcgan_cifar10_sn", "arch.width", 0.25, "1"),
+    ("sndcgan_cifar10_sn", "arch.init_std", 0.05, "0.02"),
+    ("sndcgan_cifar10_sn", "arch.g_norm", "none", "bn"),
+    ("sndcgan_cifar10_sn", "arch.g_spectral", True, "false"),
+    ("resnet_cifar_cifar10_sn", "arch.shortcut", "identity", "conv3"),
+    ("resnet_cifar_cifar10_sn", "arch.pool", "sum", "mean"),
+    ("resnet_cifar_cifar10_sn", "arch.upsample", "nearest", "zeros"),
+    ("sndcgan_cifar10_sn", "optim.kind", "rmsprop", "adam"),
+    ("sndcgan_cifar10_sn", "optim.lr_g", 1e-3, "0.0002"),
+    ("sndcgan_cifar10_sn", "optim.epsilon", 1e-4, "1e-08"),
+    ("sndcgan_cifar10_sn", "optim.epsilon_form", "torch", "tf"),
+    ("sndcgan_cifar10_sn", "optim.epsilon_form", None, "tf"),  # a run of before there was the key
+    ("sndcgan_cifar10_sn", "optim.decay", "linear", "none"),
+    ("sndcgan_cifar10_sn", "optim.burn_in", True, "false"),
+    ("sndcgan_cifar10_sn", "norm.epsilon", 1e-5, "1e-12"),
+    ("sndcgan_cifar10_sn", "norm.moves", None, "pass"),
+    ("resnet19_celebahq128_ln", "norm.epsilon", 1e-5, "1e-12"),
+    ("sndcgan_cifar10_sn_gp", "reg.target", 0, "1"),
+    ("sndcgan_cifar10_sn_gp", "reg.epsilon", 1e-8, "0.0001"),
+    ("resnet19_celebahq128_ln_dragan", "reg.noise", "authors", "study"),
+    ("sndcgan_cifar10_sn", "extractor", "classifier", "inception"),
+    ("sndcgan_cifar10_sn", "quantise", "uint8", "float"),
+    ("sndcgan_cifar10_sn", "real", "train", "test"),
+    ("sndcgan_lsun_bedroom_sn", "n_real", 30_588, "10000"),
+    ("sndcgan_celebahq128_sn", "n_fake", 10_000, "3000"),
+    ("sndcgan_cifar10_sn", "generator", "ema", "raw"),
+]
+
+
+@pytest.mark.parametrize(("preset", "key", "value", "study"), CHANGED)
+def test_what_is_not_as_the_study_had_it_is_named(preset, key, value, study):
+    run, protocol, config = published_run(preset)
+    (protocol if key in protocol else config)[key] = value
+    (reason,) = differences(run, protocol, config)
+    was = {"optim.epsilon_form": "torch", "norm.moves": "update"}.get(key) if value is None else str(value)
+    assert reason == f"{key}={was.lower() if value is True else was} (the study: {study})"
 
 
 def test_best_models_stand_beside_the_papers_where_it_has_them(tmp_path):
     store = Store(tmp_path)
     add_run(store, [100.0, 26.0], config("ns", "none", "sn", data__kind="cifar10", arch__width=1.0))
     add_run(store, [100.0, 27.0], config("ns", "none", "sn", data__kind="cifar10", arch__width=1.0, seed=1))
-    row = best_table(analysis.load(store), PROTOCOL).iloc[0]
-    assert (row["fid"], row["paper"]) == (26, 25.27) and row["compares"].startswith("no: other features")
+    found = collect(store)
+    row = best_table(found.runs, PROTOCOL, found.configs).iloc[0]
+    assert (row["fid"], row["paper"]) == (26, 25.27) and row["compares"].startswith("no: extractor=classifier")
     add_run(store, [100.0, 5.0], config("hinge"))
     digits = analysis.load(store).query("data == 'digits'")
-    assert np.isnan(best_table(digits, PROTOCOL).iloc[0]["paper"]) and best_table(digits, PROTOCOL)["compares"][0] == ""
+    assert np.isnan(best_table(digits, PROTOCOL, {}).iloc[0]["paper"])
+    assert best_table(digits, PROTOCOL, {})["compares"][0] == ""
+
+
+def test_a_comparable_run_says_which_checkpoint_stands_beside_which(tmp_path):
+    store = Store(tmp_path)
+    _, protocol, flat = published_run("sndcgan_cifar10_sn")
+    trained = {key for key in flat if key.split(".")[0] in ("norm", "arch", "latent", "optim", "train")}
+    made = {key.replace(".", "__"): flat[key] for key in (*trained, "data.kind", "data.size")}
+    add_run(store, [100.0, 26.0], config("ns", "none", "sn", **made))
+    found = collect(store)
+    assert found.problems == []
+    row = best_table(found.runs, protocol, found.configs).iloc[0]
+    assert row["compares"] == "yes: our last checkpoint beside the lowest of its run's"
 
 
 def test_a_report_from_its_own_csv_says_the_same(searched, report, tmp_path):

@@ -465,7 +465,7 @@ def test_superseded_runs_are_marked_and_compared_with_nothing(tmp_path):
         10,
         12,
     ]
-    assert timed(runs).worth["NS GP"].min() == 10 and best_table(runs, {})["fid"].min() == 10
+    assert timed(runs).worth["NS GP"].min() == 10 and best_table(runs, {}, {})["fid"].min() == 10
     page = (tmp_path / "out" / "index.html").read_text()
     assert "8 runs were trained by a choice that means something else now" in page and "transposed conv" in page
     (table,) = (tmp_path / "out" / "data").glob("table-*.js")
