@@ -33,6 +33,7 @@ from analysis.tables.provenance import code_text, packages_text, written_command
 from landscape.config.cli import VERSION, run_cli
 from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
+from landscape.config.where import HELP, METAVAR
 from landscape.store import Store
 from landscape.store.leftovers import remove_dead
 from landscape.store.processes import myself, tag
@@ -183,10 +184,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--where",
-        metavar="COLUMN=VALUE,...",
-        action="append",
+        metavar=METAVAR,
+        action="extend",
+        nargs="+",
         default=[],
-        help="only these runs, as in --where loss=ns,wgan; repeatable",
+        help=HELP,
     )
     parser.add_argument(
         "--step-costs",

@@ -21,7 +21,7 @@ from analysis.html.paper import study_parts
 from analysis.html.run_pages import curve_names, write_runs, write_table
 from analysis.html.sections import HEADS, shown, statements, write_tables
 from analysis.loading import protocols
-from analysis.loading.cells import cell_order, countable, independent, no_bands, readable, worths
+from analysis.loading.cells import cell_facts, cell_order, countable, independent, no_bands, readable, worths
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.runs import Collected
@@ -39,8 +39,7 @@ MOST_PARTS = 12  # of a page that have figures; the others have their tables
 def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
     """Everything that the template shows. Writes the other files of the report, all that lie in `at.new`."""
     parts = protocols.sections(found.runs)
-    order = list(dict.fromkeys(label for _, _, runs in parts for label in cell_order(runs)))
-    look = looks(order)
+    look = looks(cell_facts(pd.concat([runs for _, _, runs in parts])))
     distinct = found.runs.drop_duplicates("id")
     studies = study_parts(found, parts, at)
     drawn = [

@@ -23,11 +23,13 @@ from analysis.loading.sweeps import Sweep
 from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.failures import QUIET, log_end, why
 from analysis.tables.provenance import alone, code_text, machine_lines, planned_by
+from landscape.config.axes import CELL_AXES
 from landscape.store import Store
 
 EACH = 100  # runs a file, at most, on average
 FACTS = {
-    **{"data": "data set", "arch": "network", "setting": "setting", "repeat": "repeat", **runs_and_cells.VARIED_NAMES},
+    **{axis.name: axis.title for axis in CELL_AXES if axis.mark is None},  # the others stand in the cell's label
+    **{"setting": "setting", "repeat": "repeat", **runs_and_cells.VARIED_NAMES},
     **{"stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
     "superseded": "superseded",
     **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "thrown away"},

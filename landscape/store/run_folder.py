@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from landscape.config.axes import axes_of
 from landscape.config.errors import CorruptFile
-from landscape.config.identity import axes
 from landscape.store import formats
 from landscape.store.atomic_io import (
     beside_of,
@@ -175,7 +175,7 @@ class RunFolder:
         config, rows = self.config(), self.rows()
         steps, last = config["train"]["steps"], rows[-1] if rows else {}
         own = [row for row in rows if row["protocol"] == rows[0]["protocol"]]  # the first is of the run's own protocol
-        made: dict[str, Any] = {"status": PLANNED, "axes": axes(config), "steps": steps}
+        made: dict[str, Any] = {"status": PLANNED, "axes": axes_of(config), "steps": steps}
         made["warnings"] = ["status.json was empty, as a power cut leaves it; it is made again of other files"]
         if rows:
             made |= {"status": PREEMPTED, "step": own[-1]["step"]}

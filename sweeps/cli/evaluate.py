@@ -17,9 +17,10 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from landscape.config.axes import AXES, LUCK_KEYS, axes_of
 from landscape.config.cli import is_version
 from landscape.config.errors import CorruptFile, ExitCode, UserError
-from landscape.config.identity import axes, flatten
+from landscape.config.identity import flatten
 from landscape.config.schema import Data, Metrics
 from landscape.config.text import plural
 from landscape.config.validation import check_ranges
@@ -36,7 +37,7 @@ from sweeps.planning.freeze import add_requests
 from sweeps.planning.needs import need
 from sweeps.planning.overrides import parse
 from sweeps.planning.plan import NOTHING, Plan, Planned
-from sweeps.planning.select_runs import Where, choose_runs, parse_where
+from sweeps.planning.select_runs import choose_runs
 
 TAKES = ("metrics", "store", "threads", "device", "launcher")
 SHOWN = 10  # lines of runs that are left alone
@@ -50,7 +51,7 @@ class Order:
     multirun: bool
     ids: list[str]
     sweeps: list[str]
-    where: list[Where]
+    where: list[str]
 
 
 @dataclass
@@ -94,7 +95,7 @@ def evaluate(arguments: list[str]) -> int:
 def read_order(arguments: list[str]) -> Order:
     """The command line; raises `UserError` for all but what chooses runs, says how to score, and where to work."""
     order = Order([], False, [], [], [])
-    flags = {"--where": list[str](), "--sweep": order.sweeps}
+    flags = {"--where": order.where, "--sweep": order.sweeps}
     rest = iter(arguments)
     for argument in rest:
         flag, equals, value = argument.partition("=")
@@ -116,7 +117,6 @@ def read_order(arguments: list[str]) -> Order:
             )
         else:
             order.overrides.append(argument)
-    order.where = parse_where(flags["--where"])
     return order
 
 
@@ -183,8 +183,8 @@ def _data(kind: str) -> list[str]:
 
 def _plan_run(run: RunFolder, frozen: dict[str, Any], ways: list[Composed], data: Dataset, unused: set[str]) -> Planned:
     """What is asked of one run; its configuration is the frozen one but for the scores."""
-    facts = axes(frozen)
-    label = [f"{key}={facts[key]}" for key in ("loss", "penalty", "norm", "n_dis", "seed")]
+    facts = axes_of(frozen)
+    label = [f"{axis.name}={facts[axis.name]}" for axis in AXES if axis.mark or axis.name in LUCK_KEYS]
     planned = Planned(run.id, frozen, [*label, f"({run.id[:8]})"], [])
     for way in ways:
         config = frozen | {"metrics": _metrics(way, frozen, data, unused), "data": dict(frozen["data"])}

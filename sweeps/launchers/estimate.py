@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, NamedTuple
 
+from landscape.config.axes import axes_of
 from landscape.config.errors import CorruptFile
 from landscape.config.hardware import cpu, visible_gpus
 from landscape.config.text import plural
@@ -59,15 +60,12 @@ class Estimate:
 
 def facts_of(config: dict[str, Any], processor: str, machine: str | None) -> Facts:
     """What decides the speed of a run; `processor` is CPU or GPU, `machine` which, None where that is not known."""
-    train, metrics = config["train"], config["metrics"]
+    train, metrics, found = config["train"], config["metrics"], axes_of(config)
     return {
-        "data": config["data"].get("name") or config["data"]["kind"],
+        **{key: found[key] for key in ("data", "arch", "width", "n_dis")},
         "size": config["data"]["size"],
-        "arch": config["arch"]["kind"],
-        "width": config["arch"]["width"],
         "batch size": train["batch_size"],
-        "n_dis": config["optim"]["n_dis"],
-        "penalty": config["reg"]["penalty"] != "none",
+        "penalty": found["penalty"] != "none",
         "precision": train["precision"],
         "devices": train.get("world_size") or 1,
         "processor": processor,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from landscape.config.axes import cell_of, cell_words
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.subprocess_env import subprocess_env
 from landscape.store import Store
@@ -26,7 +27,7 @@ from sweeps.launchers.devices import Slots
 from sweeps.launchers.local_pool import Allocation, counted_signals
 from sweeps.launchers.progress import LINE_S
 from sweeps.planning.needs import search_rows
-from sweeps.planning.plan import Plan, cell_axes, execution
+from sweeps.planning.plan import Plan, execution
 from sweeps.planning.search_spec import TRIES, left_of
 from sweeps.search.objective import worth
 
@@ -175,11 +176,6 @@ def trials_left(plan: Plan) -> int:
     return left_of(plan.searches, search_rows(plan))
 
 
-def cell_words(cell: dict[str, object]) -> str:
-    """A cell in words."""
-    return " ".join(f"{key}={value}" for key, value in cell.items())
-
-
 def record_grid(plan: Plan) -> None:
     """Put the grid's runs into the sweep's record, with what they are worth where they are finished."""
     rows = []
@@ -188,5 +184,5 @@ def record_grid(plan: Plan) -> None:
         if planned.asked and "fid" in planned.asked[0]["scores"]:
             with suppress(CorruptFile, OSError, UserError):
                 value, diverged, _ = worth(plan.store.run(planned.id), planned.asked[0])
-        rows.append(row(planned.id, cell_axes(planned.config), "grid", order, value=value, diverged=diverged))
+        rows.append(row(planned.id, cell_of(planned.config), "grid", order, value=value, diverged=diverged))
     put_rows(plan.store, plan.name, rows)

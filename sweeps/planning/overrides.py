@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, RangeSweep
 
+from landscape.config.axes import SELECTORS as OF_AXES
 from landscape.config.errors import UserError, nearest
 from landscape.config.validation import unknown_key
 from sweeps.planning.config_groups import groups, keys, read_choice
@@ -168,8 +169,7 @@ def _check_key(override: Override) -> None:
 
 
 # The keys by which a choice names its function: choosing sets them, together with all that they need.
-SELECTORS = {f"{group}.kind": group for group in ("loss", "norm", "arch", "optim", "data", "launcher", "logger")}
-SELECTORS |= {"reg.penalty": "reg", "reg.norm": "norm", "search.kind": "search"}
+SELECTORS = OF_AXES | {f"{group}.kind": group for group in ("launcher", "logger", "search")} | {"reg.norm": "norm"}
 
 
 def _refuse_selectors(given: Iterable[str]) -> None:

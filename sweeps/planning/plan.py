@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from landscape.config.axes import cell_of
 from landscape.config.errors import UserError
-from landscape.config.identity import axes, flatten, run_id, short_hash
+from landscape.config.identity import flatten, run_id, short_hash
 from landscape.config.versions import Change
 from landscape.store import Store, protocols
 from sweeps.credentials import without_password
 from sweeps.planning.composition import Composed, combinations, hydra
 from sweeps.planning.finalize import Contradiction, OfData, dataset, settle, side, weights
-from sweeps.planning.labels import CELL
 from sweeps.planning.overrides import parse
 from sweeps.planning.search_spec import CellSearch, Gathering, check_pruner
 
@@ -112,7 +112,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 fixed = [without_password(text) for text in composed.fixed]
                 seen[run] = Planned(run, config, composed.picked, fixed)
                 plan.runs.append(seen[run])
-                gathering.add(run, config, cell_axes(config), [*fixed, *composed.picked], composed.given)
+                gathering.add(run, config, cell_of(config), [*fixed, *composed.picked], composed.given)
             asked = protocols.request(config)
             if asked is not None and not seen[run].asked:
                 seen[run].config = config  # of equal runs the first that is scored is frozen, for its learning curve
@@ -140,9 +140,3 @@ def execution(planned: Planned) -> dict[str, Any]:
     """How and where this command wants a run trained: no part of what it is, so it is not frozen with it."""
     keys = ("device", "threads", "checkpoint", "stop", "logger")
     return {key: planned.config[key] for key in keys if key in planned.config}
-
-
-def cell_axes(config: dict[str, Any]) -> dict[str, Any]:
-    """The axes that name a run's cell."""
-    facts = axes(config)
-    return {key: facts[key] for key in CELL}

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from landscape.config.axes import cell_words
 from landscape.config.errors import CorruptFile, UserError
-from landscape.config.identity import identity, short_hash
+from landscape.config.identity import setting_of, short_hash
 from landscape.store import Store, protocols
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
@@ -31,7 +32,7 @@ class CellSearch:
 
     id: str
     draws: str  # what its random numbers hang on: not on how runs are scored, so that other scores ask the same runs
-    cell: dict[str, Any]  # data, arch, loss, penalty, norm, n_dis
+    cell: dict[str, Any]  # its values on the axes of a cell
     base: dict[str, Any]  # the configuration whose keys a trial replaces
     overrides: list[str]  # what was typed for the cell
     space: list[Dimension]
@@ -60,9 +61,7 @@ class CellSearch:
     @property
     def label(self) -> str:
         """The cell in words; what is none is left out."""
-        return " ".join(str(value) for key, value in self.cell.items() if value != "none" and key != "n_dis") + (
-            f" n_dis={self.cell['n_dis']}"
-        )
+        return cell_words(self.cell)
 
     def round_of(self, order: int) -> int | None:
         """The round that the trial of this order belongs to, from 0; None where there are no rounds."""
@@ -108,7 +107,7 @@ class Gathering:
                 "without looking at what is known"
             )
         varied = {key for dimension in space for key in dimension.keys}
-        fixed = {k: v for k, v in identity(config).items() if k not in varied and k not in ("seed", "repeat")}
+        fixed = {key: value for key, value in setting_of(config).items() if key not in varied}
         what = {
             "run": fixed,
             "asked": protocols.request_id(asked),

@@ -5,13 +5,12 @@ import math
 import matplotlib.figure
 import pandas as pd
 import pytest
-from synthetic import add_run, config
+from synthetic import add_run, config, looks_of
 
 from analysis.estimators.early_stopping import replay_table
 from analysis.estimators.saved import saved_table, saved_whole
 from analysis.estimators.time_budget import timed
 from analysis.figures.budget import hours_figure
-from analysis.figures.style import looks
 from analysis.loading.runs import load, load_rows
 from analysis.report import make_report
 from analysis.tables.early_stopping import early
@@ -83,7 +82,7 @@ def test_texts_and_axes_say_whose_time_it_is(store):
         said = early(frame, rows)[1]
         assert ("of CPU time not spent" in said["saved"]) == (axis == "CPU minutes")
         assert any(f"{words};" in text for text in said["cost"])
-        figure = hours_figure(timed(frame), looks(["NS GP"]), "FID", 0)
+        figure = hours_figure(timed(frame), looks_of(["NS GP"]), "FID", 0)
         assert isinstance(figure, matplotlib.figure.Figure)
         assert figure.axes[0].get_xlabel() == f"{axis}, one run after the other"
         assert figure.axes[0].get_title(loc="left") == f"{axis[0].upper()}{axis[1:]} of training"
