@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis.figures.style import Look, looks
+from landscape.config.axes import axes_of
 from landscape.config.identity import run_id
 from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, Store
 from landscape.store.atomic_io import to_yaml
@@ -98,7 +99,7 @@ def add_run(
         "train_s": 0.05 * step,
         "eval_s": 0.4 * len(fids),
         "wasted_s": 0.0,
-        "axes": {},
+        "axes": axes_of(frozen),
         "scores": {},
         "scored": {},
     }
