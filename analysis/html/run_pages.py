@@ -17,10 +17,11 @@ import pandas as pd
 from analysis.figures.render import Press, taken_over
 from analysis.html.images import Placed
 from analysis.loading import protocols
+from analysis.loading.cells import VARIED_NAMES
 from analysis.loading.read_run import CURVES, SCORES
 from analysis.loading.runs import Collected
 from analysis.loading.sweeps import Sweep
-from analysis.tables import diagnostics, formatting, runs_and_cells
+from analysis.tables import diagnostics, formatting
 from analysis.tables.failures import QUIET, log_end, why
 from analysis.tables.provenance import alone, code_text, machine_lines, planned_by
 from landscape.config.axes import CELL_AXES
@@ -29,7 +30,7 @@ from landscape.store import Store
 EACH = 100  # runs a file, at most, on average
 FACTS = {
     **{axis.name: axis.title for axis in CELL_AXES if axis.mark is None},  # the others stand in the cell's label
-    **{"setting": "setting", "repeat": "repeat", **runs_and_cells.VARIED_NAMES},
+    **{"setting": "setting", "repeat": "repeat", **VARIED_NAMES},
     **{"stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
     "superseded": "superseded",
     **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "thrown away"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -236,7 +237,7 @@ def spread_table(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(names))
 
 
-def _pooled(groups: pd.api.typing.SeriesGroupBy) -> tuple[float, int]:
+def _pooled(groups: pd.api.typing.SeriesGroupBy[Any, Any]) -> tuple[float, int]:
     """The pooled standard deviation of groups of several, and how many those are; NaN for none."""
     found = groups.agg(["size", "var"])
     several = found[found["size"] > 1]

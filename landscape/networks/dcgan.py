@@ -37,7 +37,8 @@ class DCGANGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         h = self.norm(self.linear(z).unflatten(1, self.start)).relu()
-        return (self.body(h).tanh() + 1) / 2
+        images: Tensor = (self.body(h).tanh() + 1) / 2
+        return images
 
 
 class DCGANDiscriminator(nn.Module):
@@ -61,4 +62,5 @@ class DCGANDiscriminator(nn.Module):
         self.linear = nn.Linear(c[-1] * (size // 16) ** 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        logits: Tensor = self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        return logits

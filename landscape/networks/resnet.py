@@ -89,7 +89,8 @@ class _Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         h = self.linear(z).unflatten(1, self.start)
-        return self.out(self.norm(self.blocks(h)).relu()).sigmoid()
+        images: Tensor = self.out(self.norm(self.blocks(h)).relu()).sigmoid()
+        return images
 
 
 class _Discriminator(nn.Module):
@@ -111,7 +112,8 @@ class _Discriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.blocks(x).relu()
         h = h.sum((2, 3)) if self.total else h.mean((2, 3))
-        return self.linear(h).squeeze(1)
+        logits: Tensor = self.linear(h).squeeze(1)
+        return logits
 
 
 class ResNet19Generator(_Generator):

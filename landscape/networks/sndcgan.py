@@ -37,7 +37,8 @@ class SNDCGANGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         h = self.norm(self.linear(z)).relu().unflatten(1, self.start)
-        return (self.body(h).tanh() + 1) / 2
+        images: Tensor = (self.body(h).tanh() + 1) / 2
+        return images
 
 
 class SNDCGANDiscriminator(nn.Module):
@@ -69,4 +70,5 @@ class SNDCGANDiscriminator(nn.Module):
         self.linear = nn.Linear(c512 * (size // 8) ** 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        logits: Tensor = self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        return logits

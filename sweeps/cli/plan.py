@@ -13,7 +13,6 @@ from landscape.config.text import plural, printable
 from sweeps.cli.status import console, shown
 from sweeps.cli.sweep import MULTIRUN, check_shared
 from sweeps.launchers import estimate
-from sweeps.launchers.local_search import trials_left
 from sweeps.launchers.slurm import launcher
 from sweeps.planning.describe import cells, describe
 from sweeps.planning.needs import survey
@@ -36,7 +35,7 @@ def plan(arguments: list[str]) -> int:
     made = make_plan([argument for argument in arguments if argument not in MULTIRUN], multirun)
     survey(made)
     if made.stage == "confirm":
-        left = sum(run.need == TRAIN for run in made.runs) + trials_left(made)
+        left = sum(run.need == TRAIN for run in made.runs) + made.trials_left
         made = confirmation(made).plan
         if left:
             print(f"chosen among what is finished: {plural(left, 'run')} of the sweep are not")

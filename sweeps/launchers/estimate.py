@@ -24,7 +24,7 @@ from sweeps.launchers.devices import slots
 from sweeps.launchers.slurm.resources import Classes
 from sweeps.planning.needs import search_rows
 from sweeps.planning.plan import SCORE, TRAIN, Plan, Planned
-from sweeps.planning.search_spec import left_of, workers_of
+from sweeps.planning.search_spec import trials_left, workers_of
 
 Facts = dict[str, Any]
 
@@ -193,7 +193,7 @@ def _todo(plan: Plan) -> Iterator[_Todo]:
     if plan.stage in ("all", "search") and plan.searches:
         rows = search_rows(plan)
         for search in plan.searches:
-            left = left_of([search], rows)
+            left = trials_left(plan.store, plan.name, [search], rows)
             if left:
                 steps, every = search.base["train"]["steps"], search.base["metrics"]["every"]
                 yield _Todo(search.base, steps, 1 + (math.ceil(steps / every) if every else 1), left, True)

@@ -28,7 +28,7 @@ from sweeps.launchers.local_pool import Allocation, counted_signals
 from sweeps.launchers.progress import LINE_S
 from sweeps.planning.needs import search_rows
 from sweeps.planning.plan import Plan, execution
-from sweeps.planning.search_spec import TRIES, left_of
+from sweeps.planning.search_spec import TRIES
 from sweeps.search.objective import worth
 
 POLL_S = 0.2
@@ -88,7 +88,7 @@ class Search:
     def _generation(self) -> list[int]:
         """Start workers and wait for all of them; one that is killed is replaced. Their exit codes."""
         codes: list[int] = []
-        for slot in range(min(self.places.count, trials_left(self.plan) or 1)):
+        for slot in range(min(self.places.count, self.plan.trials_left or 1)):
             self.workers.append(self._start(slot))
         with counted_signals(self):
             while self.workers:
@@ -169,11 +169,6 @@ def searcher(store: Store, sweep: str, order: dict[str, Any]) -> list[str]:
     """The command of one worker of a stored sweep's searches."""
     where = ["--store", str(store.root), "--sweep", sweep]
     return [sys.executable, "-m", "sweeps.search.worker", *where, "--execution", json.dumps(order)]
-
-
-def trials_left(plan: Plan) -> int:
-    """How many trials of the plan's searches the record does not hold a value of."""
-    return left_of(plan.searches, search_rows(plan))
 
 
 def record_grid(plan: Plan) -> None:

@@ -21,9 +21,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from landscape.config.conf_dir import conf_dir
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.schema import Schema
-from sweeps.planning.config_groups import conf_dir
 from sweeps.planning.fragments import Leaves, choose, leaves, merge, put, type_value
 from sweeps.planning.hydra_errors import refused, sentence
 from sweeps.planning.overrides import Command, Setting, parse

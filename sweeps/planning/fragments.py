@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
+from landscape.config.conf_dir import conf_dir
 from landscape.config.schema import Schema
 from landscape.store.atomic_io import read_yaml
-from sweeps.planning.config_groups import conf_dir, read_choice
+from sweeps.planning.config_groups import read_choice
 
 Leaves = dict[tuple[str, ...], Any]  # path -> value; interpolations as they are written
 

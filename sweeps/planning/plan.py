@@ -15,7 +15,7 @@ from sweeps.credentials import without_password
 from sweeps.planning.composition import Composed, combinations, hydra
 from sweeps.planning.finalize import Contradiction, OfData, dataset, settle, side, weights
 from sweeps.planning.overrides import parse
-from sweeps.planning.search_spec import CellSearch, Gathering, check_pruner
+from sweeps.planning.search_spec import CellSearch, Gathering, check_pruner, trials_left
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
 UNREADABLE = "unreadable"  # the state of a run whose files do not read
@@ -65,6 +65,11 @@ class Plan:
     def storage(self) -> str:
         """Where the trials of its searches are kept; a URL may hold a password, so this is neither shown nor stored."""
         return str(self.search["storage"])
+
+    @property
+    def trials_left(self) -> int:
+        """How many trials of its searches the store's record has neither a value of nor given up."""
+        return trials_left(self.store, self.name, self.searches)
 
     def needing(self, need: str) -> list[Planned]:
         return [run for run in self.runs if run.need == need]

@@ -150,9 +150,13 @@ def _apart(overrides: list[str]) -> list[str]:
     return found
 
 
-def left_of(searches: Iterable[CellSearch], rows: Iterable[Row]) -> int:
-    """How many trials of the searches are neither told nor given up in these rows of the record."""
-    settled = Counter(r["search"] for r in rows if is_settled(r))
+def trials_left(
+    store: Store, sweep: str, searches: Iterable[CellSearch] | None = None, rows: Iterable[Row] | None = None
+) -> int:
+    """How many trials of a sweep's searches (all of them, unless some are given) its record has neither a value of nor
+    given up; `rows` are the record's, where they have been read."""
+    searches = read_searches(store, sweep).cells if searches is None else searches
+    settled = Counter(r["search"] for r in (read_rows(store, sweep) if rows is None else rows) if is_settled(r))
     return sum(max(0, search.trials - settled[search.id]) for search in searches)
 
 
@@ -191,8 +195,3 @@ def read_searches(store: Store, name: str) -> Searches:
     except TypeError as e:  # a key that no search has
         raise CorruptFile(f"{store.search_file(name)} holds a search that is none ({e})") from e
     return Searches(content["token"], content["storage"], cells)
-
-
-def trials_of(store: Store, sweep: str) -> int:
-    """How many trials of a stored sweep's searches have no value on record."""
-    return left_of(read_searches(store, sweep).cells, read_rows(store, sweep))

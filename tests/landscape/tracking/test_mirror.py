@@ -165,10 +165,11 @@ WORDS = 'raise RuntimeError("no luck today")'
         ({"init": WORDS}, "RuntimeError: no luck today"),
         ({"log": WORDS}, "RuntimeError: no luck today"),
         ({"finish": WORDS}, "RuntimeError: no luck today"),
+        ({"log": f'print("mirror failed: not so"); {WORDS}'}, "RuntimeError: no luck today"),
         ({"log": "os._exit(9)"}, "it ended with exit code 9"),
         ({"init": "time.sleep(600)"}, "did not end in time"),
     ],
-    ids=["import", "init", "log", "finish", "dies", "hangs"],
+    ids=["import", "init", "log", "finish", "talks", "dies", "hangs"],
 )
 def test_whatever_wandb_does_the_run_goes_on_and_says_so_once(
     bodies: dict[str, str], said: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

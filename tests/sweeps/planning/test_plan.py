@@ -16,6 +16,7 @@ from support import TINY, frozen_runs
 
 from landscape.config import validation
 from landscape.config.errors import UserError
+from landscape.config.schema import keys
 from landscape.metrics.evaluator import SCORES
 from landscape.metrics.extractors import EXTRACTORS
 from landscape.runtime.worker import work
@@ -257,8 +258,9 @@ def test_an_id_depends_on_nothing_of_the_machine(tmp_path: Path, monkeypatch: py
 
 
 def legal(key: str) -> set[str]:
-    rule = next(rule for rule in validation.RULES if rule.key == key)
-    return set(rule.legal.removeprefix("a list out of ").split(", "))
+    rule = keys()[key].range
+    assert rule is not None
+    return set(rule.words.removeprefix("a list out of ").split(", "))
 
 
 def test_planning_knows_what_the_tables_hold() -> None:
