@@ -30,6 +30,7 @@ from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.evaluation_cost import evaluation
 from analysis.tables.failures import troubles
 from analysis.tables.provenance import reproduce
+from landscape.config.text import duration
 from landscape.config.versions import CHANGES
 from landscape.store import DIVERGED, Store
 
@@ -63,9 +64,7 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
-        "cost": {
-            key: formatting.seconds(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")
-        },
+        "cost": {key: duration(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
         "time": time_of(distinct),
         "evaluation": evaluation(found.runs),
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],

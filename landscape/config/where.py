@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -85,13 +85,10 @@ def keys(columns: Collection[str] = ()) -> list[str]:
 def config_keys() -> tuple[str, ...]:
     """Every dotted key of a run's configuration."""
     from landscape.config.schema import Config
+    from landscape.config.schema import keys as all_keys
 
-    def below(section: Any, prefix: str) -> Iterable[str]:
-        for field in fields(section):
-            inner = field.default_factory
-            yield from below(inner, f"{prefix}{field.name}.") if is_dataclass(inner) else (prefix + field.name,)
-
-    return tuple(below(Config, ""))
+    parts = {field.name for field in fields(Config)}  # a sweep has others beside, which its runs do not know of
+    return tuple(key for key in all_keys() if key.partition(".")[0] in parts)
 
 
 def _parse(text: str, columns: Collection[str]) -> Condition:

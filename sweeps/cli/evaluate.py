@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from landscape.config.axes import AXES, LUCK_KEYS, axes_of
+from landscape.config.axes import AXES, axes_of
 from landscape.config.cli import is_version
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import flatten
@@ -184,7 +184,7 @@ def _data(kind: str) -> list[str]:
 def _plan_run(run: RunFolder, frozen: dict[str, Any], ways: list[Composed], data: Dataset, unused: set[str]) -> Planned:
     """What is asked of one run; its configuration is the frozen one but for the scores."""
     facts = axes_of(frozen)
-    label = [f"{axis.name}={facts[axis.name]}" for axis in AXES if axis.mark or axis.name in LUCK_KEYS]
+    label = [f"{axis.name}={facts[axis.name]}" for axis in AXES if axis.mark or axis.name == "seed"]
     planned = Planned(run.id, frozen, [*label, f"({run.id[:8]})"], [])
     for way in ways:
         config = frozen | {"metrics": _metrics(way, frozen, data, unused), "data": dict(frozen["data"])}

@@ -77,7 +77,7 @@ def summary(look: Look) -> str:
     """20 runs: 18 done, 2 failed."""
     states = look.states
     counts = ", ".join(f"{states[state]} {state}" for state in ALL_STATES if states[state])
-    more = f"; {look.trials_left} trials to go" if look.trials_left else ""
+    more = f"; {plural(look.trials_left, 'trial')} to go" if look.trials_left else ""
     return f"{plural(len(look.runs), 'run')}: {counts}{more}"
 
 

@@ -95,8 +95,8 @@ def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int
         record_grid(plan)
     if not searching or code == ExitCode.INTERRUPTED:
         return code
-    cells = len(plan.searches)
-    tell(f"searching {plural(cells, 'cell')}, {plan.trials_left} trials to go, {places.count} at once ({places.why})")
+    cells, trials = plural(len(plan.searches), "cell"), plural(plan.trials_left, "trial")
+    tell(f"searching {cells}, {trials} to go, {places.count} at once ({places.why})")
     with recorded(folder):
         return Search(plan, places).run() or code
 

@@ -12,11 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from landscape.config.text import printable
+from landscape.config.text import duration, printable
 from landscape.store import FAILED, FINISHED, RUNNING, Store
 from sweeps.cli.status import console, shown, summary
 from sweeps.cli.wait import End, chosen, closing, pause_s
-from sweeps.formatting import COLOURS, duration, score
+from sweeps.formatting import COLOURS, score
 from sweeps.monitor import Look, Looker, Seen
 from sweeps.planning.labels import labels
 from sweeps.states import ALL_STATES, LOST, STALLED

@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 from landscape.config.axes import axes_of
 from landscape.config.errors import CorruptFile
 from landscape.config.hardware import cpu, visible_gpus
-from landscape.config.text import plural
+from landscape.config.text import duration, plural
 from landscape.store import FINISHED, RunFolder, Store, protocols
-from sweeps.formatting import duration
 from sweeps.launchers.devices import slots
 from sweeps.launchers.slurm.resources import Classes
 from sweeps.planning.needs import search_rows
@@ -277,7 +276,7 @@ def lines(plan: Plan, made: Estimate, unit: str) -> Iterable[str]:
         yield "estimate: no finished run to estimate from (" + "; ".join(made.unknown) + ")"
         return
     wall = wall_clock(plan, made)
-    parts = f"{hours(made.train_s)} of training, {hours(made.eval_s)} of scoring"
+    parts = f"{duration(made.train_s)} of training, {duration(made.eval_s)} of scoring"
     total = f"{made.hours:,.1f}" if made.hours >= 10 else f"{made.hours:.2g}"
     yield f"estimate: {total} {unit}-hours ({parts}); {wall}"
     yield "  " + "; ".join(f"{plural(many, 'run')} by {how}" for how, many in made.by.most_common())
@@ -291,11 +290,6 @@ def lines(plan: Plan, made: Estimate, unit: str) -> Iterable[str]:
         cost = made.hours * price
         shown = f"{cost:,.2f}" if cost >= 1 else f"{cost:.2g}"
         yield f"  cost: {shown} at launcher.price={price:g} a {unit}-hour"
-
-
-def hours(seconds: float) -> str:
-    """Seconds as hours, or as seconds and minutes where they are few."""
-    return duration(seconds) if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def describe(plan: Plan) -> list[str]:

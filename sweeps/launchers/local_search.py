@@ -18,11 +18,11 @@ from typing import Any
 from landscape.config.axes import cell_of, cell_words
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.subprocess_env import subprocess_env
+from landscape.config.text import duration
 from landscape.store import Store
 from landscape.store.trials import is_settled, put_rows, row
 from sweeps.console import tell
 from sweeps.credentials import environment
-from sweeps.formatting import duration
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.local_pool import Allocation, counted_signals
 from sweeps.launchers.progress import LINE_S

@@ -1,15 +1,18 @@
 """An axis is one row: added to a copy of the tree, it is seen wherever runs are told apart.
 
-`augment` is a choice with a folder of its own, `ema` a key that there is. Nothing else of the code is touched.
+`augment` is a choice with a folder of its own, by the recipe of CONTRIBUTING.md; `ema` is a key that there is, and one
+row. Nothing else of the code is touched.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -17,18 +20,7 @@ from support import ROOT
 
 from sweeps.planning.plan import make_plan
 
-ROWS = """\
-    Axis("augment", ("augment.kind",), CELL, "augment", group="augment", mark="after", plain="none", added=True),
-    Axis("ema", ("train.ema",), SETTING, "EMA", float),
-"""
-SECTION = '''@dataclass
-class Augment:
-    """What is done to images before D sees them."""
-
-    kind: str = MISSING
-
-
-'''
+EMA = '    Axis("ema", ("train.ema",), SETTING, "EMA", float),\n'
 COMMAND = ["loss=ns,ls", "train.ema=0.9,0.99", "seed=0,1"]
 # All in one process, as each would load half of the packages: argv are the store, the report's folder, the command.
 SCRIPT = """
@@ -62,22 +54,20 @@ def tree(tmp_path: Path) -> Path:
     copy = tmp_path / "tree"
     for name in ("landscape", "sweeps", "analysis", "conf"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, before, row in (
-        ("landscape/config/axes.py", '    Axis("n_dis"', ROWS),
-        ("landscape/config/schema.py", "@dataclass\nclass Latent:", SECTION),
-        (
-            "landscape/config/schema.py",
-            "    latent: Latent =",
-            "    augment: Augment = field(default_factory=Augment)\n",
-        ),
-        ("conf/config.yaml", "  - optim: adam\n", "  - augment: none\n"),
+    recipe = (ROOT / "CONTRIBUTING.md").read_text().partition("## Adding an axis")[2].partition("\n## ")[0]
+    row, section, field, choice, default = map(textwrap.dedent, re.findall(r"```\w+\n(.*?)   ```", recipe, re.DOTALL))
+    for name, before, text in (
+        ("landscape/config/axes.py", '    Axis("n_dis"', re.findall(r' +Axis."augment".*\n', row)[0] + EMA),
+        ("landscape/config/schema.py", "@dataclass\nclass Latent:", section + "\n\n"),
+        ("landscape/config/schema.py", "    latent: Latent =", textwrap.indent(field, "    ")),
+        ("conf/config.yaml", "  - optim: adam\n", textwrap.indent(default, "  ")),
     ):
-        text = (copy / name).read_text()
-        assert text.count(before) == 1
-        (copy / name).write_text(text.replace(before, row + before))
+        there = (copy / name).read_text()
+        assert there.count(before) == 1
+        (copy / name).write_text(there.replace(before, text + before))
     (copy / "conf" / "augment").mkdir()
     for kind in ("none", "flip"):
-        (copy / "conf" / "augment" / f"{kind}.yaml").write_text(f"kind: {kind}\n")
+        (copy / "conf" / "augment" / f"{kind}.yaml").write_text(choice.replace("flip", kind))
     return copy
 
 

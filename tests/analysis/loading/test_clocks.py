@@ -100,5 +100,5 @@ def test_the_page_and_its_tables_show_one_clock(store, tmp_path):
     run.write_status({key: value for key, value in run.status().items() if "busy" not in key})
     make_report(store, tmp_path / "out")
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "2.1 min of training" in page and "CPU time" not in page
+    assert "2 min 5 s of training" in page and "CPU time" not in page
     assert math.isnan(load(store).set_index("seed").loc[1, "train_cpu_s"])
