@@ -20,13 +20,14 @@ from analysis.loading.cells import POOLED, VARIED, VARIED_NAMES, adaptive, cell_
 from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.runs import Collected
-from analysis.loading.trials import ADAPTIVE, SEARCH
+from analysis.loading.trials import ADAPTIVE
 from analysis.tables import diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, pair_table, rank_table, spread_table
 from analysis.tables.early_stopping import HEADS as EARLY_HEADS
 from analysis.tables.early_stopping import early, shown_early
 from landscape.store import STOPPED
+from landscape.store.trials import SEARCH
 
 SEED = 0  # of every resampling in a report: equal stores give equal reports
 CONFIDENCE = 0.95

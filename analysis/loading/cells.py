@@ -8,9 +8,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.loading.trials import ADAPTIVE, CONFIRM
+from analysis.loading.trials import ADAPTIVE
 from landscape.config.axes import CELL_AXES, CELL_KEYS, VARIED_AXES, cell_label
 from landscape.store import STOPPED
+from landscape.store.trials import CONFIRM
 
 # What may differ within a cell, in the order in which it is told: hyperparameters, and what cells may be pooled over.
 VARIED = tuple(axis.name for axis in VARIED_AXES)

@@ -12,12 +12,13 @@ import pandas as pd
 from analysis.loading.cells import VARIED
 from analysis.loading.csv_files import plain
 from analysis.loading.runs import ROW_COLUMNS, RUN_COLUMNS, SCORED, Collected
-from analysis.loading.trials import GRID, ORIGIN, STAGES
+from analysis.loading.trials import ORIGIN
 from landscape.config.axes import AXES, CELL_AXES, CELL_KEYS, LUCK_KEYS, cell_label
 from landscape.config.errors import UserError
 from landscape.config.identity import short_hash
 from landscape.store import DIVERGED, DONE, STATES, STOPPED
-from landscape.store.early_stopping import stop_of_old_sentence
+from landscape.store.run_status import cause_of_old_sentence
+from landscape.store.trials import GRID, STAGES
 
 OF_OLD = tuple(axis.name for axis in CELL_AXES if axis.kind is str and not axis.added)
 NEEDED = (*OF_OLD, "fid")
@@ -96,8 +97,8 @@ def read_csv(file: str | Path) -> Collected:
         runs["worth"] = runs["worth"].where(runs["superseded"].isna())
     if "stop_cause" not in runs and "reason" in runs:  # a file from before causes were a column
         why = runs["reason"].where(runs["status"] == STOPPED, runs.get("stopped_why"))
-        stops = [stop_of_old_sentence(str(text)) for text in why]
-        runs["stop_cause"], runs["pruner"] = [stop.cause for stop in stops], [stop.pruner for stop in stops]
+        stops = [cause_of_old_sentence(str(text)) for text in why]
+        runs["stop_cause"], runs["pruner"] = [cause for cause, _ in stops], [pruner for _, pruner in stops]
     for key in ("fid_last", "fid_best"):
         runs[key] = runs.get(key, runs["fid"])
     if "diversity" not in runs and "ms_ssim" in runs:

@@ -15,9 +15,10 @@ from scipy import stats
 from analysis.estimators import pairwise
 from analysis.loading.cells import VARIED, cell_order, countable
 from analysis.loading.read_run import DIAGNOSTICS, SCORES
-from analysis.loading.trials import ADAPTIVE, CONFIRM
+from analysis.loading.trials import ADAPTIVE
 from landscape.config.axes import VARIED_AXES
 from landscape.store import DIVERGED, DONE
+from landscape.store.trials import CONFIRM
 
 PAIR_COLUMNS = ("a", "b", "k", "taken", "n", "chance", "lower", "upper", "said")
 RANK_COLUMNS = ("cell", "k", "n", "rank", "lowest", "highest")

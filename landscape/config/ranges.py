@@ -20,6 +20,7 @@ MOST = 10**9
 
 
 def one_of(*values: str) -> Legal:
+    """One of these words."""
     return Legal(lambda v: v in values, ", ".join(values))
 
 
@@ -34,11 +35,13 @@ def at_least(least: int, most: int = MOST) -> Legal:
 
 
 def positive(most: float = math.inf) -> Legal:
+    """Over 0 and up to `most`; infinity is not legal."""
     words = "a positive number" if most == math.inf else f"a positive number up to {most:g}"
     return Legal(lambda v: 0 < v <= most and v < math.inf, words)
 
 
 def above(least: float) -> Legal:
+    """Over `least`; infinity is not legal."""
     return Legal(lambda v: least < v < math.inf, f"a number over {least:g}")
 
 

@@ -146,7 +146,7 @@ class Metrics:
     scores: list[str] = key("scores of an evaluation", listed_of(*SCORES), default=[])
     every: int | None = optional("D updates between evaluations; the first is at 0, the last at the end", at_least(1))
     extractor: str | None = optional(
-        "network, or points, whose features are scored", one_of("classifier", "inception", "points")
+        "network, or points, whose features are scored", one_of("classifier", "imagenet", "inception", "points")
     )
     extractor_seed: int | None = optional("seed of the classifier's training", SEED)
     real: str | None = optional("real images that samples are compared with", one_of(*PARTS))

@@ -74,6 +74,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(how["features"], classes)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features before their ReLU, which are scored, and logits; see the class."""
         h = self.features(self.body(2 * x - 1))
         return h, self.head(h.relu())
 

@@ -36,6 +36,7 @@ class DCGANGenerator(nn.Module):
         self.body = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
+        """Latents (batch, latent_dim) to images (batch, channels, size, size) in [0, 1]."""
         h = self.norm(self.linear(z).unflatten(1, self.start)).relu()
         images: Tensor = (self.body(h).tanh() + 1) / 2
         return images
@@ -62,5 +63,6 @@ class DCGANDiscriminator(nn.Module):
         self.linear = nn.Linear(c[-1] * (size // 16) ** 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (batch, channels, size, size) in [0, 1] to logits (batch,)."""
         logits: Tensor = self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
         return logits

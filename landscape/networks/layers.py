@@ -43,4 +43,5 @@ class SamePad(nn.Module):
     couples_samples = False
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, h, w) to (batch, channels, h + 3, w + 3), zeros around."""
         return nn.functional.pad(x, (1, 2, 1, 2))

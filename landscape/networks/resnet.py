@@ -57,6 +57,7 @@ class Block(nn.Module):
         self.shortcut = nn.Identity() if same else TruncatedConv2d(before, after, kernel, 1, kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, before, s, s) to (batch, after, s, s); the side is 2s where it goes up, s / 2 where it goes down."""
         h = self.norm1(x).relu()
         short = x
         if self.up is not None:

@@ -27,6 +27,7 @@ from landscape.config.registry import lookup
 from landscape.config.subprocess_env import subprocess_env
 from landscape.store import RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
+from landscape.store.metrics_row import MetricsRow
 from landscape.tracking.wandb import LOGGERS, Event
 
 POLL_S = 1.0
@@ -123,16 +124,16 @@ def events(run: RunFolder, wait: Callable[[], bool]) -> Iterator[Event]:
     while True:
         over = over or not wait()
         rows = run.rows()
-        own = rows[0]["protocol"] if rows else None
-        new = [row for row in rows if row["step"] > known["rows"].get(row["protocol"], -1)]
-        steps = {row["step"] for row in new}
+        own = rows[0].protocol if rows else None
+        new = [row for row in rows if row.step > known["rows"].get(row.protocol, -1)]
+        steps = {row.step for row in new}
         for step, picture in _pictures(run):
             # Scores follow their samples, which wait for them.
             if step > known["samples"] and step not in steps and (over or not scored):
                 yield Event(step, {}, picture)
                 known["samples"] = step
         for row in new:
-            step, protocol = row["step"], row["protocol"]
+            step, protocol = row.step, row.protocol
             picture = run.sample_grid(step)
             shown = picture if step > known["samples"] and picture.exists() else None
             yield Event(step, _values(run, row, protocol == own), shown, late=protocol != own)
@@ -148,14 +149,14 @@ def _pictures(run: RunFolder) -> list[tuple[int, Path]]:
     return sorted((int(file.stem), file) for file in run.samples.glob("[0-9]*.png"))
 
 
-def _values(run: RunFolder, row: dict[str, Any], own: bool) -> dict[str, float]:
+def _values(run: RunFolder, row: MetricsRow, own: bool) -> dict[str, float]:
     """The finite numbers of a row: features in their names where not Inception's, the protocol where not the first."""
-    extractor = run.protocol(row["protocol"]).get("extractor")
+    extractor = run.protocol(row.protocol).get("extractor")
     end = "" if extractor == "inception" else f"_{extractor}"
-    start = "" if own else f"{row['protocol'][:8]}/"
+    start = "" if own else f"{row.protocol[:8]}/"
     return {
         start + key + end * (key in OF_FEATURES): value
-        for key, value in row.items()
+        for key, value in row.to_json().items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
 

@@ -58,7 +58,8 @@ def to_wandb(store: Store, run: RunFolder, logger: dict[str, Any], events: Itera
         else:
             mirror.log(row, step=event.step)
     status = run.status()
-    mirror.summary.update({key: status[key] for key in ("status", "reason", "train_s", "eval_s") if key in status})
+    summary = {"status": status.state, "reason": status.reason, "train_s": status.train_s, "eval_s": status.eval_s}
+    mirror.summary.update({key: value for key, value in summary.items() if value is not None})
     mirror.finish()
 
 

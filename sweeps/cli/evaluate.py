@@ -142,7 +142,7 @@ def make_scoring(order: Order) -> Scoring:
         refused: list[UserError] = []
         for run in runs:
             try:
-                state = str(run.status()["status"])
+                state = run.status().state
                 if state != DONE:
                     scoring.alone.append(f"{run.id}: {state}")
                     scoring.unfinished |= state != DIVERGED

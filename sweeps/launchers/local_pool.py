@@ -16,12 +16,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from landscape.config.errors import CorruptFile, ExitCode
 from landscape.config.text import plural
-from landscape.store import FAILED, FINISHED, PLANNED, PREEMPTED, QUEUED, RunFolder
+from landscape.store import FAILED, PLANNED, PREEMPTED, QUEUED, RunFolder
 from landscape.store.leases import Observer, claim_in_force, named, take
 from landscape.store.processes import is_here
 from sweeps.launchers.devices import Slots
@@ -124,8 +124,8 @@ def run_pool(plan: Plan, slots: Slots, display: Display, allocation: Allocation 
 
 def _mark_queued(run: RunFolder) -> None:
     status = run.status()
-    if status["status"] == PLANNED and claim_in_force(run) is None:
-        run.write_status({**status, "status": QUEUED}, durable=False)
+    if status.state == PLANNED and claim_in_force(run) is None:
+        run.write_status(replace(status, state=QUEUED), durable=False)
 
 
 def _start(pool: Pool, display: Display) -> None:
@@ -201,7 +201,7 @@ def _reap(pool: Pool, display: Display) -> None:
             if code not in (0, ExitCode.FAILED, ExitCode.PREEMPTED):
                 _record_death(run, code, job, pool.observer)
             elif code == ExitCode.FAILED:
-                trouble = str(run.status().get("reason", ""))
+                trouble = run.status().reason or ""
         except UNREADABLE as e:
             trouble = str(e)
         display.ended(job.planned, run)
@@ -237,8 +237,8 @@ def _record_death(run: RunFolder, code: int, job: Job, observer: Observer) -> No
         return
     try:
         status = run.status()
-        if status["status"] not in FINISHED:
-            run.write_status({**status, "status": state, "reason": reason})
+        if not status.finished:
+            run.write_status(replace(status, state=state, reason=reason))
     finally:
         claim.release()
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from landscape.config.axes import axes_of
-from landscape.store import PLANNED, RunFolder, Store, protocols
+from landscape.store import PLANNED, RunFolder, RunStatus, Store, protocols
 from landscape.store.atomic_io import to_json, to_yaml, write_whole
 from landscape.store.provenance import Origin, code
 from sweeps.planning.plan import NOTHING, UNREADABLE, Plan, Planned, execution
@@ -56,7 +56,7 @@ def freeze_run(store: Store, planned: Planned, by: list[str] | str, sweep: str) 
         if isinstance(by, str):
             origin = {"origin": {"kind": Origin.SEARCH, "sampler": by}, "command": None}
         meta = {"overrides": overrides, **origin, "sweep": sweep, "planned": code(), "machines": []}
-        created = run.create(planned.config, meta, {"status": PLANNED, "axes": axes_of(planned.config)})
+        created = run.create(planned.config, meta, RunStatus(state=PLANNED, axes=axes_of(planned.config)))
         planned.state = PLANNED
     if planned.need != NOTHING:
         add_requests(run, planned.asked)

@@ -25,7 +25,7 @@ def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
     overrides = [
         text for text in run.meta().get("overrides") or [] if text.partition("=")[0].partition(".")[0] not in HOW
     ]
-    return Planned(run.id, config, [run.id, *overrides], [], asked, str(run.status()["status"]))
+    return Planned(run.id, config, [run.id, *overrides], [], asked, run.status().state)
 
 
 def stored_plan(store: Store, ids: Iterable[str], execution: dict[str, Any]) -> Plan:

@@ -14,7 +14,7 @@ from landscape.config.identity import setting_of, short_hash
 from landscape.store import Store, protocols
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
-from landscape.store.trials import Row, is_settled, read_rows
+from landscape.store.trials import TrialRecord, read_rows
 from sweeps.credentials import without_password
 from sweeps.planning.search_space import Dimension, dimensions
 
@@ -151,12 +151,12 @@ def _apart(overrides: list[str]) -> list[str]:
 
 
 def trials_left(
-    store: Store, sweep: str, searches: Iterable[CellSearch] | None = None, rows: Iterable[Row] | None = None
+    store: Store, sweep: str, searches: Iterable[CellSearch] | None = None, rows: Iterable[TrialRecord] | None = None
 ) -> int:
     """How many trials of a sweep's searches (all of them, unless some are given) its record has neither a value of nor
     given up; `rows` are the record's, where they have been read."""
     searches = read_searches(store, sweep).cells if searches is None else searches
-    settled = Counter(r["search"] for r in (read_rows(store, sweep) if rows is None else rows) if is_settled(r))
+    settled = Counter(r.search for r in (read_rows(store, sweep) if rows is None else rows) if r.settled)
     return sum(max(0, search.trials - settled[search.id]) for search in searches)
 
 
@@ -172,7 +172,7 @@ def write_searches(store: Store, name: str, storage: str, cells: list[CellSearch
     file = store.search_file(name)
     with locked(store.search_storage(name, ".plan.lock")):  # two first launches at once agree on the token
         earlier = read_searches(store, name) if file.exists() else Searches(uuid.uuid4().hex[:16], storage, [])
-        begun = {r["search"] for r in read_rows(store, name)}
+        begun = {r.search for r in read_rows(store, name)}
         sizes = {cell.id: cell.round_size for cell in earlier.cells if cell.id in begun}
         cells = [replace(cell, per_round=sizes.get(cell.id)) if cell.rounds else cell for cell in cells]
         searches = Searches(earlier.token, without_password(storage), cells)

@@ -58,7 +58,7 @@ def planned_runs(store: Store, sweep: str) -> list[str]:
         )
     try:
         grid = store.sweep(begin[0]).plan()["runs"]
-        return list(dict.fromkeys([*grid, *(str(row["run"]) for row in read_rows(store, begin[0]))]))
+        return list(dict.fromkeys([*grid, *(row.run for row in read_rows(store, begin[0]))]))
     except CorruptFile as e:
         raise UserError(f"{store.sweep(begin[0]).plan_file} cannot be read ({e})") from e
 
@@ -93,10 +93,10 @@ def _config(run: RunFolder) -> dict[str, Any]:
         return {}
 
 
-def _status(run: RunFolder) -> tuple[str, dict[str, Any]]:
+def _status(run: RunFolder) -> tuple[str, Mapping[str, Any]]:
     """A run's state and its values by axis, as its status tells them; nothing where it does not read."""
     try:
         status = run.status()
-        return str(status["status"]), dict(status.get("axes", {}))
+        return status.state, status.axes
     except (CorruptFile, OSError):
         return "unreadable", {}

@@ -1,6 +1,7 @@
 """Claims about pairs, ranks and the top few: exact counts over subsets, symmetry, ties, and when nothing is claimed."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,8 +83,8 @@ def frame(values, **changes):
     made = pd.DataFrame(rows)
     made["fid"] = made["worth"].where(np.isfinite(made["worth"]))
     made["status"] = np.where(np.isfinite(made["worth"]), "done", "diverged")
-    constant = {"arch": "a", "penalty": "gp", "norm": "none", "n_dis": 1, "repeat": 0, "stage": "grid", "sampler": None}
-    constant["superseded"] = None
+    constant: dict[str, Any] = {"arch": "a", "penalty": "gp", "norm": "none", "n_dis": 1, "repeat": 0, "stage": "grid"}
+    constant |= {"sampler": None, "superseded": None}
     constant |= {"lr_g": 1.0, "beta1": 0.5, "beta2": 0.9, "width": 1.0, "batch_size": 64, "steps": 10, "strength": 1.0}
     return made.assign(**(constant | changes))
 
@@ -164,7 +165,7 @@ def test_what_confirms_has_its_own_table_and_no_mean_where_a_seed_diverged():
     table = confirm_table(runs).set_index("cell")
     assert table.loc["A", ["n", "mean", "sd"]].tolist() == [3, 5, 1]
     assert table.loc["A", "mean_high"] - 5 == pytest.approx(4.302652729911275 / np.sqrt(3))  # Student's t, 2 df
-    assert np.isnan(table.loc["B", "mean"]) and table.loc["B", "lost"] == 1
+    assert np.isnan(table["mean"]["B"]) and table.loc["B", "lost"] == 1
     assert confirm_table(frame({"A": [[4.0]]})).empty
 
 

@@ -312,7 +312,7 @@ def test_a_box_is_drawn_from_five_finite_runs_on():
     look = looks_of(["a"])
     for count, boxes in ((4, 0), (5, 1)):
         ax = axes.distribution(Figure().subplots(), {"a": np.append(np.arange(1.0, count + 1), np.inf)}, look)
-        assert sum(len(line.get_xdata()) == 5 and line.get_linestyle() == "-" for line in ax.lines) == boxes
+        assert sum(np.size(line.get_xdata()) == 5 and line.get_linestyle() == "-" for line in ax.lines) == boxes
         assert ax.texts[0].get_text() == f"1 of {count + 1}\ndiverged"
 
 
@@ -419,7 +419,7 @@ def test_pictures_of_scores_are_in_the_folder_newest_first_and_of_the_runs_that_
     (runs[1].samples / "a b-3-c.png").write_text("")
     make_report(store, tmp_path / "out")
     names = {path.name for path in (tmp_path / "out" / "samples").iterdir()}
-    name = runs[1].rows()[0]["protocol"]
+    name = runs[1].rows()[0].protocol
     assert names == {f"{run.id}.png" for run in runs} | {
         f"{runs[1].id}-{kind}-{name}.png" for kind in ("birthday", "neighbours")
     }

@@ -52,7 +52,7 @@ COUNTS = [
 
 @pytest.mark.parametrize(("arch", "size", "options", "g_count", "d_count", "norms"), COUNTS)
 def test_parameter_counts_of_the_study(
-    arch: str, size: int, options: dict[str, str], g_count: int, d_count: int, norms: int
+    arch: str, size: int, options: dict[str, Any], g_count: int, d_count: int, norms: int
 ) -> None:
     for norm in ("none", "sn", "bn", "ln"):
         with torch.device("meta"):
@@ -141,7 +141,7 @@ def test_residual_convolutions_are_truncated_at_two_deviations() -> None:
 def test_initialisation_is_seeded_and_has_its_standard_deviation() -> None:
     (g, d), (g2, _), (g3, _) = (build(config(32, seed=s), 3) for s in (0, 0, 1))
     assert all(torch.equal(a, b) for a, b in zip(g.parameters(), g2.parameters(), strict=True))
-    assert not torch.equal(g.linear.weight, g3.linear.weight)
+    assert (g.linear.weight != g3.linear.weight).any()
     assert d.body[9].weight.std().item() == pytest.approx(0.02, rel=0.02)
     assert d.linear.bias.abs().sum() == 0
 

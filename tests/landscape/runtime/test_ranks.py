@@ -158,15 +158,15 @@ def test_a_lost_rank_fails_its_run_and_a_lost_worker_leaves_no_rank(store: Store
     def start(beyond: int) -> tuple[subprocess.Popen[bytes], int]:
         command = [sys.executable, "-m", "landscape.runtime.worker", "--store", str(store.root), "--run", run.id]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(lambda: run.status().get("step", 0) > beyond or process.poll() is not None)
+        wait_for(lambda: run.status().step > beyond or process.poll() is not None)
         (rank,) = children(process.pid)
         return process, rank
 
     process, rank = start(0)
     os.kill(rank, signal.SIGKILL)
     assert process.wait(timeout=300) == ExitCode.FAILED
-    assert run.status()["status"] == "failed" and "rank 1 of 2 was killed by SIGKILL" in run.status()["reason"]
-    process, rank = start(run.status()["step"])
+    assert run.status().state == "failed" and "rank 1 of 2 was killed by SIGKILL" in (run.status().reason or "")
+    process, rank = start(run.status().step)
     process.kill()
     process.wait()
     wait_for(lambda: process_start(rank) is None)

@@ -44,7 +44,7 @@ def test_a_forked_worker_gives_the_bits_of_a_plain_one_and_its_exit_code(store: 
         same(forked, plain)
         assert "done at step" in forked.log_file.read_text()
         assert (store.run(forked.id).meta()["machines"]) == plain.meta()["machines"]
-        wait_for(lambda: long.status().get("step", 0) > 0)
+        wait_for(lambda: long.status().step > 0)
         os.killpg(third.pid, signal.SIGKILL)
         assert code(third) == -signal.SIGKILL
         missing = start(warm, store, store.run(forked.id))  # finished already: nothing to do
@@ -70,7 +70,7 @@ def test_a_server_that_dies_costs_no_run_and_is_followed_by_another(store: Store
         second = start(workers, store, two_)
         assert isinstance(second, Forked) and "starting another" in told[0]
         assert code(first) == UNTOLD and code(second) == 0
-    assert one.status()["status"] == two_.status()["status"] == DONE
+    assert one.status().state == two_.status().state == DONE
 
 
 def test_without_a_server_workers_start_by_themselves(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,4 +94,4 @@ def test_a_server_ends_with_its_controller_and_leaves_its_workers(store: Store) 
         os.kill(process.pid, signal.SIGSTOP)  # so that it does not end before it is looked at
     assert process_start(server.process.pid) is None and process_start(process.pid) is not None
     os.kill(process.pid, signal.SIGCONT)
-    wait_for(lambda: run.status()["status"] == DONE)
+    wait_for(lambda: run.status().state == DONE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ def test_a_finished_run_asked_for_another_protocol_is_only_scored(store: Store) 
         assert needs(store, other) == [NOTHING]
     assert run.weights.read_bytes() == weights
     assert run.rows()[: len(rows)] == rows and len(run.rows()) == len(rows) + 2
-    assert len({row["protocol"] for row in run.rows()}) == 3
+    assert len({row.protocol for row in run.rows()}) == 3
 
 
 def test_a_request_that_fails_keeps_no_other_from_being_met(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,10 +221,10 @@ def test_a_request_that_fails_keeps_no_other_from_being_met(store: Store, monkey
     with monkeypatch.context() as m:
         m.setattr(worker, "Scorer", broken)
         assert work(store, run.id, lambda text: None) == "done"
-    assert list(run.status()["unmet"].values()) == ["OSError: no such weights"]
+    assert list(run.status().unmet.values()) == ["OSError: no such weights"]
     assert needs(store, "metrics.quantise=float") == [NOTHING] and needs(store, "metrics.n_fake=32") == [SCORE]
     work(store, run.id, lambda text: None)
-    assert needs(store, "metrics.n_fake=32") == [NOTHING] and "unmet" not in run.status()
+    assert needs(store, "metrics.n_fake=32") == [NOTHING] and not run.status().unmet
 
 
 def test_a_run_trained_without_scores_is_scored_later(store: Store) -> None:
@@ -233,17 +234,17 @@ def test_a_run_trained_without_scores_is_scored_later(store: Store) -> None:
     (scored,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)
     (row,) = scored.rows()
-    assert scored.id == run.id and row["step"] == 12 and row["fid"] > 0
+    assert scored.id == run.id and row.step == 12 and row.values["fid"] > 0
     # ... and its final scores are those of a run that was scored all along.
     (direct,) = frozen_runs(store, *TINY, "repeat=1")
     work(store, direct.id, lambda text: None)
-    assert {k: direct.rows()[-1][k] for k in ("fid", "is", "ms_ssim")} == {k: row[k] for k in ("fid", "is", "ms_ssim")}
+    assert all(direct.rows()[-1].values[k] == row.values[k] for k in ("fid", "is", "ms_ssim"))
 
 
 def test_two_protocols_in_one_command_are_both_asked_for(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY, "metrics.quantise=uint8,float")
     work(store, run.id, lambda text: None)
-    assert len({row["protocol"] for row in run.rows() if row["step"] == 12}) == 2
+    assert len({row.protocol for row in run.rows() if row.step == 12}) == 2
     assert protocols.pending_requests(run) == []
 
 
@@ -310,7 +311,7 @@ def test_status_counts_by_cell_and_knows_the_lost(
     monkeypatch.setenv("COLUMNS", "120")
     done, gone, _ = frozen_runs(store, *TINY, "seed=0,1,2")
     work(store, done.id, lambda text: None)
-    gone.write_status({**gone.status(), "status": "running"})
+    gone.write_status(replace(gone.status(), state="running"))
     (gone.claims / "1.json").write_text(json.dumps({**machine(), "pid": 2**22 + 1, "started": "1"}))
     assert call(monkeypatch, "status", "--store", str(store.root)) == 0
     head, row = (line.split() for line in capsys.readouterr().out.splitlines()[1:3])
