@@ -15,7 +15,7 @@ from landscape.config.identity import flatten, setting_of, short_hash, supersede
 from landscape.store import RunFolder, RunStatus
 from landscape.store.early_stopping import rule_text
 from landscape.store.metrics_row import MetricsRow
-from landscape.store.provenance import origin_of
+from landscape.store.run_meta import RunMeta
 
 T = TypeVar("T")
 Rows = dict[str, list[Any]]  # evaluations by columns, as in `Record.rows`
@@ -46,7 +46,7 @@ class Record:
     id: str
     facts: dict[str, Any]
     status: RunStatus
-    meta: dict[str, Any]
+    meta: RunMeta
     rows: Rows = field(default_factory=dict)
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
     looks: list[list[int] | None] = field(default_factory=list)  # of its files, by `analysis.loading.cache`
@@ -60,13 +60,13 @@ def read_record(run: RunFolder, problems: list[str]) -> Record | None:
     if config is None or facts is None:
         return None
     status = _attempt(run.status_file, run.status, problems)
-    meta = _attempt(run.meta_file, lambda: _meta(run), problems)
+    meta = _attempt(run.meta_file, run.meta, problems)
     rows = _attempt(run.metrics_file, lambda: [_row(row, run) for row in run.rows()], problems)
     record = Record(
         run.id,
         facts,
         status or RunStatus(state=UNREADABLE, reason="its status.json cannot be read"),
-        meta or {},
+        meta or RunMeta(),
         _columns(rows or []),
     )
     for name in dict.fromkeys(record.rows.get("protocol", [])):
@@ -117,24 +117,6 @@ def _spelled(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(_spelled, value))}]"
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
-
-
-def _meta(run: RunFolder) -> dict[str, Any]:
-    """`meta.json`, with the keys that the report follows made sure to be of their type."""
-    meta = run.meta()
-    planned, machines = meta.get("planned") or {}, meta.get("machines") or []
-    # The whole command where it is known, else what was chosen for this run.
-    command = [str(override) for override in meta.get("command") or meta.get("overrides") or []]
-    known: dict[str, Any] = {"origin": origin_of(meta)}
-    known |= {"command": command, "planned": dict(planned), "machines": [_machine(machine) for machine in machines]}
-    sweep, overrides = meta.get("sweep"), [str(override) for override in meta.get("overrides") or []]
-    return known | {"sweep": None if sweep is None else str(sweep), "overrides": overrides}
-
-
-def _machine(entry: dict[str, Any]) -> dict[str, Any]:
-    number(entry.get("sharing"))
-    number(entry.get("threads"))
-    return dict(entry) | {"code": dict(entry.get("code") or {})}
 
 
 def _row(row: MetricsRow, run: RunFolder) -> dict[str, Any]:

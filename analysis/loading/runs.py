@@ -18,6 +18,7 @@ from analysis.loading.sweeps import Sweep, read_sweeps
 from analysis.loading.trials import ORIGIN, no_trials, origin, read_trials
 from landscape.config.axes import AXES, CELL_KEYS, LUCK_KEYS, SETTING, cell_label
 from landscape.store import DIVERGED, DONE, STOPPED, Store
+from landscape.store.run_meta import Machine, RunMeta
 from landscape.store.run_status import EarlyStop, RunStatus
 from landscape.store.trials import GRID
 
@@ -72,7 +73,7 @@ class Collected:
     runs: pd.DataFrame
     rows: pd.DataFrame
     protocols: dict[str, dict[str, Any]]
-    meta: dict[str, dict[str, Any]]
+    meta: dict[str, RunMeta]
     problems: list[str]
     trials: pd.DataFrame = field(default_factory=no_trials)
     narrowed: tuple[str, ...] = ()
@@ -215,7 +216,7 @@ def _facts(record: Record) -> dict[str, Any]:
 
 def _run_rows(record: Record) -> list[dict[str, Any]]:
     """The rows of one run in the frame of `load`."""
-    status, machines = record.status, record.meta.get("machines") or [{}]
+    status, machines = record.status, record.meta.machines or (Machine(),)
     facts = _facts(record) | {
         "reason": status.reason,
         "step": status.step,
@@ -227,7 +228,7 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
         **_stops(status),
         "device": _device(machines[-1]),
         "device_kinds": len({_device(machine) for machine in machines} - {None}),
-        "sharing": _sharing([_int(machine.get("sharing")) for machine in machines]),
+        "sharing": _sharing([machine.sharing or 0 for machine in machines]),
     }
     names = list(dict.fromkeys(record.rows.get("protocol", [])))
     if not names:
@@ -301,18 +302,18 @@ def _curves(records: list[Record]) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=list(ROW_COLUMNS))
 
 
-def _device(machine: dict[str, Any]) -> str | None:
+def _device(machine: Machine) -> str | None:
     """What a run trained on, as far as its seconds depend on it; None where that is not on record."""
-    name, threads, count = machine.get("gpu") or machine.get("cpu"), machine.get("threads"), machine.get("world_size")
+    name, threads, count = machine.gpu or machine.cpu, machine.threads, machine.world_size
     if name is None:
         return None
-    several = "" if machine.get("gpu") or threads in (None, 1) else f", {threads} threads"
+    several = "" if machine.gpu or threads in (None, 1) else f", {threads} threads"
     return f"{name}{several}" if count in (None, 1) else f"{count} x {name}{several}"
 
 
-def _cpu_seconds(status: RunStatus, busy: float | None, machines: list[dict[str, Any]]) -> float:
+def _cpu_seconds(status: RunStatus, busy: float | None, machines: tuple[Machine, ...]) -> float:
     """CPU seconds of one kind; none were worked where nothing was begun."""
-    if any(machine.get("gpu") for machine in machines):
+    if any(machine.gpu for machine in machines):
         return math.nan
     return number(busy) if status.train_s or status.eval_s else 0.0
 
@@ -320,7 +321,3 @@ def _cpu_seconds(status: RunStatus, busy: float | None, machines: list[dict[str,
 def _sharing(counts: list[int]) -> int:
     """The most; where that is one run, it had every device to itself only if that is on record for all."""
     return max(counts) if max(counts) > 1 else min(counts)
-
-
-def _int(value: Any) -> int:
-    return 0 if value is None else int(value)

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from landscape.config.cli import run_cli
-from landscape.config.errors import CorruptFile, ExitCode, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError, error_name
 from landscape.config.hardware import slow_bf16
 from landscape.config.identity import check_current
 from landscape.config.schema import Config, typed
@@ -93,7 +94,7 @@ def work(
             say(f"failed: {e}")
             reason = str(e) if isinstance(e, UserError | CorruptFile) else f"{type(e).__name__}: {e}"
             state = journal.status.state if journal.status.finished else FAILED
-            journal.write(state=state, reason=" ".join(reason.split())[:500])
+            journal.write(state=state, reason=" ".join(reason.split())[:500], errno=error_name(e))
             return FAILED
         finally:
             if not journal.lost:
@@ -133,7 +134,7 @@ class _Work:
             raise UserError(f"the data are not those that run {self.run.id} was planned on ({data.content[:12]})")
         status = self.journal.status.state
         goes_on = status == STOPPED and self.watch is None and not may_stop(cfg.stop)
-        self.record_machine(() if status not in FINISHED or goes_on else ("sharing",))
+        self.record_machine(training=status not in FINISHED or goes_on)
         logger, hurried = self.frozen["logger"], lambda: self.stop.signal is not None
         with mirrored(self.store, self.run, logger, self.warn, hurried) as self.check_mirror:
             if status not in FINISHED or goes_on:
@@ -144,24 +145,24 @@ class _Work:
             self.journal.write()  # what the mirror said at its end
         return self.journal.status.state
 
-    def record_machine(self, but: tuple[str, ...]) -> None:
-        """Add this machine where it differs from the run's last, `but` in these: scoring says nothing of training."""
+    def record_machine(self, training: bool) -> None:
+        """Add this machine where it differs from the run's last; how it is shared says something of training alone."""
         gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None
         train = self.cfg.train
         entry = machine_entry(str(self.device), gpu, self.cfg.threads, train.precision, self.world, train.batch_size)
         meta = self.run.meta()
         self.journal.check()
-        meta.setdefault("machines", [])
-        last = {key: value for one in meta["machines"][-1:] for key, value in one.items() if key not in but}
-        if last != {key: value for key, value in entry.items() if key not in but}:
-            meta["machines"].append(entry)
-            self.run.write_meta(meta)
+        last = meta.machines[-1] if meta.machines else None
+        if last is not None and not training:
+            last = replace(last, sharing=entry.sharing)
+        if last != entry:
+            self.run.write_meta(replace(meta, machines=(*meta.machines, entry)))
 
     # Training
 
     def train(self, data: Dataset) -> None:
         cfg, journal = self.cfg, self.journal
-        journal.write(state=RUNNING, steps=cfg.train.steps, reason=None)
+        journal.write(state=RUNNING, steps=cfg.train.steps, reason=None, errno=None)
         order = {key: self.frozen[key] for key in EXECUTION if key in self.frozen}
         slow = slow_bf16(cfg.train.precision, self.device.type == "cpu")
         if slow is not None:

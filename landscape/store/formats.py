@@ -151,17 +151,6 @@ CONFIG = Kind(
     {**EXECUTION.may, "store": text, "launcher": LAUNCHER},
     limit=1 << 20,
 )
-META = Kind(
-    {},
-    {
-        "overrides": or_null(listed(text)),
-        "command": or_null(listed(text)),
-        "origin": or_null(Kind({"kind": text}, {"sampler": text})),
-        "sweep": or_null(text),
-        "planned": or_null(mapped()),
-        "machines": listed(mapped()),
-    },
-)
 PROTOCOL = Kind({}, {"extractor": or_null(text), "floor": or_null(mapped()), "floor_noisy": or_null(mapped())})
 REQUEST = Kind({"scores": listed(text)}, {"n_fake": or_null(count), "data": text, "real": or_null(text)}, 1 << 20)
 MIRROR = Kind({"rows": mapped(number), "samples": number}, limit=1 << 20)

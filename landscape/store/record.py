@@ -82,11 +82,16 @@ def one_record(of: type[Record], key: str | None = None) -> dict[str, Any]:
     return holds(kind(of), key, of._of, of.to_json)
 
 
-def records(of: type[Record]) -> dict[str, Any]:
+def records(of: type[Record], always: bool = False) -> dict[str, Any]:
     """The metadata of a field that is a tuple of records."""
-    return holds(
-        listed(kind(of)), None, lambda found: tuple(map(of._of, found)), lambda kept: [one.to_json() for one in kept]
-    )
+
+    def load(found: list[Any]) -> tuple[Record, ...]:
+        return tuple(map(of._of, found))
+
+    def dump(kept: tuple[Record, ...]) -> list[dict[str, Any]]:
+        return [one.to_json() for one in kept]
+
+    return holds(listed(kind(of)), None, load, dump, always)
 
 
 class _Layout(NamedTuple):

@@ -36,7 +36,8 @@ from landscape.store.formats import (
     Kind,
 )
 from landscape.store.metrics_row import MetricsRow
-from landscape.store.record import parsed, read_lines
+from landscape.store.record import parsed, read, read_lines
+from landscape.store.run_meta import RunMeta
 from landscape.store.run_status import RunStatus
 
 CONFIG, META, STATUS, METRICS, LOG = "config.yaml", "meta.json", "status.json", "metrics.jsonl", "log.txt"
@@ -116,7 +117,7 @@ class RunFolder:
     def exists(self) -> bool:
         return self.config_file.exists()
 
-    def create(self, config: dict[str, Any], meta: dict[str, Any], status: RunStatus) -> bool:
+    def create(self, config: dict[str, Any], meta: RunMeta, status: RunStatus) -> bool:
         """Freeze a planned run; whether this call did. The folder appears whole: it is filled beside and renamed.
 
         Another planner may have frozen the same run meanwhile; then theirs stays, being equal.
@@ -128,7 +129,7 @@ class RunFolder:
         try:
             for file, text in (
                 (new.config_file, to_yaml(config)),
-                (new.meta_file, to_json(meta)),
+                (new.meta_file, to_json(meta.to_json())),
                 (new.status_file, to_json(status.to_json())),
             ):
                 with open(file, "w") as f:
@@ -156,9 +157,9 @@ class RunFolder:
         kind = formats.CONFIG
         return kind.checked(read_yaml(self.config_file, kind.limit, self.within), self.config_file)
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> RunMeta:
         """How the run came about and where it was; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.meta_file, formats.META)
+        return read(RunMeta, self.meta_file, self.within)
 
     def status(self) -> RunStatus:
         """The status; raises `CorruptFile`, or `FileNotFoundError`.
@@ -224,8 +225,8 @@ class RunFolder:
     def write_status(self, status: RunStatus, durable: bool = True) -> None:
         write_whole(self.status_file, to_json(status.to_json()), durable)
 
-    def write_meta(self, meta: dict[str, Any]) -> None:
-        write_whole(self.meta_file, to_json(meta))
+    def write_meta(self, meta: RunMeta) -> None:
+        write_whole(self.meta_file, to_json(meta.to_json()))
 
     def rows(self) -> list[MetricsRow]:
         """The rows of `metrics.jsonl`, oldest first; none where there is no file.

@@ -98,6 +98,7 @@ class RunStatus(Record):
     scored: Mapping[str, Sequence[str]] = field(default_factory=dict, metadata=holds(mapped(listed(text))))
     unmet: Mapping[str, str] = field(default_factory=dict, metadata=holds(mapped(text)))
     reason: str | None = field(default=None, metadata=holds(text))
+    errno: str | None = field(default=None, metadata=holds(text))  # of a failure that the system caused: "ENOSPC"
     warnings: Sequence[str] = field(default_factory=list, metadata=holds(listed(text)))
     stops: tuple[EarlyStop, ...] = field(default=(), metadata=records(EarlyStop))
     stalled: Stalled | None = field(default=None, metadata=one_record(Stalled))

@@ -19,6 +19,7 @@ from landscape.config.cli import enter
 if TYPE_CHECKING:
     from landscape.data import Dataset
     from landscape.store import Store
+    from sweeps.planning.composition import Composed
 
 
 def main(arguments: list[str]) -> int:
@@ -33,14 +34,15 @@ def prefetch(overrides: list[str]) -> None:
     from landscape.store import Store
     from landscape.store.weights import PUBLISHED
 
-    config = _compose(overrides)
+    composed = _compose(overrides)
+    config = composed.config
     store = Store(config["store"])
     extractor = config["metrics"]["extractor"]
     if extractor in PUBLISHED:
         _weights(extractor, config["metrics"]["weights"], store)
     if extractor not in PUBLISHED or config["data"]["kind"] not in DATASETS:
         found = _data(config["data"], store)
-        if "metrics=classifier" in overrides:  # asked for: it is also what `metrics` is unless something is typed
+        if "metrics" in composed.chosen and config["metrics"]["extractor"] == "classifier":
             _classifier(found, config["metrics"]["extractor_seed"], store)
 
 
@@ -104,7 +106,7 @@ def _data(given: dict[str, Any], store: Store) -> Dataset:
     return found
 
 
-def _compose(overrides: list[str]) -> dict[str, Any]:
+def _compose(overrides: list[str]) -> Composed:
     """The composed configuration, the keys of `data` and `metrics` checked as a plan would."""
     from landscape.config.identity import flatten
     from landscape.config.validation import check_ranges
@@ -121,4 +123,4 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     flat = flatten({group: composed.config[group] for group in ("data", "metrics")})
     check_given(flat)
     check_ranges(flat)
-    return composed.config
+    return composed

@@ -20,6 +20,7 @@ from landscape.config.errors import CorruptFile
 from landscape.config.hardware import cpu, visible_gpus
 from landscape.config.text import duration, plural
 from landscape.store import RunFolder, Store, protocols
+from landscape.store.run_meta import Machine
 from sweeps.launchers.devices import slots
 from sweeps.launchers.slurm.resources import Classes
 from sweeps.planning.needs import search_rows
@@ -96,7 +97,7 @@ def benches(store: Store, wanted: set[tuple[str, str]]) -> list[Bench]:
 
 def _bench(run: RunFolder) -> Bench | None:
     try:
-        status, config, machines, rows = run.status(), run.config(), run.meta()["machines"], run.rows()
+        status, config, machines, rows = run.status(), run.config(), run.meta().machines, run.rows()
         kinds = {_machine(entry) for entry in machines}
         if len(kinds) != 1:  # its seconds are of several machines
             return None
@@ -107,11 +108,11 @@ def _bench(run: RunFolder) -> Bench | None:
         return None
 
 
-def _machine(entry: dict[str, Any]) -> tuple[str, str]:
+def _machine(entry: Machine) -> tuple[str, str]:
     """("GPU" or "CPU", which): a CPU is another one with other threads."""
-    if entry.get("gpu"):
-        return "GPU", str(entry["gpu"])
-    return "CPU", f"{entry['cpu']}, {plural(entry['threads'], 'thread')}"
+    if entry.gpu:
+        return "GPU", entry.gpu
+    return "CPU", f"{entry.cpu}, {plural(entry.threads or 1, 'thread')}"
 
 
 def likeness(
@@ -217,7 +218,7 @@ class _Where:
         else:
             gpu = device.startswith("cuda") or (device == "auto" and self.gpus)
         threads = config["threads"]
-        here = None if gpu or self.classes is not None else _machine({"cpu": cpu(), "threads": threads})[1]
+        here = None if gpu or self.classes is not None else _machine(Machine(cpu=cpu(), threads=threads))[1]
         return facts_of(config, "GPU" if gpu else "CPU", here)
 
 

@@ -22,9 +22,7 @@ def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
     own = protocols.request(config)
     asked = [] if own is None else [own]
     asked += run.asked()
-    overrides = [
-        text for text in run.meta().get("overrides") or [] if text.partition("=")[0].partition(".")[0] not in HOW
-    ]
+    overrides = [text for text in run.meta().overrides if text.partition("=")[0].partition(".")[0] not in HOW]
     return Planned(run.id, config, [run.id, *overrides], [], asked, run.status().state)
 
 

@@ -116,7 +116,7 @@ class Gathering:
         }
         key = short_hash(what)
         if key not in self.cells:
-            kept = [text for text in _apart(overrides) if text.partition("=")[0] not in varied]
+            kept = [text for text in overrides if text.partition("=")[0] not in varied]
             settings = {key: search[key] for key in ("trials", *DEFINES) if key not in ("kind", "grid")}
             draws = short_hash([fixed, space, search["kind"]])
             self.cells[key] = CellSearch(key, draws, cell, config, kept, space, search["kind"], grid=[], **settings)
@@ -139,15 +139,6 @@ def evaluations(config: dict[str, Any]) -> int:
     """How many evaluations a run has after the one at step 0."""
     every, steps = config["metrics"]["every"], int(config["train"]["steps"])
     return 1 if not every else -(-steps // int(every))
-
-
-def _apart(overrides: list[str]) -> list[str]:
-    """Overrides one by one; a study's joint settings ("a=1 b=2") come as one text."""
-    found = []
-    for text in overrides:
-        parts = text.split(" ")
-        found += parts if all("=" in part for part in parts) else [text]
-    return found
 
 
 def trials_left(

@@ -41,7 +41,7 @@ class Members:
             if run in known or run in self.strangers:
                 continue
             try:
-                mine = self.store.run(run).meta().get("sweep") == self.name
+                mine = self.store.run(run).meta().sweep == self.name
             except (CorruptFile, OSError):
                 mine = False
             if mine:

@@ -17,6 +17,7 @@ from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder,
 from landscape.store.atomic_io import to_yaml
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import protocol_id
+from landscape.store.run_meta import RunMeta
 
 CELLS = (
     ("ns", "gp", "none"),
@@ -98,7 +99,7 @@ def add_run(
     step = max(0, (len(fids) - 1) * every)
     state = RunStatus(state=status, beat=1, step=step, steps=frozen["train"]["steps"], reason=reason)
     state = replace(state, axes=axes_of(frozen), train_s=0.05 * step, eval_s=0.4 * len(fids))
-    run.create(frozen, META | {"overrides": overrides(frozen)}, state)
+    run.create(frozen, RunMeta.from_json(META | {"overrides": overrides(frozen)}, "meta"), state)
     for number, fid in enumerate(fids):
         add_row(run, number * every, fid, protocol)
     if picture:
@@ -120,6 +121,11 @@ def add_row(run: RunFolder, step: int, fid: float | None, protocol: dict[str, An
     why = {key: "the features are not finite" for key, value in scores.items() if value is None}
     row = MetricsRow(step=step, g_step=step, protocol=name, images=64 * step, train_s=0.05 * step, eval_s=0.4, why=why)
     run.append_row(replace(row, more={**scores, "ms_ssim_pairs": 1200, "loss_d": 1.0, "loss_g": 0.7}))
+
+
+def change_meta(run: RunFolder, **values: Any) -> None:
+    """Write other values into meta.json, legal or not."""
+    run.meta_file.write_text(json.dumps(json.loads(run.meta_file.read_text()) | values))
 
 
 META: dict[str, Any] = {

@@ -282,7 +282,7 @@ def mark_queued(store: Store, runs: Iterable[str]) -> dict[str, RunStatus]:
                 if claim is None:
                     continue
             before[one] = status
-            run.write_status(replace(status, state=QUEUED, reason=None), durable=False)
+            run.write_status(replace(status, state=QUEUED, reason=None, errno=None), durable=False)
             if claim is not None:
                 claim.release()
     return before

@@ -233,7 +233,7 @@ def test_a_run_on_two_devices_or_more_threads_is_on_another_kind_of_device(tmp_p
         ({"gpu": "H100", "threads": 4, "world_size": 2}, "2 x H100"),
     ):
         machine = synthetic.META["machines"][0]
-        run.write_meta(run.meta() | {"machines": [machine, machine | change]})
+        synthetic.change_meta(run, machines=[machine, machine | change])
         row = analysis.load(store).iloc[0]
         assert row["device"] == expected and row["device_kinds"] == (2 if change else 1)
 

@@ -148,7 +148,7 @@ def test_a_grid_is_loaded_whole(tmp_path):
 def test_a_machine_that_is_none_is_named(tmp_path, change):
     store = Store(tmp_path)
     run = add_run(store, [100.0, 9.0], config())
-    run.write_meta(run.meta() | {"machines": [synthetic.META["machines"][0] | change]})
+    synthetic.change_meta(run, machines=[synthetic.META["machines"][0] | change])
     assert str(run.meta_file) in analysis.load(store).attrs["problems"][0]
 
 
@@ -157,5 +157,5 @@ def test_a_run_had_its_device_to_itself_if_that_is_on_record_for_all_machines(tm
     store = Store(tmp_path)
     run = add_run(store, [100.0, 9.0], config())
     machine = synthetic.META["machines"][0]
-    run.write_meta(run.meta() | {"machines": [machine | {"sharing": count} for count in counts]})
+    synthetic.change_meta(run, machines=[machine | {"sharing": count} for count in counts])
     assert analysis.load(store).iloc[0]["sharing"] == expected

@@ -157,6 +157,14 @@ def test_one_class_or_no_opinion_scores_one() -> None:
     assert inception_score(np.zeros((50, 10)))[0] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("lead", [20.0, 800.0, 1e30])
+def test_inception_score_is_1_where_one_class_has_all_the_mass(lead: float) -> None:
+    """Also where the others' probabilities are no numbers of double precision any more."""
+    logits = np.zeros((50, 10))
+    logits[:, 3] = lead
+    assert inception_score(logits, splits=2) == pytest.approx((1, 0))
+
+
 @pytest.mark.parametrize("splits", [1, 3, 10])
 @pytest.mark.parametrize("shuffle", [None, SEED])
 def test_score_is_torch_fidelitys(splits: int, shuffle: int | None) -> None:

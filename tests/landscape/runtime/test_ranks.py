@@ -140,8 +140,8 @@ def test_a_stopped_run_of_two_ranks_goes_on_to_the_same_bits(store: Store, monke
     said: list[str] = []
     assert work(store, disturbed.id, said.append) == DONE and "resuming at step 5" in said
     same(disturbed, quiet)
-    (machine,) = quiet.meta()["machines"]
-    assert (machine["world_size"], machine["device_batch_size"]) == (2, 8)
+    (machine,) = quiet.meta().machines
+    assert (machine.world_size, machine.device_batch_size) == (2, 8)
 
 
 def children(pid: int) -> list[int]:

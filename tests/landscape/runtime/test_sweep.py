@@ -207,16 +207,16 @@ def test_the_classifier_is_made_once_by_processes_that_need_it_at_once(tmp_path:
 
 def test_a_run_on_another_machine_is_on_record(store: Store, run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     work(store, run.id, lambda text: None)
-    (machine,) = run.meta()["machines"]
-    assert {"host", "cpu", "device", "threads", "world_size", "precision", "packages", "code"} <= machine.keys()
-    assert machine["packages"]["torch"] == version("torch")
+    (machine,) = run.meta().machines
+    assert None not in (machine.host, machine.cpu, machine.device, machine.threads, machine.world_size, machine.code)
+    assert machine.precision == "fp32" and machine.packages["torch"] == version("torch")
     assert run.status().state in FINISHED
     monkeypatch.setattr("landscape.store.provenance.socket.gethostname", lambda: "another")
     status = run.status()
     run.write_status(replace(status, scored={}))
     work(store, run.id, lambda text: None)
-    assert [m["host"] for m in run.meta()["machines"]][1:] == ["another"]
+    assert [m.host for m in run.meta().machines][1:] == ["another"]
     monkeypatch.setenv("LANDSCAPE_SHARING", "8")
     run.write_status(replace(status, scored={}))
     work(store, run.id, lambda text: None)
-    assert len(run.meta()["machines"]) == 2, "scored beside others, which says nothing of its training"
+    assert len(run.meta().machines) == 2, "scored beside others, which says nothing of its training"

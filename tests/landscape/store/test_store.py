@@ -20,6 +20,7 @@ from landscape.store import RunFolder, RunStatus, Store, atomic_io, leases
 from landscape.store.atomic_io import create_exclusively, write_whole
 from landscape.store.leases import Claim, ClaimLost, Observer, claim_in_force, take
 from landscape.store.metrics_row import MetricsRow
+from landscape.store.run_meta import RunMeta
 from landscape.store.run_writer import Journal
 
 
@@ -59,7 +60,9 @@ def test_a_row_with_nan_is_refused(run: RunFolder) -> None:
 
 def test_two_planners_freeze_a_run_once(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: store.run("a" * 16).create({"x": 1}, {}, RunStatus(state="planned")), range(16)))
+        made = list(
+            pool.map(lambda _: store.run("a" * 16).create({"x": 1}, RunMeta(), RunStatus(state="planned")), range(16))
+        )
     assert len(made) == 16
     assert [run.id for run in store.run_folders()] == ["a" * 16]
     assert [p.name for p in store.runs.iterdir()] == ["a" * 16]

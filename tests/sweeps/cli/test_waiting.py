@@ -181,7 +181,7 @@ def test_a_search_is_not_over_while_trials_are_to_go(store: Store, capsys: pytes
     assert wait(["--store", str(store.root)]) == 1 and "2 trials to go" in capsys.readouterr().out
     (trial,) = frozen_runs(store, *TINY, "optim.lr=3e-3")  # as a searcher freezes it
     other = next(one for one in store.sweep_folders() if one.name != folder.name)
-    trial.write_meta({**trial.meta(), "sweep": folder.name})
+    trial.write_meta(replace(trial.meta(), sweep=folder.name))
     assert [seen.id for seen in Looker(store, folder).look().runs] == [grid.id, trial.id]
     assert [seen.id for seen in Looker(store, other).look().runs] == [trial.id]
 

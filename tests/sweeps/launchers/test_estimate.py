@@ -12,19 +12,20 @@ from landscape.config.hardware import cpu
 from landscape.store import RunFolder, Store
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import request, request_id
+from landscape.store.run_meta import Machine
 from landscape.store.trials import TrialRecord, put_rows
 from sweeps.launchers.estimate import describe, estimate
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, make_plan
 
-HERE = {"cpu": cpu(), "gpu": None, "threads": 1}
+HERE = Machine(cpu=cpu(), threads=1)
 
 
 def finished(run: RunFolder, step_s: float, evaluation_s: float = 2.0, **machine: Any) -> None:
     """As if the run had taken so many seconds a D step and a scoring."""
     steps = run.config()["train"]["steps"]
     rows = [0, 6, 12]
-    run.write_meta({**run.meta(), "machines": [{**HERE, **machine}]})
+    run.write_meta(replace(run.meta(), machines=(replace(HERE, **machine),)))
     for step in rows:
         run.append_row(MetricsRow(step=step, protocol="p"))
     asked = request(run.config())
@@ -148,6 +149,6 @@ def test_on_a_cluster_runs_are_packed_and_trials_are_not(store: Store) -> None:
 def test_a_run_that_moved_between_machines_is_no_measure(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     finished(run, 10)
-    run.write_meta({**run.meta(), "machines": [HERE, {**HERE, "cpu": "another"}]})
+    run.write_meta(replace(run.meta(), machines=(HERE, replace(HERE, cpu="another"))))
     made = estimate(planned(store, "seed=1"))
     assert made is not None and not made.by and made.unknown

@@ -58,7 +58,7 @@ def test_hydras_grammar(override: str, values: list[str]) -> None:
     key = override.partition("=")[0]
     with hydra():
         (axis,) = grammar.parse([override], multirun=True).axes
-    assert axis.key == key and [setting.text for setting in axis.settings] == [f"{key}={value}" for value in values]
+    assert axis.key == key and [setting.texts[0] for setting in axis.settings] == [f"{key}={value}" for value in values]
 
 
 def test_a_value_given_twice_counts_once_more_as_hydra_does() -> None:
@@ -147,6 +147,7 @@ def test_a_study_can_set_keys_together(study: dict[str, Any]) -> None:
     runs = make_plan(["study=s"], multirun=False).runs
     found = {(r.config["optim"]["beta1"], r.config["optim"]["n_dis"], r.config["loss"]["kind"]) for r in runs}
     assert len(runs) == 4 and found == {(0.5, 5, "ns"), (0.9, 1, "ls")}
+    assert runs[0].picked == ["seed=1", "optim.beta1=0.5", "optim.n_dis=5"]
     narrowed = make_plan(["study=s", "optim.n_dis=2"], multirun=False).runs
     assert {r.config["optim"]["n_dis"] for r in narrowed} == {2}
 

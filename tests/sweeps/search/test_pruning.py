@@ -45,7 +45,7 @@ def test_a_pruned_trial_is_stopped_told_and_taken_to_its_end_by_a_sweep_without_
     before = trials(store, plan)
 
     run = stopped[0]
-    typed = [text for text in run.meta()["overrides"] if not text.startswith(("store=", "search"))]
+    typed = [text for text in run.meta().overrides if not text.startswith(("store=", "search"))]
     (wanted,) = planned(store, *typed, base=()).runs
     assert (wanted.id, wanted.need) == (run.id, "train")
     assert work(store, run.id, lambda text: None) == "done"

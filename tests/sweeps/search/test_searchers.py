@@ -20,6 +20,7 @@ from sweeping import start, workers
 from landscape.config.identity import run_id
 from landscape.runtime.worker import work
 from landscape.store import Store
+from landscape.store.run_meta import RunOrigin
 from landscape.store.trials import TrialRecord, put_rows, read_rows
 from sweeps.cli.sweep import main
 from sweeps.planning.plan import make_plan
@@ -46,13 +47,13 @@ def test_a_trial_is_an_ordinary_run_with_the_bits_of_a_grids(store: Store, tmp_p
         assert not {"search", "confirm", "stage", "study"} & run.config().keys()
     assert {r["run"] for r in rows} < set(planned_runs(store, plan.name))
     run = store.run(rows[0]["run"])
-    assert "optim.lr=" in " ".join(run.meta()["overrides"])
+    assert "optim.lr=" in " ".join(run.meta().overrides)
     meta = run.meta()
-    assert meta["origin"] == {"kind": "search", "sampler": "random"} and meta["command"] is None
+    assert meta.origin == RunOrigin(kind="search", sampler="random") and meta.command is None
     other = Store(tmp_path / "other")
     os.makedirs(other.root)
     shutil.copytree(warm_cache, other.cache)
-    typed = planned(other, *(text for text in run.meta()["overrides"] if not text.startswith(("store=", "search"))))
+    typed = planned(other, *(text for text in run.meta().overrides if not text.startswith(("store=", "search"))))
     assert typed.runs[0].id == run.id
     work(other, run.id, lambda text: None)
     assert equal_weights(run, other.run(run.id))
