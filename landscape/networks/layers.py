@@ -56,5 +56,5 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
     couples_samples = False
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """The transposed convolution without the last row and column of its output."""
+        """Maps (batch, channels, h, w) to (batch, out channels, 2h, 2w)."""
         return super().forward(x, output_size)[..., :-1, :-1]
