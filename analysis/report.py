@@ -34,6 +34,7 @@ from analysis.tables.provenance import code_text, packages_text, written_command
 from landscape.config.cli import Old, Parser, run_cli
 from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
+from landscape.config.where import HELP, METAVAR
 from landscape.store import Store
 from landscape.store.leftovers import remove_dead
 from landscape.store.processes import myself, tag
@@ -183,10 +184,11 @@ def parser() -> Parser:
     made.add_argument("--csv", metavar="FILE", help="report on the rows of a CSV, in the columns of runs.csv, instead")
     made.add_argument(
         "--where",
-        metavar="COLUMN=VALUE,...",
-        action="append",
+        metavar=METAVAR,
+        action="extend",
+        nargs="+",
         default=[],
-        help="only these runs, as in --where loss=ns,wgan; repeatable",
+        help=HELP,
     )
     made.add_argument(
         "--step-costs",

@@ -19,7 +19,7 @@ from analysis.figures import axes as figures
 from analysis.figures import paper_layout
 from analysis.figures.style import DRESS, INK, MUTED, Look, looks
 from analysis.figures.ticks import Readable, limits, log_axis, log_budget_axis
-from analysis.loading.cells import SEARCHED, cell_label, no_bands, worths
+from analysis.loading.cells import SEARCHED, no_bands, worths
 
 
 class Block(NamedTuple):
@@ -73,14 +73,11 @@ def study_figure(figure: paper_layout.Figure, blocks: list[Block], generator: np
 
 
 def figure_looks(figure: paper_layout.Figure) -> dict[str, Look]:
-    """The looks of a figure's cells: by the cell's full name, whatever the figure calls it."""
+    """The looks of a figure's cells: by what they are, whatever the figure calls them."""
     several = len({facts["arch"] for facts in figure.cells.values()}) > 1
-    names = {}
-    for label, facts in figure.cells.items():
-        name = cell_label({"n_dis": 1, **facts})  # a pooled cell has none
-        names[label] = f"{facts['arch']} {name}" if several else name
-    made = looks(names.values())
-    return {label: made[name] for label, name in names.items()}
+    full = {label: f"{facts['arch']} {label}" if several else label for label, facts in figure.cells.items()}
+    made = looks({full[label]: facts for label, facts in figure.cells.items()})
+    return {label: made[name] for label, name in full.items()}
 
 
 def top_runs(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) -> Axes:

@@ -21,7 +21,7 @@ from analysis.html.paper import study_parts
 from analysis.html.run_pages import curve_names, write_runs, write_table
 from analysis.html.sections import HEADS, shown, statements, write_tables
 from analysis.loading import protocols
-from analysis.loading.cells import cell_order, countable, independent, no_bands, readable, worths
+from analysis.loading.cells import cell_facts, cell_order, countable, independent, no_bands, readable, worths
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import named, of_distance
@@ -30,6 +30,7 @@ from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.evaluation_cost import evaluation
 from analysis.tables.failures import troubles
 from analysis.tables.provenance import reproduce
+from landscape.config.text import duration
 from landscape.config.versions import CHANGES
 from landscape.scores import COLUMNS, distance_key
 from landscape.store import DIVERGED, Store
@@ -41,8 +42,7 @@ MOST_PARTS = 12  # of a page that have figures; the others have their tables
 def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
     """Everything that the template shows. Writes the other files of the report, all that lie in `at.new`."""
     parts = protocols.sections(found.runs)
-    order = list(dict.fromkeys(label for _, _, runs in parts for label in cell_order(runs)))
-    look = looks(order)
+    look = looks(cell_facts(pd.concat([runs for _, _, runs in parts])))
     distinct = found.runs.drop_duplicates("id")
     studies = study_parts(found, parts, at)
     drawn = [
@@ -66,9 +66,7 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
-        "cost": {
-            key: formatting.seconds(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")
-        },
+        "cost": {key: duration(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
         "time": time_of(distinct),
         "evaluation": evaluation(found.runs),
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],

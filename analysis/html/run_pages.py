@@ -24,13 +24,15 @@ from analysis.loading.sweeps import Sweep
 from analysis.tables import formatting
 from analysis.tables.failures import QUIET, log_end, why
 from analysis.tables.provenance import alone, code_text, machine_lines, planned_by
+from landscape.config.axes import CELL_AXES
 from landscape.scores import COLUMNS, CURVES
 from landscape.store import Store
 from landscape.store.run_meta import RunMeta
 
 EACH = 100  # runs a file, at most, on average
 FACTS = {
-    **{"data": "data set", "arch": "network", "setting": "setting", "repeat": "repeat", **VARIED_NAMES},
+    **{axis.name: axis.title for axis in CELL_AXES if axis.mark is None},  # the others stand in the cell's label
+    **{"setting": "setting", "repeat": "repeat", **VARIED_NAMES},
     **{"stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
     "superseded": "superseded",
     **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "thrown away"},

@@ -9,34 +9,19 @@ import numpy as np
 import pandas as pd
 
 from analysis.loading.trials import ADAPTIVE
+from landscape.config.axes import CELL_AXES, CELL_KEYS, VARIED_AXES, cell_label
 from landscape.store import STOPPED
 from landscape.store.trials import CONFIRM
 
-# Two runs are of one cell where these are equal; "GP" and "GP 5" (n_dis) are two cells.
-CELL = ("data", "arch", "loss", "penalty", "norm", "n_dis")
-
-# Hyperparameters that may differ within a cell, in the order in which they are told.
-# n_dis does so where cells are pooled over it.
-VARIED = ("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "n_dis")
-VARIED_NAMES = dict(
-    zip(VARIED, ("lr (D)", "lr (G)", "β1", "β2", "strength", "width", "batch", "steps", "n_dis"), strict=True)
-)
+# What may differ within a cell, in the order in which it is told: hyperparameters, and what cells may be pooled over.
+VARIED = tuple(axis.name for axis in VARIED_AXES)
+VARIED_NAMES = {axis.name: axis.title for axis in VARIED_AXES}
 
 POOLED = " (n_dis "  # begins the end of the label of a cell that is pooled over n_dis
 
 UNITS = ("run", "setting")
 
 MOST_DRAWN = 40  # cells of a figure, or of a table of pairs, that can still be read
-
-
-def cell_label(facts: Mapping[str, Any]) -> str:
-    """The name of a cell within one data set and architecture, as the study writes it.
-
-    Loss, then penalty and normalizer ("GP", "SN", "GP+SN", or "W/O" for neither), then n_dis where it is not 1.
-    """
-    parts = [str(facts[key]).upper() for key in ("penalty", "norm") if str(facts[key]) != "none"]
-    label = f"{str(facts['loss']).upper()} {'+'.join(parts) or 'W/O'}"
-    return label if facts["n_dis"] == 1 else f"{label} {facts['n_dis']}"
 
 
 def pooled_label(facts: Mapping[str, Any], counts: Sequence[int]) -> str:
@@ -50,6 +35,15 @@ def label_cells(runs: pd.DataFrame) -> pd.DataFrame:
     if runs["arch"].nunique() > 1:
         runs["cell"] = runs["arch"] + " " + runs["cell"]
     return runs
+
+
+def cell_facts(runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """What each cell is on its axes, by its label; without what its runs differ in, as those of pooled cells do."""
+    distinct = runs[["cell", *CELL_KEYS]].drop_duplicates()
+    found = {}
+    for label, cell in distinct.groupby("cell", sort=False):
+        found[str(label)] = {key: cell[key].iloc[0] for key in CELL_KEYS if cell[key].nunique() == 1}
+    return found
 
 
 def countable(runs: pd.DataFrame) -> pd.DataFrame:
@@ -133,11 +127,11 @@ def varied(runs: pd.DataFrame) -> list[str]:
 def cell_order(runs: pd.DataFrame) -> list[str]:
     """The labels in `runs`, by loss and then regularization, without one before with one; never by rank."""
     first = runs.drop_duplicates("cell")
-    key = first.assign(bare=(first["penalty"] == "none") & (first["norm"] == "none"))
-    key = key.sort_values(
-        ["arch", "loss", "bare", "penalty", "norm", "n_dis"], ascending=[True, True, False, True, True, True]
-    )
-    return list(key["cell"])
+    joined = [axis for axis in CELL_AXES if axis.mark == "plus"]
+    dressed = pd.concat([first[axis.name] != axis.plain for axis in joined], axis=1).any(axis=1)
+    keys = [axis.name for axis in CELL_AXES if axis.name != "data"]
+    keys.insert(keys.index(joined[0].name), "dressed")
+    return list(first.assign(dressed=dressed).sort_values(keys)["cell"])
 
 
 def readable(runs: pd.DataFrame) -> list[str]:

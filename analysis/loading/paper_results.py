@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.loading.cells import CELL
+from landscape.config.axes import CELL_AXES, CELL_KEYS
 from landscape.config.conf_dir import conf_dir
 from landscape.config.identity import NEUTRAL
 from landscape.store.atomic_io import read_yaml
@@ -56,18 +56,14 @@ OLD = {"train.world_size": 1}  # null in runs of old
 def published() -> pd.DataFrame:
     """One row a published model: the columns of a cell, lr_d, beta1, beta2, strength, steps, seed and fid."""
     rows = [_row(read_yaml(file, aliases=True)) for file in sorted((conf_dir() / "preset").glob("*.yaml"))]
-    return pd.DataFrame(rows, columns=[*CELL, "lr_d", "beta1", "beta2", "strength", "steps", "seed", "fid"])
+    return pd.DataFrame(rows, columns=[*CELL_KEYS, "lr_d", "beta1", "beta2", "strength", "steps", "seed", "fid"])
 
 
 def _row(preset: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {key.removeprefix("override /"): value for line in preset["defaults"] for key, value in line.items()}
     optim = preset["optim"]
     return {
-        "data": chosen["data"],
-        "arch": chosen["arch"],
-        "loss": chosen["loss"],
-        "penalty": chosen["reg"],
-        "norm": chosen["norm"],
+        **{axis.name: chosen.get(axis.group, axis.plain) for axis in CELL_AXES if axis.group},
         "n_dis": optim["n_dis"],
         "lr_d": optim["lr"],
         "beta1": optim["beta1"],
@@ -82,7 +78,7 @@ def _row(preset: Mapping[str, Any]) -> dict[str, Any]:
 def best_published(run: Mapping[str, Any]) -> pd.Series | None:
     """The model with the lowest FID published for the cell of `run` (a row of `load`); None where there is none."""
     models = published()
-    same = models[[bool(all(model[key] == run[key] for key in CELL)) for _, model in models.iterrows()]]
+    same = models[[bool(all(model[key] == run[key] for key in CELL_KEYS)) for _, model in models.iterrows()]]
     return None if same.empty else same.sort_values("fid", kind="stable").iloc[0]
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from landscape.config.axes import AXES, Axis, value
 from landscape.config.errors import CorruptFile
-from landscape.config.identity import flatten, identity, short_hash, superseded
+from landscape.config.identity import flatten, setting_of, short_hash, superseded
 from landscape.scores import COLUMNS, CURVES, DISTANCES
 from landscape.store import RunFolder, RunStatus
 from landscape.store.early_stopping import rule_text
@@ -91,31 +92,20 @@ def _attempt(file: Path, read: Callable[[], T], problems: list[str]) -> T | None
 
 def _facts(run: str, config: dict[str, Any]) -> dict[str, Any]:
     """The columns of the frame that come from the frozen configuration."""
-    optim, arch, train = config["optim"], config["arch"], config["train"]
     older = superseded(run, config)
-    # The setting is everything that training depends on but the luck of the draw.
-    setting = {key: value for key, value in identity(config, len(older)).items() if key not in ("seed", "repeat")}
     return {
-        "data": str(config["data"].get("name") or config["data"]["kind"]),
-        "arch": str(arch["kind"]),
-        "loss": str(config["loss"]["kind"]),
-        "penalty": str(config["reg"]["penalty"]),
-        "norm": str(config["norm"]["kind"]),
-        "n_dis": int(optim["n_dis"]),
-        "setting": short_hash(setting),
-        "seed": int(config["seed"]),
-        "repeat": int(config["repeat"]),
-        "lr_d": number(optim["lr_d"]),
-        "lr_g": number(optim["lr_g"]),
-        "beta1": number(optim.get("beta1")),
-        "beta2": number(optim.get("beta2")),
-        "strength": number(config["reg"].get("strength")),
-        "width": number(arch.get("width")),
-        "batch_size": int(train["batch_size"]),
-        "steps": int(train["steps"]),
+        **{axis.name: _typed(axis, value(config, axis)) for axis in AXES},
+        "setting": short_hash(setting_of(config, len(older))),
         "rule": rule_text(config.get("stop") or {}),
         "superseded": ", ".join(change.before for change in older) or None,
     }
+
+
+def _typed(axis: Axis, found: Any) -> Any:
+    """A value of an axis as the frame has it: a number that is not given is NaN, a count must be."""
+    if axis.kind is float:
+        return number(found)
+    return int(found) if axis.kind is int else None if found is None else str(found)
 
 
 def _spelled(value: Any) -> str:

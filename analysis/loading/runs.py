@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.loading.cache import no_collector, read_records
-from analysis.loading.cells import CELL, cell_label
 from analysis.loading.protocols import with_features
 from analysis.loading.read_run import SCORES, Record, Rows, number
 from analysis.loading.sweeps import Sweep, read_sweeps
 from analysis.loading.trials import ORIGIN, no_trials, origin, read_trials
+from landscape.config.axes import AXES, CELL_KEYS, LUCK_KEYS, SETTING, cell_label
 from landscape.scores import COLUMNS, CURVES, NUMBERS
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 from landscape.store.run_meta import Machine, RunMeta
@@ -29,8 +29,9 @@ SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
 OTHERS = tuple(key for key in NUMBERS if not COLUMNS[key].distance)  # scores beside the distance
 
 RUN_COLUMNS = (
-    *("id", "status", "reason", *CELL, "cell", "setting", "seed", "repeat"),
-    *("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "step"),
+    *("id", "status", "reason", *CELL_KEYS, "cell", "setting", *LUCK_KEYS),
+    *(axis.name for axis in AXES if axis.enters == SETTING),
+    "step",
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
     *OTHERS,
     *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "sharing", "rule"),
@@ -40,15 +41,15 @@ RUN_COLUMNS = (
 TEXTS = (  # columns that may be None
     *("reason", "protocol", "why", "device", "rule", "stopped_why", "sampler", "sweep", "search", "alike"),
     *("superseded", "stop_cause", "pruner"),
+    *(axis.name for axis in AXES if axis.enters == SETTING and axis.kind is str),
 )
 ROW_COLUMNS = (
     "id",
     "status",
-    *CELL,
+    *CELL_KEYS,
     "cell",
     "setting",
-    "seed",
-    "repeat",
+    *LUCK_KEYS,
     "protocol",
     "step",
     "images",
@@ -101,6 +102,7 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     cell          the label of loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O", "WGAN GP 5")
     setting       hash of all that determines training, seed and repeat apart
     seed, repeat  as configured
+    optim         the optimizer
     lr_d, lr_g, beta1, beta2, strength, width
                   hyperparameters; NaN where the run does not use one
     batch_size, steps, step

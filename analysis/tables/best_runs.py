@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.loading.cells import VARIED, VARIED_NAMES, cell_order, countable
+from analysis.loading.cells import VARIED_NAMES, cell_order, countable
 from analysis.loading.clocks import with_clocks
 from analysis.loading.paper_results import best_published, differences, read_lines
 from analysis.tables.runs_and_cells import SCORE_NAMES
+from landscape.config.axes import VARIED_AXES
 
 BEST_COLUMNS = {
     "cell": "cell",
@@ -58,6 +59,4 @@ def best_table(runs: pd.DataFrame, text: Mapping[str, Any], configs: Mapping[str
             paper, compares = float(model["fid"]), f"no: {', '.join(why)}" if why else COMPARABLE
         rows.append({**{key: facts.get(key) for key in BEST_COLUMNS}, "paper": paper, "compares": compares})
     frame = pd.DataFrame(rows, columns=with_clocks(BEST_COLUMNS, runs))
-    return frame.astype(
-        {"paper": float, **dict.fromkeys((key for key in VARIED if key not in ("batch_size", "steps", "n_dis")), float)}
-    )
+    return frame.astype({"paper": float, **{axis.name: float for axis in VARIED_AXES if axis.kind is float}})

@@ -16,6 +16,7 @@ from analysis.estimators import pairwise
 from analysis.loading.cells import VARIED, cell_order, countable
 from analysis.loading.read_run import SCORES
 from analysis.loading.trials import ADAPTIVE
+from landscape.config.axes import VARIED_AXES
 from landscape.scores import COLUMNS, DIAGNOSTICS
 from landscape.store import DIVERGED, DONE
 from landscape.store.trials import CONFIRM
@@ -23,8 +24,8 @@ from landscape.store.trials import CONFIRM
 PAIR_COLUMNS = ("a", "b", "k", "taken", "n", "chance", "lower", "upper", "said")
 RANK_COLUMNS = ("cell", "k", "n", "rank", "lowest", "highest")
 # Runs of two cells are of one setting where these agree; a penalty's strength belongs to the cell.
-# n_dis too, unless cells are pooled over it.
-MATCHED = tuple(key for key in VARIED if key not in ("strength", "n_dis"))
+# So does what sets cells apart, unless they are pooled over it.
+MATCHED = tuple(axis.name for axis in VARIED_AXES if axis.matched and not axis.pools)
 DRAWS = 32  # of one seed and strength a setting; each draw is a whole estimate, and their mean is shown
 
 Array = NDArray[np.float64]

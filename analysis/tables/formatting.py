@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.tables.runs_and_cells import COUNTS, DISTANCES, SECONDS, SHARES, SPREADS
+from landscape.config.text import duration
 from landscape.scores import COLUMNS
 
 
@@ -25,7 +26,7 @@ def written(key: str, value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if key in SECONDS:
-        return seconds(float(value))
+        return duration(float(value))
     if key in ("eval_share", "saved_share"):
         return percent(value)
     if isinstance(value, float):
@@ -47,11 +48,3 @@ def score(key: str, value: float) -> str:
         kind = COLUMNS[key].format
         return f"{value:,.0f}" if kind.endswith("g") and abs(value) >= 1000 else format(value, kind)
     return f"{value:.2f}" if key in SHARES else f"{value:g}"
-
-
-def seconds(value: float) -> str:
-    """'38 s', '12.5 min', '3.2 h' or '4.1 d'; never a zero for something that took time."""
-    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
-        if value >= 2 * size:
-            return f"{value / size:.1f} {unit}"
-    return f"{value:.0f} s" if value >= 10 or value == 0 else f"{value:.1f} s"

@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from landscape.config.axes import axes_of
 from landscape.config.errors import CorruptFile
-from landscape.config.identity import axes
 from landscape.scores import DISTANCES, SCORES, STORED
 from landscape.store import formats, old_names
 from landscape.store.atomic_io import (
@@ -185,7 +185,7 @@ class RunFolder:
         own = [row for row in rows if row.protocol == rows[0].protocol]  # the first is of the run's own protocol
         warning = "status.json was empty, as a power cut leaves it; it is made again of other files"
         state = PREEMPTED if rows or self.newest_checkpoint.exists() else PLANNED
-        made = RunStatus(state=state, axes=axes(config), steps=steps, warnings=[warning])
+        made = RunStatus(state=state, axes=axes_of(config), steps=steps, warnings=[warning])
         if rows:
             last = rows[-1]
             known = {key: last.values[key] for key in STORED if key in last.values}

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from landscape.config.axes import AXES, axes_of
 from landscape.config.errors import CorruptFile, ExitCode, UserError
-from landscape.config.identity import axes, flatten
+from landscape.config.identity import flatten
 from landscape.config.schema import Data, Metrics
 from landscape.config.text import plural
 from landscape.config.validation import check_ranges
@@ -27,7 +28,7 @@ from sweeps.planning.freeze import add_requests
 from sweeps.planning.needs import need
 from sweeps.planning.overrides import parse
 from sweeps.planning.plan import NOTHING, Plan, Planned
-from sweeps.planning.select_runs import Where, choose_runs, parse_where
+from sweeps.planning.select_runs import choose_runs
 
 SHOWN = 10  # lines of runs that are left alone
 
@@ -40,7 +41,7 @@ class Order:
     multirun: bool
     ids: list[str]
     sweeps: list[str]
-    where: list[Where]
+    where: list[str]
 
 
 @dataclass
@@ -86,7 +87,7 @@ def read_order(argv: list[str]) -> Order:
                 f"{text} is about training, and this program only scores finished runs; it takes "
                 f"{', '.join(TAKES)} (choose runs by their ids, --sweep NAME or --where KEY=VALUE)"
             )
-    return Order(given.overrides, given.multirun, given.run, given.sweep, parse_where(given.where))
+    return Order(given.overrides, given.multirun, given.run, given.sweep, given.where)
 
 
 def make_scoring(order: Order) -> Scoring:
@@ -152,8 +153,8 @@ def _data(kind: str) -> list[str]:
 
 def _plan_run(run: RunFolder, frozen: dict[str, Any], ways: list[Composed], data: Dataset, unused: set[str]) -> Planned:
     """What is asked of one run; its configuration is the frozen one but for the scores."""
-    facts = axes(frozen)
-    label = [f"{key}={facts[key]}" for key in ("loss", "penalty", "norm", "n_dis", "seed")]
+    facts = axes_of(frozen)
+    label = [f"{axis.name}={facts[axis.name]}" for axis in AXES if axis.mark or axis.name == "seed"]
     planned = Planned(run.id, frozen, [*label, f"({run.id[:8]})"], [])
     for way in ways:
         config = frozen | {"metrics": _metrics(way, frozen, data, unused), "data": dict(frozen["data"])}

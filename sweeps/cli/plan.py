@@ -7,16 +7,15 @@ from collections import Counter
 
 from rich.table import Table
 
+from landscape.config.axes import CELL_AXES, cell_name
 from landscape.config.errors import ExitCode
 from landscape.config.text import plural, printable
 from sweeps.cli import arguments
 from sweeps.cli.status import console, shown
 from sweeps.cli.sweep import check_shared
 from sweeps.launchers import estimate
-from sweeps.launchers.local_search import trials_left
 from sweeps.launchers.slurm import launcher
 from sweeps.planning.describe import cells, describe
-from sweeps.planning.labels import CELL
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import TRAIN, make_plan
 from sweeps.search.confirmation import confirmation
@@ -30,7 +29,7 @@ def plan(argv: list[str]) -> int:
     made = make_plan(given.overrides, given.multirun)
     survey(made)
     if made.stage == "confirm":
-        left = sum(run.need == TRAIN for run in made.runs) + trials_left(made)
+        left = sum(run.need == TRAIN for run in made.runs) + made.trials_left
         made = confirmation(made).plan
         if left:
             logger.warning(f"chosen among what is finished: {plural(left, 'run')} of the sweep are not")
@@ -48,9 +47,11 @@ def plan(argv: list[str]) -> int:
     table = Table(box=None, pad_edge=False, header_style="dim")
     searched: Counter[tuple[str, ...]] = Counter()
     for search in made.searches:
-        searched[tuple(str(search.cell[key]) for key in CELL)] += search.trials
-    for name in (*CELL, "settings", "runs", *["trials"] * bool(searched)):
-        table.add_column(name, justify="left" if name in CELL[:-1] else "right")
+        searched[cell_name(search.cell)] += search.trials
+    for axis in CELL_AXES:
+        table.add_column(axis.name, justify="left" if axis.kind is str else "right")
+    for name in ("settings", "runs", *["trials"] * bool(searched)):
+        table.add_column(name, justify="right")
     for cell in found:
         table.add_row(
             *map(shown, cell.name), str(cell.settings), str(cell.runs), *[str(searched[cell.name])] * bool(searched)
@@ -58,7 +59,7 @@ def plan(argv: list[str]) -> int:
     if len(found) > 1:
         table.add_section()
         sums = [sum(c.settings for c in found), len(made.runs), *[searched.total()] * bool(searched)]
-        table.add_row("all", *[""] * (len(CELL) - 1), *map(str, sums))
+        table.add_row("all", *[""] * (len(CELL_AXES) - 1), *map(str, sums))
     console().print(table)
     print()
     table = Table(box=None, pad_edge=False, header_style="dim")

@@ -14,10 +14,10 @@ from sweeps.console import tell
 from sweeps.launchers.devices import slots
 from sweeps.launchers.slurm import launcher
 from sweeps.launchers.slurm.setup_lines import Source
-from sweeps.planning import search_spec
 from sweeps.planning.needs import need
 from sweeps.planning.plan import NOTHING
 from sweeps.planning.reload import stored_plan
+from sweeps.planning.search_spec import trials_left
 
 
 def submit(argv: list[str]) -> int:
@@ -30,7 +30,7 @@ def submit(argv: list[str]) -> int:
     wanted = {run for run, state in states.items() if state != FAILED}
     if failed:
         tell(f"{plural(failed, 'failed run')} left out; python -m sweeps retry submits those")
-    if not wanted and not trials_left(store, folder):
+    if not wanted and not trials_wanted(store, folder):
         tell(f"nothing to submit: no run of sweep {folder.name} waits")
         return ExitCode.DONE
     return launcher.submit_stored(store, folder, wanted, given.accept_setup)
@@ -52,7 +52,7 @@ def retry(argv: list[str]) -> int:
     if not on_slurm:  # there, who is lost is known of the scheduler's queue
         free = launcher.unclaimed(store, list(states))
         states = {run: state for run, state in states.items() if state in (FAILED, PREEMPTED) or run in free}
-    if not states and not (on_slurm and trials_left(store, folder)):
+    if not states and not (on_slurm and trials_wanted(store, folder)):
         tell(f"nothing to retry: no run of sweep {folder.name} failed, was stopped or was lost")
         return ExitCode.DONE
     if on_slurm:
@@ -82,10 +82,10 @@ def reopen(store: Store, folder: SweepFolder) -> int:
     return count
 
 
-def trials_left(store: Store, folder: SweepFolder) -> int:
-    """Of the sweep's searches, where it has any and its newest command did not leave them out."""
+def trials_wanted(store: Store, folder: SweepFolder) -> int:
+    """Trials left of the sweep's searches, where it has any and its newest command did not leave them out."""
     searches = folder.plan().get("stage") != "grid" and store.search_file(folder.name).exists()
-    return search_spec.trials_of(store, folder.name) if searches else 0
+    return trials_left(store, folder.name) if searches else 0
 
 
 def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from landscape.config.errors import CorruptFile, ExitCode, UserError, nearest
-from landscape.config.identity import flatten
+from landscape.config.axes import CELL_AXES, CELL_KEYS, cell_name
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.text import plural, printable
 from landscape.scores import distance_of, name_of_all
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
@@ -26,7 +26,8 @@ from sweeps.formatting import score
 from sweeps.launchers.slurm import client
 from sweeps.launchers.slurm.client import Task
 from sweeps.monitor import Look, Looker, Seen, asked
-from sweeps.planning.labels import CELL, cell_of, labels
+from sweeps.planning.labels import labels
+from sweeps.planning.select_runs import by_where
 from sweeps.states import ALL_STATES, LOST, STALLED
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,9 @@ def status(argv: list[str]) -> int:
     if not look.runs and not look.unreadable:
         raise UserError(f"no runs in {store.root}; give another store with store=FOLDER")
     if given.where:
-        look.runs = part(store, look.runs, given.where)
+        runs = {seen.id: (seen.state, seen.axes) for seen in look.runs}
+        met = set(by_where(store, runs, given.where, ALL_STATES))
+        look.runs = [seen for seen in look.runs if seen.id in met]
     if given.json:
         print(json.dumps(record(store, folder.name if folder else None, look), indent=1))
     else:
@@ -59,39 +62,11 @@ def status(argv: list[str]) -> int:
     return ExitCode.USER if wrong else ExitCode.DONE
 
 
-def part(store: Store, runs: list[Seen], where: list[str]) -> list[Seen]:
-    """Those of the runs that meet every condition: on an axis, on the state, or on a key of the configuration.
-
-    Raises `UserError` for a condition that cannot be meant, and where none is left.
-    """
-    from sweeps.planning.select_runs import meets, parse_where  # reads conf/
-
-    states = [text.removeprefix("state=").split(",") for text in where if text.startswith("state=")]
-    wanted = parse_where([text for text in where if not text.startswith("state=")])
-    for state in {state for allowed in states for state in allowed} - set(ALL_STATES):
-        raise UserError(
-            f"--where state={state} is no state{nearest(state, ALL_STATES)}; legal: {', '.join(ALL_STATES)}"
-        )
-    left = []
-    for seen in runs:
-        facts = seen.axes
-        if any(key not in facts for key, _ in wanted):
-            try:
-                facts = {**flatten(store.run(seen.id).config()), **facts}
-            except (CorruptFile, OSError):
-                continue
-        if all(meets(facts.get(key), values) for key, values in wanted) and all(seen.state in s for s in states):
-            left.append(seen)
-    if not left:
-        raise UserError(f"none of the runs has {' and '.join(where)}")
-    return left
-
-
 def summary(look: Look) -> str:
     """20 runs: 18 done, 2 failed."""
     states = look.states
     counts = ", ".join(f"{states[state]} {state}" for state in ALL_STATES if states[state])
-    more = f"; {look.trials_left} trials to go" if look.trials_left else ""
+    more = f"; {plural(look.trials_left, 'trial')} to go" if look.trials_left else ""
     return f"{plural(len(look.runs), 'run')}: {counts}{more}"
 
 
@@ -101,7 +76,7 @@ def show(store: Store, look: Look) -> None:
     states = [state for state in ALL_STATES if look.states[state]]
     cells: dict[tuple[str, ...], list[Seen]] = {}
     for seen in look.runs:
-        cells.setdefault(cell_of(seen.axes), []).append(seen)
+        cells.setdefault(cell_name(seen.axes), []).append(seen)
     table = Table(box=None, pad_edge=False, header_style="dim")
     scores_of = distances(store, look.runs)
     protocols = sorted({protocol for found in scores_of.values() for protocol in found})
@@ -110,8 +85,10 @@ def show(store: Store, look: Look) -> None:
     which = [f", {name[:8]}" * (len(protocols) > 1) for name in protocols]
     heads = [f"lowest {kinds[name]}{one}" for name, one in zip(protocols, which, strict=True)]
     heads = heads or ["lowest distance"]
-    for name in (*CELL, *states, *heads):
-        table.add_column(name, justify="left" if name in CELL[:-1] else "right")
+    for axis in CELL_AXES:
+        table.add_column(axis.name, justify="left" if axis.kind is str else "right")
+    for name in (*states, *heads):
+        table.add_column(name, justify="right")
     for cell, runs in sorted(cells.items()):
         counts = Counter(seen.state for seen in runs)
         best = lowest(runs, scores_of)
@@ -137,7 +114,7 @@ def show(store: Store, look: Look) -> None:
             table.add_row(seen.id, seen.state, shown(called[seen.id]), shown(seen.status.reason or ""))
         out.print(table)
         if len(wrong) > SHOWN:
-            out.print(f"and {len(wrong) - SHOWN} more: --where state={LOST},{FAILED} --json lists all")
+            out.print(f"and {len(wrong) - SHOWN} more: --where status={LOST},{FAILED} --json lists all")
     warnings = Counter(text for seen in look.runs for text in seen.status.warnings)
     for text, count in warnings.most_common(SHOWN):
         out.print(shown(f"warning in {plural(count, 'run')}: {text}"))
@@ -220,7 +197,7 @@ def stalled_advice(stalled: list[Seen]) -> list[str]:
     """A line a run that makes no progress."""
     lines = [f"{seen.id} is stalled: {seen.stalled}; its command then goes on" for seen in stalled[:SHOWN]]
     if len(stalled) > SHOWN:
-        lines.append(f"and {len(stalled) - SHOWN} more: --where state={STALLED} --json lists all")
+        lines.append(f"and {len(stalled) - SHOWN} more: --where status={STALLED} --json lists all")
     return lines
 
 
@@ -257,7 +234,7 @@ def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
     """The look for scripts."""
     cells: dict[tuple[str, ...], list[Seen]] = {}
     for seen in look.runs:
-        cells.setdefault(cell_of(seen.axes), []).append(seen)
+        cells.setdefault(cell_name(seen.axes), []).append(seen)
     scores_of = distances(store, look.runs)
     return {
         "store": str(store.root),
@@ -267,7 +244,7 @@ def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
         "scheduler_not_asked": look.unasked,
         "cells": [
             {
-                **dict(zip(CELL, cell, strict=True)),
+                **dict(zip(CELL_KEYS, cell, strict=True)),
                 "states": dict(Counter(seen.state for seen in runs)),
                 "lowest": lowest(runs, scores_of),
             }

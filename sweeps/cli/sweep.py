@@ -21,7 +21,7 @@ from sweeps.credentials import environment, without_password
 from sweeps.errors import run_command
 from sweeps.launchers.devices import Slots, slots
 from sweeps.launchers.local_pool import run_pool
-from sweeps.launchers.local_search import Search, record_grid, trials_left
+from sweeps.launchers.local_search import Search, record_grid
 from sweeps.launchers.progress import display, outcome
 from sweeps.launchers.slurm import launcher
 from sweeps.launchers.slurm.resources import Classes
@@ -73,7 +73,7 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
     for line in describe(plan):
         tell(line)
     grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
-    searching = plan.stage in ("all", "search") and trials_left(plan) > 0
+    searching = plan.stage in ("all", "search") and plan.trials_left > 0
     if not grid and not searching:
         folder = plan.store.sweep(plan.name)
         if folder.plan_file.exists() and folder.plan().get("stage", "all") != plan.stage:
@@ -103,8 +103,8 @@ def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int
         record_grid(plan)
     if not searching or code == ExitCode.INTERRUPTED:
         return code
-    cells = len(plan.searches)
-    tell(f"searching {plural(cells, 'cell')}, {trials_left(plan)} trials to go, {places.count} at once ({places.why})")
+    cells, trials = plural(len(plan.searches), "cell"), plural(plan.trials_left, "trial")
+    tell(f"searching {cells}, {trials} to go, {places.count} at once ({places.why})")
     with recorded(folder):
         return Search(plan, places).run() or code
 
@@ -115,7 +115,7 @@ def launch_confirmation(plan: Plan, places: Slots | None) -> int:
     Without places they go to the scheduler, and the same command given when they are finished prints and records.
     """
     found = confirmation(plan)
-    left = sum(run.need == TRAIN for run in plan.runs) + trials_left(plan)
+    left = sum(run.need == TRAIN for run in plan.runs) + plan.trials_left
     if left:
         tell(f"choosing among what is finished: {plural(left, 'run')} of the sweep are not")
     for line in describe(found.plan):

@@ -6,12 +6,11 @@ import logging
 import time
 
 from landscape.config.errors import ExitCode
-from landscape.config.text import printable
+from landscape.config.text import duration, printable
 from landscape.store import FINISHED, Store, SweepFolder
 from landscape.store.lookup import by_age, find_sweep
 from sweeps.cli import arguments
 from sweeps.cli.status import advice, stalled_advice, summary
-from sweeps.formatting import duration
 from sweeps.monitor import Look, Looker, asked
 from sweeps.planning.labels import labels
 from sweeps.states import STALLED

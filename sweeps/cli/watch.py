@@ -13,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from landscape.config.errors import ExitCode
-from landscape.config.text import printable
+from landscape.config.text import duration, printable
 from landscape.scores import distance_of, name_of_all
 from landscape.store import FAILED, FINISHED, RUNNING, Store
 from sweeps.cli import arguments
 from sweeps.cli.status import console, shown, summary
 from sweeps.cli.wait import End, chosen, closing, pause_s
-from sweeps.formatting import COLOURS, duration, score
+from sweeps.formatting import COLOURS, score
 from sweeps.monitor import Look, Looker, Seen
 from sweeps.planning.labels import labels
 from sweeps.states import ALL_STATES, LOST, STALLED

@@ -10,25 +10,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from landscape.config.axes import cell_of, cell_words
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.subprocess_env import subprocess_env
+from landscape.config.text import duration
 from landscape.store import Store
 from landscape.store.trials import GRID, TrialRecord, put_rows
 from sweeps.console import tell
 from sweeps.credentials import environment
-from sweeps.formatting import duration
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.local_pool import Allocation, counted_signals
 from sweeps.launchers.progress import LINE_S
 from sweeps.planning.needs import search_rows
-from sweeps.planning.plan import Plan, cell_axes, execution
-from sweeps.planning.search_spec import TRIES, left_of
+from sweeps.planning.plan import Plan, execution
+from sweeps.planning.search_spec import TRIES
 from sweeps.search.objective import worth
 
 POLL_S = 0.2
@@ -88,7 +88,7 @@ class Search:
     def _generation(self) -> list[int]:
         """Start workers and wait for all of them; one that is killed is replaced. Their exit codes."""
         codes: list[int] = []
-        for slot in range(min(self.places.count, trials_left(self.plan) or 1)):
+        for slot in range(min(self.places.count, self.plan.trials_left or 1)):
             self.workers.append(self._start(slot))
         with counted_signals(self):
             while self.workers:
@@ -171,16 +171,6 @@ def searcher(store: Store, sweep: str, order: dict[str, Any]) -> list[str]:
     return [sys.executable, "-m", "sweeps.search.worker", *where, "--execution", json.dumps(order)]
 
 
-def trials_left(plan: Plan) -> int:
-    """How many trials of the plan's searches the record does not hold a value of."""
-    return left_of(plan.searches, search_rows(plan))
-
-
-def cell_words(cell: Mapping[str, object]) -> str:
-    """A cell in words."""
-    return " ".join(f"{key}={value}" for key, value in cell.items())
-
-
 def record_grid(plan: Plan) -> None:
     """Put the grid's runs into the sweep's record, with what they are worth where they are finished."""
     rows = []
@@ -189,5 +179,5 @@ def record_grid(plan: Plan) -> None:
         if planned.asked and "fid" in planned.asked[0]["scores"]:
             with suppress(CorruptFile, OSError, UserError):
                 value, diverged, _ = worth(plan.store.run(planned.id), planned.asked[0])
-        rows.append(TrialRecord(planned.id, cell_axes(planned.config), GRID, order, value=value, diverged=diverged))
+        rows.append(TrialRecord(planned.id, cell_of(planned.config), GRID, order, value=value, diverged=diverged))
     put_rows(plan.store, plan.name, rows)

@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from landscape.config.errors import CorruptFile
-from landscape.config.text import printable
+from landscape.config.text import duration, printable
 from landscape.scores import distance_name, distance_of
 from landscape.store import DONE, FAILED, RUNNING, RunFolder, RunStatus
 from landscape.store.processes import is_stopped
 from landscape.store.protocols import missing_scores
 from sweeps.console import tell
-from sweeps.formatting import COLOURS, duration, score
+from sweeps.formatting import COLOURS, score
 from sweeps.launchers.local_pool import Pool
 from sweeps.planning.plan import SCORE, Planned
 from sweeps.states import STALLED

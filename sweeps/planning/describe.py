@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from landscape.config.axes import cell_name, cell_of
 from landscape.config.hardware import slow_bf16, visible_gpus
-from landscape.config.identity import axes, identity, short_hash
+from landscape.config.identity import setting_of, short_hash
 from landscape.config.text import plural
-from sweeps.planning.labels import CELL
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, Plan
 
 
 class Cell(NamedTuple):
     """What a plan holds of one cell of the grid."""
 
-    name: tuple[str, ...]  # data, arch, loss, penalty, norm, n_dis
+    name: tuple[str, ...]  # its values on the axes of a cell
     settings: int  # distinct but for seed and repeat
     runs: int
 
@@ -24,9 +24,8 @@ def cells(plan: Plan) -> list[Cell]:
     """The cells of a plan in the order of its runs, with how many settings and runs each has."""
     found: dict[tuple[str, ...], list[str]] = {}
     for planned in plan.runs:
-        facts = axes(planned.config)
-        flat = {k: v for k, v in identity(planned.config).items() if k not in ("seed", "repeat")}
-        found.setdefault(tuple(str(facts[key]) for key in CELL), []).append(short_hash(flat))
+        name = cell_name(cell_of(planned.config))
+        found.setdefault(name, []).append(short_hash(setting_of(planned.config)))
     return [Cell(name, len(set(settings)), len(settings)) for name, settings in found.items()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from landscape.config.axes import GROUPS
 from landscape.config.errors import UserError
 from landscape.config.identity import flatten
 from landscape.config.schema import Data
@@ -17,7 +18,7 @@ from sweeps.planning.composition import Composed
 from sweeps.planning.config_groups import SWEEP, mentioned
 
 # Groups whose choice's file says which keys it uses. (A study is no part of a run.)
-AXES = ("loss", "reg", "norm", "arch", "optim", "data", "metrics", "launcher", "logger")
+CHOSEN = (*GROUPS, "metrics", "launcher", "logger")
 UNSET = "???"  # what a choice's file writes for a key that it leaves to the user
 
 
@@ -63,7 +64,7 @@ def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
     check_ranges(flatten({key: config[key] for key in SWEEP}))
     for key in ("study", *SWEEP):
         del config[key]
-    for group in AXES:
+    for group in CHOSEN:
         drop_unused(composed, group, unused)
     _decide_norm(config)
     _drop_sync(composed, unused)

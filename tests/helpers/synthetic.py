@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from analysis.figures.style import Look, looks
+from landscape.config.axes import axes_of
 from landscape.config.identity import run_id
 from landscape.scores import distance_key
 from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, RunStatus, Store
@@ -96,7 +99,7 @@ def add_run(
     every = frozen["metrics"]["every"]
     step = max(0, (len(fids) - 1) * every)
     state = RunStatus(state=status, beat=1, step=step, steps=frozen["train"]["steps"], reason=reason)
-    state = replace(state, train_s=0.05 * step, eval_s=0.4 * len(fids))
+    state = replace(state, axes=axes_of(frozen), train_s=0.05 * step, eval_s=0.4 * len(fids))
     run.create(frozen, RunMeta.from_json(META | {"overrides": overrides(frozen)}, "meta"), state)
     for number, fid in enumerate(fids):
         add_row(run, number * every, fid, protocol)
@@ -136,6 +139,22 @@ META: dict[str, Any] = {
         }
     ],
 }
+
+
+def cell(label: str) -> dict[str, Any]:
+    """What a cell is on its axes, by its label: "NS GP+SN 5", "resnet19 LS W/O"."""
+    words = label.partition(" (")[0].split()
+    n_dis = int(words.pop()) if words[-1].isdigit() else 1
+    parts = words.pop().lower().split("+")
+    norm = [part for part in parts if part in ("sn", "ln", "bn")]
+    penalty = [part for part in parts if part not in ("w/o", *norm)]
+    made = {"loss": words.pop().lower() if words else "", "n_dis": n_dis}
+    made |= {"penalty": penalty[0] if penalty else "none", "norm": norm[0] if norm else "none"}
+    return made | {"arch": words[0]} if words else made
+
+
+def looks_of(labels: Iterable[str]) -> dict[str, Look]:
+    return looks({label: cell(label) for label in labels})
 
 
 def overrides(frozen: dict[str, Any]) -> list[str]:

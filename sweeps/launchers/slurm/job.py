@@ -35,7 +35,7 @@ from sweeps.launchers.slurm.submissions import Submission, submission
 from sweeps.planning.needs import is_met, need
 from sweeps.planning.plan import NOTHING, Plan, Planned
 from sweeps.planning.reload import stored_run
-from sweeps.planning.search_spec import trials_of
+from sweeps.planning.search_spec import trials_left
 from sweeps.planning.sweep_runs import Members
 
 
@@ -101,7 +101,7 @@ def search(store: Store, given: Submission) -> int:
         if signalled is not None and time.monotonic() - signalled > patience_s(resources):
             break
         time.sleep(POLL_S)
-    if signals and trials_of(store, given.sweep):
+    if signals and trials_left(store, given.sweep):
         late = time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
         return _again(store, given, job, signals, late and _trial_steps(store, given.sweep) <= before)
     return ExitCode.UNFINISHED if code else 0

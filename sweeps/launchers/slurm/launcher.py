@@ -23,7 +23,7 @@ from landscape.store.locks import locked
 from landscape.store.processes import is_here
 from landscape.store.run_writer import HEART_S
 from sweeps.console import tell
-from sweeps.launchers.local_search import record_grid, trials_left
+from sweeps.launchers.local_search import record_grid
 from sweeps.launchers.slurm import client
 from sweeps.launchers.slurm.messages import Outcome, _with_help, report
 from sweeps.launchers.slurm.resources import Classes, Resources, from_record
@@ -33,7 +33,7 @@ from sweeps.launchers.slurm.site_limits import check_fits
 from sweeps.launchers.slurm.submissions import Queued, Submission, append, in_queue, users
 from sweeps.planning.freeze import freeze
 from sweeps.planning.plan import NOTHING, Plan, execution
-from sweeps.planning.search_spec import trials_of, workers_of
+from sweeps.planning.search_spec import trials_left, workers_of
 from sweeps.planning.withdraw import Before
 
 
@@ -176,7 +176,7 @@ def submit_search(
     done: Outcome,
 ) -> None:
     """Submit the searches' workers where trials are left and none of the workers is queued; the lock is held."""
-    left = trials_of(store, folder.name)
+    left = trials_left(store, folder.name)
     if not left or done.refused:
         return
     if any(one.search and one.sweep == folder.name for one in queued.submissions):
@@ -304,7 +304,7 @@ def describe(plan: Plan) -> list[str]:
         lines.append(f"{plural(len(runs), 'run')} in {plural(jobs, 'job')} of {resources.describe()}")
     if len(wanted) > 1:
         lines.insert(0, f"{len(wanted)} classes of resources, arrays of their own each")
-    left = trials_left(plan) if plan.stage in ("all", "search") else 0
+    left = plan.trials_left if plan.stage in ("all", "search") else 0
     if left:
         search = workers(plan)
         jobs, each = min(search["workers"], left), from_record(search["resources"])

@@ -12,7 +12,7 @@ from sweeps.console import tell
 from sweeps.launchers.slurm import client
 from sweeps.launchers.slurm.resources import Resources, from_record
 from sweeps.launchers.slurm.submissions import Submission
-from sweeps.planning.search_spec import trials_of
+from sweeps.planning.search_spec import trials_left
 
 
 @dataclass
@@ -57,7 +57,7 @@ def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
         tell(f"{what} wait for room ({done.full}); when there is some,")
         tell(f"  python -m sweeps submit {where}")
     if done.search is not None:
-        trials, workers = plural(trials_of(store, folder.name), "trial"), plural(len(done.search.tasks), "worker")
+        trials, workers = plural(trials_left(store, folder.name), "trial"), plural(len(done.search.tasks), "worker")
         each = from_record(done.search.resources).describe()
         tell(f"searching {trials}: submitted {workers} of {each}, job {done.search.job}")
     if done.searching:

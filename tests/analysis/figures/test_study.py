@@ -8,12 +8,11 @@ import pandas as pd
 import pytest
 import synthetic
 from matplotlib.figure import Figure
-from synthetic import PROTOCOL, add_run, config
+from synthetic import PROTOCOL, add_run, config, looks_of
 
 import analysis
 from analysis.figures import paper
 from analysis.figures.paper_layout import STUDIES, study_figures
-from analysis.figures.style import looks
 from analysis.html.paper import diversity_lines
 from analysis.loading.cells import CLUSTERED, SEARCHED, countable, no_bands, worths
 from analysis.loading.csv_runs import read_csv
@@ -93,7 +92,7 @@ def test_the_user_s_grid_without_n_dis_five_still_has_its_loss_figure():
 
 def test_top_runs_are_points_with_an_equal_share_beside_cells_of_other_size():
     values = {"NS GP": np.r_[np.arange(1.0, 191), np.full(10, np.inf)], "NS SN": np.arange(1.0, 61)}
-    ax = paper.top_runs(Figure().subplots(), values, looks(values))
+    ax = paper.top_runs(Figure().subplots(), values, looks_of(values))
     points = [line for line in ax.lines if line.get_linestyle() == "None"]
     assert [np.size(line.get_xdata()) for line in points] == [10, 3, 3, 3], "two columns, then the open diamonds"
     assert [text.get_text() for text in ax.texts] == ["10 of 200", "3 of 60"]
@@ -334,11 +333,11 @@ def test_where_narrows_by_any_column(searched):
     assert set(one.rows["id"]) == set(one.runs["id"]) == set(one.meta) and set(one.trials["id"]) <= set(one.runs["id"])
     assert len(where(found, []).runs) == len(found.runs)
     for condition, message in (
-        ("loss", "give a column"),
-        ("loss=", "give a column"),
-        ("los=ns", "no column los; there are id"),
-        ("loss=hinge", "leaves no run; loss is one of: ns, wgan"),
-        ("seed=x", "leaves no run"),
+        ("loss", "loss is no condition; write --where KEY=VALUE"),
+        ("loss=", "loss= is no condition"),
+        ("los=ns", r"no run has a los \(did you mean loss\?\); legal: data, arch, loss"),
+        ("loss=hinge", "no run has loss=hinge; loss there: ns, wgan"),
+        ("seed=x", "no run has seed=x"),
     ):
         with pytest.raises(UserError, match=message):
             where(found, [condition])
@@ -372,7 +371,7 @@ def test_the_diversity_panel_has_lines_of_real_images_and_of_noisy_ones_as_far_a
     assert diversity_lines(older) == {"real images": 0.79} and diversity_lines({"floor": None}) == {}
     runs = analysis.load(synthetic.grid(tmp_path))
     ax, lines = Figure().subplots(), diversity_lines(PROTOCOL)
-    assert paper.diversity(ax, runs, ["NS GP", "NS SN"], looks(["NS GP", "NS SN"]), lines)
+    assert paper.diversity(ax, runs, ["NS GP", "NS SN"], looks_of(["NS GP", "NS SN"]), lines)
     names = {note.get_text(): note.get_position()[1] for note in ax.texts if note.get_text()}
     assert list(names) == ["real images", "noisy, σ 10/255"]
     assert names["noisy, σ 10/255"] - names["real images"] > 0.06, "not on each other"

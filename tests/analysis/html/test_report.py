@@ -15,20 +15,19 @@ import pytest
 import synthetic
 from matplotlib.figure import Figure
 from support import ROOT, frozen_runs
-from synthetic import PROTOCOL, add_row, add_run, config
+from synthetic import PROTOCOL, add_row, add_run, config, looks_of
 
 from analysis.estimators.time_budget import timed
 from analysis.estimators.tuning_curves import budgets, median_best_band
 from analysis.figures import axes
 from analysis.figures.axes import spread
-from analysis.figures.style import looks
 from analysis.html import images
 from analysis.loading import protocols
 from analysis.loading.runs import collect, load, load_rows
 from analysis.report import MARK, main, make_report
 from analysis.tables.best_runs import best_table
 from analysis.tables.evaluation_cost import evaluation
-from analysis.tables.formatting import score, seconds
+from analysis.tables.formatting import score, written
 from analysis.tables.provenance import alone, machine_lines, planned_by, reproduce
 from landscape.config.identity import run_id
 from landscape.store import Store
@@ -293,7 +292,7 @@ def test_labels_are_moved_apart_and_no_further():
 
 
 def test_plots_return_the_axis_that_they_are_given(tmp_path):
-    look = looks(["NS GP", "NS SN"])
+    look = looks_of(["NS GP", "NS SN"])
     values = {"NS GP": np.array([9.0, 8.0, 12.0, 20.0, np.inf, 7.0]), "NS SN": np.array([5.0])}
     lines = {"NS GP": (budgets(2), np.array([9.0, 8.0])), "NS SN": (budgets(2), np.array([np.inf, np.inf]))}
     rows = load_rows(synthetic.grid(tmp_path, seeds=1))
@@ -310,7 +309,7 @@ def test_plots_return_the_axis_that_they_are_given(tmp_path):
 
 
 def test_a_box_is_drawn_from_five_finite_runs_on():
-    look = looks(["a"])
+    look = looks_of(["a"])
     for count, boxes in ((4, 0), (5, 1)):
         ax = axes.distribution(Figure().subplots(), {"a": np.append(np.arange(1.0, count + 1), np.inf)}, look)
         assert sum(np.size(line.get_xdata()) == 5 and line.get_linestyle() == "-" for line in ax.lines) == boxes
@@ -324,21 +323,15 @@ def test_cells_look_different_and_keep_their_look_in_whatever_company(prefix):
         for loss in ("NS", "WGAN", "LS", "LS_SIGMOID", "HINGE", "MINIMAX", "ML", "RPGAN")
         for regularization in ("W/O", "GP", "GP 5", "DRAGAN", "SN", "LN", "BN", "L2", "GP+SN", "GP+SN 5", "DRAGAN+BN")
     ]
-    together = looks(labels)
+    together = looks_of(labels)
     assert len(set(together.values())) == len(labels)
-    assert all(looks([label])[label] == together[label] for label in labels)
-    assert looks(["XYZ R9"]) == looks(["XYZ R9"]), "a name never heard of has a look too"
+    assert all(looks_of([label])[label] == together[label] for label in labels)
+    assert looks_of(["XYZ R9"]) == looks_of(["XYZ R9"]), "a name never heard of has a look too"
 
 
 def test_numbers_are_written_shortly_and_times_as_times():
     assert [score("fid", value) for value in (2815.4, 28.154, 0.25)] == ["2,815", "28.15", "0.25"]
-    assert [seconds(value) for value in (0.0, 0.4, 61.0, 600.0, 9000.0)] == [
-        "0 s",
-        "0.4 s",
-        "61 s",
-        "10.0 min",
-        "2.5 h",
-    ]
+    assert written("train_s", 9000.0) == "2 h 30 min" and written("saved_s", 0.4) == "0.4 s"
 
 
 def test_the_commands_of_all_sweeps_are_told_each_with_its_runs(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from synthetic import PROTOCOL, add_row, add_run, config
 
 import analysis
-from analysis.loading.cells import cell_label, cell_order, independent, label_cells, varied, worths
+from analysis.loading.cells import cell_order, independent, label_cells, varied, worths
 from analysis.loading.protocols import (
     TwoProtocols,
     differing,
@@ -18,6 +18,7 @@ from analysis.loading.protocols import (
     spell_floor,
     spell_out,
 )
+from landscape.config.axes import cell_label
 from landscape.store import Store
 from landscape.store.protocols import protocol_id
 

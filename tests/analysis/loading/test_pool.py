@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import add_run, config
+from synthetic import add_run, config, looks_of
 
 import analysis
 from analysis.figures.paper_layout import study_figures
-from analysis.figures.style import looks
 from analysis.loading.cells import worths
 from analysis.loading.pooling import pool_cells
 from analysis.report import main
@@ -44,8 +43,10 @@ def test_cells_that_differ_in_n_dis_alone_are_one_and_say_so(store, found):
 
 
 def test_a_pooled_cell_looks_as_the_one_it_is_made_of():
-    assert looks([POOLED])[POOLED] == looks(["WGAN GP"])["WGAN GP"]
-    assert looks([f"resnet19 {POOLED}"]) == {f"resnet19 {POOLED}": looks(["resnet19 WGAN GP"])["resnet19 WGAN GP"]}
+    assert looks_of([POOLED])[POOLED] == looks_of(["WGAN GP"])["WGAN GP"]
+    assert looks_of([f"resnet19 {POOLED}"]) == {
+        f"resnet19 {POOLED}": looks_of(["resnet19 WGAN GP"])["resnet19 WGAN GP"]
+    }
 
 
 def test_a_pooled_cell_is_matched_as_a_whole_or_not_at_all(store, found):

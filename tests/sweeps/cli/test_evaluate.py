@@ -154,7 +154,7 @@ def test_a_run_trained_without_scores_is_scored_once_it_is_said_how(store: Store
         (["metrics.every=4"], "metrics.every=4 is about training"),
         (["--where", "los=ns"], "--where los=ns: no run has a los (did you mean loss?)"),
         (["--where", "loss"], "--where loss is no condition; write --where KEY=VALUE"),
-        (["--where", "loss=hinge"], "--where loss=hinge is met by no run; loss there: ls, ns"),
+        (["--where", "loss=hinge"], "--where loss=hinge: no run has loss=hinge; loss there: ls, ns"),
         (["--where", "loss=ns", "--where", "arch=sndcgan", "--where", "loss=ls"], "no run meets all of"),
         (["--where"], "--where: expected one argument; see --help"),
         (["--sweep", "nope"], "--sweep nope is not in"),

@@ -124,9 +124,9 @@ def test_a_file_that_does_not_read_is_named_and_the_rest_is_told(
         (["status", "--where", "loss"], "--where loss is no condition; write --where KEY=VALUE"),
         (
             ["status", "--where", "state=fine"],
-            "--where state=fine is no state (did you mean failed?); legal: planned, queued",
+            "--where state=fine: no run has status=fine (did you mean failed?); legal: planned, queued",
         ),
-        (["status", "--where", "loss=hinge"], "none of the runs has loss=hinge"),
+        (["status", "--where", "loss=hinge"], "--where loss=hinge: no run has loss=hinge; loss there: ns"),
         (["status", "nosuch"], "sweep nosuch is not known"),
         (["watch", "nosuch"], "sweep nosuch is not known"),
         (["wait", "nosuch"], "sweep nosuch is not known"),

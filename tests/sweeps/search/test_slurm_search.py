@@ -46,7 +46,7 @@ def test_a_searchs_workers_are_jobs_that_are_submitted_once_and_find_their_runs_
     rows = [r.to_json() for r in read_rows(store, sweep) if r.stage == "search"]
     assert [r["order"] for r in rows] == [0, 1, 2] and all(r["value"] is not None for r in rows)
     site.drop("3")
-    assert search_spec.trials_of(store, sweep) == 0 and VERBS["submit"]([f"store={store.root}"]) == 0
+    assert search_spec.trials_left(store, sweep) == 0 and VERBS["submit"]([f"store={store.root}"]) == 0
     assert site.queue() == {}
 
 
