@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.pairwise import resolvable
+from analysis.estimators.families import DIFFER, MOST
 from analysis.estimators.practitioner import practitioners
 from analysis.estimators.repeated_searches import several_searches
 from analysis.estimators.time_budget import timed
@@ -20,17 +20,17 @@ from analysis.loading.cells import POOLED, adaptive, cell_order, countable
 from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.runs import Collected
-from analysis.loading.trials import ADAPTIVE, SEARCH
+from analysis.loading.trials import SEARCH
 from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
-from analysis.tables.comparisons import agreement_table, confirm_table, pair_table, rank_table, spread_table
+from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
 from analysis.tables.early_stopping import HEADS as EARLY_HEADS
 from analysis.tables.early_stopping import early, shown_early
+from analysis.tables.pairs import budgets_said, could_be_told, pair_table, rank_table
 from landscape.store import STOPPED
 
 SEED = 0  # of every resampling in a report: equal stores give equal reports
 CONFIDENCE = 0.95
-BUDGETS = (2, 3, 5, 10, 20, 50)
 
 HEADS: dict[str, dict[str, str]] = {
     "pairs": {
@@ -40,7 +40,8 @@ HEADS: dict[str, dict[str, str]] = {
         "chance": "A's best of k beats B's, chance",
         "lower": "from",
         "upper": "to",
-        "said": "order",
+        "said": "claim",
+        "why": "",
         "taken": "settings taken",
         "n": "n",
     },
@@ -80,6 +81,7 @@ HEADS: dict[str, dict[str, str]] = {
     "best": BEST_COLUMNS,
     **EARLY_HEADS,
 }
+SAID = {"a": "A is better", "b": "B is better", "differ": "they differ", "": "none claimed"}
 NAMES = {"is": "IS", "kid": "KID", "ms_ssim": "MS-SSIM", "modes": "modes covered", "quality": "good samples"}
 
 
@@ -102,7 +104,7 @@ def statements(
     generator = np.random.default_rng(SEED)
     frames = {
         "confirm": confirm_table(runs, CONFIDENCE),
-        "pairs": pair_table(few, budgets_said(runs), generator, CONFIDENCE, len(order)),
+        "pairs": pair_table(few, budgets_said(runs, CONFIDENCE), CONFIDENCE, len(order)),
         "agreement": agreement_table(runs),
         "spread": spread_table(runs),
         "best": best_table(runs, text),
@@ -132,19 +134,13 @@ def statements(
         "early": said_early,
         "stopped": found.runs[same_data & (found.runs["status"] == STOPPED)]["id"].nunique(),
         "orders": int((frames["pairs"]["said"] != "").sum()),
+        "differ": bool((frames["pairs"]["said"] == DIFFER).any()),
+        "could": could_be_told(few),
+        "error": f"{100 * (1 - CONFIDENCE):.0f} %",
+        "closed": max(len(order), len(drawn)) <= MOST,
         "papers": bool(frames["best"]["paper"].notna().any()),
         "confidence": f"{100 * CONFIDENCE:g} %",
     }
-
-
-def budgets_said(runs: pd.DataFrame) -> list[int]:
-    """The budgets at which pairs are compared: 1, and the largest at which one that wins nearly always can show it."""
-    use = countable(runs)
-    use = use[use["worth"].notna() & ~use["sampler"].isin(ADAPTIVE)]
-    sizes = use.groupby("cell")["setting"].nunique().where(lambda n: n > 1, use.groupby("cell")["seed"].nunique())
-    count = len(sizes) * (len(sizes) - 1) // 2
-    most = resolvable(int(sizes.median()), 2 * count, CONFIDENCE) // 2 if count else 0
-    return [1, *[k for k in BUDGETS if k <= most][-1:]]
 
 
 def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
@@ -155,7 +151,10 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
         return shown_early(kind, frame)
     frame = frame[[key for key in HEADS[kind] if key in frame]].copy()
     if kind == "pairs":
-        frame["said"] = frame["said"].map({"a": "A wins", "b": "B wins", "": "none claimed"})
+        told = frame["said"].map(SAID)
+        if frame["why"].nunique() > 1:  # else the sentence beside the table says it
+            told = told.where(frame["why"] == "", "none possible: " + frame["why"])
+        frame = frame.drop(columns="why").assign(said=told)
     if kind == "agreement":
         frame[["one", "other"]] = frame[["one", "other"]].replace({**diagnostics.COLUMNS, **NAMES, "fid": distance})
     if kind in ("confirm", "best"):
@@ -170,11 +169,13 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
 
 
 def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell and a column a budget: the estimated rank, and in brackets the lowest and the highest it can be."""
+    """A row a cell and a column a budget: the lowest and the highest rank that it can have, one number where equal."""
     made = pd.DataFrame({"cell": list(dict.fromkeys(frame["cell"]))})
     for k, at_k in frame.groupby("k"):
         ranks = at_k.set_index("cell")
-        text = [f"{rank} ({low} to {high})" for rank, low, high in ranks[["rank", "lowest", "highest"]].to_numpy()]
+        text = [
+            str(low) if low == high else f"{low} to {high}" for low, high in ranks[["lowest", "highest"]].to_numpy()
+        ]
         made[f"rank at k = {k}"] = made["cell"].map(dict(zip(ranks.index, text, strict=True))).fillna("")
     return made
 

@@ -47,6 +47,8 @@ def score(key: str, value: float) -> str:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     if key in ("is", "is_std") or key in SHARES:
         return f"{value:.2f}"
+    if key == "p":
+        return f"{value:.2g}"
     return f"{value:.3f}" if key in ("ms_ssim", "diversity", "quality") else f"{value:g}"
 
 

@@ -136,7 +136,8 @@ def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
     assert {"study-loss", "01-digits-practitioner", "01-digits-hours"} <= figures
     tables = {file.name for file in (report / "tables").iterdir()}
     assert "01-digits-pairs" not in figures, "a single pair needs no picture"
-    for kind in ("cells", "pairs", "ranks", "confirm", "best", "spread", "agreement"):
+    assert "01-digits-ranks.csv" not in tables, "three settings a cell tell nothing apart"
+    for kind in ("cells", "pairs", "confirm", "best", "spread", "agreement"):
         assert {f"01-digits-{kind}.csv", f"01-digits-{kind}.tex"} <= tables, kind
     for words in (
         "A tight top is not stability",
@@ -149,9 +150,10 @@ def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
         assert (report / link).is_file(), link
 
 
-def test_ranks_are_shown_with_their_intervals(report):
+def test_where_nothing_can_be_told_apart_the_page_says_what_would_and_ranks_nothing(report):
     page = (report / "index.html").read_text()
-    assert "rank at k = 1" in page and "1 (1 to 2)" in page and "rank at k = 2" not in page
+    assert "2 cells of 3 settings: they cannot be told apart; 4 settings find a difference of 3 sd" in page
+    assert "none claimed" in page and "rank at k" not in page
 
 
 def test_confirmed_values_are_those_of_the_confirming_runs_alone(searched, report):
