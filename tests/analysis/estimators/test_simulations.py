@@ -40,7 +40,8 @@ def test_curves_meet_their_closed_forms_within_1e_9():
     np.testing.assert_allclose(mean_best(capped, ks), mean, rtol=1e-9)
     # The best of k is at most x_(i) with chance 1 - (1 - i/n)^k.
     ordered = np.sort(values)
-    median = [next(x for i, x in enumerate(ordered, 1) if 1 - (1 - i / n) ** k >= 0.5) for k in ks.tolist()]
+    half = Fraction(1, 2)
+    median = [next(x for i, x in enumerate(ordered, 1) if 1 - Fraction(n - i, n) ** k >= half) for k in ks.tolist()]
     np.testing.assert_array_equal(median_best(values, ks), median)
     chance = [float(Fraction(comb(failed, k), comb(n, k))) for k in ks.tolist()]
     np.testing.assert_allclose(chance_all_fail(failed, n, ks), chance, rtol=1e-9, atol=1e-15)
