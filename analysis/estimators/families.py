@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.estimators.pairwise import SEED, Pair, alike_in_spread, arrangements, compare, ordered_by
+from analysis.estimators.effects import above_by_chance
+from analysis.estimators.pairwise import FREE, SEED, Pair, alike_in_spread, arrangements, compare, ordered_by
 
 Array = NDArray[np.float64]
 Two = tuple[int, int]
@@ -28,6 +29,7 @@ LEVEL = 0.05
 DRAWS = 1_999  # permutations of a set of three cells or more
 
 BETTER, DIFFER, NONE = "better", "differ", ""
+STOPPED_K = "stopped runs"
 
 
 class Claim(NamedTuple):
@@ -51,18 +53,27 @@ def claims(
     keys: Sequence[Sequence[object]] | None = None,
     level: float = LEVEL,
     chosen_of: int = 0,
+    highest: Sequence[Array] | None = None,
 ) -> dict[Two, Claim]:
     """For each two of the `cells` (i < j) what may be claimed; any false claim has a chance of `level` in all.
 
     keys       of each cell a key a value: values of two cells with equal keys are of one setting and seed
     chosen_of  of how many cells these were chosen by their results: Holm's correction then counts all their pairs
+    highest    of each cell the most that each value may be (of a run that was stopped infinity), where `cells` are the
+               least: a claim then holds whatever they are, between
     """
     count = len(cells)
     every = max(count, chosen_of)
-    closed = k == 1 and every <= MOST
+    unsure = highest is not None and any((a != b).any() for a, b in zip(cells, highest, strict=True))
+    closed = k == 1 and every <= MOST and not unsure
     pair_level = level_of(2, count, level) if closed else level / max(1, every * (every - 1) // 2)
     found: dict[Two, Claim] = {}
     for i, j in combinations(range(count), 2):
+        if unsure and highest is not None:
+            why = STOPPED_K if k > 1 else ordered_by(len(cells[i]), len(cells[j]), k, pair_level)
+            pair = compare_censored((cells[i], highest[i]), (cells[j], highest[j]), pair_level)
+            found[i, j] = Claim(pair, NONE, why, 0)
+            continue
         a, b, shared = _paired(cells[i], cells[j], *(keys[i], keys[j]) if keys else ((), ()))
         if shared and 2 / arrangements(len(a), len(b), shared) > pair_level:
             shared = 0  # so few pairs can never say anything; exchanged freely they may, and that is valid too
@@ -73,13 +84,33 @@ def claims(
         pair = claim.pair
         if (i, j) not in told_apart or pair.theta == 0.5:
             continue
-        if k > 1 or alike_in_spread(cells[i], cells[j]):
+        known = [cells[at] if highest is None else cells[at][cells[at] == highest[at]] for at in (i, j)]
+        if k > 1 or min(len(cells[i]), len(cells[j])) >= FREE or alike_in_spread(*known):
             # The interval is of this pair alone, and does not contradict what is claimed.
             cut = {"lower": max(pair.lower, 0.5)} if pair.theta > 0.5 else {"upper": min(pair.upper, 0.5)}
             found[i, j] = claim._replace(said=BETTER, pair=pair._replace(**cut))
         else:
             found[i, j] = claim._replace(said=DIFFER)
     return found
+
+
+def compare_censored(a: tuple[Array, Array], b: tuple[Array, Array], level: float = LEVEL) -> Pair:
+    """`compare` at k = 1 of values between a least and a most: what is said holds whatever they are.
+
+    The rank sum is the largest where A's are the least and B's the most; T need not be, so that both tests are asked
+    for, each where it is the hardest for what is claimed. theta is that of the hardest case, and the interval holds
+    those of both ends.
+    """
+    (low_a, high_a), (low_b, high_b) = a, b
+    n, m = len(low_a), len(low_b)
+    worst, best = compare(high_a, low_b, level=level), compare(low_a, high_b, level=level)
+    wins, losses = int((high_a[:, None] < low_b).sum()), int((high_b[:, None] < low_a).sum())
+    for_a = max(worst.p, above_by_chance(wins, n, m)) if worst.theta > 0.5 else 1.0
+    for_b = max(best.p, above_by_chance(losses, n, m)) if best.theta < 0.5 else 1.0
+    ends = {"lower": min(worst.lower, best.lower), "upper": max(worst.upper, best.upper)}
+    if for_a <= for_b:
+        return worst._replace(p=for_a, **ends)
+    return best._replace(p=for_b, **ends)
 
 
 def level_of(size: int, count: int, level: float = LEVEL) -> float:

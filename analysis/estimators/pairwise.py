@@ -28,6 +28,7 @@ Labels = NDArray[np.bool_]
 ALL = 20_000  # arrangements up to which every one is counted
 DRAWS, FEW = 9_999, 999  # random ones else; after the few, what is far from a claim is let be
 FAR = 0.2
+FREE = 9  # runs a cell from which a claim at k = 1 needs no spreads that are alike
 SEED = 0
 ROWS = 2_000  # arrangements worked on at a time
 
@@ -114,7 +115,7 @@ def needed(k: int, level: float = 0.05) -> int:
 def alike_in_spread(a: Array, b: Array) -> bool:
     """Whether a difference of two cells may be called "better" at k = 1: with nine runs each always, with fewer only
     where neither spread (of the logarithms of finite values) is above three times the other."""
-    if min(len(a), len(b)) >= 9:
+    if min(len(a), len(b)) >= FREE:
         return True
     logs = [np.log(np.maximum(x[np.isfinite(x)], np.finfo(float).tiny)) for x in (np.asarray(a), np.asarray(b))]
     if min(map(len, logs)) < 2:

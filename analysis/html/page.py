@@ -21,7 +21,7 @@ from analysis.html.paper import study_parts
 from analysis.html.run_pages import curve_names, write_runs, write_table
 from analysis.html.sections import HEADS, shown, statements, write_tables
 from analysis.loading import protocols
-from analysis.loading.cells import cell_order, countable, independent, no_bands, readable, worths
+from analysis.loading.cells import CUT, cell_order, countable, independent, no_bands, readable, worths
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.runs import Collected
@@ -143,6 +143,7 @@ def section(
         "diverged": int((runs["status"] == DIVERGED).sum()),
         "results": int(counted["worth"].notna().sum()),
         "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
+        "cut": [label for label, why in no_bands(runs, "setting").items() if why is CUT],
         "no_mean": _without_mean(counted),
         "settings": "setting" in curves,
         "drawn": len(readable_cells),
@@ -184,7 +185,7 @@ def _figures(
     curves: dict[str, Any] = {}
     if len(units["run"]):
         for unit in ("run", "setting") if (units["setting"].groupby("cell").size() >= 2).any() else ("run",):
-            end, apart = "" if unit == "run" else "-settings", no_bands(runs, unit)
+            end, apart = "" if unit == "run" else "-settings", no_bands(every, unit)
             keep(f"budget{end}", panels.budget_figure, units[unit], look, distance, unit, untrained)
             keep(f"band{end}", panels.band_figure, units[unit], apart, look, distance, unit)
             curves[unit] = budget_curves(units[unit], apart, look)

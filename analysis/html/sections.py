@@ -26,6 +26,7 @@ from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
 from analysis.tables.early_stopping import HEADS as EARLY_HEADS
 from analysis.tables.early_stopping import early, shown_early
+from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, could_be_told, pair_table, rank_table
 from landscape.store import STOPPED
 
@@ -42,6 +43,7 @@ HEADS: dict[str, dict[str, str]] = {
         "upper": "to",
         "said": "claim",
         "why": "",
+        "ratio": "distance, A to B",
         "taken": "settings taken",
         "n": "n",
     },
@@ -64,6 +66,7 @@ HEADS: dict[str, dict[str, str]] = {
         "settings": "settings",
         "seeds_sd": "sd between seeds",
         "seed_settings": "settings with several",
+        "together": "sd of all",
         "repeats_sd": "sd between repeats",
         "repeated": "seeds repeated",
         "split": "settings some of whose seeds diverged",
@@ -136,6 +139,7 @@ def statements(
         "orders": int((frames["pairs"]["said"] != "").sum()),
         "differ": bool((frames["pairs"]["said"] == DIFFER).any()),
         "could": could_be_told(few),
+        "model": model_sentences(few, frames["pairs"]),
         "error": f"{100 * (1 - CONFIDENCE):.0f} %",
         "closed": max(len(order), len(drawn)) <= MOST,
         "papers": bool(frames["best"]["paper"].notna().any()),
@@ -149,12 +153,16 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
         return _ranks_by_budget(frame)
     if kind in EARLY_HEADS:
         return shown_early(kind, frame)
-    frame = frame[[key for key in HEADS[kind] if key in frame]].copy()
+    whole = frame
     if kind == "pairs":
         told = frame["said"].map(SAID)
         if frame["why"].nunique() > 1:  # else the sentence beside the table says it
             told = told.where(frame["why"] == "", "none possible: " + frame["why"])
-        frame = frame.drop(columns="why").assign(said=told)
+        ends = zip(*(frame[key] for key in ("ratio", "ratio_low", "ratio_high")), strict=True)
+        size = [f"{one:.2f} ({low:.2g} to {high:.2g})" if np.isfinite(one) else "" for one, low, high in ends]
+        frame = frame[[key for key in HEADS[kind] if key != "why"]].assign(said=told, ratio=size)
+    else:
+        frame = frame[[key for key in HEADS[kind] if key in frame]].copy()
     if kind == "agreement":
         frame[["one", "other"]] = frame[["one", "other"]].replace({**diagnostics.COLUMNS, **NAMES, "fid": distance})
     if kind in ("confirm", "best"):
@@ -163,9 +171,21 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
             frame = frame.drop(columns="n_dis")
     if kind == "best" and frame["paper"].isna().all():
         frame = frame.drop(columns=["paper", "compares"])
+    if kind == "spread":
+        frame = frame.assign(**{key: _with_interval(whole, key) for key in ("between", "seeds_sd")})
     if kind == "spread" and not frame["repeated"].any():
         frame = frame.drop(columns=["repeated", "repeats_sd"])
     return frame
+
+
+def _with_interval(frame: pd.DataFrame, key: str) -> list[str]:
+    """A deviation with its interval, as text; empty where there is none."""
+    stem = key.removesuffix("_sd")
+    ends = zip(*(frame[name].astype(float) for name in (key, f"{stem}_low", f"{stem}_high")), strict=True)
+    return [
+        "" if np.isnan(one) else f"{one:.2f}" if np.isnan(low) else f"{one:.2f} ({low:.2g} to {high:.2g})"
+        for one, low, high in ends
+    ]
 
 
 def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:

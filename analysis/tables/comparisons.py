@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.estimators.components import components
 from analysis.loading.cells import VARIED, cell_order, countable
 from analysis.loading.read_run import DIAGNOSTICS, SCORES
 from analysis.loading.trials import CONFIRM
@@ -60,37 +61,46 @@ def _spearman(frame: pd.DataFrame, one: str, other: str) -> float:
 
 
 def spread_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """How far the final distance differs between settings, between seeds of one setting, and between equal runs.
+    """How far the logarithm of the final distance spreads: between settings, between seeds, and between equal runs.
 
-    One row a cell: `between` is the standard deviation of the settings' medians (`settings` of them); `seeds_sd` that
-    of seeds within a setting, pooled over the `seed_settings` that have several; `repeats_sd` that of repeats of one
-    seed, pooled over `repeated`. Diverged runs are left out of all three; `split` counts settings of which some seeds
-    diverged and others did not.
+    One row a cell, standard deviations. `between` is that of settings net of their seeds, `seeds_sd` that of seeds
+    within a setting, both by REML with intervals (`analysis.estimators.components`); NaN where no setting has several
+    seeds. `together` is the plain deviation of all runs, of both. `repeats_sd` is that of repeats of one seed, pooled
+    over `repeated`. Diverged runs are left out; `split` counts settings of which some seeds diverged and others did
+    not.
     """
     rows = []
     use = countable(runs)
     for label in cell_order(use):
         cell = use[(use["cell"] == label) & use["worth"].notna()]
-        done = cell[np.isfinite(cell["worth"])]
+        done = cell[np.isfinite(cell["worth"]) & (cell["worth"] > 0)]
+        done = done.assign(log=np.log(done["worth"].to_numpy(float)))
         lost = np.isinf(cell["worth"]).groupby(cell["setting"])
-        seeds = done.groupby(["setting", "seed"])["worth"].median().reset_index()
-        medians = seeds.groupby("setting")["worth"].median()
-        seeds_sd, seed_settings = _pooled(seeds.groupby("setting")["worth"])
-        repeats_sd, repeated = _pooled(done.groupby(["setting", "seed"])["worth"])
+        seeds = done.groupby(["setting", "seed"])["log"].median().reset_index()
+        sizes = seeds.groupby("setting").size()
+        found = components(seeds["log"].to_numpy(float), pd.factorize(seeds["setting"])[0])
+        one_setting = len(sizes) == 1 and len(seeds) > 1
+        within = float(seeds["log"].std()) if one_setting else np.nan
+        parts = [(np.nan,) * 3, (within, np.nan, np.nan)] if found is None else [np.sqrt(part) for part in found]
+        repeats_sd, repeated = _pooled(done.groupby(["setting", "seed"])["log"])
         rows.append(
             {
                 "cell": label,
-                "median": float(medians.median()),
-                "settings": len(medians),
-                "between": float(medians.std()) if len(medians) > 1 else np.nan,
-                "seed_settings": seed_settings,
-                "seeds_sd": seeds_sd,
+                "median": float(np.exp(seeds["log"].median())),
+                "settings": len(sizes),
+                **dict(zip(("between", "between_low", "between_high"), parts[0], strict=True)),
+                "seed_settings": int((sizes > 1).sum()),
+                **dict(zip(("seeds_sd", "seeds_low", "seeds_high"), parts[1], strict=True)),
+                "together": float(seeds["log"].std()) if len(seeds) > 1 else np.nan,
                 "repeated": repeated,
                 "repeats_sd": repeats_sd,
                 "split": int((lost.any() & ~lost.all()).sum()),
             }
         )
-    names = ("cell", "median", "settings", "between", "seed_settings", "seeds_sd", "repeated", "repeats_sd", "split")
+    names = (
+        *("cell", "median", "settings", "between", "between_low", "between_high", "seed_settings"),
+        *("seeds_sd", "seeds_low", "seeds_high", "together", "repeated", "repeats_sd", "split"),
+    )
     return pd.DataFrame(rows, columns=list(names))
 
 

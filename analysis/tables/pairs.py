@@ -9,18 +9,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.estimators.effects import ratio_of_medians
 from analysis.estimators.families import BETTER, DIFFER, Claim, claims, ranks
 from analysis.estimators.pairwise import needed
-from analysis.loading.cells import VARIED, cell_order, countable
+from analysis.loading.cells import VARIED, cell_order, comparable
 from analysis.loading.trials import ADAPTIVE
 from landscape.config.seeds import what_can_be_told
+from landscape.store import STOPPED
 
-PAIR_COLUMNS = ("a", "b", "k", "taken", "n", "chance", "lower", "upper", "p", "said", "why")
+PAIR_COLUMNS = (
+    *("a", "b", "k", "taken", "n", "chance", "lower", "upper", "p", "said", "why"),
+    *("ratio", "ratio_low", "ratio_high"),
+)
 RANK_COLUMNS = ("cell", "k", "n", "lowest", "highest")
 BUDGETS = (2, 3, 5, 10, 20, 50)
 # Runs of two cells are of one setting where these agree; a penalty's strength belongs to the cell.
 # n_dis too, unless cells are pooled over it.
 MATCHED = tuple(key for key in VARIED if key not in ("strength", "n_dis"))
+ENDS = ["worth", "most"]  # of what a run may have come to
 
 Array = NDArray[np.float64]
 
@@ -31,11 +37,14 @@ class Sample(NamedTuple):
     unit    "setting" or "seed"
     keys    equal in two cells where setting (and seed) are
     values  the median over the first seeds, as many of each setting as every setting of every cell has
+    most    the same, with a run that was stopped at infinity where `values` have it at zero: it may have come to
+            anything between
     """
 
     unit: str
     keys: list[str]
     values: Array
+    most: Array
 
 
 def pair_table(
@@ -45,7 +54,7 @@ def pair_table(
 
     With the probability `confidence` no claim at one budget is false (`analysis.estimators.families`). What is drawn is
     a setting, worth the median of its seeds, or a seed where a cell has one setting. Left out: what a search proposed
-    by looking at results, stopped runs, confirming ones.
+    by looking at results, and confirming runs. A stopped run may have come to anything: what is claimed holds whatever.
 
     taken    "matched" where setting and seed are shared and labels were exchanged within these pairs, "apart" where
              freely, "12 of 24 matched" where some are
@@ -54,6 +63,8 @@ def pair_table(
     p        of the pair alone; a claim needs more
     said     "a" or "b" for the one claimed better, "differ" where the spreads are too unlike to say which, else ""
     why      why no claim was possible, whatever the values
+    ratio    of A's distances to B's (the median of all ratios of two runs), with its 95 % interval, at k = 1; NaN where
+             there is none
 
     Where these cells were chosen by their results from `chosen_of` of them, all pairs that there were to choose from
     are counted. A row needs n > k and two values a cell.
@@ -65,14 +76,20 @@ def pair_table(
     for k in budgets:
         labels = [label for label in order if len(drawn[label].values) > k]
         taken = [drawn[label] for label in labels]
-        found = claims([one.values for one in taken], k, [one.keys for one in taken], 1 - confidence, chosen_of)
+        found = claims(
+            [one.values for one in taken],
+            k,
+            [one.keys for one in taken],
+            1 - confidence,
+            chosen_of,
+            [one.most for one in taken],
+        )
         for (i, j), claim in found.items():
             a, b = labels[i], labels[j]
             n = min(len(drawn[a].values), len(drawn[b].values))
             pair = claim.pair
-            rows.append(
-                (a, b, k, _taken(claim, n), n, pair.theta, pair.lower, pair.upper, pair.p, _said(claim), claim.why)
-            )
+            said = (pair.theta, pair.lower, pair.upper, pair.p, _said(claim), claim.why)
+            rows.append((a, b, k, _taken(claim, n), n, *said, *_ratio(drawn[a], drawn[b], k)))
     return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
 
 
@@ -97,14 +114,17 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
     """By cell what it enters comparisons with; `runs` is one section.
 
     A setting of several seeds lies nearer to its middle than one of a single seed, so that all settings are taken with
-    equally many: the first that every one has.
+    equally many: the first that every one has. A cell whose runs were stopped by a rule is one of all its runs, not of
+    those that were let finish.
     """
-    use = countable(runs)
+    use = comparable(runs)
+    cut = use["status"] == STOPPED
+    use = use.assign(most=use["worth"].mask(cut, np.inf), worth=use["worth"].mask(cut, 0.0))
     use = use[use["worth"].notna() & ~use["sampler"].isin(ADAPTIVE)]
     pooled = (use.groupby("cell")["n_dis"].nunique() > 1).any()
     keys = [*MATCHED, "n_dis"] if pooled else list(MATCHED)
     use = use.assign(_key=["|".join(map(str, row)) for row in use[keys].itertuples(index=False)])
-    one = use.groupby(["cell", "setting", "_key", "seed"], sort=True)["worth"].median().reset_index()
+    one = use.groupby(["cell", "setting", "_key", "seed"], sort=True)[ENDS].median().reset_index()
     several = one.groupby("cell")["setting"].transform("nunique") > 1
     seeds = one[several].groupby("setting").size()
     fewest = int(seeds.min()) if len(seeds) else 1
@@ -117,10 +137,16 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
         )
         if several[cell.index[0]]:
             first = cell.groupby("setting", sort=True).head(fewest)
-            made = first.groupby(["setting", "_key"], sort=True)["worth"].median().reset_index()
+            made = first.groupby(["setting", "_key"], sort=True)[ENDS].median().reset_index()
             unit, names = "setting", list(made["_key"])
-        found[str(label)] = Sample(unit, names, made["worth"].to_numpy(float))
+        found[str(label)] = Sample(unit, names, *(made[end].to_numpy(float) for end in ENDS))
     return found
+
+
+def _ratio(a: Sample, b: Sample, k: int) -> tuple[float, float, float]:
+    whole = all((one.values == one.most).all() for one in (a, b))
+    found = ratio_of_medians(a.values, b.values) if k == 1 and whole else None
+    return found or (np.nan, np.nan, np.nan)
 
 
 def _taken(claim: Claim, n: int) -> str:

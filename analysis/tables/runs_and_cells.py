@@ -65,8 +65,8 @@ DISTANCES = (
     *("mean", "mean_low", "mean_high", "median", "paper"),
     *("best", "best_left", "fall_from", "fall_to", "then", "end"),
 )
-SPREADS = ("sd", "between", "seeds_sd", "repeats_sd")
-SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio")
+SPREADS = ("sd",)
+SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio", "together", "repeats_sd")
 
 SECONDS = ("train_s", "eval_s", "train_cpu_s", "eval_cpu_s", "wasted_s", "saved_s")
 

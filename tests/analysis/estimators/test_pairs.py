@@ -8,11 +8,15 @@ import pytest
 from scipy import stats
 
 from analysis.estimators import families, pairwise
-from analysis.estimators.families import claims, differ, differ_matched, level_of, ranks
+from analysis.estimators.components import components
+from analysis.estimators.effects import above_by_chance, critical, rank_sums, ratio_of_medians, share_interval
+from analysis.estimators.families import claims, compare_censored, differ, differ_matched, level_of, ranks
+from analysis.estimators.normal_model import check, games_howell
 from analysis.estimators.pairwise import alike_in_spread, compare, least_p, needed, ordered_by
 from analysis.estimators.top_share import expected_lowest, top, top_count
 from analysis.html.sections import shown
 from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
+from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, pair_table, rank_table, samples
 
 A = np.array([3.0, 5.0, 8.0, np.inf, 4.0])
@@ -223,7 +227,7 @@ def test_five_seeds_against_five_are_told_apart():
     assert table.loc[0, "lower"] >= 0.5
 
 
-def test_cells_without_settings_in_common_are_taken_apart_and_searched_or_stopped_runs_left_out():
+def test_cells_without_settings_in_common_are_taken_apart_and_searched_runs_left_out():
     values = grids()
     runs = frame(values)
     runs.loc[runs["cell"] == "B", "lr_d"] += 0.5
@@ -232,14 +236,15 @@ def test_cells_without_settings_in_common_are_taken_apart_and_searched_or_stoppe
     runs.loc[runs["cell"] == "B", "lr_d"] += 10.5
     assert pair_table(runs, [1])["taken"].tolist() == ["29 of 40 matched"]
     assert pair_table(runs.assign(sampler="gp"), [1]).empty
-    assert pair_table(runs.assign(status="stopped"), [1]).empty
     assert len(pair_table(runs.assign(sampler="random"), [1])) == 1
 
 
 def test_claims_are_shown_in_words_and_ranks_as_what_they_leave_open():
     cells = {"A": [[20, 21, 22, 22.5, 23]], "B": [[40, 41, 42, 42.5, 43]], "C": [[40.5, 41.5, 42.2, 42.7, 43]]}
     table = pair_table(frame(cells | {"D": [[20, 21, 22]]}), [1])
-    told = shown("pairs", table, "FID").set_index(["a", "b"])["said"]
+    rows = shown("pairs", table, "FID").set_index(["a", "b"])
+    told = rows["said"]
+    assert rows.loc[("A", "B"), "ratio"] == "0.52 (0.48 to 0.56)" and rows.loc[("A", "D"), "ratio"] == ""
     assert told["A", "B"] == "A is better" and told["B", "C"] == "none claimed"
     assert told["A", "D"] == "none possible: 3 runs against 5"
     assert shown("ranks", rank_table(table), "FID")["rank at k = 1"].tolist() == [
@@ -265,19 +270,111 @@ def test_repeats_of_a_seed_count_once():
     pd.testing.assert_frame_equal(pair_table(runs, [1, 3]), pair_table(again, [1, 3]))
 
 
+def test_stopped_runs_meet_a_worked_example():
+    low, high, whole = np.array([1, 2, 3, 4, 2.0]), np.array([1, 2, 3, 4, np.inf]), np.arange(6.0, 11)
+    pair = compare_censored((low, high), (whole, whole))
+    assert above_by_chance(20, 5, 5) > 0.05 >= above_by_chance(23, 5, 5), "U = 20, and 23 are needed"
+    assert pair.p > 0.05 and pair.lower < 0.5
+    turned = compare_censored((whole, whole), (low, high))
+    assert (turned.p, turned.lower, turned.upper) == pytest.approx((pair.p, 1 - pair.upper, 1 - pair.lower))
+    nothing_stopped = compare_censored((low, low), (whole, whole))
+    assert nothing_stopped.p == pytest.approx(max(compare(low, whole).p, above_by_chance(25, 5, 5)))
+
+
+def test_a_rule_that_stops_one_cells_worst_runs_makes_it_no_better():
+    """Half of A's runs end at 20 and half at 100, where a rule stops them; all of B's end at 24."""
+    values = {"A": [[20 + i / 100 if i % 2 else 100 + i] for i in range(24)], "B": [[24 + i / 100] for i in range(24)]}
+    runs = frame(values)
+    runs.loc[(runs["worth"] > 50), "status"] = "stopped"
+    table = pair_table(runs, [1, 2])
+    assert table["n"].tolist() == [24, 24] and not table["said"].any()
+    assert table["lower"].iloc[0] < 0.5 < table["upper"].iloc[0] and table["why"].tolist() == ["", "stopped runs"]
+    runs.loc[runs["cell"] == "A", "worth"] /= 1000
+    runs.loc[runs["setting"] != "A-0", "status"] = "done"
+    assert pair_table(runs, [1])["said"].tolist() == ["a"], "one stopped run of 24 could not turn it round"
+
+
+def test_no_filling_of_stopped_runs_is_claimed_to_be_otherwise():
+    rng = np.random.default_rng(1)
+    false = 0
+    for _ in range(150):
+        a, b = np.exp(rng.normal(size=(2, 12)))
+        cut = a > np.quantile(a, 0.75)  # a rule that stops the worst quarter of A alone
+        low, high = np.where(cut, 0.0, a), np.where(cut, np.inf, a)
+        false += bool(claims([low, b], highest=[high, b])[0, 1].said)
+    assert false <= 0.05 * 150
+
+
+def test_the_ratio_of_medians_meets_a_worked_example_and_covers():
+    assert ratio_of_medians(A, B) == pytest.approx((0.8, 0.4, np.inf))
+    assert [critical(n, m, 0.025) for n, m in ((4, 4), (5, 5), (10, 10), (20, 20), (5, 20), (3, 3))] == [
+        *(0, 2, 23, 127, 20),
+        -1,
+    ]
+    assert ratio_of_medians(A[:3], B[:3]) is None and ratio_of_medians(np.r_[0.0, A], B) is None
+    rng, hits = np.random.default_rng(0), np.zeros(2)
+    for _ in range(200):
+        for at, (n, m, spread) in enumerate(((5, 5, 1.0), (5, 20, 4.0))):
+            found = ratio_of_medians(2 * np.exp(spread * rng.normal(size=n)), np.exp(rng.normal(size=m)))
+            hits[at] += found.lower <= 2 <= found.upper
+    assert hits[0] / 200 >= 0.95 - 0.04 and hits[1] / 200 >= 0.92 - 0.05, "with unequal n by the test of pairs"
+    assert rank_sums(3, 4).sum() == pytest.approx(1)
+    assert rank_sums(3, 3)[:3] == pytest.approx([1 / 20, 1 / 20, 2 / 20])
+
+
+def test_shares_have_wilsons_interval():
+    assert share_interval(1, 5) == pytest.approx((0.036, 0.624), abs=5e-4)
+    assert share_interval(0, 5) == pytest.approx((0, 0.434), abs=5e-4)
+
+
 def test_a_budget_beyond_the_runs_is_not_in_the_table_nor_chosen():
     assert pair_table(frame(grids(n=4)), [1, 5])["k"].tolist() == [1]
     assert budgets_said(frame(grids(n=10))) == [1] and budgets_said(frame(grids(n=40))) == [1, 5]
 
 
 def test_spread_tells_seeds_from_settings_from_repeats():
-    runs = frame({"A": [[1.0, 3.0], [11.0, 13.0], [5.0, np.inf]]})
-    runs = pd.concat([runs, runs.iloc[:1].assign(repeat=1, worth=2.0, fid=2.0, id="r")])
+    runs = frame({"A": np.exp([[1.0, 3.0], [11.0, 13.0], [5.0, np.inf]])})
+    runs = pd.concat([runs, runs.iloc[:1].assign(repeat=1, worth=np.exp(2.0), fid=np.exp(2.0), id="r")])
     row = spread_table(runs).iloc[0]
     assert row["seed_settings"] == 2 and row["repeated"] == 1 and row["split"] == 1
-    assert row["seeds_sd"] == pytest.approx(np.sqrt(((1.5**2 / 2) + 2) / 2))  # seeds 1.5, 3 and 11, 13
     assert row["repeats_sd"] == pytest.approx(np.std([1, 2], ddof=1))
-    assert row["between"] == pytest.approx(np.std([2.25, 12, 5], ddof=1))
+    assert row["seeds_low"] < row["seeds_sd"] < row["seeds_high"] and row["seeds_sd"] == pytest.approx(1.3, abs=0.15)
+    assert row["between"] == pytest.approx(np.std([2.25, 12, 5], ddof=1), abs=0.3)
+    one = spread_table(frame({"A": np.exp([[1.0, 2.0, 3.0]]), "B": np.exp([[1.0], [2.0]])})).set_index("cell")
+    assert one.loc["A", "seeds_sd"] == pytest.approx(1) and np.isnan(one.loc["A", "between"])
+    assert np.isnan(one.loc["B", ["between", "seeds_sd"]].astype(float)).all() and one.loc["B", "together"] > 0.7
+    assert shown("spread", spread_table(runs), "FID").loc[0, "seeds_sd"].startswith("1.")
+
+
+def test_variance_components_meet_a_worked_example_and_tell_seeds_alone_from_settings():
+    values, cell = np.array([1, 2, 2, 4, 5, 5, 3, 3, 4, 7, 6, 8.0]), np.repeat([0, 1], 6)
+    found = components(values, np.tile(np.repeat([0, 1, 2], 2), 2), cell)
+    assert (found.settings.variance, found.seeds.variance) == pytest.approx((3.2240, 1.1875), abs=1e-4)
+    assert components(values, np.arange(12)) is None and components(values[:3], np.zeros(3, int)) is None
+    rng, settings, hits = np.random.default_rng(0), np.repeat(np.arange(6), 3), []
+    for planted in (0.0, 1.0):
+        for _ in range(12):
+            made = components(planted * rng.normal(size=6)[settings] + rng.normal(size=18), settings)
+            hits.append(made.settings.lower <= planted <= made.settings.upper and made.seeds.lower <= 1)
+            assert planted or made.settings.lower == 0, "no effect of settings: its spread is not told from none"
+    assert sum(hits) >= 21
+
+
+def test_the_model_line_meets_a_worked_example_says_what_it_assumes_and_stands_aside_for_diverged_runs():
+    cells = [np.arange(1, 6.0), np.arange(2, 7.0), np.array([4, 5, 6, 7, 9.0])]
+    found = games_howell(cells)
+    assert (found[0, 1], found[0, 2]) == pytest.approx((0.5973, 0.0505), abs=5e-5)
+    runs = frame({name: np.exp(one / 5)[None] for name, one in zip("ABC", (*cells[:2], cells[2] + 1), strict=True)})
+    (said,) = model_sentences(runs, pair_table(runs, [1]))
+    assert said.startswith("A model that assumes normal logs") and "Check of the assumption: p = " in said
+    heavy = [np.random.default_rng(i).standard_t(1, 40) for i in range(3)]
+    assert check(heavy).normal < 0.01 and check([heavy[0], 10 * heavy[0]]).alike < 0.01 < check(cells).alike
+    runs.loc[0, ["worth", "status"]] = [np.inf, "diverged"]
+    assert model_sentences(runs, pair_table(runs, [1])) == [
+        "Diverged, with 95 % intervals: A 1 of 5 seeds (4 % to 62 %)."
+    ]
+    few = frame({"A": [[1, 2, 3]], "B": [[7, 8, 9]]})
+    assert model_sentences(few, pair_table(few, [1])) == []
 
 
 def test_scores_agree_within_and_between_cells_apart_and_diverged_runs_are_counted_out():

@@ -15,7 +15,7 @@ from analysis.figures import paper
 from analysis.figures.paper_layout import STUDIES, study_figures
 from analysis.figures.style import looks
 from analysis.html.paper import diversity_lines
-from analysis.loading.cells import CLUSTERED, SEARCHED, countable, no_bands, worths
+from analysis.loading.cells import CLUSTERED, CUT, SEARCHED, countable, no_bands, worths
 from analysis.loading.csv_runs import read_csv
 from analysis.loading.filters import where
 from analysis.loading.paper_results import differences, published, published_fid
@@ -127,6 +127,8 @@ def test_stopped_and_confirming_runs_are_in_no_curve_and_a_search_has_no_band(se
     assert len(worths(countable(runs), "setting")) == 2 * (3 + 11)
     assert no_bands(runs, "setting") == {"NS GP": SEARCHED, "WGAN GP": SEARCHED}
     random = runs.assign(sampler=runs["sampler"].where(runs["sampler"].isna(), "random"))
+    assert list(no_bands(random, "setting").values()) == 2 * [CUT], "those that were let finish are a selection"
+    random = countable(random)
     assert no_bands(random, "setting") == {} and list(no_bands(random, "run").values()) == 2 * [CLUSTERED]
 
 
