@@ -93,7 +93,7 @@ def write_report(
 
 def _with() -> str:
     """By which code and packages this page is written."""
-    return ", ".join(text for text in (code_text(code()), packages_text({"packages": packages()})) if text)
+    return ", ".join(text for text in (code_text(code()), packages_text(packages())) if text)
 
 
 def _nothing(found: Collected, store: Store) -> str:

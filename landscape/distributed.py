@@ -36,7 +36,7 @@ def join(rank: int, size: int, meeting: Path, device: torch.device) -> None:
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    store = dist.FileStore(str(meeting), size)
+    store = dist.FileStore(str(meeting), size)  # type: ignore[attr-defined, unused-ignore]
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENT if rank else STUCK)
 
 
@@ -143,4 +143,7 @@ class _Sum(torch.autograd.Function):
 
 def total(x: Tensor) -> Tensor:
     """The differentiable sum of `x` over the ranks, to any order."""
-    return x if size() == 1 else _Sum.apply(x)
+    if size() == 1:
+        return x
+    summed: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
+    return summed

@@ -100,7 +100,7 @@ def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None)
     try:
         kept = checkpoint.load(run.weights)
     except FileNotFoundError as e:
-        state = run.status()["status"]
+        state = run.status().state
         raise UserError(f"run {run.id} is {state} and keeps no weights: only a finished run does") from e
     if ema and kept.get("average") is None:
         raise UserError(f"run {run.id} kept no average of its generator (train.ema=null); legal: ema=false")
@@ -167,7 +167,7 @@ def draw_samples(request: Request) -> str:
         raise UserError(f"out={out} cannot be written ({e.strerror or e}); give another folder with out=FOLDER") from e
     files = "grid.png, samples.pt" + ("" if data.size == 1 else " and each as a picture")
     which = "the average of its generator's weights" if kind == "ema" else "its generator"
-    return f"{out}: {files}; {len(samples)} samples of run {run.id} ({run.status()['status']} at step {step}), {which}"
+    return f"{out}: {files}; {len(samples)} samples of run {run.id} ({run.status().state} at step {step}), {which}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

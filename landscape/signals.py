@@ -17,12 +17,14 @@ class StopFlag:
         self.signal: int | None = None
 
     def __call__(self, number: int, frame: Any) -> None:
+        """The handler; raises `KeyboardInterrupt` on a SIGINT after the first signal."""
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
 
     @contextmanager
     def listening(self) -> Iterator[StopFlag]:
+        """Handle `STOP_SIGNALS` meanwhile, and put the handlers from before back; of the main thread alone."""
         before = {s: signal.signal(s, self) for s in STOP_SIGNALS}
         try:
             yield self

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from landscape.config.errors import CorruptFile, UserError
-from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, QUEUED, RUNNING, Store, SweepFolder
+from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, QUEUED, RUNNING, RunStatus, Store, SweepFolder
 from landscape.store.leases import Observer, claim_in_force, named
 from landscape.store.processes import is_here, is_stopped, lives
 from landscape.store.protocols import pending_requests
@@ -32,7 +33,7 @@ class Seen:
 
     id: str
     state: str
-    status: dict[str, Any]
+    status: RunStatus
     written: float  # when its status was, in the file system's seconds
     stalled: str = ""  # why it counts as stalled, and how to end it
     claim: str = ""  # what is wrong with the file that claims it
@@ -42,18 +43,17 @@ class Seen:
     def reason(self) -> str | None:
         """Why it is in its state, where that is on record or the scheduler says so."""
         waits = self.task is not None and (self.task.stuck or self.task.shut_out)
-        return self.task.reason if waits and self.task else self.stalled or self.status.get("reason")
+        return self.task.reason if waits and self.task else self.stalled or self.status.reason
 
     @property
-    def axes(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.status.get("axes", {})
-        return found
+    def axes(self) -> Mapping[str, Any]:
+        return self.status.axes
 
     @property
     def steps(self) -> tuple[int, int]:
         """D updates done, and in all."""
-        steps = int(self.status.get("steps") or self.axes.get("steps") or 0)
-        return steps if self.state == DONE else int(self.status.get("step", 0)), steps
+        steps: int = self.status.steps or self.axes.get("steps", 0)
+        return steps if self.state == DONE else self.status.step, steps
 
     @property
     def left(self) -> int:
@@ -117,7 +117,7 @@ class Looker:
             if isinstance(read, str):
                 unreadable[run] = read
                 continue
-            found[run] = seen = Seen(run, str(read[0]["status"]), *read)
+            found[run] = seen = Seen(run, read[0].state, *read)
             if seen.state in (DONE, DIVERGED):
                 self.kept[run] = seen
             elif seen.state in UNDER_WAY:
@@ -126,7 +126,7 @@ class Looker:
         if concerned or trials_left:
             self._ask_scheduler()
         workers = sum([self._judge(seen) for seen in concerned])
-        mark = {run: (seen.state, seen.status.get("beat"), seen.status.get("step")) for run, seen in found.items()}
+        mark = {run: (seen.state, seen.status.beat, seen.status.step) for run, seen in found.items()}
         if mark != self.mark:
             self.mark, self.moved_at = mark, time.monotonic()
         open_ = {run for run, seen in found.items() if seen.state not in (*FINISHED, FAILED)}
@@ -137,8 +137,8 @@ class Looker:
         stuck = self.scheduler.stuck.get(self.members.name or "", []) if trials_left else []
         return Look(seen_in_order, unreadable, self.scheduler.unasked, alive, on_cluster, trials_left, given_up, stuck)
 
-    def _read(self, ids: list[str]) -> list[tuple[dict[str, Any], float] | str]:
-        def one(run: str) -> tuple[dict[str, Any], float] | str:
+    def _read(self, ids: list[str]) -> list[tuple[RunStatus, float] | str]:
+        def one(run: str) -> tuple[RunStatus, float] | str:
             try:
                 return self.store.status_of(run)
             except CorruptFile as e:
@@ -185,14 +185,14 @@ class Looker:
 
     def _judge_progress(self, seen: Seen, claim: dict[str, Any] | None, end: str) -> None:
         """Put "stalled" where a worker lives, but is stopped, or hangs by its own judgement or in its heart too."""
-        said = seen.status.get("stalled")
+        stalled = seen.status.stalled
         if claim is None:
             return
         here = is_here(claim)
         if here and is_stopped(claim["pid"]):
             why = f"{named(claim)} is stopped; kill -CONT {claim['pid']} lets it go on, {end} ends it"
-        elif isinstance(said, dict):
-            why = f"{said.get('for_s')} s in {said.get('in')}, where {said.get('usual_s')} s are usual; {end} ends it"
+        elif stalled is not None:
+            why = f"{stalled.for_s} s in {stalled.doing}, where {stalled.usual_s} s are usual; {end} ends it"
         elif here and self.observer.still_s(self.store.run(seen.id), claim) > self.observer.lost_after_s:
             why = f"{named(claim)} gives no heartbeat; {end} ends it"
         else:

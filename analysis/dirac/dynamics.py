@@ -74,7 +74,7 @@ def multipliers(game: Game, steps: Steps, eps: float = 1e-5) -> NDArray[np.compl
     if steps.beta1 == 0:  # the averages of the round before do not matter
 
         def one(z: Array) -> Array:
-            return update(game, np.stack([z, rest[1]]), steps)[0]
+            return np.asarray(update(game, np.stack([z, rest[1]]), steps)[0])
 
         matrix = _derivative(one, rest[0], eps)
     else:

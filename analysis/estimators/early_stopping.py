@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from analysis.estimators.top_share import top_count
 from analysis.loading.cells import cell_order, countable
 from analysis.loading.clocks import costed
-from analysis.loading.trials import SEARCH
 from landscape.config.schema import Stop
 from landscape.store import DIVERGED, DONE, STOPPED
-from landscape.store.early_stopping import StopCause, rule_of
+from landscape.store.early_stopping import rule_of
+from landscape.store.run_status import StopCause
+from landscape.store.trials import SEARCH
 
 Array = NDArray[np.float64]
 

@@ -197,7 +197,7 @@ def _joint_p(seen: Array, null: tuple[Array, Array]) -> float:
     values, counts = null
     mine = int((values >= seen).sum(1).min()) + 1
     others = (counts + (values <= seen)).min(0)
-    return (1 + int((others <= mine).sum())) / (1 + values.shape[1])
+    return float((1 + int((others <= mine).sum())) / (1 + values.shape[1]))
 
 
 @lru_cache(maxsize=1024)

@@ -84,7 +84,7 @@ def compare(a: Array, b: Array, k: int = 1, shared: int = 0, level: float = 0.05
 
 def arrangements(n: int, m: int, shared: int = 0) -> int:
     """How many ways there are to exchange labels."""
-    return 2**shared * math.comb(n + m - 2 * shared, n - shared)
+    return int(2**shared * math.comb(n + m - 2 * shared, n - shared))
 
 
 def least_p(n: int, m: int, k: int = 1, shared: int = 0) -> float:
@@ -143,7 +143,7 @@ def _statistics(
         table = np.exp(log_choose(np.arange(of + 1), k) - log_choose(of, k))
         at_end = table[of - count[:, ends]]
         before = table[of - np.concatenate([zero, count[:, ends[:-1]]], axis=1)]
-        return ((at_end + before) / 2)[:, group]
+        return np.asarray(((at_end + before) / 2)[:, group])
 
     g, h = beaten(count_b, m), 1 - beaten(count_a, n)
     # Sums over the i-th lowest of a cell: its weight as the best of k, as the best with one run given, and as that run.

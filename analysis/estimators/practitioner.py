@@ -7,7 +7,8 @@ import pandas as pd
 
 from analysis.estimators.simulation import Array, Practitioner, practitioner
 from analysis.loading.cells import countable, worths
-from analysis.loading.trials import ADAPTIVE, GRID, SEARCH
+from analysis.loading.trials import ADAPTIVE
+from landscape.store.trials import GRID, SEARCH
 
 
 def practitioners(

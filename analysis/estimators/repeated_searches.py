@@ -14,8 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.loading.trials import ADAPTIVE, SEARCH
+from analysis.loading.trials import ADAPTIVE
 from landscape.store import FAILED, STOPPED
+from landscape.store.trials import SEARCH
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from analysis.estimators.early_stopping import share
 from analysis.loading.cells import cell_order
 from analysis.loading.clocks import costed
 from landscape.store import STOPPED
-from landscape.store.early_stopping import StopCause
+from landscape.store.run_status import StopCause
 
 SAVED_COLUMNS = ("cell", "why", "stopped", "runs", "steps_left", "saved_s", "saved_share")
 KINDS: dict[str, str] = {

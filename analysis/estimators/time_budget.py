@@ -11,9 +11,9 @@ from analysis.estimators.simulation import Array, OverTime, best_over_time, rand
 from analysis.loading.cells import CELL
 from analysis.loading.clocks import CPU, by_cpu, costed
 from analysis.loading.csv_runs import LEAST_S, MOST_S
-from analysis.loading.trials import CONFIRM
 from landscape.config.errors import UserError
 from landscape.store import STOPPED
+from landscape.store.trials import CONFIRM
 
 CLOCKS = {"training": ("train_s",), "evaluation": ("eval_s",), "training and evaluation": ("train_s", "eval_s")}
 APART = "no device in particular: training counts by the cost of a step, measured apart"

@@ -38,4 +38,4 @@ def expected_lowest(values: Array, n: int, count: int) -> Array:
     i, j = np.arange(1, every + 1)[None, :], np.arange(1, count + 1)[:, None]
     logs = log_choose(i - 1, j - 1) + log_choose(every - i, n - j) - log_choose(every, n)
     weights = np.exp(logs)
-    return np.where(weights > 0, weights * np.where(weights > 0, ordered, 0.0), 0.0).sum(1)
+    return np.asarray(np.where(weights > 0, weights * np.where(weights > 0, ordered, 0.0), 0.0).sum(1))

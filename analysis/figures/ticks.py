@@ -81,7 +81,7 @@ def drawn(axis: Axis) -> Array:
         for line in ax.lines
         if line.get_transform() == ax.transData
     ]
-    every = np.concatenate(found) if found else np.array([])
+    every: Array = np.concatenate(found) if found else np.array([])
     return every[np.isfinite(every)]
 
 

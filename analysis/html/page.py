@@ -25,13 +25,13 @@ from analysis.loading.cells import CUT, cell_order, countable, independent, no_b
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.runs import Collected
-from analysis.loading.trials import GRID
 from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.evaluation_cost import evaluation
 from analysis.tables.failures import troubles
 from analysis.tables.provenance import reproduce
 from landscape.config.versions import CHANGES
 from landscape.store import DIVERGED, Store
+from landscape.store.trials import GRID
 
 MOST_PARTS = 12  # of a page that have figures; the others have their tables
 

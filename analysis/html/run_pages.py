@@ -17,17 +17,19 @@ import pandas as pd
 from analysis.figures.render import Press, taken_over
 from analysis.html.images import Placed
 from analysis.loading import protocols
+from analysis.loading.cells import VARIED_NAMES
 from analysis.loading.read_run import CURVES, SCORES
 from analysis.loading.runs import Collected
 from analysis.loading.sweeps import Sweep
-from analysis.tables import diagnostics, formatting, runs_and_cells
+from analysis.tables import diagnostics, formatting
 from analysis.tables.failures import QUIET, log_end, why
 from analysis.tables.provenance import alone, code_text, machine_lines, planned_by
 from landscape.store import Store
+from landscape.store.run_meta import RunMeta
 
 EACH = 100  # runs a file, at most, on average
 FACTS = {
-    **{"data": "data set", "arch": "network", "setting": "setting", "repeat": "repeat", **runs_and_cells.VARIED_NAMES},
+    **{"data": "data set", "arch": "network", "setting": "setting", "repeat": "repeat", **VARIED_NAMES},
     **{"stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
     "superseded": "superseded",
     **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "thrown away"},
@@ -91,7 +93,7 @@ def write_runs(found: Collected, distances: Mapping[str, str], placed: Placed, s
 
 def _beside(run: str, of: Around) -> str:
     """All that `_entry` takes of a run but its rows in the frame, or what that follows from, in a text."""
-    sweep = of.sweeps.get(of.found.meta.get(run, {}).get("sweep", ""))
+    sweep = of.sweeps.get(of.found.meta.get(run, RunMeta()).sweep or "")
     seen, step, pictures = of.found.looks.get(run), of.placed.grids.get(run), of.placed.scores.get(run)
     return f"{run}{seen}{step}{pictures}{sweep.command if sweep else None}"
 
@@ -120,7 +122,7 @@ class Around(NamedTuple):
 def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, lines: Lines) -> str:
     """One run as text of JavaScript; `rows` are its rows in the frame, one a protocol."""
     first, run = rows[0], str(rows[0]["id"])
-    meta = of.found.meta.get(run, {})
+    meta = of.found.meta.get(run)
     loud = first["status"] not in QUIET or any(row["worth"] == math.inf for row in rows)
     facts = {name: formatting.written(key, first[key]) for key, name in FACTS.items()}
     parts = [
@@ -153,10 +155,10 @@ def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, li
         "parts": parts,
         "picture": f"samples/{run}.png" if run in of.placed.grids else "",
         "picture_step": f"{of.placed.grids[run]:,}" if run in of.placed.grids else "",
-        "command": planned_by(meta, of.sweeps),
-        "alone": alone(meta),
-        "machines": [lines.numbers(one) for one in machine_lines(meta)],
-        "planned": code_text(meta.get("planned", {})),
+        "command": planned_by(meta or RunMeta(), of.sweeps),
+        "alone": alone(meta or RunMeta()),
+        "machines": [lines.numbers(one) for one in machine_lines(meta or RunMeta())],
+        "planned": code_text(None if meta is None else meta.planned),
         "config": lines.numbers(of.found.configs.get(run, "").splitlines()),
         "log": log_end(of.store, run) if loud and meta else "",
     }

@@ -16,12 +16,11 @@ from analysis.estimators.time_budget import timed
 from analysis.figures import budget
 from analysis.figures.searches import several_figure
 from analysis.figures.style import Look
-from analysis.loading.cells import POOLED, adaptive, cell_order, countable
+from analysis.loading.cells import POOLED, VARIED, VARIED_NAMES, adaptive, cell_order, countable
 from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.runs import Collected
-from analysis.loading.trials import SEARCH
-from analysis.tables import diagnostics, formatting, runs_and_cells
+from analysis.tables import diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
 from analysis.tables.early_stopping import HEADS as EARLY_HEADS
@@ -29,6 +28,7 @@ from analysis.tables.early_stopping import early, shown_early
 from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, could_be_told, pair_table, rank_table
 from landscape.store import STOPPED
+from landscape.store.trials import SEARCH
 
 SEED = 0  # of every resampling in a report: equal stores give equal reports
 CONFIDENCE = 0.95
@@ -79,7 +79,7 @@ HEADS: dict[str, dict[str, str]] = {
         "lost": "diverged",
         "mean_low": "95 % from",
         "mean_high": "to",
-        **runs_and_cells.VARIED_NAMES,
+        **VARIED_NAMES,
     },
     "best": BEST_COLUMNS,
     **EARLY_HEADS,
@@ -166,7 +166,7 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
     if kind == "agreement":
         frame[["one", "other"]] = frame[["one", "other"]].replace({**diagnostics.COLUMNS, **NAMES, "fid": distance})
     if kind in ("confirm", "best"):
-        frame = frame.drop(columns=[key for key in runs_and_cells.VARIED if frame[key].isna().all()])
+        frame = frame.drop(columns=[key for key in VARIED if frame[key].isna().all()])
         if not frame["cell"].str.contains(POOLED, regex=False).any():  # else the label says it
             frame = frame.drop(columns="n_dis")
     if kind == "best" and frame["paper"].isna().all():

@@ -21,8 +21,9 @@ from typing import Any
 from analysis.loading import read_run
 from analysis.loading.read_run import Record, read_record
 from landscape.config import identity, versions
-from landscape.store import RunFolder, Store, early_stopping
+from landscape.store import RunFolder, RunStatus, Store, early_stopping, run_meta, run_status
 from landscape.store.atomic_io import write_whole
+from landscape.store.run_meta import RunMeta
 
 CHUNK = 100  # runs read by a process at a time
 
@@ -56,7 +57,8 @@ def _read_records(store: Store, problems: list[str], pool: Executor | None) -> l
     for run in store.run_folders():
         old = known.get(run.id)
         if old is not None and _looks(run, list(old["protocols"])) == old["looks"]:
-            found[run.id] = Record(**old)
+            status, meta = RunStatus.from_json(old["status"], file), RunMeta.from_json(old["meta"], file)
+            found[run.id] = Record(**{**old, "status": status, "meta": meta})
         else:
             found[run.id] = None
             missing.append(str(run.path))
@@ -68,7 +70,8 @@ def _read_records(store: Store, problems: list[str], pool: Executor | None) -> l
             if record is not None:
                 found[record.id] = record
                 if not sentences:
-                    fresh.append(_line(vars(record)))
+                    kept = {"status": record.status.to_json(), "meta": record.meta.to_json()}
+                    fresh.append(_line({**vars(record), **kept}))
     if found:
         _keep(file, fresh, not 0 < lines <= 2 * len(found), known, found)
     return [record for record in found.values() if record is not None]
@@ -103,7 +106,15 @@ def _look(file: str) -> list[int] | None:
 @cache
 def _code() -> str:
     """The digest of the code that reads a run: what other code kept is not used."""
-    files = (__file__, read_run.__file__, identity.__file__, early_stopping.__file__, versions.__file__)
+    files = (
+        __file__,
+        read_run.__file__,
+        identity.__file__,
+        early_stopping.__file__,
+        run_meta.__file__,
+        run_status.__file__,
+        versions.__file__,
+    )
     return sha256(b"".join(Path(str(file)).read_bytes() for file in files)).hexdigest()
 
 

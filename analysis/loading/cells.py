@@ -8,8 +8,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.loading.trials import ADAPTIVE, CONFIRM
+from analysis.loading.trials import ADAPTIVE
 from landscape.store import STOPPED
+from landscape.store.trials import CONFIRM
 
 # Two runs are of one cell where these are equal; "GP" and "GP 5" (n_dis) are two cells.
 CELL = ("data", "arch", "loss", "penalty", "norm", "n_dis")

@@ -11,11 +11,12 @@ from analysis.loading.cells import CELL, VARIED, cell_label
 from analysis.loading.csv_files import plain
 from analysis.loading.filters import DEFAULTS, ID, MOST, NEEDED, WHOLE, WORDS
 from analysis.loading.runs import ROW_COLUMNS, RUN_COLUMNS, SCORED, Collected
-from analysis.loading.trials import ORIGIN, STAGES
+from analysis.loading.trials import ORIGIN
 from landscape.config.errors import UserError
 from landscape.config.identity import short_hash
 from landscape.store import DIVERGED, STATES, STOPPED
-from landscape.store.early_stopping import stop_of_old_sentence
+from landscape.store.run_status import cause_of_old_sentence
+from landscape.store.trials import STAGES
 
 COUNTS = ("step", "steps", "batch_size")
 
@@ -70,8 +71,8 @@ def read_csv(file: str | Path) -> Collected:
         runs["worth"] = runs["worth"].where(runs["superseded"].isna())
     if "stop_cause" not in runs and "reason" in runs:  # a file from before causes were a column
         why = runs["reason"].where(runs["status"] == STOPPED, runs.get("stopped_why"))
-        stops = [stop_of_old_sentence(str(text)) for text in why]
-        runs["stop_cause"], runs["pruner"] = [stop.cause for stop in stops], [stop.pruner for stop in stops]
+        stops = [cause_of_old_sentence(str(text)) for text in why]
+        runs["stop_cause"], runs["pruner"] = [cause for cause, _ in stops], [pruner for _, pruner in stops]
     for key in ("fid_last", "fid_best"):
         runs[key] = runs.get(key, runs["fid"])
     if "diversity" not in runs and "ms_ssim" in runs:

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.loading.runs import RUN_COLUMNS, Collected
-from analysis.loading.trials import GRID
 from landscape.config.errors import UserError
 from landscape.store import DONE
+from landscape.store.trials import GRID
 
 NEEDED = ("data", "arch", "loss", "penalty", "norm", "fid")
 DEFAULTS: dict[str, Any] = {"n_dis": 1, "seed": 0, "repeat": 0, "status": DONE, "stage": GRID, "evaluations": 1}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any, TypeVar
 
 from landscape.config.errors import CorruptFile
 from landscape.config.identity import flatten, identity, short_hash, superseded
-from landscape.store import RunFolder
-from landscape.store.early_stopping import read_stop, rule_text
-from landscape.store.provenance import origin_of
+from landscape.store import RunFolder, RunStatus
+from landscape.store.early_stopping import rule_text
+from landscape.store.metrics_row import MetricsRow
+from landscape.store.run_meta import RunMeta
 
 T = TypeVar("T")
 Rows = dict[str, list[Any]]  # evaluations by columns, as in `Record.rows`
@@ -34,9 +34,6 @@ SCORES = ("fid", "is", "is_std", "kid", "kid_std", "ms_ssim", "modes", "quality"
 CURVES = ("spectrum", "mrlt", "closest_pairs")  # lists of numbers
 
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
 @dataclass
 class Record:
     """What could be read of one run; `protocols` maps an id to its text.
@@ -47,8 +44,8 @@ class Record:
 
     id: str
     facts: dict[str, Any]
-    status: dict[str, Any]
-    meta: dict[str, Any]
+    status: RunStatus
+    meta: RunMeta
     rows: Rows = field(default_factory=dict)
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
     looks: list[list[int] | None] = field(default_factory=list)  # of its files, by `analysis.loading.cache`
@@ -61,14 +58,14 @@ def read_record(run: RunFolder, problems: list[str]) -> Record | None:
     facts = None if config is None else _attempt(run.config_file, lambda: _facts(run.id, config), problems)
     if config is None or facts is None:
         return None
-    status = _attempt(run.status_file, lambda: _status(run), problems)
-    meta = _attempt(run.meta_file, lambda: _meta(run), problems)
+    status = _attempt(run.status_file, run.status, problems)
+    meta = _attempt(run.meta_file, run.meta, problems)
     rows = _attempt(run.metrics_file, lambda: [_row(row, run) for row in run.rows()], problems)
     record = Record(
         run.id,
         facts,
-        status or {"status": UNREADABLE, "reason": "its status.json cannot be read"},
-        meta or {},
+        status or RunStatus(state=UNREADABLE, reason="its status.json cannot be read"),
+        meta or RunMeta(),
         _columns(rows or []),
     )
     for name in dict.fromkeys(record.rows.get("protocol", [])):
@@ -132,47 +129,16 @@ def _spelled(value: Any) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
-def _status(run: RunFolder) -> dict[str, Any]:
-    status = run.status()
-    for key in ("step", "train_s", "eval_s", "wasted_s", "train_busy_s", "eval_busy_s"):
-        number(status.get(key))
-    status["warnings"] = [str(text) for text in status.get("warnings") or []]
-    if "stops" in status:
-        status["stops"] = [read_stop(stop).stored(int(stop["step"])) for stop in status["stops"]]
-    return status
-
-
-def _meta(run: RunFolder) -> dict[str, Any]:
-    """`meta.json`, with the keys that the report follows made sure to be of their type."""
-    meta = run.meta()
-    planned, machines = meta.get("planned") or {}, meta.get("machines") or []
-    # The whole command where it is known, else what was chosen for this run.
-    command = [str(override) for override in meta.get("command") or meta.get("overrides") or []]
-    known: dict[str, Any] = {"origin": origin_of(meta)}
-    known |= {"command": command, "planned": dict(planned), "machines": [_machine(machine) for machine in machines]}
-    sweep, overrides = meta.get("sweep"), [str(override) for override in meta.get("overrides") or []]
-    return known | {"sweep": None if sweep is None else str(sweep), "overrides": overrides}
-
-
-def _machine(entry: dict[str, Any]) -> dict[str, Any]:
-    number(entry.get("sharing"))
-    number(entry.get("threads"))
-    return dict(entry) | {"code": dict(entry.get("code") or {})}
-
-
-def _row(row: dict[str, Any], run: RunFolder) -> dict[str, Any]:
+def _row(row: MetricsRow, run: RunFolder) -> dict[str, Any]:
     """The keys of an evaluation row that analysis uses; a score is absent where the row does not speak of it."""
     try:
-        if not isinstance(row["protocol"], str):
-            raise ValueError("its protocol is no text")
-        if not _NAME.fullmatch(row["protocol"]):  # it names a file
-            raise ValueError(f"{row['protocol'][:60]!r} is no protocol's id")
-        why = {str(key): str(reason) for key, reason in (row.get("why") or {}).items()}
-        kept = {"step": int(row["step"]), "protocol": row["protocol"], "why": why}
-        kept |= {key: number(row[key]) for key in (*SCORES, "images", "train_s", "eval_s", "loss_d") if key in row}
-        kept |= {key: [number(v) for v in row[key]] for key in CURVES if row.get(key) is not None}
-        return kept | {"cost": {str(key): number(value) for key, value in (row.get("cost") or {}).items()}}
-    except (TypeError, ValueError, AttributeError) as e:
+        values = row.values
+        kept = {"step": row.step, "protocol": row.protocol, "why": {key: str(why) for key, why in row.why.items()}}
+        kept |= {"images": number(row.images), "train_s": number(row.train_s), "eval_s": number(row.eval_s)}
+        kept |= {key: number(values[key]) for key in (*SCORES, "loss_d") if key in values}
+        kept |= {key: [number(v) for v in values[key]] for key in CURVES if values.get(key) is not None}
+        return kept | {"cost": {key: number(value) for key, value in row.cost.items()}}
+    except (TypeError, ValueError) as e:
         raise CorruptFile(f"{run.metrics_file} holds a row that is none ({e})") from e
 
 

@@ -16,9 +16,11 @@ from analysis.loading.cells import CELL, cell_label
 from analysis.loading.protocols import with_features
 from analysis.loading.read_run import CURVES, DIAGNOSTICS, SCORES, Record, Rows, number
 from analysis.loading.sweeps import Sweep, read_sweeps
-from analysis.loading.trials import GRID, ORIGIN, no_trials, origin, read_trials
+from analysis.loading.trials import ORIGIN, no_trials, origin, read_trials
 from landscape.store import DIVERGED, DONE, STOPPED, Store
-from landscape.store.early_stopping import read_stop
+from landscape.store.run_meta import Machine, RunMeta
+from landscape.store.run_status import EarlyStop, RunStatus
+from landscape.store.trials import GRID
 
 SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
 
@@ -70,7 +72,7 @@ class Collected:
     runs: pd.DataFrame
     rows: pd.DataFrame
     protocols: dict[str, dict[str, Any]]
-    meta: dict[str, dict[str, Any]]
+    meta: dict[str, RunMeta]
     problems: list[str]
     trials: pd.DataFrame = field(default_factory=no_trials)
     narrowed: tuple[str, ...] = ()
@@ -188,12 +190,12 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
     protocols: dict[str, dict[str, Any]] = {}
     for record in records:
         for name, text in record.protocols.items():
-            text = with_features(text, record.status.get("warnings", []))
+            text = with_features(text, record.status.warnings)
             protocols[name] = _together(protocols[name], text) if name in protocols else text
     meta, configs, looks = (
         {record.id: getattr(record, key) for record in records} for key in ("meta", "config", "looks")
     )
-    warnings = {record.id: texts for record in records if (texts := record.status.get("warnings"))}
+    warnings = {record.id: list(texts) for record in records if (texts := record.status.warnings)}
     return Collected(runs, rows, protocols, meta, problems, trials, (), configs, looks, sweeps, warnings=warnings)
 
 
@@ -206,23 +208,25 @@ def _together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _facts(record: Record) -> dict[str, Any]:
-    facts = {"id": record.id, "status": record.status["status"], **record.facts}
+    facts = {"id": record.id, "status": record.status.state, **record.facts}
     return facts | {"cell": cell_label(facts)}
 
 
 def _run_rows(record: Record) -> list[dict[str, Any]]:
     """The rows of one run in the frame of `load`."""
-    status, machines = record.status, record.meta.get("machines") or [{}]
-    reason = status.get("reason")
+    status, machines = record.status, record.meta.machines or (Machine(),)
     facts = _facts(record) | {
-        "reason": None if reason is None else str(reason),
-        "step": _int(status.get("step")),
-        **{key: _seconds(status.get(key)) for key in ("train_s", "eval_s", "wasted_s")},
-        **{f"{key}_cpu_s": _cpu_seconds(status, key, machines) for key in ("train", "eval")},
+        "reason": status.reason,
+        "step": status.step,
+        "train_s": status.train_s or 0.0,
+        "eval_s": status.eval_s or 0.0,
+        "wasted_s": status.wasted_s,
+        "train_cpu_s": _cpu_seconds(status, status.train_busy_s, machines),
+        "eval_cpu_s": _cpu_seconds(status, status.eval_busy_s, machines),
         **_stops(status),
         "device": _device(machines[-1]),
         "device_kinds": len({_device(machine) for machine in machines} - {None}),
-        "sharing": _sharing([_int(machine.get("sharing")) for machine in machines]),
+        "sharing": _sharing([machine.sharing or 0 for machine in machines]),
     }
     names = list(dict.fromkeys(record.rows.get("protocol", [])))
     if not names:
@@ -230,17 +234,16 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
     return [facts | _scores(facts, _of(record.rows, name)) | {"protocol": name} for name in names]
 
 
-def _stops(status: dict[str, Any]) -> dict[str, Any]:
+def _stops(status: RunStatus) -> dict[str, Any]:
     """When and why the run was first stopped early, and the cause: of the newest stop where it is stopped."""
-    stops = status.get("stops") or []
-    if not stops and status["status"] == STOPPED:  # a store from before this was kept
-        stops = [{"step": _int(status.get("step")), "reason": str(status.get("reason"))}]
-    first = stops[0] if stops else {}
-    found = {"stopped_at": first.get("step", math.nan), "stopped_why": first.get("reason")}
+    stops = status.stops
+    if not stops and status.state == STOPPED:  # a store from before this was kept
+        stops = (EarlyStop.from_json({"step": status.step, "reason": status.reason or ""}, "status.json"),)
     if not stops:
-        return found | {"stop_cause": None, "pruner": None}
-    told = read_stop(stops[-1] if status["status"] == STOPPED else first)
-    return found | {"stop_cause": told.cause, "pruner": told.pruner}
+        return {"stopped_at": math.nan, "stopped_why": None, "stop_cause": None, "pruner": None}
+    told = stops[-1 if status.state == STOPPED else 0]
+    found = {"stopped_at": stops[0].step, "stopped_why": stops[0].reason}
+    return found | {"stop_cause": told.known_cause, "pruner": told.pruner}
 
 
 def _of(rows: Rows, name: str) -> Rows:
@@ -297,31 +300,22 @@ def _curves(records: list[Record]) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=list(ROW_COLUMNS))
 
 
-def _device(machine: dict[str, Any]) -> str | None:
+def _device(machine: Machine) -> str | None:
     """What a run trained on, as far as its seconds depend on it; None where that is not on record."""
-    name, threads, count = machine.get("gpu") or machine.get("cpu"), machine.get("threads"), machine.get("world_size")
+    name, threads, count = machine.gpu or machine.cpu, machine.threads, machine.world_size
     if name is None:
         return None
-    several = "" if machine.get("gpu") or threads in (None, 1) else f", {threads} threads"
+    several = "" if machine.gpu or threads in (None, 1) else f", {threads} threads"
     return f"{name}{several}" if count in (None, 1) else f"{count} x {name}{several}"
 
 
-def _cpu_seconds(status: dict[str, Any], key: str, machines: list[dict[str, Any]]) -> float:
+def _cpu_seconds(status: RunStatus, busy: float | None, machines: tuple[Machine, ...]) -> float:
     """CPU seconds of one kind; none were worked where nothing was begun."""
-    if any(machine.get("gpu") for machine in machines):
+    if any(machine.gpu for machine in machines):
         return math.nan
-    begun = any(status.get(name) for name in ("train_s", "eval_s"))
-    return number(status.get(f"{key}_busy_s")) if begun else 0.0
+    return number(busy) if status.train_s or status.eval_s else 0.0
 
 
 def _sharing(counts: list[int]) -> int:
     """The most; where that is one run, it had every device to itself only if that is on record for all."""
     return max(counts) if max(counts) > 1 else min(counts)
-
-
-def _int(value: Any) -> int:
-    return 0 if value is None else int(value)
-
-
-def _seconds(value: Any) -> float:
-    return 0.0 if value is None else float(value)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from landscape.config.errors import CorruptFile
 from landscape.store import Store
+from landscape.store.run_meta import Code
 
 
 class Sweep(NamedTuple):
@@ -14,7 +15,7 @@ class Sweep(NamedTuple):
     name: str
     command: list[str]
     made: str
-    code: dict[str, Any]
+    code: Code
     runs: frozenset[str]
 
 
@@ -26,7 +27,8 @@ def read_sweeps(store: Store, problems: list[str]) -> list[Sweep]:
             plan = folder.plan()
             command = [str(argument) for argument in plan["command"]]
             runs = frozenset(str(run) for run in plan["runs"])
-            found.append(Sweep(folder.name, command, str(plan.get("made") or ""), dict(plan.get("code") or {}), runs))
+            code = Code.from_json(plan.get("code") or {}, folder.plan_file)
+            found.append(Sweep(folder.name, command, str(plan.get("made") or ""), code, runs))
         except (CorruptFile, FileNotFoundError) as e:
             problems.append(str(e))
         except (KeyError, TypeError, ValueError) as e:

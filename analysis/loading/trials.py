@@ -12,9 +12,8 @@ from landscape.config.errors import CorruptFile
 from landscape.config.identity import short_hash
 from landscape.store import Store
 from landscape.store.protocols import request
+from landscape.store.trials import CONFIRM, TrialRecord, read_rows
 
-GRID, SEARCH, CONFIRM = "grid", "search", "confirm"
-STAGES = (GRID, SEARCH, CONFIRM)
 # Samplers that propose the next setting by the results of earlier ones; the others could have come in any order.
 ADAPTIVE = ("gp", "tpe")
 
@@ -38,24 +37,19 @@ def read_trials(store: Store, problems: list[str]) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for name in store.searches():
-        file = store.trials_file(name)
         try:
             kinds = _kinds(store, name)
-            found = [_row(trial) for trial in store.sweep(name).trials()]
+            found = [_row(trial) for trial in read_rows(store, name)]
             rows += [{"sweep": name, **row, "alike": kinds.get(row["search"])} for row in found]
         except CorruptFile as e:
             problems.append(str(e))
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
-            problems.append(f"{file} holds a line that is no trial ({' '.join(str(e).split())[:120]})")
     return pd.DataFrame(rows, columns=list(COLUMNS)) if rows else no_trials()
 
 
-def _row(trial: dict[str, Any]) -> dict[str, Any]:
-    if trial["stage"] not in STAGES:
-        raise ValueError(f"stage {trial['stage']!r} is none of {', '.join(STAGES)}")
-    number = {key: math.nan if trial.get(key) is None else float(trial[key]) for key in ("order", "round")}
-    text = {key: None if trial.get(key) is None else str(trial[key]) for key in ("sampler", "search")}
-    return {"id": str(trial["run"]), "stage": trial["stage"], "failed": bool(trial.get("failed"))} | text | number
+def _row(trial: TrialRecord) -> dict[str, Any]:
+    places = {"order": float(trial.order), "round": math.nan if trial.round is None else float(trial.round)}
+    facts = {"id": trial.run, "stage": trial.stage, "failed": trial.failed}
+    return facts | {"sampler": trial.sampler, "search": trial.search} | places
 
 
 def _kinds(store: Store, name: str) -> dict[str | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,8 @@ from scipy import stats
 from analysis.estimators.components import components
 from analysis.loading.cells import VARIED, cell_order, countable
 from analysis.loading.read_run import DIAGNOSTICS, SCORES
-from analysis.loading.trials import CONFIRM
 from landscape.store import DIVERGED, DONE
+from landscape.store.trials import CONFIRM
 
 
 def agreement_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -104,7 +105,7 @@ def spread_table(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(names))
 
 
-def _pooled(groups: pd.api.typing.SeriesGroupBy) -> tuple[float, int]:
+def _pooled(groups: pd.api.typing.SeriesGroupBy[Any, Any]) -> tuple[float, int]:
     """The pooled standard deviation of groups of several, and how many those are; NaN for none."""
     found = groups.agg(["size", "var"])
     several = found[found["size"] > 1]

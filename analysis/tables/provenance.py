@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from analysis.loading.runs import Collected
 from analysis.loading.sweeps import Sweep
 from landscape.config.text import plural
-from landscape.store.provenance import Origin
+from landscape.store.run_meta import Code, Machine, RunMeta
 
 # What an override may be of that says how many runs there are, or where and how they run, and not what one is.
 NOT_ALONE = ("search", "confirm", "stage", "store", "launcher", "logger", "checkpoint", "threads", "device")
@@ -31,15 +31,14 @@ def reproduce(found: Collected) -> dict[str, list[Told]]:
     trials = found.trials.groupby("sweep")["id"].agg(set).to_dict()
     of_sweep: dict[str, set[str]] = {sweep.name: set(trials.get(sweep.name, ())) for sweep in found.sweeps}
     for run, meta in found.meta.items():
-        if meta.get("sweep") in named:
-            of_sweep[meta["sweep"]].add(run)
+        if meta.sweep in named:
+            of_sweep[meta.sweep].add(run)
         elif command := planned_by(meta, {}):
             kinds["commands"][command] += 1
-        machines = meta.get("machines", [])
-        codes = [meta.get("planned", {}), *(machine.get("code") or {} for machine in machines)]
+        codes, machines = [meta.planned, *(machine.code for machine in meta.machines)], meta.machines
         kinds["code"].update({text for code in codes if (text := code_text(code))})
         kinds["machines"].update({text for machine in machines if (text := machine_text(machine))})
-        kinds["packages"].update({text for machine in machines if (text := packages_text(machine))})
+        kinds["packages"].update({text for machine in machines if (text := packages_text(machine.packages))})
     sweeps = []
     for sweep in found.sweeps:
         count = len((of_sweep[sweep.name] | sweep.runs) & found.meta.keys())
@@ -51,77 +50,65 @@ def reproduce(found: Collected) -> dict[str, list[Told]]:
     return {"sweeps": sweeps, **counted}
 
 
-def planned_by(meta: Mapping[str, Any], sweeps: Mapping[str, Sweep]) -> str:
+def planned_by(meta: RunMeta, sweeps: Mapping[str, Sweep]) -> str:
     """The command that planned a run, with all that it planned beside it; empty where that is not on record.
 
     It is that of its sweep. A run that a search proposed does not know it itself.
     """
-    if meta.get("sweep") in sweeps:
-        return written_command(sweeps[meta["sweep"]].command)
-    command = meta.get("command")
-    if command is None or meta["origin"] != Origin.COMMAND:
-        return ""
-    return written_command(command)
+    sweep = sweeps.get(meta.sweep or "")
+    if sweep is not None:
+        return written_command(sweep.command)
+    return written_command(meta.command or meta.overrides) if meta.by_command else ""
 
 
-def alone(meta: Mapping[str, Any]) -> str:
+def alone(meta: RunMeta) -> str:
     """The command that trains this run and no other; empty where that is not on record."""
-    if not meta.get("overrides"):
+    if not meta.overrides:
         return ""
-    parts = [part for text in meta["overrides"] for part in _apart(text)]
-    return written_command([part for part in parts if part.partition("=")[0].partition(".")[0] not in NOT_ALONE])
+    return written_command([one for one in meta.overrides if one.partition("=")[0].partition(".")[0] not in NOT_ALONE])
 
 
-def machine_lines(meta: Mapping[str, Any]) -> list[list[str]]:
+def machine_lines(meta: RunMeta) -> list[list[str]]:
     """Of each machine that a run was on, once: its model, the code and the packages, a line each."""
-    every = [
-        (machine_text(machine), code_text(machine.get("code") or {}), packages_text(machine))
-        for machine in meta.get("machines", [])
-    ]
+    every = [(machine_text(one), code_text(one.code), packages_text(one.packages)) for one in meta.machines]
     return [[line for line in lines if line] for lines in dict.fromkeys(every) if any(lines)]
 
 
-def machine_text(machine: Mapping[str, Any]) -> str:
+def machine_text(machine: Machine) -> str:
     """A machine's entry of meta.json in a few words: models, device, threads, precision, and how many at once."""
-    count = machine.get("world_size") or 1
-    gpu, cpu = machine.get("gpu"), machine.get("cpu")
+    count, gpu, cpu = machine.world_size or 1, machine.gpu, machine.cpu
     facts = [
         f"{count} x {gpu or cpu}" if count != 1 and (gpu or cpu) else gpu or cpu,
         f"on {cpu}" if gpu and cpu else "",
-        f"device {machine['device']}" if machine.get("device") else "",
-        plural(machine["threads"], "thread") if machine.get("threads") else "",
-        machine.get("precision"),
-        f"shared by {machine['sharing']} runs" if (machine.get("sharing") or 1) != 1 else "",
-        f"{machine['device_batch_size']} images a device" if count != 1 and machine.get("device_batch_size") else "",
+        f"device {machine.device}" if machine.device else "",
+        plural(machine.threads, "thread") if machine.threads else "",
+        machine.precision,
+        f"shared by {machine.sharing} runs" if (machine.sharing or 1) != 1 else "",
+        f"{machine.device_batch_size} images a device" if count != 1 and machine.device_batch_size else "",
     ]
     return ", ".join(str(fact) for fact in facts if fact)
 
 
-def code_text(code: Mapping[str, Any]) -> str:
+def code_text(code: Code | None) -> str:
     """Version, commit, and whether there were changes beside it; empty where nothing is on record."""
+    if code is None:
+        return ""
     facts = [
-        f"version {code['version']}" if code.get("version") else "",
-        f"commit {code['commit']}" if code.get("commit") else "",
-        "with uncommitted changes" if code.get("dirty") else "",
+        f"version {code.version}" if code.version else "",
+        f"commit {code.commit}" if code.commit else "",
+        "with uncommitted changes" if code.dirty else "",
     ]
     return ", ".join(fact for fact in facts if fact)
 
 
-def packages_text(machine: Mapping[str, Any]) -> str:
+def packages_text(packages: Mapping[str, Any]) -> str:
     """The versions of Python and of packages on a machine."""
-    packages = machine.get("packages")
-    return ", ".join(f"{p} {v}" for p, v in sorted(packages.items())) if isinstance(packages, dict) else ""
+    return ", ".join(f"{p} {v}" for p, v in sorted(packages.items()))
 
 
 def written_command(overrides: Iterable[str], door: str = "landscape.sweep") -> str:
     """The command of these arguments, quoted for a shell."""
     return " ".join([f"python -m {door}", *map(_quoted, overrides)])
-
-
-def _apart(override: str) -> list[str]:
-    """Joint settings of a study ("a=1 b=2") are one text."""
-    parts = override.split(" ")
-    return parts if all("=" in part for part in parts) else [override]
 
 
 def _quoted(override: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import IntEnum
+
+# Errors of the system that stop every run and not one alone: a full disk, a quota, a file system that is read-only.
+UNWRITABLE = ("ENOSPC", "EDQUOT", "EROFS")
 
 
 class ExitCode(IntEnum):
@@ -32,6 +36,15 @@ class CorruptFile(Exception):
 def in_words(error: OSError) -> str:
     """What the system did not do, in a sentence; all that is in the store is written whole or not at all."""
     return f"{error.filename or 'the store'}: {error.strerror or error}; nothing that was finished is lost"
+
+
+def error_name(error: BaseException | None) -> str | None:
+    """The system's name ("ENOSPC") of the error that an exception is or came of; None where it came of none."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return errno.errorcode.get(error.errno)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def nearest(given: str, legal: Iterable[str]) -> str:

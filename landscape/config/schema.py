@@ -1,4 +1,4 @@
-"""The typed schema of a run's configuration: every key, its type and its legal range. No defaults, no torch.
+"""The typed schema of a run's configuration: each key with its type, its legal range and a line of help. No torch.
 
 Defaults live in `conf/` and nowhere else; here a key is `MISSING` where every composition must set it and
 `None` where a choice may not use it. A choice uses the keys that its own YAML file mentions; the others
@@ -7,216 +7,294 @@ become null when a run is planned, so that they cannot split one run into severa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import Any, NamedTuple, cast, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
+
+from landscape.config.ranges import (
+    FRACTION,
+    MEMORY,
+    NOT_NEGATIVE,
+    SEED,
+    TIME,
+    Legal,
+    above,
+    at_least,
+    between,
+    given,
+    listed_of,
+    matching,
+    one_of,
+    positive,
+)  # fmt: skip
+
+MOST_SIDE = 1024  # pixels of an image
+PARTS = ("train", "test", "test_a", "test_b", "all")  # of a data set
+SCORES = (
+    *("fid", "is", "kid", "ms_ssim", "modes", "prd"),
+    *("d_accuracy", "conditioning", "geometry", "birthday", "neighbours"),
+)
+
+
+def key(help: str, range: Legal | None = None, *, default: Any = MISSING) -> Any:
+    """A field of a group: what the key means, in a line, and its legal range beside its type."""
+    metadata = {"help": help, "range": range}
+    if isinstance(default, list):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def optional(help: str, range: Legal | None = None) -> Any:
+    """`key`, null where a choice does not use it."""
+    return key(help, range, default=None)
 
 
 @dataclass
 class Loss:
-    kind: str = MISSING
+    kind: str = key("adversarial loss of D and G")
 
 
 @dataclass
 class Reg:
-    penalty: str = MISSING
-    strength: float | None = None  # factor of the penalty, for images in [0, 1]
-    target: float | None = None  # the gradient norm that a penalty pulls towards
-    epsilon: float | None = None  # added under a square root
-    noise: str | None = None  # DRAGAN's convention
-    bound: float | None = None  # of clipped weights
-    norms: bool | None = None  # whether scales and offsets of normalizers are clipped too
-    when: str | None = None  # weights are clipped before or after each D step
-    norm: str | None = None  # the normalizer that a shorthand (reg=sn) also means; null once planned
+    penalty: str = key("penalty on D, or none")
+    strength: float | None = optional("factor of the penalty, for images in [0, 1]", NOT_NEGATIVE)
+    target: float | None = optional("gradient norm that the penalty pulls towards", NOT_NEGATIVE)
+    epsilon: float | None = optional("added under the square root of a gradient norm", NOT_NEGATIVE)
+    noise: str | None = optional(
+        "convention of DRAGAN's noise", one_of("study", "authors", "authors_sigmoid", "per_pixel", "normal")
+    )
+    bound: float | None = optional("largest absolute value of a clipped weight", positive())
+    norms: bool | None = optional("whether scales and offsets of normalizers are clipped too")
+    when: str | None = optional("whether weights are clipped before or after each D step", one_of("before", "after"))
+    norm: str | None = optional("normalizer that a shorthand (reg=sn) also means; null once planned")
 
 
 @dataclass
 class Norm:
-    kind: str | None = None  # null: not asked for, which is not the same as "none"
-    epsilon: float | None = None
+    kind: str | None = optional("normalizer of D; null: what reg says, which is not the same as none")
+    epsilon: float | None = optional("added to a variance, or to a norm, before dividing by it", positive())
 
 
 @dataclass
 class Arch:
-    kind: str = MISSING
-    width: float = MISSING  # multiplies every hidden channel count
-    init_std: float = MISSING  # standard deviation of the normal initialisation of weights
-    g_norm: str | None = None  # the generator's normalization: bn or none
-    g_spectral: bool | None = None  # spectral normalization of the generator's weights
-    shortcut: str | None = None  # of residual blocks: conv3, conv1 or identity
-    pool: str | None = None  # of a residual discriminator's last pixels: mean or sum
-    upsample: str | None = None  # of a residual generator: zeros or nearest
+    kind: str = key("architecture of G and D")
+    width: float = key("factor of every hidden channel count", positive(64))
+    init_std: float = key("standard deviation of the normal initialization of weights", positive())
+    g_norm: str | None = optional("normalization of G", one_of("bn", "none"))
+    g_spectral: bool | None = optional("whether G's weights have spectral normalization")
+    shortcut: str | None = optional("shortcut of residual blocks", one_of("conv3", "conv1", "identity"))
+    pool: str | None = optional("pooling of a residual D's last pixels", one_of("mean", "sum"))
+    upsample: str | None = optional("upsampling of a residual G", one_of("zeros", "nearest"))
 
 
 @dataclass
 class Latent:
-    dim: int = MISSING
-    dist: str = MISSING  # uniform on [-1, 1], or normal
+    dim: int = key("dimension of the latents", at_least(1, 65536))
+    dist: str = key("distribution of the latents; uniform is on [-1, 1]", one_of("uniform", "normal"))
 
 
 @dataclass
 class Optim:
-    kind: str = MISSING
-    lr: float = MISSING  # what lr_d and lr_g follow unless given
-    lr_d: float = MISSING
-    lr_g: float = MISSING
-    beta1: float | None = None
-    beta2: float | None = None
-    epsilon: float | None = None
-    n_dis: int = MISSING  # D updates to a G update
-    alpha: float | None = None  # RMSprop's smoothing
-    decay: str | None = None  # of the rates: none, or linear to 0 at the end
-    burn_in: bool | None = None  # WGAN's schedule of D updates
+    kind: str = key("optimizer of D and G")
+    lr: float = key("learning rate, which lr_d and lr_g follow unless given", positive())
+    lr_d: float = key("learning rate of D", positive())
+    lr_g: float = key("learning rate of G", positive())
+    beta1: float | None = optional("Adam's decay of the mean gradient", FRACTION)
+    beta2: float | None = optional("Adam's decay of the mean squared gradient", FRACTION)
+    epsilon: float | None = optional("added to the denominator of a step", positive())
+    n_dis: int = key("D updates for each G update", at_least(1))
+    alpha: float | None = optional("RMSprop's decay of the mean squared gradient", FRACTION)
+    decay: str | None = optional("decay of the learning rates; linear: to 0 at the end", one_of("none", "linear"))
+    burn_in: bool | None = optional("whether D's first updates are as many as in WGAN's schedule")
 
 
 @dataclass
 class Data:
-    kind: str = MISSING
-    size: int = MISSING  # side of the images in pixels
-    name: str | None = None  # what reports call a data set whose kind says little (a folder)
-    path: str | None = None  # where its files are; no part of a run's id
-    test_path: str | None = None  # where its test images are, if elsewhere
-    test_share: float | None = None  # of the images, drawn for testing where the files name no split
-    resize: str | None = None  # how images of another size are brought to `size`; null: they are refused
-    channels: int | None = None  # 1 or 3
-    content: str | None = None  # digest of pixels, labels and split; filled in at planning
+    kind: str = key("data set")
+    size: int = key("side of the images in pixels", Legal(lambda v: 1 <= v <= MOST_SIDE, f"1 to {MOST_SIDE} pixels"))
+    name: str | None = optional("what reports call a data set whose kind says little (a folder)", given("a name"))
+    path: str | None = optional("where its files are; not part of a run's id", given("a folder or a file"))
+    test_path: str | None = optional("where its test images are, if elsewhere", given("a folder or a file"))
+    test_share: float | None = optional(
+        "share of the images drawn for testing where the files name no split", between(0, 1)
+    )
+    resize: str | None = optional(
+        "how images of another size are brought to data.size; null: they are refused",
+        one_of("crop", "stretch", "crop_or_pad"),
+    )
+    channels: int | None = optional("color channels of the images", Legal(lambda v: v in (1, 3), "1, 3"))
+    content: str | None = optional("digest of pixels, labels and split; filled in at planning")
 
 
 @dataclass
 class Train:
-    steps: int = MISSING  # D updates
-    batch_size: int = MISSING
-    precision: str = MISSING  # fp32 or bf16
-    noise_std: float | None = None  # instance noise on D's inputs at the start, falling linearly to 0
-    ema: float | None = None  # decay of the average of G's weights, a G update; null: no average
-    world_size: int | None = None  # processes that share each batch, on one machine; null (runs of old): one
-    sync_bn: bool | None = None  # whether batch norm takes its statistics over all of them
+    steps: int = key("D updates of a run", at_least(1))
+    batch_size: int = key("images of a batch", at_least(2, 65536))
+    precision: str = key("bf16 is for the networks, not for losses and penalties", one_of("fp32", "bf16"))
+    noise_std: float | None = optional("instance noise on D's inputs at the start, falling linearly to 0", positive())
+    ema: float | None = optional("decay, a G update, of the average of G's weights; null: no average", FRACTION)
+    world_size: int | None = optional(
+        "devices that share each batch, on one machine; part of a run's id", at_least(1, 1024)
+    )  # null in runs of old: one
+    sync_bn: bool | None = optional("whether batch norm takes its statistics over all devices")
 
 
 @dataclass
 class Metrics:
-    scores: list[str] = field(default_factory=list)
-    every: int | None = None  # D updates between evaluations; the first is at 0, the last at the end
-    extractor: str | None = None
-    extractor_seed: int | None = None
-    real: str | None = None  # which real images: train, test or all
-    n_fake: int | None = None  # null: as many as there are real ones
-    quantise: str | None = None  # uint8 (as torch-fidelity takes images) or float (as the study did)
-    seed: int | None = None  # of the latents, the same for every evaluation
-    is_splits: int | None = None
-    weights: str | None = None  # a file of the extractor's weights; no part of any id
-    weights_sha256: str | None = None  # of that file; filled in at planning
-    kid_subsets: int | None = None
-    kid_subset_size: int | None = None  # images of either side
-    pairs_per_class: int | None = None  # images of one predicted class that MS-SSIM pairs up
-    prd_clusters: int | None = None
-    prd_angles: int | None = None  # points of the precision-recall curve
-    prd_runs: int | None = None  # clusterings that are averaged
-    jacobians: int | None = None  # latents at which the generator's conditioning is measured
-    geometry_landmarks: int | None = None
-    geometry_gamma: float | None = None  # alpha_max over the largest distance of a point to a landmark
-    geometry_holes: int | None = None  # length of the MRLT
-    geometry_draws: int | None = None  # of landmarks
-    geometry_points: int | None = None  # images at most, of either side
-    birthday_samples: int | None = None
-    birthday_share: float | None = None  # of the distance between nearest real images: closer is a duplicate
-    birthday_space: str | None = None  # features or pixels
-    neighbours: int | None = None  # samples whose nearest training images are looked for
-    ms_ssim_pairs: str | None = None  # within_class, or batches (the study's); null: within_class
+    scores: list[str] = key("scores of an evaluation", listed_of(*SCORES), default=[])
+    every: int | None = optional("D updates between evaluations; the first is at 0, the last at the end", at_least(1))
+    extractor: str | None = optional(
+        "network, or points, whose features are scored", one_of("classifier", "imagenet", "inception", "points")
+    )
+    extractor_seed: int | None = optional("seed of the classifier's training", SEED)
+    real: str | None = optional("real images that samples are compared with", one_of(*PARTS))
+    n_fake: int | None = optional("samples of an evaluation; null: as many as real images", at_least(2, 10_000_000))
+    quantise: str | None = optional(
+        "uint8: samples are rounded to whole levels, as torch-fidelity takes images; float: they are not (the study)",
+        one_of("uint8", "float"),
+    )
+    seed: int | None = optional("seed of the latents, the same for every evaluation", SEED)
+    is_splits: int | None = optional("splits of the samples that IS is averaged over", at_least(1))
+    weights: str | None = optional("file of the extractor's weights; not part of any id", given("a file"))
+    weights_sha256: str | None = optional("digest of that file; filled in at planning")
+    kid_subsets: int | None = optional("random subsets that KID is averaged over", at_least(1, 100_000))
+    kid_subset_size: int | None = optional("images of either side in a subset of KID", at_least(2, 100_000))
+    pairs_per_class: int | None = optional(
+        "images of one predicted class that MS-SSIM pairs up", at_least(2, 1_000_000)
+    )
+    prd_clusters: int | None = optional("clusters of the precision-recall curve", at_least(2, 10_000))
+    prd_angles: int | None = optional("points of the precision-recall curve", at_least(3, 100_000))
+    prd_runs: int | None = optional("clusterings that precision and recall are averaged over", at_least(1, 10_000))
+    jacobians: int | None = optional("latents at which G's conditioning is measured", at_least(1, 100_000))
+    geometry_landmarks: int | None = optional("landmarks of the geometry score", at_least(3, 10_000))
+    geometry_gamma: float | None = optional(
+        "largest alpha of the geometry score, over the largest distance of a point to a landmark", positive()
+    )
+    geometry_holes: int | None = optional("length of the geometry score's MRLT", at_least(2, 10_000))
+    geometry_draws: int | None = optional("draws of landmarks for the geometry score", at_least(1, 1_000_000))
+    geometry_points: int | None = optional("most images of either side of the geometry score", at_least(4, 1_000_000))
+    birthday_samples: int | None = optional(
+        "samples of the birthday test", Legal(lambda v: 2 <= v <= 20000, "2 to 20000")
+    )
+    birthday_share: float | None = optional(
+        "share of the distance between nearest real images within which samples are duplicates", positive()
+    )
+    birthday_space: str | None = optional("where the birthday test measures distances", one_of("features", "pixels"))
+    neighbours: int | None = optional("samples whose nearest training images are looked for", at_least(1, 100_000))
+    ms_ssim_pairs: str | None = optional(
+        "pairs that MS-SSIM compares; batches: the study's, for data of one kind; null: within_class",
+        one_of("within_class", "batches"),
+    )
 
 
 @dataclass
 class Checkpoint:
-    every_s: float = MISSING  # seconds of wall time between checkpoints
-    keep: str = MISSING  # at the end: weights, or all (the optimizers and random streams too)
+    every_s: float = key("seconds of wall time between checkpoints", Legal(lambda v: v >= 0, "0 or more seconds"))
+    keep: str = key("what is kept at the end; all: optimizers and random streams too", one_of("weights", "all"))
 
 
 @dataclass
 class Stop:
     """Rules that end a collapsed run early, with status "stopped"; null: never."""
 
-    factor: float | None = None  # the distance is above this many times the run's best ...
-    loss_d: float | None = None  # or D's loss is between 0 and this: it has nothing left to learn from ...
-    evaluations: int | None = None  # ... at so many evaluations in a row
+    factor: float | None = optional("a run stops while its distance is above this many times its best", above(1))
+    loss_d: float | None = optional(
+        "a run stops while D's loss is between 0 and this: it has nothing left to learn from", NOT_NEGATIVE
+    )
+    evaluations: int | None = optional("evaluations in a row at which a rule must hold", at_least(1))
 
 
 @dataclass
 class Launcher:
-    kind: str = MISSING
-    jobs: int | None = None  # runs at once; null: as many as cores / threads, or GPUs
-    warm: bool | None = None  # fork workers from a process that has loaded torch; null: where no GPU is used
-    price: float | None = None  # of an hour of a GPU, or of a core where none is used; for plans to multiply
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    time: str | None = None  # of a job: minutes, or [days-]hours:minutes:seconds
-    memory: str | None = None  # of a job: 4G, 500M
-    cores: int | None = None  # of a job; null: threads for each run at once
-    gpus: int | None = None  # of a job
-    constraint: str | None = None
-    setup: list[str] = field(default_factory=list)  # shell lines before the runs
-    extra: list[str] = field(default_factory=list)  # further options of sbatch
-    runs_per_job: int | None = None  # in all
-    at_once: int | None = None  # of these, side by side
-    parallel: int | None = None  # jobs of one array that may run at once
-    classes: list[Any] = field(default_factory=list)  # {when: {key: value}, ...}: other resources for some runs
-    max_submit: int | None = None  # jobs that may be queued at once
-    signal_s: int | None = None  # seconds before a job's end at which its runs are told to save
+    kind: str = key("where runs are trained")
+    jobs: int | None = optional("runs at once; null: as many as cores / threads, or GPUs", at_least(1, 1024))
+    warm: bool | None = optional("fork workers from a process that has loaded torch; null: where no GPU is used")
+    price: float | None = optional("price of an hour of a GPU, or of a core where none is used", NOT_NEGATIVE)
+    partition: str | None = optional("partition of a job")
+    account: str | None = optional("account of a job")
+    qos: str | None = optional("quality of service of a job")
+    time: str | None = optional("time limit of a job", TIME)
+    memory: str | None = optional("memory of a job", MEMORY)
+    cores: int | None = optional("cores of a job; null: threads for each run at once", at_least(1, 65536))
+    gpus: int | None = optional("GPUs of a job", at_least(0, 1024))
+    constraint: str | None = optional("node features that a job needs")
+    setup: list[str] = key("shell lines of a job before its runs", default=[])
+    extra: list[str] = key("further options of sbatch", default=[])
+    runs_per_job: int | None = optional("runs of a job", at_least(1, 100_000))
+    at_once: int | None = optional("runs of a job side by side", at_least(1, 1024))
+    parallel: int | None = optional("jobs of an array that may run at once", at_least(1))
+    classes: list[Any] = key("other resources for some runs: {when: {KEY: VALUE}, ...}", default=[])
+    max_submit: int | None = optional("jobs that may be queued at once", at_least(1))
+    signal_s: int | None = optional("seconds before a job's end at which its runs are told to save", at_least(1))
 
 
 @dataclass
 class Logger:
-    kind: str = MISSING
-    mode: str | None = None  # offline or online
-    project: str | None = None
-    entity: str | None = None  # the user or team that the project belongs to; null: the user's own
+    kind: str = key("where runs are mirrored to")
+    mode: str | None = optional("whether wandb uploads as a run goes on", one_of("offline", "online"))
+    project: str | None = optional("project of the mirrored runs", given("a name"))
+    entity: str | None = optional("user or team that the project belongs to; null: the user's own")
 
 
 @dataclass
 class Preset:
-    fid: float | None = None  # what its source reports, on Inception features and under the source's protocol
+    fid: float | None = optional("FID that the recipe's source reports, on Inception and under its own protocol")
 
 
 @dataclass
 class Study:
-    title: str | None = None
-    overrides: list[str] = field(default_factory=list)  # in Hydra's override grammar, axes included
-    together: list[Any] = field(default_factory=list)  # joint axes: each a list of {key: value, ...}
-    exclude: list[dict[str, Any]] = field(default_factory=list)  # choices or values that drop a cell
+    title: str | None = optional("title of the study")
+    overrides: list[str] = key("the grid, in Hydra's override grammar, axes included", default=[])
+    together: list[Any] = key("joint axes: each a list of {KEY: VALUE, ...}", default=[])
+    exclude: list[dict[str, Any]] = key("choices or values that drop a cell", default=[])
 
 
 @dataclass
 class Range:
-    low: float = MISSING
-    high: float = MISSING
-    log: bool = MISSING  # drawn evenly in the logarithm
+    low: float = key("lowest value")
+    high: float = key("highest value")
+    log: bool = key("whether values are drawn evenly in the logarithm")
+
+
+def searched(help: str, ends: Legal) -> Any:
+    """What a search varies; `ends` is the legal range of `low` and `high`."""
+    return field(default_factory=Range, metadata={"help": help, "range": ends})
 
 
 @dataclass
 class Space:
     """Ranges of what a search varies; null: not varied."""
 
-    lr: Range | None = field(default_factory=Range)
-    strength: Range | None = field(default_factory=Range)
-    strength_l2: Range | None = field(default_factory=Range)  # where the penalty is l2
-    beta1: Range | None = field(default_factory=Range)
-    beta2: Range | None = field(default_factory=Range)
+    lr: Range | None = searched("learning rate", positive())
+    strength: Range | None = searched("factor of the penalty", positive())
+    strength_l2: Range | None = searched("factor of the penalty where it is l2", positive())
+    beta1: Range | None = searched("Adam's decay of the mean gradient", FRACTION)
+    beta2: Range | None = searched("Adam's decay of the mean squared gradient", FRACTION)
 
 
 @dataclass
 class Search:
     """A search in each cell of the grid, beside it."""
 
-    kind: str = MISSING  # none, gp, tpe, random or qmc
-    trials: int = MISSING  # a cell
-    seed: int = MISSING
-    startup: int = MISSING  # trials at random before a model is asked
-    rounds: int | None = None  # equal batches, each told whole before the next is asked; null: no waiting
-    grid: bool = MISSING  # tell the model the grid's finished runs first
-    pruner: str = MISSING  # none, asha, hyperband or median
-    grace: int = MISSING  # evaluations that a pruner leaves to every run
-    storage: str = MISSING  # sqlite, journal, or the URL of a PostgreSQL or MySQL data base
+    kind: str = key("sampler of the search, or none")
+    trials: int = key("trials of a cell", at_least(1, 1_000_000))
+    seed: int = key("seed of the search", SEED)
+    startup: int = key("trials at random before a model is asked", at_least(1, 1_000_000))
+    rounds: int | None = optional(
+        "equal batches of trials, each told whole before the next is asked; null: no waiting", at_least(1, 1_000_000)
+    )
+    grid: bool = key("whether the model is told the grid's finished runs first")
+    pruner: str = key("rule that ends trials early", one_of("none", "asha", "hyperband", "median"))
+    grace: int = key("evaluations that the pruner leaves to every run", at_least(1))
+    storage: str = key(
+        "where trials are kept: sqlite on one machine, journal on a shared disk, or a database",
+        matching(
+            r"sqlite|journal|(postgresql|mysql|mariadb)(\+\w+)?://.+",
+            "sqlite, journal, or a URL such as postgresql://user@host/name",
+        ),
+    )
     space: Space = field(default_factory=Space)
 
 
@@ -224,11 +302,11 @@ class Search:
 class Confirm:
     """The last stage: the best settings again, on what did not choose them."""
 
-    top: int = MISSING  # settings a cell
-    seeds: int = MISSING  # runs a setting
-    first_seed: int = MISSING  # the first of them; seeds that the sweep has used are passed over
-    metrics_seed: int = MISSING  # of the latents
-    real: str | None = None  # null: the real images that did not choose
+    top: int = key("settings of a cell to confirm", at_least(1, 10_000))
+    seeds: int = key("runs of a setting", at_least(1, 10_000))
+    first_seed: int = key("first of their seeds; seeds that the sweep has used are passed over", SEED)
+    metrics_seed: int = key("seed of the latents of their scores", SEED)
+    real: str | None = optional("real images of their scores; null: those that did not choose", one_of(*PARTS))
 
 
 @dataclass
@@ -248,11 +326,11 @@ class Config:
     preset: Preset = field(default_factory=Preset)
     study: Study = field(default_factory=Study)
     stop: Stop = field(default_factory=Stop)
-    seed: int = MISSING
-    repeat: int = MISSING  # feeds no random stream: equal runs under other ids, to see how far they differ
-    device: str = MISSING  # auto, cpu, cuda or cuda:N
-    store: str = MISSING
-    threads: int = MISSING  # CPU threads of a run
+    seed: int = key("seed of all of a run's random streams", SEED)
+    repeat: int = key("tells equal runs apart, to see how far they differ; feeds no random stream", SEED)
+    device: str = key("where a run is trained", matching(r"auto|cpu|cuda(:\d+)?", "auto, cpu, cuda or cuda:N"))
+    store: str = key("folder of all that is kept", given("a folder"))
+    threads: int = key("CPU threads of a run", at_least(1, 1024))
 
 
 @dataclass
@@ -261,8 +339,36 @@ class Schema(Config):
 
     search: Search = field(default_factory=Search)
     confirm: Confirm = field(default_factory=Confirm)
-    stage: str = MISSING  # all (grid and search), grid, search or confirm
-    max_points: int = MISSING  # of a grid
+    stage: str = key("part of a sweep; all: the grid, then its search", one_of("all", "grid", "search", "confirm"))
+    max_points: int = key("points of a grid, at most; one with more is refused")
+
+
+class Key(NamedTuple):
+    """A key of the configuration, as help and checks see it."""
+
+    help: str  # a line
+    range: Legal | None  # of a value that is not null; None: anything of its type
+    type: str  # as annotated
+
+
+@cache
+def keys() -> dict[str, Key]:
+    """Every key of `Schema` by its dotted name, in its order."""
+    return dict(_keys(Schema, "", None))
+
+
+def _keys(group: type, prefix: str, ends: Legal | None) -> list[tuple[str, Key]]:
+    """The keys of a group; `ends` is the range that numbers of a `Range` have of the field that holds it."""
+    found, types = [], get_type_hints(group)
+    for one in fields(group):
+        name, kind = prefix + one.name, types[one.name]
+        inner = next((part for part in (kind, *getattr(kind, "__args__", ())) if is_dataclass(part)), None)
+        if isinstance(inner, type):
+            found += _keys(inner, f"{name}.", one.metadata.get("range"))
+        else:
+            own = one.metadata["range"] or (ends if kind is float else None)
+            found.append((name, Key(one.metadata["help"], own, str(one.type))))
+    return found
 
 
 def typed(frozen: dict[str, Any]) -> Config:

@@ -36,6 +36,13 @@ CHANGES = (
         "2026-11-25",
         "the generator's transposed convolutions were not normalized: one of five weight layers was",
     ),
+    Change(
+        "arch.kind",
+        {"arch.kind": ("dcgan",)},
+        "2026-11-25",
+        "its discriminator was fed images in [-1, 1], its convolutions' initial weights were not truncated, and its "
+        "generator's padding was the mirror image of the study's",
+    ),
 )
 
 

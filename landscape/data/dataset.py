@@ -26,6 +26,7 @@ class Dataset:
 
     @property
     def channels(self) -> int:
+        """Channels of an image: 1 is gray, 3 is color."""
         return int(self.images.shape[1])
 
     @property

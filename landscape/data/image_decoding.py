@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -70,7 +70,7 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
     except BadPicture:
         raise
     except Exception as e:  # each decoder has its own kinds of error for broken bytes, SyntaxError among them
-        known = isinstance(e, Image.UnidentifiedImageError)
+        known = isinstance(e, UnidentifiedImageError)
         reason = "no PNG, JPEG, WebP or BMP" if known else " ".join(str(e).split())
         raise BadPicture(reason or type(e).__name__) from e
 

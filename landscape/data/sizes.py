@@ -9,7 +9,7 @@ import numpy as np
 
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.identity import short_hash
-from landscape.config.validation import MOST_SIDE
+from landscape.config.schema import MOST_SIDE
 from landscape.data.decode import decode
 from landscape.data.image_decoding import shown_size
 from landscape.data.image_files import Listing

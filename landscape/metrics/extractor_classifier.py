@@ -74,6 +74,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(how["features"], classes)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features before their ReLU, which are scored, and logits; see the class."""
         h = self.features(self.body(2 * x - 1))
         return h, self.head(h.relu())
 
@@ -89,7 +90,8 @@ def _augment(x: Tensor, how: dict[str, Any], rng: Generator) -> Tensor:
     shifted = padded[torch.arange(n)[:, None, None], :, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
     low, high = how["noise"]
     strength = low if low == high else low + (high - low) * torch.rand((n, 1, 1, 1), generator=rng)
-    return shifted + strength * torch.randn(x.shape, generator=rng)
+    noisy: Tensor = shifted + strength * torch.randn(x.shape, generator=rng)
+    return noisy
 
 
 def _batches(train: Tensor, size: int, steps: int, rng: Generator) -> Iterator[Tensor]:

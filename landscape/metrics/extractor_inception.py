@@ -19,7 +19,7 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 
 from landscape.config.errors import UserError
 from landscape.store import Store
-from landscape.store.weights import INCEPTION, INCEPTION_DIGEST, keep
+from landscape.store.weights import INCEPTION, PUBLISHED, keep
 
 SIDE = 299
 RESIZE = f"{SIDE} px, bilinear as TensorFlow 1 does it (torch-fidelity's)"
@@ -38,6 +38,7 @@ class Inception(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Resized to 299 px and scaled to [-1, 1) as the weights expect it; see the class."""
         x = x.float().expand(-1, 3, -1, -1)  # a grey image in all three channels
         x = interpolate_bilinear_2d_like_tensorflow1x(x, (SIDE, SIDE), align_corners=False)
         features = self.body((x - 128) / 128)
@@ -56,17 +57,18 @@ def inception_from(content: bytes) -> Inception:
 
 def download(store: Store) -> None:
     """Fetch the published weights into the store, as torch-fidelity would; raises `UserError` where that fails."""
+    digest = PUBLISHED["inception"].digest
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / INCEPTION
         try:
-            torch.hub.download_url_to_file(URL_INCEPTION_V3, str(file), INCEPTION_DIGEST, progress=sys.stderr.isatty())
+            torch.hub.download_url_to_file(URL_INCEPTION_V3, str(file), digest, progress=sys.stderr.isatty())
         except (OSError, RuntimeError) as e:
             reason = " ".join(str(e).split())
             raise UserError(
                 f"the Inception weights cannot be downloaded ({reason}); fetch {URL_INCEPTION_V3} where there is a "
                 "network and name the file with metrics.weights=FILE"
             ) from e
-        keep(file, store, INCEPTION_DIGEST)
+        keep(file, store, digest)
 
 
 def _as_file(weights: dict[str, Tensor]) -> io.BytesIO:

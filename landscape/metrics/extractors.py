@@ -14,6 +14,7 @@ from torch import Tensor
 from landscape.config.errors import UserError
 from landscape.config.registry import lookup
 from landscape.data import Dataset
+from landscape.metrics import extractor_imagenet
 from landscape.metrics.content_cache import once
 from landscape.metrics.extractor_classifier import Classifier, spec, train_classifier
 from landscape.metrics.extractor_inception import RESIZE, inception_from
@@ -99,12 +100,20 @@ def points(asked: dict[str, Any], data: Dataset, store: Store, device: torch.dev
 def inception(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
     """torch-fidelity's Inception network with the weights that the request names by their digest."""
     digest = asked["weights_sha256"]
-    net = inception_from(read_weights(digest, store)).to(device)
+    net = inception_from(read_weights("inception", digest, store)).to(device)
     return Extractor(net, digest, {}, unit=1, resize=RESIZE, batch=32)
+
+
+def imagenet(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
+    """EfficientNet-Lite0, trained on ImageNet, with the weights that the request names by their digest."""
+    digest = asked["weights_sha256"]
+    net = extractor_imagenet.network(read_weights("imagenet", digest, store)).to(device)
+    return Extractor(net, digest, {}, unit=1, resize=extractor_imagenet.RESIZE, batch=extractor_imagenet.BATCH)
 
 
 EXTRACTORS: dict[str, Callable[[dict[str, Any], Dataset, Store, torch.device], Extractor]] = {
     "classifier": classifier,
+    "imagenet": imagenet,
     "inception": inception,
     "points": points,
 }

@@ -71,7 +71,8 @@ def mean_living_times(
 ) -> np.ndarray:
     """MRLT (holes,) of points (n, d): the mean RLT over `draws` draws of landmarks."""
     rng = np.random.Generator(np.random.PCG64(seed))
-    return np.mean([living_times(*holes_by_scale(points, landmarks, gamma, rng), holes) for _ in range(draws)], axis=0)
+    drawn = [living_times(*holes_by_scale(points, landmarks, gamma, rng), holes) for _ in range(draws)]
+    return np.asarray(np.mean(drawn, axis=0))
 
 
 def geometry_score(a: np.ndarray, b: np.ndarray) -> float:

@@ -16,7 +16,9 @@ class Images(Protocol):
     """Images (n, channels, side, side) in [0, 255], as a tensor is; they need not be in memory."""
 
     def __getitem__(self, which: Tensor, /) -> Tensor: ...
-    def split(self, size: int, /) -> Iterable[Tensor]: ...
+    def split(self, size: int, /) -> Iterable[Tensor]:
+        """All of them in order, `size` at a time; the last piece may be smaller."""
+        ...
 
 
 class Stored:

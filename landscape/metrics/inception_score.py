@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import log_softmax
 
+LEAST = np.finfo(np.float64).tiny  # of a class's share: one that is smaller adds nothing, as 0 log 0 does
+
 
 def inception_score(logits: np.ndarray, splits: int = 1, shuffle: int | None = None) -> tuple[float, float]:
     """exp E KL(p(y|x) || p(y)), mean and population standard deviation over `splits` consecutive parts.
@@ -20,6 +22,6 @@ def inception_score(logits: np.ndarray, splits: int = 1, shuffle: int | None = N
     for i in range(splits):
         part = log_p[i * n // splits : (i + 1) * n // splits]
         p = np.exp(part)
-        marginal = np.log(p.mean(0, keepdims=True))
+        marginal = np.log(np.maximum(p.mean(0, keepdims=True), LEAST))
         scores.append(np.exp((p * (part - marginal)).sum(1).mean()))
     return float(np.mean(scores)), float(np.std(scores))

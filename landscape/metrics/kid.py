@@ -40,9 +40,9 @@ def _mmd2(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    k = x @ y.T
+    k: np.ndarray = x @ y.T
     k /= x.shape[1]
     k += 1
-    cube = k * k
+    cube: np.ndarray = k * k
     cube *= k
     return cube

@@ -1,7 +1,9 @@
-"""DCGAN at any size divisible by 16, as the study's code has it: 5x5 kernels at stride 2, images in [0, 1] outside.
+"""DCGAN at any size divisible by 16, as the study's code has it: 5x5 kernels at stride 2, padded as TensorFlow does.
 
 Radford et al. (arXiv 1511.06434). At width 1 and 32x32x3 the generator has 4,572,163 parameters, the
-discriminator 4,308,609. Odd kernels at stride 2 are padded as TensorFlow does ("same").
+discriminator 4,308,609. The discriminator takes images in [0, 1] as they are and starts from truncated weights; fed
+2x - 1 and with plain normal weights its gradient would be 3.3 times as large at the start, and so would a penalty mean
+something else.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from landscape.config.schema import Arch
-from landscape.networks.layers import SamePad, channels_at, g_norm2d
+from landscape.networks.layers import SameConvTranspose2d, SamePad, TruncatedConv2d, channels_at, g_norm2d
 from landscape.networks.normalizers import MakeLayer
 
 SLOPE = 0.2
@@ -30,14 +32,16 @@ class DCGANGenerator(nn.Module):
         self.norm = g_norm2d(arch, c[0], BN_EPS)
         layers: list[nn.Module] = []
         for before, after in pairwise([*c, channels]):
-            layers.append(nn.ConvTranspose2d(before, after, 5, 2, 2, output_padding=1))
+            layers.append(SameConvTranspose2d(before, after, 5, 2, 1))
             if len(layers) < 9:
                 layers += [g_norm2d(arch, after, BN_EPS), nn.ReLU()]
         self.body = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
+        """Latents (batch, latent_dim) to images (batch, channels, size, size) in [0, 1]."""
         h = self.norm(self.linear(z).unflatten(1, self.start)).relu()
-        return (self.body(h).tanh() + 1) / 2
+        images: Tensor = (self.body(h).tanh() + 1) / 2
+        return images
 
 
 class DCGANDiscriminator(nn.Module):
@@ -53,7 +57,7 @@ class DCGANDiscriminator(nn.Module):
         for i, (before, after) in enumerate(pairwise(c)):
             layers += [
                 SamePad(),
-                nn.Conv2d(before, after, 5, 2),
+                TruncatedConv2d(before, after, 5, 2),
                 norm(after) if i else nn.Identity(),
                 nn.LeakyReLU(SLOPE),
             ]
@@ -61,4 +65,6 @@ class DCGANDiscriminator(nn.Module):
         self.linear = nn.Linear(c[-1] * (size // 16) ** 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        """Images (batch, channels, size, size) in [0, 1] to logits (batch,)."""
+        logits: Tensor = self.linear(self.body(x).flatten(1)).squeeze(1)
+        return logits

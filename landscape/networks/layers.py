@@ -26,7 +26,7 @@ def g_norm2d(arch: Arch, channels: int, epsilon: float) -> nn.Module:
 
 
 class TruncatedConv2d(nn.Conv2d):
-    """A convolution of residual networks: the study's code truncates its initial weights at two deviations."""
+    """A convolution of ResNets and DCGAN: the study's code truncates its initial weights at two deviations."""
 
     couples_samples = False
 
@@ -43,4 +43,18 @@ class SamePad(nn.Module):
     couples_samples = False
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, h, w) to (batch, channels, h + 3, w + 3), zeros around."""
         return nn.functional.pad(x, (1, 2, 1, 2))
+
+
+class SameConvTranspose2d(nn.ConvTranspose2d):
+    """The transposed convolution that belongs to `SamePad` and a 5x5 kernel at stride 2: it doubles the side.
+
+    Torch pads both sides alike (one pixel, as it must be made); of TensorFlow's two pixels after the image one is left.
+    """
+
+    couples_samples = False
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Maps (batch, channels, h, w) to (batch, out channels, 2h, 2w)."""
+        return super().forward(x, output_size)[..., :-1, :-1]

@@ -31,7 +31,9 @@ class MLPGenerator(nn.Module):
         self.body = nn.Sequential(*layers, nn.Conv2d(before, channels, 1))
 
     def forward(self, z: Tensor) -> Tensor:
-        return (self.body(z[:, :, None, None]) + 1) / 2
+        """Latents (batch, latent_dim) to points (batch, channels, 1, 1)."""
+        points: Tensor = (self.body(z[:, :, None, None]) + 1) / 2
+        return points
 
 
 class MLPDiscriminator(nn.Module):
@@ -52,4 +54,6 @@ class MLPDiscriminator(nn.Module):
         self.linear = nn.Linear(h, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        """Points (batch, channels, 1, 1) to logits (batch,)."""
+        logits: Tensor = self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        return logits

@@ -57,6 +57,7 @@ class Block(nn.Module):
         self.shortcut = nn.Identity() if same else TruncatedConv2d(before, after, kernel, 1, kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, before, s, s) to (batch, after, s, s); the side is 2s where it goes up, s / 2 where it goes down."""
         h = self.norm1(x).relu()
         short = x
         if self.up is not None:
@@ -89,7 +90,8 @@ class _Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         h = self.linear(z).unflatten(1, self.start)
-        return self.out(self.norm(self.blocks(h)).relu()).sigmoid()
+        images: Tensor = self.out(self.norm(self.blocks(h)).relu()).sigmoid()
+        return images
 
 
 class _Discriminator(nn.Module):
@@ -111,7 +113,8 @@ class _Discriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.blocks(x).relu()
         h = h.sum((2, 3)) if self.total else h.mean((2, 3))
-        return self.linear(h).squeeze(1)
+        logits: Tensor = self.linear(h).squeeze(1)
+        return logits
 
 
 class ResNet19Generator(_Generator):

@@ -36,8 +36,10 @@ class SNDCGANGenerator(nn.Module):
         self.body = nn.Sequential(*layers, nn.ConvTranspose2d(c[-1], channels, 3, 1, 1))
 
     def forward(self, z: Tensor) -> Tensor:
+        """Latents (batch, latent_dim) to images (batch, channels, size, size) in [0, 1]."""
         h = self.norm(self.linear(z)).relu().unflatten(1, self.start)
-        return (self.body(h).tanh() + 1) / 2
+        images: Tensor = (self.body(h).tanh() + 1) / 2
+        return images
 
 
 class SNDCGANDiscriminator(nn.Module):
@@ -69,4 +71,6 @@ class SNDCGANDiscriminator(nn.Module):
         self.linear = nn.Linear(c512 * (size // 8) ** 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        """Images (batch, channels, size, size) in [0, 1] to logits (batch,)."""
+        logits: Tensor = self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        return logits

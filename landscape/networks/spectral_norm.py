@@ -40,6 +40,7 @@ class SpectralNorm(nn.Module):
         return weight.transpose(0, self.axis).flatten(1)
 
     def forward(self, weight: Tensor) -> Tensor:
+        """The weight over its largest singular value, as power iteration has it (arXiv 1802.05957, eq. 8)."""
         with torch.autocast(weight.device.type, enabled=False):  # in single precision whatever the network runs in
             sigma = torch.dot(self.u, self.matrix(weight) @ self.v)
             return weight / sigma

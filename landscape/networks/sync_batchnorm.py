@@ -18,6 +18,7 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         pass
 
     def forward(self, input: Tensor) -> Tensor:
+        """(batch, channels, ...) normalized per channel; every rank must call it with as many images."""
         if not self.training or distributed.size() == 1:
             return super().forward(input)
         x = input.float()

@@ -34,6 +34,7 @@ PRELOAD = ("landscape.runtime.worker", "torch._dynamo", "sklearn.datasets", "PIL
 
 
 def main() -> int:
+    """Serve until standard input ends; in a forked worker, the exit code of its run."""
     requests, answers = os.dup(0), os.dup(1)
     os.dup2(2, 1)  # what an import may print is no answer
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asked whether there is a GPU, torch does not start CUDA
@@ -82,6 +83,7 @@ def serve(requests: int, answers: int) -> dict[str, Any] | None:
 
 
 def answer(answers: int, what: dict[str, Any]) -> None:
+    """Write one line of JSON to the file descriptor; raises `BrokenPipeError` where nobody reads any more."""
     os.write(answers, json.dumps(what).encode() + b"\n")
 
 

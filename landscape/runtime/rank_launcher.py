@@ -80,6 +80,7 @@ class Team:
                 return
 
     def end(self) -> None:
+        """Leave the process group, kill the other ranks and wait until they are gone."""
         self.over.set()
         distributed.leave()
         for process in self.processes:

@@ -33,6 +33,7 @@ def end_with_rank_0() -> None:
 
 
 def main() -> int:
+    """Train as the rank that the command line names, until rank 0 ends or the run has taken its last step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("--store", "--run", "--rank", "--meeting"):
         parser.add_argument(name, required=True)

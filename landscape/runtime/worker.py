@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from landscape.config.cli import run_cli
-from landscape.config.errors import CorruptFile, ExitCode, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError, error_name
 from landscape.config.hardware import slow_bf16
 from landscape.config.identity import check_current
 from landscape.config.schema import Config, typed
@@ -34,11 +35,13 @@ from landscape.runtime.rank_launcher import team, teammate
 from landscape.signals import StopFlag
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, STOPPED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
-from landscape.store.early_stopping import EarlyStop, Stopped, Watch, may_stop, reason_to_stop
+from landscape.store.early_stopping import Stopped, Watch, may_stop, reason_to_stop
 from landscape.store.leases import ClaimLost, Observer, take
 from landscape.store.leftovers import clear_run
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import missing_scores, pending_requests, request, request_id
 from landscape.store.provenance import machine_entry
+from landscape.store.run_status import EarlyStop
 from landscape.store.run_writer import Journal
 from landscape.tracking.process import mirrored
 from landscape.training import checkpoint
@@ -90,8 +93,8 @@ def work(
                 say(traceback.format_exc().rstrip())
             say(f"failed: {e}")
             reason = str(e) if isinstance(e, UserError | CorruptFile) else f"{type(e).__name__}: {e}"
-            state = {} if journal.status["status"] in FINISHED else {"status": FAILED}
-            journal.write(**state, reason=" ".join(reason.split())[:500])
+            state = journal.status.state if journal.status.finished else FAILED
+            journal.write(state=state, reason=" ".join(reason.split())[:500], errno=error_name(e))
             return FAILED
         finally:
             if not journal.lost:
@@ -129,37 +132,37 @@ class _Work:
         data = load_data(cfg.data, self.store)
         if data.content != cfg.data.content:
             raise UserError(f"the data are not those that run {self.run.id} was planned on ({data.content[:12]})")
-        status = self.journal.status["status"]
+        status = self.journal.status.state
         goes_on = status == STOPPED and self.watch is None and not may_stop(cfg.stop)
-        self.record_machine(() if status not in FINISHED or goes_on else ("sharing",))
+        self.record_machine(training=status not in FINISHED or goes_on)
         logger, hurried = self.frozen["logger"], lambda: self.stop.signal is not None
         with mirrored(self.store, self.run, logger, self.warn, hurried) as self.check_mirror:
             if status not in FINISHED or goes_on:
                 self.train(data)
-            if self.journal.status["status"] == DONE:
+            if self.journal.status.state == DONE:
                 self.rescore(data)
         if logger["kind"] != "none":
             self.journal.write()  # what the mirror said at its end
-        return str(self.journal.status["status"])
+        return self.journal.status.state
 
-    def record_machine(self, but: tuple[str, ...]) -> None:
-        """Add this machine where it differs from the run's last, `but` in these: scoring says nothing of training."""
+    def record_machine(self, training: bool) -> None:
+        """Add this machine where it differs from the run's last; how it is shared says something of training alone."""
         gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None
         train = self.cfg.train
         entry = machine_entry(str(self.device), gpu, self.cfg.threads, train.precision, self.world, train.batch_size)
         meta = self.run.meta()
         self.journal.check()
-        meta.setdefault("machines", [])
-        last = {key: value for one in meta["machines"][-1:] for key, value in one.items() if key not in but}
-        if last != {key: value for key, value in entry.items() if key not in but}:
-            meta["machines"].append(entry)
-            self.run.write_meta(meta)
+        last = meta.machines[-1] if meta.machines else None
+        if last is not None and not training:
+            last = replace(last, sharing=entry.sharing)
+        if last != entry:
+            self.run.write_meta(replace(meta, machines=(*meta.machines, entry)))
 
     # Training
 
     def train(self, data: Dataset) -> None:
         cfg, journal = self.cfg, self.journal
-        journal.write(status=RUNNING, steps=cfg.train.steps, reason=None)
+        journal.write(state=RUNNING, steps=cfg.train.steps, reason=None, errno=None)
         order = {key: self.frozen[key] for key in EXECUTION if key in self.frozen}
         slow = slow_bf16(cfg.train.precision, self.device.type == "cpu")
         if slow is not None:
@@ -184,10 +187,9 @@ class _Work:
             except Stopped as e:
                 self.say(f"stopped: {e}")
                 status, reason = STOPPED, str(e)
-                stops = journal.status.get("stops", [])  # kept when another sweep takes the run up again
-                journal.note(stops=[*stops, e.stop.stored(state.step)])
+                journal.note(stops=(*journal.status.stops, e.stop))  # kept when another sweep takes the run up again
             except Preempted:
-                journal.write(status=PREEMPTED, step=state.step, **vars(state.clocks))
+                journal.write(state=PREEMPTED, step=state.step, **vars(state.clocks))
                 return
             finally:
                 journal.pace.begin(None)
@@ -198,7 +200,7 @@ class _Work:
         checkpoint.save(self.run.weights, state.weights())
         if cfg.checkpoint.keep == "all":
             checkpoint.save_generation(self.run, state.state_dict())
-        journal.write(status=status, reason=reason, step=state.step, **vars(state.clocks))
+        journal.write(state=status, reason=reason, step=state.step, **vars(state.clocks))
         self.run.previous_checkpoint.unlink(missing_ok=True)
         if cfg.checkpoint.keep != "all" and status != STOPPED:  # which another sweep may want whole
             self.run.newest_checkpoint.unlink(missing_ok=True)
@@ -217,7 +219,7 @@ class _Work:
 
     def warn(self, text: str) -> None:
         """Say something once a worker, and keep it in the status."""
-        before = self.journal.status.get("warnings", [])
+        before = self.journal.status.warnings
         self.say(f"warning: {text}")
         if text not in before:
             self.journal.note(warnings=[*before, text])
@@ -226,7 +228,7 @@ class _Work:
         """End this process over a lost rank, from a thread, while the main one cannot."""
         self.say(f"failed: {reason}")
         try:
-            self.journal.write(status=FAILED, reason=reason)
+            self.journal.write(state=FAILED, reason=reason)
             self.journal.claim.release()
         finally:
             os._exit(ExitCode.FAILED)
@@ -241,11 +243,11 @@ class _Work:
             self.say(f"resuming at step {state.step}")
         cut = self.run.cut_rows(state.rows) if self.run.metrics_file.exists() else 0
         before = self.journal.status
-        spent = before.get("train_s", 0.0) + before.get("eval_s", 0.0)
+        spent = (before.train_s or 0.0) + (before.eval_s or 0.0)
         lost = max(0.0, spent - state.clocks.train_s - state.clocks.eval_s)
         if cut or lost:
             self.say(f"{cut} rows and {lost:.1f} s past the checkpoint are done again")
-        self.journal.write(step=state.step, wasted_s=before.get("wasted_s", 0.0) + lost, **vars(state.clocks))
+        self.journal.write(step=state.step, wasted_s=before.wasted_s + lost, **vars(state.clocks))
 
     def after_step(self, state: State) -> None:
         """Between two steps: evaluate, then save, then stop, in that order, so that a checkpoint knows its rows."""
@@ -272,8 +274,8 @@ class _Work:
         """Why the run should end with the evaluation just made, by the rules or by whoever watches; else None."""
         if self.scorer is None or not (self.watch or may_stop(self.cfg.stop)):
             return None
-        rows = [row for row in self.run.rows() if row["protocol"] == self.scorer.id]
-        watched = None if self.watch is None else self.watch(state.step, rows[-1])
+        rows = [row for row in self.run.rows() if row.protocol == self.scorer.id]
+        watched = None if self.watch is None else self.watch(rows[-1])
         return watched or (reason_to_stop(rows, self.cfg.stop) if may_stop(self.cfg.stop) else None)
 
     def evaluate(self, state: State) -> None:
@@ -305,7 +307,7 @@ class _Work:
         if scores is None or self.scorer is None or self.own is None:
             return
         state.rows += 1
-        self.put_row(self.scorer, state.step, state.counts["g_step"], vars(state.clocks), scores, losses(state))
+        self.put_row(self.scorer, state.step, state.counts["g_step"], state.clocks, scores, losses(state))
         if state.step == self.cfg.train.steps:
             self.mark_scored(self.own)
 
@@ -314,23 +316,30 @@ class _Work:
         scorer: Scorer,
         step: int,
         g_step: int,
-        clocks: dict[str, float | None],
+        clocks: Clocks,
         scores: dict[str, Any],
         more: dict[str, Any],
     ) -> None:
         images = step * self.cfg.train.batch_size
-        row = {"step": step, "g_step": g_step, "images": images, **clocks, "protocol": scorer.id, **scores, **more}
-        self.journal.row(row)
+        row = {
+            "step": step,
+            "protocol": scorer.id,
+            "g_step": g_step,
+            "images": images,
+            **vars(clocks),
+            **scores,
+            **more,
+        }
+        self.journal.row(MetricsRow.from_json(row, "a row of scores"))
         newest = {"step": step, "protocol": scorer.id} | {k: scores[k] for k in scorer.scores if k in scores}
-        self.journal.write(scores=newest, **clocks)
+        self.journal.write(scores=newest, **vars(clocks))
         shown = ", ".join(f"{k} {v:.4g}" for k, v in scores.items() if isinstance(v, float))
         self.say(f"step {step}: {shown or 'no finite score'}")
         self.check_mirror()
 
     def mark_scored(self, asked: dict[str, Any]) -> None:
-        scored = dict(self.journal.status.get("scored", {}))
-        scored[request_id(asked)] = sorted({*scored.get(request_id(asked), []), *asked["scores"]})
-        self.journal.write(scored=scored)
+        scored, key = self.journal.status.scored, request_id(asked)
+        self.journal.write(scored={**scored, key: sorted({*scored.get(key, ()), *asked["scores"]})})
 
     # Scoring a finished run again
 
@@ -344,7 +353,6 @@ class _Work:
         kept = checkpoint.load(self.run.weights, self.device)
         state.load_weights(kept)
         rows = self.run.rows()
-        last = rows[-1] if rows else {}
         unmet: dict[str, str] = {}
         for one in asked:
             try:
@@ -354,16 +362,18 @@ class _Work:
                 unmet[request_id(one)] = f"{type(e).__name__}: {e}"[:500]
                 continue
             status = self.journal.status
-            clocks = Clocks.of({key: status[key] for key in vars(Clocks()) if key in status})
+            clocks = Clocks(status.train_s or 0.0, status.eval_s or 0.0, status.train_busy_s, status.eval_busy_s)
             start, meter = time.perf_counter(), Meter(self.device)
             meter.start()
             scores = scorer.score(state.scored, self.subject(state, scorer, kept["step"]))
             clocks.add_busy(eval_s=meter.stop() + meter.rest())
             clocks.eval_s += time.perf_counter() - start
-            g_step = last.get("g_step", 1 + (self.cfg.train.steps - 1) // self.cfg.optim.n_dis)
-            self.put_row(scorer, kept["step"], g_step, vars(clocks), scores, {})
+            g_step = rows[-1].g_step if rows else None
+            if g_step is None:
+                g_step = 1 + (self.cfg.train.steps - 1) // self.cfg.optim.n_dis
+            self.put_row(scorer, kept["step"], g_step, clocks, scores, {})
             self.mark_scored(one)
-        self.journal.write(unmet=unmet or None, reason=None)
+        self.journal.write(unmet=unmet, reason=None)
 
 
 def losses(state: State) -> dict[str, float | None]:
@@ -389,7 +399,7 @@ def main(given: list[str] | None = None) -> int:
             observer.hear(store.run(arguments.run), arguments.lost)
         if observer.settle(store.run(arguments.run), say):
             status = work(store, arguments.run, say, arguments.execution, observer)
-        if status in FINISHED and "unmet" in store.run(arguments.run).status():
+        if status in FINISHED and store.run(arguments.run).status().unmet:
             return ExitCode.FAILED
         codes = {FAILED: ExitCode.FAILED, PREEMPTED: ExitCode.PREEMPTED, None: ExitCode.CLAIMED}
         return codes.get(status, ExitCode.DONE)

@@ -47,6 +47,7 @@ from landscape.store.formats import (
     STOPPED,
 )
 from landscape.store.run_folder import RunFolder
+from landscape.store.run_status import RunStatus
 from landscape.store.store import Store
 from landscape.store.sweep_folder import SweepFolder
 
@@ -63,6 +64,7 @@ __all__ = [
     "STOPPED",
     "DatasetFolder",
     "RunFolder",
+    "RunStatus",
     "Store",
     "SweepFolder",
 ]

@@ -231,7 +231,9 @@ def to_yaml(value: Any) -> str:
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False)
 
 
-def read_yaml(path: Path, limit: int = SMALL, within: Sequence[Path | str] = (), aliases: bool = False) -> Any:
+def read_yaml(
+    path: Path, limit: int = SMALL, within: Sequence[Path | str] = (), aliases: bool = False
+) -> dict[str, Any]:
     """The YAML mapping at `path`, read as `read_bounded` does; raises `CorruptFile`, or `FileNotFoundError`.
 
     An alias may stand for more than memory holds, so they are refused; `aliases` allows them in files of this program's

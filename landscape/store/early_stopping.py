@@ -7,38 +7,15 @@ default), nothing here is asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from landscape.config.schema import Stop
+from landscape.store.metrics_row import MetricsRow
+from landscape.store.run_status import EarlyStop, StopCause
 
-
-class StopCause(StrEnum):
-    """What ended a run early, as it is stored."""
-
-    COLLAPSED = "collapsed"  # the distance was far above the run's best
-    SATURATED = "saturated"  # the discriminator's loss was next to nothing
-    PRUNED = "pruned"  # a search's pruner
-
-
-@dataclass(frozen=True)
-class EarlyStop:
-    """Why a run ends early: the cause, for programs, and the sentence, for people."""
-
-    cause: StopCause | None  # None: not on record
-    reason: str
-    pruner: str | None = None
-
-    def stored(self, step: int) -> dict[str, Any]:
-        """As an entry of `stops` in status.json."""
-        pruner = {} if self.pruner is None else {"pruner": self.pruner}
-        return {"step": step, "reason": self.reason, "cause": self.cause, **pruner}
-
-
-# Asked after each evaluation but the last with the number of D updates and the row just written; the answer, where
+# Asked after each evaluation but the last with the row just written; the answer, where
 # there is one, ends the run. This is how a search prunes.
-Watch = Callable[[int, dict[str, Any]], EarlyStop | None]
+Watch = Callable[[MetricsRow], EarlyStop | None]
 
 
 class Stopped(Exception):
@@ -47,24 +24,6 @@ class Stopped(Exception):
     def __init__(self, stop: EarlyStop) -> None:
         super().__init__(stop.reason)
         self.stop = stop
-
-
-def read_stop(entry: Mapping[str, Any]) -> EarlyStop:
-    """An entry of `stops` in status.json; a cause that only a later version knows is None."""
-    reason, cause = str(entry.get("reason")), entry.get("cause")
-    if cause is None:
-        return stop_of_old_sentence(reason)
-    known = StopCause(cause) if cause in list(StopCause) else None
-    return EarlyStop(known, reason, entry.get("pruner"))
-
-
-def stop_of_old_sentence(reason: str) -> EarlyStop:
-    """The cause as stores say it that have no `cause`: by how the sentence begins."""
-    if reason.startswith("pruned by"):
-        return EarlyStop(StopCause.PRUNED, reason, next(iter(reason.removeprefix("pruned by").split()), None))
-    if reason.startswith("the discriminator is saturated"):
-        return EarlyStop(StopCause.SATURATED, reason)
-    return EarlyStop(StopCause.COLLAPSED if reason.startswith("the distance was above") else None, reason)
 
 
 def may_stop(stop: Stop) -> bool:
@@ -90,7 +49,7 @@ def rule_of(text: str) -> Stop:
     return Stop(**{key: float(value) for key, value in pairs.items()}, evaluations=evaluations)
 
 
-def reason_to_stop(rows: list[dict[str, Any]], stop: Stop) -> EarlyStop | None:
+def reason_to_stop(rows: list[MetricsRow], stop: Stop) -> EarlyStop | None:
     """Why a run with these rows (of one protocol, oldest first) should end now, by the rules of `stop`; else None.
 
     A distance that is not finite counts as far above any best. A discriminator's loss that is negative (a critic's) is
@@ -100,16 +59,17 @@ def reason_to_stop(rows: list[dict[str, Any]], stop: Stop) -> EarlyStop | None:
     newest = rows[-n:]
     if len(newest) < n:
         return None
-    if stop.loss_d is not None and all(_within(row.get("loss_d"), stop.loss_d) for row in newest):
+    if stop.loss_d is not None and all(_within(row.values.get("loss_d"), stop.loss_d) for row in newest):
         why = f"the discriminator is saturated: its loss was at most {stop.loss_d:g} at {n} evaluations in a row"
-        return EarlyStop(StopCause.SATURATED, why)
-    known = [row["fid"] for row in rows if row.get("fid") is not None]
+        return EarlyStop(step=newest[-1].step, cause=StopCause.SATURATED, reason=why)
+    distances = [row.values.get("fid") for row in rows]
+    known = [distance for distance in distances if distance is not None]
     if stop.factor is not None and known:
         limit = stop.factor * min(known)
-        if all(row.get("fid") is None or row["fid"] > limit for row in newest):
+        if all(distance is None or distance > limit for distance in distances[-n:]):
             best = min(known)
             why = f"the distance was above {stop.factor:g} times its best, {best:.4g}, at {n} evaluations in a row"
-            return EarlyStop(StopCause.COLLAPSED, why)
+            return EarlyStop(step=newest[-1].step, cause=StopCause.COLLAPSED, reason=why)
     return None
 
 

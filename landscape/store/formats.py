@@ -151,41 +151,6 @@ CONFIG = Kind(
     {**EXECUTION.may, "store": text, "launcher": LAUNCHER},
     limit=1 << 20,
 )
-META = Kind(
-    {},
-    {
-        "overrides": or_null(listed(text)),
-        "command": or_null(listed(text)),
-        "origin": or_null(Kind({"kind": text}, {"sampler": text})),
-        "sweep": or_null(text),
-        "planned": or_null(mapped()),
-        "machines": listed(mapped()),
-    },
-)
-STATUS = Kind(
-    {"status": one_of(*STATES)},
-    {
-        "axes": Kind({}, {"steps": count}),
-        "scores": Kind({}, {"step": count, "protocol": ident, "fid": score, "is": score, "ms_ssim": score}),
-        "scored": mapped(listed(text)),
-        **dict.fromkeys(("beat", "step", "steps"), count),
-        **dict.fromkeys(("train_s", "eval_s", "wasted_s"), seconds),
-        "reason": or_null(text),
-        "warnings": listed(text),
-        "unmet": mapped(text),
-        "stops": listed(Kind({"step": count}, {"reason": text, "cause": or_null(text), "pruner": or_null(text)})),
-    },
-    limit=1 << 20,
-)
-ROW = Kind(
-    {"step": count, "protocol": ident},
-    {
-        **dict.fromkeys(("fid", "is", "ms_ssim", "loss_d", "loss_g", "train_s", "eval_s"), score),
-        **dict.fromkeys(("g_step", "images"), count),
-        **dict.fromkeys(("why", "cost"), or_null(mapped())),
-    },
-    limit=256 << 20,
-)
 PROTOCOL = Kind({}, {"extractor": or_null(text), "floor": or_null(mapped()), "floor_noisy": or_null(mapped())})
 REQUEST = Kind({"scores": listed(text)}, {"n_fake": or_null(count), "data": text, "real": or_null(text)}, 1 << 20)
 MIRROR = Kind({"rows": mapped(number), "samples": number}, limit=1 << 20)
@@ -235,19 +200,6 @@ SUBMISSION = Kind(
         "job": or_null(text),
         "refused": or_null(text),
         "cancelled": flag,
-    },
-    limit=256 << 20,
-)
-TRIAL = Kind(
-    {"run": ident, "stage": one_of("grid", "search", "confirm"), "order": count},
-    {
-        "cell": mapped(scalar),
-        "sampler": or_null(text),
-        "round": or_null(count),
-        "value": score,
-        "diverged": flag,
-        "search": or_null(ident),
-        "failed": flag,
     },
     limit=256 << 20,
 )

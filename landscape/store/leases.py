@@ -88,7 +88,7 @@ class Observer:
     def still_s(self, run: RunFolder, claim: dict[str, Any]) -> float:
         """For how long the heart of the worker behind `claim` has been seen to stand still; 0 at the first look."""
         try:
-            beat = run.status().get("beat")
+            beat: int | None = run.status().beat
         except (CorruptFile, FileNotFoundError):
             beat = None
         mark = [*(claim.get(key) for key in PROCESS), beat]

@@ -7,7 +7,8 @@ first of each, loading and decoding data) may take any time.
 from __future__ import annotations
 
 import time
-from typing import Any
+
+from landscape.store.run_status import Stalled
 
 FLOOR_S = 120.0  # what is quicker is never called stalled: a disk or a swapping machine may pause so long
 FACTOR = 20  # times the mean of its kind
@@ -29,7 +30,7 @@ class Pace:
             self.means[before] = (count + 1, mean + (now - since - mean) / (count + 1))
         self.now = (kind, now)
 
-    def stalled(self) -> dict[str, Any] | None:
+    def stalled(self) -> Stalled | None:
         """What takes too long: its kind, for how long, and the seconds usual; None where all is well."""
         kind, since = self.now
         if kind not in self.means:
@@ -37,4 +38,4 @@ class Pace:
         usual, taken = self.means[kind][1], time.monotonic() - since
         if taken <= max(FLOOR_S, FACTOR * usual):
             return None
-        return {"in": kind, "for_s": round(taken), "usual_s": round(usual, 3)}
+        return Stalled(doing=kind, for_s=round(taken), usual_s=round(usual, 3))

@@ -11,6 +11,7 @@ from typing import Any
 
 from landscape.config.identity import short_hash
 from landscape.store.run_folder import RunFolder
+from landscape.store.run_status import RunStatus
 
 VERSION = 1  # of the scoring code: raised when the same request would give other numbers
 KEYS = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class")
@@ -82,16 +83,16 @@ def extractor_key(asked: dict[str, Any], spec: dict[str, Any]) -> str:
     return short_hash({"data": asked["data"], "seed": asked["extractor_seed"], "spec": spec})
 
 
-def missing_scores(asked: dict[str, Any], status: dict[str, Any]) -> list[str]:
-    """Which scores of a request a finished run still lacks, from its status alone."""
-    have = status.get("scored", {}).get(request_id(asked), [])
+def missing_scores(asked: dict[str, Any], status: RunStatus | None) -> list[str]:
+    """Which scores of a request a finished run still lacks, from its status alone; all where that is None."""
+    have = () if status is None else status.scored.get(request_id(asked), ())
     return [score for score in asked["scores"] if score not in have]
 
 
 def pending_requests(run: RunFolder) -> list[dict[str, Any]]:
     """Requests frozen into the run's folder that its status does not list as met."""
     asked = run.asked()
-    status = run.status() if asked else {}
+    status = run.status() if asked else None
     return [a for a in asked if missing_scores(a, status)]
 
 

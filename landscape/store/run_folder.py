@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,6 +35,10 @@ from landscape.store.formats import (
     STOPPED,
     Kind,
 )
+from landscape.store.metrics_row import MetricsRow
+from landscape.store.record import parsed, read, read_lines
+from landscape.store.run_meta import RunMeta
+from landscape.store.run_status import RunStatus
 
 CONFIG, META, STATUS, METRICS, LOG = "config.yaml", "meta.json", "status.json", "metrics.jsonl", "log.txt"
 _REQUEST = re.compile(RUN_ID.pattern + r"\.yaml")
@@ -112,7 +117,7 @@ class RunFolder:
     def exists(self) -> bool:
         return self.config_file.exists()
 
-    def create(self, config: dict[str, Any], meta: dict[str, Any], status: dict[str, Any]) -> bool:
+    def create(self, config: dict[str, Any], meta: RunMeta, status: RunStatus) -> bool:
         """Freeze a planned run; whether this call did. The folder appears whole: it is filled beside and renamed.
 
         Another planner may have frozen the same run meanwhile; then theirs stays, being equal.
@@ -124,8 +129,8 @@ class RunFolder:
         try:
             for file, text in (
                 (new.config_file, to_yaml(config)),
-                (new.meta_file, to_json(meta)),
-                (new.status_file, to_json(status)),
+                (new.meta_file, to_json(meta.to_json())),
+                (new.status_file, to_json(status.to_json())),
             ):
                 with open(file, "w") as f:
                     f.write(text)
@@ -152,45 +157,45 @@ class RunFolder:
         kind = formats.CONFIG
         return kind.checked(read_yaml(self.config_file, kind.limit, self.within), self.config_file)
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> RunMeta:
         """How the run came about and where it was; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.meta_file, formats.META)
+        return read(RunMeta, self.meta_file, self.within)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RunStatus:
         """The status; raises `CorruptFile`, or `FileNotFoundError`.
 
         An empty file, as a power cut leaves where renames reach the disk before what they name, is none: the status is
         made again of the rows and the checkpoints.
         """
-        data = read_bounded(self.status_file, formats.STATUS.limit, self.within)
+        data = read_bounded(self.status_file, RunStatus.LIMIT, self.within)
         if not data.strip(b"\0"):
             return self._status_again()
-        return _parsed(data, self.status_file, formats.STATUS)
+        return parsed(RunStatus, data, self.status_file)
 
-    def _status_again(self) -> dict[str, Any]:
+    def _status_again(self) -> RunStatus:
         """What the status must have been, as far as the other files tell; where they do not, the run is to be trained.
 
         A run trained again gives the same bits, so that doubt costs time and no result.
         """
         config, rows = self.config(), self.rows()
-        steps, last = config["train"]["steps"], rows[-1] if rows else {}
-        own = [row for row in rows if row["protocol"] == rows[0]["protocol"]]  # the first is of the run's own protocol
-        made: dict[str, Any] = {"status": PLANNED, "axes": axes(config), "steps": steps}
-        made["warnings"] = ["status.json was empty, as a power cut leaves it; it is made again of other files"]
+        steps = config["train"]["steps"]
+        own = [row for row in rows if row.protocol == rows[0].protocol]  # the first is of the run's own protocol
+        warning = "status.json was empty, as a power cut leaves it; it is made again of other files"
+        state = PREEMPTED if rows or self.newest_checkpoint.exists() else PLANNED
+        made = RunStatus(state=state, axes=axes(config), steps=steps, warnings=[warning])
         if rows:
-            made |= {"status": PREEMPTED, "step": own[-1]["step"]}
-            made |= {key: last[key] for key in ("train_s", "eval_s") if last.get(key) is not None}
-            made["scores"] = {key: last[key] for key in ("step", "protocol", "fid", "is", "ms_ssim") if key in last}
-        elif self.newest_checkpoint.exists():
-            made["status"] = PREEMPTED
+            last = rows[-1]
+            known = {key: last.values[key] for key in ("fid", "is", "ms_ssim") if key in last.values}
+            scores = {"step": last.step, "protocol": last.protocol, **known}
+            made = replace(made, step=own[-1].step, scores=scores, train_s=last.train_s, eval_s=last.eval_s)
         if rows and self.weights.exists():  # they are kept once training is over
-            why = own[-1].get("why") or {}
+            why = own[-1].why
             if why and set(config["metrics"].get("scores") or []) <= set(why):  # none is finite
-                made |= {"status": DIVERGED, "reason": str(next(iter(why.values())))}
-            elif own[-1]["step"] == steps:
-                made["status"] = DONE
-            elif self.newest_checkpoint.exists():
-                made |= {"status": STOPPED, "reason": "its reason was lost with its status.json"}
+                return replace(made, state=DIVERGED, reason=str(next(iter(why.values()))))
+            if own[-1].step == steps:
+                return replace(made, state=DONE)
+            if self.newest_checkpoint.exists():
+                return replace(made, state=STOPPED, reason="its reason was lost with its status.json")
         return made
 
     def _read(self, file: Path, kind: Kind) -> dict[str, Any]:
@@ -217,30 +222,26 @@ class RunFolder:
         """The claim of this number; raises `CorruptFile`, or `FileNotFoundError`."""
         return self._read(self.claims / f"{number}.json", formats.PROCESS)
 
-    def write_status(self, status: dict[str, Any], durable: bool = True) -> None:
-        write_whole(self.status_file, to_json(status), durable)
+    def write_status(self, status: RunStatus, durable: bool = True) -> None:
+        write_whole(self.status_file, to_json(status.to_json()), durable)
 
-    def write_meta(self, meta: dict[str, Any]) -> None:
-        write_whole(self.meta_file, to_json(meta))
+    def write_meta(self, meta: RunMeta) -> None:
+        write_whole(self.meta_file, to_json(meta.to_json()))
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[MetricsRow]:
         """The rows of `metrics.jsonl`, oldest first; none where there is no file.
 
         A torn last line (a power cut while it was appended) is ignored; anything else that is no row raises
         `CorruptFile` with the line's number.
         """
-        try:
-            data = read_bounded(self.metrics_file, formats.ROW.limit, self.within)
-        except FileNotFoundError:
-            return []
-        return _parsed_lines(data, self.metrics_file, formats.ROW)
+        return read_lines(MetricsRow, self.metrics_file, self.within)
 
-    def append_row(self, row: dict[str, Any]) -> None:
+    def append_row(self, row: MetricsRow) -> None:
         """Add one row, on the disk before this returns. NaN is refused: write null and a reason.
 
         A torn last line is cut first: a row appended to it would make a line that never reads.
         """
-        line = (json.dumps(row, allow_nan=False) + "\n").encode()
+        line = (json.dumps(row.to_json(), allow_nan=False) + "\n").encode()
         with open(self.metrics_file, "a+b") as f:
             f.seek(0)
             f.truncate(f.read().rfind(b"\n") + 1)
@@ -256,7 +257,7 @@ class RunFolder:
         rows = self.rows()
         if len(rows) < count:
             raise CorruptFile(f"{self.metrics_file} holds {len(rows)} rows, and the checkpoint knows of {count}")
-        write_whole(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows[:count]))
+        write_whole(self.metrics_file, "".join(json.dumps(row.to_json()) + "\n" for row in rows[:count]))
         return len(rows) - count
 
     def protocol(self, protocol: str) -> dict[str, Any]:
@@ -285,16 +286,3 @@ def _parsed(data: bytes, file: str | Path, kind: Kind) -> dict[str, Any]:
     except ValueError as e:
         raise CorruptFile(f"{file} is not valid JSON ({e})") from e
     return kind.checked(value, file)
-
-
-def _parsed_lines(data: bytes, file: Path, kind: Kind) -> list[dict[str, Any]]:
-    """What the lines of a file hold; raises `CorruptFile` with the number of the first that is not of its kind."""
-    rows = []
-    whole = data.split(b"\n")[:-1]  # what follows the last line break is torn, or nothing
-    for number, line in enumerate(whole, 1):
-        try:
-            row = parse_json(line)
-        except ValueError as e:
-            raise CorruptFile(f"{file} line {number} is no row ({e})") from e
-        rows.append(kind.checked(row, f"{file} line {number}"))
-    return rows

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 from landscape.store.leases import Claim, ClaimLost
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.pace import Pace
 from landscape.store.run_folder import RunFolder
 
@@ -21,8 +23,7 @@ class Journal:
 
     def __init__(self, run: RunFolder, claim: Claim) -> None:
         self.run, self.claim = run, claim
-        self.status = run.status()
-        self.status.pop("stalled", None)  # an earlier worker
+        self.status = replace(run.status(), stalled=None)  # which an earlier worker was
         self.pace = Pace()
         self.lock = threading.Lock()
         self.stopped = threading.Event()
@@ -42,10 +43,8 @@ class Journal:
             try:
                 with self.lock:
                     self.check()
-                    self.status["beat"] = self.status.get("beat", 0) + 1
-                    stalled = self.pace.stalled()
-                    now = self.status if stalled is None else {**self.status, "stalled": stalled}
-                    self.run.write_status(now, durable=False)
+                    self.status = replace(self.status, beat=self.status.beat + 1)
+                    self.run.write_status(replace(self.status, stalled=self.pace.stalled()), durable=False)
             except (ClaimLost, OSError):
                 continue  # the main thread meets it at its next row or checkpoint
 
@@ -62,18 +61,16 @@ class Journal:
     def note(self, **values: Any) -> None:
         """Change the status in memory; the next beat carries it to the disk."""
         with self.lock:
-            self.status.update(values)
+            self.status = replace(self.status, **values)
 
     def write(self, **values: Any) -> None:
         """Change the status and put it on the disk now; raises `ClaimLost`."""
         with self.lock:
             self.check()
-            self.status.update(values)
-            for key in [k for k, v in self.status.items() if v is None]:
-                del self.status[key]
+            self.status = replace(self.status, **values)
             self.run.write_status(self.status)
 
-    def row(self, row: dict[str, Any]) -> None:
+    def row(self, row: MetricsRow) -> None:
         """Append a row of scores; raises `ClaimLost`."""
         with self.lock:
             self.check()

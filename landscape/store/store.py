@@ -6,10 +6,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from landscape.config.errors import UserError
-from landscape.store import formats
 from landscape.store.atomic_io import (
     open_regular,
 )
@@ -18,7 +16,9 @@ from landscape.store.formats import (
     RUN_ID,
     SWEEP_NAME,
 )
-from landscape.store.run_folder import STATUS, RunFolder, _parsed
+from landscape.store.record import parsed
+from landscape.store.run_folder import STATUS, RunFolder
+from landscape.store.run_status import RunStatus
 from landscape.store.sweep_folder import SweepFolder
 
 
@@ -54,7 +54,7 @@ class Store:
         except FileNotFoundError:
             return []
 
-    def status_of(self, run_id: str) -> tuple[dict[str, Any], float]:
+    def status_of(self, run_id: str) -> tuple[RunStatus, float]:
         """A run's status and when it was written, in the file system's own seconds; raises `CorruptFile`, `OSError`.
 
         For those who read thousands: it makes none of the paths of a `RunFolder`.
@@ -62,8 +62,8 @@ class Store:
         file = f"{self.runs}/{run_id}/{STATUS}"
         with open_regular(file, (self.root, self.runs)) as f:
             found = os.fstat(f.fileno())
-            if 0 < found.st_size <= formats.STATUS.limit and (data := f.read(found.st_size)).strip(b"\0"):
-                return _parsed(data, file, formats.STATUS), found.st_mtime
+            if 0 < found.st_size <= RunStatus.LIMIT and (data := f.read(found.st_size)).strip(b"\0"):
+                return parsed(RunStatus, data, file), found.st_mtime
         return self.run(run_id).status(), found.st_mtime
 
     def run_folders(self) -> Iterator[RunFolder]:

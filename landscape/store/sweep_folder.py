@@ -19,7 +19,7 @@ from landscape.store.atomic_io import (
 from landscape.store.formats import (
     Kind,
 )
-from landscape.store.run_folder import _parsed, _parsed_lines
+from landscape.store.run_folder import _parsed
 
 
 class SweepFolder:
@@ -83,15 +83,6 @@ class SweepFolder:
     def searches(self) -> dict[str, Any]:
         """Its searches as data; raises `CorruptFile`, or `FileNotFoundError`."""
         return self._read(self.path / "search.json", formats.SEARCH)
-
-    def trials(self) -> list[dict[str, Any]]:
-        """The rows of `trials.jsonl`, a torn last line left out; none where there is no file. Raises `CorruptFile`."""
-        file = self.path / "trials.jsonl"
-        try:
-            data = read_bounded(file, formats.TRIAL.limit, self.within)
-        except FileNotFoundError:
-            return []
-        return _parsed_lines(data, file, formats.TRIAL)
 
     def submitted(self, token: str = "") -> Iterator[dict[str, Any]]:
         """The lines of `submissions.jsonl` that hold `token`; torn ones are passed over. Raises `CorruptFile`."""

@@ -20,19 +20,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.registry import lookup
 from landscape.config.subprocess_env import subprocess_env
 from landscape.store import RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
+from landscape.store.metrics_row import MetricsRow
 from landscape.tracking.wandb import LOGGERS, Event
 
 POLL_S = 1.0
 PATIENCE_S = 60.0  # with the mirror of a run that is over
 HASTE_S = 10.0  # where the worker was asked to stop
-FAILED = "mirror failed: "
 OF_FEATURES = ("fid", "kid", "kid_std", "is", "is_std")  # scores that Inception's features alone give their plain name
 
 
@@ -47,15 +47,15 @@ def mirrored(
     if logger["kind"] == "none":
         yield lambda: None
         return
-    with tempfile.TemporaryFile() as output:
-        process = _start(store, run, logger, output, warn)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as reason:
+        process = _start(store, run, logger, output, reason, warn)
         told = process is None
 
         def check() -> None:
             nonlocal told
             if not told and process is not None and process.poll() not in (None, 0):
                 told = True
-                warn(f"{logger['kind']}: {_reason(output, process.returncode)}; the run goes on without it")
+                warn(f"{logger['kind']}: {_why(output, reason, process.returncode)}; the run goes on without it")
 
         try:
             yield check
@@ -76,15 +76,22 @@ def mirrored(
 
 
 def _start(
-    store: Store, run: RunFolder, logger: dict[str, Any], output: Any, warn: Callable[[str], None]
+    store: Store,
+    run: RunFolder,
+    logger: dict[str, Any],
+    output: IO[bytes],
+    reason: IO[bytes],
+    warn: Callable[[str], None],
 ) -> subprocess.Popen[bytes] | None:
     command = [sys.executable, "-m", "landscape.tracking.process", "--follow", "--store", str(store.root)]
+    command += ["--reason", str(reason.fileno())]
     try:
         return subprocess.Popen(
             [*command, "--logger", json.dumps(logger), run.id],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
+            pass_fds=[reason.fileno()],
             env=subprocess_env(),
             start_new_session=True,
         )
@@ -93,12 +100,14 @@ def _start(
         return None
 
 
-def _reason(output: Any, code: int) -> str:
-    """Why the process of a mirror ended, from the last of what it printed."""
-    output.seek(0)
-    lines = [line.strip() for line in output.read().decode(errors="replace").splitlines() if line.strip()]
-    said = [line.removeprefix(FAILED) for line in lines if line.startswith(FAILED)]
-    return (said or [*lines[-1:], f"it ended with exit code {code}"])[0][:300]
+def _why(output: IO[bytes], reason: IO[bytes], code: int) -> str:
+    """Why the process of a mirror ended: the reason that it gave, else the last of what it printed."""
+    for file in (reason, output):
+        file.seek(0)
+        lines = file.read().decode(errors="replace").split("\n")
+        if words := [line.strip() for line in lines if line.strip()]:
+            return words[-1][:300]
+    return f"it ended with exit code {code}"
 
 
 def events(run: RunFolder, wait: Callable[[], bool]) -> Iterator[Event]:
@@ -115,16 +124,16 @@ def events(run: RunFolder, wait: Callable[[], bool]) -> Iterator[Event]:
     while True:
         over = over or not wait()
         rows = run.rows()
-        own = rows[0]["protocol"] if rows else None
-        new = [row for row in rows if row["step"] > known["rows"].get(row["protocol"], -1)]
-        steps = {row["step"] for row in new}
+        own = rows[0].protocol if rows else None
+        new = [row for row in rows if row.step > known["rows"].get(row.protocol, -1)]
+        steps = {row.step for row in new}
         for step, picture in _pictures(run):
             # Scores follow their samples, which wait for them.
             if step > known["samples"] and step not in steps and (over or not scored):
                 yield Event(step, {}, picture)
                 known["samples"] = step
         for row in new:
-            step, protocol = row["step"], row["protocol"]
+            step, protocol = row.step, row.protocol
             picture = run.sample_grid(step)
             shown = picture if step > known["samples"] and picture.exists() else None
             yield Event(step, _values(run, row, protocol == own), shown, late=protocol != own)
@@ -140,14 +149,14 @@ def _pictures(run: RunFolder) -> list[tuple[int, Path]]:
     return sorted((int(file.stem), file) for file in run.samples.glob("[0-9]*.png"))
 
 
-def _values(run: RunFolder, row: dict[str, Any], own: bool) -> dict[str, float]:
+def _values(run: RunFolder, row: MetricsRow, own: bool) -> dict[str, float]:
     """The finite numbers of a row: features in their names where not Inception's, the protocol where not the first."""
-    extractor = run.protocol(row["protocol"]).get("extractor")
+    extractor = run.protocol(row.protocol).get("extractor")
     end = "" if extractor == "inception" else f"_{extractor}"
-    start = "" if own else f"{row['protocol'][:8]}/"
+    start = "" if own else f"{row.protocol[:8]}/"
     return {
         start + key + end * (key in OF_FEATURES): value
-        for key, value in row.items()
+        for key, value in row.to_json().items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
 
@@ -160,9 +169,17 @@ def main(given: list[str] | None = None) -> int:
         "--logger", type=json.loads, help="JSON with kind and its keys; as frozen with the run if left out"
     )
     parser.add_argument("--follow", action="store_true", help="until standard input ends")
+    parser.add_argument("--reason", type=int, help="number of an open file for why it failed")
     parser.add_argument("runs", nargs="+", metavar="RUN")
     arguments = parser.parse_args(given)
     store, failed = Store(arguments.store), 0
+
+    def tell(why: str) -> None:
+        if arguments.reason is None:
+            print(f"mirror failed: {why}", file=sys.stderr, flush=True)
+        else:
+            os.write(arguments.reason, why.encode(errors="replace"))
+
     if arguments.follow:
         os.nice(10)
     for run in map(store.run, arguments.runs):
@@ -176,11 +193,11 @@ def main(given: list[str] | None = None) -> int:
             if first is not None:  # else there is nothing to start a third party's program for
                 send(store, run, logger, chain([first], stream))
         except (UserError, CorruptFile) as e:
-            print(f"{FAILED}{e}", file=sys.stderr, flush=True)
+            tell(str(e))
             failed = ExitCode.USER
         except BaseException as e:  # whatever a third party's program comes to
             words = str(e).strip().splitlines()
-            print(f"{FAILED}{type(e).__name__}: {words[0] if words else ''}", file=sys.stderr, flush=True)
+            tell(f"{type(e).__name__}: {words[0] if words else ''}")
             os._exit(ExitCode.UNFINISHED)  # its own clean-up may hang
     return failed
 

@@ -43,8 +43,8 @@ def to_wandb(store: Store, run: RunFolder, logger: dict[str, Any], events: Itera
         mode=logger.get("mode"),
         dir=str(store.wandb.parent),
         id=run.id,
-        name=" ".join(meta.get("overrides") or [])[:120] or run.id,
-        group=meta.get("sweep"),
+        name=" ".join(meta.overrides)[:120] or run.id,
+        group=meta.sweep,
         resume="allow",
         config=run.config(),
         settings=wandb.Settings(console="off", disable_git=True, save_code=False, x_disable_stats=True, quiet=True),
@@ -58,7 +58,8 @@ def to_wandb(store: Store, run: RunFolder, logger: dict[str, Any], events: Itera
         else:
             mirror.log(row, step=event.step)
     status = run.status()
-    mirror.summary.update({key: status[key] for key in ("status", "reason", "train_s", "eval_s") if key in status})
+    summary = {"status": status.state, "reason": status.reason, "train_s": status.train_s, "eval_s": status.eval_s}
+    mirror.summary.update({key: value for key, value in summary.items() if value is not None})
     mirror.finish()
 
 

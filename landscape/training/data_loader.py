@@ -64,6 +64,7 @@ class Batches:
         self.ahead = None  # it was read in another order
 
     def next(self) -> Batch:
+        """The next batch, on the device, its images in channels-last order; a new epoch where too few are left."""
         if self.position + self.batch_size > len(self.order):
             self._draw()
         pixels = self._pixels()
@@ -91,9 +92,11 @@ class Batches:
         return pixels if self.device.type == "cpu" else pixels.pin_memory()
 
     def state_dict(self) -> dict[str, Any]:
+        """The place to resume from: the random stream before this epoch was drawn, and the position inside it."""
         return {"before": self.before, "position": self.position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to the place that `state_dict` gave; the next batch is the one that followed it."""
         self.rng.set_state(state["before"].cpu())
         self._draw()
         self.position = state["position"]

@@ -60,7 +60,7 @@ def points(samples: Tensor) -> np.ndarray:
     """Points of the unit square (n, 2, 1, 1) as pixels (256, 256), brighter where more fall; those outside are lost."""
     x, y = samples.nan_to_num(-1, -1, -1).double().cpu().numpy()[:, :2, 0, 0].T
     counts, _, _ = np.histogram2d(1 - y, x, bins=SIDE, range=((0, 1), (0, 1)))
-    return np.minimum(24 + 77 * counts, 255).astype(np.uint8)
+    return np.asarray(np.minimum(24 + 77 * counts, 255), np.uint8)
 
 
 def grid(images: Tensor) -> np.ndarray:

@@ -20,6 +20,7 @@ class Meter:
         self.begun: Any = None
 
     def start(self) -> None:
+        """Begin a span; `stop` ends it."""
         self.begun = self._event() if self.device.type == "cuda" else time.process_time()
 
     def stop(self) -> float:

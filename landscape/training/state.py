@@ -36,9 +36,11 @@ class Clocks:
 
     @classmethod
     def of(cls, saved: dict[str, Any]) -> Clocks:
+        """The clocks of a checkpoint; busy seconds that an older one lacks are None."""
         return cls(**{"train_busy_s": None, "eval_busy_s": None, **saved})
 
     def add_busy(self, train_s: float = 0.0, eval_s: float = 0.0) -> None:
+        """Add busy seconds, unless the run began before these were kept."""
         if self.train_busy_s is not None:
             self.train_busy_s += train_s
         if self.eval_busy_s is not None:
@@ -81,6 +83,7 @@ class State(Model):
             self.average.load_state_dict(kept["average"])
 
     def state_dict(self) -> dict[str, Any]:
+        """All that a checkpoint needs; waits for the device, whose time counts."""
         self.settle()
         return {
             **self.weights(),
@@ -96,6 +99,7 @@ class State(Model):
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave: the run goes on to the bit. Raises `KeyError` where something is missing."""
         self.load_weights(saved)
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(saved[f"opt_{name}"])

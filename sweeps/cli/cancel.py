@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from landscape.config.errors import CorruptFile
@@ -33,8 +34,8 @@ def cancel(arguments: list[str]) -> int:
         run = store.run(one)
         with suppress(CorruptFile, OSError):
             status = run.status()
-            if status["status"] == QUEUED and claim_in_force(run) is None:
-                run.write_status({**status, "status": PLANNED}, durable=False)
+            if status.state == QUEUED and claim_in_force(run) is None:
+                run.write_status(replace(status, state=PLANNED), durable=False)
     if not jobs and not stopped:
         tell(f"nothing to cancel: sweep {folder.name} has neither jobs in the queue nor workers on this machine")
         return 0

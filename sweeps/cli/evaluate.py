@@ -142,7 +142,7 @@ def make_scoring(order: Order) -> Scoring:
         refused: list[UserError] = []
         for run in runs:
             try:
-                state = str(run.status()["status"])
+                state = run.status().state
                 if state != DONE:
                     scoring.alone.append(f"{run.id}: {state}")
                     scoring.unfinished |= state != DIVERGED
@@ -201,7 +201,7 @@ def _plan_run(run: RunFolder, frozen: dict[str, Any], ways: list[Composed], data
 def _metrics(way: Composed, frozen: dict[str, Any], data: Dataset, unused: set[str]) -> dict[str, Any]:
     """How to score: by the choice that was made, else as the run was asked to at first, but for the keys given."""
     given = [key.partition(".")[2] for key in way.given if key.startswith("metrics.")]
-    if any(text.startswith("metrics=") for text in [*way.picked, *way.fixed]):
+    if "metrics" in way.chosen:
         chosen = way._replace(config=copy_tree(way.config))
         drop_unused(chosen, "metrics", unused)
         return dict(chosen.config["metrics"])

@@ -24,10 +24,10 @@ def show(arguments: list[str]) -> int:
     import hydra
     from hydra.core.config_store import ConfigStore
 
+    from landscape.config.conf_dir import conf_dir
     from landscape.config.errors import ExitCode, UserError
     from landscape.config.schema import Schema
     from sweeps.planning.composition import validate
-    from sweeps.planning.config_groups import conf_dir
 
     overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
     completing = any(argument in ("-sc", "--shell-completion") for argument in arguments)

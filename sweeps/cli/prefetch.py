@@ -2,6 +2,7 @@
 
     data=CHOICE [data.path=PATH]                decode a data set, or check it; CIFAR-10 is downloaded
     metrics=inception [metrics.weights=FILE]    the Inception weights: from the file, else downloaded once
+    metrics=imagenet                            the EfficientNet-Lite0 weights, from the package that brings them
     metrics=classifier                          the data set's classifier, trained on all cores; minutes on CIFAR-10
 
 The overrides are those of a sweep; of others than these only `store` matters. What is in the store already is checked
@@ -18,6 +19,7 @@ from landscape.config.cli import enter
 if TYPE_CHECKING:
     from landscape.data import Dataset
     from landscape.store import Store
+    from sweeps.planning.composition import Composed
 
 
 def main(arguments: list[str]) -> int:
@@ -30,35 +32,41 @@ def prefetch(overrides: list[str]) -> None:
     """Bring what a command needs into its store and say what it is; raises `UserError`."""
     from landscape.data import DATASETS
     from landscape.store import Store
+    from landscape.store.weights import PUBLISHED
 
-    config = _compose(overrides)
+    composed = _compose(overrides)
+    config = composed.config
     store = Store(config["store"])
-    scored_by_inception = config["metrics"]["extractor"] == "inception"
-    if scored_by_inception:
-        _weights(config["metrics"]["weights"], store)
-    if not scored_by_inception or config["data"]["kind"] not in DATASETS:
+    extractor = config["metrics"]["extractor"]
+    if extractor in PUBLISHED:
+        _weights(extractor, config["metrics"]["weights"], store)
+    if extractor not in PUBLISHED or config["data"]["kind"] not in DATASETS:
         found = _data(config["data"], store)
-        if "metrics=classifier" in overrides:  # asked for: it is also what `metrics` is unless something is typed
+        if "metrics" in composed.chosen and config["metrics"]["extractor"] == "classifier":
             _classifier(found, config["metrics"]["extractor_seed"], store)
 
 
-def _weights(path: str | None, store: Store) -> None:
-    """The Inception weights, found or downloaded, and put into the network once to see that they fit."""
-    from landscape.metrics.extractor_inception import download, inception_from
+def _weights(extractor: str, path: str | None, store: Store) -> None:
+    """An extractor's published weights, found or downloaded, and put into the network once to see that they fit."""
+    from landscape.metrics import extractor_imagenet, extractor_inception
     from landscape.store.weights import ChangedWeights, NoWeights, find_weights, read_weights
 
+    fit = {"inception": extractor_inception.inception_from, "imagenet": extractor_imagenet.network}[extractor]
+
     def ready() -> str:
-        digest = find_weights(path, store)
-        inception_from(read_weights(digest, store))
+        digest = find_weights(extractor, path, store)
+        fit(read_weights(extractor, digest, store))
         return digest
 
     try:
         digest = ready()
     except (NoWeights, ChangedWeights):
+        if extractor != "inception":  # the others come with a package
+            raise
         print(f"downloading the Inception weights to {store.root}", flush=True)
-        download(store)
+        extractor_inception.download(store)
         digest = ready()
-    print(f"metrics=inception: weights {digest[:12]} are in the store and fit the network")
+    print(f"metrics={extractor}: weights {digest[:12]} are in the store and fit the network")
 
 
 def _classifier(data: Dataset, seed: int, store: Store) -> None:
@@ -98,7 +106,7 @@ def _data(given: dict[str, Any], store: Store) -> Dataset:
     return found
 
 
-def _compose(overrides: list[str]) -> dict[str, Any]:
+def _compose(overrides: list[str]) -> Composed:
     """The composed configuration, the keys of `data` and `metrics` checked as a plan would."""
     from landscape.config.identity import flatten
     from landscape.config.validation import check_ranges
@@ -115,4 +123,4 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     flat = flatten({group: composed.config[group] for group in ("data", "metrics")})
     check_given(flat)
     check_ranges(flat)
-    return composed.config
+    return composed

@@ -84,7 +84,7 @@ def retry(arguments: list[str]) -> int:
 def reopen(store: Store, folder: SweepFolder) -> int:
     """Open what a sweep's searches gave up again, where its newest command did not leave them out; how many trials."""
     searches = folder.plan().get("stage") != "grid" and store.search_file(folder.name).exists()
-    if not searches or not any(r.get("failed") for r in read_rows(store, folder.name)):
+    if not searches or not any(r.failed for r in read_rows(store, folder.name)):
         return 0
     from sweeps.search.worker import Searcher  # Optuna takes its time
 
@@ -113,8 +113,8 @@ def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
         run = store.run(one)
         try:
             status = run.status()
-            state = str(status["status"])
-            if state not in FINISHED or (state == DONE and ("unmet" in status or protocols.pending_requests(run))):
+            state = status.state
+            if state not in FINISHED or (state == DONE and (status.unmet or protocols.pending_requests(run))):
                 found[one] = state
         except (CorruptFile, FileNotFoundError) as e:
             tell(f"{e}; mend it or move its folder away")

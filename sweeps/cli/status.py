@@ -87,7 +87,7 @@ def part(store: Store, runs: list[Seen], where: list[str]) -> list[Seen]:
         facts = seen.axes
         if any(key not in facts for key, _ in wanted):
             try:
-                facts = flatten(store.run(seen.id).config()) | facts
+                facts = {**flatten(store.run(seen.id).config()), **facts}
             except (CorruptFile, OSError):
                 continue
         if all(meets(facts.get(key), values) for key, values in wanted) and all(seen.state in s for s in states):
@@ -127,7 +127,7 @@ def show(store: Store, look: Look) -> None:
     if len(protocols) > 1:
         out.print(Text(f"scored under {len(protocols)} protocols, a column each: their distances do not compare"))
     called = labels((seen.id, seen.axes) for seen in look.runs)
-    scored = sorted((seen for seen in look.runs if seen.status.get("scores")), key=lambda seen: -seen.written)
+    scored = sorted((seen for seen in look.runs if seen.status.scores), key=lambda seen: -seen.written)
     if scored:
         out.print(Text("\nnewest scores", style="dim"))
         out.print(scores_table(scored[:NEWEST], called))
@@ -140,24 +140,24 @@ def show(store: Store, look: Look) -> None:
         table.add_column(overflow="fold")
         table.add_column(overflow="fold")
         for seen in wrong[:SHOWN]:
-            table.add_row(seen.id, seen.state, shown(called[seen.id]), shown(seen.status.get("reason") or ""))
+            table.add_row(seen.id, seen.state, shown(called[seen.id]), shown(seen.status.reason or ""))
         out.print(table)
         if len(wrong) > SHOWN:
             out.print(f"and {len(wrong) - SHOWN} more: --where state={LOST},{FAILED} --json lists all")
-    warnings = Counter(text for seen in look.runs for text in seen.status.get("warnings", []))
+    warnings = Counter(text for seen in look.runs for text in seen.status.warnings)
     for text, count in warnings.most_common(SHOWN):
         out.print(shown(f"warning in {plural(count, 'run')}: {text}"))
 
 
 def scores_table(runs: list[Seen], called: dict[str, str]) -> Table:
     """The newest scores of some runs. A distance is named by its protocol where there is more than one."""
-    protocols = {seen.status["scores"].get("protocol") for seen in runs if seen.status.get("scores")}
+    protocols = {seen.status.scores.get("protocol") for seen in runs if seen.status.scores}
     table = Table(box=None, pad_edge=False, header_style="dim")
     names = ("id", "state", "run", "step", "distance", "IS", "MS-SSIM", *["protocol"] * (len(protocols) > 1))
     for name in names:
         table.add_column(name, justify="left" if name in ("id", "state", "run") else "right", no_wrap=name == "id")
     for seen in runs:
-        scores = seen.status.get("scores", {})
+        scores = seen.status.scores
         numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
         more = [str(scores.get("protocol", ""))[:8]] * (len(protocols) > 1)
         table.add_row(seen.id, seen.state, shown(called[seen.id]), f"{seen.steps[0]}/{seen.steps[1]}", *numbers, *more)
@@ -175,13 +175,13 @@ def distances(store: Store, runs: list[Seen]) -> dict[str, dict[str, float]]:
         for seen in done:
             with suppress(CorruptFile, OSError, TypeError, ValueError):
                 rows = store.run(seen.id).rows()
-                last = {str(row["protocol"]): row.get("fid") for row in sorted(rows, key=lambda row: int(row["step"]))}
+                last = {row.protocol: row.values.get("fid") for row in sorted(rows, key=lambda row: row.step)}
                 found[seen.id] = {name: float(fid) for name, fid in last.items() if fid is not None} | found[seen.id]
     return found
 
 
 def _newest(seen: Seen) -> dict[str, float]:
-    scores = seen.status.get("scores", {})
+    scores = seen.status.scores
     return {} if scores.get("fid") is None else {str(scores.get("protocol")): scores["fid"]}
 
 
@@ -283,10 +283,10 @@ def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
                 "step": seen.steps[0],
                 "steps": seen.steps[1],
                 "axes": seen.axes,
-                "scores": seen.status.get("scores", {}),
-                **{key: seen.status.get(key) for key in ("train_s", "eval_s", "train_busy_s", "eval_busy_s")},
+                "scores": seen.status.scores,
+                **{key: getattr(seen.status, key) for key in ("train_s", "eval_s", "train_busy_s", "eval_busy_s")},
                 "reason": seen.reason,
-                "warnings": seen.status.get("warnings", []),
+                "warnings": seen.status.warnings,
             }
             for seen in look.runs
         ],

@@ -35,7 +35,7 @@ class End:
         if look.finished:
             owing, alive = self.looker.owing(look)
             if not owing and not alive:
-                return ExitCode.UNFINISHED if any("unmet" in seen.status for seen in look.runs) else 0
+                return ExitCode.UNFINISHED if any(seen.status.unmet for seen in look.runs) else 0
         if alive:
             self.idle_since = None
             return None
@@ -63,9 +63,9 @@ def closing(looker: Looker, sweep: str, whole: Look) -> list[str]:
             "its search was left out by stage=grid: the same command with stage=search, or without it, goes on"
         )
     called = labels((seen.id, seen.axes) for seen in look.runs)
-    bad = [seen for seen in look.runs if seen.state not in FINISHED or "unmet" in seen.status]
+    bad = [seen for seen in look.runs if seen.state not in FINISHED or seen.status.unmet]
     for seen in bad[:SHOWN]:
-        reason = seen.reason or "; ".join(seen.status.get("unmet", {}).values())
+        reason = seen.reason or "; ".join(seen.status.unmet.values())
         lines.append(f"  {seen.id} {seen.state} {called[seen.id]}" + f" ({reason})" * bool(reason))
     if len(bad) > SHOWN:
         lines.append(f"  and {len(bad) - SHOWN} more")

@@ -50,7 +50,7 @@ class Course:
 
 def told(seen: Seen, called: dict[str, str]) -> str:
     """A run's end in one line."""
-    scores, reason = seen.status.get("scores", {}), seen.reason
+    scores, reason = seen.status.scores, seen.reason
     distance = f", distance {scores['fid']:.4g}" if scores.get("fid") is not None else ""
     return f"{seen.id} {called[seen.id]}: {seen.state}{distance}" + f" ({reason})" * bool(reason)
 
@@ -68,7 +68,7 @@ def draw(look: Look, called: dict[str, str], left_s: float | None) -> Renderable
         table.add_column(name, justify="left" if name in ("run", "") else "right")
     running = [seen for seen in look.runs if seen.state in (RUNNING, STALLED)]
     for seen in running[:ROWS]:
-        (step, steps), scores = seen.steps, seen.status.get("scores", {})
+        (step, steps), scores = seen.steps, seen.status.scores
         bar = ProgressBar(steps or 1, step, width=20)
         numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
         table.add_row(shown(called[seen.id]), f"{step}/{steps}", bar, *numbers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, NamedTuple
@@ -17,7 +18,8 @@ from typing import Any, NamedTuple
 from landscape.config.errors import CorruptFile
 from landscape.config.hardware import cpu, visible_gpus
 from landscape.config.text import plural
-from landscape.store import FINISHED, RunFolder, Store, protocols
+from landscape.store import RunFolder, Store, protocols
+from landscape.store.run_meta import Machine
 from sweeps.formatting import duration
 from sweeps.launchers.devices import slots
 from sweeps.launchers.slurm.resources import Classes
@@ -86,10 +88,10 @@ def benches(store: Store, wanted: set[tuple[str, str]]) -> list[Bench]:
             status, written = store.status_of(run)
         except (CorruptFile, OSError):
             continue
-        axes = status.get("axes", {})
-        if status["status"] not in FINISHED or (axes.get("data"), axes.get("arch")) not in wanted:
+        axes = status.axes
+        if not status.finished or (axes.get("data"), axes.get("arch")) not in wanted:
             continue
-        if status.get("train_s", 0) > 0 and status.get("step", 0) > 0:
+        if status.train_s and status.step:
             kind = (axes["data"], axes["arch"], axes.get("penalty") == "none", axes.get("n_dis"), axes.get("steps"))
             kinds.setdefault(kind, []).append((written, run))
     newest = [run for found in kinds.values() for _, run in sorted(found, reverse=True)[:EACH]]
@@ -98,22 +100,22 @@ def benches(store: Store, wanted: set[tuple[str, str]]) -> list[Bench]:
 
 def _bench(run: RunFolder) -> Bench | None:
     try:
-        status, config, machines, rows = run.status(), run.config(), run.meta()["machines"], run.rows()
+        status, config, machines, rows = run.status(), run.config(), run.meta().machines, run.rows()
         kinds = {_machine(entry) for entry in machines}
         if len(kinds) != 1:  # its seconds are of several machines
             return None
         facts = facts_of(config, *kinds.pop())
-        each = status.get("eval_s", 0.0) / len(rows) if rows else None
-        return Bench(facts, status["train_s"] / status["step"], each)
+        each = (status.eval_s or 0.0) / len(rows) if rows else None
+        return Bench(facts, (status.train_s or 0.0) / status.step, each)
     except (CorruptFile, OSError, KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
 
 
-def _machine(entry: dict[str, Any]) -> tuple[str, str]:
+def _machine(entry: Machine) -> tuple[str, str]:
     """("GPU" or "CPU", which): a CPU is another one with other threads."""
-    if entry.get("gpu"):
-        return "GPU", str(entry["gpu"])
-    return "CPU", f"{entry['cpu']}, {plural(entry['threads'], 'thread')}"
+    if entry.gpu:
+        return "GPU", entry.gpu
+    return "CPU", f"{entry.cpu}, {plural(entry.threads or 1, 'thread')}"
 
 
 def likeness(
@@ -219,20 +221,19 @@ class _Where:
         else:
             gpu = device.startswith("cuda") or (device == "auto" and self.gpus)
         threads = config["threads"]
-        here = None if gpu or self.classes is not None else _machine({"cpu": cpu(), "threads": threads})[1]
+        here = None if gpu or self.classes is not None else _machine(Machine(cpu=cpu(), threads=threads))[1]
         return facts_of(config, "GPU" if gpu else "CPU", here)
 
 
 def _work(store: Store, planned: Planned) -> tuple[int, int]:
     """D steps and scorings that a run still needs."""
     steps, every = planned.config["train"]["steps"], planned.config["metrics"]["every"]
-    try:
+    status = None
+    with suppress(CorruptFile, OSError):
         status, _ = store.status_of(planned.id)
-    except (CorruptFile, OSError):
-        status = {}
     if planned.need == SCORE:
         return 0, sum(bool(protocols.missing_scores(asked, status)) for asked in planned.asked)
-    done = min(steps, int(status.get("step", 0)))
+    done = min(steps, 0 if status is None else status.step)
     if not planned.asked:
         return steps - done, 0
     own = math.ceil((steps - done) / every) if every else 1

@@ -16,12 +16,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
-from landscape.config.errors import CorruptFile, ExitCode
+from landscape.config.errors import UNWRITABLE, CorruptFile, ExitCode, error_name
 from landscape.config.text import plural
-from landscape.store import FAILED, FINISHED, PLANNED, PREEMPTED, QUEUED, RunFolder
+from landscape.store import FAILED, PLANNED, PREEMPTED, QUEUED, RunFolder
 from landscape.store.leases import Observer, claim_in_force, named, take
 from landscape.store.processes import is_here
 from sweeps.launchers.devices import Slots
@@ -32,8 +32,6 @@ from sweeps.planning.plan import NOTHING, Plan, Planned, execution
 POLL_S = 0.2
 REST_S = 10.0  # before a run is tried again whose worker found somebody else's claim on it
 UNREADABLE = (CorruptFile, OSError)
-# What stops every run and not one alone: a full disk, a quota, a file system that is read-only.
-UNWRITABLE = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)))
 
 
 @dataclass
@@ -124,8 +122,8 @@ def run_pool(plan: Plan, slots: Slots, display: Display, allocation: Allocation 
 
 def _mark_queued(run: RunFolder) -> None:
     status = run.status()
-    if status["status"] == PLANNED and claim_in_force(run) is None:
-        run.write_status({**status, "status": QUEUED}, durable=False)
+    if status.state == PLANNED and claim_in_force(run) is None:
+        run.write_status(replace(status, state=QUEUED), durable=False)
 
 
 def _start(pool: Pool, display: Display) -> None:
@@ -160,7 +158,7 @@ def _start(pool: Pool, display: Display) -> None:
                 pool.jobs.append(Job(planned, _launch(pool, planned, slot), slot))
         except UNREADABLE as e:
             display.event(f"{planned.label}: cannot be started ({e})")
-            _stop_if_unwritable(pool, display, str(e))
+            _stop_if_unwritable(pool, display, error_name(e))
 
 
 def _held(claim: dict[str, Any], observer: Observer) -> str:
@@ -196,23 +194,23 @@ def _reap(pool: Pool, display: Display) -> None:
             pool.elsewhere.append(job.planned)
             pool.rests_until[job.planned.id] = time.monotonic() + REST_S
             continue
-        trouble = ""
+        trouble = None
         try:
             if code not in (0, ExitCode.FAILED, ExitCode.PREEMPTED):
                 _record_death(run, code, job, pool.observer)
             elif code == ExitCode.FAILED:
-                trouble = str(run.status().get("reason", ""))
+                trouble = run.status().errno
         except UNREADABLE as e:
-            trouble = str(e)
+            trouble = error_name(e)
         display.ended(job.planned, run)
         _stop_if_unwritable(pool, display, trouble)
 
 
-def _stop_if_unwritable(pool: Pool, display: Display, trouble: str) -> None:
+def _stop_if_unwritable(pool: Pool, display: Display, trouble: str | None) -> None:
     """Start no more runs where every one would fail of the same."""
-    cause = next((text for text in UNWRITABLE if text in trouble), None)
-    if cause is None or pool.unwritable:
+    if trouble not in UNWRITABLE or pool.unwritable:
         return
+    cause = os.strerror(getattr(errno, trouble))
     pool.unwritable = True
     pool.waiting.clear()
     display.event(f"the store cannot be written ({cause}): no more runs are started, and nothing finished is lost;")
@@ -237,8 +235,8 @@ def _record_death(run: RunFolder, code: int, job: Job, observer: Observer) -> No
         return
     try:
         status = run.status()
-        if status["status"] not in FINISHED:
-            run.write_status({**status, "status": state, "reason": reason})
+        if not status.finished:
+            run.write_status(replace(status, state=state, reason=reason))
     finally:
         claim.release()
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.subprocess_env import subprocess_env
 from landscape.store import Store
-from landscape.store.trials import is_settled, put_rows, row
+from landscape.store.trials import GRID, TrialRecord, put_rows
 from sweeps.console import tell
 from sweeps.credentials import environment
 from sweeps.formatting import duration
@@ -68,21 +69,21 @@ class Search:
                 return ExitCode.USER
             if not any(codes):
                 break
-            before, settled = settled, sum(map(is_settled, search_rows(self.plan)))
+            before, settled = settled, sum(r.settled for r in search_rows(self.plan))
             idle = 0 if settled > before else idle + 1
         if self.deaths >= MOST_DEATHS:
             tell(f"{MOST_DEATHS} workers were killed, and no more are put in their place: give the command again")
-        untold = [r for r in search_rows(self.plan) if r["value"] is None]
+        untold = [r for r in search_rows(self.plan) if r.value is None]
         for r in untold:
-            run = self.plan.store.run(r["run"])
-            what = f"{r.get('why') or f'failed {TRIES} times'} and is given up" if r.get("failed") else "has no value"
-            tell(f"trial {r['order']} of {cell_words(r['cell'])} {what}\n  log: {run.log_file}")
+            run = self.plan.store.run(r.run)
+            what = f"{r.why or f'failed {TRIES} times'} and is given up" if r.failed else "has no value"
+            tell(f"trial {r.order} of {cell_words(r.cell)} {what}\n  log: {run.log_file}")
         return ExitCode.UNFINISHED if untold or any(codes) else 0
 
     def progress(self) -> str:
         """How far it has come, in words."""
         total = sum(search.trials for search in self.plan.searches)
-        return f"{sum(r['value'] is not None for r in search_rows(self.plan))} of {total} trials"
+        return f"{sum(r.value is not None for r in search_rows(self.plan))} of {total} trials"
 
     def _generation(self) -> list[int]:
         """Start workers and wait for all of them; one that is killed is replaced. Their exit codes."""
@@ -175,7 +176,7 @@ def trials_left(plan: Plan) -> int:
     return left_of(plan.searches, search_rows(plan))
 
 
-def cell_words(cell: dict[str, object]) -> str:
+def cell_words(cell: Mapping[str, object]) -> str:
     """A cell in words."""
     return " ".join(f"{key}={value}" for key, value in cell.items())
 
@@ -188,5 +189,5 @@ def record_grid(plan: Plan) -> None:
         if planned.asked and "fid" in planned.asked[0]["scores"]:
             with suppress(CorruptFile, OSError, UserError):
                 value, diverged, _ = worth(plan.store.run(planned.id), planned.asked[0])
-        rows.append(row(planned.id, cell_axes(planned.config), "grid", order, value=value, diverged=diverged))
+        rows.append(TrialRecord(planned.id, cell_axes(planned.config), GRID, order, value=value, diverged=diverged))
     put_rows(plan.store, plan.name, rows)

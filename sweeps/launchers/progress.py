@@ -6,7 +6,6 @@ import sys
 import time
 from collections import Counter, deque
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,7 +15,7 @@ from rich.text import Text
 
 from landscape.config.errors import CorruptFile
 from landscape.config.text import printable
-from landscape.store import DONE, FINISHED, RUNNING, RunFolder
+from landscape.store import DONE, FAILED, RUNNING, RunFolder, RunStatus
 from landscape.store.processes import is_stopped
 from landscape.store.protocols import missing_scores
 from sweeps.console import tell
@@ -33,16 +32,16 @@ class Snapshot:
     """One look at every run's status file, and the rate of steps since the sweep began."""
 
     def __init__(self, pool: Pool, at_start: dict[str, int]) -> None:
-        self.status: dict[str, dict[str, Any]] = {}
+        self.status: dict[str, RunStatus] = {}
         remaining = done_here = 0
         for planned in pool.plan.runs:
             try:
                 status = pool.plan.store.run(planned.id).status()
             except (CorruptFile, OSError):
-                status = {"status": "failed"}
+                status = RunStatus(state=FAILED)
             self.status[planned.id] = status
             steps = int(planned.config["train"]["steps"])
-            step = steps if status["status"] in FINISHED else int(status.get("step", 0))
+            step = steps if status.finished else status.step
             first = at_start.setdefault(planned.id, step)
             remaining += steps - step
             done_here += step - first
@@ -56,8 +55,8 @@ class Snapshot:
         """A run's state; "stalled" where its worker makes no progress, by its own judgement or as it was stopped; one
         that is trained and waits for the scores that the plan asks of it is "to score"."""
         status = self.status[planned.id]
-        state = str(status["status"])
-        if state == RUNNING and (isinstance(status.get("stalled"), dict) or planned.id in self.stopped):
+        state = status.state
+        if state == RUNNING and (status.stalled is not None or planned.id in self.stopped):
             return STALLED
         waits = planned.need == SCORE and state == DONE
         return "to score" if waits and any(missing_scores(asked, status) for asked in planned.asked) else state
@@ -80,13 +79,13 @@ def outcome(run: RunFolder, planned: Planned) -> str:
         status = run.status()
     except (CorruptFile, OSError) as e:
         return str(e)
-    text = str(status["status"])
-    distance = status.get("scores", {}).get("fid")
-    if status["status"] in FINISHED and distance is not None:
+    text = status.state
+    distance = status.scores.get("fid")
+    if status.finished and distance is not None:
         text += f", {distance_name(planned)} {distance:.4g}"
-    if "reason" in status:
-        text += f" ({status['reason']})"
-    for reason in status.get("unmet", {}).values():
+    if status.reason is not None:
+        text += f" ({status.reason})"
+    for reason in status.unmet.values():
         text += f" (not scored as asked: {reason})"
     return text
 
@@ -160,8 +159,8 @@ class Screen:
         shown: deque[Planned] = deque((job.planned for job in pool.jobs), maxlen=12)
         for planned in [*shown, *pool.elsewhere[:4]]:
             status = look.status[planned.id]
-            steps, step = planned.config["train"]["steps"], int(status.get("step", 0))
-            scores = status.get("scores", {})
+            steps, step = planned.config["train"]["steps"], status.step
+            scores = status.scores
             numbers = [
                 f"{scores['fid']:.4g}" if scores.get("fid") is not None else "-",
                 score(scores.get("is"), 2),

@@ -21,9 +21,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from landscape.config.conf_dir import conf_dir
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.schema import Schema
-from sweeps.planning.config_groups import conf_dir
 from sweeps.planning.fragments import Leaves, choose, leaves, merge, put, type_value
 from sweeps.planning.hydra_errors import refused, sentence
 from sweeps.planning.overrides import Command, Setting, parse
@@ -36,6 +36,7 @@ class Composed(NamedTuple):
 
     config: dict[str, Any]
     choices: dict[str, str | None]
+    chosen: frozenset[str]  # groups whose choice was asked for
     picked: list[str]  # "key=value" of each axis
     fixed: list[str]  # and of what all points share
     given: frozenset[str]  # configuration keys that either sets
@@ -58,7 +59,8 @@ def hydra() -> Iterator[None]:
 def combinations(command: Command) -> Iterator[Composed]:
     """Every point of a command's grid, in the order of its axes; must run inside `hydra()`."""
     given, values = _fixed(command)
-    shared = [setting.text for setting in command.fixed]
+    shared = [text for setting in command.fixed for text in setting.texts]
+    shared_groups = frozenset(group for setting in command.fixed for group in setting.choices)
     shared_keys = frozenset(key for setting in command.fixed for key in setting.values)
     probe = OmegaConf.structured(Schema)
     typed = [[_typed(setting, probe) for setting in axis.settings] for axis in command.axes]
@@ -82,9 +84,11 @@ def combinations(command: Command) -> Iterator[Composed]:
             _agree_with_hydra(config, [*command.fixed, *settings])
             first = False
         resolve(config, config)
-        picked = [setting.text for setting in settings if setting.text]
+        picked = [text for setting in settings for text in setting.texts]
         keys = [key for setting in settings for key in setting.values]
-        yield Composed(config, chosen, picked, shared, shared_keys.union(keys))
+        groups = [group for setting in settings for group in setting.choices]
+        asked = shared_groups.union(groups)
+        yield Composed(config, chosen, asked, picked, shared, shared_keys.union(keys))
 
 
 def _fixed(command: Command) -> tuple[dict[str, str], Leaves]:
@@ -104,7 +108,7 @@ def _fixed(command: Command) -> tuple[dict[str, str], Leaves]:
 def _typed(setting: Setting, probe: Any) -> Leaves:
     """A setting's values as typed leaves (1 to 1.0 for a rate); a wrong type raises `UserError`."""
     paths = {tuple(key.split(".")): value for key, value in setting.values.items()}
-    with refused(setting.text):
+    with refused(" ".join(setting.texts)):
         return {path: type_value(path, value, probe) for path, value in paths.items()}
 
 

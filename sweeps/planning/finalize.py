@@ -11,7 +11,7 @@ from landscape.config.schema import Data
 from landscape.config.validation import check, check_ranges
 from landscape.data import Dataset, find_data, find_side
 from landscape.store import Store
-from landscape.store.weights import find_weights
+from landscape.store.weights import PUBLISHED, find_weights
 from sweeps.planning.composition import Composed
 from sweeps.planning.config_groups import mentioned
 from sweeps.planning.overrides import SWEEP
@@ -48,9 +48,9 @@ def side(store: str, **data: Any) -> int | None:
 
 
 @cache
-def weights(store: str, path: str | None) -> str:
+def weights(extractor: str, store: str, path: str | None) -> str:
     """The digest of the extractor's weights of a plan, found once, like its data."""
-    return find_weights(path, Store(store))
+    return find_weights(extractor, path, Store(store))
 
 
 def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def _add_content(config: dict[str, Any], data: Dataset) -> None:
     extractor = config["metrics"]["extractor"]
     if extractor in ("classifier", "points") and data.labels is None:
         raise UserError(
-            f"metrics.extractor={extractor} needs labels, and data={data.name} has none; metrics=inception needs none"
+            f"metrics.extractor={extractor} needs labels, and data={data.name} has none; metrics=imagenet needs none"
         )
     if extractor is not None and (data.size == 1) != (extractor == "points"):
         raise UserError(
@@ -149,7 +149,7 @@ def _add_content(config: dict[str, Any], data: Dataset) -> None:
 
 
 # Extractors that a score can be made from, where not from all.
-NEEDS = {"is": ("classifier", "inception"), "ms_ssim": ("classifier",), "modes": ("points",)}
+NEEDS = {"is": ("classifier", "imagenet", "inception"), "ms_ssim": ("classifier", "imagenet"), "modes": ("points",)}
 
 
 def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
@@ -171,8 +171,8 @@ def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
                 + "; metrics.ms_ssim_pairs=batches needs no classes"
                 * (score == "ms_ssim")
             )
-    if metrics["extractor"] == "inception":
-        metrics["weights_sha256"] = weights(config["store"], metrics["weights"])
+    if metrics["extractor"] in PUBLISHED:
+        metrics["weights_sha256"] = weights(metrics["extractor"], config["store"], metrics["weights"])
     metrics["n_fake"] = metrics["n_fake"] or len(data.part(metrics["real"]))
     if (metrics["is_splits"] or 1) > metrics["n_fake"]:
         raise UserError(

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
+from landscape.config.conf_dir import conf_dir
 from landscape.config.schema import Schema
 from landscape.store.atomic_io import read_yaml
-from sweeps.planning.config_groups import conf_dir, read_choice
+from sweeps.planning.config_groups import read_choice
 
 Leaves = dict[tuple[str, ...], Any]  # path -> value; interpolations as they are written
 
@@ -92,13 +93,16 @@ def choose(given: dict[str, str]) -> dict[str, str | None]:
     """The choice of every group: what was given, else what a chosen file overrides, else the default."""
     defaults, _ = primary()
     chosen: dict[str, str | None] = {group: given.get(group, choice) for group, choice in defaults}
-    for group, _ in defaults:
-        choice = chosen[group]
-        if choice is not None:
-            for other, value in fragment(group, choice).overrides.items():
-                if other not in given:
-                    chosen[other] = value
-    return chosen
+    while True:  # a choice that is overridden may override others itself: a preset's data set brings its scores
+        before = dict(chosen)
+        for group, _ in defaults:
+            choice = chosen[group]
+            if choice is not None:
+                chosen |= {
+                    other: value for other, value in fragment(group, choice).overrides.items() if other not in given
+                }
+        if chosen == before:
+            return chosen
 
 
 def merge(chosen: dict[str, str | None]) -> dict[str, Any]:

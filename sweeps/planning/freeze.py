@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from landscape.config.identity import axes
-from landscape.store import PLANNED, RunFolder, Store, protocols
+from landscape.store import PLANNED, RunFolder, RunStatus, Store, protocols
 from landscape.store.atomic_io import to_json, to_yaml, write_whole
-from landscape.store.provenance import Origin, code
+from landscape.store.provenance import code
+from landscape.store.run_meta import Origin, RunMeta, RunOrigin
 from sweeps.planning.plan import NOTHING, UNREADABLE, Plan, Planned, execution
 from sweeps.planning.search_spec import write_searches
 
@@ -31,7 +32,7 @@ def freeze(plan: Plan) -> set[str]:
         "study": plan.study,
         "stage": plan.stage,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "code": code(),
+        "code": code().to_json(),
         "launcher": plan.runs[0].config["launcher"],
         "execution": execution(plan.runs[0]),
         "runs": [run.id for run in plan.runs],
@@ -52,11 +53,12 @@ def freeze_run(store: Store, planned: Planned, by: list[str] | str, sweep: str) 
         return False
     if not run.exists():
         overrides = planned.fixed + planned.picked
-        origin: dict[str, Any] = {"origin": {"kind": Origin.COMMAND}, "command": by}
         if isinstance(by, str):
-            origin = {"origin": {"kind": Origin.SEARCH, "sampler": by}, "command": None}
-        meta = {"overrides": overrides, **origin, "sweep": sweep, "planned": code(), "machines": []}
-        created = run.create(planned.config, meta, {"status": PLANNED, "axes": axes(planned.config)})
+            origin, line = RunOrigin(kind=Origin.SEARCH, sampler=by), None
+        else:
+            origin, line = RunOrigin(kind=Origin.COMMAND), by
+        meta = RunMeta(overrides=overrides, origin=origin, command=line, sweep=sweep, planned=code())
+        created = run.create(planned.config, meta, RunStatus(state=PLANNED, axes=axes(planned.config)))
         planned.state = PLANNED
     if planned.need != NOTHING:
         add_requests(run, planned.asked)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-Axes = dict[str, Any]
+Axes = Mapping[str, Any]
 
 CELL = ("data", "arch", "loss", "penalty", "norm", "n_dis")
 # What a run's status says of it, in the order in which labels name it.

@@ -10,7 +10,7 @@ from landscape.config.schema import Stop
 from landscape.config.versions import Change, changes_of
 from landscape.store import DONE, FINISHED, STOPPED, RunFolder, Store, protocols
 from landscape.store.early_stopping import may_stop
-from landscape.store.trials import Row, is_settled, read_rows
+from landscape.store.trials import TrialRecord, read_rows
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, UNREADABLE, Plan, Planned
 
 
@@ -32,7 +32,7 @@ def survey(plan: Plan) -> None:
             plan.unreadable[planned.id] = f"{e}; mend it or move its folder away"
     try:
         rows = search_rows(plan) if plan.searches else []
-        plan.settled, plan.given_up = sum(map(is_settled, rows)), sum(bool(r.get("failed")) for r in rows)
+        plan.settled, plan.given_up = sum(r.settled for r in rows), sum(r.failed for r in rows)
     except CorruptFile as e:
         raise UserError(f"{e}; move it away: it is made again") from e
     if len(plan.unreadable) == len(plan.runs):
@@ -58,17 +58,17 @@ def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
         raise CorruptFile(f"{run.config_file} is not what was frozen: it hashes to another run")
     run.rows()
     status = run.status()
-    state = str(status["status"])
+    state = status.state
     if state not in FINISHED or (state == STOPPED and not may_stop(Stop(**planned.config.get("stop", {})))):
         return state, TRAIN
     wants = state == DONE and any(protocols.missing_scores(asked, status) for asked in planned.asked)
     return state, SCORE if wants else NOTHING
 
 
-def search_rows(plan: Plan) -> list[Row]:
+def search_rows(plan: Plan) -> list[TrialRecord]:
     """The record's rows of the plan's searches."""
     ids = {search.id for search in plan.searches}
-    return [r for r in read_rows(plan.store, plan.name) if r["search"] in ids]
+    return [r for r in read_rows(plan.store, plan.name) if r.search in ids]
 
 
 def is_met(plan: Plan, planned: Planned) -> bool:

@@ -21,9 +21,9 @@ from sweeps.planning.hydra_errors import refused, sentence, shortened
 
 
 class Setting(NamedTuple):
-    """One thing to set: what was typed, Hydra's overrides for it, the choices it makes, the values by dotted key."""
+    """What is set at once: what was typed, Hydra's overrides for it, the choices it makes, the values by dotted key."""
 
-    text: str
+    texts: tuple[str, ...]
     overrides: tuple[str, ...]
     choices: dict[str, str]
     values: dict[str, Any]
@@ -201,12 +201,12 @@ def _setting(key: str, text: str, value: Any) -> Setting:
     if isinstance(value, dict):
         values = {".".join(path): v for path, v in leaves({key: value}).items()}
         _refuse_selectors(values)
-        return Setting(text, (text,), {}, values)
+        return Setting((text,), (text,), {}, values)
     if key not in groups():
-        return Setting(text, (text,), {}, {key: value})
+        return Setting((text,), (text,), {}, {key: value})
     if value is None:  # the normalizer left unset
-        return Setting(text, (), {}, {})
-    return Setting(text, (text,), {key: str(value)}, {})
+        return Setting((text,), (), {}, {})
+    return Setting((text,), (text,), {key: str(value)}, {})
 
 
 # What a sweep is asked, and its runs do not know of.
@@ -276,5 +276,6 @@ def _together(points: list[dict[str, Any]], given: set[str]) -> Axis:
         choices = {k: v for part in parts for k, v in part.choices.items()}
         values = {k: v for part in parts for k, v in part.values.items()}
         overrides = tuple(text for part in parts for text in part.overrides)
-        settings.append(Setting(" ".join(part.text for part in parts), overrides, choices, values))
+        texts = tuple(text for part in parts for text in part.texts)
+        settings.append(Setting(texts, overrides, choices, values))
     return Axis("+".join(points[0]), settings)

@@ -22,10 +22,8 @@ def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
     own = protocols.request(config)
     asked = [] if own is None else [own]
     asked += run.asked()
-    overrides = [
-        text for text in run.meta().get("overrides") or [] if text.partition("=")[0].partition(".")[0] not in HOW
-    ]
-    return Planned(run.id, config, [run.id, *overrides], [], asked, str(run.status()["status"]))
+    overrides = [text for text in run.meta().overrides if text.partition("=")[0].partition(".")[0] not in HOW]
+    return Planned(run.id, config, [run.id, *overrides], [], asked, run.status().state)
 
 
 def stored_plan(store: Store, ids: Iterable[str], execution: dict[str, Any]) -> Plan:

@@ -13,7 +13,7 @@ from landscape.config.identity import identity, short_hash
 from landscape.store import Store, protocols
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
-from landscape.store.trials import Row, is_settled, read_rows
+from landscape.store.trials import TrialRecord, read_rows
 from sweeps.credentials import without_password
 from sweeps.planning.search_space import Dimension, dimensions
 
@@ -117,7 +117,7 @@ class Gathering:
         }
         key = short_hash(what)
         if key not in self.cells:
-            kept = [text for text in _apart(overrides) if text.partition("=")[0] not in varied]
+            kept = [text for text in overrides if text.partition("=")[0] not in varied]
             settings = {key: search[key] for key in ("trials", *DEFINES) if key not in ("kind", "grid")}
             draws = short_hash([fixed, space, search["kind"]])
             self.cells[key] = CellSearch(key, draws, cell, config, kept, space, search["kind"], grid=[], **settings)
@@ -142,18 +142,9 @@ def evaluations(config: dict[str, Any]) -> int:
     return 1 if not every else -(-steps // int(every))
 
 
-def _apart(overrides: list[str]) -> list[str]:
-    """Overrides one by one; a study's joint settings ("a=1 b=2") come as one text."""
-    found = []
-    for text in overrides:
-        parts = text.split(" ")
-        found += parts if all("=" in part for part in parts) else [text]
-    return found
-
-
-def left_of(searches: Iterable[CellSearch], rows: Iterable[Row]) -> int:
+def left_of(searches: Iterable[CellSearch], rows: Iterable[TrialRecord]) -> int:
     """How many trials of the searches are neither told nor given up in these rows of the record."""
-    settled = Counter(r["search"] for r in rows if is_settled(r))
+    settled = Counter(r.search for r in rows if r.settled)
     return sum(max(0, search.trials - settled[search.id]) for search in searches)
 
 
@@ -169,7 +160,7 @@ def write_searches(store: Store, name: str, storage: str, cells: list[CellSearch
     file = store.search_file(name)
     with locked(store.search_storage(name, ".plan.lock")):  # two first launches at once agree on the token
         earlier = read_searches(store, name) if file.exists() else Searches(uuid.uuid4().hex[:16], storage, [])
-        begun = {r["search"] for r in read_rows(store, name)}
+        begun = {r.search for r in read_rows(store, name)}
         sizes = {cell.id: cell.round_size for cell in earlier.cells if cell.id in begun}
         cells = [replace(cell, per_round=sizes.get(cell.id)) if cell.rounds else cell for cell in cells]
         searches = Searches(earlier.token, without_password(storage), cells)

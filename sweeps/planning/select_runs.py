@@ -79,7 +79,7 @@ def planned_runs(store: Store, sweep: str) -> list[str]:
         )
     try:
         grid = store.sweep(begin[0]).plan()["runs"]
-        return list(dict.fromkeys([*grid, *(str(row["run"]) for row in read_rows(store, begin[0]))]))
+        return list(dict.fromkeys([*grid, *(row.run for row in read_rows(store, begin[0]))]))
     except CorruptFile as e:
         raise UserError(f"{store.sweep(begin[0]).plan_file} cannot be read ({e})") from e
 
@@ -87,7 +87,7 @@ def planned_runs(store: Store, sweep: str) -> list[str]:
 def _facts(run: RunFolder) -> dict[str, Any]:
     """What `--where` looks at; empty of a run that does not read."""
     try:
-        return {**flatten(run.config()), **run.status().get("axes", {})}
+        return {**flatten(run.config()), **run.status().axes}
     except (CorruptFile, OSError, TypeError, AttributeError):
         return {}
 

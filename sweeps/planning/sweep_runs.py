@@ -31,7 +31,7 @@ class Members:
         from landscape.store.trials import read_rows
 
         assert self.name is not None
-        found = self.planned + [str(row["run"]) for row in read_rows(self.store, self.name)]
+        found = self.planned + [row.run for row in read_rows(self.store, self.name)]
         return list(dict.fromkeys([*found, *self._unrecorded(set(found))]))
 
     def _unrecorded(self, known: set[str]) -> list[str]:
@@ -41,7 +41,7 @@ class Members:
             if run in known or run in self.strangers:
                 continue
             try:
-                mine = self.store.run(run).meta().get("sweep") == self.name
+                mine = self.store.run(run).meta().sweep == self.name
             except (CorruptFile, OSError):
                 mine = False
             if mine:
@@ -66,4 +66,4 @@ class Members:
                 if self.name is not None:  # one of many sweeps is not worth the view of the others
                     raise
         left = 0 if self.name is None else left_of(read_searches(self.store, self.name).cells, rows)
-        return left, {str(row["run"]): row.get("why") or f"failed {TRIES} times" for row in rows if row.get("failed")}
+        return left, {row.run: row.why or f"failed {TRIES} times" for row in rows if row.failed}

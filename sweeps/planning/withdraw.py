@@ -62,10 +62,10 @@ def _remove(store: Store, name: str) -> None:
     again."""
     run = store.run(name)
     with suppress(CorruptFile, OSError):
-        if run.status()["status"] != PLANNED or claim_in_force(run) is not None:
+        if run.status().state != PLANNED or claim_in_force(run) is not None:
             return
         gone = run.set_aside()
-        if claim_in_force(gone) is None and gone.status()["status"] == PLANNED:
+        if claim_in_force(gone) is None and gone.status().state == PLANNED:
             shutil.rmtree(gone.path, ignore_errors=True)
         else:
             gone.path.rename(run.path)

@@ -21,7 +21,7 @@ from landscape.config.schema import Data
 from landscape.config.text import plural
 from landscape.data import find_data
 from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, protocols
-from landscape.store.trials import put_rows, read_rows, row
+from landscape.store.trials import CONFIRM, SEARCH, TrialRecord, put_rows, read_rows
 from sweeps.planning.composition import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, Planned, cell_axes
@@ -92,7 +92,8 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
         for p in planned:
             run = plan.store.run(p.id)
             value, diverged, _ = worth(run, fresh)
-            rows.append(row(p.id, cell_axes(p.config), "confirm", next(orders), value=value, diverged=diverged))
+            place = next(orders)
+            rows.append(TrialRecord(p.id, cell_axes(p.config), CONFIRM, place, value=value, diverged=diverged))
             again.append(distance_of(run, fresh))
             before.append(distance_of(run, as_chosen))
         n = len(setting.distances)
@@ -119,8 +120,8 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
     asked = {run.id: run.asked[0] for run in plan.runs if run.asked}
     by_search = {search.id: search.asked for search in plan.searches}
     for r in read_rows(store, plan.name):
-        if r["stage"] == "search" and r["search"] in by_search:
-            asked.setdefault(r["run"], by_search[r["search"]])
+        if r.stage == SEARCH and r.search in by_search:
+            asked.setdefault(r.run, by_search[r.search])
     found: dict[str, dict[str, Candidate]] = {}
     for name, how in asked.items():
         with suppress(FileNotFoundError, CorruptFile):  # what does not read was named by the plan
@@ -140,7 +141,7 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
 def distance_of(run: RunFolder, asked: dict[str, Any]) -> float | None:
     """A run's last distance; infinity where it diverged or was stopped, None where it is not finished or scored."""
     try:
-        state = run.status()["status"]
+        state = run.status().state
         if state in (DIVERGED, STOPPED):
             return math.inf
         rows = rows_of(run, asked) if state == DONE else []
@@ -148,7 +149,7 @@ def distance_of(run: RunFolder, asked: dict[str, Any]) -> float | None:
         return None
     if state not in FINISHED or not rows:
         return None
-    last = rows[-1].get("fid")
+    last = rows[-1].values.get("fid")
     return math.inf if last is None else float(last)
 
 

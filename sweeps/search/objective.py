@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from landscape.config.errors import CorruptFile, UserError
 from landscape.store import DIVERGED, FINISHED, STOPPED, RunFolder
+from landscape.store.metrics_row import MetricsRow
 
 
 class Worth(NamedTuple):
@@ -24,22 +25,22 @@ def worth(run: RunFolder, asked: dict[str, Any]) -> Worth:
     that has learnt nothing: a model that learns from finished trials alone keeps away from there, where one that hears
     of a failure would go again.
     """
-    state = run.status()["status"]
+    state = run.status().state
     if state not in FINISHED:
         return Worth(None, False)
     rows = rows_of(run, asked)
-    last = rows[-1].get("fid") if rows else None
+    last = rows[-1].values.get("fid") if rows else None
     if state != DIVERGED and last is not None and last > 0:
         return Worth(math.log(last), False, state == STOPPED)
-    start = next((row["fid"] for row in rows or run.rows() if row["step"] == 0 and row.get("fid")), None)
+    start = next((found for row in rows or run.rows() if row.step == 0 and (found := row.values.get("fid"))), None)
     return Worth(None if start is None else math.log(start), True, state == STOPPED)
 
 
-def rows_of(run: RunFolder, asked: dict[str, Any]) -> list[dict[str, Any]]:
+def rows_of(run: RunFolder, asked: dict[str, Any]) -> list[MetricsRow]:
     """The run's rows under the protocol that `asked` led to, oldest first."""
     rows = run.rows()
-    mine = {name for name in {row["protocol"] for row in rows} if _answers(run, name, asked)}
-    return [row for row in rows if row["protocol"] in mine]
+    mine = {name for name in {row.protocol for row in rows} if _answers(run, name, asked)}
+    return [row for row in rows if row.protocol in mine]
 
 
 def _answers(run: RunFolder, protocol: str, asked: dict[str, Any]) -> bool:

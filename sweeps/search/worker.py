@@ -23,13 +23,15 @@ from typing import Any, Self
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import run_id
 from landscape.signals import STOP_SIGNALS
-from landscape.store import FAILED, FINISHED, PREEMPTED, RunFolder, Store
+from landscape.store import FAILED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
-from landscape.store.early_stopping import EarlyStop, StopCause, Watch
+from landscape.store.early_stopping import Watch
 from landscape.store.leases import Observer
 from landscape.store.locks import locked
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.processes import myself
-from landscape.store.trials import put_rows, row
+from landscape.store.run_status import EarlyStop, StopCause
+from landscape.store.trials import SEARCH, TrialRecord, put_rows
 from sweeps.errors import run_command
 from sweeps.planning.freeze import freeze_run
 from sweeps.planning.plan import Planned
@@ -83,7 +85,7 @@ class Cell:
     def step_of(self, params: Params) -> int:
         """How far a trial's run is on record; 0 where there is no run yet, or it does not read."""
         try:
-            return int(self.run(params).status().get("step", 0))
+            return self.run(params).status().step
         except (CorruptFile, OSError):
             return 0
 
@@ -98,7 +100,7 @@ class Cell:
         found = {}
         for name in self.search.grid:
             run = self.store.run(name)
-            if run.exists() and run.status()["status"] in FINISHED:
+            if run.exists() and run.status().finished:
                 value = worth(run, self.search.asked).value
                 params = params_of(run.config(), self.search.space)
                 if value is not None and params is not None:
@@ -118,13 +120,15 @@ class Cell:
         """What the worker asks after each evaluation: whether the pruner would end the run."""
         every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
 
-        def ask(step: int, scores: dict[str, Any]) -> EarlyStop | None:
-            if step == 0 or not (scores.get("fid") or 0) > 0:
+        def ask(row: MetricsRow) -> EarlyStop | None:
+            step, distance = row.step, row.values.get("fid") or 0
+            if step == 0 or not distance > 0:
                 return None
-            if not self.ledger.report(trial, step // int(every), math.log(scores["fid"])):
+            if not self.ledger.report(trial, step // int(every), math.log(distance)):
                 return None
             pruner = self.search.pruner
-            return EarlyStop(StopCause.PRUNED, f"pruned by {pruner} at step {step}", pruner)
+            why = f"pruned by {pruner} at step {step}"
+            return EarlyStop(step=step, cause=StopCause.PRUNED, reason=why, pruner=pruner)
 
         return ask
 
@@ -139,10 +143,10 @@ class Cell:
         told = self.ledger.told()
         self.told = sum(trial.state != "running" for trial in told)
         rows = [
-            row(
+            TrialRecord(
                 self.run(trial.params).id,
                 self.search.cell,
-                "search",
+                SEARCH,
                 trial.order,
                 self.search.sampler,
                 self.search.round_of(trial.order),
@@ -150,7 +154,7 @@ class Cell:
                 trial.diverged,
                 self.search.id,
                 trial.state == "fail",
-                trial.why,
+                trial.why if trial.state == "fail" else None,
             )
             for trial in told
         ]
@@ -277,8 +281,9 @@ class Searcher:
         else:
             cell.ledger.tell(trial, found.value, diverged=found.diverged, stopped=found.stopped, run=run.id)
         cell.record()
-        last = rows_of(run, cell.search.asked)[-1:] if status != FAILED else []
-        distance = f", distance {last[0]['fid']:.4g}" if last and last[0].get("fid") is not None else ""
+        rows = rows_of(run, cell.search.asked) if status != FAILED else []
+        last = rows[-1].values.get("fid") if rows else None
+        distance = "" if last is None else f", distance {last:.4g}"
         settings = " ".join(f"{name}={value:.4g}" for name, value in trial.params.items())
         self.say(f"{label}: {settings}: {status}{distance}")
 

@@ -30,7 +30,7 @@ from landscape.metrics.evaluator import Scorer
 from landscape.metrics.frechet import Moments, distance_of_features, reference_moments
 from landscape.metrics.networks_under_test import Subject
 from landscape.networks.build import build
-from landscape.store import Store
+from landscape.store import RunStatus, Store
 from landscape.store.protocols import request
 from landscape.training.loop import train
 from landscape.training.state import new_state
@@ -159,7 +159,7 @@ def by_singular_values(n: int) -> float:
     """The distance, exact to rounding, by the singular values of X R', X the centred fakes, R the reference's root."""
     q, p = real_moments(), pool3(n, 1)
     x = (p - p.mean(0)) / np.sqrt(n - 1)
-    values = np.linalg.svd(x @ q.root.T, compute_uv=False)
+    values = np.linalg.svd(x @ np.asarray(q.root).T, compute_uv=False)
     return float(np.square(p.mean(0) - q.mean).sum() + np.square(x).sum() + np.trace(q.cov) - 2 * values.sum())
 
 
@@ -254,11 +254,17 @@ def many_runs(store: Store, count: int) -> None:
     for i, state in enumerate(states):
         run = store.run(f"{rng.integers(2**63):016x}")
         run.claims.mkdir(parents=True)
-        axes = {"data": "digits", "arch": ("sndcgan", "resnet19")[i % 2], "loss": ("ns", "wgan", "ls")[i % 3]}
-        axes |= {"penalty": "none", "norm": ("none", "sn")[i // 3 % 2], "n_dis": 1, "lr_d": 2e-4, "lr_g": 2e-4}
+        axes: dict[str, Any] = {"data": "digits", "arch": ("sndcgan", "resnet19")[i % 2], "n_dis": 1}
+        axes |= {
+            "loss": ("ns", "wgan", "ls")[i % 3],
+            "penalty": "none",
+            "norm": ("none", "sn")[i // 3 % 2],
+            "lr_d": 2e-4,
+            "lr_g": 2e-4,
+        }
         axes |= {"seed": i % 5, "repeat": 0, "steps": 1000}
         scores = {"step": 300, "protocol": "8e9e62fcc3baeb9d", "fid": float(rng.uniform(10, 100)), "is": 5.0}
-        run.write_status({"status": state, "axes": axes, "step": 300, "beat": 7, "scores": scores}, durable=False)
+        run.write_status(RunStatus(state=str(state), axes=axes, step=300, beat=7, scores=scores), durable=False)
         if state not in ("planned", "queued"):
             claim = far if state == "running" else {**far, "released": True}
             (run.claims / "1.json").write_text(json.dumps(claim))

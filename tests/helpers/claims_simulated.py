@@ -90,5 +90,5 @@ def rates(design: Design, sets: int, seed: int = 0) -> Rates:
                 false |= better and not as_it_is
         hits.append(np.mean(right) if right else 0.0)
         wrong.append(false)
-    errors = (float(np.std(one) / np.sqrt(sets)) for one in (hits, wrong))
-    return Rates(float(np.mean(hits)), float(np.mean(wrong)), *errors, sets)
+    of_power, of_false = (float(np.std(one) / np.sqrt(sets)) for one in (hits, wrong))
+    return Rates(float(np.mean(hits)), float(np.mean(wrong)), of_power, of_false, sets)

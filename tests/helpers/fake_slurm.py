@@ -76,8 +76,8 @@ class FakeSlurm:
             file = self.bin / tool
             file.write_text(TOOL.format(python=sys.executable, home=str(home)))
             file.chmod(0o755)
-        site = {"max_array": max_array, "max_jobs": 10000, "hidden_limit": None, "down": False, "next": 1}
-        site["nodes"] = ["main*|4|64000|infinite", "shut|64|256000|1-00:00:00"]  # as sinfo prints them
+        site: dict[str, Any] = {"max_array": max_array, "max_jobs": 10000, "hidden_limit": None, "down": False}
+        site |= {"next": 1, "nodes": ["main*|4|64000|infinite", "shut|64|256000|1-00:00:00"]}  # as sinfo prints them
         (home / "site.json").write_text(json.dumps(site))
         (home / "queue.json").write_text("{}")
 

@@ -41,7 +41,7 @@ def hold(
             while not is_still(claim["pid"]):  # a signal sent sooner would overtake this one
                 assert time.monotonic() < deadline, "a worker that was told to stop did not"
                 time.sleep(0.01)
-            if run.status()["status"] == RUNNING and when(run) and claim_in_force(run) == claim:
+            if run.status().state == RUNNING and when(run) and claim_in_force(run) == claim:
                 return run, int(claim["pid"])
             with suppress(ProcessLookupError):  # it has just ended
                 os.kill(claim["pid"], signal.SIGCONT)

@@ -14,7 +14,7 @@ CLOCKS = {"train_s", "eval_s", "train_busy_s", "eval_busy_s", "cost"}
 
 
 def rows(run: RunFolder) -> list[dict[str, Any]]:
-    return [{k: v for k, v in row.items() if k not in CLOCKS} for row in run.rows()]
+    return [{k: v for k, v in row.to_json().items() if k not in CLOCKS} for row in run.rows()]
 
 
 def kept(run: RunFolder) -> dict[str, torch.Tensor]:

@@ -38,7 +38,7 @@ def search_here(store: Store, plan: Plan) -> int:
 
 
 def trials(store: Store, plan: Plan) -> list[dict[str, Any]]:
-    return [r for r in read_rows(store, plan.name) if r["stage"] == "search"]
+    return [r.to_json() for r in read_rows(store, plan.name) if r.stage == "search"]
 
 
 def equal_weights(a: RunFolder, b: RunFolder) -> bool:

@@ -15,7 +15,7 @@ def runs(store: Store) -> list[RunFolder]:
 
 
 def states(store: Store) -> list[str]:
-    return [run.status()["status"] for run in runs(store)]
+    return [run.status().state for run in runs(store)]
 
 
 def start(store: Store, *overrides: str) -> subprocess.Popen[str]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landscape.config.identity import run_id
-from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, Store
+from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, RunStatus, Store
 from landscape.store.atomic_io import to_yaml
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import protocol_id
+from landscape.store.run_meta import RunMeta
 
 CELLS = (
     ("ns", "gp", "none"),
@@ -91,16 +94,9 @@ def add_run(
     run = store.run(run_id(frozen))
     every = frozen["metrics"]["every"]
     step = max(0, (len(fids) - 1) * every)
-    state: dict[str, Any] = {"status": status, "beat": 1, "step": step, "steps": frozen["train"]["steps"]}
-    state |= {
-        "train_s": 0.05 * step,
-        "eval_s": 0.4 * len(fids),
-        "wasted_s": 0.0,
-        "axes": {},
-        "scores": {},
-        "scored": {},
-    }
-    run.create(frozen, META | {"overrides": overrides(frozen)}, state | ({"reason": reason} if reason else {}))
+    state = RunStatus(state=status, beat=1, step=step, steps=frozen["train"]["steps"], reason=reason)
+    state = replace(state, train_s=0.05 * step, eval_s=0.4 * len(fids))
+    run.create(frozen, RunMeta.from_json(META | {"overrides": overrides(frozen)}, "meta"), state)
     for number, fid in enumerate(fids):
         add_row(run, number * every, fid, protocol)
     if picture:
@@ -120,10 +116,13 @@ def add_row(run: RunFolder, step: int, fid: float | None, protocol: dict[str, An
         "ms_ssim": similar,
     }
     why = {key: "the features are not finite" for key, value in scores.items() if value is None}
-    clocks = {"images": 64 * step, "train_s": 0.05 * step, "eval_s": 0.4, "ms_ssim_pairs": 1200}
-    run.append_row(
-        {"step": step, "g_step": step, "protocol": name, **clocks, **scores, "loss_d": 1.0, "loss_g": 0.7, "why": why}
-    )
+    row = MetricsRow(step=step, g_step=step, protocol=name, images=64 * step, train_s=0.05 * step, eval_s=0.4, why=why)
+    run.append_row(replace(row, more={**scores, "ms_ssim_pairs": 1200, "loss_d": 1.0, "loss_g": 0.7}))
+
+
+def change_meta(run: RunFolder, **values: Any) -> None:
+    """Write other values into meta.json, legal or not."""
+    run.meta_file.write_text(json.dumps(json.loads(run.meta_file.read_text()) | values))
 
 
 META: dict[str, Any] = {
@@ -252,7 +251,8 @@ def many(root: Path, runs: int = 10_000, evaluations: int = 20, first: int = 0) 
         count = evaluations if state == DONE else evaluations // 2
         fids = end + (118 - end) * np.exp(-np.arange(count) / 3) * rng.uniform(0.9, 1.1, count)
         clocks = {"train_s": 12.5 * (count - 1), "eval_s": 0.4 * count, "wasted_s": 0.0}
-        status = {"status": state, "beat": 1, "step": 250 * (count - 1), **clocks, "axes": {}, "scores": {}}
+        status: dict[str, Any] = {"status": state, "beat": 1, "step": 250 * (count - 1), "axes": {}, "scores": {}}
+        status |= clocks
         if state != DONE:
             status["reason"] = (
                 "loss_d is not finite at step 612" if state == DIVERGED else "RuntimeError: out of memory"

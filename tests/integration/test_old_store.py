@@ -77,7 +77,7 @@ def test_a_run_goes_on_from_its_checkpoint(old: Store) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     run = old.run(HALF)
     assert "resuming at step 60" in run.log_file.read_text() + done.stdout
-    assert [row["step"] for row in run.rows()] == [0, 60, 120]
+    assert [row.step for row in run.rows()] == [0, 60, 120]
     assert json.loads(run.status_file.read_text())["status"] == "done"
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def verb(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def states(store: Store) -> list[str]:
-    return sorted(run.status()["status"] for run in store.run_folders())
+    return sorted(run.status().state for run in store.run_folders())
 
 
 def weights(run: RunFolder) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def assert_equal(store: Store, other: Store) -> None:
         mine, theirs = weights(a), weights(b)
         assert mine.keys() == theirs.keys() and all(torch.equal(mine[k], theirs[k]) for k in mine)
         drop = ("train_s", "eval_s", "train_busy_s", "eval_busy_s", "cost")  # seconds
-        rows = [[{k: v for k, v in row.items() if k not in drop} for row in run.rows()] for run in (a, b)]
+        rows = [[{k: v for k, v in row.to_json().items() if k not in drop} for row in run.rows()] for run in (a, b)]
         assert rows[0] == rows[1]
 
 
@@ -172,7 +173,7 @@ def test_twelve_runs_survive_what_a_cluster_does_to_jobs(cluster: Cluster, tmp_p
     cluster.tool("scancel", "--batch", "--signal=USR2", task_of(store, preempted))
     let_go(pid, signal.SIGTERM)
     cluster.wait_until_empty()
-    assert "failed" in states(store) and preempted.status()["status"] == "done", logs(store)
+    assert "failed" in states(store) and preempted.status().state == "done", logs(store)
     assert "USR2: the job is queued again" in logs(store)
     again = verb("retry", "--store", str(store.root))
     assert again.returncode == 0, again.stderr
@@ -268,7 +269,7 @@ def test_the_rest_of_a_sweep_follows_when_there_is_room(cluster: Cluster, store:
     assert sorted(int(task) for _, task, _ in cluster.jobs()) == [0, 0, 1, 1, 2, 3, 4]
     first = submissions(store.sweep_folders()[0])[0]
     for task in first.tasks:
-        store.run(task[0]).write_status({**store.run(task[0]).status(), "status": "done"})
+        store.run(task[0]).write_status(replace(store.run(task[0]).status(), state="done"))
     cluster.tool("scancel", str(first.job))
     done = verb("submit", "--store", str(store.root))
     assert "submitted 5 runs" in done.stdout and "2 runs already in the queue" in done.stdout, done.stdout + done.stderr
@@ -282,6 +283,6 @@ def test_a_search_is_worked_off_by_jobs(cluster: Cluster, store: Store) -> None:
     assert done.returncode == 0 and "searching 4 trials: submitted 2 workers" in done.stdout, done.stdout + done.stderr
     cluster.wait_until_empty()
     (name,) = store.searches()
-    rows = [r for r in read_rows(store, name) if r["stage"] == "search"]
+    rows = [r.to_json() for r in read_rows(store, name) if r.stage == "search"]
     assert sorted(r["order"] for r in rows) == [0, 1, 2, 3] and len({r["run"] for r in rows}) == 4, logs(store)
     assert all(r["value"] is not None for r in rows) and states(store) == ["done"] * 5, logs(store)

@@ -12,8 +12,10 @@ import pickle
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -50,8 +52,17 @@ def made(root: Path) -> Store:
     ids = [done.id, going.id]
     add_sweep(store, NAME, ["-m", "seed=0,1"], ids)
     folder = store.sweep(NAME)
-    resources = {"partition": None, "account": None, "qos": None, "time": 60, "memory": None, "cores": 1, "gpus": 0}
-    resources |= {"constraint": None, "setup": [], "extra": [], "runs_per_job": 1, "at_once": 1, "parallel": None}
+    resources: dict[str, Any] = {"partition": None, "account": None, "qos": None, "time": 60, "memory": None}
+    resources |= {
+        "cores": 1,
+        "gpus": 0,
+        "constraint": None,
+        "setup": [],
+        "extra": [],
+        "runs_per_job": 1,
+        "at_once": 1,
+        "parallel": None,
+    }
     resources |= {"signal_s": 120}
     how = {"device": "cpu", "threads": 1}
     folder.jobs_file.write_text(
@@ -198,7 +209,7 @@ def test_a_claim_that_does_not_read_is_named(
     monkeypatch.setenv("PATH", str(tmp_path))  # no scheduler is asked
     store = made(tmp_path / "store")
     run = next(store.run_folders())
-    run.write_status(run.status() | {"status": state})
+    run.write_status(replace(run.status(), state=state))
     claim = run.claims / "7.json"
     claim.write_text("{")
     assert call("status", store, run, monkeypatch) == 2
@@ -250,20 +261,20 @@ def test_an_empty_status_is_made_again_of_rows_and_checkpoint(tmp_path: Path) ->
     before = run.status()
     for empty in (b"", bytes(300)):
         run.status_file.write_bytes(empty)
-        assert run.status()["status"] == "preempted" and run.status()["step"] == 500  # no weights: to be trained
+        assert run.status().state == "preempted" and run.status().step == 500  # no weights: to be trained
         run.weights.write_bytes(b"x")
         again, _ = store.status_of(run.id)
         run.weights.unlink()
-        assert again["status"] == "done" and again["scores"]["fid"] == 50.0 and again["train_s"] == before["train_s"]
-        assert "was empty" in again["warnings"][0]
+        assert again.state == "done" and again.scores["fid"] == 50.0 and again.train_s == before.train_s
+        assert "was empty" in again.warnings[0]
     run.metrics_file.unlink()
-    assert run.status()["status"] == "planned"
+    assert run.status().state == "planned"
     run.newest_checkpoint.write_bytes(b"x")
-    assert run.status()["status"] == "preempted"
+    assert run.status().state == "preempted"
     gone = add_run(store, [100.0, None], config(seed=3), "diverged", "a loss left the finite numbers")
     gone.status_file.write_bytes(b"")
     gone.weights.write_bytes(b"x")
-    assert gone.status()["status"] == "diverged"
+    assert gone.status().state == "diverged"
 
 
 def test_copied_and_forged_claims_end_nothing(tmp_path: Path) -> None:
@@ -286,9 +297,8 @@ def test_text_from_data_is_data(
     store = made(tmp_path / "store")
     for run, name in zip(store.run_folders(), ("celeba[/crop]", "faces [small]"), strict=True):
         facts = {"data": name, "loss": "ns", "seed": 1}
-        run.write_status(
-            run.status() | {"axes": facts, "status": "failed", "reason": "no\x1b]0;owned\x07 \ud800[bold]"}
-        )
+        reason = "no\x1b]0;owned\x07 \ud800[bold]"
+        run.write_status(replace(run.status(), axes=facts, state="failed", reason=reason))
         run.log_file.write_text("one\ttwo\n\x1b[2Jgone\u202e\n")
     assert call("status", store, run, monkeypatch) == 0
     out = capsys.readouterr().out

@@ -23,11 +23,15 @@ SWEEPS = (
 )
 ANALYSIS = ("loading", "estimators", "tables", "figures", "html", "dirac", "report")
 # The public commands, which call sweeps, and names of an older version, which call what has taken their place.
-SHIMS = ("landscape.sweep", "landscape.evaluate", "landscape.prefetch", "landscape.mirror", "landscape.worker")
-SHIMS += ("sweeps.body", "sweeps.searcher")
+SHIMS = (
+    *("landscape.sweep", "landscape.evaluate", "landscape.prefetch", "landscape.mirror", "landscape.worker"),
+    *("sweeps.body", "sweeps.searcher"),
+)
 SHIM_STATEMENTS = 12
-NO_TORCH = ("landscape.config", "landscape.signals", "landscape.store", "landscape.data", "landscape.tracking")
-NO_TORCH += ("sweeps", "analysis")
+NO_TORCH = (
+    *("landscape.config", "landscape.signals", "landscape.store", "landscape.data", "landscape.tracking"),
+    *("sweeps", "analysis"),
+)
 # The store is the contract between training and analysis; planning starts nothing.
 NEVER = {
     "analysis": ("sweeps", "landscape.data", "landscape.training", "landscape.metrics", "landscape.runtime"),

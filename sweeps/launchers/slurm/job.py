@@ -22,7 +22,7 @@ from contextlib import suppress
 
 from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
-from landscape.store import FAILED, FINISHED, Store
+from landscape.store import FAILED, Store
 from sweeps.console import tell
 from sweeps.errors import run_command
 from sweeps.launchers.devices import slots
@@ -125,7 +125,7 @@ def _trial_steps(store: Store, sweep: str) -> int:
     steps = 0
     for one in Members(store, store.sweep(sweep)).ids():  # trials under way are in no row of the record yet
         with suppress(*UNREADABLE):
-            steps += int(store.run(one).status().get("step", 0))
+            steps += store.run(one).status().step
     return steps
 
 
@@ -151,7 +151,7 @@ def _plan(store: Store, given: Submission, ids: list[str]) -> tuple[Plan, int]:
 
 def _state(plan: Plan, planned: Planned) -> str:
     try:
-        return str(plan.store.run(planned.id).status()["status"])
+        return plan.store.run(planned.id).status().state
     except UNREADABLE:
         return FAILED
 
@@ -163,8 +163,8 @@ def _progress(plan: Plan) -> tuple[int, int]:
         run = plan.store.run(planned.id)
         try:
             status = run.status()
-            met += status["status"] in FINISHED and need(run, planned)[1] == NOTHING
-            steps += int(status.get("step", 0))
+            met += status.finished and need(run, planned)[1] == NOTHING
+            steps += status.step
         except UNREADABLE:
             continue
     return met, steps

@@ -11,11 +11,12 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.text import plural
-from landscape.store import FINISHED, QUEUED, RunFolder, Store, SweepFolder
+from landscape.store import QUEUED, RunFolder, RunStatus, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import Observer, claim_in_force, take
 from landscape.store.locks import locked
@@ -221,9 +222,9 @@ def unclaimed(store: Store, ids: list[str]) -> set[str]:
     return free
 
 
-def _beat(run: RunFolder) -> Any:
+def _beat(run: RunFolder) -> int | None:
     try:
-        return run.status().get("beat")
+        return run.status().beat
     except (CorruptFile, OSError):
         return None
 
@@ -266,14 +267,14 @@ def _submit_array(
     return Submission(folder.name, **line, job=job)
 
 
-def mark_queued(store: Store, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
+def mark_queued(store: Store, runs: Iterable[str]) -> dict[str, RunStatus]:
     """Write "queued" where nobody works; the statuses that were there before. A dead worker's claim is put away."""
     before = {}
     for one in runs:
         run = store.run(one)
         with suppress(CorruptFile, OSError):
             status = run.status()
-            if status["status"] in FINISHED:  # only to be scored
+            if status.finished:  # only to be scored
                 continue
             claim = None
             if claim_in_force(run) is not None:
@@ -281,17 +282,15 @@ def mark_queued(store: Store, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
                 if claim is None:
                     continue
             before[one] = status
-            new = {**status, "status": QUEUED}
-            new.pop("reason", None)
-            run.write_status(new, durable=False)
+            run.write_status(replace(status, state=QUEUED, reason=None, errno=None), durable=False)
             if claim is not None:
                 claim.release()
     return before
 
 
-def _unmark(run: RunFolder, status: dict[str, Any]) -> None:
+def _unmark(run: RunFolder, status: RunStatus) -> None:
     with suppress(CorruptFile, OSError):
-        if run.status()["status"] == QUEUED and claim_in_force(run) is None:
+        if run.status().state == QUEUED and claim_in_force(run) is None:
             run.write_status(status, durable=False)
 
 

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from landscape.config.errors import UserError, nearest
+from landscape.config.ranges import gigabytes, minutes
 from landscape.config.text import plural
-from landscape.config.validation import check_ranges, gigabytes, minutes
+from landscape.config.validation import check_ranges
 from sweeps.planning.config_groups import keys
 from sweeps.planning.overrides import SELECTORS
 

@@ -1,6 +1,7 @@
 """Claims about pairs, families of cells and ranks: worked examples, brute force, symmetry, ties, and refusals."""
 
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -199,8 +200,8 @@ def frame(values, **changes):
     made = pd.DataFrame(rows)
     made["fid"] = made["worth"].where(np.isfinite(made["worth"]))
     made["status"] = np.where(np.isfinite(made["worth"]), "done", "diverged")
-    constant = {"arch": "a", "penalty": "gp", "norm": "none", "n_dis": 1, "repeat": 0, "stage": "grid", "sampler": None}
-    constant["superseded"] = None
+    constant: dict[str, Any] = {"arch": "a", "penalty": "gp", "norm": "none", "n_dis": 1, "repeat": 0, "stage": "grid"}
+    constant |= {"sampler": None, "superseded": None}
     constant |= {"lr_g": 1.0, "beta1": 0.5, "beta2": 0.9, "width": 1.0, "batch_size": 64, "steps": 10, "strength": 1.0}
     return made.assign(**(constant | changes))
 
@@ -224,7 +225,7 @@ def test_a_clear_order_on_a_grid_is_claimed_and_three_seeds_claim_none():
 def test_five_seeds_against_five_are_told_apart():
     table = pair_table(frame({"A": [[20, 21, 22, 22.5, 23]], "B": [[40, 41, 42, 42.5, 43]]}), [1])
     assert table.loc[0, ["taken", "n", "said", "p"]].tolist() == ["apart", 5, "a", pytest.approx(2 / 252)]
-    assert table.loc[0, "lower"] >= 0.5
+    assert table["lower"].iloc[0] >= 0.5
 
 
 def test_cells_without_settings_in_common_are_taken_apart_and_searched_runs_left_out():
@@ -341,9 +342,9 @@ def test_spread_tells_seeds_from_settings_from_repeats():
     assert row["seeds_low"] < row["seeds_sd"] < row["seeds_high"] and row["seeds_sd"] == pytest.approx(1.3, abs=0.15)
     assert row["between"] == pytest.approx(np.std([2.25, 12, 5], ddof=1), abs=0.3)
     one = spread_table(frame({"A": np.exp([[1.0, 2.0, 3.0]]), "B": np.exp([[1.0], [2.0]])})).set_index("cell")
-    assert one.loc["A", "seeds_sd"] == pytest.approx(1) and np.isnan(one.loc["A", "between"])
-    assert np.isnan(one.loc["B", ["between", "seeds_sd"]].astype(float)).all() and one.loc["B", "together"] > 0.7
-    assert shown("spread", spread_table(runs), "FID").loc[0, "seeds_sd"].startswith("1.")
+    assert one.loc["A", "seeds_sd"] == pytest.approx(1) and np.isnan(one["between"]["A"])
+    assert np.isnan(one["between"]["B"]) and np.isnan(one["seeds_sd"]["B"]) and one["together"]["B"] > 0.7
+    assert str(shown("spread", spread_table(runs), "FID")["seeds_sd"][0]).startswith("1.")
 
 
 def test_variance_components_meet_a_worked_example_and_tell_seeds_alone_from_settings():
@@ -406,7 +407,7 @@ def test_what_confirms_has_its_own_table_and_no_mean_where_a_seed_diverged():
     table = confirm_table(runs).set_index("cell")
     assert table.loc["A", ["n", "mean", "sd"]].tolist() == [3, 5, 1]
     assert table.loc["A", "mean_high"] - 5 == pytest.approx(4.302652729911275 / np.sqrt(3))  # Student's t, 2 df
-    assert np.isnan(table.loc["B", "mean"]) and table.loc["B", "lost"] == 1
+    assert np.isnan(table["mean"]["B"]) and table.loc["B", "lost"] == 1
     assert confirm_table(frame({"A": [[4.0]]})).empty
 
 

@@ -1,6 +1,7 @@
 """Claims about the practitioner and about hours: what simulation must agree with, and where it must not speak."""
 
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,7 +82,8 @@ def runs(**changes):
 
 
 def test_hours_are_of_the_processor_where_every_run_has_them_and_say_where_the_clock_differs():
-    cpu = {"train_cpu_s": [900.0, 1800, 450, 15], "eval_cpu_s": 15.0}  # a machine with four times as much to do
+    # a machine with four times as much to do
+    cpu: dict[str, Any] = {"train_cpu_s": [900.0, 1800, 450, 15], "eval_cpu_s": 15.0}
     found = timed(runs(**cpu))
     np.testing.assert_allclose(found.hours["training"]["NS GP"] * 3600, cpu["train_cpu_s"])
     assert found.by_cpu and found.apart == {"NS GP": pytest.approx(4)}

@@ -20,7 +20,7 @@ from analysis.loading.trials import read_trials
 from analysis.report import main, make_report
 from landscape.config.errors import UserError
 from landscape.store import DIVERGED, RUNNING, STOPPED, Store
-from landscape.store.trials import put_rows, row
+from landscape.store.trials import TrialRecord, put_rows
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_spec import write_searches
 
@@ -45,7 +45,7 @@ def searched(store, seed, fids, sweep=None, search=None, statuses=()):
         frozen = config("ns", "gp", optim__lr_d=rate, optim__lr_g=rate)
         if not store.run(run_id(frozen)).exists():
             add_run(store, [100.0, 50.0, None if status == DIVERGED else fid], frozen, status)
-        rows.append(row(run_id(frozen), mine.cell, "search", order, "gp", None, 1.0, False, mine.id))
+        rows.append(TrialRecord(run_id(frozen), mine.cell, "search", order, "gp", None, 1.0, False, mine.id))
     put_rows(store, sweep, rows)
 
 

@@ -1,5 +1,7 @@
 """Claims about what stopping saved and would have cost: the replay is the worker's own rule, and counts add up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,9 @@ from analysis.report import main, make_report
 from analysis.tables.early_stopping import early
 from landscape.config.schema import Stop
 from landscape.store import DIVERGED, PLANNED, STOPPED, Store
-from landscape.store.early_stopping import StopCause, read_stop, reason_to_stop, rule_of, rule_text
+from landscape.store.early_stopping import reason_to_stop, rule_of, rule_text
+from landscape.store.metrics_row import MetricsRow
+from landscape.store.run_status import EarlyStop, StopCause
 
 FACTOR = "the distance was above 3 times its best, 9, at 3 evaluations in a row"
 RULE = "stop.factor=2 stop.evaluations=2"
@@ -23,11 +27,15 @@ def add(store, fids, seed, loss="ns", steps=1000, stop=None, **more):
     return add_run(store, fids, frozen | ({"stop": stop} if stop else {}), **more)
 
 
+def rows_of(*rows):
+    return [MetricsRow.from_json({**row, "protocol": "p"}, "row") for row in rows]
+
+
 def stop_at(run, step, reason):
-    run.write_status(run.status() | {"stops": [{"step": step, "reason": reason}]})
+    run.write_status(replace(run.status(), stops=(EarlyStop(step=step, reason=reason),)))
 
 
-def frames(store):
+def frames(store) -> tuple[pd.DataFrame, pd.DataFrame]:
     found = analysis.collect(store)
     assert found.problems == []
     return found.runs, found.rows
@@ -57,7 +65,8 @@ def test_the_replay_stops_each_run_where_the_workers_rule_would(rule):
         fids = [None if rng.random() < 0.2 else float(f) for f in rng.lognormal(2, 0.6, n)]
         losses = [None if rng.random() < 0.1 else float(loss) for loss in rng.uniform(-0.1, 0.6, n)]
         made = [{"step": 10 * i, "fid": f, "loss_d": d} for i, (f, d) in enumerate(zip(fids, losses, strict=True))]
-        asked = (i for i in range(1, n - 1) if reason_to_stop(made[: i + 1], rule))
+        given = rows_of(*made)
+        asked = (i for i in range(1, n - 1) if reason_to_stop(given[: i + 1], rule))
         expected.append(next(asked, -1))
         rows += [row | {"id": f"{run:03d}"} for row in made]
     frame = pd.DataFrame(rows).astype({"fid": float, "loss_d": float}).sample(frac=1, random_state=0)
@@ -69,15 +78,16 @@ def test_the_replay_stops_each_run_where_the_workers_rule_would(rule):
 
 def test_rules_are_read_back_as_they_were_written():
     for rule in (Stop(factor=3, evaluations=3), Stop(loss_d=1e-3, evaluations=2), Stop(factor=2.5, loss_d=0.1)):
-        assert rule_of(rule_text(vars(rule))) == Stop(rule.factor, rule.loss_d, rule.evaluations or 1)
+        assert rule_of(str(rule_text(vars(rule)))) == Stop(rule.factor, rule.loss_d, rule.evaluations or 1)
     assert rule_text({}) is None and rule_text({"factor": None, "evaluations": 3}) is None
     with pytest.raises(ValueError, match="no rule"):
         rule_of("factor=2 more=1")
 
 
 def test_reasons_are_told_apart():
-    saturated = reason_to_stop([{"loss_d": 0.0, "fid": 3.0}], Stop(loss_d=0.1, evaluations=1))
-    collapsed = reason_to_stop([{"fid": 3.0}, {"fid": 30.0}], Stop(factor=2, evaluations=1))
+    saturated = reason_to_stop(rows_of({"step": 0, "loss_d": 0.0, "fid": 3.0}), Stop(loss_d=0.1, evaluations=1))
+    rows = rows_of({"step": 0, "fid": 3.0}, {"step": 9, "fid": 30.0})
+    collapsed = reason_to_stop(rows, Stop(factor=2, evaluations=1))
     assert saturated is not None and saturated.cause == StopCause.SATURATED
     assert collapsed is not None and collapsed.cause == StopCause.COLLAPSED
     causes = [("saturated", None), ("collapsed", None), ("pruned", "asha"), ("later", None), (None, None)]
@@ -99,13 +109,14 @@ def test_a_cause_is_read_as_stored_and_of_an_old_store_by_its_sentence(store, re
     old = add(store, [100.0, 9.0, 50.0], 0, status=STOPPED, reason=reason)
     new = add(store, [100.0, 9.0, 50.0], 1, status=STOPPED, reason="in other words")
     stop_at(old, 500, reason)
-    stop = {"step": 500, "reason": "in other words", "cause": cause, "pruner": pruner}
-    new.write_status(new.status() | {"stops": [stop]})
+    stop = EarlyStop(step=500, reason="in other words", cause=cause, pruner=pruner)
+    new.write_status(replace(new.status(), stops=(stop,)))
     runs, _ = frames(store)
     found = runs[["stop_cause", "pruner"]].astype(object).where(runs[["stop_cause", "pruner"]].notna(), None)
     assert found.to_numpy().tolist() == 2 * [[cause, pruner]]
     assert saved_table(runs)["stopped"].tolist() == [2]
-    assert read_stop({"step": 1, "reason": reason, "cause": "of a later version"}).cause is None
+    later = EarlyStop.from_json({"step": 1, "reason": reason, "cause": "of a later version"}, "status.json")
+    assert later.known_cause is None and later.to_json()["cause"] == "of a later version"
 
 
 def test_what_stopping_saved_is_at_the_runs_own_pace(store):

@@ -90,9 +90,9 @@ def test_top_runs_are_points_with_an_equal_share_beside_cells_of_other_size():
     values = {"NS GP": np.r_[np.arange(1.0, 191), np.full(10, np.inf)], "NS SN": np.arange(1.0, 61)}
     ax = paper.top_runs(Figure().subplots(), values, looks(values))
     points = [line for line in ax.lines if line.get_linestyle() == "None"]
-    assert [len(line.get_xdata()) for line in points] == [10, 3, 3, 3], "two columns, then the open diamonds"
+    assert [np.size(line.get_xdata()) for line in points] == [10, 3, 3, 3], "two columns, then the open diamonds"
     assert [text.get_text() for text in ax.texts] == ["10 of 200", "3 of 60"]
-    boxes = [line for line in ax.lines if len(line.get_xdata()) == 5 and line.get_linestyle() == "-"]
+    boxes = [line for line in ax.lines if np.size(line.get_xdata()) == 5 and line.get_linestyle() == "-"]
     assert len(boxes) == 1, "no box below five points"
 
 
@@ -106,7 +106,7 @@ def test_where_runs_came_from_is_in_the_frame(searched):
 
 def test_runs_of_no_search_are_of_a_grid_and_a_broken_trials_file_costs_itself_alone(tmp_path):
     store = synthetic.searched(tmp_path)
-    store.trials_file("first").write_text('{"run": "x", "stage": "guess"}\n')
+    store.trials_file("first").write_text('{"run": "x", "cell": {}, "stage": "guess"}\n')
     frame = analysis.load(store)
     assert set(frame["stage"]) == {"grid"} and frame["sweep"].isna().all()
     assert "trials.jsonl" in frame.attrs["problems"][0] and "stage" in frame.attrs["problems"][0]
@@ -238,7 +238,7 @@ def test_a_run_on_two_devices_or_more_threads_is_on_another_kind_of_device(tmp_p
         ({"gpu": "H100", "threads": 4, "world_size": 2}, "2 x H100"),
     ):
         machine = synthetic.META["machines"][0]
-        run.write_meta(run.meta() | {"machines": [machine, machine | change]})
+        synthetic.change_meta(run, machines=[machine, machine | change])
         row = analysis.load(store).iloc[0]
         assert row["device"] == expected and row["device_kinds"] == (2 if change else 1)
 
@@ -292,7 +292,7 @@ def test_the_diversity_panel_has_lines_of_real_images_and_of_noisy_ones_as_far_a
     names = {note.get_text(): note.get_position()[1] for note in ax.texts if note.get_text()}
     assert list(names) == ["real images", "noisy, σ 10/255"]
     assert names["noisy, σ 10/255"] - names["real images"] > 0.06, "not on each other"
-    assert {line.get_ydata()[0] for line in ax.lines if list(line.get_xdata()) == [0, 1]} == set(lines.values())
+    assert {line.get_ydata()[0] for line in ax.lines if np.array_equal(line.get_xdata(), [0, 1])} == set(lines.values())
 
 
 def test_what_one_run_s_text_of_a_protocol_lacks_another_s_has(tmp_path):

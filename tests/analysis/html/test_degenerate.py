@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -242,7 +243,7 @@ def test_a_warning_that_a_distance_is_worthless_stands_at_table_figure_and_run(t
     made = [add_run(store, [120.0, 9.0 + seed], config(seed=seed), protocol=protocol) for seed in range(5)]
     for run in made:
         text = "36 images are too few for a covariance of 64 features: the distance is far too high"
-        run.write_status({**run.status(), "warnings": [text, "something else"]})
+        run.write_status(replace(run.status(), warnings=[text, "something else"]))
     assert make_report(store, tmp_path / "out") == []
     page = (tmp_path / "out" / "index.html").read_text()
     said = "36 images are too few for a covariance of 64 features"

@@ -8,6 +8,7 @@ from analysis.loading.read_run import CURVES, DIAGNOSTICS
 from analysis.report import make_report
 from analysis.tables.diagnostics import COLUMNS, REAL, diagnostic_table, spell_cost
 from landscape.store import Store
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import protocol_id
 
 NAME = protocol_id(PROTOCOL)
@@ -21,7 +22,7 @@ def store(tmp_path):
 def measured(store, seed, **scores):
     """A run of one evaluation whose diagnostics came in a later row of the same step."""
     run = add_run(store, [20.0], config(seed=seed))
-    run.append_row({"step": 0, "protocol": NAME, **scores})
+    run.append_row(MetricsRow(step=0, protocol=NAME, more=scores))
     return run
 
 
@@ -55,7 +56,7 @@ def test_curves_are_lists_and_one_that_is_none_costs_the_file(store):
     run = measured(store, 0, spectrum=[1.0, -2.0], cost={"conditioning": 3.0})
     rows = analysis.load_rows(store)
     assert rows["spectrum"].iloc[0] == [1.0, -2.0] and rows["cost"].iloc[0] == {"conditioning": 3.0}
-    run.append_row({"step": 5, "protocol": NAME, "mrlt": ["a"]})
+    run.append_row(MetricsRow(step=5, protocol=NAME, more={"mrlt": ["a"]}))
     frame = analysis.load(store)
     assert len(frame.attrs["problems"]) == 1 and "metrics.jsonl" in frame.attrs["problems"][0]
 

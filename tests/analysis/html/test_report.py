@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,7 @@ from analysis.tables.formatting import score, seconds
 from analysis.tables.provenance import alone, machine_lines, planned_by, reproduce
 from landscape.config.identity import run_id
 from landscape.store import Store
+from landscape.store.run_meta import RunMeta
 from sweeps.planning.plan import make_plan
 
 
@@ -313,7 +315,7 @@ def test_a_box_is_drawn_from_five_finite_runs_on():
     look = looks(["a"])
     for count, boxes in ((4, 0), (5, 1)):
         ax = axes.distribution(Figure().subplots(), {"a": np.append(np.arange(1.0, count + 1), np.inf)}, look)
-        assert sum(len(line.get_xdata()) == 5 and line.get_linestyle() == "-" for line in ax.lines) == boxes
+        assert sum(np.size(line.get_xdata()) == 5 and line.get_linestyle() == "-" for line in ax.lines) == boxes
         assert ax.texts[0].get_text() == f"1 of {count + 1}\ndiverged"
 
 
@@ -349,15 +351,15 @@ def test_the_commands_of_all_sweeps_are_told_each_with_its_runs(tmp_path):
     synthetic.add_sweep(store, "first-1", ["-m", "study=mine", "seed=0,1"], grid)
     synthetic.add_sweep(store, "part-2", ["-m", "loss=ns"], [*grid[:2], "not-in-this-store"])
     synthetic.add_sweep(store, "gone-3", ["loss=hinge"], ["nor-this"])
-    origins = [  # of a trial, as it is stored and as it was before
-        {"command": ["search=gp", "sweep=first-1"]},
+    origins: list[dict[str, Any]] = [  # of a trial, as it is stored and as it was before
+        {"command": ["search=gp", "sweep=first-1"], "origin": None},
         {"command": None, "origin": {"kind": "search", "sampler": "gp"}},
         {"command": None, "origin": {"kind": "of a later version"}},
     ]
     for run, origin in zip(map(store.run, trials), cycle(origins), strict=False):
-        run.write_meta(run.meta() | origin | {"sweep": "first-1"})
+        synthetic.change_meta(run, **origin, sweep="first-1")
     for run in map(store.run, grid):
-        run.write_meta(run.meta() | {"command": ["-m", "study=mine", "seed=0,1"], "sweep": "first-1"})
+        synthetic.change_meta(run, command=["-m", "study=mine", "seed=0,1"], sweep="first-1")
     found = collect(store)
     told = reproduce(found)
     assert [(one.text, one.runs) for one in told["sweeps"]] == [
@@ -402,20 +404,22 @@ def test_the_command_of_one_run_alone_means_that_run(tmp_path, command, monkeypa
 
 
 def test_joint_settings_of_a_study_are_arguments_of_their_own():
-    assert (
-        alone({"overrides": ["loss=ns", "optim.lr=1 seed=3"]}) == "python -m landscape.sweep loss=ns optim.lr=1 seed=3"
-    )
-    assert alone({}) == alone({"overrides": []}) == ""
+    old = RunMeta.from_json({"overrides": ["loss=ns", "optim.lr=1 seed=3"]}, "meta.json")
+    assert alone(old) == "python -m landscape.sweep loss=ns optim.lr=1 seed=3"
+    assert alone(RunMeta()) == alone(RunMeta(overrides=[])) == ""
 
 
 def test_machines_are_told_with_all_that_bits_depend_on_and_equal_ones_once():
+    def on(*machines):
+        return RunMeta.from_json({"machines": list(machines)}, "meta.json")
+
     gpu = {"host": "a", "gpu": "H100", "cpu": "EPYC", "device": "cuda:0", "threads": 4, "world_size": 2}
     gpu |= {"device_batch_size": 32, "precision": "bf16", "packages": {"torch": "2.11"}, "code": {"commit": "abc"}}
     told = ["2 x H100, on EPYC, device cuda:0, 4 threads, bf16, 32 images a device", "commit abc", "torch 2.11"]
     later = gpu | {"code": {"commit": "abd"}}
-    assert machine_lines({"machines": [gpu, gpu | {"host": "b"}, later]}) == [told, [told[0], "commit abd", told[2]]]
-    assert machine_lines({"machines": [{"gpu": "H100", "sharing": 3}]}) == [["H100, shared by 3 runs"]]
-    assert machine_lines({"machines": [{}]}) == machine_lines({}) == []
+    assert machine_lines(on(gpu, gpu | {"host": "b"}, later)) == [told, [told[0], "commit abd", told[2]]]
+    assert machine_lines(on({"gpu": "H100", "sharing": 3})) == [["H100, shared by 3 runs"]]
+    assert machine_lines(on({})) == machine_lines(on()) == []
 
 
 def test_pictures_of_scores_are_in_the_folder_newest_first_and_of_the_runs_that_have_them(tmp_path, monkeypatch):
@@ -426,7 +430,7 @@ def test_pictures_of_scores_are_in_the_folder_newest_first_and_of_the_runs_that_
     (runs[1].samples / "a b-3-c.png").write_text("")
     make_report(store, tmp_path / "out")
     names = {path.name for path in (tmp_path / "out" / "samples").iterdir()}
-    name = runs[1].rows()[0]["protocol"]
+    name = runs[1].rows()[0].protocol
     assert names == {f"{run.id}.png" for run in runs} | {
         f"{runs[1].id}-{kind}-{name}.png" for kind in ("birthday", "neighbours")
     }

@@ -1,6 +1,7 @@
 """Claims about what makes a second report quick: nothing that has changed, or that is damaged, is taken from before."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -62,10 +63,10 @@ def test_a_changed_a_new_and_a_removed_run_are_seen(store):
 
 
 def test_a_file_of_equal_size_written_in_its_place_is_seen(store):
-    run = next(run for run in store.run_folders() if run.status()["status"] == "done")
+    run = next(run for run in store.run_folders() if run.status().state == "done")
     status = run.status()
-    run.write_status(status | {"train_s": round(status["train_s"] + 1, 1)})
-    assert load(store).set_index("id").loc[run.id, "train_s"] == status["train_s"] + 1
+    run.write_status(replace(status, train_s=round(status.train_s + 1, 1)))
+    assert load(store).set_index("id").loc[run.id, "train_s"] == status.train_s + 1
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_the_page_s_data_of_runs_are_made_again_only_where_a_run_changed(store, 
     assert f'"{changed.id}":' in after[other][1] and "9999" in after[other][1] and "9999" not in before[other][1]
     (out / "data" / other).unlink()
     assert files()[other][1] == after[other][1]
-    broken = next(run for run in store.run_folders() if run.status()["status"] == "failed")
+    broken = next(run for run in store.run_folders() if run.status().state == "failed")
     with open(broken.log_file, "a") as log:
         log.write("a last word\n")
     assert any("a last word" in text for _, text in files().values())

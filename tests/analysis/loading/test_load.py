@@ -9,6 +9,7 @@ from synthetic import PROTOCOL, add_row, add_run, config
 import analysis
 from analysis.loading.runs import ROW_COLUMNS, RUN_COLUMNS
 from landscape.store import Store
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import protocol_id
 
 
@@ -61,14 +62,14 @@ def test_a_finished_run_whose_last_distance_is_not_finite_counts_as_lost(store):
 def test_a_score_that_was_not_asked_for_is_unknown_not_lost(store):
     run = add_run(store, [], config())
     run.protocol_file("p").write_text("{}")
-    run.append_row({"step": 1000, "protocol": "p", "is": 3.0})
+    run.append_row(MetricsRow(step=1000, protocol="p", more={"is": 3.0}))
     row = only(store)
     assert math.isnan(row["worth"]) and row["is"] == 3
 
 
 def test_a_score_added_later_joins_the_evaluation_of_its_step(store):
     run = add_run(store, [100.0, 20.0], config())
-    run.append_row({"step": 250, "protocol": protocol_id(PROTOCOL), "ms_ssim": 0.5})
+    run.append_row(MetricsRow(step=250, protocol=protocol_id(PROTOCOL), more={"ms_ssim": 0.5}))
     row = only(store)
     assert (row["fid"], row["ms_ssim"], row["evaluations"]) == (20, 0.5, 2)
     assert len(analysis.load_rows(store)) == 2
@@ -147,7 +148,7 @@ def test_a_grid_is_loaded_whole(tmp_path):
 def test_a_machine_that_is_none_is_named(tmp_path, change):
     store = Store(tmp_path)
     run = add_run(store, [100.0, 9.0], config())
-    run.write_meta(run.meta() | {"machines": [synthetic.META["machines"][0] | change]})
+    synthetic.change_meta(run, machines=[synthetic.META["machines"][0] | change])
     assert str(run.meta_file) in analysis.load(store).attrs["problems"][0]
 
 
@@ -156,5 +157,5 @@ def test_a_run_had_its_device_to_itself_if_that_is_on_record_for_all_machines(tm
     store = Store(tmp_path)
     run = add_run(store, [100.0, 9.0], config())
     machine = synthetic.META["machines"][0]
-    run.write_meta(run.meta() | {"machines": [machine | {"sharing": count} for count in counts]})
+    synthetic.change_meta(run, machines=[machine | {"sharing": count} for count in counts])
     assert analysis.load(store).iloc[0]["sharing"] == expected

@@ -100,7 +100,7 @@ def test_the_loop_trains_networks_of_any_name_and_averages_the_sampler() -> None
 
     def watch(state: State) -> None:
         decoder = state.modules["decoder"]
-        told.append(float(decoder.share))
+        told.append(decoder.get_buffer("share").item())
         with torch.no_grad():
             for e, p in zip(average.parameters(), decoder.parameters(), strict=True):
                 e.mul_(0.9).add_(p, alpha=0.1)
@@ -110,7 +110,7 @@ def test_the_loop_trains_networks_of_any_name_and_averages_the_sampler() -> None
         assert not any(map(torch.equal, before[name].parameters(), state.modules[name].parameters()))
     assert told == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
     assert state.scored is state.average and isinstance(state.average, Growing)
-    assert torch.equal(state.average.share, state.modules["decoder"].share)
+    assert torch.equal(state.average.share, state.modules["decoder"].get_buffer("share"))
     for e, p in zip(average.parameters(), state.average.parameters(), strict=True):
         torch.testing.assert_close(e, p)
     assert state.losses["reconstruction"].isfinite() and state.watched["spread"] > 0 and state.counts["sevens"] > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def as_of_old(run: RunFolder) -> RunFolder:
 
 def test_its_command_trains_it_anew_and_the_plan_says_so(store: Store) -> None:
     old = as_of_old(*frozen_runs(store, *SPECTRAL))
-    old.write_status({**old.status(), "status": DONE})
+    old.write_status(replace(old.status(), state=DONE))
     plan = make_plan([*SPECTRAL, "seed=0,1", f"store={store.root}"], multirun=True)
     survey(plan)
     assert [(run.state, run.need) for run in plan.runs] == [("new", TRAIN)] * 2
@@ -43,7 +44,7 @@ def test_its_command_trains_it_anew_and_the_plan_says_so(store: Store) -> None:
 @pytest.mark.parametrize("status", [PLANNED, DONE])
 def test_no_worker_trains_or_scores_it_as_what_it_is_not(store: Store, status: str) -> None:
     old = as_of_old(*frozen_runs(store, *SPECTRAL))
-    old.write_status({**old.status(), "status": status})
+    old.write_status(replace(old.status(), state=status))
     assert work(store, old.id, lambda text: None) == FAILED
     found = old.status()
     assert found["status"] == (FAILED if status == PLANNED else DONE)
@@ -52,7 +53,7 @@ def test_no_worker_trains_or_scores_it_as_what_it_is_not(store: Store, status: s
 
 def test_nothing_is_drawn_from_it_or_scored_again(store: Store, tmp_path: Path) -> None:
     old = as_of_old(*frozen_runs(store, *SPECTRAL))
-    old.write_status({**old.status(), "status": DONE})
+    old.write_status(replace(old.status(), state=DONE))
     old.weights.parent.mkdir(exist_ok=True)
     old.weights.touch()
     request = sample.read_request([f"run={old.id}", f"store={store.root}", f"out={tmp_path / 'out'}"])

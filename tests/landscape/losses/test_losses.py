@@ -75,7 +75,7 @@ def optimal_logits(name: str, p: torch.Tensor, q: torch.Tensor) -> tuple[torch.T
         total.backward()
         return total
 
-    optimizer.step(loss)  # type: ignore[arg-type]
+    optimizer.step(loss)
     return a.detach(), loss().item()
 
 

@@ -22,7 +22,8 @@ def images(seed: int) -> torch.Tensor:
 
 
 def reg(**values: Any) -> Reg:
-    return Reg(**({"penalty": "gp", "strength": 10.0, "target": 1.0, "epsilon": 0.0} | values))
+    usual: dict[str, Any] = {"penalty": "gp", "strength": 10.0, "target": 1.0, "epsilon": 0.0}
+    return Reg(**usual | values)
 
 
 def linear_critic(norm: float):

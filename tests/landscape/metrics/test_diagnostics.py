@@ -43,18 +43,18 @@ def test_all_scores_of_a_run_and_again_of_the_finished_run(store: Store) -> None
     assert work(store, direct.id, lambda text: None) == "done"
     later, row = run.rows()[-1], direct.rows()[-1]
     columns = {*DIAGNOSTICS, *CURVES}
-    assert columns <= row.keys()
+    assert columns <= row.values.keys()
     # Kept weights, D's among them, say what the run said itself.
-    assert {k: later[k] for k in columns} == {k: row[k] for k in columns}
-    assert later["fid"] == plain["fid"]
-    assert all(row[k] is not None or k in row["why"] for k in columns)
-    assert {k for k in columns if row[k] is None} <= {"support"}
+    assert {k: later.values[k] for k in columns} == {k: row.values[k] for k in columns}
+    assert later.values["fid"] == plain.values["fid"]
+    assert all(row.values[k] is not None or k in row.why for k in columns)
+    assert {k for k in columns if row.values[k] is None} <= {"support"}
     asked = set(validation.SCORES) - {"modes", "kid"}
-    assert row["cost"].keys() == asked | {"features"} and min(row["cost"].values()) >= 0
-    floor = direct.protocol(row["protocol"])["floor"]
+    assert row.cost.keys() == asked | {"features"} and min(row.cost.values()) >= 0
+    floor = direct.protocol(row.protocol)["floor"]
     assert not NEED_A_RUN & floor.keys() and floor["prd_f8"] > 0.8
     for name, size in (("birthday", (8 * 9 - 1, 5 * 9 - 1)), ("neighbours", (8 * 9 - 1, 8 * 9 - 1))):
-        with Image.open(direct.picture(name, 12, row["protocol"])) as picture:
+        with Image.open(direct.picture(name, 12, row.protocol)) as picture:
             assert picture.size == size
 
 
@@ -64,9 +64,10 @@ def test_points_have_their_geometry(tmp_path: object) -> None:
     (run,) = frozen_runs(store, "data=ring", "metrics=modes_diagnostics", *few, "loss=wgan")
     assert work(store, run.id, lambda text: None) == "done"
     row = run.rows()[-1]
-    floor = run.protocol(row["protocol"])["floor"]
-    assert floor["geometry"] < 0.1 < row["geometry"] and floor["mrlt"][1] > 0.1
-    assert row["d_acc_fake"] is None and "undecided" in row["why"]["d_acc_fake"] and math.isfinite(row["d_logit_fake"])
+    floor = run.protocol(row.protocol)["floor"]
+    assert floor["geometry"] < 0.1 < row.values["geometry"] and floor["mrlt"][1] > 0.1
+    assert row.values["d_acc_fake"] is None and "undecided" in row.why["d_acc_fake"]
+    assert math.isfinite(row.values["d_logit_fake"])
 
 
 class OnePerClass(nn.Module):

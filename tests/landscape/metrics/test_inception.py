@@ -66,7 +66,7 @@ def pictures(seed: int, n: int = N, channels: int = 3, side: int = 32) -> torch.
     return (128 + 60 * large).clamp(0, 255).byte()
 
 
-class AsDataset(torch.utils.data.Dataset):  # type: ignore[type-arg]
+class AsDataset(torch.utils.data.Dataset):
     """Images as torch-fidelity takes them."""
 
     def __init__(self, images: torch.Tensor) -> None:
@@ -137,7 +137,7 @@ def test_distance_is_torch_fidelitys_where_both_have_full_rank(net: Inception, w
     fake, real = pictures(0, 70), pictures(1, 70)
     stem = Inception.__new__(Inception)
     torch.nn.Module.__init__(stem)
-    stem.body = torch.nn.Sequential(*net.body[:4], torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    stem.body = torch.nn.Sequential(*list(net.body)[:4], torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     stem.classes = torch.zeros(1, 64)
     with torch.inference_mode():
         p, q = (torch.cat([stem(part)[0] for part in x.split(35)]).double().numpy() for x in (fake, real))
@@ -198,6 +198,6 @@ def test_published_inception_score_of_cifar10(tmp_path: Path) -> None:
         pytest.skip(str(e))
     data = find_data(Data(kind="cifar10", size=32), store)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    asked = {"extractor": "inception", "weights_sha256": find_weights(None, store)}
+    asked = {"extractor": "inception", "weights_sha256": find_weights("inception", None, store)}
     _, logits = get_extractor(asked, data, store, device)(Stored(data, data.train, device))
     assert inception_score(logits, 10, SEED)[0] == pytest.approx(11.2368, abs=1e-3)

@@ -197,7 +197,7 @@ def test_too_few_images_for_the_features_are_warned_of_once(store: Store) -> Non
     (run,) = frozen_runs(store, *TINY, "metrics.n_fake=20", "reg=gp", "norm=bn")
     assert work(store, run.id, said.append) == "done"
     assert sum("20 images are too few for a covariance of 64 features" in line for line in said) == 1
-    warnings = run.status()["warnings"]
+    warnings = run.status().warnings
     assert len(warnings) == 2 and "too few" in warnings[0] and "batch normalization" in warnings[1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ COUNTS = [
 
 @pytest.mark.parametrize(("arch", "size", "options", "g_count", "d_count", "norms"), COUNTS)
 def test_parameter_counts_of_the_study(
-    arch: str, size: int, options: dict[str, str], g_count: int, d_count: int, norms: int
+    arch: str, size: int, options: dict[str, Any], g_count: int, d_count: int, norms: int
 ) -> None:
     for norm in ("none", "sn", "bn", "ln"):
         with torch.device("meta"):
@@ -110,15 +111,69 @@ def test_pooling_variants_differ_by_the_number_of_pixels() -> None:
     torch.testing.assert_close(total(x) - total.linear.bias, (mean(x) - mean.linear.bias) * 64)
 
 
+def same(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """TensorFlow's "same" convolution at stride 2, pixel by pixel; x is (h, w) with even sides, w a kernel of 5x5."""
+    out = x.new_zeros(len(x) // 2, len(x) // 2)
+    before = (5 - 2) // 2  # of the padding that makes ceil(side / 2) outputs, the smaller half stands first
+    for i, j in itertools.product(range(len(out)), repeat=2):
+        for k, m in itertools.product(range(5), repeat=2):
+            row, column = 2 * i + k - before, 2 * j + m - before
+            if 0 <= row < len(x) and 0 <= column < len(x):
+                out[i, j] += x[row, column] * w[k, m]
+    return out
+
+
 def test_padding_of_dcgan_is_tensorflows() -> None:
-    """A 5x5 window at stride 2 on an even side starts one pixel before the image."""
-    _, d = build(config(32, width=0.05, arch="dcgan"), 1)
-    first = d.body[1]
+    """D's convolutions are "same" as defined above, G's transposed ones its adjoint: <same(x), y> = <x, transposed(y)>.
+
+    TensorFlow defines `conv2d_transpose` as the gradient of `conv2d`.
+    """
+    g, d = build(config(16, width=0.002, arch="dcgan", g_norm="none"), 1)  # a channel everywhere
+    x, y = torch.randn(16, 16), torch.randn(8, 8)
+    down, up = d.body[:2], g.body[-1]
     with torch.no_grad():
-        first.weight.zero_()
-        first.weight[:, :, 1, 1] = 1  # reads the pixel at (2i, 2j)
-        x = torch.rand(1, 1, 32, 32)
-        torch.testing.assert_close(first(d.body[0](x))[0, 0], x[0, 0, ::2, ::2])
+        torch.testing.assert_close(down(x[None, None])[0, 0], same(x, d.body[1].weight[0, 0]))
+        spread = up(y[None, None])[0, 0]
+    assert spread.shape == (16, 16)
+    ours, theirs = (x * spread).sum(), (same(x, up.weight.detach()[0, 0]) * y).sum()
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+TRUNCATED = 0.02 * 0.87962566  # deviation of N(0, 0.02) within two deviations: sqrt(1 - 4 phi(2) / (2 Phi(2) - 1))
+
+
+def expected_gradient(widths: list[int], side: int) -> float:
+    """Root of E ||da/dx||^2 of DCGAN's D at its start, by propagating second moments back from the logit.
+
+    A weight adds its variance times the moment at its output, a leaky ReLU the mean of 1 and its squared slope.
+    """
+    e = torch.full((1, 1, side // 16, side // 16), 0.02**2)
+    for channels in reversed(widths):
+        e = e * (1 + 0.2**2) / 2 * channels * TRUNCATED**2
+        e = torch.nn.functional.conv_transpose2d(e, torch.ones(1, 1, 5, 5), None, 2, 1)[..., :-1, :-1]
+    return float(e.sum() * 3) ** 0.5
+
+
+def test_gradient_of_dcgans_discriminator_at_the_start_is_that_of_the_studys() -> None:
+    """Images in [0, 1] as they are, truncated weights; it was 3.3 times this, so that penalties weighed more."""
+    found = []
+    for seed in range(40):
+        _, d = build(config(32, width=0.25, arch="dcgan", seed=seed), 3)
+        x = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+        (gradient,) = torch.autograd.grad(d(x).sum(), x)
+        found.append(gradient.flatten(1).square().sum(1).mean())
+    assert torch.stack(found).mean().sqrt().item() == pytest.approx(expected_gradient([16, 32, 64, 128], 32), rel=0.05)
+
+
+def test_dcgans_weights_start_as_the_studys() -> None:
+    """Convolutions are truncated at two deviations; transposed ones and linear layers are not."""
+    g, d = build(config(32, arch="dcgan"), 3)
+    convolutions = [m.weight for m in d.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 4 and all(w.abs().max() <= 0.04 for w in convolutions)
+    assert convolutions[-1].std().item() == pytest.approx(TRUNCATED, rel=0.01)
+    transposed = [m.weight for m in g.modules() if isinstance(m, torch.nn.ConvTranspose2d)]
+    assert len(transposed) == 4 and all(w.std().item() == pytest.approx(0.02, rel=0.05) for w in transposed)
+    assert all(w.abs().max() > 0.05 for w in (*transposed, g.linear.weight))
 
 
 def test_generator_options() -> None:
@@ -141,7 +196,7 @@ def test_residual_convolutions_are_truncated_at_two_deviations() -> None:
 def test_initialisation_is_seeded_and_has_its_standard_deviation() -> None:
     (g, d), (g2, _), (g3, _) = (build(config(32, seed=s), 3) for s in (0, 0, 1))
     assert all(torch.equal(a, b) for a, b in zip(g.parameters(), g2.parameters(), strict=True))
-    assert not torch.equal(g.linear.weight, g3.linear.weight)
+    assert (g.linear.weight != g3.linear.weight).any()
     assert d.body[9].weight.std().item() == pytest.approx(0.02, rel=0.02)
     assert d.linear.bias.abs().sum() == 0
 

@@ -140,8 +140,8 @@ def test_a_stopped_run_of_two_ranks_goes_on_to_the_same_bits(store: Store, monke
     said: list[str] = []
     assert work(store, disturbed.id, said.append) == DONE and "resuming at step 5" in said
     same(disturbed, quiet)
-    (machine,) = quiet.meta()["machines"]
-    assert (machine["world_size"], machine["device_batch_size"]) == (2, 8)
+    (machine,) = quiet.meta().machines
+    assert (machine.world_size, machine.device_batch_size) == (2, 8)
 
 
 def children(pid: int) -> list[int]:
@@ -158,15 +158,15 @@ def test_a_lost_rank_fails_its_run_and_a_lost_worker_leaves_no_rank(store: Store
     def start(beyond: int) -> tuple[subprocess.Popen[bytes], int]:
         command = [sys.executable, "-m", "landscape.runtime.worker", "--store", str(store.root), "--run", run.id]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(lambda: run.status().get("step", 0) > beyond or process.poll() is not None)
+        wait_for(lambda: run.status().step > beyond or process.poll() is not None)
         (rank,) = children(process.pid)
         return process, rank
 
     process, rank = start(0)
     os.kill(rank, signal.SIGKILL)
     assert process.wait(timeout=300) == ExitCode.FAILED
-    assert run.status()["status"] == "failed" and "rank 1 of 2 was killed by SIGKILL" in run.status()["reason"]
-    process, rank = start(run.status()["step"])
+    assert run.status().state == "failed" and "rank 1 of 2 was killed by SIGKILL" in (run.status().reason or "")
+    process, rank = start(run.status().step)
     process.kill()
     process.wait()
     wait_for(lambda: process_start(rank) is None)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from held import hold, let_go
@@ -18,6 +19,7 @@ from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store, pace, run_writer
 from landscape.store.leases import Observer, take
 from landscape.store.pace import FACTOR, FLOOR_S, Pace
+from landscape.store.run_status import Stalled
 from landscape.store.run_writer import Journal
 from sweeps.cli.status import status
 from sweeps.launchers.devices import Slots
@@ -57,7 +59,7 @@ def test_a_step_is_stalled_when_it_takes_many_times_the_usual(usual: float, cloc
     clock[0] += allowed
     assert one.stalled() is None
     clock[0] += 1
-    assert one.stalled() == {"in": "training", "for_s": round(allowed + 1), "usual_s": usual}
+    assert one.stalled() == Stalled(doing="training", for_s=round(allowed + 1), usual_s=usual)
     one.begin("scoring")
     clock[0] += 600  # as long as the one before
     assert one.stalled() is None
@@ -75,14 +77,14 @@ def test_a_heart_beats_through_a_hung_thread_and_says_so(
         one.write(status="running", step=3)
         one.pace.begin("training")
         one.pace.begin("training")
-        wait_for(lambda: "stalled" in run.status())
+        wait_for(lambda: run.status().stalled is not None)
         (seen,) = Looker(store).look().runs
         assert seen.state == "stalled" and f"kill -9 {os.getpid()}" in seen.stalled and "s in training" in seen.stalled
         assert status(["--store", str(store.root)]) == 0
         out = capsys.readouterr().out
         assert "1 stalled" in out and f"{run.id} is stalled: " in out
         one.pace.begin(None)
-        wait_for(lambda: "stalled" not in run.status())
+        wait_for(lambda: run.status().stalled is None)
         assert [seen.state for seen in Looker(store).look().runs] == ["running"]
     claim.release()
 
@@ -102,8 +104,8 @@ def test_the_pool_shows_what_is_stalled_or_stopped(store: Store) -> None:
     freeze(plan)
     told, *others = (store.run(planned.id) for planned in plan.runs)
     for run in (told, *others):
-        run.write_status(run.status() | {"status": "running", "step": 2})
-    told.write_status(told.status() | {"stalled": {"in": "training", "for_s": 300, "usual_s": 0.1}})
+        run.write_status(replace(run.status(), state="running", step=2))
+    told.write_status(replace(told.status(), stalled=Stalled(doing="training", for_s=300, usual_s=0.1)))
     sleeping = subprocess.Popen(["sleep", "600"])
     try:
         pool = Pool(plan, Slots(3, (), ""), None, deque())  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_the_pool_gives_the_numbers_of_a_single_run(store: Store, tmp_path: Path
     assert alone.returncode == 0, alone.stderr
     (b,) = runs(other)
     a = store.run(b.id)
-    assert a.rows()[-1]["fid"] == b.rows()[-1]["fid"]
+    assert a.rows()[-1].values["fid"] == b.rows()[-1].values["fid"]
     left, right = (checkpoint.load(run.weights) for run in (a, b))
     assert all(torch.equal(left["g"][k], right["g"][k]) for k in left["g"])
 
@@ -64,7 +65,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(store: Store) -> None:
     let_go(pid, signal.SIGTERM)
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 130 and "the same command goes on from here" in out
-    assert workers(store) == [] and held.status()["status"] == "preempted" and held.newest_checkpoint.exists()
+    assert workers(store) == [] and held.status().state == "preempted" and held.newest_checkpoint.exists()
     done = sweep("-m", "seed=range(0,2)", *LONG, f"store={store.root}")
     assert done.returncode == 0 and states(store) == ["done"] * 2
     assert "resuming at step" in held.log_file.read_text()
@@ -87,7 +88,8 @@ def test_a_worker_that_dies_before_it_can_say_so_is_failed(store: Store, monkeyp
     monkeypatch.setenv("PYTHONPATH", str(broken))
     done = sweep("-m", "seed=0,1", *TINY, f"store={store.root}")
     assert done.returncode == 1 and states(store) == ["failed", "failed"]
-    assert all("no kernel image" in run.status()["reason"] for run in runs(store)) and "no kernel image" in done.stderr
+    assert all("no kernel image" in (run.status().reason or "") for run in runs(store))
+    assert "no kernel image" in done.stderr
 
 
 def test_an_unreadable_status_costs_its_own_run(store: Store) -> None:
@@ -99,7 +101,7 @@ def test_an_unreadable_status_costs_its_own_run(store: Store) -> None:
     let_go(pid)
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 1 and str(victim.status_file) in out
-    assert [run.status()["status"] for run in runs(store) if run.id != victim.id] == ["done", "done"]
+    assert [run.status().state for run in runs(store) if run.id != victim.id] == ["done", "done"]
 
 
 def test_a_closed_pipe_does_not_stop_a_sweep(store: Store) -> None:
@@ -163,10 +165,10 @@ def test_divergence_is_a_result(store: Store) -> None:
     done = sweep("-m", "optim.lr=1e3,1e-3", "reg=gp", *TINY, f"store={store.root}")
     assert done.returncode == 0 and "diverged" in done.stdout
     assert sorted(states(store)) == ["diverged", "done"]
-    (run,) = [run for run in runs(store) if run.status()["status"] == "diverged"]
+    (run,) = [run for run in runs(store) if run.status().state == "diverged"]
     last = run.rows()[-1]
-    assert last["fid"] is None and "left the finite numbers" in last["why"]["fid"] and last["train_s"] > 0
-    assert run.weights.exists() and "left the finite numbers" in run.status()["reason"]
+    assert last.values["fid"] is None and "left the finite numbers" in last.why["fid"] and (last.train_s or 0) > 0
+    assert run.weights.exists() and "left the finite numbers" in (run.status().reason or "")
     again = sweep("-m", "optim.lr=1e3,1e-3", "reg=gp", *TINY, f"store={store.root}")
     assert again.returncode == 0 and "nothing to do" in again.stdout
 
@@ -176,9 +178,9 @@ def test_a_crash_ends_as_failed_and_is_named_with_its_log(store: Store) -> None:
     bad.samples.rmdir()
     bad.samples.write_text("in the way")  # the run's first sample grid cannot be written
     done = sweep("-m", *TINY, "seed=0,1", f"store={store.root}")
-    assert done.returncode == 1 and good.status()["status"] == "done"
+    assert done.returncode == 1 and good.status().state == "done"
     status = bad.status()
-    assert status["status"] == "failed" and "FileExistsError" in status["reason"]
+    assert status.state == "failed" and "FileExistsError" in (status.reason or "")
     assert f"log: {bad.log_file}" in done.stderr and "FileExistsError" in done.stderr and "seed=0" in done.stderr
     bad.samples.unlink()
     assert sweep("-m", *TINY, "seed=0,1", f"store={store.root}").returncode == 0
@@ -199,22 +201,22 @@ def test_the_classifier_is_made_once_by_processes_that_need_it_at_once(tmp_path:
     store = Store(tmp_path / "cold")
     done = sweep("-m", "seed=0,1", *TINY, f"store={store.root}")
     assert done.returncode == 0
-    protocols = {row["protocol"] for run in runs(store) for row in run.rows()}
+    protocols = {row.protocol for run in runs(store) for row in run.rows()}
     assert len(protocols) == 1 and len(list((store.cache / "classifier").glob("*.pt"))) == 1
 
 
 def test_a_run_on_another_machine_is_on_record(store: Store, run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     work(store, run.id, lambda text: None)
-    (machine,) = run.meta()["machines"]
-    assert {"host", "cpu", "device", "threads", "world_size", "precision", "packages", "code"} <= machine.keys()
-    assert machine["packages"]["torch"] == version("torch")
-    assert run.status()["status"] in FINISHED
+    (machine,) = run.meta().machines
+    assert None not in (machine.host, machine.cpu, machine.device, machine.threads, machine.world_size, machine.code)
+    assert machine.precision == "fp32" and machine.packages["torch"] == version("torch")
+    assert run.status().state in FINISHED
     monkeypatch.setattr("landscape.store.provenance.socket.gethostname", lambda: "another")
     status = run.status()
-    run.write_status({**status, "scored": {}})
+    run.write_status(replace(status, scored={}))
     work(store, run.id, lambda text: None)
-    assert [m["host"] for m in run.meta()["machines"]][1:] == ["another"]
+    assert [m.host for m in run.meta().machines][1:] == ["another"]
     monkeypatch.setenv("LANDSCAPE_SHARING", "8")
-    run.write_status({**status, "scored": {}})
+    run.write_status(replace(status, scored={}))
     work(store, run.id, lambda text: None)
-    assert len(run.meta()["machines"]) == 2, "scored beside others, which says nothing of its training"
+    assert len(run.meta().machines) == 2, "scored beside others, which says nothing of its training"

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,13 @@ def abandon(run: RunFolder, where: str) -> None:
     who = {"token": "t", **myself(), "pid": 4, "started": "5", **ELSEWHERE[where]}
     write_whole(run.claims / f"{number + 1}.json", json.dumps(who))
     status = run.status()
-    if status["status"] != DONE:
-        status = {**status, "status": "running", "step": 0}
-    run.write_status({**status, "beat": 17})
+    if status.state != DONE:
+        status = replace(status, state="running", step=0)
+    run.write_status(replace(status, beat=17))
 
 
 def done(*runs: RunFolder) -> bool:
-    return all(run.status()["status"] == DONE and claim_in_force(run) is None for run in runs)
+    return all(run.status().state == DONE and claim_in_force(run) is None for run in runs)
 
 
 def test_the_same_sweep_command_goes_on(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +96,7 @@ def beating(run: RunFolder) -> Iterator[RunFolder]:
 
     def beat() -> None:
         while not over.wait(0.05):
-            run.write_status({**run.status(), "beat": run.status()["beat"] + 1}, durable=False)
+            run.write_status(replace(run.status(), beat=run.status().beat + 1), durable=False)
 
     heart = threading.Thread(target=beat)
     heart.start()
@@ -125,7 +126,7 @@ def test_evaluate_goes_on(store: Store) -> None:
     work(store, run.id, lambda text: None)
     abandon(run, "host")
     assert evaluate.main(["metrics.seed=7", f"store={store.root}"]) == 0
-    assert done(run) and len({row["protocol"] for row in run.rows()}) == 2
+    assert done(run) and len({row.protocol for row in run.rows()}) == 2
 
 
 def test_a_confirmation_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

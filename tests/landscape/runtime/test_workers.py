@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import sys
+from collections import deque
 
 import pytest
 from resuming import same, two
 from support import TINY, frozen_runs, wait_for
 
 from landscape.config.errors import ExitCode
-from landscape.store import DONE, RunFolder, Store
+from landscape.runtime.worker import work
+from landscape.store import DONE, FAILED, RunFolder, Store
 from landscape.store.processes import process_start
+from sweeps.launchers.devices import Slots
+from sweeps.launchers.local_pool import Pool, _stop_if_unwritable
 from sweeps.launchers.processes import UNTOLD, Forked, Process, Starter, starter
+from sweeps.launchers.progress import Lines
+from sweeps.planning.plan import make_plan
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 
@@ -43,8 +50,8 @@ def test_a_forked_worker_gives_the_bits_of_a_plain_one_and_its_exit_code(store: 
         assert code(first) == 0 and code(second) == 0
         same(forked, plain)
         assert "done at step" in forked.log_file.read_text()
-        assert (store.run(forked.id).meta()["machines"]) == plain.meta()["machines"]
-        wait_for(lambda: long.status().get("step", 0) > 0)
+        assert store.run(forked.id).meta().machines == plain.meta().machines
+        wait_for(lambda: long.status().step > 0)
         os.killpg(third.pid, signal.SIGKILL)
         assert code(third) == -signal.SIGKILL
         missing = start(warm, store, store.run(forked.id))  # finished already: nothing to do
@@ -70,7 +77,7 @@ def test_a_server_that_dies_costs_no_run_and_is_followed_by_another(store: Store
         second = start(workers, store, two_)
         assert isinstance(second, Forked) and "starting another" in told[0]
         assert code(first) == UNTOLD and code(second) == 0
-    assert one.status()["status"] == two_.status()["status"] == DONE
+    assert one.status().state == two_.status().state == DONE
 
 
 def test_without_a_server_workers_start_by_themselves(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,4 +101,30 @@ def test_a_server_ends_with_its_controller_and_leaves_its_workers(store: Store) 
         os.kill(process.pid, signal.SIGSTOP)  # so that it does not end before it is looked at
     assert process_start(server.process.pid) is None and process_start(process.pid) is not None
     os.kill(process.pid, signal.SIGCONT)
-    wait_for(lambda: run.status()["status"] == DONE)
+    wait_for(lambda: run.status().state == DONE)
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (OSError(errno.ENOSPC, "voll"), "ENOSPC"),
+        (RuntimeError("wrote a folder called 'No space left on device'"), None),
+    ],
+)
+def test_a_failure_has_the_systems_error_as_data_and_the_pool_stops_by_that(
+    store: Store, error: Exception, name: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = frozen_runs(store, *TINY)
+
+    def full(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "append_row", full)
+        assert work(store, run.id, lambda text: None) == FAILED
+    assert run.status().errno == name
+    plan = make_plan([*TINY, f"store={store.root}"], multirun=False)
+    pool = Pool(plan, Slots(1, (), ""), None, deque(plan.runs))  # type: ignore[arg-type]
+    _stop_if_unwritable(pool, Lines(), run.status().errno)
+    assert pool.unwritable == (name is not None) == (not pool.waiting)
+    assert work(store, run.id, lambda text: None) == DONE and run.status().errno is None

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def disk(tmp_path: Path, warm_cache: Path) -> Iterator[Disk]:
 
 
 def states(store: Store) -> list[str]:
-    return [run.status()["status"] for run in store.run_folders()]
+    return [run.status().state for run in store.run_folders()]
 
 
 def test_planning_on_a_full_disk_writes_nothing_and_says_so(disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,8 +82,8 @@ def test_planning_on_a_full_disk_writes_nothing_and_says_so(disk: Disk, capsys: 
 
 @pytest.mark.slow
 def test_a_disk_that_fills_up_under_a_run_loses_nothing(disk: Disk) -> None:
-    grid = ("-m", "seed=0,1,2", "train.steps=600", "checkpoint.every_s=0.1", *TINY[1:], "metrics.every=100")
-    grid += (f"store={disk.store.root}", "launcher.jobs=1")
+    grid = ["-m", "seed=0,1,2", "train.steps=600", "checkpoint.every_s=0.1", *TINY[1:], "metrics.every=100"]
+    grid += [f"store={disk.store.root}", "launcher.jobs=1"]
     process = subprocess.Popen(command(*grid), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     _, pid = hold(disk.store, lambda run: run.previous_checkpoint.exists())
     begun = sum(run.log_file.exists() for run in disk.store.run_folders())
@@ -96,7 +97,7 @@ def test_a_disk_that_fills_up_under_a_run_loses_nothing(disk: Disk) -> None:
     assert not list(disk.store.root.rglob("*.tmp"))
     done = sweep(*grid)
     assert done.returncode == 0 and states(disk.store) == ["done"] * 3, done.stdout + done.stderr
-    assert [[row["step"] for row in run.rows()] for run in disk.store.run_folders()] == [list(range(0, 601, 100))] * 3
+    assert [[row.step for row in run.rows()] for run in disk.store.run_folders()] == [list(range(0, 601, 100))] * 3
     assert sum("resuming at step" in run.log_file.read_text() for run in disk.store.run_folders()) == 1
 
 
@@ -135,7 +136,7 @@ def test_nodes_whose_clocks_differ_by_a_minute_rob_nobody(
     create_exclusively(run.claims / "1.json", json.dumps(far))
     observer, looker = Observer(), Looker(Store(run.path.parent.parent))
     for beat in range(4):  # the other node lives, and its files are a minute old or of a minute to come
-        run.write_status({**run.status(), "status": "running", "beat": beat})
+        run.write_status(replace(run.status(), state="running", beat=beat))
         for file in (run.status_file, run.claims / "1.json"):
             os.utime(file, (wall() - skew_s, wall() - skew_s))
         claim = claim_in_force(run)

@@ -12,7 +12,7 @@ from bombs import bomb
 from landscape.config.errors import CorruptFile
 from landscape.store.atomic_io import open_regular, read_bounded, read_json, read_yaml, to_yaml
 
-TEXTS = {
+TEXTS: dict[str, tuple[str, str | bytes, str]] = {
     "json: not a number": ("x.json", '{"a": NaN}', "NaN is no number"),
     "json: infinite": ("x.json", '{"a": 1e999}', "inf is no number"),
     "json: huge": ("x.json", '{"a": 1' + "0" * 400 + "}", "too large"),

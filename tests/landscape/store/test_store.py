@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from support import TINY, frozen_runs
 
 from landscape.config.errors import CorruptFile, UserError
 from landscape.runtime.worker import work
-from landscape.store import RunFolder, Store, atomic_io, leases
+from landscape.store import RunFolder, RunStatus, Store, atomic_io, leases
 from landscape.store.atomic_io import create_exclusively, write_whole
 from landscape.store.leases import Claim, ClaimLost, Observer, claim_in_force, take
+from landscape.store.metrics_row import MetricsRow
+from landscape.store.run_meta import RunMeta
 from landscape.store.run_writer import Journal
 
 
@@ -36,14 +39,14 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_torn_last_row_is_ignored_and_a_bad_one_named(run: RunFolder) -> None:
-    run.append_row({"step": 0, "protocol": "p"})
-    run.append_row({"step": 6, "protocol": "p"})
+    run.append_row(MetricsRow(step=0, protocol="p"))
+    run.append_row(MetricsRow(step=6, protocol="p"))
     whole = run.metrics_file.read_bytes()
     for cut in range(len(whole) // 2 + 1, len(whole)):
         run.metrics_file.write_bytes(whole[:cut])
-        assert [row["step"] for row in run.rows()] == [0]
-    run.append_row({"step": 12, "protocol": "p"})  # onto a torn tail
-    assert [row["step"] for row in run.rows()] == [0, 12]
+        assert [row.step for row in run.rows()] == [0]
+    run.append_row(MetricsRow(step=12, protocol="p"))  # onto a torn tail
+    assert [row.step for row in run.rows()] == [0, 12]
     run.metrics_file.write_bytes(b"{garbage}\n" + whole)
     with pytest.raises(CorruptFile, match=r"metrics\.jsonl line 1"):
         run.rows()
@@ -51,13 +54,15 @@ def test_a_torn_last_row_is_ignored_and_a_bad_one_named(run: RunFolder) -> None:
 
 def test_a_row_with_nan_is_refused(run: RunFolder) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        run.append_row({"step": 0, "protocol": "p", "fid": float("nan")})
+        run.append_row(MetricsRow(step=0, protocol="p", more={"fid": float("nan")}))
     assert run.rows() == []
 
 
 def test_two_planners_freeze_a_run_once(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: store.run("a" * 16).create({"x": 1}, {}, {"status": "planned"}), range(16)))
+        made = list(
+            pool.map(lambda _: store.run("a" * 16).create({"x": 1}, RunMeta(), RunStatus(state="planned")), range(16))
+        )
     assert len(made) == 16
     assert [run.id for run in store.run_folders()] == ["a" * 16]
     assert [p.name for p in store.runs.iterdir()] == ["a" * 16]
@@ -119,7 +124,7 @@ def test_another_machines_worker_is_lost_when_its_heart_stops(run: RunFolder, mo
     monkeypatch.setattr(leases.time, "monotonic", lambda: now[0])
     claim, observer = elsewhere(run), Observer(lost_after_s=60)
     for beat in range(5):
-        run.write_status({**run.status(), "beat": beat})
+        run.write_status(replace(run.status(), beat=beat))
         assert not observer.is_lost(run, claim)
         now[0] += 50
     assert not observer.is_lost(run, claim)  # 50 s since the last beat that was seen
@@ -166,10 +171,10 @@ def test_an_owner_that_lost_its_claim_writes_nothing_more(run: RunFolder) -> Non
     owner = take(run, Observer())
     assert owner is not None
     with Journal(run, owner) as journal:
-        journal.write(status="running")
+        journal.write(state="running")
         create_exclusively(run.claims / "2.json", json.dumps({**owner.content, "token": "thief"}))
         before = run.status_file.read_bytes()
-        for attempt in (lambda: journal.write(status="done"), lambda: journal.row({"step": 1, "protocol": "p"})):
+        for attempt in (lambda: journal.write(state="done"), lambda: journal.row(MetricsRow(step=1, protocol="p"))):
             with pytest.raises(ClaimLost):
                 attempt()
     assert run.status_file.read_bytes() == before and run.rows() == []
@@ -188,7 +193,7 @@ def test_a_worker_that_is_overtaken_stops_without_writing(store: Store, monkeypa
     said: list[str] = []
     assert work(store, run.id, said.append) is None
     assert "taken over" in said[-1]
-    assert len(run.rows()) == 2 and run.status()["status"] == "running" and not run.weights.exists()
+    assert len(run.rows()) == 2 and run.status().state == "running" and not run.weights.exists()
 
 
 def test_a_cache_on_another_disk_is_used(store: Store, tmp_path: Path) -> None:

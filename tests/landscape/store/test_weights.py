@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 from pathlib import Path
@@ -13,9 +14,9 @@ from support import TINY, frozen_runs
 from landscape.config.errors import UserError
 from landscape.metrics import extractor_inception
 from landscape.runtime.worker import work
-from landscape.store import Store, weights
+from landscape.store import Store
 from landscape.store.protocols import request, request_id
-from landscape.store.weights import INCEPTION, ChangedWeights, NoWeights, find_weights, read_weights
+from landscape.store.weights import INCEPTION, PUBLISHED, ChangedWeights, NoWeights, find_weights, read_weights
 from sweeps.cli import prefetch
 from sweeps.cli.sweep import main
 from sweeps.planning.plan import make_plan
@@ -70,29 +71,35 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes | None, s
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=rf"metrics\.weights={path}.*{sentence}"):
-        find_weights(str(path), Store(tmp_path))
+        find_weights("inception", str(path), Store(tmp_path))
 
 
 def test_weights_are_those_of_planning_whatever_became_of_the_file(tmp_path: Path, file: Path) -> None:
     store = Store(tmp_path / "s")
-    planned = find_weights(str(file), store)
+    planned = find_weights("inception", str(file), store)
     before = file.read_bytes()
     file.write_bytes(b"PK else")
-    assert read_weights(planned, store) == before
+    assert read_weights("inception", planned, store) == before
 
 
 def test_a_changed_copy_is_a_sentence_and_planning_mends_it(tmp_path: Path, file: Path) -> None:
     store = Store(tmp_path / "s")
-    planned = find_weights(str(file), store)
+    planned = find_weights("inception", str(file), store)
     with open(store.weights_file(planned), "ab") as f:
         f.write(b"x")
     with pytest.raises(ChangedWeights, match="has changed since the run was planned"):
-        read_weights(planned, store)
-    find_weights(str(file), store)
-    assert read_weights(planned, store) == file.read_bytes()
+        read_weights("inception", planned, store)
+    find_weights("inception", str(file), store)
+    assert read_weights("inception", planned, store) == file.read_bytes()
     store.weights_file(planned).unlink()
     with pytest.raises(UserError, match=r"cannot be read in the store .*landscape\.prefetch metrics=inception"):
-        read_weights(planned, store)
+        read_weights("inception", planned, store)
+
+
+def publish(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this file be what the world knows as Inception's weights."""
+    published = dataclasses.replace(PUBLISHED["inception"], digest=digest(file)[:8])
+    monkeypatch.setitem(PUBLISHED, "inception", published)
 
 
 def test_what_torch_fidelity_downloaded_is_used(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,13 +107,13 @@ def test_what_torch_fidelity_downloaded_is_used(tmp_path: Path, file: Path, monk
     downloaded.parent.mkdir(parents=True)
     file.rename(downloaded)
     with pytest.raises(UserError, match="is damaged: its SHA-256 begins with"):
-        find_weights(None, Store(tmp_path / "s"))
-    monkeypatch.setattr(weights, "INCEPTION_DIGEST", digest(downloaded)[:8])
-    assert find_weights(None, Store(tmp_path / "s")) == digest(downloaded)
+        find_weights("inception", None, Store(tmp_path / "s"))
+    publish(downloaded, monkeypatch)
+    assert find_weights("inception", None, Store(tmp_path / "s")) == digest(downloaded)
     downloaded.unlink()
-    assert find_weights(None, Store(tmp_path / "s"))  # the store has its own
+    assert find_weights("inception", None, Store(tmp_path / "s"))  # the store has its own
     with pytest.raises(NoWeights):
-        find_weights(None, Store(tmp_path / "other"))
+        find_weights("inception", None, Store(tmp_path / "other"))
 
 
 # python -m landscape.prefetch
@@ -134,8 +141,7 @@ def test_prefetch_downloads_once_and_again_where_the_copy_is_damaged(
         Path(to).write_bytes(file.read_bytes())
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
-    for module in (weights, extractor_inception):
-        monkeypatch.setattr(module, "INCEPTION_DIGEST", digest(file)[:8])
+    publish(file, monkeypatch)
     monkeypatch.setattr(extractor_inception, "inception_from", lambda content: torch.load(io.BytesIO(content)))
     store = Store(tmp_path / "s")
     for _ in range(2):
@@ -143,7 +149,7 @@ def test_prefetch_downloads_once_and_again_where_the_copy_is_damaged(
         assert "are in the store and fit the network" in capsys.readouterr().out and len(fetched) == 1
     store.weights_file(digest(file)).write_bytes(b"PK")
     assert call(monkeypatch, f"store={store.root}") == 0 and len(fetched) == 2
-    assert read_weights(digest(file), store) == file.read_bytes()
+    assert read_weights("inception", digest(file), store) == file.read_bytes()
 
 
 def test_a_failed_download_is_a_sentence(
@@ -163,4 +169,4 @@ def test_a_run_whose_weights_do_not_fit_fails_before_it_trains(tmp_path: Path, f
     (run,) = frozen_runs(store, *TINY, "metrics=inception", f"metrics.weights={file}")
     assert work(store, run.id, lambda text: None) == "failed"
     status = run.status()
-    assert "holds no weights of torch-fidelity's Inception network" in status["reason"] and not status.get("step")
+    assert "holds no weights of torch-fidelity's Inception network" in (status.reason or "") and not status.step

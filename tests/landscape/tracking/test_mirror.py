@@ -99,14 +99,14 @@ def test_the_loggers_are_the_choices_and_no_part_of_what_a_run_is() -> None:
 def test_a_run_is_mirrored_offline_with_its_rows_samples_and_configuration(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY, "logger=wandb")
     assert work(store, run.id, lambda text: None) == "done"
-    assert not [text for text in run.status().get("warnings", []) if "wandb" in text]
+    assert not [text for text in run.status().warnings if "wandb" in text]
     (found,) = offline_runs(store, run)
     (sweep,) = store.sweep_folders()
     assert found["run"] == {"id": run.id, "group": sweep.name, "project": "gan-landscape"}
     assert found["config"]["arch"] == run.config()["arch"] and found["config"]["seed"] == 0
     rows = run.rows()
-    assert [row["_step"] for row in found["history"]] == [row["step"] for row in rows] == [0, 6, 12]
-    assert [row["fid_classifier"] for row in found["history"]] == [row["fid"] for row in rows]
+    assert [row["_step"] for row in found["history"]] == [row.step for row in rows] == [0, 6, 12]
+    assert [row["fid_classifier"] for row in found["history"]] == [row.values["fid"] for row in rows]
     assert all(row["samples/_type"] == "image-file" and "fid" not in row for row in found["history"])
     assert found["summary"]["status"] == "done"
     assert list((store.wandb).glob("offline-run-*/files/media/images/*.png"))
@@ -151,8 +151,8 @@ def test_scores_asked_for_later_and_rows_that_were_missed_are_added(store: Store
     work(store, run.id, lambda text: None, {"logger": json.loads(wandb)})
     first, late = offline_runs(store, run)
     assert [row["_step"] for row in first["history"]] == [0, 6, 12] and late["history"] == []
-    protocol = run.rows()[-1]["protocol"]
-    assert late["summary"][f"{protocol[:8]}/fid_classifier"] == run.rows()[-1]["fid"]
+    protocol = run.rows()[-1].protocol
+    assert late["summary"][f"{protocol[:8]}/fid_classifier"] == run.rows()[-1].values["fid"]
 
 
 WORDS = 'raise RuntimeError("no luck today")'
@@ -165,10 +165,11 @@ WORDS = 'raise RuntimeError("no luck today")'
         ({"init": WORDS}, "RuntimeError: no luck today"),
         ({"log": WORDS}, "RuntimeError: no luck today"),
         ({"finish": WORDS}, "RuntimeError: no luck today"),
+        ({"log": f'print("mirror failed: not so"); {WORDS}'}, "RuntimeError: no luck today"),
         ({"log": "os._exit(9)"}, "it ended with exit code 9"),
         ({"init": "time.sleep(600)"}, "did not end in time"),
     ],
-    ids=["import", "init", "log", "finish", "dies", "hangs"],
+    ids=["import", "init", "log", "finish", "talks", "dies", "hangs"],
 )
 def test_whatever_wandb_does_the_run_goes_on_and_says_so_once(
     bodies: dict[str, str], said: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -178,8 +179,8 @@ def test_whatever_wandb_does_the_run_goes_on_and_says_so_once(
     (run,) = frozen_runs(store, *TINY, "logger=wandb")
     lines: list[str] = []
     assert work(store, run.id, lines.append) == "done"
-    assert [row["step"] for row in run.rows()] == [0, 6, 12]
-    warnings = [text for text in run.status()["warnings"] if "wandb" in text]
+    assert [row.step for row in run.rows()] == [0, 6, 12]
+    warnings = [text for text in run.status().warnings if "wandb" in text]
     assert len(warnings) == 1 and said in warnings[0]
     assert sum("wandb" in line for line in lines) == 1
 
@@ -188,7 +189,7 @@ def test_a_store_without_room_for_wandbs_folder_costs_the_mirror_alone(store: St
     store.wandb.write_text("in the way")
     (run,) = frozen_runs(store, *TINY, "logger=wandb")
     assert work(store, run.id, lambda text: None) == "done"
-    (warning,) = [text for text in run.status()["warnings"] if "wandb" in text]
+    (warning,) = [text for text in run.status().warnings if "wandb" in text]
     assert "FileExistsError" in warning
 
 

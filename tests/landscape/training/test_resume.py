@@ -21,6 +21,7 @@ from support import TINY, frozen_runs
 from landscape.runtime import worker
 from landscape.runtime.worker import work
 from landscape.store import DONE, PREEMPTED, RunFolder, Store
+from landscape.store.metrics_row import MetricsRow
 from landscape.training import checkpoint
 
 
@@ -56,9 +57,9 @@ def test_killed_at_the_worst_moments(store: Store, at: str, monkeypatch: pytest.
     work(store, quiet.id, lambda text: None)
     real_save, real_row = checkpoint.save, RunFolder.append_row
 
-    def row(self: RunFolder, row: dict[str, Any]) -> None:
+    def row(self: RunFolder, row: MetricsRow) -> None:
         real_row(self, row)
-        if self.id == disturbed.id and row["step"] == 6:
+        if self.id == disturbed.id and row.step == 6:
             raise Died
 
     def save(path: Path, content: dict[str, Any]) -> None:
@@ -95,7 +96,7 @@ def test_killed_process(store: Store) -> None:
         hold(store, partial(has_passed, beyond), process.pid)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert disturbed.status()["status"] == "running"
+    assert disturbed.status().state == "running"
     assert work(store, disturbed.id, lambda text: None) == DONE
     same(disturbed, quiet)
     assert len(list(disturbed.claims.glob("*.json"))) == 3
@@ -206,4 +207,4 @@ def test_an_ill_defined_pairing_runs_with_a_warning_on_record(
 ) -> None:
     (run,) = frozen_runs(store, *TINY, *options)
     assert work(store, run.id, lambda text: None) == DONE
-    assert ("couples D's samples" in str(run.status().get("warnings"))) == warned
+    assert ("couples D's samples" in str(run.status().warnings)) == warned

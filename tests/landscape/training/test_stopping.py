@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from support import TINY, frozen_runs
@@ -12,20 +10,21 @@ from landscape.config.schema import Stop
 from landscape.runtime.worker import work
 from landscape.store import Store
 from landscape.store.early_stopping import reason_to_stop
+from landscape.store.metrics_row import MetricsRow
 from landscape.training import checkpoint
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import NOTHING, TRAIN, make_plan
 
 
-def rows(*fids: float | None, loss: float | None = 1.0) -> list[dict[str, Any]]:
-    return [{"fid": fid, "loss_d": loss} for fid in fids]
+def rows(*fids: float | None, loss: float | None = 1.0) -> list[MetricsRow]:
+    return [MetricsRow(step=i, protocol="p", more={"fid": fid, "loss_d": loss}) for i, fid in enumerate(fids)]
 
 
 RULE = Stop(factor=2, evaluations=2)
 SATURATED = Stop(loss_d=0.01, evaluations=2)
 
 # Rows, rule, whether they are stopped.
-CASES: list[tuple[list[dict[str, Any]], Stop, bool]] = [
+CASES: list[tuple[list[MetricsRow], Stop, bool]] = [
     (rows(10, 4, 9, 9), RULE, True),
     (rows(10, 4, 9, 7), RULE, False),
     (rows(10, 4, 9), RULE, False),
@@ -42,7 +41,7 @@ CASES: list[tuple[list[dict[str, Any]], Stop, bool]] = [
 
 
 @pytest.mark.parametrize(("given", "rule", "stops"), CASES)
-def test_the_rules(given: list[dict[str, Any]], rule: Stop, stops: bool) -> None:
+def test_the_rules(given: list[MetricsRow], rule: Stop, stops: bool) -> None:
     assert (reason_to_stop(given, rule) is not None) == stops
 
 
@@ -61,18 +60,18 @@ def test_a_stopped_run_is_finished_where_stopping_is_allowed_and_goes_on_exactly
     (run,) = frozen_runs(store, *TINY, *rule)
     assert work(store, run.id, silent) == "stopped"
     status = run.status()
-    assert status["step"] == 6 and "the discriminator is saturated" in status["reason"]
-    assert run.newest_checkpoint.exists() and run.weights.exists() and [r["step"] for r in run.rows()] == [0, 6]
+    assert status.step == 6 and "the discriminator is saturated" in (status.reason or "")
+    assert run.newest_checkpoint.exists() and run.weights.exists() and [r.step for r in run.rows()] == [0, 6]
     assert needs(store, *rule) == NOTHING and needs(store) == TRAIN
     assert work(store, run.id, silent) == "stopped"  # the frozen rule still allows it
     assert work(store, run.id, silent, {"stop": {"factor": None, "loss_d": None, "evaluations": 3}}) == "done"
-    assert needs(store) == NOTHING == needs(store, *rule) and "reason" not in run.status()
-    stops = run.status()["stops"]  # that it was stopped once stays on record
-    assert stops == [{"step": 6, "reason": status["reason"], "cause": "saturated"}]
+    assert needs(store) == NOTHING == needs(store, *rule) and run.status().reason is None
+    stops = run.status().stops  # that it was stopped once stays on record
+    assert [stop.to_json() for stop in stops] == [{"step": 6, "reason": status.reason, "cause": "saturated"}]
 
     (whole,) = frozen_runs(store, *TINY, "repeat=1")
     work(store, whole.id, silent)
-    assert [r["fid"] for r in run.rows()] == [r["fid"] for r in whole.rows()]
+    assert [r.values["fid"] for r in run.rows()] == [r.values["fid"] for r in whole.rows()]
     left, right = (checkpoint.load(r.weights) for r in (run, whole))
     assert all(torch.equal(left[net][k], right[net][k]) for net in ("g", "d") for k in left[net])
 

@@ -155,11 +155,10 @@ def test_epochs_show_every_image_once_without_the_remainder() -> None:
 
 
 def test_latents_follow_their_law() -> None:
-    from landscape.config.schema import Latent
-    from landscape.config.validation import RULES
+    from landscape.config.schema import Latent, keys
 
-    rule = next(rule for rule in RULES if rule.key == "latent.dist")
-    assert rule.legal.split(", ") == sorted(LATENTS, reverse=True)
+    legal = keys()["latent.dist"].range
+    assert legal is not None and legal.words.split(", ") == sorted(LATENTS, reverse=True)
     u, n = (draw(Latent(dim=50, dist=law), 2000, stream(0, "z")) for law in ("uniform", "normal"))
     assert u.min() >= -1 and u.max() <= 1 and u.var().item() == pytest.approx(1 / 3, rel=0.02)
     assert n.mean().item() == pytest.approx(0, abs=0.01) and n.var().item() == pytest.approx(1, rel=0.02)

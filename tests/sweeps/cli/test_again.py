@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from slurm import wait_for
@@ -21,7 +22,7 @@ LONG = (*TINY, "train.steps=100000", "metrics=none")
 
 
 def states(store: Store) -> list[str]:
-    return sorted(run.status()["status"] for run in store.run_folders())
+    return sorted(run.status().state for run in store.run_folders())
 
 
 def test_cancel_asks_the_sweeps_process_to_stop_and_its_workers_save(
@@ -29,7 +30,7 @@ def test_cancel_asks_the_sweeps_process_to_stop_and_its_workers_save(
 ) -> None:
     arguments = command("-m", "seed=range(0,3)", *LONG, "launcher.jobs=2", f"store={store.root}")
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    wait_for(lambda: any(run.status().get("step", 0) > 0 for run in store.run_folders()))
+    wait_for(lambda: any(run.status().step > 0 for run in store.run_folders()))
     assert VERBS["cancel"](["--store", str(store.root)]) == 0
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 130 and f"process {process.pid} was asked to stop" in capsys.readouterr().out, out
@@ -44,10 +45,10 @@ def test_retry_trains_here_what_failed_or_was_lost_and_nothing_else(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failed, lost, planned = frozen_runs(store, *TINY, "seed=0,1,2")
-    failed.write_status({**failed.status(), "status": "failed", "reason": "a full disk"})
-    lost.write_status({**lost.status(), "status": "running"})
+    failed.write_status(replace(failed.status(), state="failed", reason="a full disk"))
+    lost.write_status(replace(lost.status(), state="running"))
     assert VERBS["retry"](["--store", str(store.root)]) == 0
-    assert [run.status()["status"] for run in (failed, lost, planned)] == ["done", "done", "planned"]
+    assert [run.status().state for run in (failed, lost, planned)] == ["done", "done", "planned"]
     assert "reason" not in failed.status() and "running 2," in capsys.readouterr().out
     assert VERBS["retry"](["--store", str(store.root)]) == 0
     assert "nothing to retry" in capsys.readouterr().out

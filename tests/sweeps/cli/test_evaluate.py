@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, warm_cache: Path) -> Path:
         assert work(store, run.id, lambda text: None) == "done"
     frozen_runs(store, *TINY, "seed=1")
     (lost,) = frozen_runs(store, *TINY, "seed=2")
-    lost.write_status({**lost.status(), "status": DIVERGED})
+    lost.write_status(replace(lost.status(), state=DIVERGED))
     return store.root
 
 
@@ -42,7 +43,7 @@ def store(tmp_path: Path, trained: Path) -> Store:
 
 def by(store: Store, **wanted: object) -> RunFolder:
     """The run whose axes are these."""
-    (run,) = [r for r in store.run_folders() if wanted.items() <= r.status()["axes"].items()]
+    (run,) = [r for r in store.run_folders() if wanted.items() <= r.status().axes.items()]
     return run
 
 
@@ -54,7 +55,7 @@ def chosen(store: Store, *arguments: str) -> set[tuple[str, int]]:
     """Loss and seed of the trained runs that a command chooses."""
     order = read_order(list(arguments))
     runs, _ = choose_runs(store, order.ids, order.sweeps, order.where)
-    facts = [run.status()["axes"] for run in runs if run.status()["status"] == DONE]
+    facts = [run.status().axes for run in runs if run.status().state == DONE]
     return {(axes["loss"], axes["seed"]) for axes in facts}
 
 
@@ -77,8 +78,9 @@ def test_it_adds_rows_to_what_was_chosen_and_trains_nothing(store: Store) -> Non
     assert "1 run: 1 to score, 0 scored so already, 0 left alone" in first.stdout
     assert "extractor=classifier, real=train, n_fake=100, quantise=uint8, seed=7, generator=ema" in first.stdout
     (row,) = ns.rows()[len(before[0]) :]
-    text = ns.protocol(row["protocol"])
-    assert row["step"] == 12 and row["fid"] > 0 and (text["real"], text["seed"], text["n_fake"]) == ("train", 7, 100)
+    text = ns.protocol(row.protocol)
+    assert row.step == 12 and row.values["fid"] > 0
+    assert (text["real"], text["seed"], text["n_fake"]) == ("train", 7, 100)
     assert ns.rows()[: len(before[0])] == before[0] and ns.weights.read_bytes() == before[1] and ls.rows() == before[2]
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0 and "nothing to do" in again.stdout and len(ns.rows()) == len(before[0]) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from support import TINY, frozen_runs
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
 from landscape.store.leases import Observer, take
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.processes import machine
-from landscape.store.trials import put_rows, row
+from landscape.store.trials import TrialRecord, put_rows
 from sweeps import __main__ as doors
 from sweeps.cli.sweep import main
 from sweeps.launchers.slurm.submissions import submissions
@@ -47,7 +49,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
 
 
 def set_status(run: RunFolder, **values: Any) -> None:
-    run.write_status({**run.status(), **values}, durable=False)
+    run.write_status(replace(run.status(), **values), durable=False)
 
 
 def claimed(run: RunFolder, number: int = 1, **who: Any) -> None:
@@ -60,13 +62,13 @@ def test_it_names_what_is_lost_or_failed_and_shows_the_newest_scores(
 ) -> None:
     done, gone, failed, _ = frozen_runs(store, *TINY, "seed=range(0,4)")
     work(store, done.id, lambda text: None)
-    set_status(gone, status="running", step=3)
+    set_status(gone, state="running", step=3)
     claimed(gone)
-    set_status(failed, status="failed", reason="RuntimeError: out of luck")
+    set_status(failed, state="failed", reason="RuntimeError: out of luck")
     assert call("status") == 0
     out = capsys.readouterr().out
     assert "4 runs: 1 planned, 1 done, 1 failed, 1 lost" in out
-    scores = done.rows()[-1]
+    scores = done.rows()[-1].values
     assert f"{done.id}  done   seed=0  12/12  {scores['fid']:>8.1f}" in out
     assert f"{gone.id}  lost    seed=1" in out and f"{failed.id}  failed  seed=2  RuntimeError: out of luck" in out
     assert "nobody works on 3 of them: give their command again" in out
@@ -78,7 +80,7 @@ def test_where_and_sweep_take_a_part_and_json_tells_all(
 ) -> None:
     frozen_runs(store, *TINY, "loss=ns,wgan", "seed=0,1")
     other = frozen_runs(store, *TINY, "optim.lr=5e-3")
-    set_status(other[0], status="failed")
+    set_status(other[0], state="failed")
 
     def ids(*arguments: str) -> list[str]:
         assert call("status", "--json", *arguments) == 0
@@ -179,12 +181,12 @@ def test_trials_that_killed_their_workers_are_given_up_like_those_that_failed(
     (folder,) = store.sweep_folders()
     (search,) = read_searches(store, folder.name).cells
     killed, failed = (frozen_runs(store, *TINY, f"optim.lr={rate}")[0] for rate in (1e-3, 2e-3))
-    set_status(grid, status="done")
-    set_status(killed, status="running", step=3)
+    set_status(grid, state="done")
+    set_status(killed, state="running", step=3)
     claimed(killed)
-    set_status(failed, status="failed")
+    set_status(failed, state="failed")
     runs = enumerate((killed, failed))
-    put_rows(store, folder.name, [row(r.id, {}, "search", i, search=search.id, failed=True) for i, r in runs])
+    put_rows(store, folder.name, [TrialRecord(r.id, {}, "search", i, search=search.id, failed=True) for i, r in runs])
     for of in ([folder.name], []):
         assert call("status", *of) == 0
         out = capsys.readouterr().out
@@ -211,9 +213,9 @@ def test_the_scheduler_is_asked_once_and_knows_who_is_lost(
     runs = [store.run(task[0]) for task in tasks]
     leave_queue(site, "1", 2, 3, 4)
     before = len(site.calls("squeue"))
-    set_status(runs[0], status="preempted")  # queued again
-    set_status(runs[2], status="done")
-    set_status(runs[3], status="running")
+    set_status(runs[0], state="preempted")  # queued again
+    set_status(runs[2], state="done")
+    set_status(runs[3], state="running")
     claimed(runs[3], host="node7")  # its node died: nothing beats, and the scheduler has it no more
     capsys.readouterr()
     assert call("status", "--json") == 0
@@ -230,13 +232,13 @@ def test_the_scheduler_is_asked_once_and_knows_who_is_lost(
 
 def test_a_store_without_submissions_asks_no_scheduler(store: Store, site: FakeSlurm, call: Call) -> None:
     (run,) = frozen_runs(store, *TINY)
-    set_status(run, status="queued")
+    set_status(run, state="queued")
     assert call("status") == 0 and site.calls("squeue") == []
 
 
 def test_a_live_worker_is_running_whatever_its_status_says_yet(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
-    set_status(run, status="queued")
+    set_status(run, state="queued")
     claim = take(run, Observer())
     assert claim is not None
     look = Looker(store).look()
@@ -281,9 +283,9 @@ def test_logs_follows_until_the_run_ends(store: Store, call: Call, capsys: pytes
     run.log_file.write_text("first\n")
     claim = take(run, Observer())
     assert claim is not None
-    set_status(run, status="running")
+    set_status(run, state="running")
     claim.release()
-    set_status(run, status="done")
+    set_status(run, state="done")
     assert call("logs", run.id, "--follow") == 0
     assert "first\n" in capsys.readouterr().out
 
@@ -294,8 +296,8 @@ def test_distances_under_two_protocols_stand_in_a_column_each(
     again, once = frozen_runs(store, *TINY, "loss=ns,wgan")
     for run, scores in ((again, [("one", 20.0), ("two", 7.0)]), (once, [("one", 10.0)])):
         for protocol, fid in scores:
-            run.append_row({"step": 12, "protocol": protocol, "fid": fid})
-        set_status(run, status="done", step=12, scores={"protocol": scores[-1][0], "fid": scores[-1][1]})
+            run.append_row(MetricsRow(step=12, protocol=protocol, more={"fid": fid}))
+        set_status(run, state="done", step=12, scores={"protocol": scores[-1][0], "fid": scores[-1][1]})
     assert call("status") == 0
     lines = capsys.readouterr().out.splitlines()
     head = next(line for line in lines if "lowest distance" in line)

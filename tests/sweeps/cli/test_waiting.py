@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
 from landscape.store.leases import Observer, take
 from landscape.store.processes import machine, process_start
-from landscape.store.trials import put_rows, row
+from landscape.store.run_status import Stalled
+from landscape.store.trials import TrialRecord, put_rows
 from sweeps.cli import wait as waiting
 from sweeps.cli.status import status
 from sweeps.cli.sweep import main
@@ -40,14 +42,14 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def set_status(run: RunFolder, **values: Any) -> None:
-    run.write_status({**run.status(), **values}, durable=False)
+    run.write_status(replace(run.status(), **values), durable=False)
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_finished_sweep_is_not_waited_for(verb: str, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     runs = frozen_runs(store, *TINY, "seed=0,1")
     for run, state in zip(runs, ("done", "diverged"), strict=True):
-        set_status(run, status=state)
+        set_status(run, state=state)
     assert VERBS[verb](["--store", str(store.root)]) == 0
     assert "2 runs: 1 done, 1 diverged" in capsys.readouterr().out
 
@@ -57,8 +59,8 @@ def test_failures_and_what_nobody_works_on_are_1_and_named(
     verb: str, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good, bad, _ = frozen_runs(store, *TINY, "seed=0,1,2")
-    set_status(good, status="done")
-    set_status(bad, status="failed", reason="RuntimeError: out of luck")
+    set_status(good, state="done")
+    set_status(bad, state="failed", reason="RuntimeError: out of luck")
     assert VERBS[verb](["--store", str(store.root)]) == 1
     out = capsys.readouterr().out
     assert f"{bad.id} failed seed=1 (RuntimeError: out of luck)" in out and "planned seed=2" in out
@@ -71,7 +73,7 @@ def test_the_newest_sweep_is_meant_where_none_is_named(store: Store, capsys: pyt
     folders = {len(folder.plan()["runs"]): folder for folder in store.sweep_folders()}
     os.utime(folders[1].plan_file, (1, 1))
     for run in new:
-        set_status(run, status="done")
+        set_status(run, state="done")
     assert wait(["--store", str(store.root)]) == 0 and folders[2].name in capsys.readouterr().out
     assert wait([folders[1].name, "--store", str(store.root)]) == 1
     assert old[0].id in capsys.readouterr().out
@@ -91,7 +93,7 @@ def test_scores_that_are_still_owed_are_waited_for_and_then_told(
 def test_a_controller_that_lives_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two of its runs nobody holds a claim."""
     (run,) = frozen_runs(store, *TINY)
-    set_status(run, status="queued")
+    set_status(run, state="queued")
     (folder,) = store.sweep_folders()
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
@@ -151,7 +153,7 @@ def test_watch_in_a_terminal_draws_leaves_with_ctrl_c_and_stops_nothing(store: S
 
 def test_wait_leaves_with_ctrl_c(store: Store, tmp_path: Path) -> None:
     (run,) = frozen_runs(store, *TINY)
-    set_status(run, status="running")
+    set_status(run, state="running")
     far = {"token": "t", "host": "far-away", "boot": "b", "pids": "p", "pid": 1, "started": "1"}
     (run.claims / "1.json").write_text(json.dumps(far))
     arguments = [sys.executable, "-m", "sweeps", "wait", "--store", str(store.root)]
@@ -173,13 +175,13 @@ def test_a_search_is_not_over_while_trials_are_to_go(store: Store, capsys: pytes
     """Its trials are the sweep's runs too, those under way, which its record does not know yet, included."""
     (grid,) = frozen_runs(store, *TINY, "search=random", "search.trials=2")
     (folder,) = store.sweep_folders()
-    set_status(grid, status="done")
+    set_status(grid, state="done")
     look = Looker(store, folder).look()
     assert [seen.id for seen in look.runs] == [grid.id] and look.trials_left == 2 and not look.finished
     assert wait(["--store", str(store.root)]) == 1 and "2 trials to go" in capsys.readouterr().out
     (trial,) = frozen_runs(store, *TINY, "optim.lr=3e-3")  # as a searcher freezes it
     other = next(one for one in store.sweep_folders() if one.name != folder.name)
-    trial.write_meta({**trial.meta(), "sweep": folder.name})
+    trial.write_meta(replace(trial.meta(), sweep=folder.name))
     assert [seen.id for seen in Looker(store, folder).look().runs] == [grid.id, trial.id]
     assert [seen.id for seen in Looker(store, other).look().runs] == [trial.id]
 
@@ -193,7 +195,7 @@ def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
     (grid,) = frozen_runs(store, *searched, "stage=grid")
     (folder,) = store.sweep_folders()
     assert VERBS[verb](["--store", str(store.root)]) == 1, "the grid itself is to be finished"
-    set_status(grid, status="done")
+    set_status(grid, state="done")
     assert VERBS[verb](["--store", str(store.root)]) == 0
     out = capsys.readouterr().out
     assert "2 trials to go" in out and "its search was left out by stage=grid" in out
@@ -203,13 +205,13 @@ def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
     del plan["stage"]
     folder.plan_file.write_text(json.dumps(plan))
     assert VERBS[verb](["--store", str(store.root)]) == 1
-    set_status(grid, status="planned")
+    set_status(grid, state="planned")
     frozen_runs(store, *searched, "stage=search")
     (search,) = read_searches(store, folder.name).cells
     trials = [frozen_runs(store, *TINY, f"seed={seed}")[0] for seed in (7, 8)]
     for trial in trials:
-        set_status(trial, status="done")
-    rows = [row(one.id, search.cell, "search", i, value=1.0, search=search.id) for i, one in enumerate(trials)]
+        set_status(trial, state="done")
+    rows = [TrialRecord(one.id, search.cell, "search", i, value=1.0, search=search.id) for i, one in enumerate(trials)]
     put_rows(store, folder.name, rows)
     assert VERBS[verb]([folder.name, "--store", str(store.root)]) == 0, "nobody was asked for the grid"
     capsys.readouterr()
@@ -244,13 +246,13 @@ def test_a_run_that_stalls_is_told_once_and_waited_for(
     (run,) = frozen_runs(store, *TINY)
     claim = take(run, Observer())
     assert claim is not None
-    set_status(run, status="running", stalled={"in": "training", "for_s": 900, "usual_s": 2})
+    set_status(run, state="running", stalled=Stalled(doing="training", for_s=900, usual_s=2))
     rests, rest = [0], time.sleep
 
     def ends(seconds: float) -> None:
         rests[0] += 1
         if rests[0] == 5:
-            set_status(run, status="done")
+            set_status(run, state="done")
             claim.release()
         rest(0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,27 +10,29 @@ from support import TINY, frozen_runs
 
 from landscape.config.hardware import cpu
 from landscape.store import RunFolder, Store
+from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import request, request_id
-from landscape.store.trials import put_rows, row
+from landscape.store.run_meta import Machine
+from landscape.store.trials import TrialRecord, put_rows
 from sweeps.launchers.estimate import describe, estimate
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, make_plan
 
-HERE = {"cpu": cpu(), "gpu": None, "threads": 1}
+HERE = Machine(cpu=cpu(), threads=1)
 
 
 def finished(run: RunFolder, step_s: float, evaluation_s: float = 2.0, **machine: Any) -> None:
     """As if the run had taken so many seconds a D step and a scoring."""
     steps = run.config()["train"]["steps"]
     rows = [0, 6, 12]
-    run.write_meta({**run.meta(), "machines": [{**HERE, **machine}]})
+    run.write_meta(replace(run.meta(), machines=(replace(HERE, **machine),)))
     for step in rows:
-        run.append_row({"step": step, "protocol": "p"})
+        run.append_row(MetricsRow(step=step, protocol="p"))
     asked = request(run.config())
     assert asked is not None
     scored = {request_id(asked): asked["scores"]}
-    taken = {"scored": scored, "train_s": steps * step_s, "eval_s": len(rows) * evaluation_s}
-    run.write_status({**run.status(), "status": "done", "step": steps, **taken})
+    status = replace(run.status(), state="done", step=steps, scored=scored)
+    run.write_status(replace(status, train_s=steps * step_s, eval_s=len(rows) * evaluation_s))
 
 
 def planned(store: Store, *overrides: str) -> Plan:
@@ -92,7 +95,7 @@ def test_a_gpu_is_not_estimated_from_a_cpu(store: Store) -> None:
 def test_what_is_done_is_not_counted_again_and_the_price_multiplies(store: Store) -> None:
     done, half, _ = frozen_runs(store, *TINY, "seed=0,1,2")
     finished(done, 3600 / 12)
-    half.write_status({**half.status(), "status": "preempted", "step": 6})
+    half.write_status(replace(half.status(), state="preempted", step=6))
     plan = planned(store, "seed=0,1,2", "launcher.price=2", "launcher.jobs=2")
     made = estimate(plan)
     assert made is not None and made.train_s == pytest.approx(3600 + 1800)  # one run whole, one from its middle
@@ -109,7 +112,7 @@ def test_trials_of_searches_are_counted_as_runs_of_their_cells_by_the_stage_that
     finished(done, 10)
     plan = planned(store, *search)
     cell = plan.searches[0]
-    put_rows(store, plan.name, [row("a", cell.cell, "search", 0, "random", None, 1.0, False, cell.id)])  # told
+    put_rows(store, plan.name, [TrialRecord("a", cell.cell, "search", 0, "random", None, 1.0, False, cell.id)])  # told
     for stage, runs, trials in (("all", 1, 9), ("grid", 1, 0), ("search", 0, 9)):
         made = estimate(planned(store, *search, f"stage={stage}"))
         assert made is not None and made.trials == trials, stage
@@ -146,6 +149,6 @@ def test_on_a_cluster_runs_are_packed_and_trials_are_not(store: Store) -> None:
 def test_a_run_that_moved_between_machines_is_no_measure(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     finished(run, 10)
-    run.write_meta({**run.meta(), "machines": [HERE, {**HERE, "cpu": "another"}]})
+    run.write_meta(replace(run.meta(), machines=(HERE, replace(HERE, cpu="another"))))
     made = estimate(planned(store, "seed=1"))
     assert made is not None and not made.by and made.unknown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_lines_that_another_may_have_written_are_refused_without_a_terminal(
 ) -> None:
     DOUBTS[doubt](sweep.jobs_file)
     for run in store.run_folders():
-        run.write_status({**run.status(), "status": "preempted"})
+        run.write_status(replace(run.status(), state="preempted"))
     capsys.readouterr()
     assert verb(name, store) == 2
     error = capsys.readouterr().err

@@ -31,7 +31,7 @@ def test_a_job_packs_short_runs_side_by_side(store: Store, site: FakeSlurm) -> N
     out, _ = job.communicate(timeout=300)
     assert job.returncode == 0, out
     assert "job 1_0" in out and "3 runs, 2 at once" in out and "3 of 3 runs finished, 0 failed" in out
-    assert sorted(run.status()["status"] for run in store.run_folders()) == ["done", "done", "done", "queued"]
+    assert sorted(run.status().state for run in store.run_folders()) == ["done", "done", "done", "queued"]
 
 
 def end_of(
@@ -102,7 +102,7 @@ def test_a_clock_that_is_a_minute_off_neither_loses_nor_keeps_a_run(
     command = [sys.executable, "-m", "landscape.runtime.worker", "--store", str(store.root), "--run", run.id]
     worker = subprocess.Popen(command, env=there, stdout=subprocess.DEVNULL)
     try:
-        wait_for(lambda: run.status().get("step", 0) > 0)
+        wait_for(lambda: run.status().step > 0)
         job = site.start("1", 0)
         out, _ = job.communicate(timeout=300)
         assert job.returncode == 0 and f"left to process {worker.pid} on node7" in out, out
@@ -122,7 +122,7 @@ def test_a_worker_that_does_not_save_in_time_does_not_keep_its_job_from_the_queu
     main(["seed=0", *TINY, *more, f"store={store.root}"])
     (run,) = store.run_folders()
     job = site.start("1", 0)
-    wait_for(lambda: run.status().get("step", 0) > 0)
+    wait_for(lambda: run.status().step > 0)
     claim = claim_in_force(run)
     assert claim is not None
     os.kill(claim["pid"], signal.SIGSTOP)  # in a long evaluation, say

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from fake_slurm import FakeSlurm
 from support import TINY, frozen_runs
 
 from landscape.config.errors import UserError
-from landscape.store import Store
+from landscape.store import RunStatus, Store
 from landscape.store.leases import Observer, take
 from landscape.store.processes import myself
 from sweeps.__main__ import VERBS
@@ -22,7 +23,7 @@ GRID = ("-m", "seed=range(0,10)", *TINY, "launcher=slurm")
 
 
 def states(store: Store) -> set[str]:
-    return {run.status()["status"] for run in store.run_folders()}
+    return {run.status().state for run in store.run_folders()}
 
 
 def submitted(store: Store) -> list[str]:
@@ -67,10 +68,10 @@ def test_the_rest_of_a_sweep_follows_with_submit(
     assert site.queue() == {"1": [0, 1, 2, 3], "2": [0, 1]}
     out = capsys.readouterr().out
     assert "4 runs wait for room (6 jobs are queued)" in out and "python -m sweeps submit" in out
-    assert sorted(run.status()["status"] for run in store.run_folders()) == ["planned"] * 4 + ["queued"] * 6
+    assert sorted(run.status().state for run in store.run_folders()) == ["planned"] * 4 + ["queued"] * 6
     VERBS["submit"](["--store", str(store.root)])
     assert len(site.queue()) == 2  # there is no room yet
-    store.run(submissions(store.sweep_folders()[0])[1].tasks[0][0]).write_status({"status": "done"})
+    store.run(submissions(store.sweep_folders()[0])[1].tasks[0][0]).write_status(RunStatus(state="done"))
     site.drop("2")
     VERBS["submit"](["--store", str(store.root)])
     assert site.queue() == {"1": [0, 1, 2, 3], "3": [0, 1]}
@@ -83,7 +84,7 @@ def test_a_limit_that_the_site_does_not_tell_is_found_out(
     assert main([*GRID, f"store={store.root}"]) == 0
     assert sum(len(tasks) for tasks in site.queue().values()) == 5
     assert "5 runs wait for room (sbatch refused: Batch job submission failed: Job violates" in capsys.readouterr().out
-    assert sorted(run.status()["status"] for run in store.run_folders()) == ["planned"] * 5 + ["queued"] * 5
+    assert sorted(run.status().state for run in store.run_folders()) == ["planned"] * 5 + ["queued"] * 5
 
 
 def test_an_unreachable_controller_changes_nothing(
@@ -130,7 +131,7 @@ def test_a_refusal_leaves_what_was_there_before(store: Store, site: FakeSlurm) -
     assert main([*GRID, f"store={store.root}"]) == 0
     site.drop()
     for run in store.run_folders():
-        run.write_status({**run.status(), "status": "preempted", "step": 3})
+        run.write_status(replace(run.status(), state="preempted", step=3))
     for folder in store.sweep_folders():
         folder.jobs_file.chmod(0o666)
     before = {file: file.read_bytes() for file in store.root.rglob("*.json")}
@@ -152,7 +153,7 @@ def test_a_refusal_leaves_runs_that_others_took_up_meanwhile(
         if not kept:
             claimed, begun, shared, *_ = store.run_folders()
             assert take(claimed, Observer()) is not None
-            begun.write_status({**begun.status(), "status": "running", "step": 1})
+            begun.write_status(replace(begun.status(), state="running", step=1))
             seed = shared.config()["seed"]
             frozen_runs(store, *TINY, f"seed={seed}")
             kept.extend([claimed.id, begun.id, shared.id])
@@ -210,7 +211,8 @@ def test_a_worker_elsewhere_whose_heart_stands_still_is_no_reason_to_wait(
         claim = take(next(iter(store.run_folders())), Observer())
     assert claim is not None
     assert launcher.unclaimed(store, [claim.run.id]) == {claim.run.id}
-    monkeypatch.setattr(launcher.time, "sleep", lambda s: claim.run.write_status({"status": "running", "beat": 1}))
+    beats = RunStatus(state="running", beat=1)
+    monkeypatch.setattr(launcher.time, "sleep", lambda s: claim.run.write_status(beats))
     assert launcher.unclaimed(store, [claim.run.id]) == set()
 
 
@@ -218,16 +220,16 @@ def test_retry_takes_the_failed_and_the_lost_and_submit_leaves_the_failed(store:
     main([*GRID, "launcher.max_submit=9", f"store={store.root}"])
     site.drop()
     first, second, third, *_ = (store.run(one) for one in submitted(store))
-    first.write_status({**first.status(), "status": "failed", "reason": "died"})
-    second.write_status({**second.status(), "status": "preempted", "step": 3})
-    third.write_status({**third.status(), "status": "running"})
+    first.write_status(replace(first.status(), state="failed", reason="died"))
+    second.write_status(replace(second.status(), state="preempted", step=3))
+    third.write_status(replace(third.status(), state="running"))
     VERBS["submit"](["--store", str(store.root)])
     assert sum(len(tasks) for tasks in site.queue().values()) == 9  # all but the failed one
     site.drop()
     VERBS["retry"](["--store", str(store.root)])
     assert sum(len(tasks) for tasks in site.queue().values()) == 9
-    assert first.status() == {**first.status(), "status": "queued"} and "reason" not in first.status()
-    assert second.status()["step"] == 3
+    assert first.status().state == "queued" and first.status().reason is None
+    assert second.status().step == 3
 
 
 def test_cancel_is_one_call_and_leaves_runs_that_can_be_submitted_again(

@@ -261,7 +261,7 @@ def test_a_corrupt_file_is_named_and_costs_its_run_alone(
     assert main(["-m", *TINY, "seed=0,1", f"store={store.root}", "launcher.jobs=1"]) == 1
     err = capsys.readouterr().err
     assert str(file) in err.splitlines()[0] and "mend it or move its folder away" in err.splitlines()[0]
-    assert tree(bad.path) == before and good.status()["status"] == "done"
+    assert tree(bad.path) == before and good.status().state == "done"
     good.status_file.write_text("{")
     assert main(["-m", *TINY, "seed=0,1", f"store={store.root}"]) == 2  # nothing is left
     assert capsys.readouterr().err.count("\n") == 2 and tree(bad.path) == before
@@ -301,7 +301,7 @@ def test_a_device_that_is_not_there_is_refused_and_spoils_nothing(
     # Planned on a machine with a GPU, trained on one without: the device is not frozen with the run.
     (run,) = frozen_runs(store, *TINY, "device=cuda")
     assert work(store, run.id, lambda text: None) == "failed"
-    assert "device=cuda cannot be used here" in run.status()["reason"]
+    assert "device=cuda cannot be used here" in (run.status().reason or "")
     assert main([*TINY, "device=cpu", f"store={store.root}"]) == 0
 
 

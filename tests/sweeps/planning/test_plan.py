@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from support import TINY, frozen_runs
 
 from landscape.config import validation
 from landscape.config.errors import UserError
+from landscape.config.schema import keys
 from landscape.metrics.evaluator import SCORES
 from landscape.metrics.extractors import EXTRACTORS
 from landscape.runtime.worker import work
@@ -56,7 +58,7 @@ def test_hydras_grammar(override: str, values: list[str]) -> None:
     key = override.partition("=")[0]
     with hydra():
         (axis,) = grammar.parse([override], multirun=True).axes
-    assert axis.key == key and [setting.text for setting in axis.settings] == [f"{key}={value}" for value in values]
+    assert axis.key == key and [setting.texts[0] for setting in axis.settings] == [f"{key}={value}" for value in values]
 
 
 def test_a_value_given_twice_counts_once_more_as_hydra_does() -> None:
@@ -145,6 +147,7 @@ def test_a_study_can_set_keys_together(study: dict[str, Any]) -> None:
     runs = make_plan(["study=s"], multirun=False).runs
     found = {(r.config["optim"]["beta1"], r.config["optim"]["n_dis"], r.config["loss"]["kind"]) for r in runs}
     assert len(runs) == 4 and found == {(0.5, 5, "ns"), (0.9, 1, "ls")}
+    assert runs[0].picked == ["seed=1", "optim.beta1=0.5", "optim.n_dis=5"]
     narrowed = make_plan(["study=s", "optim.n_dis=2"], multirun=False).runs
     assert {r.config["optim"]["n_dis"] for r in narrowed} == {2}
 
@@ -199,7 +202,7 @@ def test_a_finished_run_asked_for_another_protocol_is_only_scored(store: Store) 
         assert needs(store, other) == [NOTHING]
     assert run.weights.read_bytes() == weights
     assert run.rows()[: len(rows)] == rows and len(run.rows()) == len(rows) + 2
-    assert len({row["protocol"] for row in run.rows()}) == 3
+    assert len({row.protocol for row in run.rows()}) == 3
 
 
 def test_a_request_that_fails_keeps_no_other_from_being_met(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,10 +222,10 @@ def test_a_request_that_fails_keeps_no_other_from_being_met(store: Store, monkey
     with monkeypatch.context() as m:
         m.setattr(worker, "Scorer", broken)
         assert work(store, run.id, lambda text: None) == "done"
-    assert list(run.status()["unmet"].values()) == ["OSError: no such weights"]
+    assert list(run.status().unmet.values()) == ["OSError: no such weights"]
     assert needs(store, "metrics.quantise=float") == [NOTHING] and needs(store, "metrics.n_fake=32") == [SCORE]
     work(store, run.id, lambda text: None)
-    assert needs(store, "metrics.n_fake=32") == [NOTHING] and "unmet" not in run.status()
+    assert needs(store, "metrics.n_fake=32") == [NOTHING] and not run.status().unmet
 
 
 def test_a_run_trained_without_scores_is_scored_later(store: Store) -> None:
@@ -232,17 +235,17 @@ def test_a_run_trained_without_scores_is_scored_later(store: Store) -> None:
     (scored,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)
     (row,) = scored.rows()
-    assert scored.id == run.id and row["step"] == 12 and row["fid"] > 0
+    assert scored.id == run.id and row.step == 12 and row.values["fid"] > 0
     # ... and its final scores are those of a run that was scored all along.
     (direct,) = frozen_runs(store, *TINY, "repeat=1")
     work(store, direct.id, lambda text: None)
-    assert {k: direct.rows()[-1][k] for k in ("fid", "is", "ms_ssim")} == {k: row[k] for k in ("fid", "is", "ms_ssim")}
+    assert all(direct.rows()[-1].values[k] == row.values[k] for k in ("fid", "is", "ms_ssim"))
 
 
 def test_two_protocols_in_one_command_are_both_asked_for(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY, "metrics.quantise=uint8,float")
     work(store, run.id, lambda text: None)
-    assert len({row["protocol"] for row in run.rows() if row["step"] == 12}) == 2
+    assert len({row.protocol for row in run.rows() if row.step == 12}) == 2
     assert protocols.pending_requests(run) == []
 
 
@@ -257,8 +260,9 @@ def test_an_id_depends_on_nothing_of_the_machine(tmp_path: Path, monkeypatch: py
 
 
 def legal(key: str) -> set[str]:
-    rule = next(rule for rule in validation.RULES if rule.key == key)
-    return set(rule.legal.removeprefix("a list out of ").split(", "))
+    rule = keys()[key].range
+    assert rule is not None
+    return set(rule.words.removeprefix("a list out of ").split(", "))
 
 
 def test_planning_knows_what_the_tables_hold() -> None:
@@ -308,7 +312,7 @@ def test_status_counts_by_cell_and_knows_the_lost(
     monkeypatch.setenv("COLUMNS", "120")
     done, gone, _ = frozen_runs(store, *TINY, "seed=0,1,2")
     work(store, done.id, lambda text: None)
-    gone.write_status({**gone.status(), "status": "running"})
+    gone.write_status(replace(gone.status(), state="running"))
     (gone.claims / "1.json").write_text(json.dumps({**machine(), "pid": 2**22 + 1, "started": "1"}))
     assert call(monkeypatch, "status", "--store", str(store.root)) == 0
     head, row = (line.split() for line in capsys.readouterr().out.splitlines()[1:3])

@@ -34,18 +34,18 @@ def test_a_pruned_trial_is_stopped_told_and_taken_to_its_end_by_a_sweep_without_
     assert search_here(store, plan) == 0
     rows = trials(store, plan)
     runs = [store.run(r["run"]) for r in rows]
-    assert [r["value"] for r in rows] == [math.log(run.rows()[-1]["fid"]) for run in runs]
-    stopped = [run for run in runs if run.status()["status"] == STOPPED]
+    assert [r["value"] for r in rows] == [math.log(run.rows()[-1].values["fid"]) for run in runs]
+    stopped = [run for run in runs if run.status().state == STOPPED]
     assert 0 < len(stopped) < len(runs) == 6
     for run in stopped:
         status = run.status()
-        assert grace * EVERY <= status["step"] < 16 and status["step"] == run.rows()[-1]["step"]
-        assert status["reason"] == f"pruned by {pruner} at step {status['step']}" and run.newest_checkpoint.exists()
-        assert [(stop["cause"], stop["pruner"]) for stop in status["stops"]] == [("pruned", pruner)]
+        assert grace * EVERY <= status.step < 16 and status.step == run.rows()[-1].step
+        assert status.reason == f"pruned by {pruner} at step {status.step}" and run.newest_checkpoint.exists()
+        assert [(stop.cause, stop.pruner) for stop in status.stops] == [("pruned", pruner)]
     before = trials(store, plan)
 
     run = stopped[0]
-    typed = [text for text in run.meta()["overrides"] if not text.startswith(("store=", "search"))]
+    typed = [text for text in run.meta().overrides if not text.startswith(("store=", "search"))]
     (wanted,) = planned(store, *typed, base=()).runs
     assert (wanted.id, wanted.need) == (run.id, "train")
     assert work(store, run.id, lambda text: None) == "done"
@@ -54,8 +54,8 @@ def test_a_pruned_trial_is_stopped_told_and_taken_to_its_end_by_a_sweep_without_
     planned(whole, *typed, base=())
     other = whole.run(run.id)
     assert work(whole, run.id, lambda text: None) == "done"
-    assert [r["fid"] for r in run.rows()] == [r["fid"] for r in other.rows()] and len(run.rows()) == 5
-    assert equal_weights(run, other) and "reason" not in run.status()
+    assert [r.values["fid"] for r in run.rows()] == [r.values["fid"] for r in other.rows()] and len(run.rows()) == 5
+    assert equal_weights(run, other) and run.status().reason is None
     assert search_here(store, plan) == 0 and trials(store, plan) == before  # the search keeps what it was told
 
 

@@ -76,12 +76,12 @@ def test_cancel_reaches_workers_that_train_and_workers_that_wait(
     long = (*TINY, "train.steps=1000000", "metrics.every=null", "search=random", "search.trials=2", "search.rounds=2")
     plan = planned(store, *long, base=())
     started += [by_hand(store, plan) for _ in range(2)]  # a round is one trial: one of them has nothing to do
-    wait_for(lambda: any(run.status().get("step", 0) > 0 for run in store.run_folders()))
+    wait_for(lambda: any(run.status().step > 0 for run in store.run_folders()))
     wait_for(lambda: len(list(store.search_workers(plan.name).glob("*.json"))) == 2)
     assert VERBS["cancel"](["--store", str(store.root)]) == 0
     assert "2 workers on this machine asked to save and end" in capsys.readouterr().out
     assert [process.wait(timeout=300) for process in started] == [ExitCode.PREEMPTED] * 2
-    (begun,) = [run for run in store.run_folders() if run.status()["status"] == "preempted"]
+    (begun,) = [run for run in store.run_folders() if run.status().state == "preempted"]
     assert begun.newest_checkpoint.exists()
     assert VERBS["cancel"](["--store", str(store.root)]) == 0
     assert "nothing to cancel" in capsys.readouterr().out
@@ -162,7 +162,7 @@ def test_a_larger_budget_adds_rounds_of_the_size_that_the_search_has_begun_with(
     (name,) = store.sweep_names()
     monkeypatch.setattr("landscape.runtime.worker.work", lambda *given: PREEMPTED)
     assert Searcher(store, name, None, {}, lambda text: None).work() == ExitCode.PREEMPTED
-    assert [(r["order"], r["value"]) for r in read_rows(store, name)] == [(0, None), (1, None)]
+    assert [(r.order, r.value) for r in read_rows(store, name)] == [(0, None), (1, None)]
     assert rounds(store, "search.trials=7") == [0, 0, 1, 1, 2, 2, 3]
     assert rounds(store, "search.trials=8") == [0, 0, 1, 1, 2, 2, 3, 3]
     assert store.sweep_names() == [name]

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from sweeping import start, workers
 from landscape.config.identity import run_id
 from landscape.runtime.worker import work
 from landscape.store import Store
-from landscape.store.trials import put_rows, read_rows, row
+from landscape.store.run_meta import RunOrigin
+from landscape.store.trials import TrialRecord, put_rows, read_rows
 from sweeps.cli.sweep import main
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_spec import TRIES
@@ -40,18 +42,18 @@ def test_a_trial_is_an_ordinary_run_with_the_bits_of_a_grids(store: Store, tmp_p
     ]
     for r in rows:
         run = store.run(r["run"])
-        assert r["cell"] == {k: run.status()["axes"][k] for k in r["cell"]} and run.status()["status"] == "done"
-        assert r["value"] == math.log(run.rows()[-1]["fid"]) and run_id(run.config()) == run.id
+        assert r["cell"] == {k: run.status().axes[k] for k in r["cell"]} and run.status().state == "done"
+        assert r["value"] == math.log(run.rows()[-1].values["fid"]) and run_id(run.config()) == run.id
         assert not {"search", "confirm", "stage", "study"} & run.config().keys()
     assert {r["run"] for r in rows} < set(planned_runs(store, plan.name))
     run = store.run(rows[0]["run"])
-    assert "optim.lr=" in " ".join(run.meta()["overrides"])
+    assert "optim.lr=" in " ".join(run.meta().overrides)
     meta = run.meta()
-    assert meta["origin"] == {"kind": "search", "sampler": "random"} and meta["command"] is None
+    assert meta.origin == RunOrigin(kind="search", sampler="random") and meta.command is None
     other = Store(tmp_path / "other")
     os.makedirs(other.root)
     shutil.copytree(warm_cache, other.cache)
-    typed = planned(other, *(text for text in run.meta()["overrides"] if not text.startswith(("store=", "search"))))
+    typed = planned(other, *(text for text in run.meta().overrides if not text.startswith(("store=", "search"))))
     assert typed.runs[0].id == run.id
     work(other, run.id, lambda text: None)
     assert equal_weights(run, other.run(run.id))
@@ -84,7 +86,7 @@ def test_a_model_can_be_told_the_grid(store: Store) -> None:
     assert search_here(store, plan) == 0
     (cell,) = Searcher(store, plan.name, None, {}).cells
     told = {t.user_attrs["grid"]: t.value for t in cell.ledger.study.trials if "grid" in t.user_attrs}
-    assert told == {inside.id: math.log(inside.rows()[-1]["fid"])}
+    assert told == {inside.id: math.log(inside.rows()[-1].values["fid"])}
     assert len(trials(store, plan)) == 1 and trials(store, plan)[0]["order"] == 0
 
 
@@ -106,7 +108,7 @@ def test_a_trial_that_makes_steps_is_taken_up_from_however_many_killed_workers(
         assert isinstance(trial, Trial)
         run = cell.freeze(trial)
         runs.add(run.id)
-        run.write_status({**run.status(), "status": "running", "step": step + 1}, durable=False)
+        run.write_status(replace(run.status(), state="running", step=step + 1), durable=False)
     assert len(runs) == 1
     taken = [Searcher(store, plan.name, None, {}).cells[0].next() for _ in range(TRIES + 1)]
     assert all(isinstance(one, Trial) for one in taken)  # nor is one that makes none
@@ -118,8 +120,8 @@ def test_a_diverged_trial_is_told_its_own_start(store: Store) -> None:
     assert search_here(store, plan) == 0
     (r,) = trials(store, plan)
     run = store.run(r["run"])
-    assert run.status()["status"] == "diverged" and r["diverged"]
-    assert r["value"] == math.log(run.rows()[0]["fid"]) and run.rows()[0]["step"] == 0
+    assert run.status().state == "diverged" and r["diverged"]
+    assert r["value"] == math.log(run.rows()[0].values["fid"]) and run.rows()[0].step == 0
 
 
 def test_a_run_that_fails_is_tried_again_and_then_counts_as_failed(store: Store) -> None:
@@ -158,8 +160,8 @@ def test_independent_workers_share_a_search_and_one_that_is_killed_leaves_its_ru
     assert second.wait(timeout=300) == 0
     rows = trials(store, plan)
     assert sorted(r["order"] for r in rows) == [0, 1, 2, 3] and all(r["value"] is not None for r in rows)
-    assert lost.id in {r["run"] for r in rows} and lost.status()["status"] == "done"
-    done = {run.id for run in store.run_folders() if run.status()["status"] == "done"}
+    assert lost.id in {r["run"] for r in rows} and lost.status().state == "done"
+    done = {run.id for run in store.run_folders() if run.status().state == "done"}
     assert done == {r["run"] for r in rows}  # nothing was proposed anew
 
 
@@ -171,7 +173,7 @@ def test_the_command_makes_grid_search_and_confirmation(store: Store, capfd: pyt
     out = capfd.readouterr().out
     assert "search=tpe, 2 trials in 1 cell, one seed each: 2 of 2 runs to come" in out
     plan = make_plan(command[1:], multirun=True)
-    rows = read_rows(store, plan.name)
+    rows = [r.to_json() for r in read_rows(store, plan.name)]
     assert [(r["stage"], r["order"]) for r in rows] == [("grid", 0), ("grid", 1), ("search", 0), ("search", 1)]
     assert all(r["value"] is not None for r in rows)
     assert main(command) == 0 and "nothing to do" in capfd.readouterr().out
@@ -179,11 +181,11 @@ def test_the_command_makes_grid_search_and_confirmation(store: Store, capfd: pyt
     assert main([*command, "stage=confirm", "confirm.seeds=2"]) == 0
     out = capfd.readouterr().out
     assert "chosen at" in out and "on fresh latents and metrics.real=train" in out and "(n = 2)" in out
-    last = [r for r in read_rows(store, plan.name) if r["stage"] == "confirm"]
+    last = [r.to_json() for r in read_rows(store, plan.name) if r.stage == "confirm"]
     configs = [store.run(r["run"]).config() for r in last]
     assert [c["seed"] for c in configs] == [1000, 1001]
     assert {(c["metrics"]["real"], c["metrics"]["seed"]) for c in configs} == {("train", 1042)}
-    assert {len({row["protocol"] for row in store.run(r["run"]).rows() if row["step"] == 12}) for r in last} == {2}
+    assert {len({row.protocol for row in store.run(r["run"]).rows() if row.step == 12}) for r in last} == {2}
     best = min((r["value"], r["run"]) for r in rows if r["stage"] == "search")
     medians = {"search": best[0], "grid": sum(r["value"] for r in rows if r["stage"] == "grid") / 2}
     if medians["search"] < medians["grid"] - 0.01:
@@ -219,14 +221,16 @@ def test_ctrl_c_stops_a_search_and_the_same_command_goes_on_though_its_worker_is
 
 def test_the_record_has_every_trial_and_replaces_what_is_told_again(store: Store) -> None:
     cell = {"loss": "ns"}
-    put_rows(store, "s", [row("a", cell, "grid", 0), row("b", cell, "grid", 1)])
+    put_rows(store, "s", [TrialRecord("a", cell, "grid", 0), TrialRecord("b", cell, "grid", 1)])
     for value in (None, 1.0):
-        put_rows(store, "s", [row(r, cell, "search", i, "gp", 0, value, False, "x") for i, r in enumerate("bc")])
-    put_rows(store, "s", [row("d", cell, "search", 0, "gp", search="y")])
-    found = [(r["run"], r["stage"], r["value"]) for r in read_rows(store, "s")]
+        put_rows(
+            store, "s", [TrialRecord(r, cell, "search", i, "gp", 0, value, False, "x") for i, r in enumerate("bc")]
+        )
+    put_rows(store, "s", [TrialRecord("d", cell, "search", 0, "gp", search="y")])
+    found = [(r.run, r.stage, r.value) for r in read_rows(store, "s")]
     grid, searched = [("a", "grid", None), ("b", "grid", None)], [("b", "search", 1.0), ("c", "search", 1.0)]
     assert found == [*grid, *searched, ("d", "search", None)]
-    put_rows(store, "s", [row("e", cell, "search", i, "gp", search="z", value=2.0) for i in range(3)])
-    put_rows(store, "s", [row("b", cell, "confirm", 0)])
-    again = [r for r in read_rows(store, "s") if r["search"] == "z" or r["stage"] == "confirm"]
-    assert [r["run"] for r in again] == ["e", "e", "e"]  # a setting that was proposed thrice is three trials
+    put_rows(store, "s", [TrialRecord("e", cell, "search", i, "gp", search="z", value=2.0) for i in range(3)])
+    put_rows(store, "s", [TrialRecord("b", cell, "confirm", 0)])
+    again = [r for r in read_rows(store, "s") if r.search == "z" or r.stage == "confirm"]
+    assert [r.run for r in again] == ["e", "e", "e"]  # a setting that was proposed thrice is three trials

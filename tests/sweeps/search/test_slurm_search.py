@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from support import TINY
 from landscape.config.errors import UserError
 from landscape.runtime.worker import work
 from landscape.store import Store
-from landscape.store.trials import put_rows, read_rows, row
+from landscape.store.trials import TrialRecord, put_rows, read_rows
 from sweeps.__main__ import VERBS
 from sweeps.cli.sweep import main
 from sweeps.planning import search_spec
@@ -42,7 +43,7 @@ def test_a_searchs_workers_are_jobs_that_are_submitted_once_and_find_their_runs_
     out, _ = job.communicate(timeout=300)
     assert job.returncode == 0 and "a worker of the sweep's searches" in out, out
     (sweep,) = store.searches()
-    rows = [r for r in read_rows(store, sweep) if r["stage"] == "search"]
+    rows = [r.to_json() for r in read_rows(store, sweep) if r.stage == "search"]
     assert [r["order"] for r in rows] == [0, 1, 2] and all(r["value"] is not None for r in rows)
     site.drop("3")
     assert search_spec.trials_of(store, sweep) == 0 and VERBS["submit"](["--store", str(store.root)]) == 0
@@ -96,7 +97,7 @@ def test_submit_and_retry_go_by_the_stage_that_was_asked_for_last(
     assert main([*SEARCH, "stage=grid", f"store={store.root}"]) == 0
     out = submit_and_retry()
     assert "nothing to submit: " in out and "nothing to retry: " in out and site.queue() == {}
-    grid.write_status({**grid.status(), "status": "failed"})
+    grid.write_status(replace(grid.status(), state="failed"))
     assert "submitted 1 run" in submit_and_retry() and site.queue() == {"5": [0]}  # and no workers with it
 
 
@@ -113,7 +114,7 @@ def test_a_trial_longer_than_a_jobs_time_goes_on_in_another_job_and_is_told_once
     first = site.start("1", 0, OMP_NUM_THREADS="7")
 
     def trial() -> list[dict[str, object]]:
-        return [r for r in read_rows(store, sweep) if r["stage"] == "search"]
+        return [r.to_json() for r in read_rows(store, sweep) if r.stage == "search"]
 
     run, pid = hold(store)
     own = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
@@ -127,15 +128,15 @@ def test_a_trial_longer_than_a_jobs_time_goes_on_in_another_job_and_is_told_once
     out, _ = first.communicate(timeout=300)
     assert first.returncode == 75 and "SIGUSR2: the job is queued again" in out, out
     assert site.calls("scontrol")[-1] == "scontrol requeue 1_0"
-    assert [r["value"] for r in trial()] == [None] and run.status()["step"] < 600
+    assert [r["value"] for r in trial()] == [None] and run.status().step < 600
 
     again = site.start("1", 0, SLURM_RESTART_COUNT="1")
     out, _ = again.communicate(timeout=300)
     assert again.returncode == 0 and "taken up again" in out, out
     text = run.log_file.read_text()
     assert "resuming at step" in text and text.count("done at step 600") == 1
-    assert trial() == [{**trial()[0], "run": run.id, "order": 0, "value": math.log(run.rows()[-1]["fid"])}]
-    assert [r["step"] for r in run.rows()] == [0, 300, 600]
+    assert trial() == [{**trial()[0], "run": run.id, "order": 0, "value": math.log(run.rows()[-1].values["fid"])}]
+    assert [r.step for r in run.rows()] == [0, 300, 600]
     assert len(list(store.run_folders())) == 2  # the grid's and the trial's: nothing was proposed anew
 
 
@@ -150,7 +151,7 @@ def test_retry_takes_the_newest_commands_resources_for_runs_and_searches(store: 
     assert site.queue() == {"1": [0], "2": [0, 1]} and memory(site, "1") == memory(site, "2") == "1024M"
     site.drop()
     (grid,) = store.run_folders()
-    grid.write_status({**grid.status(), "status": "failed", "reason": "out of memory"})
+    grid.write_status(replace(grid.status(), state="failed", reason="out of memory"))
     assert VERBS["retry"](["--store", str(store.root)]) == 0
     assert site.queue() == {"3": [0], "4": [0, 1]} and memory(site, "3") == memory(site, "4") == "3072M"
 
@@ -172,7 +173,7 @@ def test_a_finished_search_does_not_stand_in_the_way_of_its_grid(store: Store, s
     command = ["-m", "loss=ns,ls", *SEARCH, "launcher.classes=[{when: {loss: ls}, memory: 8G}]", f"store={store.root}"]
     plan = make_plan(command[1:], multirun=True)
     for cell in plan.searches:
-        told = [row(f"{cell.id}-{i}", cell.cell, "search", i, value=1.0, search=cell.id) for i in range(3)]
+        told = [TrialRecord(f"{cell.id}-{i}", cell.cell, "search", i, value=1.0, search=cell.id) for i in range(3)]
         put_rows(store, plan.name, told)
     assert main(command) == 0 and site.queue() == {"1": [0], "2": [0]}
 
@@ -227,6 +228,6 @@ def test_a_confirmation_is_submitted_and_the_same_command_prints_it_when_it_is_f
     assert "chosen at" in out and "on fresh latents and metrics.real=train" in out and "(n = 2)" in out
     assert site.queue() == {}
     (name,) = [folder.name for folder in store.sweep_folders() if "confirm" not in folder.name]
-    rows = [r for r in read_rows(store, name) if r["stage"] == "confirm"]
+    rows = [r.to_json() for r in read_rows(store, name) if r.stage == "confirm"]
     assert len(rows) == 2 and all(r["value"] is not None for r in rows)
-    assert main(confirm) == 0 and [r for r in read_rows(store, name) if r["stage"] == "confirm"] == rows
+    assert main(confirm) == 0 and [r.to_json() for r in read_rows(store, name) if r.stage == "confirm"] == rows

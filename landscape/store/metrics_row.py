@@ -1,0 +1,34 @@
+"""A line of `metrics.jsonl`: what one evaluation found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from landscape.store.formats import Check, count, ident, mapped, or_null, score
+from landscape.store.record import Record, holds
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsRow(Record):
+    """When a run was evaluated, under which protocol, and what that gave; seconds are of the run up to then."""
+
+    LIMIT: ClassVar[int] = 256 << 20
+    ALSO: ClassVar[Mapping[str, Check]] = dict.fromkeys(("fid", "is", "ms_ssim", "loss_d", "loss_g"), score)
+
+    step: int = field(metadata=holds(count))  # D updates
+    protocol: str = field(metadata=holds(ident))
+    g_step: int | None = field(default=None, metadata=holds(count))
+    images: int | None = field(default=None, metadata=holds(count))  # real ones shown
+    train_s: float | None = field(default=None, metadata=holds(score))
+    eval_s: float | None = field(default=None, metadata=holds(score))
+    train_busy_s: float | None = field(default=None, metadata=holds(score))
+    eval_busy_s: float | None = field(default=None, metadata=holds(score))
+    why: Mapping[str, Any] = field(default_factory=dict, metadata=holds(or_null(mapped())))  # of a score that is null
+    cost: Mapping[str, Any] = field(default_factory=dict, metadata=holds(or_null(mapped())))  # seconds, by score
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Scores, losses and what else is watched, by name: a number, a curve, or None where it is not finite."""
+        return self.more

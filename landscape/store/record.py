@@ -1,0 +1,161 @@
+"""A file's content as a frozen dataclass: one declaration of its keys, from which it is checked, read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+
+from landscape.config.errors import CorruptFile
+from landscape.store.atomic_io import SMALL, parse_json, read_bounded
+from landscape.store.formats import Check, Kind, listed, or_null
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The base of them. A field is a key; `more` holds keys that are none, as those of a later version, and keeps them.
+
+    A field without a default is a key that must be there. One at its default is written only where `holds` says
+    "always"; null may stand for one whose default is None.
+    """
+
+    LIMIT: ClassVar[int] = SMALL  # bytes of a file of this kind at most
+    ALSO: ClassVar[Mapping[str, Check]] = {}  # what some keys of `more` must be
+
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, value: Any, where: object) -> Self:
+        """The record that a parsed value is; raises `CorruptFile` that names `where`."""
+        return cls._of(kind(cls).checked(value, where))
+
+    @classmethod
+    def _of(cls, checked: Mapping[str, Any]) -> Self:
+        more, known = dict(checked), dict[str, Any]()
+        for one in _layout(cls).keys:
+            found = more.pop(one.key, None)
+            if found is not None:
+                known[one.name] = one.load(found)
+        return cls(**known, more=more)
+
+    def to_json(self) -> dict[str, Any]:
+        """What is written; raises `ValueError` for what could not be read again."""
+        layout = _layout(type(self))
+        values = ((one, getattr(self, one.name)) for one in layout.keys)
+        made = {one.key: one.dump(value) for one, value in values if one.always or value != one.default} | dict(
+            self.more
+        )
+        wrong = layout.kind.wrong(made)
+        if wrong is not None:
+            raise ValueError(f"what is to be written {wrong}")
+        return made
+
+
+class _Key(NamedTuple):
+    name: str
+    key: str
+    check: Check
+    default: Any  # `MISSING` for a key that must be there
+    load: Callable[[Any], Any]
+    dump: Callable[[Any], Any]
+    always: bool
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def holds(
+    check: Check,
+    key: str | None = None,
+    load: Callable[[Any], Any] = _same,
+    dump: Callable[[Any], Any] = _same,
+    always: bool = False,
+) -> dict[str, Any]:
+    """The metadata of a field: what its value must be, the key where that is called otherwise, how it is converted."""
+    return {"check": check, "key": key, "load": load, "dump": dump, "always": always}
+
+
+def one_record(of: type[Record], key: str | None = None) -> dict[str, Any]:
+    """The metadata of a field that is a record itself."""
+    return holds(kind(of), key, of._of, of.to_json)
+
+
+def records(of: type[Record], always: bool = False) -> dict[str, Any]:
+    """The metadata of a field that is a tuple of records."""
+
+    def load(found: list[Any]) -> tuple[Record, ...]:
+        return tuple(map(of._of, found))
+
+    def dump(kept: tuple[Record, ...]) -> list[dict[str, Any]]:
+        return [one.to_json() for one in kept]
+
+    return holds(listed(kind(of)), None, load, dump, always)
+
+
+class _Layout(NamedTuple):
+    keys: tuple[_Key, ...]
+    kind: Kind
+
+
+_LAYOUTS: dict[type[Any], _Layout] = {}
+
+
+def _layout(of: type[Record]) -> _Layout:
+    """The keys of a kind of record, and what a mapping must be to be read as one; made once."""
+    if of not in _LAYOUTS:
+        keys = []
+        for one in fields(of):
+            if one.name != "more":
+                default = one.default if one.default_factory is MISSING else one.default_factory()
+                how = one.metadata
+                check = or_null(how["check"]) if default is None else how["check"]
+                key = how["key"] or one.name
+                keys.append(_Key(one.name, key, check, default, how["load"], how["dump"], how["always"]))
+        must = {one.key: one.check for one in keys if one.default is MISSING}
+        may = {one.key: one.check for one in keys if one.default is not MISSING}
+        _LAYOUTS[of] = _Layout(tuple(keys), Kind(must, {**may, **of.ALSO}, of.LIMIT))
+    return _LAYOUTS[of]
+
+
+def kind(of: type[Record]) -> Kind:
+    """What a mapping must be to be read as such a record."""
+    return _layout(of).kind
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read(of: type[R], file: Path, within: Sequence[Path]) -> R:
+    """The record that a JSON file holds; raises `CorruptFile`, or `FileNotFoundError`."""
+    return parsed(of, read_bounded(file, of.LIMIT, within), file)
+
+
+def parsed(of: type[R], data: bytes, file: str | Path) -> R:
+    """The record that the text of a JSON file is; raises `CorruptFile`."""
+    try:
+        value = parse_json(data)
+    except ValueError as e:
+        raise CorruptFile(f"{file} is not valid JSON ({e})") from e
+    return of.from_json(value, file)
+
+
+def read_lines(of: type[R], file: Path, within: Sequence[Path]) -> list[R]:
+    """The records that the lines of a file hold, a torn last one left out; none where there is no file.
+
+    Raises `CorruptFile` with the number of the first that is none.
+    """
+    try:
+        data = read_bounded(file, of.LIMIT, within)
+    except FileNotFoundError:
+        return []
+    found = []
+    whole = data.split(b"\n")[:-1]  # what follows the last line break is torn, or nothing
+    for number, line in enumerate(whole, 1):
+        try:
+            value = parse_json(line)
+        except ValueError as e:
+            raise CorruptFile(f"{file} line {number} is no row ({e})") from e
+        found.append(of.from_json(value, f"{file} line {number}"))
+    return found
