@@ -54,6 +54,7 @@ def claims(
     level: float = LEVEL,
     chosen_of: int = 0,
     highest: Sequence[Array] | None = None,
+    barred: Mapping[Two, str] | None = None,
 ) -> dict[Two, Claim]:
     """For each two of the `cells` (i < j) what may be claimed; any false claim has a chance of `level` in all.
 
@@ -61,6 +62,7 @@ def claims(
     chosen_of  of how many cells these were chosen by their results: Holm's correction then counts all their pairs
     highest    of each cell the most that each value may be (of a run that was stopped infinity), where `cells` are the
                least: a claim then holds whatever they are, between
+    barred     pairs that may not be compared, and why
     """
     count = len(cells)
     every = max(count, chosen_of)
@@ -69,15 +71,16 @@ def claims(
     pair_level = level_of(2, count, level) if closed else level / max(1, every * (every - 1) // 2)
     found: dict[Two, Claim] = {}
     for i, j in combinations(range(count), 2):
+        refused = (barred or {}).get((i, j), "")
         if unsure and highest is not None:
-            why = STOPPED_K if k > 1 else ordered_by(len(cells[i]), len(cells[j]), k, pair_level)
+            why = refused or (STOPPED_K if k > 1 else ordered_by(len(cells[i]), len(cells[j]), k, pair_level))
             pair = compare_censored((cells[i], highest[i]), (cells[j], highest[j]), pair_level)
             found[i, j] = Claim(pair, NONE, why, 0)
             continue
         a, b, shared = _paired(cells[i], cells[j], *(keys[i], keys[j]) if keys else ((), ()))
         if shared and 2 / arrangements(len(a), len(b), shared) > pair_level:
             shared = 0  # so few pairs can never say anything; exchanged freely they may, and that is valid too
-        why = ordered_by(len(a), len(b), k, pair_level)
+        why = refused or ordered_by(len(a), len(b), k, pair_level)
         found[i, j] = Claim(compare(a, b, k, shared, pair_level), NONE, why, shared)
     told_apart = _closed(cells, keys, found, level) if closed else _holm(found, level, every)
     for (i, j), claim in found.items():

@@ -19,6 +19,7 @@ from analysis.figures.style import Look
 from analysis.loading.cells import POOLED, VARIED, VARIED_NAMES, adaptive, cell_order, countable
 from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
+from analysis.loading.filters import on_outcome
 from analysis.loading.runs import Collected
 from analysis.tables import diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
@@ -26,7 +27,7 @@ from analysis.tables.comparisons import agreement_table, confirm_table, spread_t
 from analysis.tables.early_stopping import HEADS as EARLY_HEADS
 from analysis.tables.early_stopping import early, shown_early
 from analysis.tables.model_line import model_sentences
-from analysis.tables.pairs import budgets_said, could_be_told, pair_table, rank_table
+from analysis.tables.pairs import budgets_said, could_be_told, of_one_seed, pair_table, rank_table
 from landscape.store import STOPPED
 from landscape.store.trials import SEARCH
 
@@ -105,9 +106,10 @@ def statements(
     few = runs[runs["cell"].isin(drawn)]
     ordered = {label: look[label] for label in drawn}
     generator = np.random.default_rng(SEED)
+    outcomes = [condition for condition in found.narrowed if on_outcome(condition)]
     frames = {
         "confirm": confirm_table(runs, CONFIDENCE),
-        "pairs": pair_table(few, budgets_said(runs, CONFIDENCE), CONFIDENCE, len(order)),
+        "pairs": pair_table(few[:0] if outcomes else few, budgets_said(runs, CONFIDENCE), CONFIDENCE, len(order)),
         "agreement": agreement_table(runs),
         "spread": spread_table(runs),
         "best": best_table(runs, text),
@@ -139,6 +141,8 @@ def statements(
         "orders": int((frames["pairs"]["said"] != "").sum()),
         "differ": bool((frames["pairs"]["said"] == DIFFER).any()),
         "could": could_be_told(few),
+        "outcomes": outcomes,
+        "one_seed": of_one_seed(few),
         "model": model_sentences(few, frames["pairs"]),
         "error": f"{100 * (1 - CONFIDENCE):.0f} %",
         "closed": max(len(order), len(drawn)) <= MOST,

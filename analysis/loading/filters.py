@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.loading.read_run import SCORES
 from analysis.loading.runs import RUN_COLUMNS, Collected
 from landscape.config.errors import UserError
 from landscape.store import DONE
@@ -21,6 +22,11 @@ WORDS: tuple[str, ...] = (
     *("device", "rule", "stopped_why", "stop_cause", "pruner", "superseded"),
     *("stage", "sampler", "sweep", "search", "alike"),
 )
+# Columns that tell what came of a run: its state, its scores, and where and why it ended.
+OUTCOMES = {
+    *("status", "reason", "why", "step", "evaluations", "worth", "fid", "fid_last", "fid_best", "fid_start", *SCORES),
+    *("diversity", "stopped_at", "stopped_why", "stop_cause", "pruner", "train_s", "eval_s", "wasted_s"),
+}
 WHOLE = ("n_dis", "seed", "repeat", "evaluations", "device_kinds", "sharing")
 MOST = 2**53  # of whole numbers: above, a CSV's float names no single one
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a run's id names files of the report
@@ -53,6 +59,12 @@ def where(found: Collected, conditions: Iterable[str]) -> Collected:
     for key in ("meta", "configs", "looks", "warnings"):
         parts[key] = {run: value for run, value in getattr(found, key).items() if run in ids}
     return replace(found, **parts)
+
+
+def on_outcome(condition: str) -> bool:
+    """Whether a condition of `--where` picks runs by what came of them: cells are then not what was drawn."""
+    key = re.match(r"[\w.]*", condition)
+    return key is not None and key[0] in OUTCOMES
 
 
 def _among(column: pd.Series, values: list[str]) -> pd.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,8 @@ class Sample(NamedTuple):
     """What a cell enters comparisons with: a value a setting, or of one setting a value a seed.
 
     unit    "setting" or "seed"
+    steps   D updates that its runs were to be trained for
+    seeds   which there are
     keys    equal in two cells where setting (and seed) are
     values  the median over the first seeds, as many of each setting as every setting of every cell has
     most    the same, with a run that was stopped at infinity where `values` have it at zero: it may have come to
@@ -45,6 +48,8 @@ class Sample(NamedTuple):
     keys: list[str]
     values: Array
     most: Array
+    steps: frozenset[int]
+    seeds: frozenset[int]
 
 
 def pair_table(
@@ -83,6 +88,7 @@ def pair_table(
             1 - confidence,
             chosen_of,
             [one.most for one in taken],
+            {(i, j): why for i, j in combinations(range(len(taken)), 2) if (why := _unlike(taken[i], taken[j]))},
         )
         for (i, j), claim in found.items():
             a, b = labels[i], labels[j]
@@ -128,6 +134,10 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
     several = one.groupby("cell")["setting"].transform("nunique") > 1
     seeds = one[several].groupby("setting").size()
     fewest = int(seeds.min()) if len(seeds) else 1
+    whole = {
+        label: (frozenset(cell["steps"].dropna().astype(int)), frozenset(cell["seed"].astype(int)))
+        for label, cell in use.groupby("cell")
+    }
     found = {}
     for label, cell in one.groupby("cell", sort=False):
         unit, made, names = (
@@ -139,8 +149,25 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
             first = cell.groupby("setting", sort=True).head(fewest)
             made = first.groupby(["setting", "_key"], sort=True)[ENDS].median().reset_index()
             unit, names = "setting", list(made["_key"])
-        found[str(label)] = Sample(unit, names, *(made[end].to_numpy(float) for end in ENDS))
+        values, most = (made[end].to_numpy(float) for end in ENDS)
+        found[str(label)] = Sample(unit, names, values, most, *whole[label])
     return found
+
+
+def of_one_seed(runs: pd.DataFrame) -> dict[int, list[str]]:
+    """Cells whose several settings were all trained with one seed, by seed: claims on them are for that seed."""
+    found: dict[int, list[str]] = {}
+    for label, one in samples(runs).items():
+        if one.unit == "setting" and len(one.seeds) == 1:
+            found.setdefault(min(one.seeds), []).append(label)
+    return found
+
+
+def _unlike(a: Sample, b: Sample) -> str:
+    """Why two cells may not be compared, whatever their values: "20 against 1,000 steps"; "" where they may."""
+    if a.steps != b.steps:
+        return " against ".join(", ".join(f"{n:,}" for n in sorted(one.steps)) for one in (a, b)) + " steps"
+    return "" if a.unit == b.unit else f"{a.unit}s against {b.unit}s"
 
 
 def _ratio(a: Sample, b: Sample, k: int) -> tuple[float, float, float]:

@@ -16,9 +16,10 @@ from analysis.estimators.normal_model import check, games_howell
 from analysis.estimators.pairwise import alike_in_spread, compare, least_p, needed, ordered_by
 from analysis.estimators.top_share import expected_lowest, top, top_count
 from analysis.html.sections import shown
+from analysis.loading.filters import on_outcome
 from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
 from analysis.tables.model_line import model_sentences
-from analysis.tables.pairs import budgets_said, pair_table, rank_table, samples
+from analysis.tables.pairs import budgets_said, of_one_seed, pair_table, rank_table, samples
 
 A = np.array([3.0, 5.0, 8.0, np.inf, 4.0])
 B = np.array([6.0, 7.0, 5.0, 9.0, 10.0])
@@ -269,6 +270,26 @@ def test_repeats_of_a_seed_count_once():
     runs = frame(grids(seeds=3))
     again = pd.concat([runs, runs.assign(repeat=1, id=runs["id"] + "r")])
     pd.testing.assert_frame_equal(pair_table(runs, [1, 3]), pair_table(again, [1, 3]))
+
+
+def test_cells_of_other_steps_or_of_seeds_against_settings_are_not_ordered():
+    values = {"A": [[20, 21, 22, 22.5, 23]], "B": [[40, 41, 42, 42.5, 43]]}
+    runs = frame(values)
+    runs.loc[runs["cell"] == "A", "steps"] = 1000
+    table = pair_table(runs, [1])
+    assert not table["said"].any() and table["why"].tolist() == ["1,000 against 10 steps"]
+    table = pair_table(frame({"A": values["A"], "B": [[40], [41], [42], [42.5], [43]]}), [1])
+    assert not table["said"].any() and table["why"].tolist() == ["seeds against settings"]
+
+
+def test_settings_of_one_seed_are_told():
+    runs = frame({"A": np.ones((6, 1)), "B": np.ones((6, 2)), "C": [[1, 2, 3]]})
+    assert of_one_seed(runs) == {0: ["A"]}
+
+
+def test_conditions_on_outcomes_are_known():
+    told = [on_outcome(one) for one in ("status=done", "fid<20", "loss=ns,wgan", "seed=0", "worth>1", "steps=10")]
+    assert told == [True, True, False, False, True, False]
 
 
 def test_stopped_runs_meet_a_worked_example():
