@@ -15,7 +15,13 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
+import numpy as np
 from claims_simulated import Design, rates
+from numpy.typing import ArrayLike
+
+from analysis.estimators.bands import level, quantiles
+from analysis.estimators.effects import ratio_of_medians
+from analysis.estimators.families import claims
 
 SURE = 2.6  # standard errors: one line in two hundred would fail were it just met
 
@@ -46,6 +52,14 @@ def power(name: str, asked: float, design: Design, sets: int) -> Line:
     return Line(name, "power", asked, seen.power, seen.power_error, sets)
 
 
+def told_apart(name: str, asked: float, design: Design, sets: int) -> Iterator[Line]:
+    """Two lines: that the two are told apart, and that the better one is named, which fewer than nine runs make harder
+    (their spreads must look alike: it costs five per cent at five runs)."""
+    seen = rates(design, sets)
+    yield Line(f"{name}, told apart", "power", asked, seen.apart, seen.power_error, sets)
+    yield Line(f"{name}, the better one named", "power", asked - 0.05, seen.power, seen.power_error, sets)
+
+
 def two_cells(scale: float) -> Iterator[Line]:
     """Two cells, k = 1 and more; false claims as in the sheet, power at a shift of 1, 2 and 3 sd."""
     sets = int(2000 * scale)
@@ -73,7 +87,7 @@ def two_cells(scale: float) -> Iterator[Line]:
             yield false(f"2 cells of {n}, {name}", max(most, 0.05), design, sets if name != "ties" else sets // 4)
     for n, asked_power in {5: (0.24, 0.73, 0.96), 10: (0.53, 0.98, 1.0)}.items():
         for d, least in zip((1, 2, 3), asked_power, strict=True):
-            yield power(f"2 cells of {n}, {d} sd", least, Design((n, n), shift=(0, d)), sets)
+            yield from told_apart(f"2 cells of {n}, {d} sd", least, Design((n, n), shift=(0, d)), sets)
     yield false("5 against 20, equal", 0.05, Design((5, 20)), sets)
     yield false("5 against 20, the five wider 1 : 4", 0.06, Design((5, 20), spread=(4, 1)), sets)
     for k, n, most in ((2, 12, 0.05), (3, 20, 0.06), (5, 30, 0.05)):
@@ -86,8 +100,6 @@ def two_cells(scale: float) -> Iterator[Line]:
 def _equal_best(n: int, k: int) -> Design:
     """Cells whose best of k are equally often the better one, though one spreads four times as far."""
     # The shift at which the chance is one half: found once, to three digits, by a million draws of the best.
-    import numpy as np
-
     rng = np.random.default_rng(1)
     narrow, wide = (rng.normal(size=(400_000, k)).min(1) for _ in range(2))
     return Design((n, n), shift=(0.0, float(np.median(narrow - 4 * wide))), spread=(1, 4), k=k)
@@ -137,7 +149,42 @@ def matched(scale: float) -> Iterator[Line]:
     yield false("6 cells of 7 matched, correlation 0.8, equal", 0.06, seven._replace(shift=(0.0,)), sets // 2)
 
 
-PARTS: tuple[Callable[[float], Iterator[Line]], ...] = (two_cells, families, matched)
+def share(name: str, kind: str, asked: float, found: ArrayLike) -> Line:
+    hits = np.asarray(found, float)
+    return Line(name, kind, asked, float(hits.mean()), float(hits.std() / np.sqrt(len(hits))), len(hits))
+
+
+def stopped_and_intervals(scale: float) -> Iterator[Line]:
+    """Cells of which a rule stopped runs; how often the ratio of medians and the band of the curve cover."""
+    sets, rng = int(1000 * scale), np.random.default_rng(5)
+    for n in (24, 48):
+        said = []
+        for _ in range(sets // 2):
+            a, b = np.exp(rng.normal(size=(2, n)))
+            cut = a > np.median(a)
+            low, high = np.where(cut, 0.0, a), np.where(cut, np.inf, a)
+            said.append(bool(claims([low, b], highest=[high, b])[0, 1].said))
+        yield share(f"2 equal cells of {n}, the worse half of one stopped", "false", 0.05, said)
+    said = []
+    for _ in range(sets):
+        a, b = np.exp(rng.normal(size=10)), np.exp(2 + rng.normal(size=10))
+        low, high = (np.where(b == b.max(), end, b) for end in (0.0, np.inf))
+        said.append(claims([a, low], highest=[a, high])[0, 1].said == "better")
+    yield share("2 cells of 10, 2 sd, the worst run of the worse one stopped", "power", 0.60, said)
+    for n, asked in ((5, 0.97), (10, 0.96), (20, 0.95)):
+        covered: list[bool] = []
+        for _ in range(sets):
+            found = ratio_of_medians(2 * np.exp(rng.normal(size=n)), np.exp(rng.normal(size=n)))
+            covered.append(bool(found and found.lower <= 2 <= found.upper))
+        yield share(f"ratio of medians, {n} against {n}", "coverage", asked, covered)
+    for n in (24, 100, 301):
+        lower, upper = quantiles(n, level(n, 0.95))
+        draws = np.sort(rng.random((5 * sets, n)), axis=1)
+        inside = ((draws >= np.minimum(lower, 0.5)) & ((draws <= upper) | (upper > 0.5))).all(axis=1)
+        yield share(f"band of the curve of {n} runs, all quantiles up to one half", "coverage", 0.95, inside)
+
+
+PARTS: tuple[Callable[[float], Iterator[Line]], ...] = (two_cells, families, matched, stopped_and_intervals)
 
 
 def main() -> int:

@@ -40,14 +40,16 @@ class Design(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """Of so many sets of cells: the chance that a true difference is claimed (a mean over pairs), and that any claim is
-    false; with their Monte-Carlo errors."""
+    """Of so many sets of cells: the chance that of a true difference the better cell is named (a mean over pairs), and
+    that any claim is false, with their Monte-Carlo errors; and that the two are told apart, the better one named or
+    not."""
 
     power: float
     false: float
     power_error: float
     false_error: float
     sets: int
+    apart: float
 
 
 def draw(design: Design, rng: np.random.Generator) -> tuple[list[Array], list[list[str]] | None]:
@@ -76,10 +78,10 @@ def rates(design: Design, sets: int, seed: int = 0) -> Rates:
     so is one of a wrong order."""
     rng, count = np.random.default_rng(seed), len(design.sizes)
     shift = np.broadcast_to(design.shift, count)
-    hits, wrong = [], []
+    hits, wrong, apart = [], [], []
     for _ in range(sets):
         cells, keys = draw(design, rng)
-        right, false = [], False
+        right, false, seen = [], False, []
         for (i, j), claim in claims(cells, design.k, keys).items():
             better = claim.said == "better"
             if shift[i] == shift[j]:
@@ -87,8 +89,10 @@ def rates(design: Design, sets: int, seed: int = 0) -> Rates:
             else:
                 as_it_is = (claim.pair.theta > 0.5) == (shift[i] < shift[j])
                 right.append(better and as_it_is)
+                seen.append(bool(claim.said) and as_it_is)
                 false |= better and not as_it_is
         hits.append(np.mean(right) if right else 0.0)
+        apart.append(np.mean(seen) if seen else 0.0)
         wrong.append(false)
     of_power, of_false = (float(np.std(one) / np.sqrt(sets)) for one in (hits, wrong))
-    return Rates(float(np.mean(hits)), float(np.mean(wrong)), of_power, of_false, sets)
+    return Rates(float(np.mean(hits)), float(np.mean(wrong)), of_power, of_false, sets, float(np.mean(apart)))
