@@ -115,7 +115,9 @@ def section(
     untrained = float(runs["fid_start"].median())
     order, counted = cell_order(runs), countable(runs)
     words = {"distance": distance, "time": time_of(runs)}
-    readable_cells = readable(runs) if draw else []
+    partly = protocols.partly_scored(found.runs, runs) if name else {}
+    whole = runs[~runs["cell"].isin(partly)]
+    readable_cells = readable(whole) if draw else []
     drawn: dict[str, str] = {}
 
     def keep(kind: str, *figure: Any) -> None:
@@ -145,9 +147,10 @@ def section(
         "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
         "cut": [label for label, why in no_bands(runs, "setting").items() if why is CUT],
         "no_mean": _without_mean(counted),
+        "partly": partly,
         "settings": "setting" in curves,
         "drawn": len(readable_cells),
-        "n_cells": len(order),
+        "n_cells": len(order) - len(partly),
         "curves": curves,
         "figures": drawn,
         "tables": {

@@ -16,7 +16,7 @@ from analysis.estimators.time_budget import timed
 from analysis.figures import budget
 from analysis.figures.searches import several_figure
 from analysis.figures.style import Look
-from analysis.loading.cells import POOLED, VARIED, VARIED_NAMES, adaptive, cell_order, countable
+from analysis.loading.cells import MOST_DRAWN, POOLED, VARIED, VARIED_NAMES, adaptive, cell_order, countable
 from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.filters import on_outcome
@@ -106,10 +106,11 @@ def statements(
     few = runs[runs["cell"].isin(drawn)]
     ordered = {label: look[label] for label in drawn}
     generator = np.random.default_rng(SEED)
+    chosen_of = len(order) if len(order) > MOST_DRAWN else 0  # else all are drawn that are wholly scored
     outcomes = [condition for condition in found.narrowed if on_outcome(condition)]
     frames = {
         "confirm": confirm_table(runs, CONFIDENCE),
-        "pairs": pair_table(few[:0] if outcomes else few, budgets_said(runs, CONFIDENCE), CONFIDENCE, len(order)),
+        "pairs": pair_table(few[:0] if outcomes else few, budgets_said(runs, CONFIDENCE), CONFIDENCE, chosen_of),
         "agreement": agreement_table(runs),
         "spread": spread_table(runs),
         "best": best_table(runs, text),
@@ -145,7 +146,7 @@ def statements(
         "one_seed": of_one_seed(few),
         "model": model_sentences(few, frames["pairs"]),
         "error": f"{100 * (1 - CONFIDENCE):.0f} %",
-        "closed": max(len(order), len(drawn)) <= MOST,
+        "closed": max(chosen_of, len(drawn)) <= MOST,
         "papers": bool(frames["best"]["paper"].notna().any()),
         "confidence": f"{100 * CONFIDENCE:g} %",
     }
