@@ -8,10 +8,10 @@ TESTS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report dirac test test-all check bench clean
+.PHONY: help install demo report dirac test test-all check bench bench-statistics clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## make .venv and install the package with its tools (3 minutes, 6 GB the first time)
 
@@ -47,6 +47,9 @@ check: install ## lint and check types, of the tests too
 
 bench: install ## time training, scoring, and planning and submitting 10,000 runs
 	$(BIN)/python -m pytest tests/benchmarks/bench_speed.py --benchmark-enable --benchmark-only --benchmark-columns=min,median,max,rounds
+
+bench-statistics: install ## simulate how often the report's claims are false and how often a difference is found (minutes)
+	$(BIN)/python tests/benchmarks/bench_statistics.py
 
 clean: ## remove what can be made again, but neither the store nor the report
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -21,7 +21,7 @@ from analysis.html.paper import study_parts
 from analysis.html.run_pages import curve_names, write_runs, write_table
 from analysis.html.sections import HEADS, shown, statements, write_tables
 from analysis.loading import protocols
-from analysis.loading.cells import cell_facts, cell_order, countable, independent, no_bands, readable, worths
+from analysis.loading.cells import CUT, cell_facts, cell_order, countable, independent, no_bands, readable, worths
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import named, of_distance
@@ -116,7 +116,9 @@ def section(
     untrained = float(runs["fid_start"].median())
     order, counted = cell_order(runs), countable(runs)
     words = {"distance": distance, "key": distance_key(text.get("extractor")), "time": time_of(runs)}
-    readable_cells = readable(runs) if draw else []
+    partly = protocols.partly_scored(found.runs, runs) if name else {}
+    whole = runs[~runs["cell"].isin(partly)]
+    readable_cells = readable(whole) if draw else []
     drawn: dict[str, str] = {}
 
     def keep(kind: str, *figure: Any) -> None:
@@ -147,10 +149,12 @@ def section(
         "diverged": int((runs["status"] == DIVERGED).sum()),
         "results": int(counted["worth"].notna().sum()),
         "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
+        "cut": [label for label, why in no_bands(runs, "setting").items() if why is CUT],
         "no_mean": _without_mean(counted),
+        "partly": partly,
         "settings": "setting" in curves,
         "drawn": len(readable_cells),
-        "n_cells": len(order),
+        "n_cells": len(order) - len(partly),
         "curves": curves,
         "figures": drawn,
         "tables": {
@@ -188,7 +192,7 @@ def _figures(
     curves: dict[str, Any] = {}
     if len(units["run"]):
         for unit in ("run", "setting") if (units["setting"].groupby("cell").size() >= 2).any() else ("run",):
-            end, apart = "" if unit == "run" else "-settings", no_bands(runs, unit)
+            end, apart = "" if unit == "run" else "-settings", no_bands(every, unit)
             keep(f"budget{end}", panels.budget_figure, units[unit], look, distance, unit, untrained)
             keep(f"band{end}", panels.band_figure, units[unit], apart, look, distance, unit)
             curves[unit] = budget_curves(units[unit], apart, look)

@@ -52,7 +52,13 @@ def countable(runs: pd.DataFrame) -> pd.DataFrame:
     A stopped run has no final score to compare (it enters curves over hours, with what it cost); a run that confirms a
     choice is of a setting picked for its score; a superseded one was trained by a choice that means something else now.
     """
-    return runs[(runs["status"] != STOPPED) & (runs["stage"] != CONFIRM) & runs["superseded"].isna()]
+    kept = comparable(runs)
+    return kept[kept["status"] != STOPPED]
+
+
+def comparable(runs: pd.DataFrame) -> pd.DataFrame:
+    """`countable`, and the stopped runs: what a comparison must reckon with, whatever these would have come to."""
+    return runs[(runs["stage"] != CONFIRM) & runs["superseded"].isna()]
 
 
 def worths(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
@@ -100,21 +106,26 @@ def adaptive(runs: pd.DataFrame) -> bool:
 class NoBand(NamedTuple):
     """Why no band holds for a cell's units, and the note that its figure bears."""
 
-    cause: Literal["searched", "clustered"]
+    cause: Literal["searched", "clustered", "stopped"]
     note: str
 
 
 SEARCHED = NoBand("searched", "no band: a search's results\nare one trajectory")
 CLUSTERED = NoBand("clustered", "no band: seeds of one\nsetting go together")
+CUT = NoBand("stopped", "no band: some runs\nwere stopped early")
 
 
 def no_bands(runs: pd.DataFrame, unit: str) -> dict[str, NoBand]:
-    """The cells for whose units no band holds, and why; `runs` as in `worths`."""
+    """The cells for whose units no band holds, and why; `runs` as in `worths`, but with stopped runs: those that were
+    let finish are a selection."""
     reasons = {}
-    for label, cell in runs.groupby("cell"):
-        if adaptive(cell[cell["worth"].notna()]):
+    for label, cell in comparable(runs).groupby("cell"):
+        known = countable(cell)
+        if adaptive(known[known["worth"].notna()]):
             reasons[str(label)] = SEARCHED
-        elif unit == "run" and not independent(cell):
+        elif (cell["status"] == STOPPED).any():
+            reasons[str(label)] = CUT
+        elif unit == "run" and not independent(known):
             reasons[str(label)] = CLUSTERED
     return reasons
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from analysis.loading.runs import RUN_COLUMNS, Collected
 from landscape.config.where import chosen
+from landscape.scores import NUMBERS
 from landscape.store import STATES
+
+# Columns that tell what came of a run: its state, its scores, and where and why it ended.
+OUTCOMES = {
+    *("status", "reason", "why", "step", "evaluations", "worth", "fid", "fid_last", "fid_best", "fid_start", *NUMBERS),
+    *("diversity", "stopped_at", "stopped_why", "stop_cause", "pruner", "train_s", "eval_s", "wasted_s"),
+}
 
 
 def where(found: Collected, conditions: Iterable[str]) -> Collected:
@@ -35,6 +43,12 @@ def where(found: Collected, conditions: Iterable[str]) -> Collected:
     for key in ("meta", "configs", "looks", "warnings"):
         parts[key] = {run: value for run, value in getattr(found, key).items() if run in ids}
     return replace(found, **parts)
+
+
+def on_outcome(condition: str) -> bool:
+    """Whether a condition of `--where` picks runs by what came of them: cells are then not what was drawn."""
+    key = re.match(r"[\w.]*", condition)
+    return key is not None and key[0] in OUTCOMES
 
 
 def _value(config: str, key: str) -> Any:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from analysis.loading.cells import label_cells
 from landscape.scores import DISTANCES, distance_name
-from landscape.store import DIVERGED
+from landscape.store import DIVERGED, STOPPED
 from landscape.store.protocols import ABOUT, defining
+from landscape.store.trials import CONFIRM
 
 Texts = Mapping[str, Mapping[str, Any]]
 
@@ -170,6 +171,24 @@ def _carried(of_data: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
     carried[["fid_last", "fid_best", "fid_start"]] = float("nan")
     carried["protocol"], carried["evaluations"], carried["why"] = None, 0, None
     return carried
+
+
+def partly_scored(runs: pd.DataFrame, part: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Of the cells of one of `sections` those that have results under other protocols alone: how many of their runs are
+    scored here, and how many there are.
+
+    Which runs are scored again is a choice: some of them are not a cell. Diverged ones count as scored.
+    """
+    same = label_cells(runs[runs["data"].isin(part["data"].unique())])
+    same = same[(same["stage"] != CONFIRM) & (same["status"] != STOPPED) & same["worth"].notna()]
+    here = part.loc[part["protocol"].notna() & part["worth"].notna(), "id"]
+    done = same["id"].isin(here) | (same["status"] == DIVERGED)
+    found = {}
+    for label, cell in same.assign(done=done).drop_duplicates("id").groupby("cell"):
+        scored, whole = int(cell["done"].sum()), len(cell)
+        if scored < whole and label in set(part["cell"]):
+            found[str(label)] = (scored, whole)
+    return found
 
 
 def is_number(value: Any) -> bool:

@@ -47,4 +47,6 @@ def score(key: str, value: float) -> str:
     if key in COLUMNS:
         kind = COLUMNS[key].format
         return f"{value:,.0f}" if kind.endswith("g") and abs(value) >= 1000 else format(value, kind)
+    if key == "p":
+        return f"{value:.2g}"
     return f"{value:.2f}" if key in SHARES else f"{value:g}"

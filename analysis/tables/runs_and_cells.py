@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimators.early_stopping import share
+from analysis.estimators.tuning_curves import median_best
 from analysis.loading.cells import VARIED, VARIED_NAMES, cell_order, countable, varied, worths
 from analysis.loading.clocks import costed, with_clocks
 from landscape.scores import COLUMNS, QUALITY
@@ -60,8 +61,8 @@ DISTANCES = (
     *("mean", "mean_low", "mean_high", "median", "paper"),
     *("best", "best_left", "fall_from", "fall_to", "then", "end"),
 )
-SPREADS = ("sd", "between", "seeds_sd", "repeats_sd")
-SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio")
+SPREADS = ("sd",)
+SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio", "together", "repeats_sd")
 
 SECONDS = ("train_s", "eval_s", "train_cpu_s", "eval_cpu_s", "wasted_s", "saved_s")
 
@@ -89,7 +90,7 @@ def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
                 "seeds": cell["seed"].nunique(),
                 "settings": cell["setting"].nunique(),
                 "varied": ", ".join(VARIED_NAMES[key] for key in varied(cell)),
-                "fid_median": float(np.median(units)) if len(units) else math.nan,
+                "fid_median": float(median_best(units, np.array([1]))[0]) if len(units) else math.nan,
                 "fid_lowest": float(counted["fid"].min()),
                 "fid_best": float(counted.loc[counted["worth"].notna(), "fid_best"].min()),
                 **{key: float(counted[key].median()) for key in SCORE_NAMES},

@@ -15,7 +15,7 @@ from sweeps.cli.status import console, shown
 from sweeps.cli.sweep import check_shared
 from sweeps.launchers import estimate
 from sweeps.launchers.slurm import launcher
-from sweeps.planning.describe import cells, describe
+from sweeps.planning.describe import cells, describe, what_can_be_told_apart
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import TRAIN, make_plan
 from sweeps.search.confirmation import confirmation
@@ -61,6 +61,9 @@ def plan(argv: list[str]) -> int:
         sums = [sum(c.settings for c in found), len(made.runs), *[searched.total()] * bool(searched)]
         table.add_row("all", *[""] * (len(CELL_AXES) - 1), *map(str, sums))
     console().print(table)
+    if made.stage != "confirm":
+        for line in what_can_be_told_apart(made):
+            print(printable(line))
     print()
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name, width in (("id", 16), ("state", 9), ("needs", 7)):

@@ -26,7 +26,7 @@ from sweeps.launchers.progress import display, outcome
 from sweeps.launchers.slurm import launcher
 from sweeps.launchers.slurm.resources import Classes
 from sweeps.launchers.slurm.setup_lines import Source
-from sweeps.planning.describe import describe
+from sweeps.planning.describe import describe, what_can_be_told_apart
 from sweeps.planning.freeze import freeze
 from sweeps.planning.needs import is_met, survey
 from sweeps.planning.plan import NOTHING, TRAIN, Plan, Planned, execution, make_plan
@@ -101,12 +101,20 @@ def launch_stages(plan: Plan, places: Slots, grid: bool, searching: bool) -> int
     code = launch(plan, places, folder) if grid else ExitCode.DONE
     if plan.searches:
         record_grid(plan)
-    if not searching or code == ExitCode.INTERRUPTED:
-        return code
+    if searching and code != ExitCode.INTERRUPTED:
+        code = search_cells(plan, places, folder) or code
+    if code == 0:
+        for line in what_can_be_told_apart(plan):
+            tell(line)
+    return code
+
+
+def search_cells(plan: Plan, places: Slots, folder: SweepFolder) -> int:
+    """Make the trials of a plan's searches here and say so."""
     cells, trials = plural(len(plan.searches), "cell"), plural(plan.trials_left, "trial")
     tell(f"searching {cells}, {trials} to go, {places.count} at once ({places.why})")
     with recorded(folder):
-        return Search(plan, places).run() or code
+        return Search(plan, places).run()
 
 
 def launch_confirmation(plan: Plan, places: Slots | None) -> int:

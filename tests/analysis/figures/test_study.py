@@ -14,7 +14,7 @@ import analysis
 from analysis.figures import paper
 from analysis.figures.paper_layout import STUDIES, study_figures
 from analysis.html.paper import diversity_lines
-from analysis.loading.cells import CLUSTERED, SEARCHED, countable, no_bands, worths
+from analysis.loading.cells import CLUSTERED, CUT, SEARCHED, countable, no_bands, worths
 from analysis.loading.csv_runs import read_csv
 from analysis.loading.filters import where
 from analysis.loading.paper_results import SAMPLES, best_published, differences, published, read_lines
@@ -131,6 +131,8 @@ def test_stopped_and_confirming_runs_are_in_no_curve_and_a_search_has_no_band(se
     assert len(worths(countable(runs), "setting")) == 2 * (3 + 11)
     assert no_bands(runs, "setting") == {"NS GP": SEARCHED, "WGAN GP": SEARCHED}
     random = runs.assign(sampler=runs["sampler"].where(runs["sampler"].isna(), "random"))
+    assert list(no_bands(random, "setting").values()) == 2 * [CUT], "those that were let finish are a selection"
+    random = countable(random)
     assert no_bands(random, "setting") == {} and list(no_bands(random, "run").values()) == 2 * [CLUSTERED]
 
 
@@ -140,7 +142,8 @@ def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
     assert {"study-loss", "01-digits-practitioner", "01-digits-hours"} <= figures
     tables = {file.name for file in (report / "tables").iterdir()}
     assert "01-digits-pairs" not in figures, "a single pair needs no picture"
-    for kind in ("cells", "pairs", "ranks", "confirm", "best", "spread", "agreement"):
+    assert "01-digits-ranks.csv" not in tables, "three settings a cell tell nothing apart"
+    for kind in ("cells", "pairs", "confirm", "best", "spread", "agreement"):
         assert {f"01-digits-{kind}.csv", f"01-digits-{kind}.tex"} <= tables, kind
     for words in (
         "A tight top is not stability",
@@ -153,9 +156,10 @@ def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
         assert (report / link).is_file(), link
 
 
-def test_ranks_are_shown_with_their_intervals(report):
+def test_where_nothing_can_be_told_apart_the_page_says_what_would_and_ranks_nothing(report):
     page = (report / "index.html").read_text()
-    assert "rank at k = 1" in page and "1 (1 to 2)" in page and "rank at k = 2" not in page
+    assert "2 cells of 3 settings: they cannot be told apart; 4 settings find a difference of 3 sd" in page
+    assert "none claimed" in page and "rank at k" not in page
 
 
 def test_confirmed_values_are_those_of_the_confirming_runs_alone(searched, report):

@@ -14,6 +14,7 @@ from analysis.loading.protocols import (
     differing,
     distance_label,
     one_protocol,
+    partly_scored,
     sections,
     spell_floor,
     spell_out,
@@ -149,9 +150,11 @@ def test_a_diverged_run_counts_under_a_later_protocol_once_its_cell_is_scored(st
     add_run(store, [100.0, None], config(seed=9), "diverged")
     add_row(scored[0], 250, 19.0, TRAIN)
     part = {name: runs for _, name, runs in sections(analysis.load(store))}[protocol_id(TRAIN)]
+    assert partly_scored(analysis.load(store), part) == {"NS GP": (2, 3)}, "the diverged one counts as scored"
     assert len(part) == 1, "half a cell is scored: counting all its diverged runs would weigh them double"
     add_row(scored[1], 250, 20.0, TRAIN)
     part = {name: runs for _, name, runs in sections(analysis.load(store))}[protocol_id(TRAIN)]
+    assert partly_scored(analysis.load(store), part) == {}
     assert sorted(part["worth"]) == [19, 20, math.inf] and part["id"].is_unique
     assert one_protocol(part) == protocol_id(TRAIN)
     assert math.isnan(worths(part)["capped"].max(skipna=False)), "its step-0 score is of the other protocol"

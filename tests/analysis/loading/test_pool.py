@@ -10,7 +10,7 @@ from analysis.figures.paper_layout import study_figures
 from analysis.loading.cells import worths
 from analysis.loading.pooling import pool_cells
 from analysis.report import main
-from analysis.tables.comparisons import pair_table
+from analysis.tables.pairs import samples
 from landscape.store import Store
 
 POOLED = "WGAN GP (n_dis 1, 5)"
@@ -49,14 +49,12 @@ def test_a_pooled_cell_looks_as_the_one_it_is_made_of():
     }
 
 
-def test_a_pooled_cell_is_matched_as_a_whole_or_not_at_all(store, found):
-    def taken(runs):
-        return pair_table(runs, [1], np.random.default_rng(0)).set_index(["a", "b"])[["taken", "n"]].T.to_dict("list")
-
-    assert taken(analysis.load(store))["NS GP", "WGAN GP 5"] == ["matched", 4]
-    pooled = {frozenset(cells): rest for cells, rest in taken(found.runs).items()}
-    assert pooled[frozenset({"NS GP", POOLED})] == ["apart", 4], "the four at n_dis 1 would stand for all eight"
-    assert pooled[frozenset({"NS GP", "LS GP 5"})] == ["apart", 4]
+def test_a_pooled_cell_is_matched_on_n_dis_as_far_as_it_is_shared(store, found):
+    kept = samples(analysis.load(store))
+    assert set(kept["NS GP"].keys) == set(kept["WGAN GP 5"].keys), "n_dis is of the cell"
+    pooled = samples(found.runs)
+    assert len(pooled[POOLED].keys) == 8 and set(pooled["NS GP"].keys) < set(pooled[POOLED].keys)
+    assert not set(pooled["NS GP"].keys) & set(pooled["LS GP 5"].keys)
 
 
 def test_the_studys_figures_have_a_pooled_cell_once(found):
