@@ -1,5 +1,5 @@
 # `make help` lists the targets. The variables can be given: make report STORE=/data/outputs. For another Python:
-# make test PYTHON=python3.13 VENV=.venv-3.13 TESTS="-k 'search or storages'"
+# make test PYTHON=python3.13 VENV=.venv-3.13 TESTS="-k search"
 PYTHON ?= python3
 STORE ?= outputs
 OUT ?= report
@@ -8,10 +8,10 @@ TESTS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report dirac test check bench clean
+.PHONY: help install demo report dirac test test-all check bench bench-statistics clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## make .venv and install the package with its tools (3 minutes, 6 GB the first time)
 
@@ -24,24 +24,32 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: install ## train the demo's grid on the embedded digits and write report/index.html (minutes on idle cores)
 	$(BIN)/python -m landscape.sweep study=demo "store='$(STORE)'"
-	$(BIN)/python -m analysis.report --store "$(STORE)" --out "$(OUT)"
+	$(BIN)/python -m analysis.report "store=$(STORE)" --out "$(OUT)"
 
 report: install dirac ## rebuild the page from whatever the store holds
-	$(BIN)/python -m analysis.report --store "$(STORE)" --out "$(OUT)"
+	$(BIN)/python -m analysis.report "store=$(STORE)" --out "$(OUT)"
 
 dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (10 to 40 seconds)
 	$(BIN)/python -m analysis.dirac --out "$(OUT)/dirac"
 
-test: install ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-check: install ## lint and check types
+test: install ## run the tests but the slow ones (about 6 minutes on 2 cores)
+	$(PYTEST) -m "not slow" $(TESTS)
+
+test-all: install ## run all tests (about 25 minutes on 2 cores), as CI does
+	$(PYTEST) $(TESTS)
+
+check: install ## lint and check types, of the tests too
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench: install ## time training, scoring, and planning and submitting 10,000 runs
 	$(BIN)/python -m pytest tests/benchmarks/bench_speed.py --benchmark-enable --benchmark-only --benchmark-columns=min,median,max,rounds
+
+bench-statistics: install ## simulate how often the report's claims are false and how often a difference is found (minutes)
+	$(BIN)/python tests/benchmarks/bench_statistics.py
 
 clean: ## remove what can be made again, but neither the store nor the report
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

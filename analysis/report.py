@@ -1,10 +1,11 @@
-"""The report's door: `python -m analysis.report --store outputs --out report` writes a folder that opens offline."""
+"""The report's door: `python -m analysis.report store=outputs --out report` writes a folder that opens offline."""
 
 from __future__ import annotations
 
 import argparse
 import gc
 import itertools
+import logging
 import multiprocessing
 import os
 import struct
@@ -30,13 +31,16 @@ from analysis.loading.filters import where
 from analysis.loading.pooling import POOLS, pool_cells
 from analysis.loading.runs import Collected, collect
 from analysis.tables.provenance import code_text, packages_text, written_command
-from landscape.config.cli import VERSION, run_cli
+from landscape.config.cli import Old, Parser, run_cli
 from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
+from landscape.config.where import HELP, METAVAR
 from landscape.store import Store
 from landscape.store.leftovers import remove_dead
 from landscape.store.processes import myself, tag
 from landscape.store.provenance import code, packages
+
+logger = logging.getLogger(__name__)
 
 MARK = '<meta name="generator" content="landscape analysis.report">'  # by it a report knows its own kind
 
@@ -101,7 +105,7 @@ def _nothing(found: Collected, store: Store) -> str:
     if found.problems:
         return "\n".join([f"the store at {store.root} holds no run that can be read; {how}", *found.problems])
     if not store.runs.is_dir():
-        return f"there is no store at {store.root}; give it with --store PATH, or {how}"
+        return f"there is no store at {store.root}; give another with store=FOLDER, or {how}"
     return f"the store at {store.root} holds no runs; {how}"
 
 
@@ -172,32 +176,35 @@ def _pool(store: Store) -> Iterator[Executor | None]:
             start.join()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0, or 2 with a sentence on stderr for a user's error or for corrupt files (the rest is reported)."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.report", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=VERSION)
-    parser.add_argument("--store", default="outputs", help="the store to report on (default: %(default)s)")
-    parser.add_argument("--out", default="report", help="the folder to write (default: %(default)s)")
-    parser.add_argument(
-        "--csv", metavar="FILE", help="report on the rows of a CSV, in the columns of runs.csv, instead"
-    )
-    parser.add_argument(
+def parser() -> Parser:
+    """Of this command."""
+    about = "Write a report of a store's runs into a folder, as a page that opens offline."
+    made = Parser("python -m analysis.report", about, ("store",), [Old("--store", "store=")])
+    made.add_argument("--out", metavar="FOLDER", default="report", help="the folder to write (default: %(default)s)")
+    made.add_argument("--csv", metavar="FILE", help="report on the rows of a CSV, in the columns of runs.csv, instead")
+    made.add_argument(
         "--where",
-        metavar="COLUMN=VALUE,...",
-        action="append",
+        metavar=METAVAR,
+        action="extend",
+        nargs="+",
         default=[],
-        help="only these runs, as in --where loss=ns,wgan; repeatable",
+        help=HELP,
     )
-    parser.add_argument(
+    made.add_argument(
         "--step-costs",
         metavar="FILE",
         help="a CSV of seconds a D update by cell (columns of a cell, and step_s), for curves over hours",
     )
-    parser.add_argument(
+    made.add_argument(
         "--pool", choices=POOLS, help="one cell for runs that differ in it alone, labelled so (default: cells apart)"
     )
-    args = parser.parse_args(argv)
-    return run_cli(lambda: _report(args), interrupted="", before="error: ")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0, or 2 with a sentence on stderr for a user's error or for corrupt files (the rest is reported)."""
+    given = sys.argv[1:] if argv is None else argv
+    return run_cli(lambda: _report(parser().parse(given)), interrupted="")
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -212,8 +219,8 @@ def _report(args: argparse.Namespace) -> int:
     counts = ", ".join(f"{n} {state}" for state, n in states.items())
     print(f"{out / 'index.html'}: {plural(int(states.sum()), 'run')} ({counts})")
     for problem in found.problems:
-        print(f"error: {problem}; the rest is in the report", file=sys.stderr)
-    return ExitCode.USER if found.problems else 0
+        logger.error(f"{problem}; the rest is in the report")
+    return ExitCode.USER if found.problems else ExitCode.DONE
 
 
 def _options(args: argparse.Namespace) -> list[str]:

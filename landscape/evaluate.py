@@ -1,4 +1,4 @@
-"""`python -m landscape.evaluate [run=ID,...] [--where KEY=VALUE] [--sweep NAME] [metrics.KEY=VALUE ...]`.
+"""`python -m landscape.evaluate [RUN ...] [--where KEY=VALUE] [--sweep NAME] [metrics.KEY=VALUE ...]`.
 
 Scores finished runs from their kept generators and trains nothing; what it does stands in `sweeps.cli.evaluate`.
 """
@@ -6,18 +6,16 @@ Scores finished runs from their kept generators and trains nothing; what it does
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
-from landscape.config.errors import ExitCode
+from landscape.config.cli import run_cli
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0, 1 where a run could not be scored, 2 for what cannot be meant, 130 interrupted."""
-    try:
-        from sweeps.cli.evaluate import main as evaluate
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0, 1 where a run could not be scored, 2 for invalid usage, 130 when interrupted."""
+    from sweeps.cli.arguments import COMMANDS
 
-        return evaluate(sys.argv[1:] if argv is None else argv)
-    except KeyboardInterrupt:  # while modules load; later the command itself answers
-        return ExitCode.INTERRUPTED
+    return run_cli(lambda: COMMANDS["evaluate"](sys.argv[1:] if argv is None else argv), interrupted="")
 
 
 if __name__ == "__main__":

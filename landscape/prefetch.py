@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+
+from landscape.config.cli import run_cli
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
-    from sweeps.cli import prefetch
+    from sweeps.cli.arguments import COMMANDS
 
-    return prefetch.main(sys.argv[1:] if argv is None else argv)
+    return run_cli(lambda: COMMANDS["prefetch"](sys.argv[1:] if argv is None else argv), interrupted="")
 
 
 if __name__ == "__main__":

@@ -1,38 +1,32 @@
-"""Draw samples from a run's kept generator: `python -m landscape.sample run=ID [KEY=VALUE ...]`.
-
-    run=ID           the run; the beginning of its id will do where it is unique
-    n=64             how many samples
-    seed=0           of the latents; equal seeds give equal latents, whatever the run
-    out=FOLDER       where to write (default: samples-ID); a folder that is not there yet, or empty
-    store=outputs    the store that holds the run
-    ema=true         the average of the generator's weights, or (false) the generator itself
-                     (default: what the run was scored by: the average where it kept one)
-    quantise=uint8   how samples.pt holds values: uint8 in 0..255, or float in [0, 1] (default: uint8; float of points)
-    device=cpu       auto, cpu, cuda or cuda:N
-
-It writes 00000.png, 00001.png, ..., grid.png of the first 64 (of points one map, grid.png, alone), small images
-enlarged without smoothing, and samples.pt, which torch.load(..., weights_only=True) reads: {"images": (n, channels,
-side, side), "latents": (n, dim) float32,
-"run", "step", "seed", "generator": "ema" or "raw"}.
-"""
+"""Draw samples from a run's kept generator: `python -m landscape.sample RUN [--n N] ...`."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from landscape.config.cli import enter
-from landscape.config.errors import UserError, nearest
+from landscape.config.cli import Old, Parser, run_cli
+from landscape.config.errors import UserError
 
 if TYPE_CHECKING:  # torch is loaded once it is clear what is asked for
     from torch import Tensor, nn
 
     from landscape.config.schema import Config
     from landscape.store import RunFolder
+
+
+ABOUT = """Draw samples from a run's kept generator.
+
+It writes 00000.png, 00001.png, ..., grid.png of the first 64 (of points one map, grid.png, alone), small images
+enlarged without smoothing, and samples.pt, which torch.load(..., weights_only=True) reads: {"images": (n, channels,
+side, side), "latents": (n, dim) float32, "run", "step", "seed", "generator": "ema" or "raw"}.
+
+KEY=VALUE is store=FOLDER, where the run is (default: outputs), or device=auto, cpu, cuda or cuda:N (default: cpu)."""
 
 
 @dataclass
@@ -49,44 +43,58 @@ class Request:
     device: str = "cpu"
 
 
-def read_request(arguments: list[str]) -> Request:
+def parser() -> Parser:
+    """Of this command."""
+    old = [Old(f"{name}=", f"--{name}") for name in ("n", "seed", "out", "ema", "quantise")]
+    made = Parser("python -m landscape.sample", ABOUT, ("store", "device"), [Old("run=", ""), *old])
+    made.word("run", "the run; the beginning of its id will do where it is unique", "?", run_ids)
+    made.add_argument("--n", type=_whole(1), default=64, help="how many samples (default: 64)")
+    made.add_argument(
+        "--seed", type=_whole(0), default=0, help="of the latents; equal seeds give equal latents, whatever the run"
+    )
+    made.add_argument(
+        "--out", metavar="FOLDER", help="where to write (default: samples-ID); not there yet, or an empty folder"
+    )
+    made.add_argument(
+        "--ema",
+        choices=("true", "false"),
+        help="the average of the generator's weights, or the generator itself (default: what the run was scored by)",
+    )
+    made.add_argument(
+        "--quantise", choices=("uint8", "float"), help="values of samples.pt: 0..255, or in [0, 1] (default: uint8)"
+    )
+    return made
+
+
+def run_ids(begun: str, given: Namespace) -> list[str]:
+    """The runs of the store."""
+    from landscape.store import Store
+
+    return [run.id for run in Store(given.store).run_folders()]
+
+
+def read_request(argv: Sequence[str]) -> Request:
     """The command line; raises `UserError` for a key that is none and a value that is not legal."""
-    legal = {
-        "run": (str, "a run's id"),
-        "n": (_whole(1), "1 or more"),
-        "seed": (_whole(0), "0 or more"),
-        "out": (str, "a folder"),
-        "store": (str, "a folder"),
-        "ema": (lambda text: {"true": True, "false": False}[text.lower()], "true, false"),
-        "quantise": (lambda text: {"uint8": text, "float": text}[text], "uint8, float"),
-        "device": (str, "auto, cpu, cuda or cuda:N"),
-    }
-    given: dict[str, Any] = {}
-    for argument in arguments:
-        key, equals, text = argument.partition("=")
-        if not equals or key not in legal:
-            raise UserError(
-                f"{argument} is no argument of this program{nearest(key, legal)}; legal: {', '.join(legal)}"
-            )
-        read, words = legal[key]
+    given = parser().parse(argv)
+    if given.run is None:
+        raise UserError("which run? give its id; python -m sweeps status and runs.csv of the report list them")
+    device = [text.partition("=")[2] for text in given.overrides if text.startswith("device=")]
+    ema = None if given.ema is None else given.ema == "true"
+    return Request(given.run, given.n, given.seed, given.out, given.store, ema, given.quantise, *device[-1:])
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """A reader of whole numbers from `least` on."""
+
+    def whole(text: str) -> int:
         try:
-            if not text:
-                raise ValueError
-            given[key] = read(text)
-        except (ValueError, KeyError) as e:
-            raise UserError(f"{argument} is out of range; legal: {words}") from e
-    if "run" not in given:
-        raise UserError("which run? run=ID; python -m sweeps status and runs.csv of the report list them")
-    return Request(**given)
+            if int(text) >= least:
+                return int(text)
+        except ValueError:
+            pass
+        raise ArgumentTypeError(f"{text} is out of range; legal: {least} or more")
 
-
-def _whole(least: int) -> Any:
-    def read(text: str) -> int:
-        if int(text) < least:
-            raise ValueError
-        return int(text)
-
-    return read
+    return whole
 
 
 def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None) -> tuple[nn.Module, str, int]:
@@ -103,7 +111,7 @@ def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None)
         state = run.status().state
         raise UserError(f"run {run.id} is {state} and keeps no weights: only a finished run does") from e
     if ema and kept.get("average") is None:
-        raise UserError(f"run {run.id} kept no average of its generator (train.ema=null); legal: ema=false")
+        raise UserError(f"run {run.id} kept no average of its generator (train.ema=null); legal: --ema false")
     averaged = kept.get("average") is not None if ema is None else ema
     g, _ = build(cfg, channels)
     try:
@@ -136,7 +144,7 @@ def draw_samples(request: Request) -> str:
     cfg = typed(frozen)
     out = Path(request.out or f"samples-{run.id}").expanduser()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"out={out} is there already; give another folder with out=FOLDER")
+        raise UserError(f"--out {out} is there already; give another folder with --out FOLDER")
     device = pick_device(request.device)
     data = load_data(cfg.data, store)
     g, kind, step = kept_generator(run, cfg, data.channels, request.ema)
@@ -164,7 +172,9 @@ def draw_samples(request: Request) -> str:
             torch.save({**content, "generator": kind}, folder / "samples.pt")
             folder.rename(out)
     except OSError as e:
-        raise UserError(f"out={out} cannot be written ({e.strerror or e}); give another folder with out=FOLDER") from e
+        raise UserError(
+            f"--out {out} cannot be written ({e.strerror or e}); give another folder with --out FOLDER"
+        ) from e
     files = "grid.png, samples.pt" + ("" if data.size == 1 else " and each as a picture")
     which = "the average of its generator's weights" if kind == "ema" else "its generator"
     return f"{out}: {files}; {len(samples)} samples of run {run.id} ({run.status().state} at step {step}), {which}"
@@ -172,8 +182,8 @@ def draw_samples(request: Request) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, 2 for what cannot be meant, 130 interrupted."""
-    given = list(sys.argv[1:] if argv is None else argv)
-    return enter(given, __doc__, lambda arguments: print(draw_samples(read_request(arguments))))
+    given = sys.argv[1:] if argv is None else argv
+    return run_cli(lambda: print(draw_samples(read_request(given))), interrupted="stopped; nothing half made is left")
 
 
 if __name__ == "__main__":

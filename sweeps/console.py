@@ -1,16 +1,17 @@
-"""What the commands print."""
+"""What the commands say: progress and notices are logged, results are printed."""
 
 from __future__ import annotations
 
-import os
-import sys
+import logging
 
 from landscape.config.text import printable
 
 
 def tell(text: str) -> None:
-    """Print a line; who closed the pipe (`| head`) is not told, and the sweep goes on."""
-    try:
-        print(printable(text), flush=True)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    """Log a line of progress under the name of the module that says it."""
+    logging.getLogger("sweeps").info(text, stacklevel=2)
+
+
+def show(text: str) -> None:
+    """Print a line of a result, which a user may pipe."""
+    print(printable(text), flush=True)

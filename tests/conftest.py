@@ -15,13 +15,17 @@ import started
 import torch
 from fake_slurm import FakeSlurm
 from slurm import Cluster, why_not
-from support import TINY, frozen_runs
+from support import ROOT, TINY, VERSIONS, frozen_runs
 
+from landscape.config import log
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.path.is_relative_to(ROOT / "tests" / name) for name in VERSIONS):
+            item.add_marker("versions")
     if not os.environ.get("LANDSCAPE_NETWORK"):
         for item in items:
             if item.get_closest_marker("network"):
@@ -38,6 +42,13 @@ def _seeds() -> None:
     """What a test draws without a seed of its own is the same in every order and on every worker."""
     random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is logged goes to standard error, as from a command, whatever a test before has asked for."""
+    monkeypatch.delenv(log.VARIABLE, raising=False)
+    log.configure()
 
 
 FAILED = pytest.StashKey[bool]()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from analysis.dirac.dynamics import Steps, distance, multipliers, trajectory
 from analysis.dirac.figure import COUNT, games, momentum, portraits, spell
 from analysis.dirac.games import Game
 from analysis.figures.panels import save
-from landscape.config.cli import VERSION, run_cli
+from landscape.config.cli import Parser, run_cli
 from landscape.config.errors import UserError
 
 MARK = '<meta name="generator" content="landscape analysis.dirac">'  # by it a page knows its own kind
@@ -67,17 +66,19 @@ def write(out: Path) -> list[list[str]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 with a sentence on stderr for a user's error."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.dirac", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=VERSION)
-    parser.add_argument("--out", default="report/dirac", help="the folder to write (default: %(default)s)")
-    out = Path(parser.parse_args(argv).out).expanduser()
+    about = "Draw what each method does on the smallest of GANs, and print it as a table in Markdown."
+    parser = Parser("python -m analysis.dirac", about)
+    parser.add_argument(
+        "--out", metavar="FOLDER", default="report/dirac", help="the folder to write (default: %(default)s)"
+    )
 
     def work() -> None:
+        out = Path(parser.parse(sys.argv[1:] if argv is None else argv).out).expanduser()
         rows = write(out)
         print(markdown(rows))
         print(f"\n{out / 'index.html'}: {len(rows)} phase portraits, and what momentum does")
 
-    return run_cli(work, interrupted="", before="error: ")
+    return run_cli(work, interrupted="")
 
 
 if __name__ == "__main__":

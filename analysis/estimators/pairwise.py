@@ -1,127 +1,243 @@
-"""Which of two cells wins at a budget of k runs, and which rank that leaves: numbers with intervals that hold together.
+"""Which of two cells has the better best of k runs: the complete U-statistic, and its studentized permutation test.
 
-The chance that the best of k runs of A beats the best of k of B, ties counted half, is a U-statistic: its estimate is
-exact over all ways to take k of the runs there are, and Hoeffding's bound for such averages (1963, section 5a) gives an
-interval for runs to come that holds for any distribution and any n. No bootstrap: one of the best of k covers far less
-than it claims where k nears n, and where one side has won every time it gives an interval of no width at all.
+theta is the chance that the best of k runs of A beats the best of k runs of B, drawn apart, ties counted half: the mean
+over all subsets there are. Divided by its jackknife standard error it is a statistic whose null distribution comes from
+exchanging labels (at k = 1 the test of Neubert and Brunner, CSDA 2007): exact for cells of one distribution, whatever
+it is and however few the runs, and nearly so for cells of equal theta and unequal spread. Where runs of both cells
+share a setting and seed, labels are exchanged within these pairs, and the variance takes their covariance off.
 
-Distances are lower-is-better and may be infinite (diverged). Ranks follow from the intervals of all pairs, as in
-package csranks (arXiv 2401.15205): a cell's rank is one more than the number of cells that beat it with a chance above
-one half.
+Distances are lower-is-better and may be infinite (diverged): equal to each other, worse than all else.
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import combinations, product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special, stats
 
 from analysis.estimators.log_choose import log_choose
 
 Array = NDArray[np.float64]
+Labels = NDArray[np.bool_]
+
+ALL = 20_000  # arrangements up to which every one is counted
+DRAWS, FEW = 9_999, 999  # random ones else; after the few, what is far from a claim is let be
+FAR = 0.2
+FREE = 9  # runs a cell from which a claim at k = 1 needs no spreads that are alike
+SEED = 0
+ROWS = 2_000  # arrangements worked on at a time
 
 
-def beats(a: Array, b: Array, k: int) -> float:
-    """The chance that the best of k of `a` beats the best of k of `b`, drawn apart, without replacement; ties half.
+class Pair(NamedTuple):
+    """Two cells at one k: theta, the variance of its estimate, their ratio T, and the two-sided p of T.
 
-    Exact for these values; unbiased for runs to come. Raises `ValueError` for NaN, or a k outside 1..len of either.
+    lower, upper  where theta lies with a chance of about 95 %, this pair taken alone; it decides nothing
     """
-    values = np.unique(np.concatenate([a, b]))
-    return beats_by_tails(tails(a, values, k), tails(b, values, k))
+
+    theta: float
+    variance: float
+    statistic: float
+    p: float
+    lower: float
+    upper: float
 
 
-def tails(a: Array, at: Array, k: int) -> Array:
-    """The chances that the best of k of `a` is at least (first row), or above (second), each of the ascending `at`.
+def compare(a: Array, b: Array, k: int = 1, shared: int = 0, level: float = 0.05) -> Pair:
+    """The test of theta = 1/2; of the first `shared` values `a[i]` and `b[i]` are of one setting and seed.
 
-    Means of such rows over several draws of `a` are such chances too.
+    Random permutations are enough in number to reach `level`, and drawn from a fixed seed: equal values give equal
+    results. Raises `ValueError` for NaN, and a k that
+    leaves no variance (k >= n).
     """
-    a = np.sort(_checked(a, k))
-    return np.stack([_all_of(len(a) - np.searchsorted(a, at, side), len(a), k) for side in ("left", "right")])
+    a, b = (_checked(values, k) for values in (a, b))
+    n, m = len(a), len(b)
+    if not 0 <= shared <= min(n, m):
+        raise ValueError(f"{shared} pairs of {n} and {m} values: not possible")
+    values = np.concatenate([a, b])
+    order = np.argsort(values, kind="stable")
+    ends = np.flatnonzero(np.r_[values[order][1:] != values[order][:-1], True])
+    place = np.empty(n + m, np.int64)
+    place[order] = np.arange(n + m)
+    # Where the two of each pair stand in the order of all; which of them comes first says nothing of the null.
+    pairs = np.sort(np.stack([place[:shared], place[n : n + shared]], axis=1), axis=1)
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    labels = np.zeros((1, n + m), bool)
+    labels[0, place[:n]] = True
+    theta, parts = _statistics(labels, ends, n, k, pairs)
+    t = float(_studentized(theta, parts)[0])
+    estimate, (of_a, of_b, both) = float(theta[0]), (float(part[0]) for part in parts)
+    key = (n, m, k, ends.astype(np.int64).tobytes(), pairs.astype(np.int64).tobytes())
+    if arrangements(n, m, shared) <= ALL:
+        p = _p_value(t, _null(*key, 0))
+    else:
+        p = _p_value(t, _null(*key, FEW), seen=1)
+        if p <= FAR:
+            p = _p_value(t, _null(*key, max(DRAWS, math.ceil(4 / level))), seen=1)
+    low, high = _interval(estimate, of_a, of_b, both, n, m, k)
+    return Pair(estimate, of_a + of_b + both, t, p, low, high)
 
 
-def beats_by_tails(a: Array, b: Array) -> float:
-    """`beats` from the `tails` of both cells at the same places, among them every value of either."""
-    return float(0.5 * np.sum((a[0] - a[1]) * (b[0] + b[1])))
+def arrangements(n: int, m: int, shared: int = 0) -> int:
+    """How many ways there are to exchange labels."""
+    return int(2**shared * math.comb(n + m - 2 * shared, n - shared))
 
 
-def beats_matched(a: Array, b: Array, k: int) -> float:
-    """`beats` where `a[i]` and `b[i]` are of one setting, and the same k settings are taken for both."""
-    a, b = _checked(a, k), _checked(b, k)
-    if len(a) != len(b):
-        raise ValueError(f"matched values come in pairs, not {len(a)} and {len(b)}")
-    values, ranks = np.unique(np.concatenate([a, b]), return_inverse=True)
-    at_least, above = 2 * ranks + 1, 2 * ranks  # from 2 v + 1 on where a value is at least, or above, the v-th
-
-    def chance(of_a: NDArray[np.int64], of_b: NDArray[np.int64]) -> float:
-        lower = np.bincount(np.minimum(of_a[: len(a)], of_b[len(a) :]), minlength=2 * len(values))
-        settings = np.cumsum(lower[::-1])[::-1]  # how many there are from each number on
-        return float(np.sum(_all_of(settings[1::2], len(a), k)))
-
-    # As in `beats`; the chance that both bests are at least, or above, a value is now of the settings jointly.
-    wins_or_ties = chance(at_least, at_least) - chance(above, at_least)
-    wins = chance(at_least, above) - chance(above, above)
-    return 0.5 * (wins_or_ties + wins)
+def least_p(n: int, m: int, k: int = 1, shared: int = 0) -> float:
+    """The smallest p that any values can give, had A won every time."""
+    if shared:
+        return min(1.0, 2 / arrangements(n, m, shared))
+    return min(1.0, 2 * math.comb(max(n, m) + k - 1, max(n, m)) / math.comb(n + m, n))
 
 
-def interval(estimate: float, n: int, k: int, share: float) -> tuple[float, float]:
-    """Where the true chance lies, from `estimate` of `beats` or `beats_matched` with n runs (the fewer of the two
-    cells).
+def ordered_by(n: int, m: int, k: int, level: float) -> str:
+    """Why no order of two cells may be claimed at this k and level, however far apart they are; "" where it may.
 
-    Each end misses with probability `share`/2 at most. n // k draws of k runs share none, and the estimate is at least
-    as sure as their average (Hoeffding 1963, theorem 1 and section 5a): an x is left out where
-    exp(-(n // k) KL(estimate, x)) <= share/2.
+    Below these n a cell split evenly around a tight rival is told from it though neither is better.
     """
-    draws, most = n // k, math.log(2 / share)
-
-    def high(p: float) -> float:
-        # KL(p, x) rises with x above p: the end is where it is `most` / `draws`.
-        def gap(x: float) -> float:
-            return draws * float(special.rel_entr(p, x) + special.rel_entr(1 - p, 1 - x)) - most
-
-        return float(optimize.brentq(gap, p, 1.0 - 1e-12)) if p < 1 - 1e-9 and gap(1.0 - 1e-12) > 0 else 1.0
-
-    p = min(max(estimate, 0.0), 1.0)
-    return 1 - high(1 - p), high(p)
+    least = min(n, m)
+    if least < 4 or (least == 4 and n != m):
+        return f"{least} runs against {max(n, m)}" if n != m else f"{n} runs a cell"
+    if k > 1 and least < needed(k, level):
+        return f"k = {k} needs {needed(k, level)} runs a cell"
+    return ""
 
 
-def ranks(lower: Array, upper: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The lowest and highest rank (1 is best) that each of m cells can have, from m by m interval ends.
+def needed(k: int, level: float = 0.05) -> int:
+    """The least runs a cell by which the best of k > 1 may be ordered at this level: 11, 16, 27, 54 for 2, 3, 5, 10."""
+    return math.ceil(k * (1 + math.log2(1 / level)) - 1e-9)
 
-    `lower[i, j]` and `upper[i, j]` bound the chance that i beats j; the diagonal is passed over. Where all intervals
-    hold, so do all ranks.
+
+def alike_in_spread(a: Array, b: Array) -> bool:
+    """Whether a difference of two cells may be called "better" at k = 1: with nine runs each always, with fewer only
+    where neither spread (of the logarithms of finite values) is above three times the other."""
+    if min(len(a), len(b)) >= FREE:
+        return True
+    logs = [np.log(np.maximum(x[np.isfinite(x)], np.finfo(float).tiny)) for x in (np.asarray(a), np.asarray(b))]
+    if min(map(len, logs)) < 2:
+        return True
+    low, high = sorted(float(log.std(ddof=1)) for log in logs)
+    return high <= 3 * low
+
+
+def _statistics(
+    labels: Labels, ends: NDArray[np.int64], n: int, k: int, pairs: NDArray[np.int64]
+) -> tuple[Array, tuple[Array, Array, Array]]:
+    """theta, and its variance by A's part, B's, and the covariance of the pairs, for each row of labels.
+
+    `labels` says, in the order of all values, which are A's; `ends` where each group of equal values ends.
     """
-    count = len(lower)
-    off = ~np.eye(count, dtype=bool)
-    surely_wins = (lower > 0.5) & off
-    surely_loses = (upper < 0.5) & off
-    return 1 + surely_loses.sum(1), count - surely_wins.sum(1)
+    rows, size = labels.shape
+    m = size - n
+    count_a = np.cumsum(labels, axis=1, dtype=np.int32)
+    count_b = np.arange(1, size + 1, dtype=np.int32) - count_a
+    group = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
+    zero = np.zeros((rows, 1), np.int32)
+
+    def beaten(count: NDArray[np.int32], of: int) -> Array:
+        """Of each value the chance that the best of k of the other cell is above it, ties half."""
+        table = np.exp(log_choose(np.arange(of + 1), k) - log_choose(of, k))
+        at_end = table[of - count[:, ends]]
+        before = table[of - np.concatenate([zero, count[:, ends[:-1]]], axis=1)]
+        return np.asarray(((at_end + before) / 2)[:, group])
+
+    g, h = beaten(count_b, m), 1 - beaten(count_a, n)
+    # Sums over the i-th lowest of a cell: its weight as the best of k, as the best with one run given, and as that run.
+    best_a, given_a, own_a = _weights(n, k)
+    _, given_b, own_b = _weights(m, k)
+    rank_a, rank_b = np.maximum(count_a - 1, 0), np.maximum(count_b - 1, 0)
+    mine_g, mine_h = np.where(labels, g, 0.0), np.where(labels, 0.0, h)
+    theta = np.round((mine_g * best_a[rank_a]).sum(1), 12)
+    a, b = own_a[rank_a] * g, own_b[rank_b] * h
+    if k > 1:
+        for part, mine, given, rank in ((a, mine_g, given_a, rank_a), (b, mine_h, given_b, rank_b)):
+            sums = np.cumsum(mine * given[rank], axis=1)
+            part[:, 1:] += sums[:, :-1]
+    deviations = np.where(labels, a, b) - theta[:, None]
+    squares = deviations**2
+    scale_a, scale_b = ((size - 1) * k**2 / (size * (size - k) ** 2) for size in (n, m))
+    of_a = scale_a * np.where(labels, squares, 0.0).sum(1)
+    of_b = scale_b * np.where(labels, 0.0, squares).sum(1)
+    both = 2 * math.sqrt(scale_a * scale_b) * (deviations[:, pairs[:, 0]] * deviations[:, pairs[:, 1]]).sum(1)
+    return theta, (of_a, of_b, both)
 
 
-def resolvable(n: int, pairs: int, confidence: float) -> int:
-    """The largest k at which n runs could order two cells at all, were one to win every time; 0 for none."""
-    if not pairs:
-        return 0
-    # Winning all of m draws has a lower end of (share / 2) ** (1 / m).
-    return n // math.ceil(math.log2(2 * pairs / (1 - confidence)))
+@lru_cache(maxsize=256)
+def _weights(n: int, k: int) -> tuple[Array, Array, Array]:
+    i = np.arange(1, n + 1)
+    best = np.exp(log_choose(n - i, k - 1) - log_choose(n, k))
+    given = np.exp(log_choose(np.maximum(n - i - 1, 0), k - 2) - log_choose(n - 1, k - 1))
+    given[-1] = 0.0
+    return best, given, np.exp(log_choose(n - i, k - 1) - log_choose(n - 1, k - 1))
 
 
-def _all_of(count: NDArray[np.int64], n: int, k: int) -> Array:
-    """The chance that k of n, drawn without replacement, are all among `count` of them."""
-    return _all_among(n, k)[count]
+def _studentized(theta: Array, parts: tuple[Array, Array, Array]) -> Array:
+    return np.asarray((theta - 0.5) / np.sqrt(np.maximum(parts[0] + parts[1] + parts[2], 1e-12)))
 
 
-@lru_cache(maxsize=64)
-def _all_among(n: int, k: int) -> Array:
-    """The chances of `_all_of` for counts 0..n."""
-    return np.exp(log_choose(np.arange(n + 1), k) - log_choose(n, k))
+@lru_cache(maxsize=2048)
+def _null(n: int, m: int, k: int, ends: bytes, pairs: bytes, draws: int) -> Array:
+    """The sorted values of T under `draws` random arrangements of labels, or under all of them where that is 0.
+
+    It depends on the pattern of ties and pairs alone: cells without ties share it.
+    """
+    at, of_pairs = np.frombuffer(ends, np.int64), np.frombuffer(pairs, np.int64).reshape(-1, 2)
+    labels = _arranged(n, m, of_pairs, draws)
+    found = [_studentized(*_statistics(labels[i : i + ROWS], at, n, k, of_pairs)) for i in range(0, len(labels), ROWS)]
+    return np.sort(np.concatenate(found))
+
+
+def _arranged(n: int, m: int, pairs: NDArray[np.int64], draws: int) -> Labels:
+    """Rows of labels: `draws` random arrangements, or all of them where that is 0."""
+    size, shared = n + m, len(pairs)
+    rest = np.setdiff1d(np.arange(size), pairs)
+    free = n - shared
+    if not draws:
+        picked = [np.array(one, np.int64) for one in combinations(range(len(rest)), free)]
+        swaps = np.array(list(product((False, True), repeat=shared)), bool).reshape(2**shared, shared)
+        labels = np.zeros((len(swaps), len(picked), size), bool)
+        labels[:, :, pairs[:, 0]], labels[:, :, pairs[:, 1]] = swaps[:, None, :], ~swaps[:, None, :]
+        if free:
+            labels[:, np.arange(len(picked))[:, None], rest[np.stack(picked)]] = True
+        return labels.reshape(-1, size)
+    generator = np.random.default_rng(SEED)
+    labels = np.zeros((draws, size), bool)
+    swaps = generator.random((draws, shared)) < 0.5
+    labels[:, pairs[:, 0]], labels[:, pairs[:, 1]] = swaps, ~swaps
+    if free:
+        taken = np.argpartition(generator.random((draws, len(rest))), free - 1, axis=1)[:, :free]
+        np.put_along_axis(labels, rest[taken], True, axis=1)
+    return labels
+
+
+def _p_value(t: float, null: Array, seen: int = 0) -> float:
+    """Twice the smaller tail; where arrangements are random, the one that was seen (1) counts as one of them."""
+    slack = 1e-9 * abs(t)
+    above = len(null) - int(np.searchsorted(null, t - slack, "left"))
+    below = int(np.searchsorted(null, t + slack, "right"))
+    return min(1.0, 2 * (min(above, below) + seen) / (len(null) + seen))
+
+
+def _interval(theta: float, of_a: float, of_b: float, both: float, n: int, m: int, k: int) -> tuple[float, float]:
+    """theta on the logit scale by Student's t with Satterthwaite's degrees of freedom."""
+    edge = min(0.25, k**2 / (2 * n * m))
+    t = min(max(theta, edge), 1 - edge)
+    least = k**2 / (2 * n * m * (n + m))
+    if of_a + of_b <= 0:
+        of_a = of_b = least / 2
+    freedom = (of_a + of_b) ** 2 / (of_a**2 * k / n + of_b**2 * k / m)
+    reach = stats.t.ppf(0.975, freedom) * math.sqrt(max(of_a + of_b + both, least)) / (t * (1 - t))
+    logit = math.log(t / (1 - t))
+    return float(special.expit(logit - reach)), float(special.expit(logit + reach))
 
 
 def _checked(values: Array, k: int) -> Array:
     values = np.asarray(values, float)
-    if np.isnan(values).any() or not 1 <= k <= len(values):
+    if np.isnan(values).any() or not 1 <= k < max(2, len(values)) or len(values) < 2:
         raise ValueError(
             f"k = {k} of {len(values)} values, {int(np.isnan(values).sum())} of them missing: not possible"
         )

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimators.simulation import Array, OverTime, best_over_time, random_orders
-from analysis.loading.cells import CELL
 from analysis.loading.clocks import CPU, by_cpu, costed
 from analysis.loading.csv_runs import LEAST_S, MOST_S
+from landscape.config.axes import CELL_KEYS
 from landscape.config.errors import UserError
 from landscape.store import STOPPED
 from landscape.store.trials import CONFIRM
@@ -92,9 +92,9 @@ def measured_apart(runs: pd.DataFrame, file: str) -> pd.DataFrame:
         costs = pd.read_csv(file, keep_default_na=False)
     except (OSError, ValueError) as e:
         raise UserError(f"--step-costs {file} cannot be read ({' '.join(str(e).split())[:160]})") from e
-    keys = [key for key in CELL if key in costs]
+    keys = [key for key in CELL_KEYS if key in costs]
     if "step_s" not in costs or not keys:
-        raise UserError(f"--step-costs {file} needs the column step_s and at least one of {', '.join(CELL)}")
+        raise UserError(f"--step-costs {file} needs the column step_s and at least one of {', '.join(CELL_KEYS)}")
     seconds = pd.to_numeric(costs["step_s"], errors="coerce")
     if not (seconds > 0).all():
         raise UserError(f"--step-costs {file}: step_s is seconds of one D update, above 0 in every row")

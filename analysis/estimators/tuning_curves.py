@@ -8,18 +8,20 @@ kept apart:
   k at once and assumes nothing of the distribution (`median_best_band`).
 
 Nothing is said beyond k = n. Method: Lourie, Cho and He, "Show Your Work with Confidence" (arXiv 2311.09480), and
-their package opda.
+their package opda; the band is aimed at the half of the distribution that the curve reads (`bands`).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from opda.nonparametric import EmpiricalDistribution
 
-from analysis.estimators.bands import bounds
+from analysis.estimators.bands import ranks
 from analysis.estimators.log_choose import log_choose
 
 Array = NDArray[np.float64]
@@ -59,28 +61,37 @@ def budgets(n: int, most: int = 200) -> NDArray[np.int64]:
 def median_best(values: Array, ks: NDArray[np.int64]) -> Array:
     """The median of the best of k runs to come, taking the n `values` for their distribution; may be infinite.
 
+    It is the i-th lowest value, i being the least at which the best of k is among the i lowest with a chance of one
+    half: 1 - (1 - i/n)^k >= 1/2. At k = 1 and an even n that is the lower one of the two in the middle.
+
     Raises `ValueError` for no values, NaN, negative values, or a k outside 1..n.
     """
-    values = _checked(values, ks)
-    return np.asarray(EmpiricalDistribution(values, a=0.0).quantile_tuning_curve(ks, minimize=True), float)
+    values = np.sort(_checked(values, ks))
+    return np.asarray(values[[median_rank(len(values), int(k)) - 1 for k in ks]])
+
+
+@lru_cache(maxsize=4096)
+def median_rank(n: int, k: int) -> int:
+    """The i of `median_best`, in whole numbers: the least with 2 (n - i)^k <= n^k."""
+    i, whole = max(1, round(n * -math.expm1(-math.log(2) / k))), n**k
+    while 2 * (n - i) ** k > whole:
+        i += 1
+    while i > 1 and 2 * (n - i + 1) ** k <= whole:
+        i -= 1
+    return i
 
 
 def median_best_band(values: Array, ks: NDArray[np.int64], confidence: float = 0.95) -> Band:
-    """`median_best` with a band that covers the true curve at all k at once, with probability `confidence` or more.
+    """`median_best` with a band that covers the true curve at all k at once, with probability `confidence`.
 
     It needs the values to be independent draws of one distribution, of whatever form. Diverged runs tie at
     infinity; with ties the coverage is more than asked for, not less. Raises as `median_best`.
     """
     values = np.sort(_checked(values, ks))
-    # Mass that the data cannot place lies at the ends of what a distance can be.
-    ends = np.concatenate([[0.0], values, [np.inf]])
-    lower_cdf, upper_cdf = (
-        EmpiricalDistribution(ends, ws=np.diff(steps, prepend=0.0, append=1.0), a=0.0)
-        for steps in bounds(len(values), confidence)
-    )
-    # The lower bound on the distribution function is the upper one of the curve.
-    lower, upper = (np.asarray(cdf.quantile_tuning_curve(ks, minimize=True), float) for cdf in (upper_cdf, lower_cdf))
-    return Band(ks, median_best(values, ks), lower, upper, confidence)
+    # The median of the best of k is the quantile that one run is below with this chance, one half or less.
+    first, last = ranks(len(values), -np.expm1(-np.log(2) / np.asarray(ks, float)), confidence)
+    ends = np.concatenate([[0.0], values, [np.inf]])  # what a distance can be
+    return Band(ks, median_best(values, ks), ends[first], ends[last], confidence)
 
 
 def mean_best(values: Array, ks: NDArray[np.int64]) -> Array:

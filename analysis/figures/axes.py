@@ -89,7 +89,7 @@ def band(ax: Axes, found: Band, look: Look, bottom: float, note: str = "", most:
     for where, colour in ((one_sided, FAINT), (found.bounded, look.colour)):
         style: Any = {"color": colour, "alpha": 0.6 if colour == FAINT else 0.3, "lw": 0}
         if few:  # a bar each: k is a whole number, and one k alone can have a bound
-            ax.bar(found.ks[where], (found.upper - low)[where], 0.86, bottom=low[where], **style)
+            ax.bar(found.ks[where], found.upper[where] - low[where], 0.86, bottom=low[where], **style)
         else:
             ax.fill_between(found.ks, low, found.upper, where=list(where), **style)
     middle = np.where(np.isfinite(found.point), found.point, np.nan)

@@ -19,7 +19,8 @@ from analysis.figures import axes as figures
 from analysis.figures import paper_layout
 from analysis.figures.style import DRESS, INK, MUTED, Look, looks
 from analysis.figures.ticks import Readable, limits, log_axis, log_budget_axis
-from analysis.loading.cells import SEARCHED, cell_label, no_bands, worths
+from analysis.loading.cells import CUT, SEARCHED, comparable, countable, no_bands, worths
+from landscape.store import STOPPED
 
 
 class Block(NamedTuple):
@@ -30,6 +31,7 @@ class Block(NamedTuple):
     runs: pd.DataFrame
     trials: pd.DataFrame
     lines: dict[str, float]  # levels of diversity to draw, by name
+    cut: frozenset[str] = frozenset()  # cells of which some runs were stopped early: the others are a selection
 
 
 def block(
@@ -42,7 +44,9 @@ def block(
 ) -> Block:
     """The runs of `figure`'s cells, named as in the figure and in its order."""
     parts = [paper_layout.of_cell(runs, facts).assign(cell=label) for label, facts in figure.cells.items()]
-    return Block(data, distance, pd.concat(parts), trials, lines)
+    every = pd.concat(parts)
+    cut = frozenset(comparable(every).loc[lambda kept: kept["status"] == STOPPED, "cell"])
+    return Block(data, distance, countable(every), trials, lines, cut)
 
 
 def study_figure(figure: paper_layout.Figure, blocks: list[Block], generator: np.random.Generator) -> Figure:
@@ -73,14 +77,11 @@ def study_figure(figure: paper_layout.Figure, blocks: list[Block], generator: np
 
 
 def figure_looks(figure: paper_layout.Figure) -> dict[str, Look]:
-    """The looks of a figure's cells: by the cell's full name, whatever the figure calls it."""
+    """The looks of a figure's cells: by what they are, whatever the figure calls them."""
     several = len({facts["arch"] for facts in figure.cells.values()}) > 1
-    names = {}
-    for label, facts in figure.cells.items():
-        name = cell_label({"n_dis": 1, **facts})  # a pooled cell has none
-        names[label] = f"{facts['arch']} {name}" if several else name
-    made = looks(names.values())
-    return {label: made[name] for label, name in names.items()}
+    full = {label: f"{facts['arch']} {label}" if several else label for label, facts in figure.cells.items()}
+    made = looks({full[label]: facts for label, facts in figure.cells.items()})
+    return {label: made[name] for label, name in full.items()}
 
 
 def top_runs(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) -> Axes:
@@ -123,7 +124,7 @@ def after_settings(
     """
     settings = worths(runs, "setting")
     unit = "setting" if (settings.groupby("cell").size() >= 2).any() else "run"
-    unbanded = no_bands(runs, unit)
+    unbanded = dict.fromkeys(one.cut, CUT) | no_bands(runs, unit)
     if SEARCHED in unbanded.values():
         simulated = practitioners(runs, one.trials, generator)
         practitioner_curves(ax, simulated, look)

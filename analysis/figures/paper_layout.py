@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.loading.cells import CELL, POOLED
+from analysis.loading.cells import POOLED
+from landscape.config.axes import CELL_AXES, CELL_KEYS
 
 
 class Member(NamedTuple):
@@ -88,6 +89,9 @@ STUDIES = {
     ),
 }
 
+# Axes that the study did not have: its cells are those that are plain on them.
+OTHERS = {axis.name: axis.plain for axis in CELL_AXES if axis.added}
+
 ARCHITECTURES = {"resnet19": "RES5", "sndcgan": "SNDC", "resnet_cifar": "RESC"}  # the first two are the study's words
 
 
@@ -96,7 +100,7 @@ def study_figures(runs: pd.DataFrame, pooled: bool = False) -> list[Figure]:
 
     With `pooled` the cells that differ in n_dis alone are one, and the label names the counts that there are.
     """
-    known = runs[runs["worth"].notna()].drop_duplicates(list(CELL))
+    known = of_cell(runs[runs["worth"].notna()], OTHERS).drop_duplicates(list(CELL_KEYS))
     words = [*ARCHITECTURES, *sorted(set(known["arch"]) - set(ARCHITECTURES))]
     archs = [arch for arch in words if arch in set(known["arch"])]
     drawn = []
@@ -134,7 +138,7 @@ def _cells(study: Study, known: pd.DataFrame, archs: Sequence[str]) -> dict[str,
             label = f"{architecture(arch)} {member.label}" if study.across else member.label
             label = label if pick[1] == 1 else f"{label} {pick[1]}"
             facts = {"arch": arch, "loss": pick[0], "penalty": member.penalty, "norm": member.norm, "n_dis": pick[1]}
-            found[label] = facts
+            found[label] = facts | OTHERS
     return found
 
 

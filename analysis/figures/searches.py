@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from analysis.estimators.repeated_searches import KNOTS, Several, needed
 from analysis.figures.style import DRESS, INK, MUTED, Look
 from analysis.figures.ticks import budget_axis, limits, log_axis
+from landscape.config.text import plural
 
 
 def several_figure(found: Mapping[str, list[Several]], look: Mapping[str, Look], distance: str) -> Figure:
@@ -57,9 +58,9 @@ def searches(ax: Axes, one: Several, look: Look) -> Axes:
             ax.step(ks, shown, where="post", color=INK, lw=0.9, ls=(0, (4, 2)))
     note = ""
     if one.missing:
-        note = f"no band: {one.missing} more search{'es' * (one.missing != 1)} needed"
+        note = f"no band: {plural(one.missing, 'more search')} needed"
     elif not one.all_k:
         missing = needed(knots=KNOTS) - len(one.paths)
-        note = f"band for all k at once: {missing} more search{'es' * (missing != 1)} needed"
+        note = f"band for all k at once: {plural(missing, 'more search')} needed"
     ax.text(0.97, 0.97, note, transform=ax.transAxes, ha="right", va="top", fontsize=8, color=MUTED)
     return log_axis(ax)

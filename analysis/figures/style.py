@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from analysis.loading.cells import POOLED
+from landscape.config.axes import method
 
-# A cell keeps its look from report to report, because the look follows from its name: the colour from regularization
-# and n_dis, the marker from the loss, the dash from the network where several are shown, else from the loss too.
+# A cell keeps its look from report to report, because the look follows from what it is: the marker from the loss, the
+# dash from the network where several are shown, else from the loss too, the colour from all else that sets it apart.
 # Single ones have Okabe and Ito's colours, told apart with any colour vision; a pair has a shade of its normalizer's.
 COLOURS = {
     "W/O": "#555555",
@@ -71,22 +71,20 @@ class Look(NamedTuple):
     dash: str
 
 
-def looks(labels: Iterable[str]) -> dict[str, Look]:
-    """A look for each label of a cell ("NS GP+SN 5", or with its network "resnet19 NS SN"), by its name alone."""
-    return {label: _look(label) for label in labels}
+def looks(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, Look]:
+    """A look for each cell, label -> what it is on its axes (`cells.cell_facts`), whatever others there are.
+
+    What its runs differ in may be missing. A label that begins with the network is one among several networks.
+    """
+    return {label: _look(facts, label.startswith(f"{facts.get('arch')} ")) for label, facts in cells.items()}
 
 
-def _look(label: str) -> Look:
-    words = label.partition(POOLED)[0].split()
-    n_dis = words.pop() if len(words) > 2 and words[-1].isdigit() else "1"
-    regularization = words.pop() if words else ""
-    loss = words.pop() if words else ""
-    arch = " ".join(words)
-    name = regularization if n_dis == "1" else f"{regularization} {n_dis}"
+def _look(facts: Mapping[str, Any], by_arch: bool) -> Look:
+    name, loss = method(facts), str(facts.get("loss", "")).upper()
     return Look(
         COLOURS.get(name) or _pick(name, SPARE),
         MARKERS.get(loss) or _pick(loss, tuple(MARKERS.values())),
-        _dash(arch, ARCH_DASHES) if arch else _dash(loss, LOSS_DASHES),
+        _dash(str(facts["arch"]), ARCH_DASHES) if by_arch else _dash(loss, LOSS_DASHES),
     )
 
 

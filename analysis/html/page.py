@@ -21,15 +21,18 @@ from analysis.html.paper import study_parts
 from analysis.html.run_pages import curve_names, write_runs, write_table
 from analysis.html.sections import HEADS, shown, statements, write_tables
 from analysis.loading import protocols
-from analysis.loading.cells import cell_order, countable, independent, no_bands, readable, worths
+from analysis.loading.cells import CUT, cell_facts, cell_order, countable, independent, no_bands, readable, worths
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
+from analysis.loading.distances import named, of_distance
 from analysis.loading.runs import Collected
 from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.evaluation_cost import evaluation
 from analysis.tables.failures import troubles
 from analysis.tables.provenance import reproduce
+from landscape.config.text import duration
 from landscape.config.versions import CHANGES
+from landscape.scores import COLUMNS, distance_key
 from landscape.store import DIVERGED, Store
 from landscape.store.trials import GRID
 
@@ -39,8 +42,7 @@ MOST_PARTS = 12  # of a page that have figures; the others have their tables
 def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
     """Everything that the template shows. Writes the other files of the report, all that lie in `at.new`."""
     parts = protocols.sections(found.runs)
-    order = list(dict.fromkeys(label for _, _, runs in parts for label in cell_order(runs)))
-    look = looks(order)
+    look = looks(cell_facts(pd.concat([runs for _, _, runs in parts])))
     distinct = found.runs.drop_duplicates("id")
     studies = study_parts(found, parts, at)
     drawn = [
@@ -50,9 +52,9 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
     placed = place_pictures(pd.concat([runs for _, _, runs in parts]), store, at.new, at.old, found.problems)
     for part, (_, _, runs) in zip(drawn, parts, strict=True):
         part["grids"] = grids(runs, placed.grids)
-    distances = {name: protocols.distance_name(text) for name, text in found.protocols.items()}
+    distances = {name: protocols.distance_label(text) for name, text in found.protocols.items()}
     shards = write_runs(found, distances, placed, store, at)
-    _write_frames(found.runs, [part.pop("frame") for part in drawn], at.new)
+    _write_frames(found, [part.pop("frame") for part in drawn], at.new)
     there = finish(at)
     for part in drawn:
         part["figures"] = {kind: stem for kind, stem in part["figures"].items() if stem in there}
@@ -64,9 +66,7 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
-        "cost": {
-            key: formatting.seconds(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")
-        },
+        "cost": {key: duration(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
         "time": time_of(distinct),
         "evaluation": evaluation(found.runs),
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],
@@ -89,10 +89,11 @@ def _superseded(distinct: pd.DataFrame) -> list[tuple[int, str]]:
     return [(count, f"{change.choice} before {change.when}: {change.why}") for change, count in counts.items() if count]
 
 
-def _write_frames(runs: pd.DataFrame, cells: list[pd.DataFrame], out: Path) -> None:
-    every, first = pd.concat(cells), ["data", "protocol"]
-    write_csv(every[[*first, *every.columns.drop(first)]], out / "cells.csv")
-    write_csv(runs, out / "runs.csv")
+def _write_frames(found: Collected, cells: list[pd.DataFrame], out: Path) -> None:
+    every, first = pd.concat(cells, ignore_index=True), ["data", "protocol"]
+    every = every[[*first, *every.columns.drop(first)]]
+    for frame, name in ((every, "cells.csv"), (found.runs, "runs.csv")):
+        write_csv(named(frame, frame["protocol"], found.protocols), out / name)
 
 
 def section(
@@ -111,11 +112,13 @@ def section(
     """
     protocols.one_protocol(runs, found.protocols)
     text = found.protocols.get(name or "", {})
-    distance = protocols.distance_name(text)
+    distance = protocols.distance_label(text)
     untrained = float(runs["fid_start"].median())
     order, counted = cell_order(runs), countable(runs)
-    words = {"distance": distance, "time": time_of(runs)}
-    readable_cells = readable(runs) if draw else []
+    words = {"distance": distance, "key": distance_key(text.get("extractor")), "time": time_of(runs)}
+    partly = protocols.partly_scored(found.runs, runs) if name else {}
+    whole = runs[~runs["cell"].isin(partly)]
+    readable_cells = readable(whole) if draw else []
     drawn: dict[str, str] = {}
 
     def keep(kind: str, *figure: Any) -> None:
@@ -127,7 +130,10 @@ def section(
     said = statements(found, runs, readable_cells, text, look, distance, keep)
     frames = said.pop("frames")
     cells, singles = runs_and_cells.cell_table(runs), runs_and_cells.run_table(runs)
-    write_tables(frames | {"cells": cells}, runs_and_cells.CELL_COLUMNS, words, at.new / "tables" / key)
+    asked_why = diagnostics.diagnostic_table(counted, text)
+    write_tables(
+        frames | {"cells": cells, "diagnostics": asked_why}, runs_and_cells.CELL_COLUMNS, words, at.new / "tables" / key
+    )
     rows = table_rows(singles, runs_and_cells.RUN_COLUMNS, words)
     write_table(key, rows, at.new)
     return said | {
@@ -143,10 +149,12 @@ def section(
         "diverged": int((runs["status"] == DIVERGED).sum()),
         "results": int(counted["worth"].notna().sum()),
         "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
+        "cut": [label for label, why in no_bands(runs, "setting").items() if why is CUT],
         "no_mean": _without_mean(counted),
+        "partly": partly,
         "settings": "setting" in curves,
         "drawn": len(readable_cells),
-        "n_cells": len(order),
+        "n_cells": len(order) - len(partly),
         "curves": curves,
         "figures": drawn,
         "tables": {
@@ -156,7 +164,7 @@ def section(
         },
         "cells": table_rows(cells, runs_and_cells.CELL_COLUMNS, words),
         "runs": {"heads": rows["heads"], "count": len(rows["body"])},
-        "diagnostics": table_rows(diagnostics.diagnostic_table(counted, text), diagnostics.COLUMNS, words),
+        "diagnostics": table_rows(asked_why, diagnostics.HEADS, words),
         "score_cost": diagnostics.spell_cost(found.rows[found.rows["protocol"] == name]),
         "frame": cells.assign(data=data, protocol=name),
     }
@@ -184,7 +192,7 @@ def _figures(
     curves: dict[str, Any] = {}
     if len(units["run"]):
         for unit in ("run", "setting") if (units["setting"].groupby("cell").size() >= 2).any() else ("run",):
-            end, apart = "" if unit == "run" else "-settings", no_bands(runs, unit)
+            end, apart = "" if unit == "run" else "-settings", no_bands(every, unit)
             keep(f"budget{end}", panels.budget_figure, units[unit], look, distance, unit, untrained)
             keep(f"band{end}", panels.band_figure, units[unit], apart, look, distance, unit)
             curves[unit] = budget_curves(units[unit], apart, look)
@@ -207,7 +215,7 @@ def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, s
         *(key for key in quiet.keys() & set(frame) if (frame[key] == quiet[key]).all()),
     }
     silent |= unseen(map(str, frame)) | {
-        key for key in (*runs_and_cells.MAY_LACK, "superseded") if key in frame and frame[key].isna().all()
+        key for key in (*runs_and_cells.SCORE_NAMES, "superseded") if key in frame and frame[key].isna().all()
     }
     frame = frame[[key for key in frame if key not in silent]]
     heads = [
@@ -215,6 +223,7 @@ def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, s
             "name": names.get(str(key), str(key)).format(**words),
             "number": pd.api.types.is_numeric_dtype(frame[key]),
             "run": key == "id",
+            "better": "lower" if of_distance(str(key)) else COLUMNS[key].better if key in COLUMNS else None,
         }
         for key in frame
     ]

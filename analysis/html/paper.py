@@ -39,8 +39,8 @@ def study_parts(found: Collected, parts: list[Part], at: Press) -> list[dict[str
         blocks = []
         for data, name, runs in first.values():
             text = found.protocols.get(name or "", {})
-            distance = protocols.distance_name(text)
-            one = block(figure, data, distance, countable(runs), found.trials, diversity_lines(text))
+            distance = protocols.distance_label(text)
+            one = block(figure, data, distance, runs, found.trials, diversity_lines(text))
             if one.runs.loc[one.runs["worth"].notna(), "cell"].nunique() >= 2:
                 blocks.append(one)
         if blocks and len(drawn) < MOST_FIGURES:

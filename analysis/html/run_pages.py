@@ -18,18 +18,21 @@ from analysis.figures.render import Press, taken_over
 from analysis.html.images import Placed
 from analysis.loading import protocols
 from analysis.loading.cells import VARIED_NAMES
-from analysis.loading.read_run import CURVES, SCORES
+from analysis.loading.read_run import SCORES
 from analysis.loading.runs import Collected
 from analysis.loading.sweeps import Sweep
-from analysis.tables import diagnostics, formatting
+from analysis.tables import formatting
 from analysis.tables.failures import QUIET, log_end, why
 from analysis.tables.provenance import alone, code_text, machine_lines, planned_by
+from landscape.config.axes import CELL_AXES
+from landscape.scores import COLUMNS, CURVES
 from landscape.store import Store
 from landscape.store.run_meta import RunMeta
 
 EACH = 100  # runs a file, at most, on average
 FACTS = {
-    **{"data": "data set", "arch": "network", "setting": "setting", "repeat": "repeat", **VARIED_NAMES},
+    **{axis.name: axis.title for axis in CELL_AXES if axis.mark is None},  # the others stand in the cell's label
+    **{"setting": "setting", "repeat": "repeat", **VARIED_NAMES},
     **{"stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
     "superseded": "superseded",
     **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "thrown away"},
@@ -40,7 +43,6 @@ PICTURES = {
     "birthday": "The closest pairs of samples, side by side, four a row, the closest first.",
     "neighbours": "A sample at the left of each row, then its nearest training images, the nearest first.",
 }
-SCORE_NAMES = {"is": "IS", "kid": "KID", "ms_ssim": "MS-SSIM", "modes": "modes covered", "quality": "good samples"}
 
 
 def write_table(key: str, shown: Mapping[str, Any], out: Path) -> None:
@@ -172,7 +174,8 @@ def curve_names() -> dict[str, str]:
 
 
 def _score_names() -> dict[str, str]:
-    return {**SCORE_NAMES, **{key: name for key, name in diagnostics.COLUMNS.items() if key != "cell"}}
+    shown = (key for key in SCORES if COLUMNS[key].label and not COLUMNS[key].distance)
+    return {key: COLUMNS[key].label for key in shown}
 
 
 def _curves(rows: pd.DataFrame) -> dict[str, dict[str, str]]:

@@ -9,29 +9,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.pairwise import resolvable
+from analysis.estimators.families import DIFFER, MOST
 from analysis.estimators.practitioner import practitioners
 from analysis.estimators.repeated_searches import several_searches
 from analysis.estimators.time_budget import timed
 from analysis.figures import budget
 from analysis.figures.searches import several_figure
 from analysis.figures.style import Look
-from analysis.loading.cells import POOLED, VARIED, VARIED_NAMES, adaptive, cell_order, countable
+from analysis.loading.cells import MOST_DRAWN, POOLED, VARIED, VARIED_NAMES, adaptive, cell_order, countable
 from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
+from analysis.loading.distances import GENERAL, of_distance
+from analysis.loading.filters import on_outcome
 from analysis.loading.runs import Collected
-from analysis.loading.trials import ADAPTIVE
 from analysis.tables import diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
-from analysis.tables.comparisons import agreement_table, confirm_table, pair_table, rank_table, spread_table
+from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
 from analysis.tables.early_stopping import HEADS as EARLY_HEADS
 from analysis.tables.early_stopping import early, shown_early
+from analysis.tables.model_line import model_sentences
+from analysis.tables.pairs import budgets_said, could_be_told, of_one_seed, pair_table, rank_table
+from analysis.tables.runs_and_cells import SCORE_NAMES
 from landscape.store import STOPPED
 from landscape.store.trials import SEARCH
 
 SEED = 0  # of every resampling in a report: equal stores give equal reports
 CONFIDENCE = 0.95
-BUDGETS = (2, 3, 5, 10, 20, 50)
 
 HEADS: dict[str, dict[str, str]] = {
     "pairs": {
@@ -41,7 +44,9 @@ HEADS: dict[str, dict[str, str]] = {
         "chance": "A's best of k beats B's, chance",
         "lower": "from",
         "upper": "to",
-        "said": "order",
+        "said": "claim",
+        "why": "",
+        "ratio": "distance, A to B",
         "taken": "settings taken",
         "n": "n",
     },
@@ -64,6 +69,7 @@ HEADS: dict[str, dict[str, str]] = {
         "settings": "settings",
         "seeds_sd": "sd between seeds",
         "seed_settings": "settings with several",
+        "together": "sd of all",
         "repeats_sd": "sd between repeats",
         "repeated": "seeds repeated",
         "split": "settings some of whose seeds diverged",
@@ -79,9 +85,10 @@ HEADS: dict[str, dict[str, str]] = {
         **VARIED_NAMES,
     },
     "best": BEST_COLUMNS,
+    "diagnostics": diagnostics.HEADS,
     **EARLY_HEADS,
 }
-NAMES = {"is": "IS", "kid": "KID", "ms_ssim": "MS-SSIM", "modes": "modes covered", "quality": "good samples"}
+SAID = {"a": "A is better", "b": "B is better", "differ": "they differ", "": "none claimed"}
 
 
 def statements(
@@ -101,12 +108,14 @@ def statements(
     few = runs[runs["cell"].isin(drawn)]
     ordered = {label: look[label] for label in drawn}
     generator = np.random.default_rng(SEED)
+    chosen_of = len(order) if len(order) > MOST_DRAWN else 0  # else all are drawn that are wholly scored
+    outcomes = [condition for condition in found.narrowed if on_outcome(condition)]
     frames = {
         "confirm": confirm_table(runs, CONFIDENCE),
-        "pairs": pair_table(few, budgets_said(runs), generator, CONFIDENCE, len(order)),
+        "pairs": pair_table(few[:0] if outcomes else few, budgets_said(runs, CONFIDENCE), CONFIDENCE, chosen_of),
         "agreement": agreement_table(runs),
         "spread": spread_table(runs),
-        "best": best_table(runs, text),
+        "best": best_table(runs, text, found.configs),
     }
     frames["ranks"] = rank_table(frames["pairs"])
     stopping, said_early = early(runs, found.rows[found.rows["protocol"] == runs["protocol"].iloc[0]])
@@ -133,19 +142,16 @@ def statements(
         "early": said_early,
         "stopped": found.runs[same_data & (found.runs["status"] == STOPPED)]["id"].nunique(),
         "orders": int((frames["pairs"]["said"] != "").sum()),
+        "differ": bool((frames["pairs"]["said"] == DIFFER).any()),
+        "could": could_be_told(few),
+        "outcomes": outcomes,
+        "one_seed": of_one_seed(few),
+        "model": model_sentences(few, frames["pairs"]),
+        "error": f"{100 * (1 - CONFIDENCE):.0f} %",
+        "closed": max(chosen_of, len(drawn)) <= MOST,
         "papers": bool(frames["best"]["paper"].notna().any()),
         "confidence": f"{100 * CONFIDENCE:g} %",
     }
-
-
-def budgets_said(runs: pd.DataFrame) -> list[int]:
-    """The budgets at which pairs are compared: 1, and the largest at which one that wins nearly always can show it."""
-    use = countable(runs)
-    use = use[use["worth"].notna() & ~use["sampler"].isin(ADAPTIVE)]
-    sizes = use.groupby("cell")["setting"].nunique().where(lambda n: n > 1, use.groupby("cell")["seed"].nunique())
-    count = len(sizes) * (len(sizes) - 1) // 2
-    most = resolvable(int(sizes.median()), 2 * count, CONFIDENCE) // 2 if count else 0
-    return [1, *[k for k in BUDGETS if k <= most][-1:]]
 
 
 def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
@@ -154,28 +160,50 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
         return _ranks_by_budget(frame)
     if kind in EARLY_HEADS:
         return shown_early(kind, frame)
-    frame = frame[[key for key in HEADS[kind] if key in frame]].copy()
+    whole = frame
     if kind == "pairs":
-        frame["said"] = frame["said"].map({"a": "A wins", "b": "B wins", "": "none claimed"})
+        told = frame["said"].map(SAID)
+        if frame["why"].nunique() > 1:  # else the sentence beside the table says it
+            told = told.where(frame["why"] == "", "none possible: " + frame["why"])
+        ends = zip(*(frame[key] for key in ("ratio", "ratio_low", "ratio_high")), strict=True)
+        size = [f"{one:.2f} ({low:.2g} to {high:.2g})" if np.isfinite(one) else "" for one, low, high in ends]
+        frame = frame[[key for key in HEADS[kind] if key != "why"]].assign(said=told, ratio=size)
+    else:
+        frame = frame[[key for key in HEADS[kind] if key in frame]].copy()
     if kind == "agreement":
-        frame[["one", "other"]] = frame[["one", "other"]].replace({**diagnostics.COLUMNS, **NAMES, "fid": distance})
+        names = diagnostics.HEADS | SCORE_NAMES | {GENERAL: distance}
+        frame[["one", "other"]] = frame[["one", "other"]].replace(names)
     if kind in ("confirm", "best"):
         frame = frame.drop(columns=[key for key in VARIED if frame[key].isna().all()])
         if not frame["cell"].str.contains(POOLED, regex=False).any():  # else the label says it
             frame = frame.drop(columns="n_dis")
     if kind == "best" and frame["paper"].isna().all():
         frame = frame.drop(columns=["paper", "compares"])
+    if kind == "spread":
+        frame = frame.assign(**{key: _with_interval(whole, key) for key in ("between", "seeds_sd")})
     if kind == "spread" and not frame["repeated"].any():
         frame = frame.drop(columns=["repeated", "repeats_sd"])
     return frame
 
 
+def _with_interval(frame: pd.DataFrame, key: str) -> list[str]:
+    """A deviation with its interval, as text; empty where there is none."""
+    stem = key.removesuffix("_sd")
+    ends = zip(*(frame[name].astype(float) for name in (key, f"{stem}_low", f"{stem}_high")), strict=True)
+    return [
+        "" if np.isnan(one) else f"{one:.2f}" if np.isnan(low) else f"{one:.2f} ({low:.2g} to {high:.2g})"
+        for one, low, high in ends
+    ]
+
+
 def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell and a column a budget: the estimated rank, and in brackets the lowest and the highest it can be."""
+    """A row a cell and a column a budget: the lowest and the highest rank that it can have, one number where equal."""
     made = pd.DataFrame({"cell": list(dict.fromkeys(frame["cell"]))})
     for k, at_k in frame.groupby("k"):
         ranks = at_k.set_index("cell")
-        text = [f"{rank} ({low} to {high})" for rank, low, high in ranks[["rank", "lowest", "highest"]].to_numpy()]
+        text = [
+            str(low) if low == high else f"{low} to {high}" for low, high in ranks[["lowest", "highest"]].to_numpy()
+        ]
         made[f"rank at k = {k}"] = made["cell"].map(dict(zip(ranks.index, text, strict=True))).fillna("")
     return made
 
@@ -183,14 +211,18 @@ def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
 def write_tables(
     frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], words: Mapping[str, str], stem: Path
 ) -> None:
-    """Each frame with rows as `stem`-kind.csv, numbers in full, and `stem`-kind.tex, as shown; `words` fill heads."""
+    """Each frame with rows as `stem`-kind.csv, numbers in full, and `stem`-kind.tex, as shown; `words` fill heads, and
+    its "key" is what files call the distance."""
     for kind, frame in frames.items():
         if frame.empty:
             continue
-        write_csv(frame, f"{stem}-{kind}.csv")
+        keys = {str(key): words["key"] + str(key).removeprefix(GENERAL) for key in frame if of_distance(str(key))}
+        file = frame.rename(columns=keys)
+        write_csv(file.replace({GENERAL: words["key"]}) if kind == "agreement" else file, f"{stem}-{kind}.csv")
         heads = HEADS.get(kind, names)
         told = shown(kind, frame, words["distance"]) if kind in HEADS else frame
-        told = told.drop(columns=list(unseen(map(str, told))))
+        empty = {key for key in SCORE_NAMES if key in told and told[key].isna().all()}
+        told = told.drop(columns=list(unseen(map(str, told)) | empty))
         text = pd.DataFrame(
             {
                 heads.get(str(key), str(key)).format(**words): [

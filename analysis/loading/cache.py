@@ -21,7 +21,8 @@ from typing import Any
 from analysis.loading import read_run
 from analysis.loading.read_run import Record, read_record
 from landscape.config import identity, versions
-from landscape.store import RunFolder, RunStatus, Store, early_stopping, run_meta, run_status
+from landscape.scores import COLUMNS
+from landscape.store import RunFolder, RunStatus, Store, early_stopping, old_names, run_meta, run_status
 from landscape.store.atomic_io import write_whole
 from landscape.store.run_meta import RunMeta
 
@@ -111,11 +112,13 @@ def _code() -> str:
         read_run.__file__,
         identity.__file__,
         early_stopping.__file__,
+        old_names.__file__,
         run_meta.__file__,
         run_status.__file__,
         versions.__file__,
     )
-    return sha256(b"".join(Path(str(file)).read_bytes() for file in files)).hexdigest()
+    columns = " ".join(COLUMNS).encode()  # of scores, which may have got one
+    return sha256(b"".join([columns, *(Path(str(file)).read_bytes() for file in files)])).hexdigest()
 
 
 def _known(file: Path) -> tuple[dict[str, Any], int]:

@@ -9,34 +9,19 @@ import numpy as np
 import pandas as pd
 
 from analysis.loading.trials import ADAPTIVE
+from landscape.config.axes import CELL_AXES, CELL_KEYS, VARIED_AXES, cell_label
 from landscape.store import STOPPED
 from landscape.store.trials import CONFIRM
 
-# Two runs are of one cell where these are equal; "GP" and "GP 5" (n_dis) are two cells.
-CELL = ("data", "arch", "loss", "penalty", "norm", "n_dis")
-
-# Hyperparameters that may differ within a cell, in the order in which they are told.
-# n_dis does so where cells are pooled over it.
-VARIED = ("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "n_dis")
-VARIED_NAMES = dict(
-    zip(VARIED, ("lr (D)", "lr (G)", "β1", "β2", "strength", "width", "batch", "steps", "n_dis"), strict=True)
-)
+# What may differ within a cell, in the order in which it is told: hyperparameters, and what cells may be pooled over.
+VARIED = tuple(axis.name for axis in VARIED_AXES)
+VARIED_NAMES = {axis.name: axis.title for axis in VARIED_AXES}
 
 POOLED = " (n_dis "  # begins the end of the label of a cell that is pooled over n_dis
 
 UNITS = ("run", "setting")
 
 MOST_DRAWN = 40  # cells of a figure, or of a table of pairs, that can still be read
-
-
-def cell_label(facts: Mapping[str, Any]) -> str:
-    """The name of a cell within one data set and architecture, as the study writes it.
-
-    Loss, then penalty and normalizer ("GP", "SN", "GP+SN", or "W/O" for neither), then n_dis where it is not 1.
-    """
-    parts = [str(facts[key]).upper() for key in ("penalty", "norm") if str(facts[key]) != "none"]
-    label = f"{str(facts['loss']).upper()} {'+'.join(parts) or 'W/O'}"
-    return label if facts["n_dis"] == 1 else f"{label} {facts['n_dis']}"
 
 
 def pooled_label(facts: Mapping[str, Any], counts: Sequence[int]) -> str:
@@ -52,13 +37,28 @@ def label_cells(runs: pd.DataFrame) -> pd.DataFrame:
     return runs
 
 
+def cell_facts(runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """What each cell is on its axes, by its label; without what its runs differ in, as those of pooled cells do."""
+    distinct = runs[["cell", *CELL_KEYS]].drop_duplicates()
+    found = {}
+    for label, cell in distinct.groupby("cell", sort=False):
+        found[str(label)] = {key: cell[key].iloc[0] for key in CELL_KEYS if cell[key].nunique() == 1}
+    return found
+
+
 def countable(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of `runs` that boxes, tables and curves over k may count: neither stopped early nor trained to confirm.
 
     A stopped run has no final score to compare (it enters curves over hours, with what it cost); a run that confirms a
     choice is of a setting picked for its score; a superseded one was trained by a choice that means something else now.
     """
-    return runs[(runs["status"] != STOPPED) & (runs["stage"] != CONFIRM) & runs["superseded"].isna()]
+    kept = comparable(runs)
+    return kept[kept["status"] != STOPPED]
+
+
+def comparable(runs: pd.DataFrame) -> pd.DataFrame:
+    """`countable`, and the stopped runs: what a comparison must reckon with, whatever these would have come to."""
+    return runs[(runs["stage"] != CONFIRM) & runs["superseded"].isna()]
 
 
 def worths(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
@@ -106,21 +106,26 @@ def adaptive(runs: pd.DataFrame) -> bool:
 class NoBand(NamedTuple):
     """Why no band holds for a cell's units, and the note that its figure bears."""
 
-    cause: Literal["searched", "clustered"]
+    cause: Literal["searched", "clustered", "stopped"]
     note: str
 
 
 SEARCHED = NoBand("searched", "no band: a search's results\nare one trajectory")
 CLUSTERED = NoBand("clustered", "no band: seeds of one\nsetting go together")
+CUT = NoBand("stopped", "no band: some runs\nwere stopped early")
 
 
 def no_bands(runs: pd.DataFrame, unit: str) -> dict[str, NoBand]:
-    """The cells for whose units no band holds, and why; `runs` as in `worths`."""
+    """The cells for whose units no band holds, and why; `runs` as in `worths`, but with stopped runs: those that were
+    let finish are a selection."""
     reasons = {}
-    for label, cell in runs.groupby("cell"):
-        if adaptive(cell[cell["worth"].notna()]):
+    for label, cell in comparable(runs).groupby("cell"):
+        known = countable(cell)
+        if adaptive(known[known["worth"].notna()]):
             reasons[str(label)] = SEARCHED
-        elif unit == "run" and not independent(cell):
+        elif (cell["status"] == STOPPED).any():
+            reasons[str(label)] = CUT
+        elif unit == "run" and not independent(known):
             reasons[str(label)] = CLUSTERED
     return reasons
 
@@ -133,11 +138,11 @@ def varied(runs: pd.DataFrame) -> list[str]:
 def cell_order(runs: pd.DataFrame) -> list[str]:
     """The labels in `runs`, by loss and then regularization, without one before with one; never by rank."""
     first = runs.drop_duplicates("cell")
-    key = first.assign(bare=(first["penalty"] == "none") & (first["norm"] == "none"))
-    key = key.sort_values(
-        ["arch", "loss", "bare", "penalty", "norm", "n_dis"], ascending=[True, True, False, True, True, True]
-    )
-    return list(key["cell"])
+    joined = [axis for axis in CELL_AXES if axis.mark == "plus"]
+    dressed = pd.concat([first[axis.name] != axis.plain for axis in joined], axis=1).any(axis=1)
+    keys = [axis.name for axis in CELL_AXES if axis.name != "data"]
+    keys.insert(keys.index(joined[0].name), "dressed")
+    return list(first.assign(dressed=dressed).sort_values(keys)["cell"])
 
 
 def readable(runs: pd.DataFrame) -> list[str]:

@@ -2,37 +2,65 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.loading.cells import CELL, VARIED, cell_label
+from analysis.loading.cells import VARIED
 from analysis.loading.csv_files import plain
-from analysis.loading.filters import DEFAULTS, ID, MOST, NEEDED, WHOLE, WORDS
+from analysis.loading.distances import general
 from analysis.loading.runs import ROW_COLUMNS, RUN_COLUMNS, SCORED, Collected
 from analysis.loading.trials import ORIGIN
+from landscape.config.axes import AXES, CELL_AXES, CELL_KEYS, LUCK_KEYS, cell_label
 from landscape.config.errors import UserError
 from landscape.config.identity import short_hash
-from landscape.store import DIVERGED, STATES, STOPPED
+from landscape.scores import COLUMNS
+from landscape.store import DIVERGED, DONE, STATES, STOPPED
 from landscape.store.run_status import cause_of_old_sentence
-from landscape.store.trials import STAGES
+from landscape.store.trials import GRID, STAGES
 
-COUNTS = ("step", "steps", "batch_size")
+OF_OLD = tuple(axis.name for axis in CELL_AXES if axis.kind is str and not axis.added)
+NEEDED = (*OF_OLD, "fid")
+DEFAULTS: dict[str, Any] = {
+    **{axis.name: axis.plain for axis in AXES if axis.plain is not None and axis.name not in OF_OLD},
+    **{"status": DONE, "stage": GRID, "evaluations": 1},
+}
+WORDS: tuple[str, ...] = (
+    *(axis.name for axis in AXES if axis.kind is str),
+    *("id", "status", "reason", "cell", "setting", "protocol", "why"),
+    *("device", "rule", "stopped_why", "stop_cause", "pruner", "superseded"),
+    *("stage", "sampler", "sweep", "search", "alike"),
+)
+NUMBERED = tuple(axis.name for axis in AXES if axis.kind is int and axis.plain is not None)  # they have a default
+WHOLE = (*NUMBERED, "evaluations", "device_kinds", "sharing")
+MOST = 2**53  # of whole numbers: above, a CSV's float names no single one
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a run's id names files of the report
+
+COUNTS = ("step", *(axis.name for axis in AXES if axis.kind is int and axis.plain is None))
 
 
 SECONDS = ("train_s", "eval_s", "wasted_s")
 
 
-LEAST = {"n_dis": 1, "evaluations": 0, "device_kinds": 0, "sharing": 0, **dict.fromkeys((*COUNTS, *SECONDS), 0)}
+LEAST = {
+    **{axis.name: 1 for axis in CELL_AXES if axis.kind is int},
+    "evaluations": 0,
+    "device_kinds": 0,
+    "sharing": 0,
+    **dict.fromkeys((*COUNTS, *SECONDS), 0),
+}
 
 
 def read_csv(file: str | Path) -> Collected:
     """Runs from a CSV file, one a line, in the columns of `analysis.load` (`runs.csv` of a report is such a file).
 
-    Needed are data, arch, loss, penalty, norm ("none" where there is none) and fid (empty where there is none). All
-    else may be left out: n_dis is then 1, seed and repeat 0, status "done", stage "grid"; a setting is told by the
-    hyperparameters given; without `protocol`, all scores are taken to be measured alike. There are no learning curves.
+    Needed are data, arch, loss, penalty, norm ("none" where there is none) and the distance (empty where none):
+    fid, or on other features than Inception's fd_classifier and the like. All else may be left out: n_dis is then 1,
+    seed and repeat 0, status "done", stage "grid"; a setting is told by the hyperparameters given; without `protocol`,
+    all scores are taken to be measured alike. There are no learning curves.
     Raises `UserError` for a file that cannot be read, a column that is missing, or a value that is none.
     """
     try:
@@ -40,6 +68,7 @@ def read_csv(file: str | Path) -> Collected:
     except (OSError, ValueError) as e:
         raise UserError(f"--csv {file} cannot be read ({' '.join(str(e).split())[:160]})") from e
     given = given.assign(**{key: given[key].map(plain) for key in WORDS if key in given})
+    given, extractors = general(given)
     missing = [key for key in NEEDED if key not in given]
     if missing or given.empty:
         lacks = f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}" if missing else "holds no rows"
@@ -50,17 +79,18 @@ def read_csv(file: str | Path) -> Collected:
         _in_range(runs[key], file)
     for key, value in DEFAULTS.items():
         runs[key] = runs[key].fillna(value) if key in runs else value
-    for key in CELL[:-1]:
-        _legal(runs[key], file, None)
+    for axis in CELL_AXES:
+        if axis.kind is str:
+            _legal(runs[axis.name], file, None)
     _legal(runs["status"], file, STATES)
     _legal(runs["stage"], file, STAGES)
     runs["id"] = _ids(runs, file)
     runs["cell"] = [
         cell_label({str(key): value for key, value in row.items()})
-        for row in runs.astype({"n_dis": int}).to_dict("records")
+        for row in runs.astype({axis.name: axis.kind for axis in CELL_AXES}).to_dict("records")
     ]
     if "setting" not in runs:
-        facts = [key for key in dict.fromkeys((*CELL, *VARIED)) if key in runs]
+        facts = [key for key in dict.fromkeys((*CELL_KEYS, *VARIED)) if key in runs]
         runs["setting"] = [short_hash([str(value) for value in row]) for row in runs[facts].itertuples(index=False)]
     if "protocol" not in runs:
         runs["protocol"] = "as-given"
@@ -75,8 +105,9 @@ def read_csv(file: str | Path) -> Collected:
         runs["stop_cause"], runs["pruner"] = [cause for cause, _ in stops], [pruner for _, pruner in stops]
     for key in ("fid_last", "fid_best"):
         runs[key] = runs.get(key, runs["fid"])
-    if "diversity" not in runs and "ms_ssim" in runs:
-        runs["diversity"] = 1 - runs["ms_ssim"]
+    for key, column in COLUMNS.items():
+        if key not in runs and column.one_minus in runs:
+            runs[key] = 1 - runs[column.one_minus]
     for key in RUN_COLUMNS:
         if key not in runs:
             runs[key] = pd.Series(None if key in WORDS else np.nan, index=runs.index, dtype=object)
@@ -90,7 +121,10 @@ def read_csv(file: str | Path) -> Collected:
         runs[key] = runs[key].where(runs[key].notna(), None)
     trials = runs.loc[runs["sweep"].notna(), ["id", *ORIGIN]].drop_duplicates().reset_index(drop=True)
     trials["failed"] = False
-    texts = {name: {"source": Path(file).name} for name in runs["protocol"].dropna().unique()}
+    source = {"source": Path(file).name}
+    texts: dict[str, dict[str, Any]] = {str(name): dict(source) for name in runs["protocol"].dropna().unique()}
+    for name, extractor in extractors.items():
+        texts[name]["extractor"] = extractor
     return Collected(runs, pd.DataFrame(columns=list(ROW_COLUMNS)), texts, {}, [], trials)
 
 
@@ -127,7 +161,7 @@ def _ids(runs: pd.DataFrame, file: str | Path) -> pd.Series:
     _refuse(ids, wrong, file, ", which is no run's id: at most 100 letters, digits, '.', '_' and '-', no sign first")
     names = runs.get("protocol", pd.Series("", index=runs.index)).fillna("")
     facts = (
-        runs[[key for key in (*CELL, "seed", "repeat", "status", "setting", *VARIED) if key in runs]]
+        runs[[key for key in (*CELL_KEYS, *LUCK_KEYS, "status", "setting", *VARIED) if key in runs]]
         .astype(object)
         .fillna("")
     )

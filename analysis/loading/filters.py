@@ -1,50 +1,40 @@
-"""Part of a store, or rows from elsewhere: `--where loss=ns` and `--csv FILE` of the report."""
+"""Part of what was loaded: `--where loss=ns` of the report."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
-
 from analysis.loading.runs import RUN_COLUMNS, Collected
-from landscape.config.errors import UserError
-from landscape.store import DONE
-from landscape.store.trials import GRID
+from landscape.config.where import chosen
+from landscape.scores import NUMBERS
+from landscape.store import STATES
 
-NEEDED = ("data", "arch", "loss", "penalty", "norm", "fid")
-DEFAULTS: dict[str, Any] = {"n_dis": 1, "seed": 0, "repeat": 0, "status": DONE, "stage": GRID, "evaluations": 1}
-WORDS: tuple[str, ...] = (
-    *("id", "status", "reason", "data", "arch", "loss", "penalty", "norm", "cell", "setting", "protocol", "why"),
-    *("device", "rule", "stopped_why", "stop_cause", "pruner", "superseded"),
-    *("stage", "sampler", "sweep", "search", "alike"),
-)
-WHOLE = ("n_dis", "seed", "repeat", "evaluations", "device_kinds", "sharing")
-MOST = 2**53  # of whole numbers: above, a CSV's float names no single one
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a run's id names files of the report
+# Columns that tell what came of a run: its state, its scores, and where and why it ended.
+OUTCOMES = {
+    *("status", "reason", "why", "step", "evaluations", "worth", "fid", "fid_last", "fid_best", "fid_start", *NUMBERS),
+    *("diversity", "stopped_at", "stopped_why", "stop_cause", "pruner", "train_s", "eval_s", "wasted_s"),
+}
 
 
 def where(found: Collected, conditions: Iterable[str]) -> Collected:
-    """The runs of `found` that meet all `conditions`, each "column=value" or "column=one,other" (any of them).
+    """The runs of `found` that meet all `conditions`, in the language of `landscape.config.where`; a key may also be a
+    column of `analysis.load`.
 
-    Raises `UserError` for what is no condition, a column there is not, and conditions that leave no run.
+    Raises `UserError` for what is no condition, a key or a value that no run has, and conditions that leave no run.
     """
     runs, conditions = found.runs, tuple(conditions)
-    for condition in conditions:
-        key, sign, text = condition.partition("=")
-        values = [value.strip() for value in text.split(",") if value.strip()]
-        if not sign or not values:
-            raise UserError(f"--where {condition}: give a column and its values, as in --where loss=ns,wgan")
-        if key not in runs:
-            raise UserError(f"--where {condition}: there is no column {key}; there are {', '.join(RUN_COLUMNS)}")
-        kept = runs[_among(runs[key], values)]
-        if kept.empty:
-            there = sorted({str(value) for value in runs[key].dropna()})
-            shown = ", ".join(there[:12]) + (", ..." if len(there) > 12 else "")
-            raise UserError(f"--where {condition} leaves no run; {key} is one of: {shown or 'nothing'}")
-        runs = kept
+
+    def column(key: str) -> Sequence[Any]:
+        if key in runs:
+            return list(runs[key])
+        told = {run: _value(text, key) for run, text in found.configs.items()}
+        return [told.get(run) for run in runs["id"]]
+
+    met = chosen(conditions, column, len(runs), RUN_COLUMNS, {"status": STATES})
+    runs = runs[met]
     ids = set(runs["id"])
     parts: dict[str, Any] = {"runs": runs.reset_index(drop=True), "narrowed": found.narrowed + conditions}
     for key in ("rows", "trials"):
@@ -55,8 +45,19 @@ def where(found: Collected, conditions: Iterable[str]) -> Collected:
     return replace(found, **parts)
 
 
-def _among(column: pd.Series, values: list[str]) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(column):
-        numbers = pd.to_numeric(pd.Series(values), errors="coerce")
-        return column.isin(numbers.dropna())
-    return column.astype(str).isin(values)
+def on_outcome(condition: str) -> bool:
+    """Whether a condition of `--where` picks runs by what came of them: cells are then not what was drawn."""
+    key = re.match(r"[\w.]*", condition)
+    return key is not None and key[0] in OUTCOMES
+
+
+def _value(config: str, key: str) -> Any:
+    """A value of a configuration that is kept as text, a key a line."""
+    begin = f"{key}: "
+    text = next((line.removeprefix(begin) for line in config.splitlines() if line.startswith(begin)), "null")
+    if text in ("null", "true", "false"):
+        return {"null": None, "true": True, "false": False}[text]
+    try:
+        return float(text)
+    except ValueError:
+        return text

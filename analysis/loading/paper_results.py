@@ -2,36 +2,68 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import pandas as pd
 
-from analysis.loading.cells import CELL
+from landscape.config.axes import CELL_AXES, CELL_KEYS
 from landscape.config.conf_dir import conf_dir
+from landscape.config.identity import NEUTRAL
 from landscape.store.atomic_io import read_yaml
 
-# Images on each side of the study's FID.
+# Images on each side of the study's FID. (LSUN's test set has 30,588, of which its code takes 10,000.)
 SAMPLES = {"cifar10": 10_000, "celebahq128": 3_000, "lsun_bedroom": 10_000}
+
+SIDES = {"cifar10": 32, "celebahq128": 128, "lsun_bedroom": 128}
+
+# How all of the study's models were trained, by flat key, beside what depends on the cell.
+TRAINED: dict[str, Any] = {
+    "arch.width": 1,
+    "arch.init_std": 0.02,
+    "arch.g_norm": "bn",
+    "arch.g_spectral": False,
+    "arch.shortcut": "conv3",
+    "arch.pool": "mean",
+    "arch.upsample": "zeros",
+    "latent.dim": 128,
+    "latent.dist": "uniform",
+    "optim.kind": "adam",
+    "optim.epsilon": 1e-8,
+    "optim.epsilon_form": "tf",
+    "optim.decay": "none",
+    "optim.burn_in": False,
+    "reg.target": 1,
+    "reg.epsilon": 1e-4,
+    "reg.noise": "study",
+    "train.batch_size": 64,
+    "train.precision": "fp32",
+    "train.noise_std": None,
+    "train.ema": None,
+    "train.world_size": 1,
+    "train.bn_variance": "population",
+}
+EPSILONS = {"sn": 1e-12, "ln": 1e-12, "bn": 1e-5}
+
+# Null where a run's choices do not use them: of other architectures, penalties, optimizers.
+OPTIONAL = ("arch.shortcut", "arch.pool", "arch.upsample", "reg.target", "reg.epsilon", "reg.noise")
+OLD = {"train.world_size": 1}  # null in runs of old
 
 
 @cache
 def published() -> pd.DataFrame:
     """One row a published model: the columns of a cell, lr_d, beta1, beta2, strength, steps, seed and fid."""
     rows = [_row(read_yaml(file, aliases=True)) for file in sorted((conf_dir() / "preset").glob("*.yaml"))]
-    return pd.DataFrame(rows, columns=[*CELL, "lr_d", "beta1", "beta2", "strength", "steps", "seed", "fid"])
+    return pd.DataFrame(rows, columns=[*CELL_KEYS, "lr_d", "beta1", "beta2", "strength", "steps", "seed", "fid"])
 
 
 def _row(preset: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {key.removeprefix("override /"): value for line in preset["defaults"] for key, value in line.items()}
     optim = preset["optim"]
     return {
-        "data": chosen["data"],
-        "arch": chosen["arch"],
-        "loss": chosen["loss"],
-        "penalty": chosen["reg"],
-        "norm": chosen["norm"],
+        **{axis.name: chosen.get(axis.group, axis.plain) for axis in CELL_AXES if axis.group},
         "n_dis": optim["n_dis"],
         "lr_d": optim["lr"],
         "beta1": optim["beta1"],
@@ -43,29 +75,63 @@ def _row(preset: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def published_fid(run: Mapping[str, Any]) -> float | None:
-    """The lowest FID published for the cell of `run` (a row of `load`); None where there is none."""
+def best_published(run: Mapping[str, Any]) -> pd.Series | None:
+    """The model with the lowest FID published for the cell of `run` (a row of `load`); None where there is none."""
     models = published()
-    same = models[[bool(all(model[key] == run[key] for key in CELL)) for _, model in models.iterrows()]]
-    return float(same["fid"].min()) if len(same) else None
+    same = models[[bool(all(model[key] == run[key] for key in CELL_KEYS)) for _, model in models.iterrows()]]
+    return None if same.empty else same.sort_values("fid", kind="stable").iloc[0]
 
 
-def differences(run: Mapping[str, Any], protocol: Mapping[str, Any]) -> list[str]:
-    """Why the FID of `run` under `protocol` does not compare with the study's, a few words each; empty where it does.
+def differences(run: Mapping[str, Any], protocol: Mapping[str, Any], config: Mapping[str, Any] | None) -> list[str]:
+    """Why the FID of `run` under `protocol` does not compare with the study's; empty where it does.
 
-    The study: Inception features, unrounded samples, as many real test images as samples (10,000; 3,000 on CelebA-HQ),
-    the generator itself, full width.
+    `config` is the run's flat frozen configuration. Each reason names a key, what ours has and what the study had. What
+    a search varies (rates, betas, the strength of a penalty) is free, as it was there.
     """
     if "extractor" not in protocol:
         return ["not known how ours was measured"]
-    count = SAMPLES.get(str(run["data"]))
-    checks = {
-        "other features": str(protocol.get("extractor", "")).startswith("inception"),
-        "rounded samples": protocol.get("quantise") == "float",
-        "other real images": protocol.get("real") == "test" and protocol.get("n_real") == count,
-        "other sample count": protocol.get("n_fake") == count,
-        "averaged weights": protocol.get("generator") == "raw",
-        "other width": run["width"] == 1,
-        "other steps": bool((published()["steps"] == run["steps"]).any()),
+    if config is None:
+        return ["not known how ours was trained"]
+    model = best_published(run)
+    assert model is not None, "asked of cells that the study reports"
+    count = SAMPLES[str(run["data"])]
+    measured = {"extractor": "inception", "quantise": "float", "real": "test", "n_real": count, "n_fake": count}
+    measured |= {"generator": "raw"}
+    trained = {
+        **TRAINED,
+        "norm.epsilon": EPSILONS.get(str(run["norm"])),
+        "norm.moves": "pass" if run["norm"] == "sn" else NEUTRAL["norm.moves"],
+        "data.size": SIDES[str(run["data"])],
+        "train.steps": int(model["steps"]),
+        "optim.lr_g": config.get("optim.lr_d"),
     }
-    return [what for what, same in checks.items() if not same]
+    asked = [(key, protocol.get(key), wanted) for key, wanted in measured.items()]
+    asked += [(key, _meant(key, config), wanted) for key, wanted in trained.items() if not _unused(key, config)]
+    return [f"{key}={_word(has)} (the study: {_word(wanted)})" for key, has, wanted in asked if has != wanted]
+
+
+def read_lines(text: str) -> dict[str, Any]:
+    """The flat configuration of a `Collected.configs` entry: a key a line, its value as JSON or as it is."""
+    found = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(": ")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def _meant(key: str, config: Mapping[str, Any]) -> Any:
+    """A key's value; where the run is older than the key, what runs did then."""
+    value = config.get(key)
+    return NEUTRAL.get(key, OLD.get(key)) if value is None else value
+
+
+def _unused(key: str, config: Mapping[str, Any]) -> bool:
+    """Whether the run's own choices have no use for a key, so that it is null."""
+    return config.get(key) is None and key in OPTIONAL
+
+
+def _word(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

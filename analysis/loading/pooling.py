@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pandas as pd
 
-from analysis.loading.cells import CELL, cell_label, pooled_label
+from analysis.loading.cells import pooled_label
 from analysis.loading.runs import Collected
+from landscape.config.axes import CELL_AXES, CELL_KEYS, cell_label
 
-POOLS = ("n_dis",)  # columns of a cell that may be pooled over
+POOLS = tuple(axis.name for axis in CELL_AXES if axis.pools)  # columns of a cell that may be pooled over
 
 
 def pool_cells(found: Collected) -> Collected:
@@ -18,7 +19,7 @@ def pool_cells(found: Collected) -> Collected:
     A data set, network, loss, penalty and normalizer with one n_dis keeps its name. Nothing but `cell` changes: a
     setting still has one n_dis, and `n_dis` is that of the run.
     """
-    rest = [key for key in CELL if key != "n_dis"]
+    rest = [key for key in CELL_KEYS if key != "n_dis"]
     labels = {}
     for facts, group in found.runs.groupby(rest, sort=False):
         counts = sorted(group["n_dis"].unique().tolist())

@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.loading.cells import label_cells
-from landscape.store import DIVERGED
+from landscape.scores import DISTANCES, distance_name
+from landscape.store import DIVERGED, STOPPED
 from landscape.store.protocols import ABOUT, defining
+from landscape.store.trials import CONFIRM
 
 Texts = Mapping[str, Mapping[str, Any]]
 
@@ -45,16 +47,12 @@ def differing(names: list[str], texts: Texts) -> list[str]:
     return sorted(key for key in keys if any(text.get(key) != known[0].get(key) for text in known))
 
 
-def distance_name(text: Mapping[str, Any]) -> str:
-    """What the Frechet distance under a protocol is called: plain "FID" is kept for Inception's features."""
+def distance_label(text: Mapping[str, Any]) -> str:
+    """What the distance under a protocol is called in tables and figures, with what must be known to read it."""
     if "source" in text:
-        return "FID (as given)"
-    extractor = str(text.get("extractor", "unknown"))
-    few = f"of {too_few(text)[0]} images, too few" if too_few(text) else ""
-    what = ", ".join(
-        part for part in ("" if extractor.startswith("inception") else f"{extractor} features", few) if part
-    )
-    return f"FID ({what})" if what else "FID"
+        return distance_name(text.get("extractor"), "as given")
+    few = too_few(text)
+    return distance_name(str(text.get("extractor", "unknown")), *([f"of {few[0]} images, too few"] if few else []))
 
 
 def too_few(text: Mapping[str, Any]) -> tuple[int, ...]:
@@ -119,7 +117,10 @@ def spell_floor(text: Mapping[str, Any]) -> str:
     """What other real images score in the samples' place, as a sentence; empty where the protocol does not say."""
     floor = text.get("floor")
     known = {key: value for key, value in (floor if isinstance(floor, Mapping) else {}).items() if is_number(value)}
-    names = {"fid": "a distance of {:.3g}", "is": "an IS of {:.3g}", "ms_ssim": "an MS-SSIM of {:.3g}"}
+    names = dict.fromkeys(DISTANCES, "a distance of {:.3g}") | {
+        "is": "an IS of {:.3g}",
+        "ms_ssim": "an MS-SSIM of {:.3g}",
+    }
     said = [name.format(known[key]) for key, name in names.items() if key in known]
     others = f"{known['n']:,} other" if "n" in known else "Other"
     return f"{others} real images in the samples' place score {', '.join(said)}." if said else ""
@@ -170,6 +171,24 @@ def _carried(of_data: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
     carried[["fid_last", "fid_best", "fid_start"]] = float("nan")
     carried["protocol"], carried["evaluations"], carried["why"] = None, 0, None
     return carried
+
+
+def partly_scored(runs: pd.DataFrame, part: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Of the cells of one of `sections` those that have results under other protocols alone: how many of their runs are
+    scored here, and how many there are.
+
+    Which runs are scored again is a choice: some of them are not a cell. Diverged ones count as scored.
+    """
+    same = label_cells(runs[runs["data"].isin(part["data"].unique())])
+    same = same[(same["stage"] != CONFIRM) & (same["status"] != STOPPED) & same["worth"].notna()]
+    here = part.loc[part["protocol"].notna() & part["worth"].notna(), "id"]
+    done = same["id"].isin(here) | (same["status"] == DIVERGED)
+    found = {}
+    for label, cell in same.assign(done=done).drop_duplicates("id").groupby("cell"):
+        scored, whole = int(cell["done"].sum()), len(cell)
+        if scored < whole and label in set(part["cell"]):
+            found[str(label)] = (scored, whole)
+    return found
 
 
 def is_number(value: Any) -> bool:

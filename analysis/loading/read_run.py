@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from landscape.config.axes import AXES, Axis, value
 from landscape.config.errors import CorruptFile
-from landscape.config.identity import flatten, identity, short_hash, superseded
+from landscape.config.identity import flatten, setting_of, short_hash, superseded
+from landscape.scores import COLUMNS, CURVES, DISTANCES
 from landscape.store import RunFolder, RunStatus
 from landscape.store.early_stopping import rule_text
 from landscape.store.metrics_row import MetricsRow
@@ -21,17 +23,12 @@ Rows = dict[str, list[Any]]  # evaluations by columns, as in `Record.rows`
 
 UNREADABLE = "unreadable"  # the state of a run whose status.json cannot be read; no run ever writes it
 
-# Scores of a row, as they are called there and in the frames.
-DIAGNOSTICS = (
-    *("prd_f8", "prd_f1_8"),
-    *("d_acc_train", "d_acc_test", "d_acc_fake", "d_logit_train", "d_logit_test", "d_logit_fake"),
-    *("d_loss_train", "d_loss_test"),
-    *("log_condition", "log_condition_std", "latent_rank"),
-    *("geometry", "duplicates", "support", "support_low"),
-    *("nn_distance", "nn_ratio", "nn_nearer"),
-)
-SCORES = ("fid", "is", "is_std", "kid", "kid_std", "ms_ssim", "modes", "quality", *DIAGNOSTICS)
-CURVES = ("spectrum", "mrlt", "closest_pairs")  # lists of numbers
+# Numbers of a row of scores, as they are called in the frames, and the keys that a row may have them under.
+SCORES = {
+    key: DISTANCES if column.distance else (key,)
+    for key, column in COLUMNS.items()
+    if not column.curve and column.one_minus is None
+}
 
 
 @dataclass
@@ -95,31 +92,20 @@ def _attempt(file: Path, read: Callable[[], T], problems: list[str]) -> T | None
 
 def _facts(run: str, config: dict[str, Any]) -> dict[str, Any]:
     """The columns of the frame that come from the frozen configuration."""
-    optim, arch, train = config["optim"], config["arch"], config["train"]
     older = superseded(run, config)
-    # The setting is everything that training depends on but the luck of the draw.
-    setting = {key: value for key, value in identity(config, len(older)).items() if key not in ("seed", "repeat")}
     return {
-        "data": str(config["data"].get("name") or config["data"]["kind"]),
-        "arch": str(arch["kind"]),
-        "loss": str(config["loss"]["kind"]),
-        "penalty": str(config["reg"]["penalty"]),
-        "norm": str(config["norm"]["kind"]),
-        "n_dis": int(optim["n_dis"]),
-        "setting": short_hash(setting),
-        "seed": int(config["seed"]),
-        "repeat": int(config["repeat"]),
-        "lr_d": number(optim["lr_d"]),
-        "lr_g": number(optim["lr_g"]),
-        "beta1": number(optim.get("beta1")),
-        "beta2": number(optim.get("beta2")),
-        "strength": number(config["reg"].get("strength")),
-        "width": number(arch.get("width")),
-        "batch_size": int(train["batch_size"]),
-        "steps": int(train["steps"]),
+        **{axis.name: _typed(axis, value(config, axis)) for axis in AXES},
+        "setting": short_hash(setting_of(config, len(older))),
         "rule": rule_text(config.get("stop") or {}),
         "superseded": ", ".join(change.before for change in older) or None,
     }
+
+
+def _typed(axis: Axis, found: Any) -> Any:
+    """A value of an axis as the frame has it: a number that is not given is NaN, a count must be."""
+    if axis.kind is float:
+        return number(found)
+    return int(found) if axis.kind is int else None if found is None else str(found)
 
 
 def _spelled(value: Any) -> str:
@@ -135,7 +121,8 @@ def _row(row: MetricsRow, run: RunFolder) -> dict[str, Any]:
         values = row.values
         kept = {"step": row.step, "protocol": row.protocol, "why": {key: str(why) for key, why in row.why.items()}}
         kept |= {"images": number(row.images), "train_s": number(row.train_s), "eval_s": number(row.eval_s)}
-        kept |= {key: number(values[key]) for key in (*SCORES, "loss_d") if key in values}
+        kept |= {key: number(values[name]) for key, names in SCORES.items() for name in names if name in values}
+        kept |= {"loss_d": number(values["loss_d"])} if "loss_d" in values else {}
         kept |= {key: [number(v) for v in values[key]] for key in CURVES if values.get(key) is not None}
         return kept | {"cost": {key: number(value) for key, value in row.cost.items()}}
     except (TypeError, ValueError) as e:

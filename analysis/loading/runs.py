@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.loading.cache import no_collector, read_records
-from analysis.loading.cells import CELL, cell_label
 from analysis.loading.protocols import with_features
-from analysis.loading.read_run import CURVES, DIAGNOSTICS, SCORES, Record, Rows, number
+from analysis.loading.read_run import SCORES, Record, Rows, number
 from analysis.loading.sweeps import Sweep, read_sweeps
 from analysis.loading.trials import ORIGIN, no_trials, origin, read_trials
+from landscape.config.axes import AXES, CELL_KEYS, LUCK_KEYS, SETTING, cell_label
+from landscape.scores import COLUMNS, CURVES, NUMBERS
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 from landscape.store.run_meta import Machine, RunMeta
 from landscape.store.run_status import EarlyStop, RunStatus
@@ -24,11 +26,14 @@ from landscape.store.trials import GRID
 
 SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
 
+OTHERS = tuple(key for key in NUMBERS if not COLUMNS[key].distance)  # scores beside the distance
+
 RUN_COLUMNS = (
-    *("id", "status", "reason", *CELL, "cell", "setting", "seed", "repeat"),
-    *("lr_d", "lr_g", "beta1", "beta2", "strength", "width", "batch_size", "steps", "step"),
+    *("id", "status", "reason", *CELL_KEYS, "cell", "setting", *LUCK_KEYS),
+    *(axis.name for axis in AXES if axis.enters == SETTING),
+    "step",
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
-    *("is", "is_std", "kid", "kid_std", "ms_ssim", "diversity", "modes", "quality", *DIAGNOSTICS),
+    *OTHERS,
     *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "sharing", "rule"),
     *("stopped_at", "stopped_why", "stop_cause", "pruner"),
     *("train_cpu_s", "eval_cpu_s", "superseded", "stage", "sampler", "order", "round", "sweep", "search", "alike"),
@@ -36,15 +41,15 @@ RUN_COLUMNS = (
 TEXTS = (  # columns that may be None
     *("reason", "protocol", "why", "device", "rule", "stopped_why", "sampler", "sweep", "search", "alike"),
     *("superseded", "stop_cause", "pruner"),
+    *(axis.name for axis in AXES if axis.enters == SETTING and axis.kind is str),
 )
 ROW_COLUMNS = (
     "id",
     "status",
-    *CELL,
+    *CELL_KEYS,
     "cell",
     "setting",
-    "seed",
-    "repeat",
+    *LUCK_KEYS,
     "protocol",
     "step",
     "images",
@@ -54,7 +59,6 @@ ROW_COLUMNS = (
     *CURVES,
     "cost",
 )
-NO_SCORES = {key: math.nan for key in SCORES if key != "fid"}
 
 
 @dataclass
@@ -98,13 +102,15 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     cell          the label of loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O", "WGAN GP 5")
     setting       hash of all that determines training, seed and repeat apart
     seed, repeat  as configured
+    optim         the optimizer
     lr_d, lr_g, beta1, beta2, strength, width
                   hyperparameters; NaN where the run does not use one
     batch_size, steps, step
                   images a D update; D updates asked for; D updates done
     protocol      id of the protocol of the scores in this row, or None
     evaluations   how many evaluations there are under it
-    fid           the score: that of the last evaluation, of a run that is done or stopped; NaN for any other
+    fid           the distance, on the extractor of its protocol (files of a report name it by that: `fd_classifier`):
+                  that of the last evaluation, of a run that is done or stopped; NaN for any other
     fid_last      that of the last evaluation, whatever the state
     fid_best      the lowest over all evaluations: it flatters, and more so the more often one evaluates
     fid_start     that of the evaluation at step 0, of the untrained generator; NaN where there was none
@@ -272,10 +278,13 @@ def _scores(facts: dict[str, Any], rows: Rows) -> dict[str, Any]:
         "fid_start": every[0] if every and steps[0] == 0 and every[0] is not None else math.nan,
         "worth": math.nan if facts["superseded"] else math.inf if broken else fid,
         "why": why or None,
-        **NO_SCORES,
-        **{key: value for key, value in shown.items() if key in NO_SCORES},
-        "diversity": 1 - shown.get("ms_ssim", math.nan),
+        **{key: _score(key, shown) for key in OTHERS},
     }
+
+
+def _score(key: str, shown: Mapping[str, Any]) -> float:
+    source = COLUMNS[key].one_minus
+    return float(shown.get(key, math.nan) if source is None else 1 - shown.get(source, math.nan))
 
 
 def _curves(records: list[Record]) -> pd.DataFrame:

@@ -7,25 +7,29 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.loading.cells import VARIED, VARIED_NAMES, cell_order, countable
+from analysis.loading.cells import VARIED_NAMES, cell_order, countable
 from analysis.loading.clocks import with_clocks
-from analysis.loading.paper_results import differences, published_fid
+from analysis.loading.paper_results import best_published, differences, read_lines
+from analysis.tables.runs_and_cells import SCORE_NAMES
+from landscape.config.axes import VARIED_AXES
 
 BEST_COLUMNS = {
     "cell": "cell",
     "fid": "{distance}, lowest final",
-    "paper": "paper's FID",
+    "paper": "paper's FID, lowest checkpoint",
     "compares": "comparable with it",
     **VARIED_NAMES,
     "seed": "seed",
-    "is": "IS",
-    "ms_ssim": "MS-SSIM",
+    **SCORE_NAMES,
     "train_s": "training",
     "eval_s": "evaluation",
     "train_cpu_s": "training, CPU time",
     "eval_cpu_s": "evaluation, CPU time",
     "id": "run",
 }
+
+# The study's code writes the lowest FID over a run's checkpoints.
+COMPARABLE = "yes: our last checkpoint beside the lowest of its run's"
 
 
 def best_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -38,21 +42,21 @@ def best_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return scored.set_index("cell", drop=False).reindex([c for c in cell_order(runs) if c in set(scored["cell"])])
 
 
-def best_table(runs: pd.DataFrame, text: Mapping[str, Any]) -> pd.DataFrame:
-    """`best_runs` with columns `BEST_COLUMNS`; `text` is the protocol's.
+def best_table(runs: pd.DataFrame, text: Mapping[str, Any], configs: Mapping[str, str]) -> pd.DataFrame:
+    """`best_runs` with columns `BEST_COLUMNS`; `text` is the protocol's, `configs` as in `Collected`.
 
-    `paper` is the lowest FID that the study reports for the cell (NaN where it reports none), `compares` "yes", or why
-    it does not compare, or "" without a published one. The lowest of many runs flatters, here as in the paper.
+    `paper` is the lowest FID that the study reports for the cell (NaN where it reports none), `compares` `COMPARABLE`,
+    or why it does not compare, or "" without a published one. The lowest of many runs flatters, here as in the paper.
     """
     best = best_runs(runs)
     rows = []
     for _, run in best.iterrows():
         facts = {str(key): value for key, value in run.items()}
-        paper = published_fid(facts)
-        why = differences(facts, text) if paper is not None else []
-        compares = "" if paper is None else f"no: {', '.join(why)}" if why else "yes"
+        paper, compares = None, ""
+        if (model := best_published(facts)) is not None:
+            known = configs.get(str(run["id"]))
+            why = differences(facts, text, None if known is None else read_lines(known))
+            paper, compares = float(model["fid"]), f"no: {', '.join(why)}" if why else COMPARABLE
         rows.append({**{key: facts.get(key) for key in BEST_COLUMNS}, "paper": paper, "compares": compares})
     frame = pd.DataFrame(rows, columns=with_clocks(BEST_COLUMNS, runs))
-    return frame.astype(
-        {"paper": float, **dict.fromkeys((key for key in VARIED if key not in ("batch_size", "steps", "n_dis")), float)}
-    )
+    return frame.astype({"paper": float, **{axis.name: float for axis in VARIED_AXES if axis.kind is float}})

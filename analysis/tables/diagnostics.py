@@ -9,40 +9,18 @@ from typing import Any
 import pandas as pd
 
 from analysis.loading.cells import cell_order
-from analysis.loading.read_run import DIAGNOSTICS
+from landscape.scores import COLUMNS, DIAGNOSTICS
 
-COLUMNS = {
-    "cell": "cell",
-    "prd_f8": "recall (PRD F8)",
-    "prd_f1_8": "precision (PRD F1/8)",
-    "d_acc_train": "D right on train",
-    "d_acc_test": "D right on test",
-    "d_acc_fake": "D right on fakes",
-    "d_logit_train": "D's mean logit, train",
-    "d_logit_test": "D's mean logit, test",
-    "d_logit_fake": "D's mean logit, fakes",
-    "d_loss_train": "D's loss, train",
-    "d_loss_test": "D's loss, test",
-    "log_condition": "log condition of G",
-    "log_condition_std": "its deviation over latents",
-    "latent_rank": "latent directions in use",
-    "geometry": "geometry score",
-    "duplicates": "duplicate pairs",
-    "support": "support they imply",
-    "support_low": "support at least",
-    "nn_distance": "distance to nearest training image",
-    "nn_ratio": "train over test distance",
-    "nn_nearer": "nearer to train than test images",
-}
+HEADS = {"cell": "cell", **{key: COLUMNS[key].label for key in DIAGNOSTICS if COLUMNS[key].label}}
 REAL = "other real images"
 
 
 def diagnostic_table(runs: pd.DataFrame, protocol: Mapping[str, Any]) -> pd.DataFrame:
-    """One row a cell with a diagnostic, columns `COLUMNS` that are measured; last what real images score, if known.
+    """One row a cell with a diagnostic, columns `HEADS` that are measured; last what real images score, if known.
 
     `runs` is one section (one data set, one protocol), `protocol` its text. Medians over the runs that have a value.
     """
-    measured = [key for key in DIAGNOSTICS if runs[key].notna().any()]
+    measured = [key for key in HEADS if key != "cell" and runs[key].notna().any()]
     rows = []
     for label in cell_order(runs):
         cell = runs.loc[runs["cell"] == label, measured]

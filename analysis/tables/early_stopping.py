@@ -10,7 +10,8 @@ import pandas as pd
 from analysis.estimators.early_stopping import free_runs, replay_table, rules_of, taken_up
 from analysis.estimators.saved import kind, saved_table, saved_whole
 from analysis.loading.clocks import time_of
-from analysis.tables.formatting import percent, score, seconds
+from analysis.tables.formatting import percent, score
+from landscape.config.text import duration
 from landscape.store import DIVERGED, DONE, STOPPED
 from landscape.store.early_stopping import rule_of
 
@@ -95,7 +96,7 @@ def rule_words(text: str) -> str:
 
 def saved_sentence(whole: dict[str, float], time: str = "time") -> str:
     """What stopping saved in all; `time` is what the seconds are of."""
-    amount = seconds(whole["saved_s"]) + f" of {time}" * (time != "time")
+    amount = duration(whole["saved_s"]) + f" of {time}" * (time != "time")
     return (
         f"{whole['stopped']:,} of {whole['runs']:,} runs {'was' if whole['stopped'] == 1 else 'were'} stopped early: "
         f"{whole['steps_left']:,} D updates and {amount} not spent, "

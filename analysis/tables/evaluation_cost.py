@@ -6,7 +6,8 @@ import pandas as pd
 
 from analysis.estimators.early_stopping import share
 from analysis.loading.clocks import costed, time_of
-from analysis.tables.formatting import percent, seconds
+from analysis.tables.formatting import percent
+from landscape.config.text import duration
 
 CADENCE = 10_000  # D updates between two evaluations: the default on the study's data sets, whose paper names none
 MOST = 0.05  # of a run's time, at that cadence
@@ -25,7 +26,7 @@ def evaluation(runs: pd.DataFrame) -> list[str]:
         at_cadence = share(one, CADENCE * update)
         text = (
             f"On {data}, evaluation took {percent(share(eval_s, train_s))} of the {time_of(single)}: "
-            f"{seconds(one)} each on average, as much as {one / update:,.0f} D updates, and one for every "
+            f"{duration(one)} each on average, as much as {one / update:,.0f} D updates, and one for every "
             f"{steps / count:,.0f}. Every {CADENCE:,} D updates it would take {percent(at_cadence)}"
         )
         if at_cadence > MOST:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.loading.read_run import DIAGNOSTICS
 from analysis.tables.runs_and_cells import COUNTS, DISTANCES, SECONDS, SHARES, SPREADS
+from landscape.config.text import duration
+from landscape.scores import COLUMNS
 
 
 def percent(value: float) -> str:
@@ -25,7 +26,7 @@ def written(key: str, value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if key in SECONDS:
-        return seconds(float(value))
+        return duration(float(value))
     if key in ("eval_share", "saved_share"):
         return percent(value)
     if isinstance(value, float):
@@ -38,21 +39,14 @@ def _distance(key: str) -> bool:
 
 
 def score(key: str, value: float) -> str:
-    """Distances to four digits, IS, chances and similarities to three decimals at most, rates as short as they go."""
+    """Distances to four digits, other scores as they say, chances to two decimals, rates as short as they go."""
     if abs(value) >= 1e9:
         return f"{value:.4g}"
     if _distance(key) or key in SPREADS:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    if key in DIAGNOSTICS:
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    if key in ("is", "is_std") or key in SHARES:
-        return f"{value:.2f}"
-    return f"{value:.3f}" if key in ("ms_ssim", "diversity", "quality") else f"{value:g}"
-
-
-def seconds(value: float) -> str:
-    """'38 s', '12.5 min', '3.2 h' or '4.1 d'; never a zero for something that took time."""
-    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
-        if value >= 2 * size:
-            return f"{value / size:.1f} {unit}"
-    return f"{value:.0f} s" if value >= 10 or value == 0 else f"{value:.1f} s"
+    if key in COLUMNS:
+        kind = COLUMNS[key].format
+        return f"{value:,.0f}" if kind.endswith("g") and abs(value) >= 1000 else format(value, kind)
+    if key == "p":
+        return f"{value:.2g}"
+    return f"{value:.2f}" if key in SHARES else f"{value:g}"

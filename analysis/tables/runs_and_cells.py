@@ -8,20 +8,21 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimators.early_stopping import share
+from analysis.estimators.tuning_curves import median_best
 from analysis.loading.cells import VARIED, VARIED_NAMES, cell_order, countable, varied, worths
 from analysis.loading.clocks import costed, with_clocks
+from landscape.scores import COLUMNS, QUALITY
 from landscape.store import DIVERGED, DONE, FAILED, STOPPED
+
+# Scores beside the distance; a protocol may ask for none of them.
+SCORE_NAMES = {key: COLUMNS[key].label for key in QUALITY if COLUMNS[key].label and not COLUMNS[key].distance}
 
 CELL_COLUMNS = {
     "cell": "cell",
     "fid_median": "{distance}, median",
     "fid_lowest": "lowest final",
     "fid_best": "lowest ever (flatters)",
-    "is": "IS, median",
-    "ms_ssim": "MS-SSIM, median",
-    "diversity": "diversity, median",
-    "modes": "modes covered, median",
-    "quality": "good samples, median",
+    **{key: f"{name}, median" for key, name in SCORE_NAMES.items()},
     "states": "state",
     "runs": "runs",
     "results": "results",
@@ -41,11 +42,7 @@ RUN_COLUMNS = {
     "seed": "seed",
     "fid": "{distance}, final",
     "fid_best": "lowest ever (flatters)",
-    "is": "IS",
-    "ms_ssim": "MS-SSIM",
-    "diversity": "diversity",
-    "modes": "modes covered",
-    "quality": "good samples",
+    **SCORE_NAMES,
     "status": "state",
     "superseded": "superseded",
     "step": "D updates",
@@ -64,21 +61,19 @@ DISTANCES = (
     *("mean", "mean_low", "mean_high", "median", "paper"),
     *("best", "best_left", "fall_from", "fall_to", "then", "end"),
 )
-SPREADS = ("sd", "between", "seeds_sd", "repeats_sd")
-SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio")
+SPREADS = ("sd",)
+SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio", "together", "repeats_sd")
 
 SECONDS = ("train_s", "eval_s", "train_cpu_s", "eval_cpu_s", "wasted_s", "saved_s")
 
 COUNTS = ("step", "steps", "steps_left", "stopped_at")  # whole numbers that may be large
-
-MAY_LACK = ("is", "ms_ssim", "diversity", "modes", "quality")  # scores that a protocol may not ask for
 
 
 def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
     """One row a cell, columns `CELL_COLUMNS`: a description of these runs, no inference.
 
     `runs` is one section (one data set, one protocol). `results` counts runs with an outcome, diverged ones
-    included, stopped and confirming ones not; they enter the median distance as infinite. IS, MS-SSIM and diversity are
+    included, stopped and confirming ones not; they enter the median distance as infinite. Other scores are
     medians over the runs that have them. Seconds are summed over all runs of the cell; those of the processor are
     columns only where they count (`clocks.by_cpu`), and the share of evaluation is then of them.
     """
@@ -95,10 +90,10 @@ def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
                 "seeds": cell["seed"].nunique(),
                 "settings": cell["setting"].nunique(),
                 "varied": ", ".join(VARIED_NAMES[key] for key in varied(cell)),
-                "fid_median": float(np.median(units)) if len(units) else math.nan,
+                "fid_median": float(median_best(units, np.array([1]))[0]) if len(units) else math.nan,
                 "fid_lowest": float(counted["fid"].min()),
                 "fid_best": float(counted.loc[counted["worth"].notna(), "fid_best"].min()),
-                **{key: float(counted[key].median()) for key in MAY_LACK},
+                **{key: float(counted[key].median()) for key in SCORE_NAMES},
                 "states": count_states(cell["status"]),
                 **{key: float(cell[key].sum()) for key in SECONDS if key in cell},
                 "eval_share": share(*(float(cost.loc[cell.index, key].sum()) for key in ("eval_s", "train_s"))),

@@ -4,7 +4,8 @@ What is settled here is part of what a run's id means: steps are D updates; G mo
 1+2*n_dis, ...; the G step uses the D step's latents, so the fakes of a D step that G follows are made once,
 with their graph, and all others without; D sees real and fake in one pass, in two where it normalizes over the
 batch; spectral norm's power iteration moves once per D update (G's, where it has one, once per G update) and
-nowhere else; nothing but a D step's own passes moves D's running statistics.
+nowhere else, or with `norm.moves=pass`, as in the study's code, before each pass of D that trains; nothing but a
+D step's own passes moves D's running statistics.
 
 A run of several ranks takes this same step in each of them, on its slice of every batch: what they average is
 gradients, the losses' values and running statistics, so that their states stay equal.
@@ -13,7 +14,7 @@ gradients, the losses' values and running statistics, so that their states stay 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Generator, Tensor, nn
@@ -51,11 +52,19 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
     opt_g, opt_d = model.optimizers["g"], model.optimizers["d"]
     streams, counts = model.streams, model.counts
     d_parameters = list(d.parameters())
-    apart = couples_samples(d)
+    by_pass = cfg.norm.moves == "pass"
+    apart = couples_samples(d) or by_pass
 
     def half() -> torch.autocast:
         """Networks in bfloat16 where the run asks for it; losses, penalties and sigma stay in single precision."""
         return torch.autocast(model.device.type, torch.bfloat16, enabled=cfg.train.precision == "bf16")
+
+    def see(images: Tensor) -> Tensor:
+        """A pass of D, which moves its spectral norms where each of them does."""
+        if by_pass:
+            advance_spectral_norms(d)
+        logits: Tensor = d(images)
+        return logits
 
     def step(batch: Batch) -> Step:
         losses: dict[str, Tensor] = {}
@@ -75,15 +84,18 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         seen_real, seen_fake = blur(real, noise, streams["noise"]), blur(fake, noise, streams["noise"])
         if regularizer.clamp is not None and cfg.reg.when == "before":
             watched["saturated"] = regularizer.clamp(d, cfg.reg)
-        advance_spectral_norms(d)
-        with parametrize.cached():  # the penalty's pass reuses the normalized weights
+        if not by_pass:
+            advance_spectral_norms(d)
+        with nullcontext() if by_pass else parametrize.cached():  # the penalty's pass reuses the normalized weights
             with half():
                 if apart:
-                    logits_real, logits_fake = d(seen_real), d(seen_fake.detach())
+                    logits_real, logits_fake = see(seen_real), see(seen_fake.detach())
                 else:
                     logits_real, logits_fake = d(torch.cat([seen_real, seen_fake.detach()])).chunk(2)
             loss_d = loss.d(logits_real.float(), logits_fake.float())
             if regularizer.term is not None:
+                if by_pass and regularizer.per_sample:
+                    advance_spectral_norms(d)
                 with frozen_statistics(d):
                     loss_d = loss_d + regularizer.term(d, seen_real, seen_fake.detach(), cfg.reg, streams["penalty"])
         opt_d.zero_grad()
@@ -101,10 +113,10 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         if g_follows:
             freeze(d_parameters, True)
             with frozen_statistics(d), half():
-                logits_fake = d(seen_fake).float()
+                logits_fake = see(seen_fake).float()
                 with torch.no_grad():
-                    logits_real = d(seen_real).float() if loss.pairs else None
-            loss_g = loss.g(logits_fake, logits_real)
+                    paired = see(seen_real).float() if loss.pairs else None
+            loss_g = loss.g(logits_fake, paired)
             opt_g.zero_grad()
             loss_g.backward()
             losses["loss_g"] = loss_g.detach()

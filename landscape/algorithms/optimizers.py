@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch.nn import Parameter
@@ -11,10 +13,34 @@ from landscape.config.registry import lookup
 from landscape.config.schema import Optim
 
 
+class TFAdam(torch.optim.Adam):
+    """Adam as TF1 has it: epsilon is added to the root of the mean square before its bias is corrected.
+
+    Torch's at update t with epsilon / sqrt(1 - beta2^t): the same in the end, smaller steps at the start wherever
+    gradients are small. Counts its updates beside its rates, so that a saved state goes on.
+    """
+
+    def __init__(self, parameters: Iterable[Parameter], lr: float, betas: tuple[float, float], epsilon: float) -> None:
+        super().__init__(parameters, lr, betas, epsilon, fused=True)
+        self.epsilon = epsilon
+        for group in self.param_groups:
+            group["updates"] = 0
+
+    def step(self, closure: Any = None) -> Any:
+        """One update of all parameters."""
+        for group in self.param_groups:
+            group["updates"] += 1
+            group["eps"] = self.epsilon / math.sqrt(1 - group["betas"][1] ** group["updates"])
+        return super().step(closure)
+
+
 def adam(parameters: Iterable[Parameter], lr: float, optim: Optim) -> torch.optim.Optimizer:
     """Adam (arXiv 1412.6980), fused: small networks are bound by the number of calls, not by arithmetic."""
     assert optim.beta1 is not None and optim.beta2 is not None and optim.epsilon is not None
-    return torch.optim.Adam(parameters, lr, (optim.beta1, optim.beta2), optim.epsilon, fused=True)
+    betas = optim.beta1, optim.beta2
+    if optim.epsilon_form == "tf":
+        return TFAdam(parameters, lr, betas, optim.epsilon)
+    return torch.optim.Adam(parameters, lr, betas, optim.epsilon, fused=True)
 
 
 def rmsprop(parameters: Iterable[Parameter], lr: float, optim: Optim) -> torch.optim.Optimizer:

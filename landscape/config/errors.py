@@ -29,6 +29,10 @@ class UserError(Exception):
     """What was given, what is legal and where to look, in one sentence (or one a line)."""
 
 
+class Answered(Exception):
+    """The command line asked for help, the version or a completion, which is printed: there is nothing else to do."""
+
+
 class CorruptFile(Exception):
     """A file of the store that does not read as what it should be; its text names the file and what is wrong."""
 

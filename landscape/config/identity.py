@@ -11,13 +11,15 @@ import hashlib
 import json
 from typing import Any
 
+from landscape.config.axes import ADDED, LUCK_KEYS, SECTIONS
 from landscape.config.errors import UserError
 from landscape.config.versions import Change, changes_of, versions
 
 ID_LENGTH = 16  # hex digits, 64 bits: ten thousand runs collide with a chance of 3e-12
 
-# Groups of the configuration that determine the training, whole.
-GROUPS = ("loss", "reg", "norm", "arch", "latent", "optim", "train")
+# Parts of the configuration that determine the training, whole: those in which an axis lies, and the latents. Of the
+# data their content does, wherever they lie.
+GROUPS = (*(section for section in SECTIONS if section != "data"), "latent")
 # Keys inside them that only feed other keys.
 DERIVED = ("optim.lr",)
 # Append-only. A key that was added after the first release stands here with the value that means what runs
@@ -28,7 +30,13 @@ NEUTRAL: dict[str, Any] = {
     "optim.decay": "none",
     "optim.burn_in": False,
     "train.sync_bn": False,
+    "optim.epsilon_form": "torch",
+    "norm.moves": "update",
+    "train.bn_variance": "unbiased",
+    **{axis.keys[-1]: axis.plain for axis in ADDED},
 }
+# Parts that came with an axis that did: a run of old has none.
+LATER = {axis.keys[-1].partition(".")[0] for axis in ADDED if axis.group is not None}
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -47,7 +55,7 @@ def identity(config: dict[str, Any], before: int = 0) -> dict[str, Any]:
 
     With `before`, as it was before the newest so many of the changes that affect it (`landscape.config.versions`).
     """
-    flat = flatten({group: config[group] for group in GROUPS})
+    flat = flatten({group: config[group] for group in GROUPS if group in config or group not in LATER})
     changes = changes_of(flat)
     flat |= versions(changes[: len(changes) - before])
     flat |= {
@@ -61,6 +69,11 @@ def identity(config: dict[str, Any], before: int = 0) -> dict[str, Any]:
         for key, value in flat.items()
         if value is not None and key not in DERIVED and not (key in NEUTRAL and NEUTRAL[key] == value)
     }
+
+
+def setting_of(config: dict[str, Any], before: int = 0) -> dict[str, Any]:
+    """All that a run's training depends on but luck: its identity without seed and repeat; `before` as above."""
+    return {key: value for key, value in identity(config, before).items() if key not in LUCK_KEYS}
 
 
 def short_hash(value: Any) -> str:
@@ -88,21 +101,3 @@ def check_current(run: str, config: dict[str, Any]) -> None:
             f"run {run} was planned when {change.choice} meant something else (before {change.when} {change.why}); "
             "what it gave stays, and its sweep's command given again trains it anew under another id"
         )
-
-
-def axes(config: dict[str, Any]) -> dict[str, Any]:
-    """What `status` shows of a run without reading its configuration."""
-    optim = config["optim"]
-    return {
-        "data": config["data"].get("name") or config["data"]["kind"],
-        "arch": config["arch"]["kind"],
-        "loss": config["loss"]["kind"],
-        "penalty": config["reg"]["penalty"],
-        "norm": config["norm"]["kind"],
-        "n_dis": optim["n_dis"],
-        "lr_d": optim["lr_d"],
-        "lr_g": optim["lr_g"],
-        "seed": config["seed"],
-        "repeat": config["repeat"],
-        "steps": config["train"]["steps"],
-    }

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
-from typing import Any, NamedTuple, cast, get_type_hints
+from typing import Any, NamedTuple, TypeVar, cast, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
 
-from landscape.config.ranges import (
+from landscape.ranges import (
     FRACTION,
     MEMORY,
     NOT_NEGATIVE,
@@ -29,13 +29,12 @@ from landscape.config.ranges import (
     one_of,
     positive,
 )  # fmt: skip
+from landscape.scores import EXTRACTORS, OPTIONS, SCORES
+
+T = TypeVar("T")
 
 MOST_SIDE = 1024  # pixels of an image
 PARTS = ("train", "test", "test_a", "test_b", "all")  # of a data set
-SCORES = (
-    *("fid", "is", "kid", "ms_ssim", "modes", "prd"),
-    *("d_accuracy", "conditioning", "geometry", "birthday", "neighbours"),
-)
 
 
 def key(help: str, range: Legal | None = None, *, default: Any = MISSING) -> Any:
@@ -75,6 +74,10 @@ class Reg:
 class Norm:
     kind: str | None = optional("normalizer of D; null: what reg says, which is not the same as none")
     epsilon: float | None = optional("added to a variance, or to a norm, before dividing by it", positive())
+    moves: str | None = optional(
+        "when spectral normalization's power iteration moves: once a D update, or at each pass of D (the study)",
+        one_of("update", "pass"),
+    )
 
 
 @dataclass
@@ -104,6 +107,10 @@ class Optim:
     beta1: float | None = optional("Adam's decay of the mean gradient", FRACTION)
     beta2: float | None = optional("Adam's decay of the mean squared gradient", FRACTION)
     epsilon: float | None = optional("added to the denominator of a step", positive())
+    epsilon_form: str | None = optional(
+        "what Adam's epsilon is added to: the root of the mean square with its bias corrected (torch) or not (tf)",
+        one_of("torch", "tf"),
+    )
     n_dis: int = key("D updates for each G update", at_least(1))
     alpha: float | None = optional("RMSprop's decay of the mean squared gradient", FRACTION)
     decay: str | None = optional("decay of the learning rates; linear: to 0 at the end", one_of("none", "linear"))
@@ -139,15 +146,28 @@ class Train:
         "devices that share each batch, on one machine; part of a run's id", at_least(1, 1024)
     )  # null in runs of old: one
     sync_bn: bool | None = optional("whether batch norm takes its statistics over all devices")
+    bn_variance: str | None = optional(
+        "batch's variance that batch norm's running one follows; only inference uses it",
+        one_of("unbiased", "population"),
+    )
+
+
+def with_options(group: type[T]) -> type[T]:
+    """The options of all scores as further fields."""
+    for name, option in OPTIONS.items():
+        group.__annotations__[name] = type(option.neutral) | None
+        setattr(group, name, optional(option.help, option.range))
+    return group
 
 
 @dataclass
+@with_options
 class Metrics:
-    scores: list[str] = key("scores of an evaluation", listed_of(*SCORES), default=[])
-    every: int | None = optional("D updates between evaluations; the first is at 0, the last at the end", at_least(1))
-    extractor: str | None = optional(
-        "network, or points, whose features are scored", one_of("classifier", "imagenet", "inception", "points")
+    scores: list[str] = key(
+        "scores of an evaluation; fid: the Frechet distance, on whichever extractor", listed_of(*SCORES), default=[]
     )
+    every: int | None = optional("D updates between evaluations; the first is at 0, the last at the end", at_least(1))
+    extractor: str | None = optional("network, or points, whose features are scored", one_of(*EXTRACTORS))
     extractor_seed: int | None = optional("seed of the classifier's training", SEED)
     real: str | None = optional("real images that samples are compared with", one_of(*PARTS))
     n_fake: int | None = optional("samples of an evaluation; null: as many as real images", at_least(2, 10_000_000))
@@ -159,30 +179,9 @@ class Metrics:
     is_splits: int | None = optional("splits of the samples that IS is averaged over", at_least(1))
     weights: str | None = optional("file of the extractor's weights; not part of any id", given("a file"))
     weights_sha256: str | None = optional("digest of that file; filled in at planning")
-    kid_subsets: int | None = optional("random subsets that KID is averaged over", at_least(1, 100_000))
-    kid_subset_size: int | None = optional("images of either side in a subset of KID", at_least(2, 100_000))
     pairs_per_class: int | None = optional(
         "images of one predicted class that MS-SSIM pairs up", at_least(2, 1_000_000)
     )
-    prd_clusters: int | None = optional("clusters of the precision-recall curve", at_least(2, 10_000))
-    prd_angles: int | None = optional("points of the precision-recall curve", at_least(3, 100_000))
-    prd_runs: int | None = optional("clusterings that precision and recall are averaged over", at_least(1, 10_000))
-    jacobians: int | None = optional("latents at which G's conditioning is measured", at_least(1, 100_000))
-    geometry_landmarks: int | None = optional("landmarks of the geometry score", at_least(3, 10_000))
-    geometry_gamma: float | None = optional(
-        "largest alpha of the geometry score, over the largest distance of a point to a landmark", positive()
-    )
-    geometry_holes: int | None = optional("length of the geometry score's MRLT", at_least(2, 10_000))
-    geometry_draws: int | None = optional("draws of landmarks for the geometry score", at_least(1, 1_000_000))
-    geometry_points: int | None = optional("most images of either side of the geometry score", at_least(4, 1_000_000))
-    birthday_samples: int | None = optional(
-        "samples of the birthday test", Legal(lambda v: 2 <= v <= 20000, "2 to 20000")
-    )
-    birthday_share: float | None = optional(
-        "share of the distance between nearest real images within which samples are duplicates", positive()
-    )
-    birthday_space: str | None = optional("where the birthday test measures distances", one_of("features", "pixels"))
-    neighbours: int | None = optional("samples whose nearest training images are looked for", at_least(1, 100_000))
     ms_ssim_pairs: str | None = optional(
         "pairs that MS-SSIM compares; batches: the study's, for data of one kind; null: within_class",
         one_of("within_class", "batches"),
@@ -341,6 +340,13 @@ class Schema(Config):
     confirm: Confirm = field(default_factory=Confirm)
     stage: str = key("part of a sweep; all: the grid, then its search", one_of("all", "grid", "search", "confirm"))
     max_points: int = key("points of a grid, at most; one with more is refused")
+
+
+# The keys by which a choice names its function: choosing sets them, together with all that they need.
+SELECTORS = {f"{group}.kind": group for group in ("loss", "norm", "arch", "optim", "data", "launcher", "logger")}
+SELECTORS |= {"reg.penalty": "reg", "reg.norm": "norm", "search.kind": "search"}
+# What is made of a choice or of files at planning, and cannot be given.
+NOT_GIVEN = (*SELECTORS, "data.content", "metrics.weights_sha256")
 
 
 class Key(NamedTuple):

@@ -14,24 +14,7 @@ from landscape.config.errors import UserError, nearest
 from landscape.config.hardware import cores
 from landscape.config.schema import keys
 from landscape.config.text import plural
-
-# Scores, and the keys that each needs.
-SCORES = {
-    "fid": (),
-    "is": (),
-    "kid": ("kid_subsets", "kid_subset_size"),
-    "ms_ssim": (),
-    "modes": (),
-    "prd": ("prd_clusters", "prd_angles", "prd_runs"),
-    "d_accuracy": (),
-    "conditioning": ("jacobians",),
-    "geometry": (
-        *("geometry_landmarks", "geometry_gamma", "geometry_holes"),
-        *("geometry_draws", "geometry_points"),
-    ),
-    "birthday": ("birthday_samples", "birthday_share", "birthday_space"),
-    "neighbours": ("neighbours",),
-}
+from landscape.scores import SCORES
 
 # Image sides that each architecture can make; one that is not here makes all.
 SIZES: dict[str, tuple[Callable[[int], bool], str]] = {
@@ -49,7 +32,7 @@ def check(flat: dict[str, Any]) -> None:
     check_shares(flat)
     check_batch(flat)
     for score in flat.get("metrics.scores") or ():
-        unset = [key for key in SCORES[score] if flat.get(f"metrics.{key}") is None]
+        unset = [one.name for one in SCORES[score].options if flat.get(f"metrics.{one.name}") is None]
         if unset:
             raise UserError(
                 f"metrics.scores={score} needs metrics.{unset[0]}, which this choice of metrics does not set; choose "

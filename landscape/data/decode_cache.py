@@ -10,9 +10,9 @@ import dataclasses
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +28,8 @@ from landscape.store import DatasetFolder, Store
 from landscape.store.atomic_io import read_json, sync_folder, to_json, write_whole
 from landscape.store.locks import locked
 
+logger = logging.getLogger(__name__)
+
 VERSION = 1  # of decoding and of the layout: raised when the same files would give other bytes
 ARRAYS = ("images", "labels", "train", "test")
 
@@ -42,10 +44,10 @@ def find(source: Source, store: Store, thorough: bool = False) -> Dataset:
     fingerprint = short_hash({"version": VERSION, **source.fingerprint})
 
     def print_damage(what: str) -> None:
-        print(f"{what}; data={source.name} are decoded again", file=sys.stderr, flush=True)
+        logger.warning(f"{what}; data={source.name} are decoded again")
 
     def waiting() -> None:
-        print(f"another process decodes data={source.name}; waiting for it", file=sys.stderr, flush=True)
+        logger.info(f"another process decodes data={source.name}; waiting for it")
 
     try:
         found = None if thorough else _known(store, fingerprint, source.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -9,13 +10,15 @@ from contextlib import contextmanager
 
 from landscape.data.source import Advance
 
+logger = logging.getLogger(__name__)
+
 LINE_S = 30.0  # between plain lines
 
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Advance]:
     """Yields a function that is told how many more of `total` images are through."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and logger.isEnabledFor(logging.INFO):
         yield from _bar(what, total)
     else:
         yield from _lines(what, total)
@@ -34,14 +37,14 @@ def _bar(what: str, total: int) -> Iterator[Advance]:
 def _lines(what: str, total: int) -> Iterator[Advance]:
     start = time.monotonic()
     done, said = 0, start
-    print(f"{what}: {total} images", file=sys.stderr, flush=True)
+    logger.info(f"{what}: {total} images")
 
     def advance(count: int) -> None:
         nonlocal done, said
         done += count
         if time.monotonic() - said >= LINE_S:
             said = time.monotonic()
-            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+            logger.info(f"{what}: {done} of {total}")
 
     yield advance
-    print(f"{what}: {total} images in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+    logger.info(f"{what}: {total} images in {time.monotonic() - start:.0f} s")

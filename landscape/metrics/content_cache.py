@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +10,8 @@ from landscape.config.errors import CorruptFile
 from landscape.store import Store
 from landscape.store.locks import locked
 from landscape.training import checkpoint
+
+logger = logging.getLogger(__name__)
 
 
 def once(store: Store, kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -20,7 +22,7 @@ def once(store: Store, kind: str, key: str, make: Callable[[], dict[str, Any]]) 
     path = store.cached(kind, key, ".pt")
 
     def waiting() -> None:
-        print(f"another process uses or makes this {kind}; waiting for it", file=sys.stderr, flush=True)
+        logger.info(f"another process uses or makes this {kind}; waiting for it")
 
     with locked(store.lock_file(kind, key), waiting):
         try:
@@ -28,7 +30,7 @@ def once(store: Store, kind: str, key: str, make: Callable[[], dict[str, Any]]) 
         except FileNotFoundError:
             pass
         except CorruptFile as e:
-            print(f"{e}; it is made again", flush=True)
+            logger.warning(f"{e}; it is made again")
         content = make()
         checkpoint.save(path, content)
         return checkpoint.load(path)

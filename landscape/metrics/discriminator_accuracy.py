@@ -66,8 +66,7 @@ def judged(subject: Subject, s: Sample) -> Mapping[str, Value]:
 
 def d_accuracy(s: Sample) -> Mapping[str, Value]:
     """Columns d_acc_*, d_logit_* of train, test and fake, and d_loss_train, d_loss_test; of a run's own D only."""
-    if s.subject is None:
-        return {}
+    assert s.subject is not None  # its descriptor says so
     if not len(s.data.rows("test")):
         return {"d_acc_test": "the data have no test images"}
     return judged(s.subject, s)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,24 +20,18 @@ from landscape.config.registry import lookup
 from landscape.config.schema import Latent
 from landscape.data import Dataset
 from landscape.metrics import ms_ssim
-from landscape.metrics.birthday_test import birthday
-from landscape.metrics.discriminator_accuracy import d_accuracy
 from landscape.metrics.extractors import BATCH, get_extractor
-from landscape.metrics.frechet import Moments, distance_of_features
-from landscape.metrics.geometry_score import geometry
+from landscape.metrics.frechet import Moments
 from landscape.metrics.image_sources import Generated, Images, NotFinite, Stored
-from landscape.metrics.inception_score import inception_score
-from landscape.metrics.jacobian_conditioning import conditioning
-from landscape.metrics.kid import SEED, TooFew, kid
-from landscape.metrics.memorization import neighbours
+from landscape.metrics.kid import SEED
 from landscape.metrics.networks_under_test import Subject
-from landscape.metrics.precision_recall import prd
 from landscape.metrics.real_baseline import noisy_floor, others, real_floor
 from landscape.metrics.real_data import Real
 from landscape.metrics.reference_stats import Reference
 from landscape.metrics.row_values import Value, as_row
 from landscape.networks.latents import draw
 from landscape.rng import stream
+from landscape.scores import SCORES, Column
 from landscape.store import Store
 from landscape.store.protocols import NEUTRAL, VERSION, protocol_id
 
@@ -54,56 +49,10 @@ class Sample(NamedTuple):
     subject: Subject | None = None  # what made the images; None where they are real
 
 
-def fid(s: Sample) -> dict[str, float]:
-    return {"fid": distance_of_features(s.features, s.reference)}
-
-
-def inception(s: Sample) -> dict[str, float]:
-    mean, std = inception_score(s.logits, s.protocol["is_splits"], s.protocol.get("is_shuffle"))
-    return {"is": mean, "is_std": std}
-
-
-def kernel_distance(s: Sample) -> dict[str, Value]:
-    try:
-        mean, std = kid(s.features, s.real.features, s.protocol["kid_subsets"], s.protocol["kid_subset_size"])
-    except TooFew as e:
-        return {"kid": str(e)}
-    return {"kid": mean, "kid_std": std}
-
-
-def similarity(s: Sample) -> dict[str, float]:
-    return {"ms_ssim": ms_ssim.within(s.images, len(s.features), s.protocol["ms_ssim"], lambda: s.logits.argmax(1))}
-
-
-def modes(s: Sample) -> dict[str, float]:
-    """Modes covered, and the share of good samples: those within three deviations of a mode (arXiv 1705.07761).
-
-    A mode is covered by one good sample. Needs the logits of the `points` extractor.
-    """
-    good = s.logits.max(1) >= -(GOOD_WITHIN**2) / 2
-    covered = np.unique(s.logits[good].argmax(1)).size if good.any() else 0
-    return {"modes": float(covered), "quality": float(good.mean())}
-
-
-GOOD_WITHIN = 3  # deviations
-
-# A score that asks for a subject gives nothing where there is none.
-SCORES: dict[str, Callable[[Sample], Mapping[str, Value]]] = {
-    "fid": fid,
-    "is": inception,
-    "kid": kernel_distance,
-    "ms_ssim": similarity,
-    "modes": modes,
-    "prd": prd,
-    "d_accuracy": d_accuracy,
-    "conditioning": conditioning,
-    "geometry": geometry,
-    "birthday": birthday,
-    "neighbours": neighbours,
+# Found when this module is loaded, so that workers that are forked have them.
+MEASURES: dict[str, Callable[[Sample], Mapping[str, Value]]] = {
+    name: resolve_name(score.measure) for name, score in SCORES.items()
 }
-
-
-NEED_FEATURES = {"kid", "prd", "birthday", "neighbours"}  # of the real images, beyond their moments
 
 
 def quantise(images: Tensor, how: str) -> Tensor:
@@ -163,7 +112,7 @@ class Scorer:
             lambda: self.extractor(Stored(data, real, self.device))[0],
             short_hash({**key, "holds": Moments._fields}),
             store,
-            keep=bool(NEED_FEATURES & self.scores.keys()),
+            keep=any("real_features" in score.needs for score in self.scores.values()),
         )
         self.reference = self.real.moments
         same = {k: v for k, v in key.items() if k != "real"}
@@ -217,9 +166,11 @@ class Scorer:
         sample = Sample(images, features, logits, self.reference, self.protocol, self.real, self.data, subject)
         values: dict[str, Value] = {}
         cost: dict[str, float] = {}
-        for name, score in self.scores.items():
+        for name, described in self.scores.items():
+            if subject is None and "networks" in described.needs:
+                continue
             start = time.perf_counter()
-            values |= score(sample)
+            values |= MEASURES[name](sample)
             cost[name] = since(start)
         return values, cost
 
@@ -241,4 +192,15 @@ class Scorer:
 
     def nothing(self, reason: str) -> dict[str, Any]:
         """The scores of a generator that has none."""
-        return {**dict.fromkeys(self.scores), "why": dict.fromkeys(self.scores, reason)}
+        keys = [column.stored(self.asked["extractor"]) for column in self.columns if not column.curve]
+        return {**dict.fromkeys(keys), "why": dict.fromkeys(keys, reason)}
+
+    @property
+    def columns(self) -> list[Column]:
+        """What the scores store."""
+        return [column for score in self.scores.values() for column in score.columns if column.one_minus is None]
+
+    def newest(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a row of scores the first column of each, which the run's status keeps."""
+        firsts = [score.columns[0].stored(self.asked["extractor"]) for score in self.scores.values()]
+        return {key: row[key] for key in firsts if key in row}

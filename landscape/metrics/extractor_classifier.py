@@ -17,8 +17,8 @@ tests, and the digits' numbers stay what they were.
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -31,6 +31,8 @@ from torch.nn.functional import cross_entropy
 from landscape.data import Dataset
 from landscape.data.progress import progress
 from landscape.rng import stream
+
+logger = logging.getLogger(__name__)
 
 SMALL = 16  # sides in pixels up to which images count as small
 LONG = 1000  # steps from which a training says how far it is
@@ -141,5 +143,5 @@ def train_classifier(data: Dataset, seed: int) -> tuple[Classifier, float]:
         found = torch.cat([net(images(part))[1].argmax(1) for part in torch.from_numpy(data.test).split(1000)])
     accuracy = float((found == labels[torch.from_numpy(data.test)]).float().mean())
     if long:
-        print(f"{what}: {accuracy:.1%} of the test images right", file=sys.stderr, flush=True)
+        logger.info(f"{what}: {accuracy:.1%} of the test images right")
     return net, accuracy

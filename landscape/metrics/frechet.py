@@ -8,10 +8,15 @@ eigenvalues of the n x n Gram matrix of X R'. R is triangular, which halves the 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.linalg import blas, lapack
+
+from landscape.scores import distance_key
+
+if TYPE_CHECKING:
+    from landscape.metrics.evaluator import Sample
 
 
 class Moments(NamedTuple):
@@ -72,6 +77,11 @@ def distance_of_features(features: np.ndarray, q: Moments) -> float:
     centred = (features - mean) / np.sqrt(n - 1)
     rooted = blas.dtrmm(1.0, q.root, centred.T)  # R X'
     return _distance(mean, float(np.square(centred).sum()), q, rooted.T @ rooted)
+
+
+def fid(s: Sample) -> dict[str, float]:
+    """The distance of a set of samples, under the name that its extractor gives it."""
+    return {distance_key(s.protocol["extractor"]): distance_of_features(s.features, s.reference)}
 
 
 def _distance(mean: np.ndarray, variance: float, q: Moments, product: np.ndarray) -> float:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import log_softmax
+
+if TYPE_CHECKING:
+    from landscape.metrics.evaluator import Sample
 
 LEAST = np.finfo(np.float64).tiny  # of a class's share: one that is smaller adds nothing, as 0 log 0 does
 
@@ -25,3 +30,9 @@ def inception_score(logits: np.ndarray, splits: int = 1, shuffle: int | None = N
         marginal = np.log(np.maximum(p.mean(0, keepdims=True), LEAST))
         scores.append(np.exp((p * (part - marginal)).sum(1).mean()))
     return float(np.mean(scores)), float(np.std(scores))
+
+
+def inception(s: Sample) -> dict[str, float]:
+    """`is` and `is_std` of a set of samples."""
+    mean, std = inception_score(s.logits, s.protocol["is_splits"], s.protocol.get("is_shuffle"))
+    return {"is": mean, "is_std": std}

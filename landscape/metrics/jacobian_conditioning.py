@@ -76,8 +76,7 @@ def conditioning(s: Sample) -> Mapping[str, Value]:
 
     The spectrum is log10 of the mean M's eigenvalues, largest first, without the zeros.
     """
-    if s.subject is None:
-        return {}
+    assert s.subject is not None  # its descriptor says so
     logs, ranks, eigenvalues = conditions(s.subject.g, s.subject.latents[: s.protocol["jacobians"]])
     still = "the latent moves nothing"
     return {

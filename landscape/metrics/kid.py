@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from landscape.metrics.row_values import Value
+
+if TYPE_CHECKING:
+    from landscape.metrics.evaluator import Sample
 
 SEED = 2020  # torch-fidelity's, so that the subsets, and with them the numbers, are its
 
@@ -29,6 +36,15 @@ def kid(fake: np.ndarray, real: np.ndarray, subsets: int, size: int) -> tuple[fl
         y = real[rng.choice(len(real), size, replace=False)]
         values.append(_mmd2(x, y))
     return float(np.mean(values)), float(np.std(values))
+
+
+def kernel_distance(s: Sample) -> dict[str, Value]:
+    """`kid` and `kid_std` of a set of samples."""
+    try:
+        mean, std = kid(s.features, s.real.features, s.protocol["kid_subsets"], s.protocol["kid_subset_size"])
+    except TooFew as e:
+        return {"kid": str(e)}
+    return {"kid": mean, "kid_std": std}
 
 
 def _mmd2(x: np.ndarray, y: np.ndarray) -> float:

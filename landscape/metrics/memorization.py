@@ -66,8 +66,7 @@ def neighbours(s: Sample) -> Mapping[str, Value]:
     nn_nearer    the chance that a sample is nearer to its training image than a test image is: 1/2 at best, 1 where
                  memorised, 0 where samples are poor
     """
-    if s.subject is None:
-        return {}
+    assert s.subject is not None  # its descriptor says so
     if not len(s.data.rows("test")):
         return dict.fromkeys(COLUMNS, "the data have no test images")
     if not np.isfinite(s.features).all():

@@ -10,7 +10,7 @@ class say more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from landscape.metrics.image_sources import Images
+
+if TYPE_CHECKING:
+    from landscape.metrics.evaluator import Sample
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW, SIGMA = 11, 1.5
@@ -145,3 +148,8 @@ def within(images: Images, n: int, how: Mapping[str, Any], classes: Callable[[],
     if "batches" in how:
         return within_batches(images, n)
     return within_class(images, classes(), how["pairs_per_class"])
+
+
+def similarity(s: Sample) -> dict[str, float]:
+    """`ms_ssim` of a set of samples."""
+    return {"ms_ssim": within(s.images, len(s.features), s.protocol["ms_ssim"], lambda: s.logits.argmax(1))}

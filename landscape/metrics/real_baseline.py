@@ -21,6 +21,7 @@ from landscape.metrics.content_cache import once
 from landscape.metrics.frechet import Moments, distance_of_features
 from landscape.metrics.image_sources import Noisy, Stored
 from landscape.store import Store
+from landscape.store.old_names import named
 from landscape.store.protocols import protocol_id
 
 LADDER = (1000, 2000, 5000, 10000)
@@ -77,7 +78,7 @@ def real_floor(
 
     curve = once(store, "floor", short_hash([_whose(protocol), counts]), distances)
     at_n = once(store, "floor", short_hash([_whose(protocol), sorted(scores)]), values)
-    return {"n": n, **at_n, **curve}
+    return {"n": n, **named(at_n, protocol["extractor"]), **curve}
 
 
 def noisy_floor(

@@ -3,7 +3,8 @@
 Miyato et al., "Spectral Normalization for GANs" (arXiv 1802.05957), algorithm 1. Torch's own
 parametrization moves the iteration at every forward pass in training mode, and the study's code at every
 call of the discriminator (real, fake, penalty, G step, evaluation). Here it moves once per D update and
-nowhere else, so that neither the penalty nor an evaluation changes what is trained.
+nowhere else, so that neither the penalty nor an evaluation changes what is trained; `norm.moves=pass` has it move
+at every pass of training.
 
 The bound is on the reshaped kernel, not on the convolution: its norm can be larger by up to
 sqrt(kh * kw) at stride 1, which is why SN and a gradient penalty combine usefully.
@@ -48,9 +49,10 @@ class SpectralNorm(nn.Module):
     @torch.no_grad()
     def advance(self, weight: Tensor) -> None:
         """One power iteration: v = norm(W^T u), u = norm(W v), new tensors so that no graph is disturbed."""
-        matrix = self.matrix(weight)
-        self.v = normalize(matrix.t() @ self.u, dim=0, eps=self.epsilon)
-        self.u = normalize(matrix @ self.v, dim=0, eps=self.epsilon)
+        with torch.autocast(weight.device.type, enabled=False):
+            matrix = self.matrix(weight)
+            self.v = normalize(matrix.t() @ self.u, dim=0, eps=self.epsilon)
+            self.u = normalize(matrix @ self.v, dim=0, eps=self.epsilon)
 
 
 def add_spectral_norm(module: nn.Module, epsilon: float, rng: Generator) -> None:

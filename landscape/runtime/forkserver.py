@@ -28,6 +28,8 @@ import sys
 import warnings
 from typing import Any
 
+from landscape.config.errors import ExitCode
+
 # What a worker would load in its first steps: torch._dynamo comes with the first optimizer, the others with data and
 # pictures.
 PRELOAD = ("landscape.runtime.worker", "torch._dynamo", "sklearn.datasets", "PIL.PngImagePlugin")
@@ -46,7 +48,7 @@ def main() -> int:
     provenance.code(), provenance.packages()  # those that were loaded, whatever happens to the files meanwhile
     gc.freeze()  # a collection in a worker does not copy what it shares with the others
     job = serve(requests, answers)
-    return 0 if job is None else worker.main(job["arguments"])
+    return ExitCode.DONE if job is None else worker.main(job["arguments"])
 
 
 def serve(requests: int, answers: int) -> dict[str, Any] | None:

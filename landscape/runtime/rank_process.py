@@ -5,7 +5,6 @@ Started by `landscape.runtime.rank_launcher` and by nobody else.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -16,6 +15,8 @@ from pathlib import Path
 import torch
 
 from landscape import distributed
+from landscape.config.cli import Parser, run_cli
+from landscape.config.errors import ExitCode
 from landscape.config.schema import typed
 from landscape.data import load_data
 from landscape.store import Store
@@ -32,13 +33,18 @@ def end_with_rank_0() -> None:
     os._exit(0)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    return run_cli(lambda: train_beside(sys.argv[1:] if argv is None else argv), interrupted="")
+
+
+def train_beside(argv: list[str]) -> int:
     """Train as the rank that the command line names, until rank 0 ends or the run has taken its last step."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("python -m landscape.runtime.rank_process", __doc__ or "")
     for name in ("--store", "--run", "--rank", "--meeting"):
         parser.add_argument(name, required=True)
     parser.add_argument("--execution", type=json.loads, required=True, help="JSON: device, threads, checkpoint")
-    arguments = parser.parse_args()
+    arguments = parser.parse(argv)
     threading.Thread(target=end_with_rank_0, daemon=True).start()
     store = Store(arguments.store)
     run = store.run(arguments.run)
@@ -55,7 +61,7 @@ def main() -> int:
     with suppress(Diverged):  # rank 0 says so
         train(state, cfg, lambda _: None)
     distributed.leave()
-    return 0
+    return ExitCode.DONE
 
 
 if __name__ == "__main__":

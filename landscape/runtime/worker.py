@@ -6,21 +6,20 @@ the run's folder holds. All that decides is read from the frozen folder; nothing
 
 from __future__ import annotations
 
-import argparse
 import json
+import logging
 import os
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from landscape.config.cli import run_cli
+from landscape.config.cli import Parser, run_cli
 from landscape.config.errors import CorruptFile, ExitCode, UserError, error_name
 from landscape.config.hardware import slow_bf16
 from landscape.config.identity import check_current
@@ -51,6 +50,8 @@ from landscape.training.loop import Diverged, train
 from landscape.training.meter import Meter
 from landscape.training.state import Clocks, State, new_state
 
+logger = logging.getLogger("landscape.runtime.worker")  # also as the main module of its process
+
 EXECUTION = ("device", "threads", "checkpoint", "stop", "logger")
 
 Say = Callable[[str], None]
@@ -63,7 +64,7 @@ class Preempted(Exception):
 def work(
     store: Store,
     run_id: str,
-    say: Say = print,
+    say: Say = logger.info,
     execution: dict[str, Any] | None = None,
     observer: Observer | None = None,
     watch: Watch | None = None,
@@ -331,7 +332,7 @@ class _Work:
             **more,
         }
         self.journal.row(MetricsRow.from_json(row, "a row of scores"))
-        newest = {"step": step, "protocol": scorer.id} | {k: scores[k] for k in scorer.scores if k in scores}
+        newest = {"step": step, "protocol": scorer.id} | scorer.newest(scores)
         self.journal.write(scores=newest, **vars(clocks))
         shown = ", ".join(f"{k} {v:.4g}" for k, v in scores.items() if isinstance(v, float))
         self.say(f"step {step}: {shown or 'no finite score'}")
@@ -382,23 +383,28 @@ def losses(state: State) -> dict[str, float | None]:
     return {name: value.item() if value.isfinite() else None for name, value in values.items()}
 
 
-def main(given: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """Of this process."""
+    parser = Parser("python -m landscape.runtime.worker", __doc__ or "")
     parser.add_argument("--store", required=True)
     parser.add_argument("--run", required=True)
     parser.add_argument(
         "--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop, logger"
     )
     parser.add_argument("--lost", type=json.loads, help="JSON: the worker that the launcher has found to be dead")
-    arguments = parser.parse_args(given)
-    say, observer = partial(print, flush=True), Observer()
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit code, which tells the controller how the run stands."""
 
     def run() -> int:
-        store, status = Store(arguments.store), None
+        arguments = parser().parse(sys.argv[1:] if argv is None else argv)
+        store, status, observer = Store(arguments.store), None, Observer()
         if arguments.lost is not None:
             observer.hear(store.run(arguments.run), arguments.lost)
-        if observer.settle(store.run(arguments.run), say):
-            status = work(store, arguments.run, say, arguments.execution, observer)
+        if observer.settle(store.run(arguments.run), logger.info):
+            status = work(store, arguments.run, logger.info, arguments.execution, observer)
         if status in FINISHED and store.run(arguments.run).status().unmet:
             return ExitCode.FAILED
         codes = {FAILED: ExitCode.FAILED, PREEMPTED: ExitCode.PREEMPTED, None: ExitCode.CLAIMED}

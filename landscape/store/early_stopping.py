@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from landscape.config.schema import Stop
+from landscape.scores import distance_of
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.run_status import EarlyStop, StopCause
 
@@ -62,7 +63,7 @@ def reason_to_stop(rows: list[MetricsRow], stop: Stop) -> EarlyStop | None:
     if stop.loss_d is not None and all(_within(row.values.get("loss_d"), stop.loss_d) for row in newest):
         why = f"the discriminator is saturated: its loss was at most {stop.loss_d:g} at {n} evaluations in a row"
         return EarlyStop(step=newest[-1].step, cause=StopCause.SATURATED, reason=why)
-    distances = [row.values.get("fid") for row in rows]
+    distances = [distance_of(row.values) for row in rows]
     known = [distance for distance in distances if distance is not None]
     if stop.factor is not None and known:
         limit = stop.factor * min(known)

@@ -22,11 +22,11 @@ def find_run(store: Store, text: str) -> RunFolder:
     if len(begin) == 1:
         return store.run(begin[0])
     if begin:
-        raise UserError(f"run={text} begins {_some(begin)}; give more of the id")
+        raise UserError(f"run {text} begins {_some(begin)}; give more of the id")
     near = get_close_matches(text, [name[: len(text)] for name in ids], n=3, cutoff=0.5)
     close = [name for name in ids if name[: len(text)] in near]
     hint = f"near it: {_some(close)}" if close else f"there: {_some(ids)}"
-    raise UserError(f"run={text} is not in {store.root}; {hint}")
+    raise UserError(f"run {text} is not in {store.root}; {hint}")
 
 
 def _some(ids: list[str]) -> str:
@@ -37,7 +37,7 @@ def by_age(store: Store) -> list[SweepFolder]:
     """The sweeps of a store, the one that was planned last first; raises `UserError` where there is none."""
     folders = store.sweep_folders()
     if not folders:
-        raise UserError(f"no sweeps in {store.root}; give another store with --store FOLDER")
+        raise UserError(f"no sweeps in {store.root}; give another store with store=FOLDER")
     return sorted(folders, key=lambda folder: folder.plan_file.lstat().st_mtime, reverse=True)
 
 

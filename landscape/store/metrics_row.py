@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from landscape.scores import STORED
 from landscape.store.formats import Check, count, ident, mapped, or_null, score
 from landscape.store.record import Record, holds
 
@@ -15,7 +16,7 @@ class MetricsRow(Record):
     """When a run was evaluated, under which protocol, and what that gave; seconds are of the run up to then."""
 
     LIMIT: ClassVar[int] = 256 << 20
-    ALSO: ClassVar[Mapping[str, Check]] = dict.fromkeys(("fid", "is", "ms_ssim", "loss_d", "loss_g"), score)
+    ALSO: ClassVar[Mapping[str, Check]] = dict.fromkeys((*STORED, "loss_d", "loss_g"), score)
 
     step: int = field(metadata=holds(count))  # D updates
     protocol: str = field(metadata=holds(ident))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from landscape.config.identity import short_hash
+from landscape.scores import OPTIONS
 from landscape.store.run_folder import RunFolder
 from landscape.store.run_status import RunStatus
 
@@ -26,23 +27,7 @@ FIRST = {
     *("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class"),
     *("data", "generator", "version", "weights", "n_real", "resize", "ms_ssim"),
 }
-NEUTRAL: dict[str, Any] = {  # append-only
-    "kid_subsets": 100,
-    "kid_subset_size": 1000,
-    "prd_clusters": 20,
-    "prd_angles": 1001,
-    "prd_runs": 10,
-    "jacobians": 64,
-    "geometry_landmarks": 64,
-    "geometry_gamma": 1 / 32,
-    "geometry_holes": 100,
-    "geometry_draws": 50,
-    "geometry_points": 500,
-    "birthday_samples": 2000,
-    "birthday_share": 0.25,
-    "birthday_space": "features",
-    "neighbours": 1000,
-}
+NEUTRAL: dict[str, Any] = {name: option.neutral for name, option in OPTIONS.items()}
 LATER = ("weights_sha256", "ms_ssim_pairs", *NEUTRAL)
 
 

@@ -6,15 +6,16 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from landscape.config.axes import axes_of
 from landscape.config.errors import CorruptFile
-from landscape.config.identity import axes
-from landscape.store import formats
+from landscape.scores import DISTANCES, SCORES, STORED
+from landscape.store import formats, old_names
 from landscape.store.atomic_io import (
     beside_of,
     open_regular,
@@ -36,6 +37,7 @@ from landscape.store.formats import (
     Kind,
 )
 from landscape.store.metrics_row import MetricsRow
+from landscape.store.old_names import named
 from landscape.store.record import parsed, read, read_lines
 from landscape.store.run_meta import RunMeta
 from landscape.store.run_status import RunStatus
@@ -170,7 +172,8 @@ class RunFolder:
         data = read_bounded(self.status_file, RunStatus.LIMIT, self.within)
         if not data.strip(b"\0"):
             return self._status_again()
-        return parsed(RunStatus, data, self.status_file)
+        status = parsed(RunStatus, data, self.status_file)
+        return replace(status, scores=self._named(status.scores, status.scores.get("protocol")))
 
     def _status_again(self) -> RunStatus:
         """What the status must have been, as far as the other files tell; where they do not, the run is to be trained.
@@ -182,15 +185,15 @@ class RunFolder:
         own = [row for row in rows if row.protocol == rows[0].protocol]  # the first is of the run's own protocol
         warning = "status.json was empty, as a power cut leaves it; it is made again of other files"
         state = PREEMPTED if rows or self.newest_checkpoint.exists() else PLANNED
-        made = RunStatus(state=state, axes=axes(config), steps=steps, warnings=[warning])
+        made = RunStatus(state=state, axes=axes_of(config), steps=steps, warnings=[warning])
         if rows:
             last = rows[-1]
-            known = {key: last.values[key] for key in ("fid", "is", "ms_ssim") if key in last.values}
+            known = {key: last.values[key] for key in STORED if key in last.values}
             scores = {"step": last.step, "protocol": last.protocol, **known}
             made = replace(made, step=own[-1].step, scores=scores, train_s=last.train_s, eval_s=last.eval_s)
         if rows and self.weights.exists():  # they are kept once training is over
             why = own[-1].why
-            if why and set(config["metrics"].get("scores") or []) <= set(why):  # none is finite
+            if why and all(_lacks(why, score) for score in config["metrics"].get("scores") or []):  # none is finite
                 return replace(made, state=DIVERGED, reason=str(next(iter(why.values()))))
             if own[-1].step == steps:
                 return replace(made, state=DONE)
@@ -234,7 +237,8 @@ class RunFolder:
         A torn last line (a power cut while it was appended) is ignored; anything else that is no row raises
         `CorruptFile` with the line's number.
         """
-        return read_lines(MetricsRow, self.metrics_file, self.within)
+        rows = read_lines(MetricsRow, self.metrics_file, self.within)
+        return [self._named_row(row) if old_names.OLD in row.values else row for row in rows]
 
     def append_row(self, row: MetricsRow) -> None:
         """Add one row, on the disk before this returns. NaN is refused: write null and a reason.
@@ -262,7 +266,25 @@ class RunFolder:
 
     def protocol(self, protocol: str) -> dict[str, Any]:
         """The full text of a protocol that a row names; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.protocol_file(protocol), formats.PROTOCOL)
+        text = self._read(self.protocol_file(protocol), formats.PROTOCOL)
+        if text.get("floor"):
+            text["floor"] = named(text["floor"], text.get("extractor"))
+        return text
+
+    def _named_row(self, row: MetricsRow) -> MetricsRow:
+        return replace(row, more=self._named(row.more, row.protocol), why=self._named(row.why, row.protocol))
+
+    def _named(self, scores: Mapping[str, Any], protocol: str | None) -> Mapping[str, Any]:
+        """`old_names.named` of values under a protocol; as they are where its text cannot be read."""
+        if old_names.OLD not in scores or protocol is None:
+            return scores
+        key = self.path.parent, protocol
+        if key not in _EXTRACTORS:
+            try:
+                _EXTRACTORS[key] = self.protocol(protocol).get("extractor")
+            except (CorruptFile, OSError):
+                return scores
+        return named(scores, _EXTRACTORS[key])
 
     def open_log(self) -> BinaryIO:
         """The log, to be read from any place; raises `CorruptFile` where it is none, or `FileNotFoundError`."""
@@ -277,6 +299,16 @@ class RunFolder:
                 return "\n".join(f.read(16384).decode(errors="replace").splitlines()[-lines:])
         except (FileNotFoundError, CorruptFile):
             return ""
+
+
+_EXTRACTORS: dict[tuple[Path, str], str | None] = {}  # by folder of runs and protocol, whose id says as much
+
+
+def _lacks(why: Mapping[str, Any], score: str) -> bool:
+    """Whether the reasons of a row say why it has nothing of a score."""
+    columns = SCORES[score].columns if score in SCORES else ()
+    keys = {key for column in columns for key in (DISTANCES if column.distance else [column.key])}
+    return score in why or bool(keys & why.keys())
 
 
 def _parsed(data: bytes, file: str | Path, kind: Kind) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
+from landscape.scores import STORED
 from landscape.store.formats import (
     FINISHED,
     STATES,
@@ -92,7 +93,7 @@ class RunStatus(Record):
     # The newest row's: its step and protocol, and the scores by name.
     scores: Mapping[str, Any] = field(
         default_factory=dict,
-        metadata=holds(Kind({}, {"step": count, "protocol": ident, **dict.fromkeys(("fid", "is", "ms_ssim"), score)})),
+        metadata=holds(Kind({}, {"step": count, "protocol": ident, **dict.fromkeys(STORED, score)})),
     )
     # By request: the scores of it that there are, and why it could not be met.
     scored: Mapping[str, Sequence[str]] = field(default_factory=dict, metadata=holds(mapped(listed(text))))

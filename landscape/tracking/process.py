@@ -9,8 +9,8 @@ run's folder, so that the mirror of a resumed run goes on where it stopped, and 
 
 from __future__ import annotations
 
-import argparse
 import json
+import logging
 import os
 import select
 import subprocess
@@ -22,18 +22,21 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from landscape.config.cli import Parser, default, run_cli
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.registry import lookup
 from landscape.config.subprocess_env import subprocess_env
+from landscape.scores import COLUMNS
 from landscape.store import RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.metrics_row import MetricsRow
 from landscape.tracking.wandb import LOGGERS, Event
 
+logger = logging.getLogger(__name__)
+
 POLL_S = 1.0
 PATIENCE_S = 60.0  # with the mirror of a run that is over
 HASTE_S = 10.0  # where the worker was asked to stop
-OF_FEATURES = ("fid", "kid", "kid_std", "is", "is_std")  # scores that Inception's features alone give their plain name
 
 
 @contextmanager
@@ -150,33 +153,38 @@ def _pictures(run: RunFolder) -> list[tuple[int, Path]]:
 
 
 def _values(run: RunFolder, row: MetricsRow, own: bool) -> dict[str, float]:
-    """The finite numbers of a row: features in their names where not Inception's, the protocol where not the first."""
+    """The finite numbers of a row: with the extractor where it is not Inception, the protocol where not the first."""
     extractor = run.protocol(row.protocol).get("extractor")
     end = "" if extractor == "inception" else f"_{extractor}"
     start = "" if own else f"{row.protocol[:8]}/"
     return {
-        start + key + end * (key in OF_FEATURES): value
+        start + key + end * (key in COLUMNS and COLUMNS[key].on_features): value
         for key, value in row.to_json().items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
 
 
-def main(given: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 1 where a mirror failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--store", default="outputs")
+    return run_cli(lambda: mirror(sys.argv[1:] if argv is None else argv), interrupted="")
+
+
+def mirror(argv: list[str]) -> int:
+    """Mirror the runs that a command line names; returns the exit code."""
+    parser = Parser("python -m landscape.tracking.process", __doc__ or "")
+    parser.add_argument("--store", default=default("store"))
     parser.add_argument(
         "--logger", type=json.loads, help="JSON with kind and its keys; as frozen with the run if left out"
     )
     parser.add_argument("--follow", action="store_true", help="until standard input ends")
     parser.add_argument("--reason", type=int, help="number of an open file for why it failed")
     parser.add_argument("runs", nargs="+", metavar="RUN")
-    arguments = parser.parse_args(given)
-    store, failed = Store(arguments.store), 0
+    arguments = parser.parse(argv)
+    store, failed = Store(arguments.store), ExitCode.DONE
 
     def tell(why: str) -> None:
         if arguments.reason is None:
-            print(f"mirror failed: {why}", file=sys.stderr, flush=True)
+            logger.error(f"mirror failed: {why}")
         else:
             os.write(arguments.reason, why.encode(errors="replace"))
 

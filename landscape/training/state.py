@@ -15,6 +15,7 @@ from landscape.algorithms.algorithm import Algorithm, Model
 from landscape.algorithms.gan import GAN
 from landscape.config.schema import Config
 from landscape.data import Dataset
+from landscape.networks.population_batchnorm import keep_population_variance
 from landscape.networks.sync_batchnorm import synchronise
 from landscape.rng import stream
 from landscape.training.data_loader import Batches
@@ -123,6 +124,8 @@ def new_state(cfg: Config, data: Dataset, device: torch.device, algorithm: Algor
     for name, module in modules.items():
         if cfg.train.sync_bn:
             synchronise(module)
+        if cfg.train.bn_variance == "population":
+            keep_population_variance(module)
         # faster wide, equal narrow
         modules[name] = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     sampler = modules[algorithm.sampler]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from landscape.config.errors import CorruptFile
+from landscape.config.errors import CorruptFile, ExitCode
 from landscape.store import PLANNED, QUEUED, Store
 from landscape.store.leases import claim_in_force
 from landscape.store.lookup import find_sweep
-from sweeps.cli.resubmit import parser
+from sweeps.cli import arguments
 from sweeps.console import tell
 from sweeps.launchers.own_processes import stop_here
 from sweeps.launchers.registry import cancel as cancel_jobs
 
 
-def cancel(arguments: list[str]) -> int:
+def cancel(argv: list[str]) -> int:
     """Take a sweep's jobs out of the queue and ask its workers to save and stop; nothing that was trained is lost."""
-    given = parser("cancel", cancel.__doc__ or "").parse_args(arguments)
+    given = arguments.cancel().parse(argv)
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     jobs, stopped = cancel_jobs(store, folder), stop_here(store, folder)
@@ -29,6 +29,6 @@ def cancel(arguments: list[str]) -> int:
                 run.write_status(replace(status, state=PLANNED), durable=False)
     if not jobs and not stopped:
         tell(f"nothing to cancel: sweep {folder.name} has neither jobs in the queue nor workers on this machine")
-        return 0
+        return ExitCode.DONE
     tell("what was begun is saved and goes on from there when the sweep's command is given again")
-    return 0
+    return ExitCode.DONE

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from landscape.config.errors import ExitCode
 from landscape.store import Store, leases
 from landscape.store.leftovers import mark, remove, temporary, writer_lives
 from landscape.store.locks import held, locked
-from sweeps.console import tell
+from sweeps.cli import arguments
+from sweeps.console import show, tell
 
 
 @dataclass
@@ -23,28 +24,22 @@ class Litter:
     sure: bool = True  # that nobody writes it; else it is watched first
 
 
-def clean(arguments: list[str]) -> int:
+def clean(argv: list[str]) -> int:
     """Show what killed processes left: temporary files, half-made folders, locks; --yes removes it."""
-    parser = argparse.ArgumentParser(prog="python -m sweeps clean", description=clean.__doc__)
-    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
-    parser.add_argument(
-        "--report", action="append", default=[], metavar="FOLDER", help="a report's folder, to clean it too"
-    )
-    parser.add_argument("--yes", action="store_true", help="remove what is shown")
-    given = parser.parse_args(arguments)
+    given = arguments.clean().parse(argv)
     store = Store(given.store)
     found = litter(store, [Path(report) for report in given.report])
     size = sum(mark(one.path)[1] for one in found)
     for one in found:
         unsure = "" if one.sure else "  (its writer cannot be looked up from here)"
-        tell(f"{mark(one.path)[1]:>12,} bytes  {one.path}{unsure}")
+        show(f"{mark(one.path)[1]:>12,} bytes  {one.path}{unsure}")
     if not found:
-        tell(f"nothing to clean in {store.root}")
+        show(f"nothing to clean in {store.root}")
     elif not given.yes:
-        tell(f"{len(found)} leftovers, {size:,} bytes; nothing was removed: give --yes to remove them")
+        show(f"{len(found)} leftovers, {size:,} bytes; nothing was removed: give --yes to remove them")
     else:
-        tell(f"removed {remove_all(found)} of {len(found)} leftovers")
-    return 0
+        show(f"removed {remove_all(found)} of {len(found)} leftovers")
+    return ExitCode.DONE
 
 
 def litter(store: Store, reports: list[Path]) -> list[Litter]:

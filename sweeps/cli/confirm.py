@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-
+from landscape.config.cli import quoted
 from landscape.store import Store
 from landscape.store.lookup import find_sweep
-from sweeps.launchers.setup_lines import Source, add_flag
+from sweeps.cli import arguments
+from sweeps.launchers.setup_lines import Source
 
 
-def confirm(arguments: list[str]) -> int:
+def confirm(argv: list[str]) -> int:
     """`python -m sweeps confirm NAME`: the sweep's own command again, for its last stage."""
     from sweeps.cli.sweep import main
 
-    parser = argparse.ArgumentParser(prog="python -m sweeps confirm", description=__doc__)
-    parser.add_argument("sweep", help="its name or the beginning of it")
-    parser.add_argument("overrides", nargs="*", help="such as confirm.top=3 confirm.seeds=10 launcher.jobs=2")
-    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
-    add_flag(parser)
-    given = parser.parse_intermixed_args(arguments)
+    given = arguments.confirm().parse(argv)
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     plan, ours = folder.signed_plan()
     command = [str(text) for text in plan["command"]]
-    root = str(store.root).replace("\\", "\\\\").replace("'", "\\'")
     source = Source(folder.plan_file, ours, given.accept_setup)
-    return main([*command, f"store='{root}'", "stage=confirm", *given.overrides], folder.name, source)
+    return main([*command, *given.overrides, f"store={quoted(str(store.root))}", "stage=confirm"], folder.name, source)

@@ -1,15 +1,4 @@
-"""Score finished runs under another protocol from their kept generators; trains nothing.
-
-    python -m landscape.evaluate metrics.seed=7                     every run as before, on fresh latents
-    python -m landscape.evaluate --where loss=ns metrics.real=train     against other real images
-    python -m landscape.evaluate run=3f2a,91bc metrics=classifier   two runs (beginnings of ids will do)
-    python -m landscape.evaluate --sweep demo -m metrics.seed=7,8,9     a sweep's runs, under three protocols
-
-Runs are chosen by run=ID,..., --sweep NAME and --where KEY=VALUE,... (each may be repeated; a run must meet all),
-and are all those of the store otherwise. Besides these it takes metrics=NAME, metrics.KEY=VALUE, store, threads,
-device and launcher, as landscape.sweep does. Without metrics=NAME a run's own protocol is the one that
-metrics.KEY=VALUE changes. Given again, it finds nothing to do.
-"""
+"""Score finished runs under another protocol from their kept generators; trains nothing."""
 
 from __future__ import annotations
 
@@ -17,29 +6,30 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from landscape.config.cli import is_version
+from landscape.config.axes import AXES, axes_of
 from landscape.config.errors import CorruptFile, ExitCode, UserError
-from landscape.config.identity import axes, flatten
+from landscape.config.identity import flatten
 from landscape.config.schema import Data, Metrics
 from landscape.config.text import plural
 from landscape.config.validation import check_ranges
 from landscape.data import Dataset, load_data
 from landscape.store import DIVERGED, DONE, RunFolder, Store, protocols
-from sweeps.cli.sweep import MULTIRUN
+from sweeps.cli import arguments
+from sweeps.cli.arguments import TAKES
 from sweeps.console import tell
 from sweeps.errors import run_command
 from sweeps.launchers.here import HereLauncher
 from sweeps.launchers.registry import launcher_of
-from sweeps.planning.composition import Composed, combinations, copy_tree, hydra
+from sweeps.planning.composition import Composed, combinations, hydra
 from sweeps.planning.config_groups import groups, mentioned, read_choice
 from sweeps.planning.finalize import drop_unused, settle_metrics
+from sweeps.planning.fragments import copy_tree
 from sweeps.planning.freeze import add_requests
 from sweeps.planning.needs import need
 from sweeps.planning.overrides import parse
 from sweeps.planning.plan import NOTHING, Plan, Planned
-from sweeps.planning.select_runs import Where, choose_runs, parse_where
+from sweeps.planning.select_runs import choose_runs
 
-TAKES = ("metrics", "store", "threads", "device", "launcher")
 SHOWN = 10  # lines of runs that are left alone
 
 
@@ -51,7 +41,7 @@ class Order:
     multirun: bool
     ids: list[str]
     sweeps: list[str]
-    where: list[Where]
+    where: list[str]
 
 
 @dataclass
@@ -65,61 +55,40 @@ class Scoring:
     unfinished: bool = False  # one of those is missing or not trained to its end
 
 
-def main(arguments: list[str]) -> int:
+def main(argv: list[str]) -> int:
     """Run the command line (without the program's name); returns the exit code."""
-    if is_version(arguments):
-        return 0
-    if {"-h", "--help"} & set(arguments):
-        print(f"usage: python -m landscape.evaluate [CHOOSE ...] [KEY=VALUE ...]\n\n{__doc__}")
-        return 0
-    return run_command(lambda: evaluate(arguments))
+    return run_command(lambda: evaluate(argv))
 
 
-def evaluate(arguments: list[str]) -> int:
+def evaluate(argv: list[str]) -> int:
     """Score what `main` is given; returns the exit code. Raises `UserError`."""
-    scoring = make_scoring(read_order(arguments))
+    scoring = make_scoring(read_order(argv))
     for line in describe(scoring):
         tell(line)
     plan = scoring.plan
     if not plan.runs:
         tell("nothing to do")
-        return ExitCode.UNFINISHED if scoring.unfinished else 0
+        return ExitCode.UNFINISHED if scoring.unfinished else ExitCode.DONE
     launcher = launcher_of(plan.runs[0].config["launcher"])
     assert isinstance(launcher, HereLauncher), "another is refused as the command is read"
     launcher.check(plan)
     plan.store.check_writable()
     for planned in plan.runs:
         add_requests(plan.store.run(planned.id), planned.asked)
-    return launcher.train(plan) or (ExitCode.UNFINISHED if scoring.unfinished else 0)
+    return launcher.train(plan) or (ExitCode.UNFINISHED if scoring.unfinished else ExitCode.DONE)
 
 
-def read_order(arguments: list[str]) -> Order:
+def read_order(argv: list[str]) -> Order:
     """The command line; raises `UserError` for all but what chooses runs, says how to score, and where to work."""
-    order = Order([], False, [], [], [])
-    flags = {"--where": list[str](), "--sweep": order.sweeps}
-    rest = iter(arguments)
-    for argument in rest:
-        flag, equals, value = argument.partition("=")
-        if argument in MULTIRUN:
-            order.multirun = True
-        elif flag in flags:
-            value = value if equals else next(rest, "")
-            if not value or value.startswith("-"):
-                raise UserError(f"{flag} needs {'KEY=VALUE' if flag == '--where' else 'the name of a sweep'}")
-            flags[flag].append(value)
-        elif flag == "run" and equals:
-            order.ids += [name for name in value.split(",") if name]
-        elif argument.startswith("-") or not equals:
-            raise UserError(f"{argument} is no argument of this program; see --help")
-        elif flag.partition(".")[0] not in TAKES or flag == "metrics.every":
+    given = arguments.evaluate().parse(argv)
+    for text in given.overrides:
+        key = text.partition("=")[0]
+        if key.partition(".")[0] not in TAKES or key == "metrics.every":
             raise UserError(
-                f"{argument} is about training, and this program only scores finished runs; it takes "
-                f"{', '.join(TAKES)} (choose runs with run=ID, --sweep NAME or --where KEY=VALUE)"
+                f"{text} is about training, and this program only scores finished runs; it takes "
+                f"{', '.join(TAKES)} (choose runs by their ids, --sweep NAME or --where KEY=VALUE)"
             )
-        else:
-            order.overrides.append(argument)
-    order.where = parse_where(flags["--where"])
-    return order
+    return Order(given.overrides, given.multirun, given.run, given.sweep, given.where)
 
 
 def make_scoring(order: Order) -> Scoring:
@@ -186,8 +155,8 @@ def _data(kind: str) -> list[str]:
 
 def _plan_run(run: RunFolder, frozen: dict[str, Any], ways: list[Composed], data: Dataset, unused: set[str]) -> Planned:
     """What is asked of one run; its configuration is the frozen one but for the scores."""
-    facts = axes(frozen)
-    label = [f"{key}={facts[key]}" for key in ("loss", "penalty", "norm", "n_dis", "seed")]
+    facts = axes_of(frozen)
+    label = [f"{axis.name}={facts[axis.name]}" for axis in AXES if axis.mark or axis.name == "seed"]
     planned = Planned(run.id, frozen, [*label, f"({run.id[:8]})"], [])
     for way in ways:
         config = frozen | {"metrics": _metrics(way, frozen, data, unused), "data": dict(frozen["data"])}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
+import logging
 import os
 import sys
 import time
 from collections import deque
 from typing import BinaryIO
 
-from landscape.config.errors import CorruptFile, UserError
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.text import printable
 from landscape.store import RunFolder, Store
 from landscape.store.atomic_io import open_regular
 from landscape.store.lookup import find_run
+from sweeps.cli import arguments
 from sweeps.launchers.registry import ask, job_logs
 from sweeps.monitor import Looker
+
+logger = logging.getLogger(__name__)
 
 POLL_S = 0.5
 MOST = 16 << 20  # bytes of a log that are read at a time
@@ -31,14 +34,9 @@ def last_lines(file: BinaryIO, count: int) -> tuple[list[str], int]:
     return list(lines), size
 
 
-def logs(arguments: list[str]) -> int:
+def logs(argv: list[str]) -> int:
     """Print the last lines of a run's log, and of the scheduler's log of its newest job where there is one."""
-    parser = argparse.ArgumentParser(prog="python -m sweeps logs", description=logs.__doc__)
-    parser.add_argument("run", help="its id or the beginning of it; status names them")
-    parser.add_argument("-n", "--lines", type=int, default=40, help="how many lines of each log (default: 40)")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on with what is added, until the run ends")
-    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
-    given = parser.parse_args(arguments)
+    given = arguments.logs().parse(argv)
     if given.lines < 1:
         raise UserError(f"--lines {given.lines} is out of range; legal: 1 or more")
     store = Store(given.store)
@@ -47,14 +45,14 @@ def logs(arguments: list[str]) -> int:
         jobs = job_logs(store, run.id)
     except CorruptFile as e:
         jobs = []
-        print(printable(e), file=sys.stderr)
+        logger.warning(e)
     for log in jobs[-1:]:
         print(f"== job {log.stem}: {log}")
         try:
             with open_regular(log, (store.root, store.sweeps)) as f:
                 print(printable("\n".join(last_lines(f, given.lines)[0])))
         except (CorruptFile, FileNotFoundError) as e:
-            print(printable(e), file=sys.stderr)
+            logger.warning(e)
     print(f"== run {run.id}: {run.log_file}")
     try:
         with run.open_log() as f:
@@ -67,7 +65,7 @@ def logs(arguments: list[str]) -> int:
         print(printable(line))
     if given.follow:
         follow(store, run, position)
-    return 0
+    return ExitCode.DONE
 
 
 def follow(store: Store, run: RunFolder, position: int) -> None:

@@ -2,55 +2,50 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections import Counter
 
 from rich.table import Table
 
+from landscape.config.axes import CELL_AXES, cell_name
 from landscape.config.errors import ExitCode
 from landscape.config.text import plural, printable
+from sweeps.cli import arguments
 from sweeps.cli.status import console, shown
-from sweeps.cli.sweep import MULTIRUN
 from sweeps.launchers.registry import launcher_of
-from sweeps.planning.describe import cells, describe
-from sweeps.planning.labels import CELL
-from sweeps.planning.needs import survey, trials_left
+from sweeps.planning.describe import cells, describe, what_can_be_told_apart
+from sweeps.planning.needs import survey
 from sweeps.planning.plan import TRAIN, make_plan
 from sweeps.search.confirmation import confirmation
 
-HELP = """usage: python -m sweeps plan [-m] KEY=VALUE ... [--store FOLDER]
-
-Count the runs of a command, by what they need, by state and by cell, and estimate hours from the finished runs of the
-store. It takes what python -m landscape.sweep takes (its --help lists groups and keys) and writes nothing.
-launcher.price=P, the price of an hour of a GPU or core, adds the cost."""
+logger = logging.getLogger(__name__)
 
 
-def plan(arguments: list[str]) -> int:
+def plan(argv: list[str]) -> int:
     """Plan a command as landscape.sweep would, print it, write nothing."""
-    if {"-h", "--help"} & set(arguments):
-        print(HELP)
-        return 0
-    multirun = any(flag in arguments for flag in MULTIRUN)
-    made = make_plan([argument for argument in arguments if argument not in MULTIRUN], multirun)
+    given = arguments.plan().parse(argv)
+    made = make_plan(given.overrides, given.multirun)
     survey(made)
     if made.stage == "confirm":
-        left = sum(run.need == TRAIN for run in made.runs) + trials_left(made)
+        left = sum(run.need == TRAIN for run in made.runs) + made.trials_left
         made = confirmation(made).plan
         if left:
-            print(f"chosen among what is finished: {plural(left, 'run')} of the sweep are not")
+            logger.warning(f"chosen among what is finished: {plural(left, 'run')} of the sweep are not")
     launcher = launcher_of(made.runs[0].config["launcher"])
     launcher.check(made)
     for sentence in made.unreadable.values():
-        print(printable(sentence), file=sys.stderr)
+        logger.warning(sentence)
     for line in [*describe(made), *launcher.warnings(made), *launcher.describe(made), *launcher.estimate(made)]:
         print(printable(line))
     found = cells(made)
     table = Table(box=None, pad_edge=False, header_style="dim")
     searched: Counter[tuple[str, ...]] = Counter()
     for search in made.searches:
-        searched[tuple(str(search.cell[key]) for key in CELL)] += search.trials
-    for name in (*CELL, "settings", "runs", *["trials"] * bool(searched)):
-        table.add_column(name, justify="left" if name in CELL[:-1] else "right")
+        searched[cell_name(search.cell)] += search.trials
+    for axis in CELL_AXES:
+        table.add_column(axis.name, justify="left" if axis.kind is str else "right")
+    for name in ("settings", "runs", *["trials"] * bool(searched)):
+        table.add_column(name, justify="right")
     for cell in found:
         table.add_row(
             *map(shown, cell.name), str(cell.settings), str(cell.runs), *[str(searched[cell.name])] * bool(searched)
@@ -58,8 +53,11 @@ def plan(arguments: list[str]) -> int:
     if len(found) > 1:
         table.add_section()
         sums = [sum(c.settings for c in found), len(made.runs), *[searched.total()] * bool(searched)]
-        table.add_row("all", *[""] * (len(CELL) - 1), *map(str, sums))
+        table.add_row("all", *[""] * (len(CELL_AXES) - 1), *map(str, sums))
     console().print(table)
+    if made.stage != "confirm":
+        for line in what_can_be_told_apart(made):
+            print(printable(line))
     print()
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name, width in (("id", 16), ("state", 9), ("needs", 7)):
@@ -71,4 +69,4 @@ def plan(arguments: list[str]) -> int:
     console().print(table)
     if len(made.runs) > len(some):
         print(f"and {len(made.runs) - len(some)} more")
-    return ExitCode.USER if made.unreadable else 0
+    return ExitCode.USER if made.unreadable else ExitCode.DONE

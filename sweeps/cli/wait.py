@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
+import logging
 import time
 
 from landscape.config.errors import ExitCode
-from landscape.config.text import printable
+from landscape.config.text import duration, printable
 from landscape.store import FINISHED, Store, SweepFolder
 from landscape.store.lookup import by_age, find_sweep
+from sweeps.cli import arguments
 from sweeps.cli.status import advice, stalled_advice, summary
-from sweeps.formatting import duration
 from sweeps.launchers.registry import ask
 from sweeps.monitor import Look, Looker, asked
 from sweeps.planning.labels import labels
 from sweeps.states import STALLED
+
+logger = logging.getLogger(__name__)
 
 POLL_S = 2.0
 IDLE_S = 10.0  # without a sign of life, until a sweep counts as left alone: its command may just be starting
@@ -78,12 +80,9 @@ def closing(looker: Looker, sweep: str, whole: Look) -> list[str]:
     return [*lines, *look.unreadable.values(), *advice(looker.store, sweep, look)]
 
 
-def wait(arguments: list[str]) -> int:
+def wait(argv: list[str]) -> int:
     """Wait until what a sweep's newest command asked for is finished: 0, or 1 where some failed or nobody is at it."""
-    parser = argparse.ArgumentParser(prog="python -m sweeps wait", description=wait.__doc__)
-    parser.add_argument("sweep", nargs="?", help="its name or the beginning of it (default: the newest of the store)")
-    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
-    given = parser.parse_args(arguments)
+    given = arguments.wait().parse(argv)
     store = Store(given.store)
     folder = chosen(store, given.sweep)
     looker = Looker(store, folder, ask=ask)
@@ -96,15 +95,15 @@ def wait(arguments: list[str]) -> int:
             if code is not None:
                 break
             if not told:
-                print(f"waiting for sweep {folder.name}: {summary(look)}", flush=True)
+                logger.info(f"waiting for sweep {folder.name}: {summary(look)}")
                 told = True
             new = [seen for seen in look.runs if seen.state == STALLED and seen.id not in stalled]
             stalled |= {seen.id for seen in new}
             for line in stalled_advice(new):
-                print(printable(line), flush=True)
+                logger.warning(line)
             time.sleep(pause_s(time.monotonic() - began))
     except KeyboardInterrupt:
-        print("left; the runs go on")
+        logger.info("left; the runs go on")
         return ExitCode.INTERRUPTED
     for line in closing(looker, folder.name, look):
         print(printable(line))

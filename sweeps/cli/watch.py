@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-import argparse
+import logging
 import sys
 import time
 
 from rich.live import Live
 from rich.text import Text
 
-from landscape.config.text import printable
+from landscape.config.errors import ExitCode
+from landscape.config.text import duration, printable
+from landscape.scores import distance_of, name_of_all
 from landscape.store import Store
+from sweeps.cli import arguments
 from sweeps.cli.status import console, shown, summary
 from sweeps.cli.wait import End, chosen, closing, pause_s
-from sweeps.formatting import duration
 from sweeps.launchers.progress import LINE_S, table_of
 from sweeps.launchers.registry import ask
 from sweeps.monitor import Course, Looker, Seen
 from sweeps.planning.labels import labels
 
+logger = logging.getLogger(__name__)
+
 
 def told(seen: Seen, called: dict[str, str]) -> str:
     """A run's end in one line."""
     scores, reason = seen.status.scores, seen.reason
-    distance = f", distance {scores['fid']:.4g}" if scores.get("fid") is not None else ""
+    found = distance_of(scores)
+    distance = "" if found is None else f", {name_of_all([scores])} {found:.4g}"
     return f"{seen.id} {called[seen.id]}: {seen.state}{distance}" + f" ({reason})" * bool(reason)
 
 
-def watch(arguments: list[str]) -> int:
+def watch(argv: list[str]) -> int:
     """Show a sweep live until it is finished (exit code 0, or 1 with failures); Ctrl-C leaves and stops nothing."""
-    parser = argparse.ArgumentParser(prog="python -m sweeps watch", description=watch.__doc__)
-    parser.add_argument("sweep", nargs="?", help="its name or the beginning of it (default: the newest of the store)")
-    parser.add_argument("--store", default="outputs", help="the store's folder (default: outputs)")
-    given = parser.parse_args(arguments)
+    given = arguments.watch().parse(argv)
     store = Store(given.store)
     folder = chosen(store, given.sweep)
     looker, course = Looker(store, folder, ask=ask), Course()
     end = End(looker)
-    print(f"sweep {folder.name} in {store.root}; Ctrl-C leaves and stops nothing", flush=True)
+    logger.info(f"sweep {folder.name} in {store.root}; Ctrl-C leaves and stops nothing")
     out = console()
     live = Live(console=out, auto_refresh=False, transient=True) if sys.stdout.isatty() else None
     next_line = 0.0
@@ -61,7 +63,7 @@ def watch(arguments: list[str]) -> int:
             sys.stdout.flush()
             time.sleep(pause_s(time.monotonic() - began) / 2)
     except KeyboardInterrupt:
-        return 0
+        return ExitCode.DONE
     finally:
         if live is not None:
             live.stop()

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, NamedTuple
 
+from landscape.config.axes import axes_of
 from landscape.config.errors import CorruptFile
-from landscape.config.text import plural
+from landscape.config.text import duration, plural
 from landscape.store import RunFolder, Store, protocols
 from landscape.store.run_meta import Machine
-from sweeps.formatting import duration
 from sweeps.planning.needs import search_rows
 from sweeps.planning.plan import SCORE, TRAIN, Plan, Planned
-from sweeps.planning.search_spec import left_of
+from sweeps.planning.search_spec import trials_left
 
 Facts = dict[str, Any]
 
@@ -58,15 +58,12 @@ class Estimate:
 
 def facts_of(config: dict[str, Any], processor: str, machine: str | None) -> Facts:
     """What decides the speed of a run; `processor` is CPU or GPU, `machine` which, None where that is not known."""
-    train, metrics = config["train"], config["metrics"]
+    train, metrics, found = config["train"], config["metrics"], axes_of(config)
     return {
-        "data": config["data"].get("name") or config["data"]["kind"],
+        **{key: found[key] for key in ("data", "arch", "width", "n_dis")},
         "size": config["data"]["size"],
-        "arch": config["arch"]["kind"],
-        "width": config["arch"]["width"],
         "batch size": train["batch_size"],
-        "n_dis": config["optim"]["n_dis"],
-        "penalty": config["reg"]["penalty"] != "none",
+        "penalty": found["penalty"] != "none",
         "precision": train["precision"],
         "devices": train.get("world_size") or 1,
         "processor": processor,
@@ -193,7 +190,7 @@ def _todo(plan: Plan) -> Iterator[_Todo]:
     if plan.stage in ("all", "search") and plan.searches:
         rows = search_rows(plan)
         for search in plan.searches:
-            left = left_of([search], rows)
+            left = trials_left(plan.store, plan.name, [search], rows)
             if left:
                 steps, every = search.base["train"]["steps"], search.base["metrics"]["every"]
                 yield _Todo(search.base, steps, 1 + (math.ceil(steps / every) if every else 1), left, True)
@@ -223,7 +220,7 @@ def lines(plan: Plan, made: Estimate, unit: str, wall: str) -> Iterable[str]:
     if not made.by:
         yield "estimate: no finished run to estimate from (" + "; ".join(made.unknown) + ")"
         return
-    parts = f"{hours(made.train_s)} of training, {hours(made.eval_s)} of scoring"
+    parts = f"{duration(made.train_s)} of training, {duration(made.eval_s)} of scoring"
     total = f"{made.hours:,.1f}" if made.hours >= 10 else f"{made.hours:.2g}"
     yield f"estimate: {total} {unit}-hours ({parts}); {wall}"
     yield "  " + "; ".join(f"{plural(many, 'run')} by {how}" for how, many in made.by.most_common())
@@ -237,8 +234,3 @@ def lines(plan: Plan, made: Estimate, unit: str, wall: str) -> Iterable[str]:
         cost = made.hours * price
         shown = f"{cost:,.2f}" if cost >= 1 else f"{cost:.2g}"
         yield f"  cost: {shown} at launcher.price={price:g} a {unit}-hour"
-
-
-def hours(seconds: float) -> str:
-    """Seconds as hours, or as seconds and minutes where they are few."""
-    return duration(seconds) if seconds < 5400 else f"{seconds / 3600:.1f} h"

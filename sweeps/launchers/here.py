@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import logging
+import shlex
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from typing import Any
 
 from landscape.config.errors import CorruptFile, ExitCode
 from landscape.config.hardware import cpu, slow_bf16, visible_gpus
-from landscape.config.text import plural, printable
+from landscape.config.text import duration, plural
 from landscape.config.validation import check_cores
 from landscape.store import PLANNED, QUEUED, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
@@ -19,16 +20,18 @@ from landscape.store.leases import claim_in_force
 from landscape.store.processes import myself
 from landscape.store.run_meta import Machine
 from sweeps.console import tell
-from sweeps.formatting import duration
 from sweeps.launchers.base import Launcher
 from sweeps.launchers.devices import Slots, slots
 from sweeps.launchers.estimate import Estimate, machine_of
 from sweeps.launchers.progress import outcome
+from sweeps.planning.describe import what_can_be_told_apart
 from sweeps.planning.freeze import freeze
-from sweeps.planning.needs import is_met, need, trials_left
+from sweeps.planning.needs import is_met, need
 from sweeps.planning.plan import NOTHING, TRAIN, Plan
 from sweeps.planning.reload import stored_plan
 from sweeps.search.objective import record_grid
+
+logger = logging.getLogger(__name__)
 
 
 class HereLauncher(Launcher):
@@ -62,18 +65,26 @@ class HereLauncher(Launcher):
 
     def launch(self, plan: Plan, grid: bool = True, searching: bool = False) -> int:
         freeze(plan)
-        folder, code = plan.store.sweep(plan.name), 0
+        folder, code = plan.store.sweep(plan.name), int(ExitCode.DONE)
         if grid:
             mark_queued(plan)
             code = self.train(plan, folder)
         if plan.searches:
             record_grid(plan)
-        if not searching or code == ExitCode.INTERRUPTED:
-            return code
-        cells, places = plural(len(plan.searches), "cell"), self.places(plan)
-        tell(f"searching {cells}, {trials_left(plan)} trials to go, {places.count} at once ({places.why})")
+        if searching and code != ExitCode.INTERRUPTED:
+            code = self.search_cells(plan, folder) or code
+        if code == ExitCode.DONE and plan.stage != "confirm":
+            for line in what_can_be_told_apart(plan):
+                tell(line)
+        return code
+
+    def search_cells(self, plan: Plan, folder: SweepFolder) -> int:
+        """Make the trials of a frozen plan's searches and say so."""
+        cells, trials = plural(len(plan.searches), "cell"), plural(plan.trials_left, "trial")
+        places = self.places(plan)
+        tell(f"searching {cells}, {trials} to go, {places.count} at once ({places.why})")
         with recorded(folder):
-            return self.search(plan, places) or code
+            return self.search(plan, places)
 
     def resubmit(self, store: Store, folder: SweepFolder, wanted: set[str], accepted: bool) -> int:
         record = folder.plan()
@@ -93,8 +104,9 @@ class HereLauncher(Launcher):
             code = self.run(plan, places)
         if code == ExitCode.UNFINISHED:
             report_failures(plan)
-        elif code == 0:
-            tell(f"all runs are finished; python -m analysis.report --store {plan.store.root} draws them")
+        elif code == ExitCode.DONE:
+            store = shlex.quote(f"store={plan.store.root}")
+            tell(f"all runs are finished; python -m analysis.report {store} draws them")
         return code
 
     def processor(self, config: dict[str, Any]) -> tuple[str, str | None]:
@@ -137,6 +149,5 @@ def report_failures(plan: Plan) -> None:
     for planned in plan.runs:
         if not is_met(plan, planned):
             run = plan.store.run(planned.id)
-            print(printable(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}"), file=sys.stderr)
-            for line in run.log_tail().splitlines():
-                print(printable(f"  | {line}"), file=sys.stderr)
+            tail = "".join(f"\n  | {line}" for line in run.log_tail().splitlines())
+            logger.error(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}{tail}")

@@ -6,9 +6,10 @@ claimed, resumed and stored as by any worker.
 
 from __future__ import annotations
 
-import sys
+import logging
 
 from landscape.config.errors import CorruptFile, ExitCode
+from landscape.config.log import run_log
 from landscape.signals import StopFlag
 from landscape.store import PREEMPTED, RunFolder
 from landscape.store.leases import Observer, claim_in_force, named
@@ -19,6 +20,8 @@ from sweeps.launchers.local_search import Search
 from sweeps.launchers.progress import outcome
 from sweeps.planning.needs import is_met
 from sweeps.planning.plan import NOTHING, Plan, Planned, execution
+
+logger = logging.getLogger(__name__)
 
 
 class InlineLauncher(HereLauncher):
@@ -61,7 +64,7 @@ def run_inline(plan: Plan) -> int:
             if observer.settle(run, tell):
                 status, stopped = _work(plan, planned, run, observer)
         except CorruptFile as e:
-            print(f"{planned.label}: cannot be started ({e})", file=sys.stderr)
+            logger.error(f"{planned.label}: cannot be started ({e})")
             continue
         if status == PREEMPTED or (stopped and planned is not todo[-1]):
             tell("stopped; the same command goes on from here")
@@ -69,20 +72,15 @@ def run_inline(plan: Plan) -> int:
         if status is None:
             owner = claim_in_force(run)
             who = "another process" if owner is None else named(owner)
-            print(f"{who} works on this run; give the command again when it has ended", file=sys.stderr)
+            logger.error(f"{who} works on this run; give the command again when it has ended")
         elif len(todo) > 1:
             tell(f"{planned.label}: {outcome(run, planned)}")
-    return 0 if all(is_met(plan, planned) for planned in todo) else ExitCode.UNFINISHED
+    return ExitCode.DONE if all(is_met(plan, planned) for planned in todo) else ExitCode.UNFINISHED
 
 
 def _work(plan: Plan, planned: Planned, run: RunFolder, observer: Observer) -> tuple[str | None, bool]:
     """What the worker says, and whether a signal came. Its lines go to the terminal and to the run's log."""
     from landscape.runtime import worker  # torch
 
-    with open(run.log_file, "a") as log, StopFlag().listening() as stop:
-
-        def say(text: str) -> None:
-            tell(text)
-            print(text, file=log, flush=True)
-
+    with run_log(run.log_file, shown=True) as say, StopFlag().listening() as stop:
         return worker.work(plan.store, run.id, say, execution(planned), observer), stop.signal is not None

@@ -10,20 +10,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from landscape.config.axes import cell_words
 from landscape.config.errors import ExitCode
 from landscape.config.subprocess_env import subprocess_env
+from landscape.config.text import duration
 from landscape.store import Store
 from sweeps.console import tell
 from sweeps.credentials import environment
-from sweeps.formatting import duration
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.progress import LINE_S
 from sweeps.launchers.supervisor import Allocation, Child, Supervisor
-from sweeps.planning.needs import search_rows, trials_left
+from sweeps.planning.needs import search_rows
 from sweeps.planning.plan import Plan, execution
 from sweeps.planning.search_spec import TRIES
 
@@ -92,7 +93,7 @@ class Search(Workers):
 
     def _generation(self) -> list[int]:
         """Start workers and wait for all of them. Their exit codes."""
-        self.count = self.missing = min(self.places.count, trials_left(self.plan) or 1)
+        self.count = self.missing = min(self.places.count, self.plan.trials_left or 1)
         self.codes = []
         self.supervise()
         return self.codes
@@ -151,8 +152,3 @@ def searcher(store: Store, sweep: str, order: dict[str, Any]) -> list[str]:
     """The command of one worker of a stored sweep's searches."""
     where = ["--store", str(store.root), "--sweep", sweep]
     return [sys.executable, "-m", "sweeps.search.worker", *where, "--execution", json.dumps(order)]
-
-
-def cell_words(cell: Mapping[str, object]) -> str:
-    """A cell in words."""
-    return " ".join(f"{key}={value}" for key, value in cell.items())

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from landscape.config.cli import unquoted
 from landscape.config.errors import CorruptFile
 from landscape.config.text import plural
 from landscape.store import Store, SweepFolder, processes
@@ -28,6 +29,7 @@ DOORS = (
     "sweeps",
     "sweeps.search.worker",
 )
+SCRIPTS = ("landscape-sweep", "landscape-evaluate", "landscape-sweeps")  # of the first, second and fifth
 DEFAULT = "outputs"  # the store of a command that names none
 
 
@@ -47,10 +49,9 @@ def works_on(store: Store, one: Mapping[str, Any]) -> bool:
 
 def store_of(words: Sequence[str]) -> str | None:
     """The store that a command of this program works on, as it names it; None for any other command."""
-    if "-m" not in words or words.index("-m") + 1 >= len(words):
-        return None
-    at = words.index("-m") + 1
-    if words[at] not in DOORS:
+    starts = zip(["", *words], words, strict=False)
+    at = next((i for i, (before, word) in enumerate(starts) if before == "-m" or Path(word).name in SCRIPTS), None)
+    if at is None or (Path(words[at]).name not in SCRIPTS and words[at] not in DOORS):
         return None
     named, rest = DEFAULT, list(words[at + 1 :])
     for word, following in zip(rest, [*rest[1:], ""], strict=True):
@@ -59,13 +60,6 @@ def store_of(words: Sequence[str]) -> str | None:
         elif word.startswith(("--store=", "store=")):
             named = unquoted(word.partition("=")[2])
     return named
-
-
-def unquoted(value: str) -> str:
-    """A path as Hydra's grammar has it, without its quotes."""
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1].replace(f"\\{value[0]}", value[0]).replace("\\\\", "\\")
-    return value
 
 
 def stop_here(store: Store, folder: SweepFolder) -> int:

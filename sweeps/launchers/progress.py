@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Mapping
@@ -14,10 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from landscape.config.errors import CorruptFile
-from landscape.config.text import printable
+from landscape.config.text import duration, printable
+from landscape.scores import distance_name, distance_of, name_of_all
 from landscape.store import RUNNING, RunFolder
 from sweeps.console import tell
-from sweeps.formatting import COLOURS, duration, score
+from sweeps.formatting import COLOURS, score
 from sweeps.monitor import Course, Look, Looker
 from sweeps.planning.plan import SCORE, Plan, Planned
 from sweeps.states import ALL_STATES, STALLED, TO_SCORE
@@ -32,7 +34,7 @@ def table_of(
     called: Mapping[str, str],
     left_s: float | None,
     elapsed_s: float | None = None,
-    distance: str = "distance",
+    distance: str | None = None,
 ) -> RenderableType:
     """A look as a live table: runs by state, those under way with their newest scores, time left."""
     head = Text()
@@ -42,14 +44,19 @@ def table_of(
     elapsed = "" if elapsed_s is None else f"{duration(elapsed_s)} elapsed  "
     head.append(elapsed + ("" if left_s is None else f"about {duration(left_s)} left"), style="dim")
     table = Table(box=None, pad_edge=False, header_style="dim")
+    running = [seen for seen in look.runs if seen.state in (RUNNING, STALLED)]
+    distance = distance or name_of_all(seen.status.scores for seen in running)
     for name in ("run", "step", "", distance, "IS", "MS-SSIM"):
         table.add_column(name, justify="left" if name in ("run", "") else "right")
-    running = [seen for seen in look.runs if seen.state in (RUNNING, STALLED)]
     for seen in running[:ROWS]:
         (step, steps), scores = seen.steps, seen.status.scores
         bar = ProgressBar(steps or 1, step, width=20)
-        fid = f"{scores['fid']:.4g}" if scores.get("fid") is not None else "-"
-        numbers = [fid, score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
+        found = distance_of(scores)
+        numbers = [
+            "-" if found is None else f"{found:.4g}",
+            score(scores.get("is"), 2),
+            score(scores.get("ms_ssim"), 3),
+        ]
         table.add_row(Text(printable(called[seen.id])), f"{step}/{steps}", bar, *numbers)
     parts: list[RenderableType] = [head, table]
     if len(running) > ROWS:
@@ -59,12 +66,6 @@ def table_of(
     return Group(*parts)
 
 
-def distance_name(planned: Planned) -> str:
-    """What the Frechet distance of a run is called: plain FID means Inception's features and nothing else."""
-    extractor = planned.config["metrics"]["extractor"]
-    return "FID" if extractor in (None, "inception") else f"FID ({extractor})"
-
-
 def outcome(run: RunFolder, planned: Planned) -> str:
     """A run's end in one line: its state, its distance, and what went wrong."""
     try:
@@ -72,9 +73,9 @@ def outcome(run: RunFolder, planned: Planned) -> str:
     except (CorruptFile, OSError) as e:
         return str(e)
     text = status.state
-    distance = status.scores.get("fid")
+    distance = distance_of(status.scores)
     if status.finished and distance is not None:
-        text += f", {distance_name(planned)} {distance:.4g}"
+        text += f", {distance_name(planned.config['metrics']['extractor'])} {distance:.4g}"
     if status.reason is not None:
         text += f" ({status.reason})"
     for reason in status.unmet.values():
@@ -91,7 +92,7 @@ class Display:
         wanted = {planned.id: planned.asked for planned in plan.needing(SCORE)}
         self.looker = Looker(plan.store, ids=[planned.id for planned in plan.runs], wanted=wanted)
         self.called = {planned.id: planned.label for planned in plan.runs}
-        self.distance = distance_name(plan.runs[0])
+        self.distance = distance_name(plan.runs[0].config["metrics"]["extractor"])
         self.course = Course()
         self.next_look = 0.0
 
@@ -143,7 +144,7 @@ class Screen(Display):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
-        self.live = Live(console=Console(), auto_refresh=False, transient=True)
+        self.live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
 
     def __enter__(self) -> Screen:
         self.live.start()
@@ -159,9 +160,10 @@ class Screen(Display):
         self.live.update(drawn, refresh=True)
 
     def event(self, text: str) -> None:
-        self.live.console.print(Text(printable(text)), highlight=False)
+        tell(text)  # above the table
 
 
 def display(plan: Plan) -> Lines | Screen:
-    """The live table where standard output is a terminal, else plain lines."""
-    return Screen(plan) if sys.stdout.isatty() else Lines(plan)
+    """The live table where standard error is a terminal on which progress is logged, else plain lines."""
+    shown = sys.stderr.isatty() and logging.getLogger("sweeps").isEnabledFor(logging.INFO)
+    return Screen(plan) if shown else Lines(plan)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from argparse import ArgumentParser
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,7 @@ from pathlib import Path
 from landscape.config.errors import UserError
 from sweeps.console import tell
 
-FLAG = "--accept-setup"
-
-
-def add_flag(parser: ArgumentParser) -> None:
-    """The flag of the verbs that give the scheduler what the store holds."""
-    parser.add_argument(FLAG, action="store_true", help="run the shell lines of launcher.setup that the store holds")
+FLAG = "--accept-setup"  # of the verbs that give the scheduler what the store holds
 
 
 def in_terminal() -> bool:

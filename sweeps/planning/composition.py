@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from landscape.config.conf_dir import conf_dir
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.schema import Schema
-from sweeps.planning.fragments import Leaves, choose, leaves, merge, put, type_value
+from sweeps.planning.fragments import Leaves, choose, copy_tree, leaves, merge, put, type_value
 from sweeps.planning.hydra_errors import refused, sentence
 from sweeps.planning.overrides import Command, Setting, parse
 
@@ -128,15 +128,6 @@ def validate(overrides: list[str]) -> None:
     with hydra():
         command = parse(overrides, multirun=True)
         next(combinations(command))
-
-
-def copy_tree(tree: Any) -> Any:
-    """A deep copy of nested dictionaries and lists; several times faster than `copy.deepcopy`."""
-    if isinstance(tree, dict):
-        return {key: copy_tree(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [copy_tree(value) for value in tree]
-    return tree
 
 
 def resolve(tree: dict[str, Any], root: dict[str, Any], path: tuple[str, ...] = ()) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from landscape.config.identity import axes, identity, short_hash
+from landscape.config.axes import cell_name, cell_of
+from landscape.config.identity import identity, setting_of, short_hash
+from landscape.config.seeds import what_can_be_told
 from landscape.config.text import plural
-from sweeps.planning.labels import CELL
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, Plan
 
 
 class Cell(NamedTuple):
     """What a plan holds of one cell of the grid."""
 
-    name: tuple[str, ...]  # data, arch, loss, penalty, norm, n_dis
+    name: tuple[str, ...]  # its values on the axes of a cell
     settings: int  # distinct but for seed and repeat
     runs: int
 
@@ -23,9 +24,8 @@ def cells(plan: Plan) -> list[Cell]:
     """The cells of a plan in the order of its runs, with how many settings and runs each has."""
     found: dict[tuple[str, ...], list[str]] = {}
     for planned in plan.runs:
-        facts = axes(planned.config)
-        flat = {k: v for k, v in identity(planned.config).items() if k not in ("seed", "repeat")}
-        found.setdefault(tuple(str(facts[key]) for key in CELL), []).append(short_hash(flat))
+        name = cell_name(cell_of(planned.config))
+        found.setdefault(name, []).append(short_hash(setting_of(planned.config)))
     return [Cell(name, len(set(settings)), len(settings)) for name, settings in found.items()]
 
 
@@ -66,4 +66,30 @@ def describe(plan: Plan) -> list[str]:
         )
     if plan.unused and plan.study is None:  # a study's grid does it on purpose
         lines.append("set aside as unused: " + "; ".join(sorted(plan.unused)))
+    return lines
+
+
+def what_can_be_told_apart(plan: Plan) -> list[str]:
+    """For the cells of each data set what the report will be able to claim of them, and how many seeds would do more.
+
+    Settings count where a cell has several, else its seeds; trials of a search that looks at results do not.
+    """
+    seeds: dict[tuple[str, ...], set[str]] = {}
+    settings: dict[tuple[str, ...], set[str]] = {}
+    for planned in plan.runs:
+        name = cell_name(cell_of(planned.config))
+        flat = {key: value for key, value in identity(planned.config).items() if key != "repeat"}
+        seeds.setdefault(name, set()).add(short_hash(flat))
+        settings.setdefault(name, set()).add(short_hash(setting_of(planned.config)))
+    drawn = Counter({name: len(found) for name, found in settings.items()})
+    for search in plan.searches:
+        if plan.search["kind"] in ("random", "qmc"):
+            drawn[cell_name(search.cell)] += search.trials
+    lines = []
+    for data in dict.fromkeys(name[0] for name in seeds):
+        mine = [name for name in seeds if name[0] == data]
+        several = max(drawn[name] for name in mine) > 1
+        fewest = min(drawn[name] if several else len(seeds[name]) for name in mine)
+        if told := what_can_be_told(len(mine), fewest, "setting" if several else "seed"):
+            lines.append(told if len(mine) == len(seeds) else f"{data}: {told}")
     return lines

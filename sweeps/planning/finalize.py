@@ -5,19 +5,20 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from landscape.config.axes import GROUPS
 from landscape.config.errors import UserError
 from landscape.config.identity import flatten
 from landscape.config.schema import Data
 from landscape.config.validation import check, check_ranges
 from landscape.data import Dataset, find_data, find_side
+from landscape.scores import SCORES
 from landscape.store import Store
 from landscape.store.weights import PUBLISHED, find_weights
 from sweeps.planning.composition import Composed
-from sweeps.planning.config_groups import mentioned
-from sweeps.planning.overrides import SWEEP
+from sweeps.planning.config_groups import SWEEP, mentioned
 
 # Groups whose choice's file says which keys it uses. (A study is no part of a run.)
-AXES = ("loss", "reg", "norm", "arch", "optim", "data", "metrics", "launcher", "logger")
+CHOSEN = (*GROUPS, "metrics", "launcher", "logger")
 UNSET = "???"  # what a choice's file writes for a key that it leaves to the user
 
 
@@ -63,7 +64,7 @@ def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
     check_ranges(flatten({key: config[key] for key in SWEEP}))
     for key in ("study", *SWEEP):
         del config[key]
-    for group in AXES:
+    for group in CHOSEN:
         drop_unused(composed, group, unused)
     _decide_norm(config)
     _drop_sync(composed, unused)
@@ -148,10 +149,6 @@ def _add_content(config: dict[str, Any], data: Dataset) -> None:
         )
 
 
-# Extractors that a score can be made from, where not from all.
-NEEDS = {"is": ("classifier", "imagenet", "inception"), "ms_ssim": ("classifier", "imagenet"), "modes": ("points",)}
-
-
 def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
     """As many fakes as real images unless given, so that equal requests have equal ids; nothing scores by halves."""
     metrics = config["metrics"]
@@ -161,7 +158,7 @@ def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
         raise UserError("metrics.scores needs an extractor; choose metrics=classifier")
     _complete_pairs(metrics, data)
     for score in metrics["scores"]:
-        needed = NEEDS.get(score, (metrics["extractor"],))
+        needed = SCORES[score].extractors or (metrics["extractor"],)
         if score == "ms_ssim" and metrics["ms_ssim_pairs"] == "batches":
             continue  # no classes are asked for
         if metrics["extractor"] not in needed:

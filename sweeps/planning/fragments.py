@@ -63,7 +63,6 @@ def primary() -> tuple[tuple[tuple[str, str | None], ...], Leaves]:
         if isinstance(item, dict):
             ((group, choice),) = item.items()
             defaults.append((group, choice))
-    content.pop("hydra", None)
     return tuple(defaults), typed_leaves(content)
 
 
@@ -127,3 +126,12 @@ def put(tree: dict[Any, Any], part: Leaves) -> None:
         for key in path[:-1]:
             node = node.setdefault(key, {})
         node[path[-1]] = list(value) if isinstance(value, list) else value
+
+
+def copy_tree(tree: Any) -> Any:
+    """A deep copy of nested dictionaries and lists; several times faster than `copy.deepcopy`."""
+    if isinstance(tree, dict):
+        return {key: copy_tree(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [copy_tree(value) for value in tree]
+    return tree

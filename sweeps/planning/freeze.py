@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from landscape.config.identity import axes
+from landscape.config.axes import axes_of
 from landscape.store import PLANNED, RunFolder, RunStatus, Store, protocols
 from landscape.store.atomic_io import to_json, to_yaml, write_whole
 from landscape.store.provenance import code
@@ -58,7 +58,7 @@ def freeze_run(store: Store, planned: Planned, by: list[str] | str, sweep: str) 
         else:
             origin, line = RunOrigin(kind=Origin.COMMAND), by
         meta = RunMeta(overrides=overrides, origin=origin, command=line, sweep=sweep, planned=code())
-        created = run.create(planned.config, meta, RunStatus(state=PLANNED, axes=axes(planned.config)))
+        created = run.create(planned.config, meta, RunStatus(state=PLANNED, axes=axes_of(planned.config)))
         planned.state = PLANNED
     if planned.need != NOTHING:
         add_requests(run, planned.asked)

@@ -1,26 +1,27 @@
-"""The axes by which tables tell runs apart, and what to call a run among others. Nothing here needs Hydra."""
+"""What to call a run among others. Nothing here needs Hydra."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-Axes = Mapping[str, Any]
-
-CELL = ("data", "arch", "loss", "penalty", "norm", "n_dis")
-# What a run's status says of it, in the order in which labels name it.
-AXES = (*CELL, "lr_d", "lr_g", "seed", "repeat", "steps")
+from landscape.config.axes import AXES, BY_NAME
 
 
-def cell_of(axes: Axes) -> tuple[str, ...]:
-    """The cell of a run; "?" where its status does not say."""
-    return tuple(str(axes.get(axis, "?")) for axis in CELL)
-
-
-def labels(runs: Iterable[tuple[str, Axes]]) -> dict[str, str]:
-    """What to call each run (id, axes) among these: the axes on which they differ, the beginning of its id if none."""
+def labels(runs: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
+    """What to call each run (id, its values by axis) among these: the axes on which they differ, the beginning of its
+    id if none."""
     known = dict(runs)
-    differ = [axis for axis in AXES if len({repr(axes.get(axis)) for axes in known.values()}) > 1]
-    if all(axes.get("lr_d") == axes.get("lr_g") for axes in known.values()):
-        differ = [axis for axis in differ if axis != "lr_g"]
-    return {run: " ".join(f"{axis}={axes.get(axis, '?')}" for axis in differ) or run[:8] for run, axes in known.items()}
+    differ = []
+    for axis in AXES:
+        plain = axis.plain if axis.added else None
+        if len({repr(facts.get(axis.name, plain)) for facts in known.values()} - {repr(None)}) > 1:
+            differ.append(axis.name)
+    for name in [name for name in differ if BY_NAME[name].follows]:
+        if all(facts.get(name) == facts.get(BY_NAME[name].follows or "") for facts in known.values()):
+            differ.remove(name)
+    found = {}
+    for run, facts in known.items():
+        told = {name: facts.get(name, BY_NAME[name].plain) for name in differ}
+        found[run] = " ".join(f"{name}={value}" for name, value in told.items() if value is not None) or run[:8]
+    return found

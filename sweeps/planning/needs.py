@@ -12,7 +12,6 @@ from landscape.store import DONE, FINISHED, STOPPED, RunFolder, Store, protocols
 from landscape.store.early_stopping import may_stop
 from landscape.store.trials import TrialRecord, read_rows
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, UNREADABLE, Plan, Planned
-from sweeps.planning.search_spec import left_of
 
 
 def survey(plan: Plan) -> None:
@@ -70,11 +69,6 @@ def search_rows(plan: Plan) -> list[TrialRecord]:
     """The record's rows of the plan's searches."""
     ids = {search.id for search in plan.searches}
     return [r for r in read_rows(plan.store, plan.name) if r.search in ids]
-
-
-def trials_left(plan: Plan) -> int:
-    """How many trials of the plan's searches the record does not hold a value of."""
-    return left_of(plan.searches, search_rows(plan))
 
 
 def is_met(plan: Plan, planned: Planned) -> bool:

@@ -14,8 +14,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, RangeSweep
 
 from landscape.config.errors import UserError, nearest
+from landscape.config.schema import SELECTORS
 from landscape.config.validation import unknown_key
-from sweeps.planning.config_groups import groups, keys, read_choice
+from sweeps.planning.config_groups import NO_AXES, groups, keys, read_choice
 from sweeps.planning.fragments import leaves, primary
 from sweeps.planning.hydra_errors import refused, sentence, shortened
 
@@ -168,11 +169,6 @@ def _check_key(override: Override) -> None:
         raise UserError(f"{line}: {key} holds several keys; set them by name, as in {first}=VALUE")
 
 
-# The keys by which a choice names its function: choosing sets them, together with all that they need.
-SELECTORS = {f"{group}.kind": group for group in ("loss", "norm", "arch", "optim", "data", "launcher", "logger")}
-SELECTORS |= {"reg.penalty": "reg", "reg.norm": "norm", "search.kind": "search"}
-
-
 def _refuse_selectors(given: Iterable[str]) -> None:
     for key in given:
         if key in SELECTORS:
@@ -208,12 +204,6 @@ def _setting(key: str, text: str, value: Any) -> Setting:
     if value is None:  # the normalizer left unset
         return Setting((text,), (), {}, {})
     return Setting((text,), (text,), {key: str(value)}, {})
-
-
-# What a sweep is asked, and its runs do not know of.
-SWEEP = ("search", "confirm", "stage", "max_points")
-# How and where runs are trained: a sweep has one of each.
-NO_AXES = ("store", "device", "threads", "launcher", "logger", "checkpoint", *SWEEP, "stop")
 
 
 def _check_length(parsed: dict[tuple[str, bool], Override], joint: list[int]) -> None:

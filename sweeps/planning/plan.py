@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from landscape.config.axes import cell_of
 from landscape.config.errors import UserError
-from landscape.config.identity import axes, flatten, run_id, short_hash
+from landscape.config.identity import flatten, run_id, short_hash
 from landscape.config.versions import Change
 from landscape.store import Store, protocols
 from sweeps.credentials import without_password
 from sweeps.planning.composition import Composed, combinations, hydra
 from sweeps.planning.finalize import Contradiction, OfData, dataset, settle, side, weights
-from sweeps.planning.labels import CELL
 from sweeps.planning.overrides import parse
-from sweeps.planning.search_spec import CellSearch, Gathering, check_pruner
+from sweeps.planning.search_spec import CellSearch, Gathering, check_pruner, trials_left
+
+if TYPE_CHECKING:
+    from sweeps.planning.composition import Composed
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
 UNREADABLE = "unreadable"  # the state of a run whose files do not read
@@ -66,6 +69,11 @@ class Plan:
         """Where the trials of its searches are kept; a URL may hold a password, so this is neither shown nor stored."""
         return str(self.search["storage"])
 
+    @property
+    def trials_left(self) -> int:
+        """How many trials of its searches the store's record has neither a value of nor given up."""
+        return trials_left(self.store, self.name, self.searches)
+
     def needing(self, need: str) -> list[Planned]:
         return [run for run in self.runs if run.need == need]
 
@@ -81,6 +89,8 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
 
     Pure but for reading `conf/` and the data, which are decoded into the store's cache where they are not there yet.
     """
+    # Hydra and the data take their time, and a plan that is read back composes nothing.
+
     weights.cache_clear()
     dataset.cache_clear()  # files may have changed since another plan of this process
     side.cache_clear()
@@ -112,7 +122,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 fixed = [without_password(text) for text in composed.fixed]
                 seen[run] = Planned(run, config, composed.picked, fixed)
                 plan.runs.append(seen[run])
-                gathering.add(run, config, cell_axes(config), [*fixed, *composed.picked], composed.given)
+                gathering.add(run, config, cell_of(config), [*fixed, *composed.picked], composed.given)
             asked = protocols.request(config)
             if asked is not None and not seen[run].asked:
                 seen[run].config = config  # of equal runs the first that is scored is frozen, for its learning curve
@@ -140,9 +150,3 @@ def execution(planned: Planned) -> dict[str, Any]:
     """How and where this command wants a run trained: no part of what it is, so it is not frozen with it."""
     keys = ("device", "threads", "checkpoint", "stop", "logger")
     return {key: planned.config[key] for key in keys if key in planned.config}
-
-
-def cell_axes(config: dict[str, Any]) -> dict[str, Any]:
-    """The axes that name a run's cell."""
-    facts = axes(config)
-    return {key: facts[key] for key in CELL}

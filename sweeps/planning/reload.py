@@ -8,7 +8,7 @@ from typing import Any
 from landscape.config.errors import CorruptFile, UserError
 from landscape.store import RunFolder, Store, protocols
 from sweeps.console import tell
-from sweeps.planning.overrides import NO_AXES
+from sweeps.planning.config_groups import NO_AXES
 from sweeps.planning.plan import Plan, Planned
 
 HOW = (*NO_AXES, "metrics")  # keys of an override that do not tell one run from another

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from landscape.config.axes import cell_words
 from landscape.config.errors import CorruptFile, UserError
-from landscape.config.identity import identity, short_hash
+from landscape.config.identity import setting_of, short_hash
 from landscape.store import Store, protocols
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
@@ -31,7 +32,7 @@ class CellSearch:
 
     id: str
     draws: str  # what its random numbers hang on: not on how runs are scored, so that other scores ask the same runs
-    cell: dict[str, Any]  # data, arch, loss, penalty, norm, n_dis
+    cell: dict[str, Any]  # its values on the axes of a cell
     base: dict[str, Any]  # the configuration whose keys a trial replaces
     overrides: list[str]  # what was typed for the cell
     space: list[Dimension]
@@ -60,9 +61,7 @@ class CellSearch:
     @property
     def label(self) -> str:
         """The cell in words; what is none is left out."""
-        return " ".join(str(value) for key, value in self.cell.items() if value != "none" and key != "n_dis") + (
-            f" n_dis={self.cell['n_dis']}"
-        )
+        return cell_words(self.cell)
 
     def round_of(self, order: int) -> int | None:
         """The round that the trial of this order belongs to, from 0; None where there are no rounds."""
@@ -108,7 +107,7 @@ class Gathering:
                 "without looking at what is known"
             )
         varied = {key for dimension in space for key in dimension.keys}
-        fixed = {k: v for k, v in identity(config).items() if k not in varied and k not in ("seed", "repeat")}
+        fixed = {key: value for key, value in setting_of(config).items() if key not in varied}
         what = {
             "run": fixed,
             "asked": protocols.request_id(asked),
@@ -142,9 +141,13 @@ def evaluations(config: dict[str, Any]) -> int:
     return 1 if not every else -(-steps // int(every))
 
 
-def left_of(searches: Iterable[CellSearch], rows: Iterable[TrialRecord]) -> int:
-    """How many trials of the searches are neither told nor given up in these rows of the record."""
-    settled = Counter(r.search for r in rows if r.settled)
+def trials_left(
+    store: Store, sweep: str, searches: Iterable[CellSearch] | None = None, rows: Iterable[TrialRecord] | None = None
+) -> int:
+    """How many trials of a sweep's searches (all of them, unless some are given) its record has neither a value of nor
+    given up; `rows` are the record's, where they have been read."""
+    searches = read_searches(store, sweep).cells if searches is None else searches
+    settled = Counter(r.search for r in (read_rows(store, sweep) if rows is None else rows) if r.settled)
     return sum(max(0, search.trials - settled[search.id]) for search in searches)
 
 
@@ -183,8 +186,3 @@ def read_searches(store: Store, name: str) -> Searches:
     except TypeError as e:  # a key that no search has
         raise CorruptFile(f"{store.search_file(name)} holds a search that is none ({e})") from e
     return Searches(content["token"], content["storage"], cells)
-
-
-def trials_of(store: Store, sweep: str) -> int:
-    """How many trials of a stored sweep's searches have no value on record."""
-    return left_of(read_searches(store, sweep).cells, read_rows(store, sweep))

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from landscape.config import where
+from landscape.config.axes import axes_of
 from landscape.config.errors import CorruptFile, UserError, nearest
 from landscape.config.identity import flatten
-from landscape.store import RunFolder, Store
+from landscape.store import STATES, RunFolder, Store
 from landscape.store.lookup import find_run
 from landscape.store.trials import read_rows
-from sweeps.planning.config_groups import keys
-from sweeps.planning.labels import AXES
-
-Where = tuple[str, list[str]]  # a key and the values that it may have
-
-
-def parse_where(texts: list[str]) -> list[Where]:
-    """`KEY=VALUE,VALUE` texts; raises `UserError` for a key that no run has."""
-    found = []
-    for text in texts:
-        key, equals, values = text.partition("=")
-        wanted = [value.strip() for value in values.split(",")]
-        if not equals or not all(wanted):
-            raise UserError(f"--where {text} is no condition; write --where KEY=VALUE or --where KEY=VALUE,VALUE")
-        if key not in AXES and key not in keys():
-            hint = nearest(key, [*AXES, *keys()])
-            raise UserError(
-                f"--where {text}: no run has a {key}{hint}; legal: {', '.join(AXES)}, and configuration keys such as "
-                "optim.beta1"
-            )
-        found.append((key, wanted))
-    return found
 
 
 def choose_runs(
-    store: Store, ids: list[str], sweeps: list[str], where: list[Where]
+    store: Store, ids: list[str], sweeps: list[str], conditions: list[str]
 ) -> tuple[list[RunFolder], list[str]]:
     """The runs that meet all that is given (all runs where nothing is), and a sentence for each that is missing.
 
@@ -56,13 +37,11 @@ def choose_runs(
         planned = [name for sweep in sweeps for name in planned_runs(store, sweep)]
         missing += [f"{name}: it was planned and is gone" for name in planned if not store.run(name).exists()]
         runs = [run for run in runs if run.id in planned]
-    if where:
-        facts = [(run, _facts(run)) for run in runs]
-        runs = [run for run, flat in facts if all(meets(flat.get(key), wanted) for key, wanted in where)]
-        if facts and not runs:
-            _nothingmeets(where, [flat for _, flat in facts])
+    if conditions and runs:
+        met = set(by_where(store, {run.id: _status(run) for run in runs}, conditions, STATES))
+        runs = [run for run in runs if run.id in met]
     if not runs and not missing:
-        raise UserError(f"no runs in {store.root}; give another store with store=PATH")
+        raise UserError(f"no runs in {store.root}; give another store with store=FOLDER")
     return list({run.id: run for run in runs}.values()), missing
 
 
@@ -84,33 +63,40 @@ def planned_runs(store: Store, sweep: str) -> list[str]:
         raise UserError(f"{store.sweep(begin[0]).plan_file} cannot be read ({e})") from e
 
 
-def _facts(run: RunFolder) -> dict[str, Any]:
-    """What `--where` looks at; empty of a run that does not read."""
+def by_where(
+    store: Store, runs: Mapping[str, tuple[str, Mapping[str, Any]]], texts: Iterable[str], states: Collection[str]
+) -> list[str]:
+    """Those of the runs, id -> (state, its values by axis), that meet all conditions (`landscape.config.where`).
+
+    A configuration is read where a status does not tell; `states` are those that there may be. Raises `UserError` as
+    `where.chosen` does.
+    """
+    configs: dict[str, dict[str, Any]] = {}
+
+    def value(run: str, key: str) -> Any:
+        state, told = runs[run]
+        found = {"id": run, "status": state, **told}
+        if key not in found and run not in configs:
+            configs[run] = _config(store.run(run))
+        return found[key] if key in found else configs[run].get(key)
+
+    met = where.chosen(texts, lambda key: [value(run, key) for run in runs], len(runs), legal={"status": states})
+    return [run for run, meets in zip(runs, met, strict=True) if meets]
+
+
+def _config(run: RunFolder) -> dict[str, Any]:
+    """A run's configuration by axis and by key; empty where it does not read."""
     try:
-        return {**flatten(run.config()), **run.status().axes}
-    except (CorruptFile, OSError, TypeError, AttributeError):
+        config = run.config()
+        return flatten(config) | axes_of(config)
+    except (CorruptFile, OSError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def meets(value: Any, wanted: list[str]) -> bool:
-    """Whether a run's value is one of those that were typed."""
-    return any(_same(value, text) for text in wanted)
-
-
-def _same(value: Any, text: str) -> bool:
-    """Whether a run's value is what was typed: 1e-3 is 0.001, true is True, null is nothing."""
-    if value is None or isinstance(value, bool):
-        return text.lower() == {None: "null", True: "true", False: "false"}[value]
+def _status(run: RunFolder) -> tuple[str, Mapping[str, Any]]:
+    """A run's state and its values by axis, as its status tells them; nothing where it does not read."""
     try:
-        return float(value) == float(text)
-    except (TypeError, ValueError):
-        return str(value) == text
-
-
-def _nothingmeets(where: list[Where], facts: list[dict[str, Any]]) -> None:
-    """Raise `UserError` naming the first condition that no run meets, and what there is."""
-    for key, wanted in where:
-        if not any(meets(flat.get(key), wanted) for flat in facts):
-            there = sorted({str(flat.get(key)) for flat in facts if key in flat})
-            raise UserError(f"--where {key}={','.join(wanted)} is met by no run; {key} there: {', '.join(there)}")
-    raise UserError("no run meets all of " + ", ".join(f"--where {key}={','.join(wanted)}" for key, wanted in where))
+        status = run.status()
+        return status.state, status.axes
+    except (CorruptFile, OSError):
+        return "unreadable", {}

@@ -56,7 +56,7 @@ class Members:
         if not names:
             return 0, {}
         from landscape.store.trials import read_rows
-        from sweeps.planning.search_spec import TRIES, left_of, read_searches
+        from sweeps.planning.search_spec import TRIES, trials_left
 
         rows = []
         for name in names:
@@ -65,5 +65,5 @@ class Members:
             except CorruptFile:
                 if self.name is not None:  # one of many sweeps is not worth the view of the others
                     raise
-        left = 0 if self.name is None else left_of(read_searches(self.store, self.name).cells, rows)
+        left = 0 if self.name is None else trials_left(self.store, self.name, rows=rows)
         return left, {row.run: row.why or f"failed {TRIES} times" for row in rows if row.failed}

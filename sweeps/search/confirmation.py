@@ -15,16 +15,19 @@ from itertools import count, islice
 from statistics import fmean, median, stdev
 from typing import Any
 
+from landscape.config.axes import AXES, axes_of, cell_of, cell_words
 from landscape.config.errors import CorruptFile, UserError
-from landscape.config.identity import identity, run_id, short_hash
+from landscape.config.identity import run_id, setting_of, short_hash
 from landscape.config.schema import Data
 from landscape.config.text import plural
 from landscape.data import find_data
+from landscape.scores import distance_of
 from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, protocols
 from landscape.store.trials import CONFIRM, SEARCH, TrialRecord, put_rows, read_rows
-from sweeps.planning.composition import copy_tree
+from sweeps.planning.fragments import copy_tree
 from sweeps.planning.needs import survey
-from sweeps.planning.plan import Plan, Planned, cell_axes
+from sweeps.planning.plan import Plan, Planned
+from sweeps.planning.search_space import KEYS
 from sweeps.search.objective import rows_of, worth
 
 # Real images that did not choose, for those that did; and which images each choice of `metrics.real` shares.
@@ -32,6 +35,8 @@ OTHER = {"test": "train", "train": "test", "test_a": "test_b", "test_b": "test_a
 IMAGES = {"train": "t", "test": "ab", "test_a": "a", "test_b": "b", "all": "tab"}
 
 
+# Keys that a search may vary.
+SEARCHED = {key for keys in KEYS.values() for key in keys}
 # Keys that say where and how runs are executed: those of the command, not of the runs that were chosen.
 COMMAND = ("store", "device", "threads", "checkpoint", "stop", "launcher", "logger")
 
@@ -93,9 +98,9 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
             run = plan.store.run(p.id)
             value, diverged, _ = worth(run, fresh)
             place = next(orders)
-            rows.append(TrialRecord(p.id, cell_axes(p.config), CONFIRM, place, value=value, diverged=diverged))
-            again.append(distance_of(run, fresh))
-            before.append(distance_of(run, as_chosen))
+            rows.append(TrialRecord(p.id, cell_of(p.config), CONFIRM, place, value=value, diverged=diverged))
+            again.append(last_distance(run, fresh))
+            before.append(last_distance(run, as_chosen))
         n = len(setting.distances)
         yield (
             f"{words(setting.config)}: chosen at {setting.worth:.4g} ({plural(n, 'run')}), fresh seeds "
@@ -127,18 +132,17 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
         with suppress(FileNotFoundError, CorruptFile):  # what does not read was named by the plan
             run = store.run(name)
             config = run.config()
-            facts = {k: v for k, v in identity(config).items() if k not in ("seed", "repeat")}
-            distance = distance_of(run, how)
+            distance = last_distance(run, how)
             if distance is None:
                 continue
-            cell = found.setdefault(short_hash(cell_axes(config)), {})
-            setting = cell.setdefault(short_hash([facts, how]), Candidate(config, how))
+            cell = found.setdefault(short_hash(cell_of(config)), {})
+            setting = cell.setdefault(short_hash([setting_of(config), how]), Candidate(config, how))
             setting.distances.append(distance)
             setting.seeds.add(int(config["seed"]))
     return {cell: list(settings.values()) for cell, settings in found.items()}
 
 
-def distance_of(run: RunFolder, asked: dict[str, Any]) -> float | None:
+def last_distance(run: RunFolder, asked: dict[str, Any]) -> float | None:
     """A run's last distance; infinity where it diverged or was stopped, None where it is not finished or scored."""
     try:
         state = run.status().state
@@ -149,7 +153,7 @@ def distance_of(run: RunFolder, asked: dict[str, Any]) -> float | None:
         return None
     if state not in FINISHED or not rows:
         return None
-    last = rows[-1].values.get("fid")
+    last = distance_of(rows[-1].values)
     return math.inf if last is None else float(last)
 
 
@@ -185,9 +189,7 @@ def again(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]
 
 def words(config: dict[str, Any]) -> str:
     """A setting in a few words: its cell and its hyperparameters."""
-    cell = cell_axes(config)
-    names = [str(cell[key]) for key in ("data", "arch", "loss", "penalty", "norm") if cell[key] != "none"]
-    optim = config["optim"]
-    values = {"n_dis": optim["n_dis"], "lr": optim["lr_d"], "beta1": optim["beta1"], "beta2": optim["beta2"]}
-    values["strength"] = config["reg"]["strength"]
-    return " ".join([*names, *(f"{key}={value:g}" for key, value in values.items() if value is not None)])
+    found = axes_of(config)
+    told = {axis: found[axis.name] for axis in AXES if SEARCHED.issuperset(axis.keys)}
+    told = {axis: value for axis, value in told.items() if value is not None and value != found.get(axis.follows or "")}
+    return " ".join([cell_words(found), *(f"{axis.name}={value:g}" for axis, value in told.items())])

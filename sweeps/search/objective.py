@@ -6,11 +6,13 @@ import math
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from landscape.config.axes import cell_of
 from landscape.config.errors import CorruptFile, UserError
+from landscape.scores import distance_of
 from landscape.store import DIVERGED, FINISHED, STOPPED, RunFolder
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.trials import GRID, TrialRecord, put_rows
-from sweeps.planning.plan import Plan, cell_axes
+from sweeps.planning.plan import Plan
 
 
 class Worth(NamedTuple):
@@ -32,10 +34,10 @@ def worth(run: RunFolder, asked: dict[str, Any]) -> Worth:
     if state not in FINISHED:
         return Worth(None, False)
     rows = rows_of(run, asked)
-    last = rows[-1].values.get("fid") if rows else None
+    last = distance_of(rows[-1].values) if rows else None
     if state != DIVERGED and last is not None and last > 0:
         return Worth(math.log(last), False, state == STOPPED)
-    start = next((found for row in rows or run.rows() if row.step == 0 and (found := row.values.get("fid"))), None)
+    start = next((found for row in rows or run.rows() if row.step == 0 and (found := distance_of(row.values))), None)
     return Worth(None if start is None else math.log(start), True, state == STOPPED)
 
 
@@ -65,5 +67,5 @@ def record_grid(plan: Plan) -> None:
         if planned.asked and "fid" in planned.asked[0]["scores"]:
             with suppress(CorruptFile, OSError, UserError):
                 value, diverged, _ = worth(plan.store.run(planned.id), planned.asked[0])
-        rows.append(TrialRecord(planned.id, cell_axes(planned.config), GRID, order, value=value, diverged=diverged))
+        rows.append(TrialRecord(planned.id, cell_of(planned.config), GRID, order, value=value, diverged=diverged))
     put_rows(plan.store, plan.name, rows)

@@ -7,8 +7,8 @@ tasks of a SLURM array, or by hand; one that is killed leaves its trial to the o
 
 from __future__ import annotations
 
-import argparse
 import json
+import logging
 import math
 import os
 import signal
@@ -17,11 +17,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any, Self
 
+from landscape.config.cli import Parser
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import run_id
+from landscape.config.log import run_log
+from landscape.scores import distance_name, distance_of
 from landscape.signals import STOP_SIGNALS
 from landscape.store import FAILED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
@@ -40,6 +42,8 @@ from sweeps.planning.search_spec import CellSearch, Searches, read_searches
 from sweeps.search.objective import Worth, rows_of, worth
 from sweeps.search.storage import open_storage
 from sweeps.search.trial_queue import WAIT, Ledger, Owner, Trial
+
+logger = logging.getLogger("sweeps.search.worker")  # also as the main module of its process
 
 WAIT_S = 1.0  # between looks where others train what must be told first
 
@@ -121,7 +125,7 @@ class Cell:
         every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
 
         def ask(row: MetricsRow) -> EarlyStop | None:
-            step, distance = row.step, row.values.get("fid") or 0
+            step, distance = row.step, distance_of(row.values) or 0
             if step == 0 or not distance > 0:
                 return None
             if not self.ledger.report(trial, step // int(every), math.log(distance)):
@@ -174,7 +178,7 @@ class Searcher:
         sweep: str,
         only: list[str] | None,
         execution: dict[str, Any],
-        say: Callable[[str], None] = print,
+        say: Callable[[str], None] = logger.info,
         parent: int | None = None,
     ) -> None:
         self.parent = parent
@@ -260,11 +264,7 @@ class Searcher:
         if trial.order == 0:
             cell.record()  # the search has begun: a larger budget keeps the size of its rounds
         label = f"{cell.search.label}, trial {trial.order}{' (taken up again)' * trial.again}"
-        with open(run.log_file, "a") as log:
-
-            def say(text: str) -> None:
-                print(text, file=log, flush=True)
-
+        with run_log(run.log_file, shown=False) as say:
             watch = None if cell.search.pruner == "none" else cell.watch(trial)
             status = None if self.stopping else work(self.store, run.id, say, self.execution, cell.observer, watch)
             while status is None and not self.stopping:  # somebody else trains the same run
@@ -282,14 +282,16 @@ class Searcher:
             cell.ledger.tell(trial, found.value, diverged=found.diverged, stopped=found.stopped, run=run.id)
         cell.record()
         rows = rows_of(run, cell.search.asked) if status != FAILED else []
-        last = rows[-1].values.get("fid") if rows else None
-        distance = "" if last is None else f", distance {last:.4g}"
-        settings = " ".join(f"{name}={value:.4g}" for name, value in trial.params.items())
+        last = distance_of(rows[-1].values) if rows else None
+        name = distance_name(cell.search.asked["extractor"])
+        distance = "" if last is None else f", {name} {last:.4g}"
+        settings = " ".join(f"{key}={value:.4g}" for key, value in trial.params.items())
         self.say(f"{label}: {settings}: {status}{distance}")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """Of this process."""
+    parser = Parser("python -m sweeps.search.worker", __doc__ or "")
     parser.add_argument("--store", required=True)
     parser.add_argument("--sweep", required=True, help="its name, as a folder of the store's sweeps/")
     parser.add_argument("--cell", action="append", help="the id of a search in search.json; may be given again")
@@ -299,13 +301,17 @@ def main() -> int:
     parser.add_argument(
         "--attached", action="store_true", help="end with the trial under way once the process that started it is gone"
     )
-    arguments = parser.parse_args()
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit code, which tells the controller whether trials are left."""
 
     def work() -> int:
+        arguments = parser().parse(sys.argv[1:] if argv is None else argv)
         store = Store(arguments.store)
-        say = partial(print, flush=True)
         parent = os.getppid() if arguments.attached else None
-        with Searcher(store, arguments.sweep, arguments.cell, arguments.execution, say, parent) as worker:
+        with Searcher(store, arguments.sweep, arguments.cell, arguments.execution, logger.info, parent) as worker:
             return worker.work()
 
     return run_command(work, disk=ExitCode.UNFINISHED)  # what a disk did may pass: the launcher tries again

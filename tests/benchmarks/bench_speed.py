@@ -263,7 +263,7 @@ def many_runs(store: Store, count: int) -> None:
             "lr_g": 2e-4,
         }
         axes |= {"seed": i % 5, "repeat": 0, "steps": 1000}
-        scores = {"step": 300, "protocol": "8e9e62fcc3baeb9d", "fid": float(rng.uniform(10, 100)), "is": 5.0}
+        scores = {"step": 300, "protocol": "8e9e62fcc3baeb9d", "fd_classifier": float(rng.uniform(10, 100)), "is": 5.0}
         run.write_status(RunStatus(state=str(state), axes=axes, step=300, beat=7, scores=scores), durable=False)
         if state not in ("planned", "queued"):
             claim = far if state == "running" else {**far, "released": True}
@@ -274,7 +274,7 @@ def test_status_of_10000_runs(benchmark: Any, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     many_runs(store, 10_000)
     code = "import sys; from sweeps.__main__ import main; main(); sys.stderr.write(open('/proc/self/status').read())"
-    command = [sys.executable, "-c", code, "status", "--store", str(store.root)]
+    command = [sys.executable, "-c", code, "status", f"store={store.root}"]
     shown = benchmark.pedantic(
         lambda: subprocess.run(command, capture_output=True, text=True, check=True), rounds=3, warmup_rounds=1
     )
@@ -293,7 +293,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_report(store: Path) -> None:
     cores = sorted(os.sched_getaffinity(0))[:2]
-    command = [sys.executable, "-m", "analysis.report", "--store", str(store), "--out", str(store.parent / "out")]
+    command = [sys.executable, "-m", "analysis.report", f"store={store}", "--out", str(store.parent / "out")]
     subprocess.run(command, check=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
 
 

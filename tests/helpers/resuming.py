@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -11,6 +12,11 @@ from landscape.store import RunFolder, Store
 from landscape.training import checkpoint
 
 CLOCKS = {"train_s", "eval_s", "train_busy_s", "eval_busy_s", "cost"}
+
+
+def resumed_at(run: RunFolder) -> list[int]:
+    """The steps of the checkpoints from which workers have gone on, oldest first, as its log has them."""
+    return [int(step) for step in re.findall(r"resuming at step (\d+)", run.log_file.read_text())]
 
 
 def rows(run: RunFolder) -> list[dict[str, Any]]:

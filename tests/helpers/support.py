@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import chdir, nullcontext, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import IO
 
+import landscape.sweep
 from landscape.store import RunFolder, Store
 from sweeps.planning.freeze import freeze
 from sweeps.planning.needs import survey
@@ -18,6 +20,13 @@ from sweeps.planning.plan import make_plan
 
 ROOT = Path(__file__).parents[2]  # of the checkout
 TINY = ("train.steps=12", "train.batch_size=16", "arch.width=0.04", "metrics.every=6", "metrics.n_fake=64")
+
+# Tests of what a version of Python is likeliest to break: databases, files, arguments, configurations, tables, the
+# package itself; no numbers of training. They have the mark `versions`, and CI runs them with the largest Python too.
+VERSIONS = (
+    *("analysis/loading", "landscape/config", "landscape/data", "landscape/store", "sweeps/planning", "sweeps/search"),
+    *("integration/test_walls.py", "integration/test_wheel.py", "sweeps/cli/test_status.py"),
+)
 
 PATIENCE_S = 300.0  # the end of any wait: long, for a machine may be busy, and what has ended is never waited for
 
@@ -61,13 +70,19 @@ def hear(process: subprocess.Popen[str], stream: IO[str] | None, words: str, sec
         raise AssertionError(f"never said {words!r}, but: {''.join(lines)}")
 
 
-def sweep(*arguments: str, cwd: Path | None = None, timeout: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
-    """The user's own command in a process of its own."""
-    return subprocess.run(
-        command(*arguments),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "100"},
-    )
+def call(
+    main: Callable[[Sequence[str]], int], *arguments: str, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A command in this process: its exit code, and what it prints and logs."""
+    with (
+        redirect_stdout(StringIO()) as out,
+        redirect_stderr(StringIO()) as err,
+        nullcontext() if cwd is None else chdir(cwd),
+    ):
+        code = main(arguments)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def sweep(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The user's own command in this process; its workers are processes as ever."""
+    return call(landscape.sweep.main, *arguments, cwd=cwd)

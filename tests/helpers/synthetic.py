@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from analysis.figures.style import Look, looks
+from landscape.config.axes import axes_of
 from landscape.config.identity import run_id
+from landscape.scores import distance_key
 from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, RunStatus, Store
 from landscape.store.atomic_io import to_yaml
 from landscape.store.metrics_row import MetricsRow
@@ -40,7 +44,7 @@ PROTOCOL: dict[str, Any] = {
     "data": "ab" * 32,
     "is_splits": 1,
     "ms_ssim": {"weights": [1.0], "pairs": 1200},
-    "floor": {"n": 898, "fid": 0.25, "is": 9.12, "ms_ssim": 0.21},
+    "floor": {"n": 898, "fd_classifier": 0.25, "is": 9.12, "ms_ssim": 0.21},
     "floor_noisy": {"n": 898, "deviation": 10.0, "ms_ssim": 0.195},
 }
 
@@ -95,7 +99,7 @@ def add_run(
     every = frozen["metrics"]["every"]
     step = max(0, (len(fids) - 1) * every)
     state = RunStatus(state=status, beat=1, step=step, steps=frozen["train"]["steps"], reason=reason)
-    state = replace(state, train_s=0.05 * step, eval_s=0.4 * len(fids))
+    state = replace(state, axes=axes_of(frozen), train_s=0.05 * step, eval_s=0.4 * len(fids))
     run.create(frozen, RunMeta.from_json(META | {"overrides": overrides(frozen)}, "meta"), state)
     for number, fid in enumerate(fids):
         add_row(run, number * every, fid, protocol)
@@ -110,7 +114,7 @@ def add_row(run: RunFolder, step: int, fid: float | None, protocol: dict[str, An
     run.protocol_file(name).write_text(json.dumps(protocol))
     similar = None if fid is None else min(0.95, 0.2 + fid / 300)
     scores = {
-        "fid": fid,
+        distance_key(protocol.get("extractor")): fid,
         "is": None if fid is None else 1 + 8 * float(np.exp(-fid / 40)),
         "is_std": 0.1,
         "ms_ssim": similar,
@@ -135,6 +139,22 @@ META: dict[str, Any] = {
         }
     ],
 }
+
+
+def cell(label: str) -> dict[str, Any]:
+    """What a cell is on its axes, by its label: "NS GP+SN 5", "resnet19 LS W/O"."""
+    words = label.partition(" (")[0].split()
+    n_dis = int(words.pop()) if words[-1].isdigit() else 1
+    parts = words.pop().lower().split("+")
+    norm = [part for part in parts if part in ("sn", "ln", "bn")]
+    penalty = [part for part in parts if part not in ("w/o", *norm)]
+    made = {"loss": words.pop().lower() if words else "", "n_dis": n_dis}
+    made |= {"penalty": penalty[0] if penalty else "none", "norm": norm[0] if norm else "none"}
+    return made | {"arch": words[0]} if words else made
+
+
+def looks_of(labels: Iterable[str]) -> dict[str, Look]:
+    return looks({label: cell(label) for label in labels})
 
 
 def overrides(frozen: dict[str, Any]) -> list[str]:
@@ -262,7 +282,7 @@ def many(root: Path, runs: int = 10_000, evaluations: int = 20, first: int = 0) 
                 **{"step": 250 * i, "g_step": 250 * i, "protocol": name, "images": 16000 * i, "train_s": 12.5 * i},
                 **{
                     "eval_s": 0.4,
-                    "fid": fid,
+                    "fd_classifier": fid,
                     "is": 1 + 8 * np.exp(-fid / 40),
                     "is_std": 0.1,
                     "ms_ssim": 0.2 + fid / 300,

@@ -9,7 +9,13 @@ import tomllib
 import pytest
 from support import ROOT
 
-import landscape
+import analysis.report
+import landscape.sample
+from landscape.config.cli import ANY
+from landscape.config.schema import keys
+from sweeps.cli.arguments import COMMANDS, VERBS
+from sweeps.cli.completion import SCRIPTS as COMPLETED
+from sweeps.planning.config_groups import groups
 
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 MODULES = {  # each script is the module of its name, which `python -m` runs
@@ -25,6 +31,7 @@ MODULES = {  # each script is the module of its name, which `python -m` runs
 def test_each_command_is_a_script_too() -> None:
     assert {f"{module}:main" for module in MODULES.values()} == set(SCRIPTS.values())
     assert {name: target.partition(":")[0] for name, target in SCRIPTS.items()} == MODULES
+    assert {name: module.removesuffix(".__main__") for name, module in MODULES.items()} == COMPLETED
 
 
 def call(target: str, arguments: list[str] | None = None) -> int | str | None:
@@ -37,10 +44,10 @@ def call(target: str, arguments: list[str] | None = None) -> int | str | None:
     return code
 
 
-COMMANDS = pytest.mark.parametrize("target", [*SCRIPTS.values(), "analysis.dirac.__main__:main"])
+EACH = pytest.mark.parametrize("target", [*SCRIPTS.values(), "analysis.dirac.__main__:main"])
 
 
-@COMMANDS
+@EACH
 def test_a_command_tells_the_version(
     target: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,10 +56,32 @@ def test_a_command_tells_the_version(
     assert capsys.readouterr().out == f"gan-landscape {landscape.__version__}\n"
 
 
-@COMMANDS
+@EACH
 def test_a_command_takes_its_arguments_from_its_caller(
     target: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["command"])
     assert call(target, ["--help"]) == 0
     assert capsys.readouterr().out.strip()
+
+
+PARSERS = {name: command.parser for name, command in {**COMMANDS, **VERBS}.items()}
+PARSERS |= {"sample": landscape.sample.parser, "report": analysis.report.parser}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_no_flag_means_what_a_key_means(name: str) -> None:
+    parser = PARSERS[name]()
+    taken = [*keys(), *groups()] if parser.keys == ANY else parser.keys
+    flags = {flag.lstrip("-").replace("-", "_") for flag in parser._option_string_actions}
+    assert not flags & set(taken)
+    for old in parser.old:  # what it says has one form now
+        assert old.form not in parser._option_string_actions and old.form.rstrip("=") not in parser.keys
+        assert not old.new.startswith("--") or old.new in parser._option_string_actions
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_every_command_tells_its_flags_and_takes_v_and_q(name: str) -> None:
+    parser = PARSERS[name]()
+    assert {"-h", "--help", "--version", "-v", "--verbose", "-q", "--quiet"} <= set(parser._option_string_actions)
+    assert all(action.help for action in parser._actions)

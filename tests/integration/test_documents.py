@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import ROOT
+from support import ROOT, VERSIONS
 
 import landscape
 
@@ -43,7 +43,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_files_that_the_guides_name_exist() -> None:
     made = {
         "landscape/networks/linear.py",
-        "landscape/metrics/mean_shift.py",
+        "landscape/scores/mean_shift.py",
         "sweeps/launchers/shortest.py",
     }  # by who follows a recipe
     for name in ("CONTRIBUTING.md", "docs/architecture.md"):
@@ -107,6 +107,12 @@ def test_the_recipe_of_a_launcher_holds(copy: Path) -> None:
     passes(copy, "sweeps", "plan", "launcher=shortest")
     passes(copy, *TESTED, str(test), "-k", "shortest and (last_bit or ctrl_c_saves or costs)")
     passes(copy, *TESTED, str(copy / "tests/integration/test_walls.py"), "-k", "launcher")
+
+
+def test_what_runs_with_the_largest_python_is_there() -> None:
+    """A file that was renamed does not drop out of it silently."""
+    assert [name for name in VERSIONS if not (ROOT / "tests" / name).exists()] == []
+    assert "-m 'versions and not slow'" in (ROOT / ".ci" / "run").read_text()
 
 
 def test_the_citation_is_of_this_version() -> None:

@@ -17,7 +17,7 @@ from sweeps.launchers.registry import LAUNCHERS
 
 # A package may import itself and what stands before it; sweeps and analysis come after all of landscape.
 LANDSCAPE = (
-    *("config", "signals", "store", "data", "tracking", "rng", "distributed", "losses", "networks"),
+    *("ranges", "scores", "config", "signals", "store", "data", "tracking", "rng", "distributed", "losses", "networks"),
     *("algorithms", "training", "metrics", "runtime", "sample"),
 )
 SWEEPS = (
@@ -33,8 +33,8 @@ SHIMS = (
 )
 SHIM_STATEMENTS = 12
 NO_TORCH = (
-    *("landscape.config", "landscape.signals", "landscape.store", "landscape.data", "landscape.tracking"),
-    *("sweeps", "analysis"),
+    *("landscape.ranges", "landscape.scores", "landscape.config", "landscape.signals", "landscape.store"),
+    *("landscape.data", "landscape.tracking", "sweeps", "analysis"),
 )
 # The store is the contract between training and analysis; planning starts nothing.
 NEVER = {

@@ -80,7 +80,8 @@ function tabled(box, rows) {
   }
 
   function sort(column) {
-    const up = heads[column].getAttribute("aria-sort") !== "ascending";
+    const before = heads[column].getAttribute("aria-sort"), best = heads[column].dataset.better === "higher" ? "descending" : "ascending";
+    const up = before ? before === "descending" : best === "ascending";  // the best first, then the other way
     heads.forEach((other) => other.removeAttribute("aria-sort"));
     heads[column].setAttribute("aria-sort", up ? "ascending" : "descending");
     const value = (row) => number[column] ? row.sorts[column] : row.texts[column] === "–" ? null : row.texts[column] || null;

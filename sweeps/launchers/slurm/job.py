@@ -12,7 +12,6 @@ clock, so a job that gets no signal (a dead node, kill -9) loses little.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
@@ -21,6 +20,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from landscape.config.cli import Parser
 from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
 from landscape.store import FAILED, Store
@@ -37,19 +37,19 @@ from sweeps.launchers.supervisor import Allocation, Child
 from sweeps.planning.needs import is_met, need
 from sweeps.planning.plan import NOTHING, Plan, Planned
 from sweeps.planning.reload import stored_run
-from sweeps.planning.search_spec import trials_of
+from sweeps.planning.search_spec import trials_left
 from sweeps.planning.sweep_runs import Members
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Returns the exit code of the job."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("--store", "--sweep", "--submission"):
-        parser.add_argument(name, required=True)
-    arguments = parser.parse_args()
-    store = Store(arguments.store)
 
     def work() -> int:
+        parser = Parser("python -m sweeps.launchers.slurm.job", __doc__ or "")
+        for name in ("--store", "--sweep", "--submission"):
+            parser.add_argument(name, required=True)
+        arguments = parser.parse(sys.argv[1:] if argv is None else argv)
+        store = Store(arguments.store)
         given = submission(store.sweep(arguments.sweep), arguments.submission)
         index = int(os.environ.get("SLURM_ARRAY_TASK_ID", "-1"))
         if given is None or not 0 <= index < len(given.tasks):
@@ -100,7 +100,7 @@ def search(store: Store, given: Submission) -> int:
     workers = Workers(begin, 1, allocation)
     workers.supervise()
     signals = allocation.signals
-    if signals and trials_of(store, given.sweep):
+    if signals and trials_left(store, given.sweep):
         late = time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
         return _again(store, given, job, signals, late and _trial_steps(store, given.sweep) <= before)
     return ExitCode.UNFINISHED if any(workers.codes) else 0

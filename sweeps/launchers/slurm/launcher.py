@@ -15,13 +15,12 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from landscape.config.errors import CorruptFile, UserError
-from landscape.config.text import plural
+from landscape.config.text import duration, plural
 from landscape.store import QUEUED, RunFolder, RunStatus, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import Observer, claim_in_force, take
 from landscape.store.locks import locked
 from sweeps.console import tell
-from sweeps.formatting import duration
 from sweeps.launchers.base import Launcher
 from sweeps.launchers.estimate import Estimate
 from sweeps.launchers.setup_lines import Source
@@ -33,9 +32,8 @@ from sweeps.launchers.slurm.site_limits import check_fits
 from sweeps.launchers.slurm.submissions import Queued, Submission, Submissions, append, in_queue, users
 from sweeps.monitor import unclaimed
 from sweeps.planning.freeze import freeze
-from sweeps.planning.needs import trials_left
 from sweeps.planning.plan import NOTHING, Plan, execution
-from sweeps.planning.search_spec import trials_of, workers_of
+from sweeps.planning.search_spec import trials_left, workers_of
 from sweeps.planning.withdraw import Before
 from sweeps.search.objective import record_grid
 
@@ -74,7 +72,7 @@ class SlurmLauncher(Submissions, Launcher):
             lines.append(f"{plural(len(runs), 'run')} in {plural(jobs, 'job')} of {resources.describe()}")
         if len(wanted) > 1:
             lines.insert(0, f"{len(wanted)} classes of resources, arrays of their own each")
-        left = trials_left(plan) if plan.stage in ("all", "search") else 0
+        left = plan.trials_left if plan.stage in ("all", "search") else 0
         if left:
             search = workers(plan)
             jobs, each = min(search["workers"], left), from_record(search["resources"])
@@ -228,7 +226,7 @@ def submit_search(
     done: Outcome,
 ) -> None:
     """Submit the searches' workers where trials are left and none of the workers is queued; the lock is held."""
-    left = trials_of(store, folder.name)
+    left = trials_left(store, folder.name)
     if not left or done.refused:
         return
     if any(one.search and one.sweep == folder.name for one in queued.submissions):

@@ -12,7 +12,7 @@ from sweeps.console import tell
 from sweeps.launchers.slurm.client import CLIENT
 from sweeps.launchers.slurm.resources import Resources, from_record
 from sweeps.launchers.slurm.submissions import Submission
-from sweeps.planning.search_spec import trials_of
+from sweeps.planning.search_spec import trials_left
 
 
 @dataclass
@@ -51,13 +51,13 @@ def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
         tell(f"{plural(done.already, 'run')} already in the queue")
     if done.alive:
         tell(f"{plural(done.alive, 'run')} left to the workers that train them outside of the queue")
-    where = f"{folder.name} {shlex.join(['--store', str(store.root)])}"
+    where = f"{folder.name} {shlex.quote(f'store={store.root}')}"
     if (done.left or done.trials) and not done.refused:
         what = " and ".join(plural(n, name) for n, name in ((done.left, "run"), (done.trials, "trial")) if n)
         tell(f"{what} wait for room ({done.full}); when there is some,")
         tell(f"  python -m sweeps submit {where}")
     if done.search is not None:
-        trials, workers = plural(trials_of(store, folder.name), "trial"), plural(len(done.search.tasks), "worker")
+        trials, workers = plural(trials_left(store, folder.name), "trial"), plural(len(done.search.tasks), "worker")
         each = from_record(done.search.resources).describe()
         tell(f"searching {trials}: submitted {workers} of {each}, job {done.search.job}")
     if done.searching:
@@ -71,7 +71,7 @@ def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
         raise UserError(f"{done.refused}; {what}")
     if done.submitted or done.already or done.search or done.searching:
         tell("the runs go on without this command; next:")
-        tell(f"  python -m sweeps status {shlex.join(['--store', str(store.root)])}")
+        tell(f"  python -m sweeps status {shlex.quote(f'store={store.root}')}")
         tell(f"  python -m sweeps cancel {where}")
         tell(f"  python -m sweeps retry {where}  (what failed or was lost)")
     return 0

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from landscape.config.errors import UserError, nearest
-from landscape.config.ranges import gigabytes, minutes
+from landscape.config.schema import SELECTORS
 from landscape.config.text import plural
 from landscape.config.validation import check_ranges
+from landscape.ranges import gigabytes, minutes
 from sweeps.planning.config_groups import keys
-from sweeps.planning.overrides import SELECTORS
 
 KEYS = (
     "partition", "account", "qos", "time", "memory", "cores", "gpus", "constraint",

@@ -6,7 +6,14 @@ from math import comb
 import numpy as np
 import pytest
 
-from analysis.estimators.tuning_curves import budgets, chance_all_fail, mean_best, median_best, median_best_band
+from analysis.estimators.tuning_curves import (
+    budgets,
+    chance_all_fail,
+    mean_best,
+    median_best,
+    median_best_band,
+    median_rank,
+)
 
 FIDS = np.array([12.0, 5.0, 30.0, 8.0, 8.0, 21.0])
 KS = budgets(len(FIDS))
@@ -38,6 +45,12 @@ def test_the_median_of_the_best_of_one_is_the_median_and_known_on_a_small_list()
     assert median_best(np.array([3.0, 1.0, 2.0]), np.array([1]))[0] == 2
     # P(best of k <= the lowest of 4) = 1 - (3/4)^k first passes one half at k = 3.
     np.testing.assert_array_equal(median_best(np.array([4.0, 1.0, 3.0, 2.0]), budgets(4)), [2, 2, 1, 1])
+
+
+def test_the_median_of_the_best_of_one_is_the_lower_middle_for_every_even_n_and_the_table_says_the_same():
+    for n in range(2, 202, 2):
+        assert median_best(np.arange(1.0, n + 1), np.array([1]))[0] == n / 2, n
+    assert median_rank(10**6, 10**3) == 693, "no floating-point sum decides"
 
 
 @pytest.mark.parametrize("curve", [mean_best, median_best])

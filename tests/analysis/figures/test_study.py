@@ -8,21 +8,25 @@ import pandas as pd
 import pytest
 import synthetic
 from matplotlib.figure import Figure
-from synthetic import PROTOCOL, add_run, config
+from synthetic import PROTOCOL, add_run, config, looks_of
 
 import analysis
 from analysis.figures import paper
 from analysis.figures.paper_layout import STUDIES, study_figures
-from analysis.figures.style import looks
 from analysis.html.paper import diversity_lines
-from analysis.loading.cells import CLUSTERED, SEARCHED, countable, no_bands, worths
+from analysis.loading.cells import CLUSTERED, CUT, SEARCHED, countable, no_bands, worths
 from analysis.loading.csv_runs import read_csv
 from analysis.loading.filters import where
-from analysis.loading.paper_results import differences, published, published_fid
+from analysis.loading.paper_results import SAMPLES, best_published, differences, published, read_lines
+from analysis.loading.read_run import _spelled
+from analysis.loading.runs import collect
 from analysis.report import main, make_report
 from analysis.tables.best_runs import best_table
 from landscape.config.errors import UserError
+from landscape.config.identity import flatten
 from landscape.store import DIVERGED, Store
+from sweeps.planning.config_groups import groups
+from sweeps.planning.fragments import choose, merge
 
 STUDY_PROTOCOL = {"extractor": "inception", "quantise": "float", "real": "test", "generator": "raw"}
 
@@ -88,7 +92,7 @@ def test_the_user_s_grid_without_n_dis_five_still_has_its_loss_figure():
 
 def test_top_runs_are_points_with_an_equal_share_beside_cells_of_other_size():
     values = {"NS GP": np.r_[np.arange(1.0, 191), np.full(10, np.inf)], "NS SN": np.arange(1.0, 61)}
-    ax = paper.top_runs(Figure().subplots(), values, looks(values))
+    ax = paper.top_runs(Figure().subplots(), values, looks_of(values))
     points = [line for line in ax.lines if line.get_linestyle() == "None"]
     assert [np.size(line.get_xdata()) for line in points] == [10, 3, 3, 3], "two columns, then the open diamonds"
     assert [text.get_text() for text in ax.texts] == ["10 of 200", "3 of 60"]
@@ -127,6 +131,8 @@ def test_stopped_and_confirming_runs_are_in_no_curve_and_a_search_has_no_band(se
     assert len(worths(countable(runs), "setting")) == 2 * (3 + 11)
     assert no_bands(runs, "setting") == {"NS GP": SEARCHED, "WGAN GP": SEARCHED}
     random = runs.assign(sampler=runs["sampler"].where(runs["sampler"].isna(), "random"))
+    assert list(no_bands(random, "setting").values()) == 2 * [CUT], "those that were let finish are a selection"
+    random = countable(random)
     assert no_bands(random, "setting") == {} and list(no_bands(random, "run").values()) == 2 * [CLUSTERED]
 
 
@@ -136,7 +142,8 @@ def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
     assert {"study-loss", "01-digits-practitioner", "01-digits-hours"} <= figures
     tables = {file.name for file in (report / "tables").iterdir()}
     assert "01-digits-pairs" not in figures, "a single pair needs no picture"
-    for kind in ("cells", "pairs", "ranks", "confirm", "best", "spread", "agreement"):
+    assert "01-digits-ranks.csv" not in tables, "three settings a cell tell nothing apart"
+    for kind in ("cells", "pairs", "confirm", "best", "spread", "agreement"):
         assert {f"01-digits-{kind}.csv", f"01-digits-{kind}.tex"} <= tables, kind
     for words in (
         "A tight top is not stability",
@@ -149,9 +156,10 @@ def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
         assert (report / link).is_file(), link
 
 
-def test_ranks_are_shown_with_their_intervals(report):
+def test_where_nothing_can_be_told_apart_the_page_says_what_would_and_ranks_nothing(report):
     page = (report / "index.html").read_text()
-    assert "rank at k = 1" in page and "1 (1 to 2)" in page and "rank at k = 2" not in page
+    assert "2 cells of 3 settings: they cannot be told apart; 4 settings find a difference of 3 sd" in page
+    assert "none claimed" in page and "rank at k" not in page
 
 
 def test_confirmed_values_are_those_of_the_confirming_runs_alone(searched, report):
@@ -162,26 +170,109 @@ def test_confirmed_values_are_those_of_the_confirming_runs_alone(searched, repor
     assert "\\toprule" in (report / "tables" / "01-digits-confirm.tex").read_text()
 
 
-def test_the_papers_numbers_are_those_of_the_presets_and_compare_only_under_its_protocol():
+def published_run(preset):
+    """What is asked of a run of this preset, as a report reads it: its row, its protocol, its configuration."""
+    config = flatten(merge(choose({"preset": preset})))
+    config |= {"optim.lr_d": config["optim.lr"], "optim.lr_g": config["optim.lr"], "train.sync_bn": None}
+    names = {"data": "data.kind", "arch": "arch.kind", "loss": "loss.kind", "penalty": "reg.penalty"}
+    run = {key: config[name] for key, name in (names | {"norm": "norm.kind", "n_dis": "optim.n_dis"}).items()}
+    count = SAMPLES[run["data"]]
+    return run, STUDY_PROTOCOL | {"n_real": count, "n_fake": count}, config
+
+
+@pytest.mark.parametrize("preset", groups()["preset"])
+def test_a_preset_trains_as_the_study_did(preset):
+    run, protocol, config = published_run(preset)
+    assert differences(run, protocol, config) == []
+    assert (config["metrics.quantise"], config["metrics.is_splits"]) == ("float", 1)
+    assert config.get("metrics.prd_average") == "curve"
+
+
+def test_the_papers_numbers_are_those_of_the_presets():
     assert len(published()) == 32 and published()["fid"].min() == 22.73
-    run = {"data": "cifar10", "arch": "sndcgan", "loss": "ns", "penalty": "none", "norm": "sn", "n_dis": 1}
-    run |= {"width": 1.0, "steps": 200_000}
-    text = STUDY_PROTOCOL | {"n_real": 10_000, "n_fake": 10_000}
-    assert published_fid(run) == 25.27 and differences(run, text) == []
-    assert differences(run | {"width": 0.25}, text | {"quantise": "uint8"}) == ["rounded samples", "other width"]
-    assert published_fid(run | {"loss": "hinge"}) is None
-    assert differences(run, PROTOCOL)[0] == "other features"
+    run, protocol, config = published_run("sndcgan_cifar10_sn")
+    assert best_published(run)["fid"] == 25.27 and best_published(run | {"loss": "hinge"}) is None
+    assert differences(run, {}, config) == ["not known how ours was measured"]
+    assert differences(run, protocol, None) == ["not known how ours was trained"]
+    lines = "\n".join(f"{key}: {_spelled(value)}" for key, value in config.items())
+    assert differences(run, protocol, read_lines(lines)) == []
+
+
+# A preset, and what is changed in its protocol or configuration; each is named, with what the study had.
+CHANGED = [
+    ("sndcgan_cifar10_sn", "train.steps", 100_000, "200000"),
+    ("sndcgan_celebahq128_sn", "train.steps", 200_000, "100000"),
+    ("resnet19_lsun_bedroom_sn", "train.steps", 100_000, "200000"),
+    ("sndcgan_cifar10_sn", "train.batch_size", 8, "64"),
+    ("sndcgan_cifar10_sn", "train.precision", "bf16", "fp32"),
+    ("sndcgan_cifar10_sn", "train.noise_std", 0.1, "null"),
+    ("sndcgan_cifar10_sn", "train.ema", 0.999, "null"),
+    ("sndcgan_cifar10_sn", "train.world_size", 2, "1"),
+    ("sndcgan_cifar10_sn", "train.bn_variance", "unbiased", "population"),
+    ("sndcgan_cifar10_sn", "latent.dim", 64, "128"),
+    ("sndcgan_cifar10_sn", "latent.dist", "normal", "uniform"),
+    ("sndcgan_cifar10_sn", "data.size", 64, "32"),
+    ("sndcgan_cifar10_sn", "arch.width", 0.25, "1"),
+    ("sndcgan_cifar10_sn", "arch.init_std", 0.05, "0.02"),
+    ("sndcgan_cifar10_sn", "arch.g_norm", "none", "bn"),
+    ("sndcgan_cifar10_sn", "arch.g_spectral", True, "false"),
+    ("resnet_cifar_cifar10_sn", "arch.shortcut", "identity", "conv3"),
+    ("resnet_cifar_cifar10_sn", "arch.pool", "sum", "mean"),
+    ("resnet_cifar_cifar10_sn", "arch.upsample", "nearest", "zeros"),
+    ("sndcgan_cifar10_sn", "optim.kind", "rmsprop", "adam"),
+    ("sndcgan_cifar10_sn", "optim.lr_g", 1e-3, "0.0002"),
+    ("sndcgan_cifar10_sn", "optim.epsilon", 1e-4, "1e-08"),
+    ("sndcgan_cifar10_sn", "optim.epsilon_form", "torch", "tf"),
+    ("sndcgan_cifar10_sn", "optim.epsilon_form", None, "tf"),  # a run of before there was the key
+    ("sndcgan_cifar10_sn", "optim.decay", "linear", "none"),
+    ("sndcgan_cifar10_sn", "optim.burn_in", True, "false"),
+    ("sndcgan_cifar10_sn", "norm.epsilon", 1e-5, "1e-12"),
+    ("sndcgan_cifar10_sn", "norm.moves", None, "pass"),
+    ("resnet19_celebahq128_ln", "norm.epsilon", 1e-5, "1e-12"),
+    ("sndcgan_cifar10_sn_gp", "reg.target", 0, "1"),
+    ("sndcgan_cifar10_sn_gp", "reg.epsilon", 1e-8, "0.0001"),
+    ("resnet19_celebahq128_ln_dragan", "reg.noise", "authors", "study"),
+    ("sndcgan_cifar10_sn", "extractor", "classifier", "inception"),
+    ("sndcgan_cifar10_sn", "quantise", "uint8", "float"),
+    ("sndcgan_cifar10_sn", "real", "train", "test"),
+    ("sndcgan_lsun_bedroom_sn", "n_real", 30_588, "10000"),
+    ("sndcgan_celebahq128_sn", "n_fake", 10_000, "3000"),
+    ("sndcgan_cifar10_sn", "generator", "ema", "raw"),
+]
+
+
+@pytest.mark.parametrize(("preset", "key", "value", "study"), CHANGED)
+def test_what_is_not_as_the_study_had_it_is_named(preset, key, value, study):
+    run, protocol, config = published_run(preset)
+    (protocol if key in protocol else config)[key] = value
+    (reason,) = differences(run, protocol, config)
+    was = {"optim.epsilon_form": "torch", "norm.moves": "update"}.get(key) if value is None else str(value)
+    assert reason == f"{key}={was.lower() if value is True else was} (the study: {study})"
 
 
 def test_best_models_stand_beside_the_papers_where_it_has_them(tmp_path):
     store = Store(tmp_path)
     add_run(store, [100.0, 26.0], config("ns", "none", "sn", data__kind="cifar10", arch__width=1.0))
     add_run(store, [100.0, 27.0], config("ns", "none", "sn", data__kind="cifar10", arch__width=1.0, seed=1))
-    row = best_table(analysis.load(store), PROTOCOL).iloc[0]
-    assert (row["fid"], row["paper"]) == (26, 25.27) and row["compares"].startswith("no: other features")
+    found = collect(store)
+    row = best_table(found.runs, PROTOCOL, found.configs).iloc[0]
+    assert (row["fid"], row["paper"]) == (26, 25.27) and row["compares"].startswith("no: extractor=classifier")
     add_run(store, [100.0, 5.0], config("hinge"))
     digits = analysis.load(store).query("data == 'digits'")
-    assert np.isnan(best_table(digits, PROTOCOL).iloc[0]["paper"]) and best_table(digits, PROTOCOL)["compares"][0] == ""
+    assert np.isnan(best_table(digits, PROTOCOL, {}).iloc[0]["paper"])
+    assert best_table(digits, PROTOCOL, {})["compares"][0] == ""
+
+
+def test_a_comparable_run_says_which_checkpoint_stands_beside_which(tmp_path):
+    store = Store(tmp_path)
+    _, protocol, flat = published_run("sndcgan_cifar10_sn")
+    trained = {key for key in flat if key.split(".")[0] in ("norm", "arch", "latent", "optim", "train")}
+    made = {key.replace(".", "__"): flat[key] for key in (*trained, "data.kind", "data.size")}
+    add_run(store, [100.0, 26.0], config("ns", "none", "sn", **made))
+    found = collect(store)
+    assert found.problems == []
+    row = best_table(found.runs, protocol, found.configs).iloc[0]
+    assert row["compares"] == "yes: our last checkpoint beside the lowest of its run's"
 
 
 def test_a_report_from_its_own_csv_says_the_same(searched, report, tmp_path):
@@ -189,7 +280,7 @@ def test_a_report_from_its_own_csv_says_the_same(searched, report, tmp_path):
     for name in ("cells.csv", "tables/01-digits-pairs.csv", "tables/01-digits-confirm.csv"):
         pd.testing.assert_frame_equal(pd.read_csv(tmp_path / name), pd.read_csv(report / name))
     page = (tmp_path / "index.html").read_text()
-    assert "as given in runs.csv" in page and "FID (as given)" in page
+    assert "as given in runs.csv" in page and "FD (classifier, as given)" in page
 
 
 def test_a_csv_needs_little(tmp_path):
@@ -246,18 +337,18 @@ def test_where_narrows_by_any_column(searched):
     assert set(one.rows["id"]) == set(one.runs["id"]) == set(one.meta) and set(one.trials["id"]) <= set(one.runs["id"])
     assert len(where(found, []).runs) == len(found.runs)
     for condition, message in (
-        ("loss", "give a column"),
-        ("loss=", "give a column"),
-        ("los=ns", "no column los; there are id"),
-        ("loss=hinge", "leaves no run; loss is one of: ns, wgan"),
-        ("seed=x", "leaves no run"),
+        ("loss", "loss is no condition; write --where KEY=VALUE"),
+        ("loss=", "loss= is no condition"),
+        ("los=ns", r"no run has a los \(did you mean loss\?\); legal: data, arch, loss"),
+        ("loss=hinge", "no run has loss=hinge; loss there: ns, wgan"),
+        ("seed=x", "no run has seed=x"),
     ):
         with pytest.raises(UserError, match=message):
             where(found, [condition])
 
 
 def test_where_on_the_command_line(searched, tmp_path, capsys):
-    store = ["--store", str(searched.root), "--out", str(tmp_path)]
+    store = [f"store={searched.root}", "--out", str(tmp_path)]
     assert main([*store, "--where", "loss=ns", "--where", "stage=confirm"]) == 0
     assert "5 runs (5 done)" in capsys.readouterr().out
     page = (tmp_path / "index.html").read_text()
@@ -284,7 +375,7 @@ def test_the_diversity_panel_has_lines_of_real_images_and_of_noisy_ones_as_far_a
     assert diversity_lines(older) == {"real images": 0.79} and diversity_lines({"floor": None}) == {}
     runs = analysis.load(synthetic.grid(tmp_path))
     ax, lines = Figure().subplots(), diversity_lines(PROTOCOL)
-    assert paper.diversity(ax, runs, ["NS GP", "NS SN"], looks(["NS GP", "NS SN"]), lines)
+    assert paper.diversity(ax, runs, ["NS GP", "NS SN"], looks_of(["NS GP", "NS SN"]), lines)
     names = {note.get_text(): note.get_position()[1] for note in ax.texts if note.get_text()}
     assert list(names) == ["real images", "noisy, σ 10/255"]
     assert names["noisy, σ 10/255"] - names["real images"] > 0.06, "not on each other"

@@ -252,7 +252,7 @@ def test_a_warning_that_a_distance_is_worthless_stands_at_table_figure_and_run(t
     assert all(
         said in page[: page.index(f'aria-label="{name} on digits')].rpartition("<h3")[2] for name in ("Cells", "Runs")
     )
-    assert "FID (classifier features, of 36 images, too few)" in figures[0][1].axes[0].get_ylabel()
+    assert "FD (classifier, of 36 images, too few)" in figures[0][1].axes[0].get_ylabel()
     data = (tmp_path / "out" / "data" / "runs-0.js").read_text()
     assert data.count("These distances say next to nothing: 36 images") == 5 and data.count("something else") == 5
 

@@ -4,9 +4,9 @@ import pytest
 from synthetic import PROTOCOL, add_run, config
 
 import analysis
-from analysis.loading.read_run import CURVES, DIAGNOSTICS
 from analysis.report import make_report
-from analysis.tables.diagnostics import COLUMNS, REAL, diagnostic_table, spell_cost
+from analysis.tables.diagnostics import HEADS, REAL, diagnostic_table, spell_cost
+from landscape.scores import CURVES, DIAGNOSTICS
 from landscape.store import Store
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import protocol_id
@@ -68,4 +68,4 @@ def test_cost_is_the_median_of_evaluations(store):
 
 
 def test_every_diagnostic_has_a_head_and_a_name_in_the_scores():
-    assert set(COLUMNS) == {"cell", *DIAGNOSTICS} and not set(CURVES) & set(DIAGNOSTICS)
+    assert set(HEADS) == {"cell", *DIAGNOSTICS} and not set(CURVES) & set(DIAGNOSTICS)

@@ -15,20 +15,19 @@ import pytest
 import synthetic
 from matplotlib.figure import Figure
 from support import ROOT, frozen_runs
-from synthetic import PROTOCOL, add_row, add_run, config
+from synthetic import PROTOCOL, add_row, add_run, config, looks_of
 
 from analysis.estimators.time_budget import timed
 from analysis.estimators.tuning_curves import budgets, median_best_band
 from analysis.figures import axes
 from analysis.figures.axes import spread
-from analysis.figures.style import looks
 from analysis.html import images
 from analysis.loading import protocols
 from analysis.loading.runs import collect, load, load_rows
 from analysis.report import MARK, main, make_report
 from analysis.tables.best_runs import best_table
 from analysis.tables.evaluation_cost import evaluation
-from analysis.tables.formatting import score, seconds
+from analysis.tables.formatting import score, written
 from analysis.tables.provenance import alone, machine_lines, planned_by, reproduce
 from landscape.config.identity import run_id
 from landscape.store import Store
@@ -76,14 +75,12 @@ def test_the_page_counts_states_and_tells_what_went_wrong(report):
 
 def test_a_classifiers_distance_is_never_called_plain_fid(report):
     page = re.sub("<style>.*?</style>|<script>.*?</script>", "", (report / "index.html").read_text(), flags=re.S)
-    assert re.findall(r"FID(?! \(classifier features\)).{24}", re.sub("<[^>]+>", "", page)) == [
-        "FID of Inception's features"
-    ]
+    assert re.findall(r"FID.{24}", re.sub("<[^>]+>", "", page)) == ["FID of Inception's features"]
 
 
 def test_every_cell_shows_the_samples_of_its_lowest_run(report):
     runs = pd.read_csv(report / "runs.csv", dtype={"id": str})
-    best = runs.loc[runs.groupby("cell")["fid"].idxmin().dropna(), "id"]
+    best = runs.loc[runs.groupby("cell")["fd_classifier"].idxmin().dropna(), "id"]
     page = (report / "index.html").read_text()
     assert set(re.findall(r'<img src="samples/(\w+)\.png"', page)) == set(best)
 
@@ -212,14 +209,14 @@ def test_samples_of_runs_that_nobody_scored_are_shown(tmp_path):
     shown = set(re.findall(r'<img src="samples/(\w+)\.png"', (tmp_path / "out" / "index.html").read_text()))
     assert shown == {bare.id, scored[1].id}
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "<b>NS GP</b><br>not scored<br>" in page and "<b>WGAN GP</b><br>FID (classifier features) 5<br>" not in page
+    assert "<b>NS GP</b><br>not scored<br>" in page and "<b>WGAN GP</b><br>FD (classifier) 5<br>" not in page
 
 
 def test_a_corrupt_file_is_named_on_stderr_and_in_the_page_and_the_rest_is_reported(tmp_path, capsys):
     store = synthetic.grid(tmp_path / "store", seeds=1, troubles=False)
     broken = next(store.run_folders())
     broken.metrics_file.write_text("{\n")
-    assert main(["--store", str(store.root), "--out", str(tmp_path / "out")]) == 2
+    assert main([f"store={store.root}", "--out", str(tmp_path / "out")]) == 2
     out, err = capsys.readouterr()
     assert str(broken.metrics_file) in err and err.count("\n") == 1 and "6 runs" in out
     page = (tmp_path / "out" / "index.html").read_text()
@@ -241,14 +238,14 @@ def test_many_troubles_are_told_by_kind_and_each_kind_by_a_few_runs(tmp_path):
 def refused(arguments, capsys):
     assert main([str(argument) for argument in arguments]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.startswith("error: ") and "Traceback" not in err
+    assert out == "" and "Traceback" not in err
     return err
 
 
 def test_a_store_without_runs_is_refused_with_the_way_to_fill_it(tmp_path, capsys):
     (tmp_path / "empty" / "runs").mkdir(parents=True)
     for store in ("empty", "missing"):
-        err = refused(["--store", tmp_path / store, "--out", tmp_path / "out"], capsys)
+        err = refused([f"store={tmp_path / store}", "--out", tmp_path / "out"], capsys)
         assert "python -m landscape.sweep" in err and err.count("\n") == 1
     assert not (tmp_path / "out").exists() and not (tmp_path / "missing").exists()
 
@@ -256,7 +253,7 @@ def test_a_store_without_runs_is_refused_with_the_way_to_fill_it(tmp_path, capsy
 def test_a_store_whose_only_run_is_corrupt_is_refused_by_name(tmp_path, capsys):
     store = Store(tmp_path / "store")
     add_run(store, [9.0], config()).config_file.write_text("{")
-    assert "config.yaml" in refused(["--store", store.root, "--out", tmp_path / "out"], capsys)
+    assert "config.yaml" in refused([f"store={store.root}", "--out", tmp_path / "out"], capsys)
 
 
 def test_an_out_that_cannot_be_written_or_is_somebody_elses_is_refused(tmp_path, capsys):
@@ -264,10 +261,10 @@ def test_an_out_that_cannot_be_written_or_is_somebody_elses_is_refused(tmp_path,
     add_run(store, [9.0], config())
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        assert "cannot be written" in refused(["--store", store.root, "--out", out], capsys)
+        assert "cannot be written" in refused([f"store={store.root}", "--out", out], capsys)
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("my page")
-    assert "stays" in refused(["--store", store.root, "--out", tmp_path / "site"], capsys)
+    assert "stays" in refused([f"store={store.root}", "--out", tmp_path / "site"], capsys)
     assert (tmp_path / "site" / "index.html").read_text() == "my page" and MARK not in "my page"
 
 
@@ -295,7 +292,7 @@ def test_labels_are_moved_apart_and_no_further():
 
 
 def test_plots_return_the_axis_that_they_are_given(tmp_path):
-    look = looks(["NS GP", "NS SN"])
+    look = looks_of(["NS GP", "NS SN"])
     values = {"NS GP": np.array([9.0, 8.0, 12.0, 20.0, np.inf, 7.0]), "NS SN": np.array([5.0])}
     lines = {"NS GP": (budgets(2), np.array([9.0, 8.0])), "NS SN": (budgets(2), np.array([np.inf, np.inf]))}
     rows = load_rows(synthetic.grid(tmp_path, seeds=1))
@@ -312,7 +309,7 @@ def test_plots_return_the_axis_that_they_are_given(tmp_path):
 
 
 def test_a_box_is_drawn_from_five_finite_runs_on():
-    look = looks(["a"])
+    look = looks_of(["a"])
     for count, boxes in ((4, 0), (5, 1)):
         ax = axes.distribution(Figure().subplots(), {"a": np.append(np.arange(1.0, count + 1), np.inf)}, look)
         assert sum(np.size(line.get_xdata()) == 5 and line.get_linestyle() == "-" for line in ax.lines) == boxes
@@ -326,21 +323,15 @@ def test_cells_look_different_and_keep_their_look_in_whatever_company(prefix):
         for loss in ("NS", "WGAN", "LS", "LS_SIGMOID", "HINGE", "MINIMAX", "ML", "RPGAN")
         for regularization in ("W/O", "GP", "GP 5", "DRAGAN", "SN", "LN", "BN", "L2", "GP+SN", "GP+SN 5", "DRAGAN+BN")
     ]
-    together = looks(labels)
+    together = looks_of(labels)
     assert len(set(together.values())) == len(labels)
-    assert all(looks([label])[label] == together[label] for label in labels)
-    assert looks(["XYZ R9"]) == looks(["XYZ R9"]), "a name never heard of has a look too"
+    assert all(looks_of([label])[label] == together[label] for label in labels)
+    assert looks_of(["XYZ R9"]) == looks_of(["XYZ R9"]), "a name never heard of has a look too"
 
 
 def test_numbers_are_written_shortly_and_times_as_times():
     assert [score("fid", value) for value in (2815.4, 28.154, 0.25)] == ["2,815", "28.15", "0.25"]
-    assert [seconds(value) for value in (0.0, 0.4, 61.0, 600.0, 9000.0)] == [
-        "0 s",
-        "0.4 s",
-        "61 s",
-        "10.0 min",
-        "2.5 h",
-    ]
+    assert written("train_s", 9000.0) == "2 h 30 min" and written("saved_s", 0.4) == "0.4 s"
 
 
 def test_the_commands_of_all_sweeps_are_told_each_with_its_runs(tmp_path):
@@ -384,7 +375,7 @@ def test_the_commands_of_all_sweeps_are_told_each_with_its_runs(tmp_path):
 
 def test_the_page_says_with_what_it_was_written(tmp_path):
     store = synthetic.grid(tmp_path / "store", seeds=1, troubles=False)
-    assert main(["--store", str(store.root), "--out", str(tmp_path / "out"), "--where", "loss=ns,ls"]) == 0
+    assert main([f"store={store.root}", "--out", str(tmp_path / "out"), "--where", "loss=ns,ls"]) == 0
     page = (tmp_path / "out" / "index.html").read_text()
     assert "python -m analysis.report --where loss=ns,ls</code>" in page and str(tmp_path) not in page
     assert f"pandas {pd.__version__}" in page
@@ -462,15 +453,19 @@ def test_superseded_runs_are_marked_and_compared_with_nothing(tmp_path):
     assert runs.loc[old, "fid"].tolist() and runs.loc[runs["cell"] == "NS GP", "setting"].nunique() == 2
     cells = pd.read_csv(tmp_path / "out" / "cells.csv").set_index("cell")
     assert cells.loc["NS GP", ["runs", "results"]].tolist() == [13, 5]
-    assert cells.loc["NS GP", ["fid_lowest", "fid_best", "fid_median"]].tolist() == [10, 10, 12]
-    assert timed(runs).worth["NS GP"].min() == 10 and best_table(runs, {})["fid"].min() == 10
+    assert cells.loc["NS GP", ["fd_classifier_lowest", "fd_classifier_best", "fd_classifier_median"]].tolist() == [
+        10,
+        10,
+        12,
+    ]
+    assert timed(runs).worth["NS GP"].min() == 10 and best_table(runs, {}, {})["fid"].min() == 10
     page = (tmp_path / "out" / "index.html").read_text()
     assert "8 runs were trained by a choice that means something else now" in page and "transposed conv" in page
     (table,) = (tmp_path / "out" / "data").glob("table-*.js")
     assert table.read_text().count("arch.g_spectral before 2026-11-25") == 8
     main(["--csv", str(tmp_path / "out" / "runs.csv"), "--out", str(tmp_path / "again")])
     again = pd.read_csv(tmp_path / "again" / "cells.csv").set_index("cell")
-    assert again.loc["NS GP", ["results", "fid_lowest"]].tolist() == [5, 10]
+    assert again.loc["NS GP", ["results", "fd_classifier_lowest"]].tolist() == [5, 10]
 
 
 def test_without_superseded_runs_the_page_does_not_speak_of_them(report):

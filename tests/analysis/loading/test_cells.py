@@ -8,16 +8,18 @@ import pytest
 from synthetic import PROTOCOL, add_row, add_run, config
 
 import analysis
-from analysis.loading.cells import cell_label, cell_order, independent, label_cells, varied, worths
+from analysis.loading.cells import cell_order, independent, label_cells, varied, worths
 from analysis.loading.protocols import (
     TwoProtocols,
     differing,
-    distance_name,
+    distance_label,
     one_protocol,
+    partly_scored,
     sections,
     spell_floor,
     spell_out,
 )
+from landscape.config.axes import cell_label
 from landscape.store import Store
 from landscape.store.protocols import protocol_id
 
@@ -122,9 +124,9 @@ def test_what_a_protocol_says_of_itself_sets_none_apart():
 
 
 def test_only_inceptions_distance_is_called_plain_fid():
-    assert distance_name({"extractor": "inception"}) == "FID"
-    assert distance_name(PROTOCOL) == "FID (classifier features)" and "classifier" in spell_out(PROTOCOL)
-    assert distance_name({}) != "FID" and spell_out({}).endswith("cannot be read.")
+    assert distance_label({"extractor": "inception"}) == "FID"
+    assert distance_label(PROTOCOL) == "FD (classifier)" and "classifier" in spell_out(PROTOCOL)
+    assert distance_label({}) != "FID" and spell_out({}).endswith("cannot be read.")
 
 
 def test_the_floor_is_said_as_far_as_it_is_known():
@@ -148,9 +150,11 @@ def test_a_diverged_run_counts_under_a_later_protocol_once_its_cell_is_scored(st
     add_run(store, [100.0, None], config(seed=9), "diverged")
     add_row(scored[0], 250, 19.0, TRAIN)
     part = {name: runs for _, name, runs in sections(analysis.load(store))}[protocol_id(TRAIN)]
+    assert partly_scored(analysis.load(store), part) == {"NS GP": (2, 3)}, "the diverged one counts as scored"
     assert len(part) == 1, "half a cell is scored: counting all its diverged runs would weigh them double"
     add_row(scored[1], 250, 20.0, TRAIN)
     part = {name: runs for _, name, runs in sections(analysis.load(store))}[protocol_id(TRAIN)]
+    assert partly_scored(analysis.load(store), part) == {}
     assert sorted(part["worth"]) == [19, 20, math.inf] and part["id"].is_unique
     assert one_protocol(part) == protocol_id(TRAIN)
     assert math.isnan(worths(part)["capped"].max(skipna=False)), "its step-0 score is of the other protocol"

@@ -6,13 +6,12 @@ from dataclasses import replace
 import matplotlib.figure
 import pandas as pd
 import pytest
-from synthetic import add_run, config
+from synthetic import add_run, config, looks_of
 
 from analysis.estimators.early_stopping import replay_table
 from analysis.estimators.saved import saved_table, saved_whole
 from analysis.estimators.time_budget import timed
 from analysis.figures.budget import hours_figure
-from analysis.figures.style import looks
 from analysis.loading.runs import load, load_rows
 from analysis.report import make_report
 from analysis.tables.early_stopping import early
@@ -84,7 +83,7 @@ def test_texts_and_axes_say_whose_time_it_is(store):
         said = early(frame, rows)[1]
         assert ("of CPU time not spent" in said["saved"]) == (axis == "CPU minutes")
         assert any(f"{words};" in text for text in said["cost"])
-        figure = hours_figure(timed(frame), looks(["NS GP"]), "FID", 0)
+        figure = hours_figure(timed(frame), looks_of(["NS GP"]), "FID", 0)
         assert isinstance(figure, matplotlib.figure.Figure)
         assert figure.axes[0].get_xlabel() == f"{axis}, one run after the other"
         assert figure.axes[0].get_title(loc="left") == f"{axis[0].upper()}{axis[1:]} of training"
@@ -102,5 +101,5 @@ def test_the_page_and_its_tables_show_one_clock(store, tmp_path):
     run.write_status(replace(run.status(), train_busy_s=None, eval_busy_s=None))
     make_report(store, tmp_path / "out")
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "2.1 min of training" in page and "CPU time" not in page
+    assert "2 min 5 s of training" in page and "CPU time" not in page
     assert math.isnan(load(store).set_index("seed")["train_cpu_s"][1])

@@ -3,15 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import add_run, config
+from synthetic import add_run, config, looks_of
 
 import analysis
 from analysis.figures.paper_layout import study_figures
-from analysis.figures.style import looks
 from analysis.loading.cells import worths
 from analysis.loading.pooling import pool_cells
 from analysis.report import main
-from analysis.tables.comparisons import pair_table
+from analysis.tables.pairs import samples
 from landscape.store import Store
 
 POOLED = "WGAN GP (n_dis 1, 5)"
@@ -44,18 +43,18 @@ def test_cells_that_differ_in_n_dis_alone_are_one_and_say_so(store, found):
 
 
 def test_a_pooled_cell_looks_as_the_one_it_is_made_of():
-    assert looks([POOLED])[POOLED] == looks(["WGAN GP"])["WGAN GP"]
-    assert looks([f"resnet19 {POOLED}"]) == {f"resnet19 {POOLED}": looks(["resnet19 WGAN GP"])["resnet19 WGAN GP"]}
+    assert looks_of([POOLED])[POOLED] == looks_of(["WGAN GP"])["WGAN GP"]
+    assert looks_of([f"resnet19 {POOLED}"]) == {
+        f"resnet19 {POOLED}": looks_of(["resnet19 WGAN GP"])["resnet19 WGAN GP"]
+    }
 
 
-def test_a_pooled_cell_is_matched_as_a_whole_or_not_at_all(store, found):
-    def taken(runs):
-        return pair_table(runs, [1], np.random.default_rng(0)).set_index(["a", "b"])[["taken", "n"]].T.to_dict("list")
-
-    assert taken(analysis.load(store))["NS GP", "WGAN GP 5"] == ["matched", 4]
-    pooled = {frozenset(cells): rest for cells, rest in taken(found.runs).items()}
-    assert pooled[frozenset({"NS GP", POOLED})] == ["apart", 4], "the four at n_dis 1 would stand for all eight"
-    assert pooled[frozenset({"NS GP", "LS GP 5"})] == ["apart", 4]
+def test_a_pooled_cell_is_matched_on_n_dis_as_far_as_it_is_shared(store, found):
+    kept = samples(analysis.load(store))
+    assert set(kept["NS GP"].keys) == set(kept["WGAN GP 5"].keys), "n_dis is of the cell"
+    pooled = samples(found.runs)
+    assert len(pooled[POOLED].keys) == 8 and set(pooled["NS GP"].keys) < set(pooled[POOLED].keys)
+    assert not set(pooled["NS GP"].keys) & set(pooled["LS GP 5"].keys)
 
 
 def test_the_studys_figures_have_a_pooled_cell_once(found):
@@ -71,7 +70,7 @@ def test_the_studys_figures_have_a_pooled_cell_once(found):
 
 def test_the_report_pools_on_demand_in_tables_and_figures(store, tmp_path, capsys):
     out = tmp_path / "out"
-    assert main(["--store", str(store.root), "--out", str(out), "--pool", "n_dis"]) == 0
+    assert main([f"store={store.root}", "--out", str(out), "--pool", "n_dis"]) == 0
     page = (out / "index.html").read_text()
     assert "Pooled over n_dis" in page and POOLED in page and "WGAN GP 5" not in page
     cells = pd.read_csv(out / "cells.csv").set_index("cell")
@@ -81,7 +80,7 @@ def test_the_report_pools_on_demand_in_tables_and_figures(store, tmp_path, capsy
     assert POOLED in (out / "figures" / "01-digits-budget.svg").read_text()
     assert POOLED in (out / "figures" / "study-loss.svg").read_text()
     assert POOLED in "".join(file.read_text() for file in (out / "data").iterdir())
-    assert main(["--store", str(store.root), "--out", str(out)]) == 0
+    assert main([f"store={store.root}", "--out", str(out)]) == 0
     assert POOLED not in "".join(file.read_text() for file in (out / "data").iterdir())
     page = (out / "index.html").read_text()
     assert "Pooled" not in page and POOLED not in page and "WGAN GP 5" in page
@@ -90,5 +89,5 @@ def test_the_report_pools_on_demand_in_tables_and_figures(store, tmp_path, capsy
 
 def test_nothing_else_is_pooled_over(store, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["--store", str(store.root), "--out", str(tmp_path), "--pool", "loss"])
+        main([f"store={store.root}", "--out", str(tmp_path), "--pool", "loss"])
     assert stop.value.code == 2 and "invalid choice: 'loss'" in capsys.readouterr().err

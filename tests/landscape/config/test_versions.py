@@ -47,8 +47,8 @@ def test_no_worker_trains_or_scores_it_as_what_it_is_not(store: Store, status: s
     old.write_status(replace(old.status(), state=status))
     assert work(store, old.id, lambda text: None) == FAILED
     found = old.status()
-    assert found["status"] == (FAILED if status == PLANNED else DONE)
-    assert "arch.g_spectral meant something else" in found["reason"] and "trains it anew" in found["reason"]
+    assert found.state == (FAILED if status == PLANNED else DONE) and found.reason is not None
+    assert "arch.g_spectral meant something else" in found.reason and "trains it anew" in found.reason
 
 
 def test_nothing_is_drawn_from_it_or_scored_again(store: Store, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_mapped_images_are_scored(store: Store, tmp_path: Path) -> None:
     freeze(plan)
     run = store.run(plan.runs[0].id)
     assert work(store, run.id, lambda text: None) == "done"
-    assert [row.values["fid"] is not None for row in run.rows()] == [True, True]
+    assert [row.values["fd_classifier"] is not None for row in run.rows()] == [True, True]
 
 
 def test_neither_place_nor_name_is_part_of_a_run(store: Store, source: Path, tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_failed_download_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_users_command_decodes_and_trains(store: Store, source: Path) -> None:
     more = [f"data.size={SIDE}", "metrics=none", "arch.width=0.04", "train.batch_size=2", "train.steps=2"]
     done = sweep("data=folder", f"data.path={source}", *more, f"store={store.root}", "device=cpu")
-    assert done.returncode == 0 and "done at step 2" in done.stdout and "decoding data=folder: 12 images" in done.stderr
+    assert done.returncode == 0 and "done at step 2" in done.stderr and "decoding data=folder: 12 images" in done.stderr
     status = json.loads(next(store.runs.glob("*/status.json")).read_text())
     assert status["axes"]["data"] == "folder"
     wrong = sweep("data=folder", "data.path=nowhere", *more, f"store={store.root}")

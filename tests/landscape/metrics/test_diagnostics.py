@@ -11,13 +11,12 @@ from PIL import Image
 from support import TINY, frozen_runs
 from torch import Tensor, nn
 
-from analysis.loading.read_run import CURVES, DIAGNOSTICS, SCORES
-from landscape.config import validation
 from landscape.config.errors import UserError
 from landscape.config.schema import Data, Latent
 from landscape.data import load_data
 from landscape.metrics.evaluator import Scorer
 from landscape.runtime.worker import work
+from landscape.scores import CURVES, DIAGNOSTICS, SCORES, STORED
 from landscape.store import Store, protocols
 from landscape.store.atomic_io import read_yaml
 from sweeps.planning.config_groups import conf_dir
@@ -46,10 +45,10 @@ def test_all_scores_of_a_run_and_again_of_the_finished_run(store: Store) -> None
     assert columns <= row.values.keys()
     # Kept weights, D's among them, say what the run said itself.
     assert {k: later.values[k] for k in columns} == {k: row.values[k] for k in columns}
-    assert later.values["fid"] == plain.values["fid"]
+    assert later.values["fd_classifier"] == plain.values["fd_classifier"]
     assert all(row.values[k] is not None or k in row.why for k in columns)
     assert {k for k in columns if row.values[k] is None} <= {"support"}
-    asked = set(validation.SCORES) - {"modes", "kid"}
+    asked = set(SCORES) - {"modes", "kid"}
     assert row.cost.keys() == asked | {"features"} and min(row.cost.values()) >= 0
     floor = direct.protocol(row.protocol)["floor"]
     assert not NEED_A_RUN & floor.keys() and floor["prd_f8"] > 0.8
@@ -88,7 +87,7 @@ def test_one_perfect_image_per_class_fools_the_inception_score_alone(store: Stor
     first = [next(i for i in data.train if data.labels[i] == c) for c in range(10)]
     found = asked.score(OnePerClass(torch.from_numpy(data.images[first]).float() / 255))
     assert found["is"] > asked.floor["is"]
-    assert found["fid"] > 20 * asked.floor["fid"]
+    assert found["fd_classifier"] > 20 * asked.floor["fd_classifier"]
     assert found["ms_ssim"] == pytest.approx(1) and asked.floor["ms_ssim"] < 0.7
     assert found["prd_f8"] < 0.5 < 0.95 < asked.floor["prd_f8"]
     assert found["support"] == pytest.approx(10, rel=0.05) and asked.floor["support_low"] > 10_000
@@ -115,10 +114,10 @@ def test_defaults_are_neutral_and_other_values_set_a_protocol_apart() -> None:
 
 
 def test_each_parameter_belongs_to_a_score_and_stands_where_all_are_asked_for() -> None:
-    needed = {key for keys in validation.SCORES.values() for key in keys}
+    needed = {option.name for score in SCORES.values() for option in score.options}
     given = read_yaml(conf_dir() / "metrics" / "diagnostics.yaml")
     assert needed <= set(protocols.NEUTRAL) and needed <= set(given)
-    assert set(given["scores"]) == set(validation.SCORES) - {"modes", "kid"}
+    assert set(given["scores"]) == set(SCORES) - {"modes", "kid"}
 
 
 def test_a_score_whose_parameters_are_not_set_is_refused_with_the_choice_that_sets_them() -> None:
@@ -130,4 +129,4 @@ def test_a_score_whose_parameters_are_not_set_is_refused_with_the_choice_that_se
 def test_analysis_knows_every_column(store: Store) -> None:
     found = scorer(store, "metrics.scores=[prd,geometry,birthday]", *FEW[1:]).floor
     assert found is not None
-    assert found.keys() - {"n", "by_n"} <= {*SCORES, *CURVES} and "prd_f8" in found
+    assert found.keys() - {"n", "by_n"} <= {*STORED, *CURVES} and "prd_f8" in found

@@ -36,7 +36,7 @@ def test_it_is_the_distance_of_other_real_images_at_each_number(store: Store) ->
     for n, distance in made.floor["by_n"]:
         features, _ = made.extractor(torch.from_numpy(data.images[rows[:n]]))
         assert distance == pytest.approx(frechet_distance(moments(features), made.reference), rel=1e-9)
-    assert made.floor["fid"] == pytest.approx(made.floor["by_n"][0][1], rel=1e-12)
+    assert made.floor["fd_classifier"] == pytest.approx(made.floor["by_n"][0][1], rel=1e-12)
     assert {"is", "ms_ssim"} <= made.floor.keys() and made.text()["floor"] == made.floor and "floor" in ABOUT
 
 
@@ -96,7 +96,7 @@ def test_it_is_there_only_with_ms_ssim_and_asks_for_no_features_where_pairs_are_
     assert first.noisy is not None
     # A store whose floor is of before there was noise: only what is missing is made.
     for file in (store.cache / "floor").glob("*.pt"):
-        if "ms_ssim" in (held := checkpoint.load(file)) and "by_n" not in held and "fid" not in held:
+        if "ms_ssim" in (held := checkpoint.load(file)) and "by_n" not in held and "fd_classifier" not in held:
             file.unlink()
     monkeypatch.setattr(extractors.Extractor, "__call__", lambda *_: pytest.fail("features were extracted"))
     assert scorer(store, "metrics.ms_ssim_pairs=batches").noisy == first.noisy

@@ -105,7 +105,7 @@ def test_fewer_modes(case: Case) -> None:
 def test_real_images_are_far_below_an_untrained_generator_and_a_grey_image(case: Case) -> None:
     g, _ = build(typed(case.config), case.data.channels)
     assert case.scorer.floor is not None
-    floor, untrained = case.scorer.floor["fid"], case.scorer.score(g)["fid"]
+    floor, untrained = case.scorer.floor["fd_classifier"], case.scorer.score(g)["fd_classifier"]
     grey = case.distance(np.full((500, *case.data.images.shape[1:]), 80.0))
     show("floor, untrained generator, grey image", [floor, untrained, grey])
     assert untrained > 20 * floor

@@ -14,9 +14,17 @@ from scipy.signal import convolve2d
 from landscape.config.errors import UserError
 from landscape.config.schema import Data
 from landscape.data import load_data
-from landscape.metrics.evaluator import SCORES, Sample
-from landscape.metrics.ms_ssim import WEIGHTS, ms_ssim, scales_for, weights_for, within_batches, within_class
+from landscape.metrics.evaluator import Sample
+from landscape.metrics.ms_ssim import (
+    WEIGHTS,
+    ms_ssim,
+    scales_for,
+    weights_for,
+    within_batches,
+    within_class,
+)
 from landscape.metrics.ms_ssim import protocol as ms_ssim_protocol
+from landscape.metrics.ms_ssim import similarity as score
 from landscape.store.protocols import request, request_id
 from sweeps.planning.finalize import STUDY_PAIRS, settle_metrics
 from sweeps.planning.plan import make_plan
@@ -137,9 +145,9 @@ def test_the_studys_pairs_ask_for_no_classes() -> None:
     images = pictures(0, n=320, channels=1, side=8)
     seen: dict[str, Any] = {"images": images, "features": np.zeros((320, 3)), "logits": np.zeros((320, 0))}
     sample = Sample(**{**dict.fromkeys(Sample._fields), **seen, "protocol": {"ms_ssim": protocol_of("batches")}})
-    assert SCORES["ms_ssim"](sample)["ms_ssim"] < 0.9
+    assert score(sample)["ms_ssim"] < 0.9
     same = sample._replace(images=images[:1].expand(320, -1, -1, -1))
-    assert SCORES["ms_ssim"](same)["ms_ssim"] == pytest.approx(1)
+    assert score(same)["ms_ssim"] == pytest.approx(1)
 
 
 def test_data_without_labels_can_be_asked_for_the_studys_pairs_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,3 +71,20 @@ def test_a_collapsed_set_keeps_its_precision_and_loses_its_recall() -> None:
     x = rng().standard_normal((1000, 8))
     recall, precision = precision_recall(x[:500], np.repeat(x[500:505], 100, axis=0), 20, ANGLES, 3, 0)
     assert precision > 2 * recall
+
+
+def test_scores_of_the_mean_curve_are_read_off_it() -> None:
+    """The authors' form: curves are averaged angle by angle over the clusterings, then the largest F are taken."""
+    x = rng().standard_normal((600, 8))
+    real, fake = x[:300], x[300:] + 0.8
+    pairs = [histograms(real, fake, 20, seed) for seed in range(3)]
+    alpha, beta = np.mean([curve(p, q, ANGLES) for p, q in pairs], axis=0)
+
+    def largest(b: float) -> float:
+        return float(max((1 + b**2) * a * c / (b**2 * a + c) for a, c in zip(alpha, beta, strict=True)))
+
+    of_curve = precision_recall(real, fake, 20, ANGLES, 3, 0, "curve")
+    assert of_curve == pytest.approx((largest(8), largest(1 / 8)))
+    scores = precision_recall(real, fake, 20, ANGLES, 3, 0)
+    assert scores == pytest.approx(tuple(np.mean([f_scores(p, q, ANGLES) for p, q in pairs], axis=0)))
+    assert all(0 < of_mean - of_one < 0.05 for of_mean, of_one in zip(scores, of_curve, strict=True))

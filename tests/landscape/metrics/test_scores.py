@@ -254,5 +254,5 @@ def test_a_trained_mlp_finds_modes(tmp_path: Path) -> None:
     (run,) = frozen_runs(store, "data=ring", "reg=r1", "train.steps=400", "metrics.every=400", "metrics.n_fake=2000")
     assert work(store, run.id, lambda text: None) == "done"
     first, last = (row.values for row in run.rows())
-    assert first["modes"] == 0 and last["modes"] >= 2 and last["fid"] < first["fid"]
+    assert first["modes"] == 0 and last["modes"] >= 2 and last["fd_points"] < first["fd_points"]
     assert run.sample_grid(400).exists()

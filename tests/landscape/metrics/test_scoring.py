@@ -102,7 +102,7 @@ def test_scores_do_not_depend_on_the_size_of_batches(
     monkeypatch.setattr(scoring, "BATCH", 33)
     one.extractor = dataclasses.replace(one.extractor, batch=17)
     found = values(one.score(g))
-    assert found == pytest.approx(expected, rel=1e-5) and {"fid", "is", "kid", "ms_ssim"} <= found.keys()
+    assert found == pytest.approx(expected, rel=1e-5) and {"fd_classifier", "is", "kid", "ms_ssim"} <= found.keys()
 
 
 class Plays(torch.nn.Module):
@@ -127,7 +127,7 @@ def test_one_perfect_image_a_class_has_a_high_inception_score_and_its_distances_
     honest = one.score(Plays(data.images[train]))
     collapsed = one.score(Plays(data.images[[train[data.labels[train] == c][0] for c in range(10)]]))
     assert collapsed["is"] > honest["is"]
-    assert collapsed["fid"] > 10 * honest["fid"] and collapsed["kid"] > 10 * abs(honest["kid"])
+    assert collapsed["fd_classifier"] > 10 * honest["fd_classifier"] and collapsed["kid"] > 10 * abs(honest["kid"])
     assert collapsed["ms_ssim"] > 0.99 > 0.9 > honest["ms_ssim"]
 
 
@@ -135,14 +135,14 @@ def test_a_generator_that_makes_no_images_has_no_scores_and_a_reason(store: Stor
     broken = data.images[:10].astype(np.float32)
     broken[7, 0, 3, 3] = np.nan
     found = scorer(store, data).score(Plays(broken))
-    assert found["fid"] is None and found["why"]["fid"] == "the generator's output is not finite"
+    assert found["fd_classifier"] is None and found["why"]["fd_classifier"] == "the generator's output is not finite"
 
 
 def test_a_set_too_small_for_kernel_distances_says_so_and_has_its_other_scores(
     store: Store, data: Dataset, g: torch.nn.Module
 ) -> None:
     found = scorer(store, data, "metrics.scores=[fid,kid]").score(g)
-    assert found["fid"] > 0 and found["kid"] is None
+    assert found["fd_classifier"] > 0 and found["kid"] is None
     assert "subsets of 1000 images, and there are 500 fakes and 500 real images" in found["why"]["kid"]
 
 
@@ -173,7 +173,7 @@ def test_reference_statistics_are_made_once_and_again_where_damaged(
         content[-100] ^= 1
         file.write_bytes(content)
     assert values(scorer(store, data).score(g)) == first
-    assert len(made) == 1 and "it is made again" in capsys.readouterr().out
+    assert len(made) == 1 and "it is made again" in capsys.readouterr().err
 
 
 def test_reference_statistics_are_made_once_by_all_that_start_together(tmp_path: Path) -> None:

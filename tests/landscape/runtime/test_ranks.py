@@ -96,24 +96,28 @@ def test_every_regularizer_can_be_asked_for_by_its_name() -> None:
     assert set(REGULARIZERS) <= set(FILES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_two_ranks_take_the_steps_of_one_with_the_whole_batch(trained: Any, case: str) -> None:
     config, first, _ = trained[case]
     assert differences(first, alone(config)) == []
 
 
+@pytest.mark.slow
 def test_synchronised_batch_norm_is_that_of_the_whole_batch(trained: Any) -> None:
     """In both networks, under a penalty that differentiates twice."""
     config, first, _ = trained["sync"]
     assert differences(first, alone(config)) == []
 
 
+@pytest.mark.slow
 def test_without_it_each_rank_normalizes_its_own_half(trained: Any) -> None:
     config, first, _ = trained["own"]
     found = differences(first, alone(config))
     assert any(name.startswith("g.") and ".grad" in name for name in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*CASES, "sync", "own"])
 def test_all_ranks_end_in_the_same_state(trained: Any, case: str) -> None:
     """Weights, running statistics, power iterations, losses and random streams, to the bit."""
@@ -151,6 +155,7 @@ def children(pid: int) -> list[int]:
         return []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
 def test_a_lost_rank_fails_its_run_and_a_lost_worker_leaves_no_rank(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY, "train.steps=100000", "metrics=none", "train.world_size=2")

@@ -77,7 +77,7 @@ def test_a_heart_beats_through_a_hung_thread_and_says_so(
         wait_for(lambda: run.status().stalled is not None)
         (seen,) = Looker(store).look().runs
         assert seen.state == "stalled" and f"kill -9 {os.getpid()}" in seen.stalled and "s in training" in seen.stalled
-        assert status(["--store", str(store.root)]) == 0
+        assert status([f"store={store.root}"]) == 0
         out = capsys.readouterr().out
         assert "1 stalled" in out and f"{run.id} is stalled: " in out
         one.pace.begin(None)

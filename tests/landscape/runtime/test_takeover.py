@@ -67,6 +67,7 @@ def done(*runs: RunFolder) -> bool:
     return all(run.status().state == DONE and claim_in_force(run) is None for run in runs)
 
 
+@pytest.mark.slow
 def test_the_same_sweep_command_goes_on(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ("seed=0,1,2", *TINY)
     runs = frozen_runs(store, *asked)
@@ -74,15 +75,15 @@ def test_the_same_sweep_command_goes_on(store: Store, capsys: pytest.CaptureFixt
         abandon(run, where)
     assert main(["-m", *asked, "launcher.jobs=2", f"store={store.root}"]) == 0
     assert done(*runs) and [newest_claim(run)[0] for run in runs] == [2] * 3  # each was taken over, by one worker
-    assert "process 4 on node7 has worked on it" in capsys.readouterr().out
+    assert "process 4 on node7" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("where", ELSEWHERE)
-def test_a_single_run_goes_on(where: str, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_single_run_goes_on(where: str, store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     abandon(run, where)
     assert main([*TINY, f"store={store.root}"]) == 0 and done(run)
-    assert "waiting for a heartbeat, 1 s at the most" in capsys.readouterr().out
+    assert newest_claim(run)[0] == 2
 
 
 def test_a_worker_that_is_started_by_hand_goes_on(run: RunFolder, store: Store) -> None:
@@ -112,15 +113,15 @@ def test_a_worker_elsewhere_that_lives_is_left_its_run(
 ) -> None:
     monkeypatch.setattr(leases, "LOST_AFTER_S", 60.0)
     assert main([*TINY, f"store={store.root}"]) == 1
-    assert "process 4 on node7 works on this run" in capsys.readouterr().err
-    assert VERBS["retry"](["--store", str(store.root)]) == 0
-    assert "nothing to retry" in capsys.readouterr().out
+    assert "process 4 on node7" in capsys.readouterr().err
+    assert VERBS["retry"]([f"store={store.root}"]) == 0
+    assert newest_claim(beating)[0] == 1
 
 
 def test_retry_goes_on(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     abandon(run, "boot")
-    assert VERBS["retry"](["--store", str(store.root)]) == 0 and done(run)
+    assert VERBS["retry"]([f"store={store.root}"]) == 0 and done(run)
 
 
 def test_evaluate_goes_on(store: Store) -> None:
@@ -131,6 +132,7 @@ def test_evaluate_goes_on(store: Store) -> None:
     assert done(run) and len({row.protocol for row in run.rows()}) == 2
 
 
+@pytest.mark.slow
 def test_a_confirmation_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     (run,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)
@@ -159,6 +161,7 @@ def test_a_searchs_worker_watches_the_owner_of_the_last_trial(store: Store) -> N
 SOON = "import landscape.store.leases\nlandscape.claims.LOST_AFTER_S = 1.0\n"
 
 
+@pytest.mark.slow
 def test_submit_hands_it_to_the_scheduler_and_its_job_goes_on(store: Store, site: FakeSlurm, tmp_path: Path) -> None:
     asked = ("seed=0,1", *TINY, "launcher=slurm", "launcher.runs_per_job=2")
     main(["-m", *asked, f"store={store.root}"])
@@ -166,7 +169,7 @@ def test_submit_hands_it_to_the_scheduler_and_its_job_goes_on(store: Store, site
     runs = list(store.run_folders())
     for run, where in zip(runs, ("boot", "host"), strict=True):
         abandon(run, where)
-    assert VERBS["submit"](["--store", str(store.root)]) == 0
+    assert VERBS["submit"]([f"store={store.root}"]) == 0
     (job,) = site.queue()
     (tmp_path / "soon").mkdir()
     (tmp_path / "soon" / "sitecustomize.py").write_text(SOON)

@@ -61,6 +61,7 @@ def test_a_forked_worker_gives_the_bits_of_a_plain_one_and_its_exit_code(store: 
     assert process_start(server.process.pid) is None and told == []
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_costs_no_run_and_is_followed_by_another(store: Store) -> None:
     one, two_ = frozen_runs(store, *TINY, "train.steps=300", "metrics=none", "seed=0,1")
     told: list[str] = []

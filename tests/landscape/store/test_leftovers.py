@@ -65,7 +65,7 @@ def test_clean_shows_and_then_removes_what_nobody_writes(
     store.lock_file("classifier", "old").write_text("")
     kept = [left(run.meta_file, myself()), beside_of(run.meta_file), run.status_file, busy, grows]
     kept[1].write_text("being written")
-    where = ["--store", str(store.root), "--report", str(report)]
+    where = [f"store={store.root}", "--report", str(report)]
     link = store.runs / f".link.{tag(DEAD)}.0123abcd.tmp"
     link.symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").mkdir()

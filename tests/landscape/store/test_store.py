@@ -180,6 +180,7 @@ def test_an_owner_that_lost_its_claim_writes_nothing_more(run: RunFolder) -> Non
     assert run.status_file.read_bytes() == before and run.rows() == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_overtaken_stops_without_writing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     (run,) = frozen_runs(store, *TINY)
     real = Claim.check

@@ -56,6 +56,7 @@ def test_a_plan_without_weights_stops_with_the_command_that_helps(
     assert len(err.splitlines()) == 1 and not store.exists()
 
 
+@pytest.mark.slow
 def test_a_path_is_no_part_of_a_request_and_its_content_is(tmp_path: Path, file: Path) -> None:
     here = asked(f"metrics.weights={file}", f"store={tmp_path / 's'}")
     moved = file.rename(tmp_path / "moved.pth")

@@ -106,7 +106,7 @@ def test_a_run_is_mirrored_offline_with_its_rows_samples_and_configuration(store
     assert found["config"]["arch"] == run.config()["arch"] and found["config"]["seed"] == 0
     rows = run.rows()
     assert [row["_step"] for row in found["history"]] == [row.step for row in rows] == [0, 6, 12]
-    assert [row["fid_classifier"] for row in found["history"]] == [row.values["fid"] for row in rows]
+    assert [row["fd_classifier"] for row in found["history"]] == [row.values["fd_classifier"] for row in rows]
     assert all(row["samples/_type"] == "image-file" and "fid" not in row for row in found["history"])
     assert found["summary"]["status"] == "done"
     assert list((store.wandb).glob("offline-run-*/files/media/images/*.png"))
@@ -130,6 +130,7 @@ def test_a_resumed_run_appends_under_its_own_id(store: Store) -> None:
     assert first["history"] and second["history"]
 
 
+@pytest.mark.slow
 def test_scores_asked_for_later_and_rows_that_were_missed_are_added(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)
@@ -152,7 +153,7 @@ def test_scores_asked_for_later_and_rows_that_were_missed_are_added(store: Store
     first, late = offline_runs(store, run)
     assert [row["_step"] for row in first["history"]] == [0, 6, 12] and late["history"] == []
     protocol = run.rows()[-1].protocol
-    assert late["summary"][f"{protocol[:8]}/fid_classifier"] == run.rows()[-1].values["fid"]
+    assert late["summary"][f"{protocol[:8]}/fd_classifier"] == run.rows()[-1].values["fd_classifier"]
 
 
 WORDS = 'raise RuntimeError("no luck today")'

@@ -26,13 +26,16 @@ CPU = torch.device("cpu")
 
 
 def test_waiting_is_not_work() -> None:
-    meter = Meter(CPU)
+    """A span has the CPU seconds that a span around it and one inside it have, whatever the clock says."""
+    meter, before = Meter(CPU), time.process_time()
     meter.start()
     start = time.process_time()
     time.sleep(0.3)
     while time.process_time() - start < 0.05:
         pass
-    assert 0.05 <= meter.stop() + meter.rest() < 0.3
+    inside = time.process_time() - start
+    found = meter.stop() + meter.rest()
+    assert inside <= found <= time.process_time() - before
 
 
 def test_rows_status_and_checkpoint_have_both_clocks(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,12 +49,13 @@ def test_rows_status_and_checkpoint_have_both_clocks(store: Store, capsys: pytes
     saved, _ = checkpoint.load_newest(run)
     assert saved is not None and saved["clocks"]["train_busy_s"] == status.train_busy_s
     capsys.readouterr()
-    assert tell_status(["--store", str(store.root), "--json"]) == 0
+    assert tell_status([f"store={store.root}", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)["runs"]
     for clock in ("train_s", "eval_s", "train_busy_s", "eval_busy_s"):
         assert told[clock] == getattr(status, clock) > 0
 
 
+@pytest.mark.slow
 def test_a_run_of_before_goes_on_without_them(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not on record of its beginning is not made up: no seconds of processors, rather than too few."""
     (run,) = frozen_runs(store, *TINY)
@@ -75,6 +79,7 @@ def test_a_run_of_before_goes_on_without_them(store: Store, monkeypatch: pytest.
     assert run.rows()[-1].train_busy_s is None
 
 
+@pytest.mark.slow
 def test_those_of_two_processes_are_summed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     own: list[float] = []
     real = Meter.stop

@@ -98,7 +98,10 @@ def pin(kind: str, name: str, found: dict[str, Any]) -> dict[str, Any]:
     return dict(kept[kind][name])
 
 
-@pytest.mark.parametrize("name", CASES)
+USUAL = ("loss=ns", "reg=gp", "norm=sn", "ring")  # the others are for `make test-all`
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in USUAL else pytest.mark.slow) for n in CASES])
 def test_a_run_ends_with_the_weights_that_it_always_ended_with(store: Store, name: str) -> None:
     (run,) = frozen_runs(store, *SHORT, *CASES[name])
     assert work(store, run.id, lambda text: None) == "done"

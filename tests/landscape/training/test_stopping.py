@@ -71,7 +71,7 @@ def test_a_stopped_run_is_finished_where_stopping_is_allowed_and_goes_on_exactly
 
     (whole,) = frozen_runs(store, *TINY, "repeat=1")
     work(store, whole.id, silent)
-    assert [r.values["fid"] for r in run.rows()] == [r.values["fid"] for r in whole.rows()]
+    assert [r.values["fd_classifier"] for r in run.rows()] == [r.values["fd_classifier"] for r in whole.rows()]
     left, right = (checkpoint.load(r.weights) for r in (run, whole))
     assert all(torch.equal(left[net][k], right[net][k]) for net in ("g", "d") for k in left[net])
 

@@ -35,14 +35,14 @@ def run(tmp_path_factory: pytest.TempPathFactory, warm_cache: Path) -> RunFolder
 
 def sample(run: RunFolder, out: Path, *more: str) -> dict[str, object]:
     """What samples.pt holds, read without running code from it."""
-    arguments = [f"run={run.id[:8]}", f"store={run.path.parent.parent}", f"out={out}", *more]
+    arguments = [run.id[:8], f"store={run.path.parent.parent}", f"--out={out}", *more]
     draw_samples(read_request(arguments))
     return dict(torch.load(out / "samples.pt", weights_only=True))
 
 
 def test_files_are_what_the_average_makes_of_the_seeds_latents(run: RunFolder, tmp_path: Path) -> None:
     n = BATCH + 3  # more than one batch
-    made = sample(run, tmp_path / "out", f"n={n}", "seed=5")
+    made = sample(run, tmp_path / "out", f"--n={n}", "--seed=5")
     cfg = typed(run.config())
     g, _ = build(cfg, 1)
     g.load_state_dict(checkpoint.load(run.weights)["average"])
@@ -65,15 +65,15 @@ def test_files_are_what_the_average_makes_of_the_seeds_latents(run: RunFolder, t
 
 
 def test_equal_seeds_give_equal_samples_and_other_seeds_others(run: RunFolder, tmp_path: Path) -> None:
-    a, b, c = (sample(run, tmp_path / str(i), "n=4", f"seed={seed}")["images"] for i, seed in enumerate((0, 0, 1)))
+    a, b, c = (sample(run, tmp_path / str(i), "--n=4", f"--seed={seed}")["images"] for i, seed in enumerate((0, 0, 1)))
     assert torch.equal(a, b) and not torch.equal(a, c)  # type: ignore[arg-type]
-    first = sample(run, tmp_path / "more", "n=2")["images"]
+    first = sample(run, tmp_path / "more", "--n=2")["images"]
     assert first.shape == (2, 1, 8, 8)  # type: ignore[attr-defined]
 
 
 def test_the_generator_itself_and_values_that_are_not_rounded(run: RunFolder, tmp_path: Path) -> None:
-    raw = sample(run, tmp_path / "raw", "n=4", "ema=false", "quantise=float")
-    average = sample(run, tmp_path / "average", "n=4", "ema=true", "quantise=float")
+    raw = sample(run, tmp_path / "raw", "--n=4", "--ema=false", "--quantise=float")
+    average = sample(run, tmp_path / "average", "--n=4", "--ema=true", "--quantise=float")
     assert (raw["generator"], average["generator"]) == ("raw", "ema")
     for made in (raw, average):
         images = made["images"]
@@ -89,7 +89,7 @@ def test_points_are_kept_as_they_are_and_drawn_as_one_map(tmp_path: Path) -> Non
     store = Store(tmp_path / "store")
     (run,) = frozen_runs(store, "data=ring", "train.steps=2", "metrics=none")
     work(store, run.id, lambda text: None)
-    made = sample(run, tmp_path / "out", "n=300")
+    made = sample(run, tmp_path / "out", "--n=300")
     assert made["images"].shape == (300, 2, 1, 1) and made["images"].dtype == torch.float32  # type: ignore[attr-defined]
     assert made["generator"] == "raw" and {p.name for p in (tmp_path / "out").iterdir()} == {"grid.png", "samples.pt"}
 
@@ -115,18 +115,18 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("")
     for arguments, said in [
-        ([f"run={run.id[:4]}zz"], f"near it: {run.id}"),
-        (["n=3"], "which run? run=ID"),
-        ([f"run={run.id}", "n=0"], "n=0 is out of range; legal: 1 or more"),
-        ([f"run={run.id}", "n=many"], "n=many is out of range; legal: 1 or more"),
-        ([f"run={run.id}", "ema=maybe"], "legal: true, false"),
-        ([f"run={run.id}", "sed=1"], "sed=1 is no argument of this program (did you mean seed?)"),
-        ([f"run={run.id}", "device=tpu"], "device=tpu cannot be used here"),
-        ([f"run={run.id}", f"out={tmp_path / 'full'}"], "is there already; give another folder"),
-        ([f"run={run.id}", f"out={tmp_path / 'full' / 'mine' / 'below'}"], "cannot be written"),
+        ([f"{run.id[:4]}zz"], f"near it: {run.id}"),
+        (["--n=3"], "which run? give its id"),
+        ([run.id, "--n=0"], "--n: 0 is out of range; legal: 1 or more"),
+        ([run.id, "--n=many"], "--n: many is out of range; legal: 1 or more"),
+        ([run.id, "--ema=maybe"], "--ema: invalid choice: 'maybe'; legal: ('true', 'false')"),
+        ([run.id, "sed=1"], "sed=1 is no argument of this program; see --help"),
+        ([run.id, "device=tpu"], "device=tpu cannot be used here"),
+        ([run.id, f"--out={tmp_path / 'full'}"], "is there already; give another folder"),
+        ([run.id, f"--out={tmp_path / 'full' / 'mine' / 'below'}"], "cannot be written"),
     ]:
         assert said in refused(capsys, monkeypatch, store, *arguments)
     (waiting,) = frozen_runs(Store(tmp_path / "new"), *TINY)
-    said = refused(capsys, monkeypatch, f"store={tmp_path / 'new'}", f"run={waiting.id}")
+    said = refused(capsys, monkeypatch, f"store={tmp_path / 'new'}", waiting.id)
     assert f"run {waiting.id} is planned and keeps no weights" in said
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]

@@ -12,6 +12,7 @@ import pytest
 from fake_slurm import FakeSlurm
 from support import TINY, frozen_runs
 
+from landscape.config.cli import quoted
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
 from landscape.store.leases import Observer, take
@@ -35,7 +36,7 @@ def call(store: Store, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.setenv("COLUMNS", "140")
 
     def call(*arguments: str) -> int:
-        monkeypatch.setattr("sys.argv", ["sweeps", *arguments, "--store", str(store.root)])
+        monkeypatch.setattr("sys.argv", ["sweeps", *arguments, f"store={store.root}"])
         return doors.main()
 
     return call
@@ -69,7 +70,7 @@ def test_it_names_what_is_lost_or_failed_and_shows_the_newest_scores(
     out = capsys.readouterr().out
     assert "4 runs: 1 planned, 1 done, 1 failed, 1 lost" in out
     scores = done.rows()[-1].values
-    assert f"{done.id}  done   seed=0  12/12  {scores['fid']:>8.1f}" in out
+    assert f"{done.id}  done   seed=0  12/12  {scores['fd_classifier']:>15.1f}" in out
     assert f"{gone.id}  lost    seed=1" in out and f"{failed.id}  failed  seed=2  RuntimeError: out of luck" in out
     assert "nobody works on 3 of them: give their command again" in out
     assert "warning in 1 run: 64 images are too few" in out
@@ -123,9 +124,9 @@ def test_a_file_that_does_not_read_is_named_and_the_rest_is_told(
         (["status", "--where", "loss"], "--where loss is no condition; write --where KEY=VALUE"),
         (
             ["status", "--where", "state=fine"],
-            "--where state=fine is no state (did you mean failed?); legal: planned, queued",
+            "--where state=fine: no run has status=fine (did you mean failed?); legal: planned, queued",
         ),
-        (["status", "--where", "loss=hinge"], "none of the runs has loss=hinge"),
+        (["status", "--where", "loss=hinge"], "--where loss=hinge: no run has loss=hinge; loss there: ns"),
         (["status", "nosuch"], "sweep nosuch is not known"),
         (["watch", "nosuch"], "sweep nosuch is not known"),
         (["wait", "nosuch"], "sweep nosuch is not known"),
@@ -143,19 +144,19 @@ def test_bad_input_is_one_sentence(
     assert words in told.err and told.err.count("\n") == 1 and told.out == ""
 
 
-def test_both_spellings_of_the_store_work_everywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_old_form_of_the_store_works_everywhere_and_is_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     odd = Store(tmp_path / "a 'b\" c=d\\'")
     frozen_runs(Store(tmp_path / "plain"), *TINY)
     (tmp_path / "plain").rename(odd.root)
-    for arguments in (["--store", str(odd.root)], [f"--store={odd.root}"]):
-        for verb in (["status"], ["plan", *TINY]):
-            monkeypatch.setattr("sys.argv", ["sweeps", *verb, *arguments])
-            assert doors.main() == 0
-            assert "1 planned" in capsys.readouterr().out
-    monkeypatch.setattr("sys.argv", ["sweeps", "status", f"store={odd.root}"])
-    assert doors.main() == 0
+    notice = "--store VALUE is written store=VALUE now; the old form goes with 0.3\n"
+    old = ["--store", str(odd.root)], [f"--store={odd.root}"]
+    for verb, new in ((["status"], f"store={odd.root}"), (["plan", *TINY], f"store={quoted(str(odd.root))}")):
+        for arguments in ([new], *old):
+            assert doors.main([*verb, *arguments]) == 0
+            out, err = capsys.readouterr()
+            assert "1 planned" in out and err == ("" if arguments == [new] else notice)
     assert not (tmp_path / "plain").exists()
 
 
@@ -300,8 +301,8 @@ def test_distances_under_two_protocols_stand_in_a_column_each(
         set_status(run, state="done", step=12, scores={"protocol": scores[-1][0], "fid": scores[-1][1]})
     assert call("status") == 0
     lines = capsys.readouterr().out.splitlines()
-    head = next(line for line in lines if "lowest distance" in line)
-    assert head.split("lowest distance, ")[1:] == ["one  ", "two"]
+    head = next(line for line in lines if "lowest FID" in line)
+    assert head.split("lowest FID, ")[1:] == ["one  ", "two"]
     assert [next(x for x in lines if " wgan " in f" {x} ").split()[-2:]] == [["10.0", "-"]]
     assert [next(x for x in lines if " ns " in f" {x} ").split()[-2:]] == [["20.0", "7.0"]]
     assert call("status", "--json") == 0

@@ -50,7 +50,7 @@ def test_a_finished_sweep_is_not_waited_for(verb: str, store: Store, capsys: pyt
     runs = frozen_runs(store, *TINY, "seed=0,1")
     for run, state in zip(runs, ("done", "diverged"), strict=True):
         set_status(run, state=state)
-    assert VERBS[verb](["--store", str(store.root)]) == 0
+    assert VERBS[verb]([f"store={store.root}"]) == 0
     assert "2 runs: 1 done, 1 diverged" in capsys.readouterr().out
 
 
@@ -61,7 +61,7 @@ def test_failures_and_what_nobody_works_on_are_1_and_named(
     good, bad, _ = frozen_runs(store, *TINY, "seed=0,1,2")
     set_status(good, state="done")
     set_status(bad, state="failed", reason="RuntimeError: out of luck")
-    assert VERBS[verb](["--store", str(store.root)]) == 1
+    assert VERBS[verb]([f"store={store.root}"]) == 1
     out = capsys.readouterr().out
     assert f"{bad.id} failed seed=1 (RuntimeError: out of luck)" in out and "planned seed=2" in out
     assert "nobody works on 2 of them" in out and "python -m sweeps retry sweep-" in out
@@ -74,8 +74,8 @@ def test_the_newest_sweep_is_meant_where_none_is_named(store: Store, capsys: pyt
     os.utime(folders[1].plan_file, (1, 1))
     for run in new:
         set_status(run, state="done")
-    assert wait(["--store", str(store.root)]) == 0 and folders[2].name in capsys.readouterr().out
-    assert wait([folders[1].name, "--store", str(store.root)]) == 1
+    assert wait([f"store={store.root}"]) == 0 and folders[2].name in capsys.readouterr().out
+    assert wait([folders[1].name, f"store={store.root}"]) == 1
     assert old[0].id in capsys.readouterr().out
 
 
@@ -85,9 +85,9 @@ def test_scores_that_are_still_owed_are_waited_for_and_then_told(
     (run,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)
     frozen_runs(store, *TINY, "metrics.n_fake=32")
-    assert wait(["--store", str(store.root)]) == 1  # nobody makes them
+    assert wait([f"store={store.root}"]) == 1  # nobody makes them
     work(store, run.id, lambda text: None)
-    assert wait(["--store", str(store.root)]) == 0
+    assert wait([f"store={store.root}"]) == 0
 
 
 def test_a_controller_that_lives_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_a_controller_that_lives_is_waited_for(store: Store, monkeypatch: pytest
 
         real = time.sleep
         monkeypatch.setattr(waiting.time, "sleep", later)
-        assert wait(["--store", str(store.root)]) == 1
+        assert wait([f"store={store.root}"]) == 1
         assert time.monotonic() - before > 1.3  # the second in which it lived, and the time without a sign of life
     finally:
         child.kill()
@@ -121,7 +121,7 @@ def test_watch_in_a_terminal_draws_leaves_with_ctrl_c_and_stops_nothing(store: S
     sweep = subprocess.Popen(grid, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, pid = hold(store, lambda run: len(run.rows()) > 0)
     main_end, its_end = pty.openpty()
-    arguments = [sys.executable, "-m", "sweeps", "watch", "--store", str(store.root)]
+    arguments = [sys.executable, "-m", "sweeps", "watch", f"store={store.root}"]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
     watching = subprocess.Popen(arguments, stdin=its_end, stdout=its_end, stderr=its_end, env=environment)
     os.close(its_end)
@@ -156,7 +156,7 @@ def test_wait_leaves_with_ctrl_c(store: Store, tmp_path: Path) -> None:
     set_status(run, state="running")
     far = {"token": "t", "host": "far-away", "boot": "b", "pids": "p", "pid": 1, "started": "1"}
     (run.claims / "1.json").write_text(json.dumps(far))
-    arguments = [sys.executable, "-m", "sweeps", "wait", "--store", str(store.root)]
+    arguments = [sys.executable, "-m", "sweeps", "wait", f"store={store.root}"]
     process = subprocess.Popen(
         arguments,
         stdout=subprocess.PIPE,
@@ -164,11 +164,11 @@ def test_wait_leaves_with_ctrl_c(store: Store, tmp_path: Path) -> None:
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
-    assert process.stdout is not None
-    assert "waiting for sweep" in process.stdout.readline()
+    assert process.stderr is not None
+    assert "waiting for sweep" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
-    assert process.returncode == 130 and "the runs go on" in out and err == ""
+    assert process.returncode == 130 and "the runs go on" in err and out == ""
 
 
 def test_a_search_is_not_over_while_trials_are_to_go(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,7 +178,7 @@ def test_a_search_is_not_over_while_trials_are_to_go(store: Store, capsys: pytes
     set_status(grid, state="done")
     look = Looker(store, folder).look()
     assert [seen.id for seen in look.runs] == [grid.id] and look.trials_left == 2 and not look.finished
-    assert wait(["--store", str(store.root)]) == 1 and "2 trials to go" in capsys.readouterr().out
+    assert wait([f"store={store.root}"]) == 1 and "2 trials to go" in capsys.readouterr().out
     (trial,) = frozen_runs(store, *TINY, "optim.lr=3e-3")  # as a searcher freezes it
     other = next(one for one in store.sweep_folders() if one.name != folder.name)
     trial.write_meta(replace(trial.meta(), sweep=folder.name))
@@ -194,17 +194,17 @@ def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
     searched = (*TINY, "search=random", "search.trials=2")
     (grid,) = frozen_runs(store, *searched, "stage=grid")
     (folder,) = store.sweep_folders()
-    assert VERBS[verb](["--store", str(store.root)]) == 1, "the grid itself is to be finished"
+    assert VERBS[verb]([f"store={store.root}"]) == 1, "the grid itself is to be finished"
     set_status(grid, state="done")
-    assert VERBS[verb](["--store", str(store.root)]) == 0
+    assert VERBS[verb]([f"store={store.root}"]) == 0
     out = capsys.readouterr().out
     assert "2 trials to go" in out and "its search was left out by stage=grid" in out
     frozen_runs(store, *searched, "stage=all")
-    assert VERBS[verb](["--store", str(store.root)]) == 1
+    assert VERBS[verb]([f"store={store.root}"]) == 1
     plan = folder.plan()
     del plan["stage"]
     folder.plan_file.write_text(json.dumps(plan))
-    assert VERBS[verb](["--store", str(store.root)]) == 1
+    assert VERBS[verb]([f"store={store.root}"]) == 1
     set_status(grid, state="planned")
     frozen_runs(store, *searched, "stage=search")
     (search,) = read_searches(store, folder.name).cells
@@ -213,14 +213,14 @@ def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
         set_status(trial, state="done")
     rows = [TrialRecord(one.id, search.cell, "search", i, value=1.0, search=search.id) for i, one in enumerate(trials)]
     put_rows(store, folder.name, rows)
-    assert VERBS[verb]([folder.name, "--store", str(store.root)]) == 0, "nobody was asked for the grid"
+    assert VERBS[verb]([folder.name, f"store={store.root}"]) == 0, "nobody was asked for the grid"
     capsys.readouterr()
-    assert status([folder.name, "--store", str(store.root)]) == 0 and "nobody works" not in capsys.readouterr().out
+    assert status([folder.name, f"store={store.root}"]) == 0 and "nobody works" not in capsys.readouterr().out
     grid.status_file.write_text("{")
-    assert VERBS[verb]([folder.name, "--store", str(store.root)]) == 0, "nor for a grid that reads"
+    assert VERBS[verb]([folder.name, f"store={store.root}"]) == 0, "nor for a grid that reads"
     folder.plan_file.write_text(json.dumps({**folder.plan(), "stage": "grid"}))
-    assert VERBS[verb]([folder.name, "--store", str(store.root)]) == 1
-    assert status([folder.name, "--store", str(store.root)]) == 2
+    assert VERBS[verb]([folder.name, f"store={store.root}"]) == 1
+    assert status([folder.name, f"store={store.root}"]) == 2
 
 
 def test_a_stage_that_is_finished_already_is_what_was_asked_for_last(
@@ -231,10 +231,10 @@ def test_a_stage_that_is_finished_already_is_what_was_asked_for_last(
     (grid,) = frozen_runs(store, *asked)
     work(store, grid.id, lambda text: None)
     (folder,) = store.sweep_folders()
-    assert wait(["--store", str(store.root)]) == 1
+    assert wait([f"store={store.root}"]) == 1
     assert main([*asked, "stage=grid", f"store={store.root}"]) == 0
-    assert "nothing to do" in capsys.readouterr().out and folder.plan()["stage"] == "grid"
-    assert wait(["--store", str(store.root)]) == 0
+    assert "nothing to do" in capsys.readouterr().err and folder.plan()["stage"] == "grid"
+    assert wait([f"store={store.root}"]) == 0
     before = folder.plan_file.stat()
     assert main([*asked, "stage=grid", f"store={store.root}"]) == 0
     assert folder.plan_file.stat() == before  # so that a finished store may be read alone
@@ -257,5 +257,5 @@ def test_a_run_that_stalls_is_told_once_and_waited_for(
         rest(0)
 
     monkeypatch.setattr(waiting.time, "sleep", ends)
-    assert wait(["--store", str(store.root)]) == 0 and rests[0] == 5
-    assert capsys.readouterr().out.count(f"{run.id} is stalled: 900 s in training, where 2 s are usual") == 1
+    assert wait([f"store={store.root}"]) == 0 and rests[0] == 5
+    assert capsys.readouterr().err.count(f"{run.id} is stalled: 900 s in training, where 2 s are usual") == 1

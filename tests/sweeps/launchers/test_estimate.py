@@ -111,7 +111,7 @@ def test_what_is_done_is_not_counted_again_and_the_price_multiplies(store: Store
     assert made is not None and made.train_s == pytest.approx(3600 + 1800)  # one run whole, one from its middle
     assert made.eval_s == pytest.approx((3 + 1) * 2)
     text = "\n".join(describe(plan))
-    assert text.startswith("estimate: 1.5 core-hours (1.5 h of training, 8 s of scoring); about 1 h 0 min with 2 at")
+    assert text.startswith("estimate: 1.5 core-hours (1 h 30 min of training, 8 s of scoring); about 1 h with 2 at")
     assert "cost: 3.00 at launcher.price=2 a core-hour" in text
     assert describe(planned(store, "seed=0")) == []  # nothing is left to do
 
@@ -149,7 +149,7 @@ def test_on_a_cluster_runs_are_packed_and_trials_are_not(store: Store) -> None:
         (["launcher.parallel=2", "stage=grid"], "about 2 min 6 s with 8 at once"),
         (
             ["launcher.parallel=1", "search.trials=1", "seed=range(10,50)"],
-            "about 42 min 0 s with 4 runs and 1 trial at once",
+            "about 42 min with 4 runs and 1 trial at once",
         ),
         ([], "2 min 6 s if all jobs run at once"),
     ):

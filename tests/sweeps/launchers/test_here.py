@@ -85,11 +85,11 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(
     assert sweep(whole, *GRID, f"launcher={kind}") == 0
     interrupt(monkeypatch, 3)
     assert sweep(store, *GRID, f"launcher={kind}") == 130
-    assert "the same command goes on from here" in capsys.readouterr().out
+    assert "the same command goes on from here" in capsys.readouterr().err
     assert states(store) == ["preempted", "queued"] and by_seed(store)[0].status().step == 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert sweep(store, *GRID, f"launcher={kind}") == 0
-    assert "resuming at step 3" in capsys.readouterr().out
+    assert "resuming at step 3" in capsys.readouterr().err
     assert all(equal_weights(a, b) for a, b in zip(by_seed(store), by_seed(whole), strict=True))
 
 
@@ -111,11 +111,11 @@ def test_a_run_that_fails_costs_itself_alone_and_is_tried_again(
     bad.samples.rmdir()
     bad.samples.write_text("in the way")
     assert sweep(store, *GRID, f"launcher={kind}") == 1
-    told = capsys.readouterr()
-    assert states(store) == ["failed", "done"] and f"log: {bad.log_file}" in told.err and "Traceback" in told.out
+    told = capsys.readouterr().err
+    assert states(store) == ["failed", "done"] and f"log: {bad.log_file}" in told and "Traceback" in told
     bad.samples.unlink()
     bad.samples.mkdir()
-    assert VERBS["retry"](["--store", str(store.root)]) == 0 and states(store) == ["done", "done"]
+    assert VERBS["retry"]([f"store={store.root}"]) == 0 and states(store) == ["done", "done"]
 
 
 @pytest.mark.parametrize("kind", HERE)

@@ -41,7 +41,7 @@ def sweep(store: Store, site: FakeSlurm) -> SweepFolder:
 
 def verb(name: str, store: Store, *arguments: str) -> int:
     """As `python -m sweeps` calls it."""
-    return run_command(lambda: VERBS[name]([*arguments, "--store", str(store.root)]))
+    return run_command(lambda: VERBS[name]([*arguments, f"store={store.root}"]))
 
 
 def by_anybody(file: Path) -> None:
@@ -101,7 +101,7 @@ def test_in_a_terminal_they_are_shown_and_asked_for(
     monkeypatch.setattr("builtins.input", lambda prompt: answer)
     capsys.readouterr()
     assert verb("submit", store) == code
-    assert f"  {LINE}\n" in capsys.readouterr().out and len(site.queue()) == (code == 0)
+    assert f"  {LINE}\n" in capsys.readouterr().err and len(site.queue()) == (code == 0)
 
 
 def test_no_line_no_question(store: Store, site: FakeSlurm) -> None:
@@ -157,7 +157,7 @@ def test_a_line_break_in_an_option_is_refused(
     text = "--reservation=a\ntouch b" if key == "extra" else "a\ntouch b"
     value = f"['{text}']" if key == "extra" else f"'{text}'"
     capsys.readouterr()
-    assert main([*GRID, "seed=7", f"launcher.{key}={value}", f"store={store.root}"]) == 2
+    assert main(["-q", *GRID, "seed=7", f"launcher.{key}={value}", f"store={store.root}"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and f"launcher.{key}" in error and "one line" in error
     record: dict[str, Any] = sweep.jobs()

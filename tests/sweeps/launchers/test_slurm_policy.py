@@ -41,12 +41,9 @@ def test_arrays_are_cut_to_the_sites_limit_and_the_command_ends(store: Store, si
     assert len(site.calls("squeue")) == 1 and len(site.calls("scontrol")) == 1
 
 
-def test_given_again_it_submits_nothing_twice(
-    store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_given_again_it_submits_nothing_twice(store: Store, site: FakeSlurm) -> None:
     for _ in range(2):
         assert main([*GRID, f"store={store.root}"]) == 0
-    assert "10 runs already in the queue" in capsys.readouterr().out
     assert len(site.calls("sbatch")) == 3 and len(submitted(store)) == 10
     # a sweep that shares runs with it submits the others alone
     assert main(["-m", "seed=range(8,12)", *TINY, "launcher=slurm", f"store={store.root}"]) == 0
@@ -56,7 +53,7 @@ def test_given_again_it_submits_nothing_twice(
 def test_what_left_the_queue_unfinished_is_submitted_again(store: Store, site: FakeSlurm) -> None:
     main([*GRID, f"store={store.root}"])
     site.drop("2")
-    assert VERBS["submit"](["--store", str(store.root)]) == 0
+    assert VERBS["submit"]([f"store={store.root}"]) == 0
     assert site.queue()["4"] == [0, 1, 2, 3]
     second, fourth = (one.tasks for one in submissions(store.sweep_folders()[0]) if one.job in ("2", "4"))
     assert second == fourth
@@ -67,14 +64,13 @@ def test_the_rest_of_a_sweep_follows_with_submit(
 ) -> None:
     assert main([*GRID, "launcher.max_submit=6", f"store={store.root}"]) == 0
     assert site.queue() == {"1": [0, 1, 2, 3], "2": [0, 1]}
-    out = capsys.readouterr().out
-    assert "4 runs wait for room (6 jobs are queued)" in out and "python -m sweeps submit" in out
+    assert "python -m sweeps submit" in capsys.readouterr().err  # how they follow
     assert sorted(run.status().state for run in store.run_folders()) == ["planned"] * 4 + ["queued"] * 6
-    VERBS["submit"](["--store", str(store.root)])
+    VERBS["submit"]([f"store={store.root}"])
     assert len(site.queue()) == 2  # there is no room yet
     store.run(submissions(store.sweep_folders()[0])[1].tasks[0][0]).write_status(RunStatus(state="done"))
     site.drop("2")
-    VERBS["submit"](["--store", str(store.root)])
+    VERBS["submit"]([f"store={store.root}"])
     assert site.queue() == {"1": [0, 1, 2, 3], "3": [0, 1]}
 
 
@@ -84,7 +80,7 @@ def test_a_limit_that_the_site_does_not_tell_is_found_out(
     site.set(hidden_limit=5)
     assert main([*GRID, f"store={store.root}"]) == 0
     assert sum(len(tasks) for tasks in site.queue().values()) == 5
-    assert "5 runs wait for room (sbatch refused: Batch job submission failed: Job violates" in capsys.readouterr().out
+    assert "sbatch refused: Batch job submission failed: Job violates" in capsys.readouterr().err
     assert sorted(run.status().state for run in store.run_folders()) == ["planned"] * 5 + ["queued"] * 5
 
 
@@ -92,7 +88,7 @@ def test_an_unreachable_controller_changes_nothing(
     store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.set(down=True)
-    assert main([*GRID, f"store={store.root}"]) == 2
+    assert main(["-q", *GRID, f"store={store.root}"]) == 2
     error = capsys.readouterr().err
     assert error == "scontrol failed: Unable to contact slurm controller (connect failure); nothing was changed\n"
     assert not store.runs.exists() and not store.sweeps.exists()
@@ -102,9 +98,9 @@ def test_without_slurm_it_says_where_to_go(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main([*GRID, f"store={store.root}"]) == 2
+    assert main(["-q", *GRID, f"store={store.root}"]) == 2
     error = capsys.readouterr().err
-    assert "needs SLURM's sbatch on the PATH" in error and "launcher=local" in error and error.count("\n") == 1
+    assert "sbatch" in error and "launcher=local" in error and error.count("\n") == 1
     assert not store.runs.exists()
 
 
@@ -113,7 +109,7 @@ def test_a_wrong_partition_is_refused_with_the_legal_ones(
 ) -> None:
     assert main([*GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
     error = capsys.readouterr().err
-    assert "Invalid partition name specified (launcher.partition=gpuu; legal here: main, shut); nothing was" in error
+    assert "launcher.partition=gpuu" in error and "main, shut" in error and error.count("\n") == 1
     assert not list(store.run_folders()) and site.queue() == {}
 
 
@@ -188,16 +184,12 @@ def test_a_controller_that_dies_right_after_sbatch_does_not_double(
     assert len(submitted(store)) == len(set(submitted(store))) == 10
 
 
-def test_a_run_that_somebody_trains_already_is_left_to_them(
-    store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_somebody_trains_already_is_left_to_them(store: Store, site: FakeSlurm) -> None:
     main([*GRID, f"store={store.root}"])
     site.drop()
     claim = take(next(iter(store.run_folders())), Observer())
     assert claim is not None
-    capsys.readouterr()
     assert main([*GRID, f"store={store.root}"]) == 0
-    assert "1 run left to the workers that train them outside of the queue" in capsys.readouterr().out
     assert sum(len(tasks) for tasks in site.queue().values()) == 9
 
 
@@ -224,25 +216,22 @@ def test_retry_takes_the_failed_and_the_lost_and_submit_leaves_the_failed(store:
     first.write_status(replace(first.status(), state="failed", reason="died"))
     second.write_status(replace(second.status(), state="preempted", step=3))
     third.write_status(replace(third.status(), state="running"))
-    VERBS["submit"](["--store", str(store.root)])
+    VERBS["submit"]([f"store={store.root}"])
     assert sum(len(tasks) for tasks in site.queue().values()) == 9  # all but the failed one
     site.drop()
-    VERBS["retry"](["--store", str(store.root)])
+    VERBS["retry"]([f"store={store.root}"])
     assert sum(len(tasks) for tasks in site.queue().values()) == 9
     assert first.status().state == "queued" and first.status().reason is None
     assert second.status().step == 3
 
 
-def test_cancel_is_one_call_and_leaves_runs_that_can_be_submitted_again(
-    store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cancel_is_one_call_and_leaves_runs_that_can_be_submitted_again(store: Store, site: FakeSlurm) -> None:
     main([*GRID, f"store={store.root}"])
-    assert VERBS["cancel"](["--store", str(store.root)]) == 0
-    assert "cancelled 3 arrays: job 1, 2, 3" in capsys.readouterr().out
+    assert VERBS["cancel"]([f"store={store.root}"]) == 0
     assert site.calls("scancel") == ["scancel 1 2 3"] and site.queue() == {} and states(store) == {"planned"}
     assert all(one.cancelled for one in submissions(store.sweep_folders()[0]))
-    assert VERBS["cancel"](["--store", str(store.root)]) == 0
-    assert "nothing to cancel" in capsys.readouterr().out
+    assert VERBS["cancel"]([f"store={store.root}"]) == 0
+    assert len(site.calls("scancel")) == 1
     main([*GRID, f"store={store.root}"])
     assert sum(len(tasks) for tasks in site.queue().values()) == 10
 
@@ -251,11 +240,11 @@ def test_the_store_with_several_sweeps_asks_which(store: Store, site: FakeSlurm)
     for seed in (0, 1):
         main([f"seed={seed}", *TINY, "launcher=slurm", f"store={store.root}"])
     names = [folder.name for folder in store.sweep_folders()]
-    with pytest.raises(UserError, match="the store holds 2 sweeps; name one"):
-        VERBS["cancel"](["--store", str(store.root)])
-    with pytest.raises(UserError, match="sweep nope is not known; in the store"):
-        VERBS["retry"](["nope", "--store", str(store.root)])
-    assert VERBS["cancel"]([names[0][:12], "--store", str(store.root)]) == 0
+    with pytest.raises(UserError, match=names[0]):
+        VERBS["cancel"]([f"store={store.root}"])
+    with pytest.raises(UserError, match="nope"):
+        VERBS["retry"](["nope", f"store={store.root}"])
+    assert VERBS["cancel"]([names[0][:12], f"store={store.root}"]) == 0
     assert len(site.queue()) == 1
 
 

@@ -28,7 +28,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def said(store: Store, capsys: pytest.CaptureFixture[str], verb: str, code: int) -> str:
     capsys.readouterr()
     (folder,) = store.sweep_folders()
-    assert VERBS[verb]([folder.name, "--store", str(store.root)]) == code
+    assert VERBS[verb]([folder.name, f"store={store.root}"]) == code
     return capsys.readouterr().out
 
 
@@ -51,7 +51,7 @@ def test_jobs_that_cannot_start_are_told_with_the_reason_and_not_waited_for(
         assert f"6 queued runs cannot start ({reason}, job 1,2)" in out and remedy in out
         assert "give their command again, or" not in out  # they are in the queue: it would submit nothing
     capsys.readouterr()
-    VERBS["status"](["--store", str(store.root), "--json"])
+    VERBS["status"]([f"store={store.root}", "--json"])
     told = json.loads(capsys.readouterr().out)
     assert {(seen["state"], seen["reason"]) for seen in told["runs"]} == {("queued", reason)} and not told["alive"]
 

@@ -51,7 +51,7 @@ WRONG: list[tuple[str, str]] = [
 def test_a_wrong_rule_is_one_sentence(
     store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str], rule: str, sentence: str
 ) -> None:
-    assert main([*GRID, f"launcher.classes=[{rule}]", f"store={store.root}"]) == 2
+    assert main(["-q", *GRID, f"launcher.classes=[{rule}]", f"store={store.root}"]) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1 and not store.runs.exists()
 
@@ -88,7 +88,7 @@ TOO_MUCH: list[tuple[tuple[str, ...], str]] = [
 def test_what_no_node_has_is_refused_before_anything_is_written(
     asked: tuple[str, ...], sentence: str, store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*GRID, *asked, f"store={store.root}"]) == 2
+    assert main(["-q", *GRID, *asked, f"store={store.root}"]) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1
     assert not store.runs.exists() and not store.sweeps.exists() and site.calls("sbatch") == []
@@ -121,5 +121,5 @@ def test_what_may_be_allowed_elsewhere_is_left_to_sbatch(
 ) -> None:
     if nodes is not None:
         site.set(nodes=nodes)
-    main([*GRID, *asked, f"store={store.root}"])
+    main(["-q", *GRID, *asked, f"store={store.root}"])
     assert site.calls("sbatch")

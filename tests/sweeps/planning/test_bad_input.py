@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from support import TINY, frozen_runs, sweep
 
-from landscape.config.cli import enter
 from landscape.config.errors import CorruptFile, UserError
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
@@ -226,7 +225,9 @@ def test_hydras_own_flags_refuse_in_one_sentence_too(tmp_path: Path) -> None:
 
 def test_help_lists_groups_and_choices_and_cfg_prints(tmp_path: Path) -> None:
     shown = sweep("--help", cwd=tmp_path)
-    assert shown.returncode == 0 and f"loss: {LOSSES}" in shown.stdout and f"reg: {REGS}" in shown.stdout
+    assert shown.returncode == 0 and shown.stderr == ""
+    listed = " ".join(shown.stdout.split()).replace("(", "").replace(")", "")  # the defaults stand in brackets
+    assert f" loss {LOSSES} metrics " in listed and f" reg {REGS} search " in listed
     config = sweep("--cfg", "job", "reg=sn", "optim.lr=3e-3", cwd=tmp_path)
     assert config.returncode == 0 and "lr: 0.003" in config.stdout and "kind: sn" in config.stdout
     assert list(tmp_path.iterdir()) == []
@@ -235,7 +236,7 @@ def test_help_lists_groups_and_choices_and_cfg_prints(tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", ["file/store", "file"])
 def test_a_store_that_cannot_be_written(where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("mine")
-    assert main([*TINY, f"store={tmp_path / where}"]) == 2
+    assert main(["-q", *TINY, f"store={tmp_path / where}"]) == 2
     err = capsys.readouterr().err
     assert "cannot be written" in err and "store=PATH" in err and err.count("\n") == 1
     assert (tmp_path / "file").read_text() == "mine"
@@ -331,21 +332,12 @@ def test_what_goes_wrong_is_a_sentence_at_every_door(error: Exception, capsys: p
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "secret" not in err
 
-    def fails(arguments: list[str]) -> None:
-        raise error
-
-    assert enter(["x=1"], "how", fails) == 2
-    assert capsys.readouterr().err.count("\n") == 1
-    assert enter([], "how", fails) == 2 and enter(["x=1", "-h"], "how", fails) == 0
-    assert capsys.readouterr().out == "how\nhow\n"
-
 
 def test_ctrl_c_is_130_at_every_door(capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted(arguments: list[str]) -> None:
+    def interrupted() -> None:
         raise KeyboardInterrupt
 
-    assert run_command(lambda: interrupted([])) == enter(["x=1"], "how", interrupted) == 130
-    assert capsys.readouterr().err.count("\n") == 2
+    assert run_command(interrupted) == 130 and capsys.readouterr().err.count("\n") == 1
 
 
 BROKEN = "import os; from landscape.config.cli import run_cli; raise SystemExit(run_cli(lambda: {work}))"

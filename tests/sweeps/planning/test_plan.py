@@ -6,6 +6,7 @@ import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,17 @@ from hydra import compose
 from omegaconf import OmegaConf
 from support import TINY, frozen_runs
 
-from landscape.config import validation
 from landscape.config.errors import UserError
 from landscape.config.schema import keys
-from landscape.metrics.evaluator import SCORES
 from landscape.metrics.extractors import EXTRACTORS
 from landscape.runtime.worker import work
+from landscape.scores import SCORES
 from landscape.store import Store, protocols
 from landscape.store.processes import machine
 from sweeps.planning import config_groups
 from sweeps.planning import overrides as grammar
 from sweeps.planning.composition import combinations, hydra
-from sweeps.planning.describe import describe
+from sweeps.planning.describe import describe, what_can_be_told_apart
 from sweeps.planning.fragments import choose, merge
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, make_plan
@@ -235,11 +235,11 @@ def test_a_run_trained_without_scores_is_scored_later(store: Store) -> None:
     (scored,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)
     (row,) = scored.rows()
-    assert scored.id == run.id and row.step == 12 and row.values["fid"] > 0
+    assert scored.id == run.id and row.step == 12 and row.values["fd_classifier"] > 0
     # ... and its final scores are those of a run that was scored all along.
     (direct,) = frozen_runs(store, *TINY, "repeat=1")
     work(store, direct.id, lambda text: None)
-    assert all(direct.rows()[-1].values[k] == row.values[k] for k in ("fid", "is", "ms_ssim"))
+    assert all(direct.rows()[-1].values[k] == row.values[k] for k in ("fd_classifier", "is", "ms_ssim"))
 
 
 def test_two_protocols_in_one_command_are_both_asked_for(store: Store) -> None:
@@ -267,7 +267,8 @@ def legal(key: str) -> set[str]:
 
 def test_planning_knows_what_the_tables_hold() -> None:
     assert legal("metrics.extractor") == set(EXTRACTORS)
-    assert set(validation.SCORES) == set(SCORES)
+    assert legal("metrics.scores") == set(SCORES)
+    assert all(callable(resolve_name(score.measure)) for score in SCORES.values())
 
 
 def test_every_choice_composes_and_settles() -> None:
@@ -307,14 +308,14 @@ def test_plan_shows_and_writes_nothing(
 def test_status_counts_by_cell_and_knows_the_lost(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(monkeypatch, "status", "--store", str(store.root)) == 2
+    assert call(monkeypatch, "status", f"store={store.root}") == 2
     assert "no runs in" in capsys.readouterr().err
     monkeypatch.setenv("COLUMNS", "120")
     done, gone, _ = frozen_runs(store, *TINY, "seed=0,1,2")
     work(store, done.id, lambda text: None)
     gone.write_status(replace(gone.status(), state="running"))
     (gone.claims / "1.json").write_text(json.dumps({**machine(), "pid": 2**22 + 1, "started": "1"}))
-    assert call(monkeypatch, "status", "--store", str(store.root)) == 0
+    assert call(monkeypatch, "status", f"store={store.root}") == 0
     head, row = (line.split() for line in capsys.readouterr().out.splitlines()[1:3])
     assert head[6:9] == ["planned", "done", "lost"] and row[:9] == [
         "digits",
@@ -328,14 +329,18 @@ def test_status_counts_by_cell_and_knows_the_lost(
         "1",
     ]
     done.status_file.write_text("{")
-    assert call(monkeypatch, "status", "--store", str(store.root)) == 2
+    assert call(monkeypatch, "status", f"store={store.root}") == 2
     assert str(done.status_file) in capsys.readouterr().err
 
 
 # Our composition against Hydra's, for every choice
 
 
-@pytest.mark.parametrize("group", [group for group in config_groups.groups() if group != "study"])
+MANY = ("preset",)  # choices, more than an edit waits for
+GROUPS = [group for group in config_groups.groups() if group != "study"]
+
+
+@pytest.mark.parametrize("group", [pytest.param(g, marks=pytest.mark.slow if g in MANY else ()) for g in GROUPS])
 def test_every_choice_merges_as_hydra_composes_it(group: str) -> None:
     with hydra():
         for choice in config_groups.groups()[group]:
@@ -343,6 +348,7 @@ def test_every_choice_merges_as_hydra_composes_it(group: str) -> None:
             assert merge(choose({group: choice})) == reference, choice
 
 
+@pytest.mark.slow
 def test_a_sample_of_a_wide_grid_merges_as_hydra_composes_it() -> None:
     axes = ["loss=glob(*)", "reg=glob(*)", "arch=glob(*)", "optim=adam,rmsprop", "optim.lr=1e-4,2", "seed=3,4"]
     with hydra():
@@ -351,3 +357,18 @@ def test_a_sample_of_a_wide_grid_merges_as_hydra_composes_it() -> None:
         for i in sample:
             reference = OmegaConf.to_container(compose("config", grid[i].picked), resolve=True)
             assert grid[i].config == reference
+
+
+def test_a_plan_says_what_it_can_tell_apart():
+    (told,) = what_can_be_told_apart(make_plan(["loss=ns,wgan", "reg=gp,sn", "seed=range(0,3)"], multirun=True))
+    assert told.startswith(
+        "4 cells of 3 seeds: no two can be told apart; 5 seeds find a difference of 3 sd, 7 one of 2 sd"
+    )
+    (told,) = what_can_be_told_apart(make_plan(["loss=ns,wgan", "optim.lr=1e-3,2e-3", "repeat=0,1"], multirun=True))
+    assert told.startswith("2 cells of 2 settings")
+    searched = ["loss=ns,wgan", "search=random", "search.trials=6"]
+    (told,) = what_can_be_told_apart(make_plan(searched, multirun=True))
+    assert told.startswith("2 cells of 7 settings find a difference of 1.8 sd")
+    two = what_can_be_told_apart(make_plan(["data=grid,ring", "loss=ns,wgan"], multirun=True))
+    assert [line.split(":")[0] for line in two] == ["grid", "ring"]
+    assert what_can_be_told_apart(make_plan(["seed=range(0,5)"], multirun=True)) == []

@@ -34,7 +34,7 @@ def test_a_pruned_trial_is_stopped_told_and_taken_to_its_end_by_a_sweep_without_
     assert search_here(store, plan) == 0
     rows = trials(store, plan)
     runs = [store.run(r["run"]) for r in rows]
-    assert [r["value"] for r in rows] == [math.log(run.rows()[-1].values["fid"]) for run in runs]
+    assert [r["value"] for r in rows] == [math.log(run.rows()[-1].values["fd_classifier"]) for run in runs]
     stopped = [run for run in runs if run.status().state == STOPPED]
     assert 0 < len(stopped) < len(runs) == 6
     for run in stopped:
@@ -54,7 +54,9 @@ def test_a_pruned_trial_is_stopped_told_and_taken_to_its_end_by_a_sweep_without_
     planned(whole, *typed, base=())
     other = whole.run(run.id)
     assert work(whole, run.id, lambda text: None) == "done"
-    assert [r.values["fid"] for r in run.rows()] == [r.values["fid"] for r in other.rows()] and len(run.rows()) == 5
+    assert [r.values["fd_classifier"] for r in run.rows()] == [r.values["fd_classifier"] for r in other.rows()] and len(
+        run.rows()
+    ) == 5
     assert equal_weights(run, other) and run.status().reason is None
     assert search_here(store, plan) == 0 and trials(store, plan) == before  # the search keeps what it was told
 

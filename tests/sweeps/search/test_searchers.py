@@ -43,7 +43,7 @@ def test_a_trial_is_an_ordinary_run_with_the_bits_of_a_grids(store: Store, tmp_p
     for r in rows:
         run = store.run(r["run"])
         assert r["cell"] == {k: run.status().axes[k] for k in r["cell"]} and run.status().state == "done"
-        assert r["value"] == math.log(run.rows()[-1].values["fid"]) and run_id(run.config()) == run.id
+        assert r["value"] == math.log(run.rows()[-1].values["fd_classifier"]) and run_id(run.config()) == run.id
         assert not {"search", "confirm", "stage", "study"} & run.config().keys()
     assert {r["run"] for r in rows} < set(planned_runs(store, plan.name))
     run = store.run(rows[0]["run"])
@@ -86,7 +86,7 @@ def test_a_model_can_be_told_the_grid(store: Store) -> None:
     assert search_here(store, plan) == 0
     (cell,) = Searcher(store, plan.name, None, {}).cells
     told = {t.user_attrs["grid"]: t.value for t in cell.ledger.study.trials if "grid" in t.user_attrs}
-    assert told == {inside.id: math.log(inside.rows()[-1].values["fid"])}
+    assert told == {inside.id: math.log(inside.rows()[-1].values["fd_classifier"])}
     assert len(trials(store, plan)) == 1 and trials(store, plan)[0]["order"] == 0
 
 
@@ -121,7 +121,7 @@ def test_a_diverged_trial_is_told_its_own_start(store: Store) -> None:
     (r,) = trials(store, plan)
     run = store.run(r["run"])
     assert run.status().state == "diverged" and r["diverged"]
-    assert r["value"] == math.log(run.rows()[0].values["fid"]) and run.rows()[0].step == 0
+    assert r["value"] == math.log(run.rows()[0].values["fd_classifier"]) and run.rows()[0].step == 0
 
 
 def test_a_run_that_fails_is_tried_again_and_then_counts_as_failed(store: Store) -> None:
@@ -170,17 +170,15 @@ def test_the_command_makes_grid_search_and_confirmation(store: Store, capfd: pyt
     command = ["-m", "reg=none", "seed=0,1", *TINY, "search=tpe", "search.trials=2", f"store={store.root}"]
     assert main([*command, "stage=search"]) == 0
     assert main(command) == 0
-    out = capfd.readouterr().out
-    assert "search=tpe, 2 trials in 1 cell, one seed each: 2 of 2 runs to come" in out
     plan = make_plan(command[1:], multirun=True)
     rows = [r.to_json() for r in read_rows(store, plan.name)]
     assert [(r["stage"], r["order"]) for r in rows] == [("grid", 0), ("grid", 1), ("search", 0), ("search", 1)]
     assert all(r["value"] is not None for r in rows)
-    assert main(command) == 0 and "nothing to do" in capfd.readouterr().out
+    assert main(command) == 0 and [r.to_json() for r in read_rows(store, plan.name)] == rows
 
+    capfd.readouterr()
     assert main([*command, "stage=confirm", "confirm.seeds=2"]) == 0
-    out = capfd.readouterr().out
-    assert "chosen at" in out and "on fresh latents and metrics.real=train" in out and "(n = 2)" in out
+    assert "(n = 2)" in capfd.readouterr().out
     last = [r.to_json() for r in read_rows(store, plan.name) if r.stage == "confirm"]
     configs = [store.run(r["run"]).config() for r in last]
     assert [c["seed"] for c in configs] == [1000, 1001]
@@ -202,16 +200,14 @@ def test_ctrl_c_stops_a_search_and_the_same_command_goes_on_though_its_worker_is
     process.send_signal(signal.SIGINT)
     let_go(pid, signal.SIGTERM)
     out, _ = process.communicate(timeout=300)
-    assert process.returncode == 130 and "the same command goes on from here" in out
+    assert process.returncode == 130, out
     assert workers(store) == []
 
     again = start(store, *command)
     _, pid = hold(store)
     os.kill(pid, signal.SIGKILL)
     out, _ = again.communicate(timeout=300)
-    assert again.returncode == 0 and "killed by SIGKILL; another takes its place" in out and "taken up again" in out, (
-        out
-    )
+    assert again.returncode == 0, out
     plan = make_plan([*command, f"store={store.root}"], multirun=False)
     assert len(trials(store, plan)) == 3 and all(r["value"] is not None for r in trials(store, plan))
 

@@ -13,6 +13,7 @@ class Legal(NamedTuple):
 
     test: Callable[[Any], bool]
     words: str
+    values: tuple[str, ...] = ()  # all of them, where they are names
 
 
 # Of counts that cost neither memory nor processes; what is larger is a slip of the keyboard.
@@ -20,13 +21,14 @@ MOST = 10**9
 
 
 def one_of(*values: str) -> Legal:
+    """One of these names."""
     """One of these words."""
-    return Legal(lambda v: v in values, ", ".join(values))
+    return Legal(lambda v: v in values, ", ".join(values), values)
 
 
 def listed_of(*values: str) -> Legal:
     """A list of names."""
-    return Legal(lambda v: set(v) <= set(values), "a list out of " + ", ".join(values))
+    return Legal(lambda v: set(v) <= set(values), "a list out of " + ", ".join(values), values)
 
 
 def at_least(least: int, most: int = MOST) -> Legal:
@@ -35,12 +37,14 @@ def at_least(least: int, most: int = MOST) -> Legal:
 
 
 def positive(most: float = math.inf) -> Legal:
+    """A finite number above 0."""
     """Over 0 and up to `most`; infinity is not legal."""
     words = "a positive number" if most == math.inf else f"a positive number up to {most:g}"
     return Legal(lambda v: 0 < v <= most and v < math.inf, words)
 
 
 def above(least: float) -> Legal:
+    """A finite number above another."""
     """Over `least`; infinity is not legal."""
     return Legal(lambda v: least < v < math.inf, f"a number over {least:g}")
 

@@ -1,0 +1,220 @@
+"""Which of m cells are better than which: a closed procedure, so that the chance of any false claim is 5 % in all.
+
+Two cells are told apart where every set of cells that holds both is found not to be alike (the closure principle, at
+levels as of Ryan, Einot, Gabriel and Welsch). Two cells are compared by the test of `pairwise`; a larger set by a
+permutation test of its mean ranks: of how far they differ in all, and of the one that differs most. The test of all
+cells together carries the burden of the many pairs, so that five runs a cell can claim something among twelve cells,
+where a correction of the pairs' p alone (Holm) never can. At k > 1, and for more than `MOST` cells, Holm is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.estimators.effects import above_by_chance
+from analysis.estimators.pairwise import FREE, SEED, Pair, alike_in_spread, arrangements, compare, ordered_by
+
+Array = NDArray[np.float64]
+Two = tuple[int, int]
+
+MOST = 12  # cells of a closed procedure, which looks at all sets of them
+LEVEL = 0.05
+DRAWS = 1_999  # permutations of a set of three cells or more
+
+BETTER, DIFFER, NONE = "better", "differ", ""
+STOPPED_K = "stopped runs"
+
+
+class Claim(NamedTuple):
+    """What is said of two cells, in their order.
+
+    pair    the comparison that it rests on
+    said    BETTER (the one with the higher theta), DIFFER (their spreads are too unlike to say more), or NONE
+    why     why nothing could have been claimed, whatever the values; "" where it could
+    shared  in how many runs of each cell the labels were exchanged within a pair; 0 where all were exchanged freely
+    """
+
+    pair: Pair
+    said: str
+    why: str
+    shared: int
+
+
+def claims(
+    cells: Sequence[Array],
+    k: int = 1,
+    keys: Sequence[Sequence[object]] | None = None,
+    level: float = LEVEL,
+    chosen_of: int = 0,
+    highest: Sequence[Array] | None = None,
+    barred: Mapping[Two, str] | None = None,
+) -> dict[Two, Claim]:
+    """For each two of the `cells` (i < j) what may be claimed; any false claim has a chance of `level` in all.
+
+    keys       of each cell a key a value: values of two cells with equal keys are of one setting and seed
+    chosen_of  of how many cells these were chosen by their results: Holm's correction then counts all their pairs
+    highest    of each cell the most that each value may be (of a run that was stopped infinity), where `cells` are the
+               least: a claim then holds whatever they are, between
+    barred     pairs that may not be compared, and why
+    """
+    count = len(cells)
+    every = max(count, chosen_of)
+    unsure = highest is not None and any((a != b).any() for a, b in zip(cells, highest, strict=True))
+    closed = k == 1 and every <= MOST and not unsure
+    pair_level = level_of(2, count, level) if closed else level / max(1, every * (every - 1) // 2)
+    found: dict[Two, Claim] = {}
+    for i, j in combinations(range(count), 2):
+        refused = (barred or {}).get((i, j), "")
+        if unsure and highest is not None:
+            why = refused or (STOPPED_K if k > 1 else ordered_by(len(cells[i]), len(cells[j]), k, pair_level))
+            pair = compare_censored((cells[i], highest[i]), (cells[j], highest[j]), pair_level)
+            found[i, j] = Claim(pair, NONE, why, 0)
+            continue
+        a, b, shared = _paired(cells[i], cells[j], *(keys[i], keys[j]) if keys else ((), ()))
+        if shared and 2 / arrangements(len(a), len(b), shared) > pair_level:
+            shared = 0  # so few pairs can never say anything; exchanged freely they may, and that is valid too
+        why = refused or ordered_by(len(a), len(b), k, pair_level)
+        found[i, j] = Claim(compare(a, b, k, shared, pair_level), NONE, why, shared)
+    told_apart = _closed(cells, keys, found, level) if closed else _holm(found, level, every)
+    for (i, j), claim in found.items():
+        pair = claim.pair
+        if (i, j) not in told_apart or pair.theta == 0.5:
+            continue
+        known = [cells[at] if highest is None else cells[at][cells[at] == highest[at]] for at in (i, j)]
+        if k > 1 or min(len(cells[i]), len(cells[j])) >= FREE or alike_in_spread(*known):
+            # The interval is of this pair alone, and does not contradict what is claimed.
+            cut = {"lower": max(pair.lower, 0.5)} if pair.theta > 0.5 else {"upper": min(pair.upper, 0.5)}
+            found[i, j] = claim._replace(said=BETTER, pair=pair._replace(**cut))
+        else:
+            found[i, j] = claim._replace(said=DIFFER)
+    return found
+
+
+def compare_censored(a: tuple[Array, Array], b: tuple[Array, Array], level: float = LEVEL) -> Pair:
+    """`compare` at k = 1 of values between a least and a most: what is said holds whatever they are.
+
+    The rank sum is the largest where A's are the least and B's the most; T need not be, so that both tests are asked
+    for, each where it is the hardest for what is claimed. theta is that of the hardest case, and the interval holds
+    those of both ends.
+    """
+    (low_a, high_a), (low_b, high_b) = a, b
+    n, m = len(low_a), len(low_b)
+    worst, best = compare(high_a, low_b, level=level), compare(low_a, high_b, level=level)
+    wins, losses = int((high_a[:, None] < low_b).sum()), int((high_b[:, None] < low_a).sum())
+    for_a = max(worst.p, above_by_chance(wins, n, m)) if worst.theta > 0.5 else 1.0
+    for_b = max(best.p, above_by_chance(losses, n, m)) if best.theta < 0.5 else 1.0
+    ends = {"lower": min(worst.lower, best.lower), "upper": max(worst.upper, best.upper)}
+    if for_a <= for_b:
+        return worst._replace(p=for_a, **ends)
+    return best._replace(p=for_b, **ends)
+
+
+def level_of(size: int, count: int, level: float = LEVEL) -> float:
+    """The level at which `size` of `count` cells are tested to be alike; sets without a cell in common share it out,
+    whether or not their tests depend on each other (as those of matched cells do)."""
+    return level if size >= count - 1 else level * size / count
+
+
+def ranks(better: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The lowest and highest rank (1 is best) that each cell can have; `better[i, j]`: i is claimed better than j."""
+    return 1 + better.sum(0), len(better) - better.sum(1)
+
+
+def _paired(a: Array, b: Array, keys_a: Sequence[object], keys_b: Sequence[object]) -> tuple[Array, Array, int]:
+    """The values of two cells, those with equal keys first and in the same order, and how many these are."""
+    place = {key: at for at, key in enumerate(keys_b)}
+    both = [(at, place[key]) for at, key in enumerate(keys_a) if key in place]
+    if not both:
+        return a, b, 0
+    first_a, first_b = (np.array(one) for one in zip(*both, strict=True))
+    return np.r_[a[first_a], np.delete(a, first_a)], np.r_[b[first_b], np.delete(b, first_b)], len(both)
+
+
+def _closed(
+    cells: Sequence[Array], keys: Sequence[Sequence[object]] | None, found: Mapping[Two, Claim], level: float
+) -> set[Two]:
+    """The pairs that every set of cells that holds them lets be claimed; a set of which none is left needs no test."""
+    count = len(cells)
+    table = None
+    if keys and all(claim.shared == len(cells[0]) for claim in found.values()):  # all of all cells, one by one
+        order = [np.argsort([str(key) for key in one], kind="stable") for one in keys]
+        table = np.stack([cell[at] for cell, at in zip(cells, order, strict=True)])
+    at = level_of(2, count, level)
+    alive = {pair for pair, claim in found.items() if not claim.why and claim.pair.p <= at}
+    for size in range(count, 2, -1):
+        for subset in combinations(range(count), size):
+            pairs = alive.intersection(combinations(subset, 2))
+            if not pairs:
+                continue
+            chosen = list(subset)
+            p = differ([cells[i] for i in chosen]) if table is None else differ_matched(table[chosen])
+            if p > level_of(size, count, level):
+                alive -= pairs
+    return alive
+
+
+def _holm(found: Mapping[Two, Claim], level: float, every: int) -> set[Two]:
+    left, apart = every * (every - 1) // 2, set()
+    for pair in sorted(found, key=lambda one: found[one].pair.p):
+        if found[pair].pair.p > level / left:
+            break
+        left -= 1
+        apart |= {pair} if not found[pair].why else set()
+    return apart
+
+
+def differ(cells: Sequence[Array]) -> float:
+    """p of the permutation test that several cells are of one distribution, by their mean ranks."""
+    ranked = stats.rankdata(np.concatenate(cells))
+    sizes = np.array([len(cell) for cell in cells])
+    seen = _spreads(np.add.reduceat(ranked, np.cumsum(sizes) - sizes)[None], sizes)
+    # The ranks are the same for all cells without ties, and so is the null.
+    return _joint_p(seen, _null(tuple(sorted(sizes.tolist())), np.sort(ranked).tobytes(), 1))
+
+
+def differ_matched(table: Array) -> float:
+    """`differ` where each column of a table, a row a cell, is of one setting and seed: ranks within columns."""
+    ranked = stats.rankdata(table, axis=0)
+    sizes = np.full(len(table), table.shape[1])
+    within = np.sort(ranked, axis=0)
+    null = _null(tuple(sizes.tolist()), within[:, np.lexsort(within)].T.tobytes(), table.shape[1])
+    return _joint_p(_spreads(ranked.sum(1)[None], sizes), null)
+
+
+def _spreads(sums: Array, sizes: NDArray[np.int64]) -> Array:
+    """Of rows of rank sums K and O: how far mean ranks differ in all, and the most that one does in standard errors."""
+    total = sizes.sum()
+    gaps = sums / sizes - sums.sum(1, keepdims=True) / total
+    return np.round(np.stack([(sizes * gaps**2).sum(1), np.abs(gaps / np.sqrt(1 / sizes - 1 / total)).max(1)]), 7)
+
+
+def _joint_p(seen: Array, null: tuple[Array, Array]) -> float:
+    """p of the smaller of the p of K and that of O, all against the same permutations and what was seen."""
+    values, counts = null
+    mine = int((values >= seen).sum(1).min()) + 1
+    others = (counts + (values <= seen)).min(0)
+    return float((1 + int((others <= mine).sum())) / (1 + values.shape[1]))
+
+
+@lru_cache(maxsize=1024)
+def _null(sizes: tuple[int, ...], ranked: bytes, blocks: int) -> tuple[Array, Array]:
+    """K and O under random permutations of the ranks within blocks, and of each how many are as large."""
+    generator, of = np.random.default_rng(SEED), np.array(sizes)
+    values = np.frombuffer(ranked).reshape(blocks, -1)
+    starts = np.cumsum(of) - of if blocks == 1 else np.arange(len(of))
+    rows = max(1, 400_000 // values.size)
+    found = []
+    for first in range(0, DRAWS, rows):
+        shape = (min(rows, DRAWS - first), *values.shape)
+        shuffled = generator.permuted(np.broadcast_to(values, shape), axis=2)
+        found.append(_spreads(np.add.reduceat(shuffled, starts, axis=2).sum(1), of))
+    made = np.concatenate(found, axis=1)
+    ordered = np.sort(made, axis=1)
+    return made, np.stack([len(own) - np.searchsorted(one, own) for one, own in zip(ordered, made, strict=True)])

@@ -1,0 +1,215 @@
+"""Which cell is better than which, at a budget of k runs: pairs, and the ranks that follow. Frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.estimators.effects import ratio_of_medians
+from analysis.estimators.families import BETTER, DIFFER, Claim, claims, ranks
+from analysis.estimators.pairwise import needed
+from analysis.loading.cells import cell_order, comparable
+from analysis.loading.trials import ADAPTIVE
+from landscape.config.axes import VARIED_AXES
+from landscape.config.seeds import what_can_be_told
+from landscape.store import STOPPED
+
+PAIR_COLUMNS = (
+    *("a", "b", "k", "taken", "n", "chance", "lower", "upper", "p", "said", "why"),
+    *("ratio", "ratio_low", "ratio_high"),
+)
+RANK_COLUMNS = ("cell", "k", "n", "lowest", "highest")
+BUDGETS = (2, 3, 5, 10, 20, 50)
+# Runs of two cells are of one setting where these agree; a penalty's strength belongs to the cell.
+# n_dis too, unless cells are pooled over it.
+MATCHED = tuple(axis.name for axis in VARIED_AXES if axis.matched and not axis.pools)
+ENDS = ["worth", "most"]  # of what a run may have come to
+
+Array = NDArray[np.float64]
+
+
+class Sample(NamedTuple):
+    """What a cell enters comparisons with: a value a setting, or of one setting a value a seed.
+
+    unit    "setting" or "seed"
+    steps   D updates that its runs were to be trained for
+    seeds   which there are
+    keys    equal in two cells where setting (and seed) are
+    values  the median over the first seeds, as many of each setting as every setting of every cell has
+    most    the same, with a run that was stopped at infinity where `values` have it at zero: it may have come to
+            anything between
+    """
+
+    unit: str
+    keys: list[str]
+    values: Array
+    most: Array
+    steps: frozenset[int]
+    seeds: frozenset[int]
+
+
+def pair_table(
+    runs: pd.DataFrame, budgets: Sequence[int], confidence: float = 0.95, chosen_of: int = 0
+) -> pd.DataFrame:
+    """For each pair of cells and budget k the chance that the best of k of `a` beats that of `b`, and what is claimed.
+
+    With the probability `confidence` no claim at one budget is false (`analysis.estimators.families`). What is drawn is
+    a setting, worth the median of its seeds, or a seed where a cell has one setting. Left out: what a search proposed
+    by looking at results, and confirming runs. A stopped run may have come to anything: what is claimed holds whatever.
+
+    taken    "matched" where setting and seed are shared and labels were exchanged within these pairs, "apart" where
+             freely, "12 of 24 matched" where some are
+    n        settings (or seeds) of the smaller cell
+    chance   the estimate; lower, upper: its interval, of this pair alone, which decides nothing
+    p        of the pair alone; a claim needs more
+    said     "a" or "b" for the one claimed better, "differ" where the spreads are too unlike to say which, else ""
+    why      why no claim was possible, whatever the values
+    ratio    of A's distances to B's (the median of all ratios of two runs), with its 95 % interval, at k = 1; NaN where
+             there is none
+
+    Where these cells were chosen by their results from `chosen_of` of them, all pairs that there were to choose from
+    are counted. A row needs n > k and two values a cell.
+    """
+    drawn = samples(runs)
+    order = [label for label in cell_order(runs) if label in drawn]
+    rows = []
+    chosen_of = chosen_of if chosen_of > runs["cell"].nunique() else 0
+    for k in budgets:
+        labels = [label for label in order if len(drawn[label].values) > k]
+        taken = [drawn[label] for label in labels]
+        found = claims(
+            [one.values for one in taken],
+            k,
+            [one.keys for one in taken],
+            1 - confidence,
+            chosen_of,
+            [one.most for one in taken],
+            {(i, j): why for i, j in combinations(range(len(taken)), 2) if (why := _unlike(taken[i], taken[j]))},
+        )
+        for (i, j), claim in found.items():
+            a, b = labels[i], labels[j]
+            n = min(len(drawn[a].values), len(drawn[b].values))
+            pair = claim.pair
+            said = (pair.theta, pair.lower, pair.upper, pair.p, _said(claim), claim.why)
+            rows.append((a, b, k, _taken(claim, n), n, *said, *_ratio(drawn[a], drawn[b], k)))
+    return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
+
+
+def budgets_said(runs: pd.DataFrame, confidence: float = 0.95) -> list[int]:
+    """The budgets at which pairs are compared: 1, and the largest of `BUDGETS` that most cells have the runs for."""
+    sizes = [len(one.values) for one in samples(runs).values()]
+    pairs = len(sizes) * (len(sizes) - 1) // 2
+    fit = [k for k in BUDGETS if pairs and needed(k, (1 - confidence) / pairs) <= np.median(sizes)]
+    return [1, *fit[-1:]]
+
+
+def could_be_told(runs: pd.DataFrame) -> str:
+    """A sentence on what so many cells of so few runs could tell at all; "" for fewer than two cells."""
+    drawn = list(samples(runs).values())
+    if len(drawn) < 2:
+        return ""
+    fewest = min(drawn, key=lambda one: len(one.values))
+    return what_can_be_told(len(drawn), len(fewest.values), fewest.unit)
+
+
+def samples(runs: pd.DataFrame) -> dict[str, Sample]:
+    """By cell what it enters comparisons with; `runs` is one section.
+
+    A setting of several seeds lies nearer to its middle than one of a single seed, so that all settings are taken with
+    equally many: the first that every one has. A cell whose runs were stopped by a rule is one of all its runs, not of
+    those that were let finish.
+    """
+    use = comparable(runs)
+    cut = use["status"] == STOPPED
+    use = use.assign(most=use["worth"].mask(cut, np.inf), worth=use["worth"].mask(cut, 0.0))
+    use = use[use["worth"].notna() & ~use["sampler"].isin(ADAPTIVE)]
+    pooled = (use.groupby("cell")["n_dis"].nunique() > 1).any()
+    keys = [*MATCHED, "n_dis"] if pooled else list(MATCHED)
+    use = use.assign(_key=["|".join(map(str, row)) for row in use[keys].itertuples(index=False)])
+    one = use.groupby(["cell", "setting", "_key", "seed"], sort=True)[ENDS].median().reset_index()
+    several = one.groupby("cell")["setting"].transform("nunique") > 1
+    seeds = one[several].groupby("setting").size()
+    fewest = int(seeds.min()) if len(seeds) else 1
+    whole = {
+        label: (frozenset(cell["steps"].dropna().astype(int)), frozenset(cell["seed"].astype(int)))
+        for label, cell in use.groupby("cell")
+    }
+    found = {}
+    for label, cell in one.groupby("cell", sort=False):
+        unit, made, names = (
+            "seed",
+            cell,
+            [f"{key}|{seed}" for key, seed in zip(cell["_key"], cell["seed"], strict=True)],
+        )
+        if several[cell.index[0]]:
+            first = cell.groupby("setting", sort=True).head(fewest)
+            made = first.groupby(["setting", "_key"], sort=True)[ENDS].median().reset_index()
+            unit, names = "setting", list(made["_key"])
+        values, most = (made[end].to_numpy(float) for end in ENDS)
+        found[str(label)] = Sample(unit, names, values, most, *whole[label])
+    return found
+
+
+def of_one_seed(runs: pd.DataFrame) -> dict[int, list[str]]:
+    """Cells whose several settings were all trained with one seed, by seed: claims on them are for that seed."""
+    found: dict[int, list[str]] = {}
+    for label, one in samples(runs).items():
+        if one.unit == "setting" and len(one.seeds) == 1:
+            found.setdefault(min(one.seeds), []).append(label)
+    return found
+
+
+def _unlike(a: Sample, b: Sample) -> str:
+    """Why two cells may not be compared, whatever their values: "20 against 1,000 steps"; "" where they may."""
+    if a.steps != b.steps:
+        return " against ".join(", ".join(f"{n:,}" for n in sorted(one.steps)) for one in (a, b)) + " steps"
+    return "" if a.unit == b.unit else f"{a.unit}s against {b.unit}s"
+
+
+def _ratio(a: Sample, b: Sample, k: int) -> tuple[float, float, float]:
+    whole = all((one.values == one.most).all() for one in (a, b))
+    found = ratio_of_medians(a.values, b.values) if k == 1 and whole else None
+    return found or (np.nan, np.nan, np.nan)
+
+
+def _taken(claim: Claim, n: int) -> str:
+    if not claim.shared:
+        return "apart"
+    return "matched" if claim.shared == n else f"{claim.shared} of {n} matched"
+
+
+def _said(claim: Claim) -> str:
+    if claim.said == BETTER:
+        return "a" if claim.pair.theta > 0.5 else "b"
+    return claim.said
+
+
+def rank_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The ranks that the claims of a `pair_table` leave each cell, 1 for the best, for each k at which any is claimed.
+
+    `lowest` is one more than the number of cells claimed to be better, `highest` leaves out those claimed to be worse.
+    They hold wherever the claims do. A k at which not all cells were compared is left out.
+    """
+    rows = []
+    for k in sorted(int(k) for k in table["k"].unique()):
+        at_k = table[table["k"] == k]
+        cells = list(dict.fromkeys([*at_k["a"], *at_k["b"]]))
+        if not at_k["said"].isin(("a", "b")).any() or len(cells) < len({*table["a"], *table["b"]}):
+            continue
+        place = {cell: i for i, cell in enumerate(cells)}
+        better = np.zeros((len(cells), len(cells)), bool)
+        smallest = dict.fromkeys(cells, 10**9)
+        for row in at_k.to_dict("records"):
+            if row["said"] not in ("", DIFFER):
+                first, second = (row["a"], row["b"]) if row["said"] == "a" else (row["b"], row["a"])
+                better[place[first], place[second]] = True
+            for cell in (row["a"], row["b"]):
+                smallest[cell] = min(smallest[cell], int(row["n"]))
+        lowest, highest = ranks(better)
+        rows += [(c, k, smallest[c], int(lowest[i]), int(highest[i])) for i, c in enumerate(cells)]
+    return pd.DataFrame(rows, columns=list(RANK_COLUMNS))

@@ -1,0 +1,44 @@
+"""What each score is: a descriptor that planning, storing, training, mirrors and reports read. No torch.
+
+Every module of this folder that has `SCORES` adds its own: a new score is a file here (a recipe is in CONTRIBUTING.md),
+its name in a file of `conf/metrics`, and a row of a test.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+
+from landscape.scores.descriptor import Column, Need, Option, Score
+from landscape.scores.distance import (
+    DISTANCES,
+    EXTRACTORS,
+    distance_key,
+    distance_name,
+    distance_of,
+    name_of_all,
+)  # fmt: skip
+
+__all__ = [
+    "COLUMNS", "CURVES", "DIAGNOSTICS", "DISTANCES", "EXTRACTORS", "NUMBERS", "OPTIONS", "QUALITY", "SCORES", "STORED",
+    "Column", "Need", "Option", "Score", "distance_key", "distance_name", "distance_of", "name_of_all",
+]  # fmt: skip
+
+
+def _found() -> list[Score]:
+    modules = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    scores = [score for module in modules for score in getattr(module, "SCORES", ())]
+    return sorted(scores, key=lambda score: score.diagnostic)
+
+
+SCORES = {score.name: score for score in _found()}  # those of quality first
+OPTIONS = {option.name: option for score in SCORES.values() for option in score.options}
+COLUMNS = {column.key: column for score in SCORES.values() for column in score.columns}
+CURVES = tuple(key for key, column in COLUMNS.items() if column.curve)
+NUMBERS = tuple(key for key, column in COLUMNS.items() if not column.curve)
+DIAGNOSTICS = tuple(
+    column.key for score in SCORES.values() if score.diagnostic for column in score.columns if not column.curve
+)
+QUALITY = tuple(key for key in NUMBERS if key not in DIAGNOSTICS)
+# Keys of a row's numbers, as they are stored.
+STORED = (*DISTANCES, *(key for key in NUMBERS if not COLUMNS[key].distance and COLUMNS[key].one_minus is None))

@@ -1,0 +1,52 @@
+"""What descriptors promise: names, options as they stand in `conf`, and one name for each distance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from landscape.metrics.extractors import EXTRACTORS as MADE
+from landscape.scores import COLUMNS, DISTANCES, EXTRACTORS, OPTIONS, SCORES, distance_key, distance_name, distance_of
+from landscape.scores.distance import name_of_all
+from landscape.store.atomic_io import read_yaml
+from landscape.store.old_names import named
+from sweeps.planning.config_groups import conf_dir
+
+
+def test_names_are_unique_and_columns_that_are_shown_have_a_label() -> None:
+    assert len(COLUMNS) == sum(len(score.columns) for score in SCORES.values())
+    assert len(OPTIONS) == sum(len(score.options) for score in SCORES.values())
+    assert all(column.label for score in SCORES.values() for column in score.columns[:1])
+    assert all(column.one_minus in (None, *COLUMNS) for column in COLUMNS.values())
+
+
+def test_a_neutral_value_is_the_default_of_conf_and_in_range() -> None:
+    """Protocols from before there was a key mean it, so that it can never change."""
+    given = read_yaml(conf_dir() / "metrics" / "diagnostics.yaml")
+    assert {name: option.neutral for name, option in OPTIONS.items()} == {name: given[name] for name in OPTIONS}
+    assert all(option.range.test(option.neutral) for option in OPTIONS.values())
+
+
+def test_a_distance_has_its_extractor_in_its_name_but_for_inception() -> None:
+    assert set(EXTRACTORS) == set(MADE)
+    assert DISTANCES == ("fd_classifier", "fd_imagenet", "fid", "fd_points")
+    assert [distance_name(one) for one in ("inception", "classifier", None)] == ["FID", "FD (classifier)", "FID"]
+    assert distance_name("classifier", "as given") == "FD (classifier, as given)"
+    assert distance_name("inception", "of 5 images, too few") == "FID (of 5 images, too few)"
+
+
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+def test_a_distance_is_found_under_whichever_name(extractor: str) -> None:
+    row = {"step": 3, distance_key(extractor): 2.5, "is": 4.0}
+    assert distance_of(row) == 2.5 and name_of_all([row, {}]) == distance_name(extractor)
+    assert distance_of({distance_key(extractor): None}) is None
+    other = {distance_key(one): 1.0 for one in EXTRACTORS if one != extractor}
+    assert name_of_all([row, other]) == "distance"
+
+
+def test_older_rows_are_renamed() -> None:
+    old: dict[str, Any] = {"fid": None, "is": 2.0}
+    new = {"fd_classifier": None, "is": 2.0}
+    assert named(old, "classifier") == new and list(named(old, "classifier")) == list(new)
+    assert named(old, "inception") == old and named(new, "classifier") == new
