@@ -74,7 +74,7 @@ def test_a_heart_beats_through_a_hung_thread_and_says_so(
     claim = take(run, Observer())
     assert claim is not None
     with Journal(run, claim) as one:
-        one.write(status="running", step=3)
+        one.write(state="running", step=3)
         one.pace.begin("training")
         one.pace.begin("training")
         wait_for(lambda: run.status().stalled is not None)
