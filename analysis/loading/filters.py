@@ -26,6 +26,8 @@ def where(found: Collected, conditions: Iterable[str]) -> Collected:
     Raises `UserError` for what is no condition, a key or a value that no run has, and conditions that leave no run.
     """
     runs, conditions = found.runs, tuple(conditions)
+    if not conditions:
+        return found
 
     def column(key: str) -> Sequence[Any]:
         if key in runs:

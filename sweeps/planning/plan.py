@@ -12,9 +12,6 @@ from landscape.config.identity import flatten, run_id, short_hash
 from landscape.config.versions import Change
 from landscape.store import Store, protocols
 from sweeps.credentials import without_password
-from sweeps.planning.composition import Composed, combinations, hydra
-from sweeps.planning.finalize import Contradiction, OfData, dataset, settle, side, weights
-from sweeps.planning.overrides import parse
 from sweeps.planning.search_spec import CellSearch, Gathering, check_pruner, trials_left
 
 if TYPE_CHECKING:
@@ -90,6 +87,9 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
     Pure but for reading `conf/` and the data, which are decoded into the store's cache where they are not there yet.
     """
     # Hydra and the data take their time, and a plan that is read back composes nothing.
+    from sweeps.planning.composition import combinations, hydra
+    from sweeps.planning.finalize import Contradiction, OfData, dataset, settle, side, weights
+    from sweeps.planning.overrides import parse
 
     weights.cache_clear()
     dataset.cache_clear()  # files may have changed since another plan of this process

@@ -49,6 +49,6 @@ def test_a_wheel_works_without_the_checkout(tmp_path: Path) -> None:
     code += "from sweeps.__main__ import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
-    assert str(site / "landscape" / "conf") in done.stderr and "2 runs: 2 to train" in done.stderr
+    assert str(site / "landscape" / "conf") in done.stdout and "2 runs: 2 to train" in done.stdout
     assert (site / "analysis" / "html" / "templates" / "report.html").exists()
     assert (site / "analysis" / "dirac" / "__main__.py").exists()

@@ -190,6 +190,7 @@ def frame(values, **changes):
             "loss": cell,
             "setting": f"{cell}-{i}",
             "seed": seed,
+            "optim": "adam",
             "lr_d": float(i),
             "worth": float(value),
             "id": f"{cell}-{i}-{seed}",

@@ -88,6 +88,5 @@ def test_the_report_pools_on_demand_in_tables_and_figures(store, tmp_path, capsy
 
 
 def test_nothing_else_is_pooled_over(store, tmp_path, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main([f"store={store.root}", "--out", str(tmp_path), "--pool", "loss"])
-    assert stop.value.code == 2 and "invalid choice: 'loss'" in capsys.readouterr().err
+    assert main([f"store={store.root}", "--out", str(tmp_path), "--pool", "loss"]) == 2
+    assert "invalid choice: 'loss'" in capsys.readouterr().err

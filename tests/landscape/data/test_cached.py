@@ -109,7 +109,7 @@ def test_mapped_images_are_scored(store: Store, tmp_path: Path) -> None:
     freeze(plan)
     run = store.run(plan.runs[0].id)
     assert work(store, run.id, lambda text: None) == "done"
-    assert [row.values["fd_classifier"] is not None for row in run.rows()] == [True, True]
+    assert [row.values["fd_imagenet"] is not None for row in run.rows()] == [True, True]
 
 
 def test_neither_place_nor_name_is_part_of_a_run(store: Store, source: Path, tmp_path: Path) -> None:

@@ -151,8 +151,7 @@ def test_the_studys_pairs_ask_for_no_classes() -> None:
 
 
 def test_data_without_labels_can_be_asked_for_the_studys_pairs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeps.planning.finalize.weights", lru_cache(lambda store, path: "0" * 64))
-    monkeypatch.setattr("sweeps.planning.plan.weights", lru_cache(lambda store, path: "0" * 64))
+    monkeypatch.setattr("sweeps.planning.finalize.weights", lru_cache(lambda extractor, store, path: "0" * 64))
     config = make_plan(["metrics=inception", "metrics.scores=[fid,ms_ssim]"], multirun=False).runs[0].config
     faces = replace(load_data(Data(kind="digits", size=8)), labels=None)
     settle_metrics(config, faces)

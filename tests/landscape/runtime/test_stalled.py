@@ -108,7 +108,7 @@ def test_a_sweep_under_way_shows_what_is_stalled(store: Store, capsys: pytest.Ca
     shown = Lines(plan)
     shown.course.began -= LINE_S  # long enough for a line
     shown.tick()
-    assert "2 running, 1 stalled; 30 s elapsed" in capsys.readouterr().out
+    assert "2 running, 1 stalled; 30 s elapsed" in capsys.readouterr().err
     for claim in claims:
         assert claim is not None
         claim.release()

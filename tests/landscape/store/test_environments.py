@@ -114,7 +114,7 @@ def test_a_read_only_store_is_looked_at_and_not_trained_in(
         return doors.main()
 
     assert call("status") == 0 and call("plan", "-m", "seed=0,1,2", *TINY) == 0 and call("logs", first.id[:8]) == 0
-    assert "3 runs: 3 to train" in capsys.readouterr().err
+    assert "3 runs: 3 to train" in capsys.readouterr().out
     assert main(["-q", "-m", "seed=0,1", *TINY, f"store={disk.store.root}"]) == 2
     err = capsys.readouterr().err
     assert "cannot be written (Read-only file system)" in err and err.count("\n") == 1

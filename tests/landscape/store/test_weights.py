@@ -162,7 +162,9 @@ def test_a_failed_download_is_a_sentence(
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     assert call(monkeypatch, f"store={tmp_path / 's'}") == 2
     err = capsys.readouterr().err
-    assert "cannot be downloaded (no route to host); fetch https://" in err and len(err.splitlines()) == 1
+    assert (
+        "cannot be downloaded (no route to host); fetch https://" in err and len(err.splitlines()) == 2
+    )  # what it does, and why it cannot
 
 
 def test_a_run_whose_weights_do_not_fit_fails_before_it_trains(tmp_path: Path, file: Path) -> None:

@@ -107,7 +107,7 @@ def test_without_slurm_it_says_where_to_go(
 def test_a_wrong_partition_is_refused_with_the_legal_ones(
     store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
+    assert main(["-q", *GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
     error = capsys.readouterr().err
     assert "launcher.partition=gpuu" in error and "main, shut" in error and error.count("\n") == 1
     assert not list(store.run_folders()) and site.queue() == {}
@@ -132,7 +132,7 @@ def test_a_refusal_leaves_what_was_there_before(store: Store, site: FakeSlurm) -
     for folder in store.sweep_folders():
         folder.jobs_file.chmod(0o666)
     before = {file: file.read_bytes() for file in store.root.rglob("*.json")}
-    assert main([*GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
+    assert main(["-q", *GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
     assert {file: file.read_bytes() for file in store.root.rglob("*.json")} == before
     assert [folder.signed_plan()[1] for folder in store.sweep_folders()] == [True, True]
     assert [folder.signed_jobs()[1] for folder in store.sweep_folders()] == [False, False], "nor do they pass for ours"
@@ -157,7 +157,7 @@ def test_a_refusal_leaves_runs_that_others_took_up_meanwhile(
         return honest(self, script)
 
     monkeypatch.setattr(Client, "submit", busy)
-    assert main([*GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
+    assert main(["-q", *GRID, "launcher.partition=gpuu", f"store={store.root}"]) == 2
     assert [run.id for run in store.run_folders()] == sorted(kept) and len(store.sweep_folders()) == 1
 
 

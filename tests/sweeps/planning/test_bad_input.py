@@ -70,7 +70,10 @@ CASES = [
     (["train.batch_size=5000"], "legal: up to the 1297 training images of data=digits"),
     (["train.steps=1e5"], "could not be converted to Integer"),
     (["metrics.scores=[prc]"], "legal: a list out of fid, is, kid, ms_ssim, modes"),
-    (["metrics.extractor=resnet"], "metrics.extractor=resnet is out of range; legal: classifier, inception, points"),
+    (
+        ["metrics.extractor=resnet"],
+        "is out of range; legal: classifier, imagenet, inception, points",
+    ),
     (["device=tpu"], "device=tpu is out of range; legal: auto, cpu, cuda or cuda:N"),
     (["loss=ns,ls"], "loss=ns,ls has several values: add -m (--multirun)"),
     (["-m", "loss=ns,ns"], "loss=ns,ns names a value twice"),
