@@ -148,7 +148,7 @@ CONFIG = Kind(
         "seed": seed,
         "repeat": count,
     },
-    {**EXECUTION.may, "store": text, "launcher": LAUNCHER},
+    {**EXECUTION.may, "store": text, "launcher": LAUNCHER, "algorithm": Kind({"kind": text})},
     limit=1 << 20,
 )
 PROTOCOL = Kind({}, {"extractor": or_null(text), "floor": or_null(mapped()), "floor_noisy": or_null(mapped())})
