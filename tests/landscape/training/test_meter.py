@@ -18,7 +18,7 @@ from landscape.store import DONE, Store
 from landscape.training import checkpoint
 from landscape.training.meter import Meter
 from sweeps.cli.status import status as tell_status
-from sweeps.planning.describe import describe
+from sweeps.launchers.registry import launcher_of
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import make_plan
 
@@ -114,7 +114,12 @@ def test_bf16_without_units_is_told_before_training(
     for precision in ("bf16", "fp32"):
         plan = make_plan([*TINY, f"train.precision={precision}", "device=cpu", f"store={store.root}"], multirun=False)
         survey(plan)
-        said.append(any(line.startswith("warning: train.precision=bf16") for line in describe(plan)))
+        said.append(
+            any(
+                line.startswith("warning: train.precision=bf16")
+                for line in launcher_of(plan.runs[0].config["launcher"]).warnings(plan)
+            )
+        )
     assert said == [units is False, False]
     if units is False:
         (run,) = frozen_runs(store, *TINY, "train.precision=bf16", "train.steps=2", "metrics=none")

@@ -69,7 +69,7 @@ def test_its_runs_are_those_of_the_local_launcher_to_the_last_bit(
     assert pids == [os.getpid()] * 2, "each run in this very process"
     for here, there in zip(by_seed(store), by_seed(pool), strict=True):
         assert here.id == there.id and equal_weights(here, there)
-        assert [row.values["fid"] for row in here.rows()] == [row.values["fid"] for row in there.rows()]
+        assert [row.values for row in here.rows()] == [row.values for row in there.rows()]
         assert here.log_file.read_text().splitlines()[-1].startswith("done at step 12")
     (folder,) = store.sweep_folders()
     assert not folder.controller_file.exists()
