@@ -20,7 +20,7 @@ from landscape.store import RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.early_stopping import Watch
 from landscape.store.metrics_row import MetricsRow
-from landscape.store.protocols import request, request_id
+from landscape.store.protocols import EvalRequest
 from landscape.store.provenance import machine_entry
 from landscape.store.run_writer import Journal
 from landscape.training.devices import pick_device
@@ -49,7 +49,7 @@ class ClaimedRun:
 
     def __post_init__(self) -> None:
         self.device = pick_device(self.cfg.device)
-        self.own = request(self.frozen)
+        self.own = EvalRequest.of(self.frozen)
         self.world = self.cfg.train.world_size or 1
 
     def record_machine(self, training: bool) -> None:
@@ -72,11 +72,11 @@ class ClaimedRun:
         if text not in before:
             self.journal.note(warnings=[*before, text])
 
-    def scorer(self, asked: dict[str, Any], data: Dataset) -> Scorer:
+    def scorer(self, asked: EvalRequest, data: Dataset) -> Scorer:
         """A scorer for a request, its protocol's text in the run's folder."""
         scorer = Scorer(asked, data, self.cfg.latent, self.store, self.device)
         self.run.protocols.mkdir(exist_ok=True)
-        write_whole(self.run.protocol_file(scorer.id), to_json(scorer.text()))
+        write_whole(self.run.protocol_file(scorer.id), to_json(scorer.text().to_json()))
         for text in scorer.warnings:
             self.warn(text)
         return scorer
@@ -117,7 +117,7 @@ class ClaimedRun:
         self.say(f"step {step}: {shown or 'no finite score'}")
         self.check_mirror()
 
-    def mark_scored(self, asked: dict[str, Any]) -> None:
+    def mark_scored(self, asked: EvalRequest) -> None:
         """Keep in the status that a request is met."""
-        scored, key = self.journal.status.scored, request_id(asked)
-        self.journal.write(scored={**scored, key: sorted({*scored.get(key, ()), *asked["scores"]})})
+        scored, key = self.journal.status.scored, asked.id
+        self.journal.write(scored={**scored, key: sorted({*scored.get(key, ()), *asked.scores})})

@@ -6,7 +6,6 @@ import traceback
 
 from landscape.data import Dataset
 from landscape.runtime.claimed_run import ClaimedRun
-from landscape.store.protocols import missing_scores, pending_requests, request_id
 from landscape.training import checkpoint
 from landscape.training.state import Clocks, new_state
 
@@ -14,8 +13,8 @@ from landscape.training.state import Clocks, new_state
 def rescore_run(work: ClaimedRun, data: Dataset) -> None:
     """Meet every request that the finished run does not meet yet."""
     cfg, journal = work.cfg, work.journal
-    asked = [work.own] if work.own is not None and missing_scores(work.own, journal.status) else []
-    asked += pending_requests(work.run)
+    asked = [work.own] if work.own is not None and work.own.missing(journal.status) else []
+    asked += work.run.pending_requests()
     if not asked:
         return
     state = new_state(cfg, data, work.device)
@@ -28,7 +27,7 @@ def rescore_run(work: ClaimedRun, data: Dataset) -> None:
             scorer = work.scorer(one, data)
         except Exception as e:  # one request that cannot be met keeps none of the others from it
             work.say(traceback.format_exc().rstrip())
-            unmet[request_id(one)] = f"{type(e).__name__}: {e}"[:500]
+            unmet[one.id] = f"{type(e).__name__}: {e}"[:500]
             continue
         status = journal.status
         clocks = Clocks(status.train_s or 0.0, status.eval_s or 0.0, status.train_busy_s, status.eval_busy_s)
