@@ -203,7 +203,7 @@ def frame(values, **changes):
     made["fid"] = made["worth"].where(np.isfinite(made["worth"]))
     made["status"] = np.where(np.isfinite(made["worth"]), "done", "diverged")
     constant: dict[str, Any] = {"arch": "a", "penalty": "gp", "norm": "none", "n_dis": 1, "repeat": 0, "stage": "grid"}
-    constant |= {"sampler": None, "superseded": None}
+    constant |= {"algorithm": "gan", "sampler": None, "superseded": None}
     constant |= {"lr_g": 1.0, "beta1": 0.5, "beta2": 0.9, "width": 1.0, "batch_size": 64, "steps": 10, "strength": 1.0}
     return made.assign(**(constant | changes))
 
