@@ -27,8 +27,7 @@ from landscape.config.errors import UserError
 from landscape.config.identity import flatten
 from landscape.store import DIVERGED, Store
 from landscape.store.protocols import EvalProtocol
-from sweeps.planning.config_groups import groups
-from sweeps.planning.fragments import choose, merge
+from sweeps.planning.config_groups import choose, groups, merge
 
 STUDY_PROTOCOL = EvalProtocol(extractor="inception", quantise="float", real="test", generator="raw")
 

@@ -14,7 +14,7 @@ import pytest
 import started
 import torch
 from resuming import same, two
-from support import PATIENCE_S, ROOT, TINY, frozen_runs, wait_for
+from support import PATIENCE_S, ROOT, TINY, frozen_runs, kinds, wait_for
 from two_ranks import outcome
 
 from landscape.config.errors import ExitCode, UserError
@@ -26,7 +26,6 @@ from landscape.runtime.worker import work
 from landscape.store import DONE, PREEMPTED, Store
 from landscape.store.processes import process_start
 from sweeps.launchers.devices import slots
-from sweeps.planning.config_groups import kinds
 from sweeps.planning.plan import make_plan
 
 Outcome = dict[str, torch.Tensor]

@@ -27,8 +27,8 @@ from landscape.store.protocols import EvalRequest
 from sweeps.planning import config_groups
 from sweeps.planning import overrides as grammar
 from sweeps.planning.composition import combinations, hydra
+from sweeps.planning.config_groups import choose, merge
 from sweeps.planning.describe import describe, what_can_be_told_apart
-from sweeps.planning.fragments import choose, merge
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, make_plan
 

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from landscape.config.axes import CELL_KEYS
-from sweeps.planning.config_groups import groups
+from sweeps.planning.config_groups import choose, groups, merge
 from sweeps.planning.describe import cells as planned_cells
-from sweeps.planning.fragments import choose, merge
 from sweeps.planning.plan import Plan, make_plan
 
 Name = tuple[Any, ...]
