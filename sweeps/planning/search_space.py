@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from landscape.config.errors import UserError
-from sweeps.planning.fragments import copy_tree
+from sweeps.planning.config_groups import copy_tree
 
 Params = dict[str, float]
 

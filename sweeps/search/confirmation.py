@@ -25,7 +25,7 @@ from landscape.scores import distance_of
 from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder
 from landscape.store.protocols import EvalRequest
 from landscape.store.trials import CONFIRM, SEARCH, TrialRecord, put_rows, read_rows
-from sweeps.planning.fragments import copy_tree
+from sweeps.planning.config_groups import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, Planned
 from sweeps.planning.search_space import KEYS

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from landscape.config.errors import UserError, nearest
-from landscape.config.schema import SELECTORS
+from landscape.config.keys import SELECTORS, keys
 from landscape.config.text import plural
 from landscape.config.validation import check_ranges
 from landscape.ranges import gigabytes, minutes
-from sweeps.planning.config_groups import keys
 
 KEYS = (
     "partition", "account", "qos", "time", "memory", "cores", "gpus", "constraint",
@@ -136,7 +135,7 @@ def _parse_rule(rule: Any) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     for key, value in rule["when"].items():
         name = BY_GROUP.get(key, key)
         if name not in keys():
-            near = nearest(key, [*keys(), *BY_GROUP])
+            near = nearest(key, [*sorted(keys()), *BY_GROUP])
             raise UserError(f"launcher.classes: {key} is no configuration key{near}; --cfg job shows all of them")
         when[name] = value if isinstance(value, list) else [value]
     given = {key: value for key, value in rule.items() if key != "when"}
