@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from landscape.config.axes import axes_of
 from landscape.config.errors import CorruptFile
-from landscape.scores import DISTANCES, SCORES, STORED
+from landscape.scores import SCORES, STORED
 from landscape.store import formats, old_names
 from landscape.store.atomic_io import (
     beside_of,
@@ -311,8 +311,7 @@ _EXTRACTORS: dict[tuple[Path, str], str | None] = {}  # by folder of runs and pr
 def _lacks(why: Mapping[str, Any], score: str) -> bool:
     """Whether the reasons of a row say why it has nothing of a score."""
     columns = SCORES[score].columns if score in SCORES else ()
-    keys = {key for column in columns for key in (DISTANCES if column.distance else [column.key])}
-    return score in why or bool(keys & why.keys())
+    return score in why or any(column.keys & why.keys() for column in columns)
 
 
 def _parsed(data: bytes, file: str | Path, kind: Kind) -> dict[str, Any]:

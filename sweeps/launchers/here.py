@@ -150,4 +150,4 @@ def report_failures(plan: Plan) -> None:
         if not is_met(plan, planned):
             run = plan.store.run(planned.id)
             tail = "".join(f"\n  | {line}" for line in run.log_tail().splitlines())
-            logger.error(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}{tail}")
+            logger.error(f"\n{planned.label}: {outcome(run)}\n  log: {run.log_file}{tail}")

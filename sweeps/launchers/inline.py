@@ -74,7 +74,7 @@ def run_inline(plan: Plan) -> int:
             who = "another process" if owner is None else named(owner)
             logger.error(f"{who} works on this run; give the command again when it has ended")
         elif len(todo) > 1:
-            tell(f"{planned.label}: {outcome(run, planned)}")
+            tell(f"{planned.label}: {outcome(run)}")
     return ExitCode.DONE if all(is_met(plan, planned) for planned in todo) else ExitCode.UNFINISHED
 
 

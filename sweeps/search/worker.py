@@ -23,7 +23,7 @@ from landscape.config.cli import Parser
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import run_id
 from landscape.config.log import run_log
-from landscape.scores import distance_name, distance_of
+from landscape.scores import distance_of
 from landscape.signals import STOP_SIGNALS
 from landscape.store import FAILED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
@@ -35,6 +35,7 @@ from landscape.store.processes import myself
 from landscape.store.run_status import EarlyStop, StopCause
 from landscape.store.trials import SEARCH, TrialRecord, put_rows
 from sweeps.errors import run_command
+from sweeps.formatting import distance
 from sweeps.planning.freeze import freeze_run
 from sweeps.planning.plan import Planned
 from sweeps.planning.search_space import Params, params_of, rounded, with_params
@@ -282,11 +283,8 @@ class Searcher:
             cell.ledger.tell(trial, found.value, diverged=found.diverged, stopped=found.stopped, run=run.id)
         cell.record()
         rows = rows_of(run, cell.search.asked) if status != FAILED else []
-        last = distance_of(rows[-1].values) if rows else None
-        name = distance_name(cell.search.asked.extractor)
-        distance = "" if last is None else f", {name} {last:.4g}"
         settings = " ".join(f"{key}={value:.4g}" for key, value in trial.params.items())
-        self.say(f"{label}: {settings}: {status}{distance}")
+        self.say(f"{label}: {settings}: {status}{distance(rows[-1].values) if rows else ''}")
 
 
 def parser() -> Parser:
