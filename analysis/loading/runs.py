@@ -98,9 +98,10 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     id            the run's folder
     status        a state of `landscape.store.STATES`, or "unreadable"
     reason        why it failed or diverged, else None
-    data, arch, loss, penalty, norm, n_dis
+    data, arch, algorithm, loss, penalty, norm, n_dis
                   the cell: names as in the frozen config, "none" where there is none; n_dis in D updates a G update
-    cell          the label of loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O", "WGAN GP 5")
+    cell          the label of algorithm (but GAN), loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O",
+                  "WGAN GP 5")
     setting       hash of all that determines training, seed and repeat apart
     seed, repeat  as configured
     optim         the optimizer

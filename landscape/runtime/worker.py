@@ -303,13 +303,16 @@ class _Work:
         def show(name: str, samples: Tensor) -> None:
             save_samples(samples, self.run.picture(name, step, scorer.id))
 
-        return Subject(state.scored, state.modules["d"], get_loss(self.cfg.loss.kind), scorer.latents, show)
+        d = state.modules.get("d")
+        loss = None if d is None else get_loss(self.cfg.loss.kind)
+        return Subject(state.scored, d, loss, scorer.latents, show)
 
     def add_row(self, state: State, scores: dict[str, Any] | None) -> None:
         if scores is None or self.scorer is None or self.own is None:
             return
         state.rows += 1
-        self.put_row(self.scorer, state.step, state.counts["g_step"], state.clocks, scores, losses(state))
+        g_step = state.counts.get("g_step", state.step)  # what does not count them moves its sampler in every step
+        self.put_row(self.scorer, state.step, g_step, state.clocks, scores, losses(state))
         if state.step == self.cfg.train.steps:
             self.mark_scored(self.own)
 

@@ -148,7 +148,7 @@ CONFIG = Kind(
         "seed": seed,
         "repeat": count,
     },
-    {**EXECUTION.may, "store": text, "launcher": LAUNCHER},
+    {**EXECUTION.may, "store": text, "launcher": LAUNCHER, "algorithm": Kind({"kind": text})},
     limit=1 << 20,
 )
 MIRROR = Kind({"rows": mapped(number), "samples": number}, limit=1 << 20)

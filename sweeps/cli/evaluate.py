@@ -157,7 +157,8 @@ def _data(kind: str) -> list[str]:
 def _plan_run(run: RunFolder, frozen: dict[str, Any], ways: list[Composed], data: Dataset, unused: set[str]) -> Planned:
     """What is asked of one run; its configuration is the frozen one but for the scores."""
     facts = axes_of(frozen)
-    label = [f"{axis.name}={facts[axis.name]}" for axis in AXES if axis.mark or axis.name == "seed"]
+    told = [axis for axis in AXES if axis.mark or axis.name == "seed"]
+    label = [f"{axis.name}={facts[axis.name]}" for axis in told if not (axis.added and facts[axis.name] == axis.plain)]
     planned = Planned(run.id, frozen, [*label, f"({run.id[:8]})"], [])
     for way in ways:
         config = frozen | {"metrics": _metrics(way, frozen, data, unused), "data": dict(frozen["data"])}
