@@ -305,7 +305,7 @@ class Looker:
             else:
                 alive = time.monotonic() - self.moved_at < self.observer.lost_after_s
             with suppress(FileNotFoundError, CorruptFile):  # another sweep's plan is not worth this one's view
-                if alive and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan()["runs"])):
+                if alive and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan().runs)):
                     return True
         return False
 

@@ -19,7 +19,6 @@ from landscape.store import formats, old_names
 from landscape.store.atomic_io import (
     beside_of,
     open_regular,
-    parse_json,
     read_bounded,
     read_json,
     read_yaml,
@@ -312,12 +311,3 @@ def _lacks(why: Mapping[str, Any], score: str) -> bool:
     """Whether the reasons of a row say why it has nothing of a score."""
     columns = SCORES[score].columns if score in SCORES else ()
     return score in why or any(column.keys & why.keys() for column in columns)
-
-
-def _parsed(data: bytes, file: str | Path, kind: Kind) -> dict[str, Any]:
-    """What a JSON file holds, if that is of its kind; raises `CorruptFile`."""
-    try:
-        value = parse_json(data)
-    except ValueError as e:
-        raise CorruptFile(f"{file} is not valid JSON ({e})") from e
-    return kind.checked(value, file)

@@ -88,9 +88,9 @@ class HereLauncher(Launcher):
 
     def resubmit(self, store: Store, folder: SweepFolder, wanted: set[str], accepted: bool) -> int:
         record = folder.plan()
-        plan = stored_plan(store, [run for run in record["runs"] if run in wanted], record.get("execution") or {})
+        plan = stored_plan(store, [run for run in record.runs if run in wanted], record.execution)
         for planned in plan.runs:
-            planned.config["launcher"] |= record.get("launcher") or {}
+            planned.config["launcher"] |= record.launcher or {}
             planned.state, planned.need = need(store.run(planned.id), planned)
         plan.runs = [planned for planned in plan.runs if planned.need != NOTHING]
         return self.train(plan, folder)

@@ -25,8 +25,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from landscape.store.locks import locked
 from landscape.store.processes import myself
+from landscape.store.searches import CellSearch
 from sweeps.planning.search_space import Params, rounded
-from sweeps.planning.search_spec import MOST_KILLS, TRIES, CellSearch
+from sweeps.planning.search_spec import MOST_KILLS, TRIES
 from sweeps.search.samplers import distributions, make_pruner, make_sampler
 from sweeps.search.storage import close_storage
 

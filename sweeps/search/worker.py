@@ -33,13 +33,14 @@ from landscape.store.locks import locked
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.processes import myself
 from landscape.store.run_status import EarlyStop, StopCause
+from landscape.store.searches import CellSearch, Searches
 from landscape.store.trials import SEARCH, TrialRecord, put_rows
 from sweeps.errors import run_command
 from sweeps.formatting import distance
 from sweeps.planning.freeze import freeze_run
 from sweeps.planning.plan import Planned
 from sweeps.planning.search_space import Params, params_of, rounded, with_params
-from sweeps.planning.search_spec import CellSearch, Searches, read_searches
+from sweeps.planning.search_spec import read_searches
 from sweeps.search.objective import Worth, rows_of, worth
 from sweeps.search.storage import open_storage
 from sweeps.search.trial_queue import WAIT, Ledger, Owner, Trial

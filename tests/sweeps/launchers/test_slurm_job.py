@@ -14,6 +14,7 @@ from slurm import wait_for
 from support import TINY
 
 from landscape.store import Store
+from landscape.store.jobs import SubmissionEvent
 from landscape.store.leases import Observer, claim_in_force
 from sweeps.cli.sweep import main
 from sweeps.launchers.slurm import job as body
@@ -61,7 +62,7 @@ def test_a_job_queues_itself_again_where_the_scheduler_would_not(
     assert end_of(store, monkeypatch, "COMPLETING", [TERM]) == []  # requeued or cancelled already
     assert end_of(store, monkeypatch, None, [TERM]) == []
     (folder,) = store.sweep_folders()
-    append(folder, {"token": submissions(folder)[0].token, "cancelled": True})
+    append(folder, SubmissionEvent(token=submissions(folder)[0].token, cancelled=True))
     assert end_of(store, monkeypatch, "RUNNING", [USR2]) == []
 
 

@@ -12,6 +12,7 @@ from support import TINY, frozen_runs
 
 from landscape.config.errors import UserError
 from landscape.store import RunStatus, Store
+from landscape.store.jobs import SubmissionEvent
 from landscape.store.leases import Observer, take
 from landscape.store.processes import myself
 from sweeps import monitor
@@ -254,5 +255,5 @@ def test_an_unknown_word_between_lines_does_not_spoil_the_record(store: Store, s
     with open(folder.submissions_file, "a") as f:
         f.write('{"token": "torn')  # a crash in the middle of a line
     token = submissions(folder)[0].token
-    append(folder, {"token": token, "cancelled": True})
+    append(folder, SubmissionEvent(token=token, cancelled=True))
     assert len(submissions(folder)) == 3 and submission(folder, token).cancelled  # type: ignore[union-attr]

@@ -19,10 +19,11 @@ from support import ROOT
 
 from landscape.config.identity import run_id
 from landscape.store import Store
+from landscape.store.searches import CellSearch
 from sweeps.credentials import environment, without_password
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_space import params_of, with_params
-from sweeps.planning.search_spec import MOST_KILLS, TRIES, CellSearch
+from sweeps.planning.search_spec import MOST_KILLS, TRIES
 from sweeps.search.samplers import SAMPLERS
 from sweeps.search.storage import open_storage
 from sweeps.search.trial_queue import WAIT, Ledger, Trial
