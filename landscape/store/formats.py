@@ -152,8 +152,3 @@ CONFIG = Kind(
     limit=1 << 20,
 )
 MIRROR = Kind({"rows": mapped(number), "samples": number}, limit=1 << 20)
-PROCESS = Kind(  # who claims a run, trains a sweep or works on its searches
-    {"pid": lambda value: positive(value) and value < 2**31, "started": text},
-    {**dict.fromkeys(("token", "host", "boot", "pids"), text), "released": flag},
-    limit=64 << 10,
-)

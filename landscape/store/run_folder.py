@@ -33,10 +33,10 @@ from landscape.store.formats import (
     PREEMPTED,
     RUN_ID,
     STOPPED,
-    Kind,
 )
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.old_names import named
+from landscape.store.process_record import ClaimRecord
 from landscape.store.protocols import EvalProtocol, EvalRequest
 from landscape.store.record import parsed, read, read_lines
 from landscape.store.run_meta import RunMeta
@@ -201,9 +201,6 @@ class RunFolder:
                 return replace(made, state=STOPPED, reason="its reason was lost with its status.json")
         return made
 
-    def _read(self, file: Path, kind: Kind) -> dict[str, Any]:
-        return kind.checked(read_json(file, kind.limit, self.within), file)
-
     def read_request(self, file: Path) -> EvalRequest:
         """A request for scores; raises `CorruptFile`, or `FileNotFoundError`."""
         return EvalRequest.from_json(read_yaml(file, EvalRequest.LIMIT, self.within), file)
@@ -224,11 +221,12 @@ class RunFolder:
 
     def mirrored(self) -> dict[str, Any]:
         """Which rows and samples a mirror has; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.mirror_file, formats.MIRROR)
+        kind = formats.MIRROR
+        return kind.checked(read_json(self.mirror_file, kind.limit, self.within), self.mirror_file)
 
-    def claim(self, number: int) -> dict[str, Any]:
+    def claim(self, number: int) -> ClaimRecord:
         """The claim of this number; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.claims / f"{number}.json", formats.PROCESS)
+        return read(ClaimRecord, self.claims / f"{number}.json", self.within)
 
     def write_status(self, status: RunStatus, durable: bool = True) -> None:
         write_whole(self.status_file, to_json(status.to_json()), durable)

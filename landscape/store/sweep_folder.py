@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from landscape.store import formats
 from landscape.store.atomic_io import (
     beside_of,
     is_ours_alone,
     open_regular,
     parse_json,
     read_bounded,
-    read_json,
     read_opened,
 )
 from landscape.store.jobs import Jobs, Submission, SubmissionEvent
 from landscape.store.plan_record import PlanRecord
+from landscape.store.process_record import ProcessRecord
 from landscape.store.record import R, parsed, read
 from landscape.store.searches import Searches
 
@@ -70,14 +68,13 @@ class SweepFolder:
         with open_regular(file, self.within) as f:
             return parsed(of, read_opened(f, file, of.LIMIT), file), is_ours_alone(f, file)
 
-    def controller(self) -> dict[str, Any]:
+    def controller(self) -> ProcessRecord:
         """The process that trains it on its own machine; raises `CorruptFile`, or `FileNotFoundError`."""
         return self.search_worker(self.controller_file)
 
-    def search_worker(self, file: Path) -> dict[str, Any]:
+    def search_worker(self, file: Path) -> ProcessRecord:
         """A process that works on its searches; raises `CorruptFile`, or `FileNotFoundError`."""
-        kind = formats.PROCESS
-        return kind.checked(read_json(file, kind.limit, self.within), file)
+        return read(ProcessRecord, file, self.within)
 
     def searches(self) -> Searches:
         """Its searches; raises `CorruptFile`, or `FileNotFoundError`."""

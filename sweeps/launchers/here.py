@@ -17,7 +17,7 @@ from landscape.config.validation import check_cores
 from landscape.store import PLANNED, QUEUED, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import claim_in_force
-from landscape.store.processes import myself
+from landscape.store.process_record import ProcessRecord
 from landscape.store.run_meta import Machine
 from sweeps.console import tell
 from sweeps.launchers.base import Launcher
@@ -137,7 +137,7 @@ def recorded(folder: SweepFolder | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    write_whole(folder.controller_file, to_json(myself()))
+    write_whole(folder.controller_file, to_json(ProcessRecord.of_this().to_json()))
     try:
         yield
     finally:

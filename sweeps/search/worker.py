@@ -31,7 +31,7 @@ from landscape.store.early_stopping import Watch
 from landscape.store.leases import Observer
 from landscape.store.locks import locked
 from landscape.store.metrics_row import MetricsRow
-from landscape.store.processes import myself
+from landscape.store.process_record import ProcessRecord
 from landscape.store.run_status import EarlyStop, StopCause
 from landscape.store.searches import CellSearch, Searches
 from landscape.store.trials import SEARCH, TrialRecord, put_rows
@@ -43,7 +43,7 @@ from sweeps.planning.search_space import Params, params_of, rounded, with_params
 from sweeps.planning.search_spec import read_searches
 from sweeps.search.objective import Worth, rows_of, worth
 from sweeps.search.storage import open_storage
-from sweeps.search.trial_queue import WAIT, Ledger, Owner, Trial
+from sweeps.search.trial_queue import WAIT, Ledger, Trial
 
 logger = logging.getLogger("sweeps.search.worker")  # also as the main module of its process
 
@@ -83,7 +83,7 @@ class Cell:
     def run(self, params: Params) -> RunFolder:
         return self.store.run(run_id(self.config(params)))
 
-    def is_lost(self, params: Params, owner: Owner) -> bool:
+    def is_lost(self, params: Params, owner: ProcessRecord) -> bool:
         lost = self.observer.is_lost(self.run(params), owner)
         self.unsure |= not lost and not self.observer.saw_life(self.run(params), owner)
         return lost
@@ -241,7 +241,7 @@ class Searcher:
         folder = self.store.search_workers(self.sweep)
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{socket.gethostname()}-{os.getpid()}.json"
-        write_whole(file, to_json(myself()))
+        write_whole(file, to_json(ProcessRecord.of_this().to_json()))
         try:
             yield
         finally:

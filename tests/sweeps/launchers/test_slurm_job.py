@@ -126,11 +126,11 @@ def test_a_worker_that_does_not_save_in_time_does_not_keep_its_job_from_the_queu
     wait_for(lambda: run.status().step > 0)
     claim = claim_in_force(run)
     assert claim is not None
-    os.kill(claim["pid"], signal.SIGSTOP)  # in a long evaluation, say
+    os.kill(claim.pid, signal.SIGSTOP)  # in a long evaluation, say
     job.send_signal(USR2)
     try:
         out, _ = job.communicate(timeout=300)
     finally:
-        os.kill(claim["pid"], signal.SIGKILL)
+        os.kill(claim.pid, signal.SIGKILL)
     assert job.returncode == 75 and "SIGUSR2: the job is queued again" in out, out
     assert site.calls("scontrol")[-1] == "scontrol requeue 1_0"

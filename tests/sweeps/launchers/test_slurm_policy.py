@@ -200,8 +200,9 @@ def test_a_worker_elsewhere_whose_heart_stands_still_is_no_reason_to_wait(
     monkeypatch.setattr(monitor, "HEART_S", 0.01)
     main([*GRID, f"store={store.root}"])
     site.drop()
+    me = myself()
     with monkeypatch.context() as other:
-        other.setattr("landscape.store.leases.myself", lambda: {**myself(), "host": "node7"})
+        other.setattr("landscape.store.processes.myself", lambda: me | {"host": "node7"})
         claim = take(next(iter(store.run_folders())), Observer())
     assert claim is not None
     assert monitor.unclaimed(store, [claim.run.id]) == {claim.run.id}

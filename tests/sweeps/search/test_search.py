@@ -302,7 +302,7 @@ sys.path.insert(0, {tests!r})
 from searching import cell
 book = Ledger(cell(trials={trials}), lambda: open_storage({kind!r}, Store({root!r}), "s", "c"), "t", Path({lock!r}))
 from landscape.store.processes import process_start
-gone = lambda params, owner: process_start(owner["pid"]) != owner["started"]
+gone = lambda params, owner: process_start(owner.pid) != owner.started
 while not isinstance(trial := book.next(gone), Trial) and trial is not None:
     time.sleep(0.05)
 tells = int(sys.argv[1])  # so many; then it holds a trial until it is killed
