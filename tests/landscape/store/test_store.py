@@ -187,7 +187,7 @@ def test_a_worker_that_is_overtaken_stops_without_writing(store: Store, monkeypa
 
     def check(self: Claim) -> None:
         if self.number == 1 and len(run.rows()) == 2:
-            create_exclusively(run.claims / "2.json", json.dumps(self.content))
+            create_exclusively(run.claims / "2.json", json.dumps(self.content.to_json()))
         real(self)
 
     monkeypatch.setattr(Claim, "check", check)
