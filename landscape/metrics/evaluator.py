@@ -204,8 +204,3 @@ class Scorer:
     def columns(self) -> list[Column]:
         """What the scores store."""
         return [column for score in self.scores.values() for column in score.columns if column.one_minus is None]
-
-    def newest(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a row of scores the first column of each, which the run's status keeps."""
-        firsts = [score.columns[0].stored(self.asked.extractor) for score in self.scores.values()]
-        return {key: row[key] for key in firsts if key in row}

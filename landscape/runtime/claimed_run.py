@@ -15,6 +15,7 @@ from landscape.data import Dataset
 from landscape.losses.adversarial import get_loss
 from landscape.metrics.evaluator import Scorer
 from landscape.metrics.networks_under_test import Subject
+from landscape.scores import columns_of
 from landscape.signals import StopFlag
 from landscape.store import RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
@@ -110,10 +111,11 @@ class ClaimedRun:
             **scores,
             **more,
         }
-        self.journal.row(MetricsRow.from_json({**row, **scores, **more}, "a row of scores"))
-        newest = {"step": step, "protocol": scorer.id} | scorer.newest(scores)
-        self.journal.write(scores=newest, **vars(clocks))
-        shown = ", ".join(f"{k} {v:.4g}" for k, v in scores.items() if isinstance(v, float))
+        self.journal.row(MetricsRow.from_json(row, "a row of scores"))
+        newest = {key: scores[key] for key in scorer.asked.newest if key in scores}
+        self.journal.write(scores={"step": step, "protocol": scorer.id, **newest}, **vars(clocks))
+        values = ((head, column, column.of(scores)) for head, column in columns_of([scores]))
+        shown = ", ".join(f"{head} {column.text(value)}" for head, column, value in values if value is not None)
         self.say(f"step {step}: {shown or 'no finite score'}")
         self.check_mirror()
 
