@@ -65,7 +65,8 @@ def _alike(cell: dict[str, Any]) -> str:
     if cell["rounds"] is not None:
         size = cell.get("per_round") or -(-cell["trials"] // cell["rounds"])
     # `draws` leaves out how runs are scored, which decides what a search is told.
-    return short_hash([*(cell[key] for key in KIND), sorted(cell["grid"]), size, request(cell["base"])])
+    drawn = bool(cell.get("fresh"))  # searches of old: all trials with one seed
+    return short_hash([*(cell[key] for key in KIND), sorted(cell["grid"]), size, request(cell["base"]), drawn])
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:
