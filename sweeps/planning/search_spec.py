@@ -12,9 +12,10 @@ from landscape.config.axes import cell_words
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.identity import setting_of, short_hash
 from landscape.config.schema import FIXED
-from landscape.store import Store, protocols
+from landscape.store import Store
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
+from landscape.store.protocols import EvalRequest
 from landscape.store.trials import TrialRecord, read_rows
 from sweeps.credentials import without_password
 from sweeps.planning.search_space import Dimension, dimensions
@@ -49,9 +50,9 @@ class CellSearch:
     fresh: bool = False  # whether each trial's run has a seed of its own; false in searches of old
 
     @property
-    def asked(self) -> dict[str, Any]:
+    def asked(self) -> EvalRequest:
         """The scores that decide: how the base asks to be scored."""
-        asked = protocols.request(self.base)
+        asked = EvalRequest.of(self.base)
         assert asked is not None, "a search without a distance is refused at planning"
         return asked
 
@@ -97,8 +98,8 @@ class Gathering:
         search = self.search
         if search["kind"] == NONE:
             return
-        asked = protocols.request(config)
-        if asked is None or "fid" not in asked["scores"]:
+        asked = EvalRequest.of(config)
+        if asked is None or "fid" not in asked.scores:
             raise UserError(f"search={search['kind']} needs a distance to learn from: metrics.scores must have fid")
         space = dimensions(search["space"], config, given)
         if not space:
@@ -112,7 +113,7 @@ class Gathering:
         fixed = {key: value for key, value in setting_of(config).items() if key not in varied}
         what = {
             "run": fixed,
-            "asked": protocols.request_id(asked),
+            "asked": asked.id,
             "space": space,
             **{key: search[key] for key in DEFINES},
             "seed": FIXED if search["seed"] == FIXED else int(search["seed"]),
