@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, islice
-from statistics import fmean, median, stdev
+from statistics import fmean, median, stdev, variance
 from typing import Any
 
 from landscape.config.axes import AXES, axes_of, cell_of, cell_words
@@ -22,7 +22,8 @@ from landscape.config.schema import Data
 from landscape.config.text import plural
 from landscape.data import find_data
 from landscape.scores import distance_of
-from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, protocols
+from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder
+from landscape.store.protocols import EvalRequest
 from landscape.store.trials import CONFIRM, SEARCH, TrialRecord, put_rows, read_rows
 from sweeps.planning.fragments import copy_tree
 from sweeps.planning.needs import survey
@@ -44,7 +45,7 @@ COMMAND = ("store", "device", "threads", "checkpoint", "stop", "launcher", "logg
 class Candidate:
     """A setting that was tried in a cell: its runs, and what it is worth, the median over its seeds."""
 
-    def __init__(self, config: dict[str, Any], asked: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], asked: EvalRequest) -> None:
         self.config, self.asked = config, asked
         self.distances: list[float] = []
         self.seeds: set[int] = set()
@@ -76,8 +77,7 @@ def confirmation(plan: Plan) -> Confirmation:
     made = Plan([*plan.command], [], f"{plan.study or 'sweep'}-confirm", search=plan.search, stage="confirm")
     settings = []
     for cell in tried.values():
-        chosen = sorted((s for s in cell if s.worth < math.inf), key=lambda s: s.worth)[: wanted["top"]]
-        for setting in chosen:
+        for setting in best(cell)[: wanted["top"]]:
             planned = list(again(setting, seeds, plan))
             settings.append((setting, planned))
             made.runs += planned
@@ -86,6 +86,29 @@ def confirmation(plan: Plan) -> Confirmation:
     made.points = len(made.runs)
     survey(made)
     return Confirmation(made, settings)
+
+
+def best(settings: list[Candidate]) -> list[Candidate]:
+    """A cell's settings that did not diverge, the best first, by their medians shrunken towards those of all.
+
+    A single seed may be low by luck alone, a median of five less so. What a median (of logarithms) of n seeds says of
+    its setting is the share s / (s + e / n) of its distance from the middle, where settings vary by s and seeds by e,
+    both estimated by moments.
+    """
+    left = sorted((s for s in settings if s.worth < math.inf), key=lambda s: s.worth)
+    finite = [[_log(d) for d in s.distances if d < math.inf] for s in left]
+    several = [logs for logs in finite if len(logs) > 1]
+    of_seeds = fmean(map(variance, several), map(len, several)) if several else 0.0
+    if not of_seeds or len(left) < 2:
+        return left
+    medians = [_log(s.worth) for s in left]
+    noise = of_seeds * fmean(1 / len(s.distances) for s in left)
+    ratio, middle = max(0.0, variance(medians) - noise) / of_seeds, median(medians)
+    return sorted(left, key=lambda s: (_log(s.worth) - middle) / (ratio + 1 / len(s.distances)))
+
+
+def _log(distance: float) -> float:
+    return math.log(max(distance, 1e-12))  # nearly nothing may come out as 0
 
 
 def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
@@ -104,7 +127,7 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
         n = len(setting.distances)
         yield (
             f"{words(setting.config)}: chosen at {setting.worth:.4g} ({plural(n, 'run')}), fresh seeds "
-            f"{spread(before)}; on fresh latents and metrics.real={fresh['real']} {spread(again)}"
+            f"{spread(before)}; on fresh latents and metrics.real={fresh.real} {spread(again)}"
         )
     put_rows(plan.store, plan.name, rows)
 
@@ -136,13 +159,13 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
             if distance is None:
                 continue
             cell = found.setdefault(short_hash(cell_of(config)), {})
-            setting = cell.setdefault(short_hash([setting_of(config), how]), Candidate(config, how))
+            setting = cell.setdefault(short_hash([setting_of(config), how.to_json()]), Candidate(config, how))
             setting.distances.append(distance)
             setting.seeds.add(int(config["seed"]))
     return {cell: list(settings.values()) for cell, settings in found.items()}
 
 
-def last_distance(run: RunFolder, asked: dict[str, Any]) -> float | None:
+def last_distance(run: RunFolder, asked: EvalRequest) -> float | None:
     """A run's last distance; infinity where it diverged or was stopped, None where it is not finished or scored."""
     try:
         state = run.status().state
@@ -160,7 +183,7 @@ def last_distance(run: RunFolder, asked: dict[str, Any]) -> float | None:
 def again(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]:
     """A setting's runs on fresh seeds, asked for their scores on fresh latents and on other real images; and, beside
     those, as it was chosen, which shows by how much the choice flattered."""
-    wanted, store, chosen_on = plan.confirm, plan.store, setting.asked["real"]
+    wanted, store, chosen_on = plan.confirm, plan.store, setting.asked.real
     real = wanted["real"] or OTHER.get(chosen_on)
     if real is None or set(IMAGES[real]) & set(IMAGES[chosen_on]):
         raise UserError(
@@ -172,16 +195,16 @@ def again(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]
         data = find_data(Data(**config["data"]), store)
         metrics = config["metrics"]
         config["seed"], config["repeat"] = seed, 0
-        metrics |= {key: setting.asked.get(key) for key in ("scores", *protocols.KEYS, *protocols.LATER)}
+        metrics |= setting.asked.in_config()
         if metrics["n_fake"] == len(data.part(chosen_on)):
             metrics["n_fake"] = len(data.part(real))
         metrics["real"], metrics["seed"] = real, wanted["metrics_seed"]
-        if metrics["seed"] == setting.asked["seed"]:
+        if metrics["seed"] == setting.asked.seed:
             raise UserError(
                 f"confirm.metrics_seed={metrics['seed']} is metrics.seed of the choice; give another for fresh latents"
             )
         config |= {key: plan.runs[0].config[key] for key in COMMAND}
-        fresh = protocols.request(config)
+        fresh = EvalRequest.of(config)
         assert fresh is not None
         picked = [f"confirm {words(config)}", f"seed={seed}"]
         yield Planned(run_id(config), config, picked, [], [fresh, setting.asked])
