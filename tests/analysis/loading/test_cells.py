@@ -148,6 +148,7 @@ def test_each_protocol_has_its_section_and_unscored_runs_are_in_every_one(store)
 def test_a_diverged_run_counts_under_a_later_protocol_once_its_cell_is_scored(store):
     scored = [add_run(store, [100.0, 20.0 + seed], config(seed=seed)) for seed in range(2)]
     add_run(store, [100.0, None], config(seed=9), "diverged")
+    add_run(store, [100.0, 30.0], config(seed=8), "stopped")
     add_row(scored[0], 250, 19.0, TRAIN)
     part = {name: runs for _, name, runs in sections(analysis.load(store))}[TRAIN.id]
     assert partly_scored(analysis.load(store), part) == {"NS GP": (2, 3)}, "the diverged one counts as scored"
@@ -155,6 +156,8 @@ def test_a_diverged_run_counts_under_a_later_protocol_once_its_cell_is_scored(st
     add_row(scored[1], 250, 20.0, TRAIN)
     part = {name: runs for _, name, runs in sections(analysis.load(store))}[TRAIN.id]
     assert partly_scored(analysis.load(store), part) == {}
-    assert sorted(part["worth"]) == [19, 20, math.inf] and part["id"].is_unique
+    assert sorted(part["worth"].dropna()) == [19, 20, math.inf] and part["id"].is_unique
+    (stopped,) = part[part["status"] == "stopped"].to_dict("records")
+    assert np.isnan([stopped[key] for key in ("fid", "fid_last", "worth", "is")]).all(), "it may have come to anything"
     assert one_protocol(part) == TRAIN.id
     assert math.isnan(worths(part)["capped"].max(skipna=False)), "its step-0 score is of the other protocol"
