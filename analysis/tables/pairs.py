@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.estimators.effects import ratio_of_medians
 from analysis.estimators.families import BETTER, DIFFER, Claim, claims, ranks
 from analysis.estimators.pairwise import needed
-from analysis.loading.cells import cell_facts, cell_order, comparable
+from analysis.loading.cells import cell_facts, cell_order, comparable, equal_seeds
 from analysis.loading.protocols import one_protocol
 from analysis.loading.trials import ADAPTIVE
 from analysis.tables.designs import design, differing, refused
@@ -39,7 +39,7 @@ class Sample(NamedTuple):
     """What a cell enters comparisons with: a value a setting, or of one setting a value a seed.
 
     unit    "setting" or "seed"
-    seeds   which there are
+    seeds   which those are
     keys    equal in two cells where setting (and seed) are
     values  the median over the first seeds, as many of each setting as every setting of every cell has
     most    the same, with a run that was stopped at infinity where `values` have it at zero: it may have come to
@@ -54,7 +54,7 @@ class Sample(NamedTuple):
 
     @property
     def for_seed(self) -> int | None:
-        """The one seed that all its settings were trained with: what is claimed of them is for that seed."""
+        """The one seed that all its settings are taken with: what is claimed of them is for that seed."""
         return min(self.seeds) if self.unit == "setting" and len(self.seeds) == 1 else None
 
 
@@ -78,7 +78,7 @@ def pair_table(
     p        of the pair alone; a claim needs more
     said     "a" or "b" for the one claimed better, "differ" where the spreads are too unlike to say which, else ""
     why      why no claim was possible, whatever the values
-    for_seed the seeds of those cells whose settings were all trained with one: the claim is for these
+    for_seed the seeds of those cells whose settings are all taken with one: the claim is for these
     ratio    of A's distances to B's (the median of all ratios of two runs), with its 95 % interval, at k = 1; NaN where
              there is none
     differ   the keys in which the two differ beyond their names, from `configs`, as in `Collected`
@@ -141,18 +141,15 @@ def could_be_told(runs: pd.DataFrame) -> str:
 def samples(runs: pd.DataFrame) -> dict[str, Sample]:
     """By cell what it enters comparisons with; `runs` is one section.
 
-    A setting of several seeds lies nearer to its middle than one of a single seed, so that all settings are taken with
-    equally many: the first that every one has. A cell whose runs were stopped by a rule is one of all its runs, not of
-    those that were let finish.
+    All settings are taken with equally many seeds. A cell whose runs were stopped by a rule is one of all its runs, not
+    of those that were let finish.
     """
-    use = _entering(runs)
+    use = equal_seeds(_entering(runs))
     pooled = (use.groupby("cell")["n_dis"].nunique() > 1).any()
     keys = [*MATCHED, "n_dis"] if pooled else list(MATCHED)
     use = use.assign(_key=["|".join(map(str, row)) for row in use[keys].itertuples(index=False)])
     one = use.groupby(["cell", "setting", "_key", "seed"], sort=True)[ENDS].median().reset_index()
     several = one.groupby("cell")["setting"].transform("nunique") > 1
-    seeds = one[several].groupby("setting").size()
-    fewest = int(seeds.min()) if len(seeds) else 1
     seeds_of = {label: frozenset(cell["seed"].astype(int)) for label, cell in use.groupby("cell")}
     found = {}
     for label, cell in one.groupby("cell", sort=False):
@@ -162,8 +159,7 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
             [f"{key}|{seed}" for key, seed in zip(cell["_key"], cell["seed"], strict=True)],
         )
         if several[cell.index[0]]:
-            first = cell.groupby("setting", sort=True).head(fewest)
-            made = first.groupby(["setting", "_key"], sort=True)[ENDS].median().reset_index()
+            made = cell.groupby(["setting", "_key"], sort=True)[ENDS].median().reset_index()
             unit, names = "setting", list(made["_key"])
         values, most = (made[end].to_numpy(float) for end in ENDS)
         found[str(label)] = Sample(unit, names, values, most, seeds_of[label])
@@ -179,7 +175,7 @@ def _entering(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_one_seed(runs: pd.DataFrame) -> dict[int, list[str]]:
-    """Cells whose several settings were all trained with one seed, by seed: claims on them are for that seed."""
+    """Cells whose several settings are all taken with one seed, by seed: claims on them are for that seed."""
     found: dict[int, list[str]] = {}
     for label, one in samples(runs).items():
         if one.for_seed is not None:

@@ -204,7 +204,7 @@ def frame(values, **changes):
     made["fid"] = made["worth"].where(np.isfinite(made["worth"]))
     made["status"] = np.where(np.isfinite(made["worth"]), "done", "diverged")
     constant: dict[str, Any] = {"arch": "a", "penalty": "gp", "norm": "none", "n_dis": 1, "repeat": 0, "stage": "grid"}
-    constant |= {"sampler": None, "superseded": None, "data": "digits", "protocol": "p"}
+    constant |= {"sampler": None, "superseded": None, "data": "digits", "algorithm": "gan", "protocol": "p"}
     constant |= {"lr_g": 1.0, "beta1": 0.5, "beta2": 0.9, "width": 1.0, "batch_size": 64, "steps": 10, "strength": 1.0}
     return made.assign(**(constant | changes))
 
@@ -286,7 +286,8 @@ def test_cells_of_other_steps_or_of_seeds_against_settings_are_not_ordered():
 
 def test_settings_of_one_seed_are_told():
     runs = frame({"A": np.ones((6, 1)), "B": np.ones((6, 2)), "C": [[1, 2, 3]]})
-    assert of_one_seed(runs) == {0: ["A"]}
+    assert of_one_seed(runs) == {0: ["A", "B"]}, "B is taken with the first of its two, for A has one"
+    assert of_one_seed(runs[runs["cell"] != "A"]) == {}
 
 
 def test_each_claim_on_settings_of_one_seed_is_for_that_seed():

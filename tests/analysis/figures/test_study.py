@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -266,7 +267,8 @@ def test_a_cell_that_is_partly_scored_is_in_none_of_the_studys_figures(tmp_path,
             add_run(store, [100.0, 9.0 + seed], config(loss, penalty, norm, seed), protocol=half)
     monkeypatch.setattr("analysis.html.paper.begin", lambda at, stem, draw, figure, blocks, rng: drawn.extend(blocks))
     found = collect(store)
-    study_parts(found, sections(found.runs), None)
+    nowhere: Any = None
+    study_parts(found, sections(found.runs), nowhere)
     labels = {label for one in drawn for label in one.runs["cell"]}
     assert {"GP", "SN"} <= labels and not [label for label in labels if "WGAN" in label]
 
