@@ -150,8 +150,8 @@ def matched(scale: float) -> Iterator[Line]:
 
 
 def seeds(scale: float) -> Iterator[Line]:
-    """Random searches of two equal cells where cell x seed has sd 0.3 beside 0.5 between settings: a seed a trial. (With
-    one seed for all trials of a cell 52, 63 and 73 % of orders are false.)"""
+    """Random searches of two equal cells where cell x seed has sd 0.3 beside 0.5 between settings, a seed a trial. With
+    one seed for all trials of a cell 52, 63 and 73 % are ordered."""
     sets, rng = int(400 * scale), np.random.default_rng(4)
     for n in (24, 60, 120):
         pairs = (np.exp(0.3 * rng.normal(size=(2, n)) + 0.5 * rng.normal(size=(2, n))) for _ in range(sets))
