@@ -42,9 +42,7 @@ def design(cell: pd.DataFrame, configs: Mapping[str, str]) -> Design:
 def refused(a: Design, b: Design) -> str:
     """Why two cells may not be compared, whatever their values: "20 against 1,000 steps"; "" where they may."""
     if a.get(STEPS) != b.get(STEPS):
-        return (
-            " against ".join(", ".join(f"{n:,}" for n in sorted(int(x) for x in d[STEPS])) for d in (a, b)) + " steps"
-        )
+        return f"{_steps(a)} against {_steps(b)} steps"
     sizes = [_values(d, "data.size") for d in (a, b)]
     if sizes[0] != sizes[1]:
         return "images of side " + " against ".join(sizes)
@@ -64,6 +62,11 @@ def differing(a: Design, b: Design, facts_a: Mapping[str, Any], facts_b: Mapping
         if a[key] != b[key] and group not in own and not alone:
             told.append(f"{key} {_values(a, key)} against {_values(b, key)}")
     return "; ".join(told)
+
+
+def _steps(d: Design) -> str:
+    known = sorted(int(text) for text in d.get(STEPS, ()) if text != "null")
+    return ", ".join(f"{n:,}" for n in known) or "unknown"
 
 
 def _values(d: Design, key: str) -> str:

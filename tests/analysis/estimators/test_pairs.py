@@ -280,6 +280,8 @@ def test_cells_of_other_steps_or_of_seeds_against_settings_are_not_ordered():
     runs.loc[runs["cell"] == "A", "steps"] = 1000
     table = pair_table(runs, [1])
     assert not table["said"].any() and table["why"].tolist() == ["1,000 against 10 steps"]
+    runs["steps"] = runs["steps"].where(runs["cell"] == "B")
+    assert pair_table(runs, [1])["why"].tolist() == ["unknown against 10 steps"], "as a CSV may leave it"
     table = pair_table(frame({"A": values["A"], "B": [[40], [41], [42], [42.5], [43]]}), [1])
     assert not table["said"].any() and table["why"].tolist() == ["seeds against settings"]
 
