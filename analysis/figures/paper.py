@@ -19,7 +19,7 @@ from analysis.figures import axes as figures
 from analysis.figures import paper_layout
 from analysis.figures.style import DRESS, INK, MUTED, Look, looks
 from analysis.figures.ticks import Readable, limits, log_axis, log_budget_axis
-from analysis.loading.cells import CUT, SEARCHED, comparable, countable, no_bands, worths
+from analysis.loading.cells import CUT, SEARCHED, comparable, countable, equal_seeds, no_bands, worths
 from landscape.store import STOPPED
 
 
@@ -122,7 +122,7 @@ def after_settings(
     Where a cell was searched by looking at results, all curves are the study's simulated practitioner, without a band.
     Single runs take the place of settings where each cell has one setting.
     """
-    settings = worths(runs, "setting")
+    settings = worths(equal_seeds(runs), "setting")
     unit = "setting" if (settings.groupby("cell").size() >= 2).any() else "run"
     unbanded = dict.fromkeys(one.cut, CUT) | no_bands(runs, unit)
     if SEARCHED in unbanded.values():

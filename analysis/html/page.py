@@ -21,7 +21,17 @@ from analysis.html.paper import study_parts
 from analysis.html.run_pages import curve_names, write_runs, write_table
 from analysis.html.sections import HEADS, shown, statements, write_tables
 from analysis.loading import protocols
-from analysis.loading.cells import CUT, cell_facts, cell_order, countable, independent, no_bands, readable, worths
+from analysis.loading.cells import (
+    CUT,
+    cell_facts,
+    cell_order,
+    countable,
+    equal_seeds,
+    independent,
+    no_bands,
+    readable,
+    worths,
+)
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import named, of_distance
@@ -188,7 +198,7 @@ def _figures(
         keep("floor", panels.floor_figure, by_n, int(text.floor.get("n", 0)), distance)
     every = every[every["superseded"].isna()]
     runs, order = countable(every), cell_order(every)
-    units = {unit: _in_order(worths(runs, unit), order) for unit in ("run", "setting")}
+    units = {"run": _in_order(worths(runs), order), "setting": _in_order(worths(equal_seeds(runs), "setting"), order)}
     curves: dict[str, Any] = {}
     if len(units["run"]):
         for unit in ("run", "setting") if (units["setting"].groupby("cell").size() >= 2).any() else ("run",):

@@ -30,7 +30,7 @@ def study_parts(found: Collected, parts: list[Part], at: Press) -> list[dict[str
     first: dict[str, Part] = {}
     for part in parts:
         if part[1] is not None:
-            first.setdefault(part[0], part)
+            first.setdefault(part[0], (*part[:2], protocols.wholly_scored(found.runs, part[2])))
     if not first:
         return []
     drawn: list[dict[str, Any]] = []

@@ -50,6 +50,7 @@ HEADS: dict[str, dict[str, str]] = {
         "ratio": "distance, A to B",
         "taken": "settings taken",
         "n": "n",
+        "differ": "also differ in, A against B",
     },
     "ranks": {"cell": "cell"},
     "agreement": {
@@ -113,7 +114,9 @@ def statements(
     outcomes = [condition for condition in found.narrowed if on_outcome(condition)]
     frames = {
         "confirm": confirm_table(runs, CONFIDENCE),
-        "pairs": pair_table(few[:0] if outcomes else few, budgets_said(runs, CONFIDENCE), CONFIDENCE, chosen_of),
+        "pairs": pair_table(
+            few[:0] if outcomes else few, budgets_said(runs, CONFIDENCE), CONFIDENCE, chosen_of, found.configs
+        ),
         "agreement": agreement_table(runs),
         "spread": spread_table(runs),
         "best": best_table(runs, text, found.configs),
@@ -144,6 +147,7 @@ def statements(
         "stopped": found.runs[same_data & (found.runs["status"] == STOPPED)]["id"].nunique(),
         "orders": int((frames["pairs"]["said"] != "").sum()),
         "differ": bool((frames["pairs"]["said"] == DIFFER).any()),
+        "designs": int((frames["pairs"]["differ"] != "").sum()),
         "could": could_be_told(few),
         "outcomes": outcomes,
         "one_seed": of_one_seed(few),
@@ -163,12 +167,15 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
         return shown_early(kind, frame)
     whole = frame
     if kind == "pairs":
-        told = frame["said"].map(SAID)
+        told = frame["said"].map(SAID) + frame["for_seed"].where(frame["said"] != "", "").map(
+            lambda seeds: f", for seed {seeds}" if seeds else ""
+        )
         if frame["why"].nunique() > 1:  # else the sentence beside the table says it
             told = told.where(frame["why"] == "", "none possible: " + frame["why"])
         ends = zip(*(frame[key] for key in ("ratio", "ratio_low", "ratio_high")), strict=True)
         size = [f"{one:.2f} ({low:.2g} to {high:.2g})" if np.isfinite(one) else "" for one, low, high in ends]
-        frame = frame[[key for key in HEADS[kind] if key != "why"]].assign(said=told, ratio=size)
+        silent = {"why"} if frame["differ"].any() else {"why", "differ"}
+        frame = frame[[key for key in HEADS[kind] if key not in silent]].assign(said=told, ratio=size)
     else:
         frame = frame[[key for key in HEADS[kind] if key in frame]].copy()
     if kind == "agreement":

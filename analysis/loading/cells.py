@@ -89,6 +89,20 @@ def worths(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
     return known[["cell", "setting", "worth", "capped", "diverged"]]
 
 
+def equal_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with a result, of each setting those of its first seeds, as many as every setting has.
+
+    A median of several seeds lies nearer to the middle than a single one, so that a cell of single seeds would look the
+    better the more settings are tried. A cell of one setting has all its seeds: there they are the units.
+    """
+    known = runs[runs["worth"].notna()]
+    seeds = known.groupby(["cell", "setting"])["seed"]
+    several = known.groupby("cell")["setting"].transform("nunique") > 1
+    fewest = seeds.transform("nunique")[several].min()
+    kept: pd.DataFrame = known[~several | (seeds.rank("dense") <= fewest)]
+    return kept
+
+
 def independent(runs: pd.DataFrame) -> bool:
     """Whether the runs of one cell can be taken for independent draws: its seeds are of one setting, or one a setting.
 

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,17 +15,20 @@ from synthetic import PROTOCOL, add_run, config, looks_of
 import analysis
 from analysis.figures import paper
 from analysis.figures.paper_layout import STUDIES, study_figures
-from analysis.html.paper import diversity_lines
+from analysis.html.paper import diversity_lines, study_parts
 from analysis.loading.cells import CLUSTERED, CUT, SEARCHED, countable, no_bands, worths
 from analysis.loading.csv_runs import read_csv
 from analysis.loading.filters import where
-from analysis.loading.paper_results import SAMPLES, best_published, differences, published, read_lines
+from analysis.loading.paper_results import SAMPLES, TRAINED, best_published, differences, published, read_lines
+from analysis.loading.protocols import sections
 from analysis.loading.read_run import _spelled
 from analysis.loading.runs import collect
 from analysis.report import main, make_report
 from analysis.tables.best_runs import best_table
+from landscape.config.axes import CELL_AXES
 from landscape.config.errors import UserError
-from landscape.config.identity import flatten
+from landscape.config.identity import DERIVED, GROUPS, flatten
+from landscape.config.keys import keys
 from landscape.store import DIVERGED, Store
 from landscape.store.protocols import EvalProtocol
 from sweeps.planning.config_groups import choose, groups, merge
@@ -252,6 +256,31 @@ def test_what_is_not_as_the_study_had_it_is_named(preset, key, value, study):
     (reason,) = differences(run, protocol, config)
     was = {"optim.epsilon_form": "torch", "norm.moves": "update"}.get(key) if value is None else str(value)
     assert reason == f"{key}={was.lower() if value is True else was} (the study: {study})"
+
+
+def test_a_cell_that_is_partly_scored_is_in_none_of_the_studys_figures(tmp_path, monkeypatch):
+    store, drawn = Store(tmp_path), []
+    for seed in range(6):
+        for loss, penalty, norm in (("ns", "gp", "none"), ("ns", "none", "sn"), ("wgan", "gp", "none")):
+            half = replace(PROTOCOL, real="train") if loss == "wgan" and seed < 3 else PROTOCOL
+            add_run(store, [100.0, 9.0 + seed], config(loss, penalty, norm, seed), protocol=half)
+    monkeypatch.setattr("analysis.html.paper.begin", lambda at, stem, draw, figure, blocks, rng: drawn.extend(blocks))
+    found = collect(store)
+    nowhere: Any = None
+    study_parts(found, sections(found.runs), nowhere)
+    labels = {label for one in drawn for label in one.runs["cell"]}
+    assert {"GP", "SN"} <= labels and not [label for label in labels if "WGAN" in label]
+
+
+def test_every_key_that_training_depends_on_is_asked_or_known_to_be_free():
+    """A new key must be asked for here before a number is called comparable with the study's."""
+    training = {key for key in keys() if key.partition(".")[0] in GROUPS} - set(DERIVED)
+    of_cell = {key for axis in CELL_AXES for key in axis.keys} | {"reg.norm"}
+    asked = {*TRAINED, "norm.epsilon", "norm.moves", "train.steps", "optim.lr_g"}
+    free = {"optim.lr_d", "optim.beta1", "optim.beta2", "reg.strength"}  # the study searched them
+    # Of penalties and optimizers that the study has not, and of several devices.
+    unused = {"reg.bound", "reg.norms", "reg.when", "optim.alpha", "train.sync_bn"}
+    assert training - of_cell == asked - {"data.size"} | free | unused
 
 
 def test_best_models_stand_beside_the_papers_where_it_has_them(tmp_path):
