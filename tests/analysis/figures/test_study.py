@@ -179,8 +179,7 @@ def published_run(preset):
     """What is asked of a run of this preset, as a report reads it: its row, its protocol, its configuration."""
     config = flatten(merge(choose({"preset": preset})))
     config |= {"optim.lr_d": config["optim.lr"], "optim.lr_g": config["optim.lr"], "train.sync_bn": None}
-    names = {"data": "data.kind", "arch": "arch.kind", "loss": "loss.kind", "penalty": "reg.penalty"}
-    run = {key: config[name] for key, name in (names | {"norm": "norm.kind", "n_dis": "optim.n_dis"}).items()}
+    run = {axis.name: config[axis.keys[-1]] for axis in CELL_AXES}
     count = SAMPLES[run["data"]]
     return run, replace(STUDY_PROTOCOL, n_real=count, n_fake=count), config
 
@@ -372,7 +371,7 @@ def test_where_narrows_by_any_column(searched):
     for condition, message in (
         ("loss", "loss is no condition; write --where KEY=VALUE"),
         ("loss=", "loss= is no condition"),
-        ("los=ns", r"no run has a los \(did you mean loss\?\); legal: data, arch, loss"),
+        ("los=ns", r"no run has a los \(did you mean loss\?\); legal: data, arch, algorithm"),
         ("loss=hinge", "no run has loss=hinge; loss there: ns, wgan"),
         ("seed=x", "no run has seed=x"),
     ):
