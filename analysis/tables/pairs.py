@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from analysis.estimators.effects import ratio_of_medians
 from analysis.estimators.families import BETTER, DIFFER, Claim, claims, ranks
 from analysis.estimators.pairwise import needed
-from analysis.loading.cells import cell_order, comparable
+from analysis.loading.cells import ENDS, bounded, cell_order
 from analysis.loading.trials import ADAPTIVE
 from landscape.config.axes import VARIED_AXES
 from landscape.config.seeds import what_can_be_told
-from landscape.store import STOPPED
 
 PAIR_COLUMNS = (
     *("a", "b", "k", "taken", "n", "chance", "lower", "upper", "p", "said", "why"),
@@ -28,7 +27,6 @@ BUDGETS = (2, 3, 5, 10, 20, 50)
 # Runs of two cells are of one setting where these agree; a penalty's strength belongs to the cell.
 # n_dis too, unless cells are pooled over it.
 MATCHED = tuple(axis.name for axis in VARIED_AXES if axis.matched and not axis.pools)
-ENDS = ["worth", "most"]  # of what a run may have come to
 
 Array = NDArray[np.float64]
 
@@ -124,10 +122,8 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
     equally many: the first that every one has. A cell whose runs were stopped by a rule is one of all its runs, not of
     those that were let finish.
     """
-    use = comparable(runs)
-    cut = use["status"] == STOPPED
-    use = use.assign(most=use["worth"].mask(cut, np.inf), worth=use["worth"].mask(cut, 0.0))
-    use = use[use["worth"].notna() & ~use["sampler"].isin(ADAPTIVE)]
+    use = bounded(runs)
+    use = use[~use["sampler"].isin(ADAPTIVE)]
     pooled = (use.groupby("cell")["n_dis"].nunique() > 1).any()
     keys = [*MATCHED, "n_dis"] if pooled else list(MATCHED)
     use = use.assign(_key=["|".join(map(str, row)) for row in use[keys].itertuples(index=False)])
