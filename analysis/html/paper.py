@@ -13,6 +13,7 @@ from analysis.figures.render import Press, begin
 from analysis.html.sections import SEED
 from analysis.loading import protocols
 from analysis.loading.cells import countable
+from analysis.loading.filters import on_outcome
 from analysis.loading.protocols import is_number
 from analysis.loading.runs import Collected
 from landscape.store.protocols import EvalProtocol
@@ -40,7 +41,8 @@ def study_parts(found: Collected, parts: list[Part], at: Press) -> list[dict[str
         for data, name, runs in first.values():
             text = found.protocols.get(name or "", protocols.UNKNOWN)
             distance = protocols.distance_label(text)
-            one = block(figure, data, distance, runs, found.trials, diversity_lines(text))
+            picked = any(on_outcome(condition) for condition in found.narrowed)
+            one = block(figure, data, distance, runs, found.trials, diversity_lines(text), picked)
             if one.runs.loc[one.runs["worth"].notna(), "cell"].nunique() >= 2:
                 blocks.append(one)
         if blocks and len(drawn) < MOST_FIGURES:

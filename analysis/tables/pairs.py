@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from analysis.estimators.effects import ratio_of_medians
 from analysis.estimators.families import BETTER, DIFFER, Claim, claims, ranks
 from analysis.estimators.pairwise import needed
-from analysis.loading.cells import cell_facts, cell_order, comparable, equal_seeds
+from analysis.loading.cells import ENDS, bounded, cell_facts, cell_order, equal_seeds
 from analysis.loading.protocols import one_protocol
 from analysis.loading.trials import ADAPTIVE
 from analysis.tables.designs import design, differing, refused
 from landscape.config.axes import VARIED_AXES
 from landscape.config.seeds import what_can_be_told
-from landscape.store import STOPPED
 
 PAIR_COLUMNS = (
     *("a", "b", "k", "taken", "n", "chance", "lower", "upper", "p", "said", "why"),
@@ -30,7 +29,6 @@ BUDGETS = (2, 3, 5, 10, 20, 50)
 # Runs of two cells are of one setting where these agree; a penalty's strength belongs to the cell.
 # n_dis too, unless cells are pooled over it.
 MATCHED = tuple(axis.name for axis in VARIED_AXES if axis.matched and not axis.pools)
-ENDS = ["worth", "most"]  # of what a run may have come to
 
 Array = NDArray[np.float64]
 
@@ -167,11 +165,9 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
 
 
 def _entering(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that enter comparisons, a stopped one with the least and the most that it may have come to."""
-    use = comparable(runs)
-    cut = use["status"] == STOPPED
-    use = use.assign(most=use["worth"].mask(cut, np.inf), worth=use["worth"].mask(cut, 0.0))
-    return use[use["worth"].notna() & ~use["sampler"].isin(ADAPTIVE)]
+    """The runs that enter comparisons, each with the least and the most that it may have come to."""
+    use = bounded(runs)
+    return use[~use["sampler"].isin(ADAPTIVE)]
 
 
 def of_one_seed(runs: pd.DataFrame) -> dict[int, list[str]]:

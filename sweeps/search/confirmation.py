@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, islice
-from statistics import fmean, median, stdev, variance
+from statistics import fmean, median, median_high, stdev, variance
 from typing import Any
 
 from landscape.config.axes import AXES, axes_of, cell_of, cell_words
@@ -133,13 +133,17 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
 
 
 def spread(distances: list[float | None]) -> str:
-    """Mean and standard deviation of the runs that are finished, and how many diverged."""
-    finite = [d for d in distances if d is not None and d < math.inf]
-    lost = sum(d == math.inf for d in distances)
-    text = "-" if not finite else DISTANCE.text(fmean(finite))
-    if len(finite) > 1:
-        text += f" +- {stdev(finite):.2g}"
-    return f"{text} (n = {len(finite)}{f', {lost} diverged' if lost else ''})"
+    """Mean and standard deviation of the runs that are finished; where one diverged the median of all, since a mean
+    without it would flatter."""
+    ended = [d for d in distances if d is not None]
+    lost = ended.count(math.inf)
+    if lost:
+        middle = median_high(ended)
+        text = "no mean" if middle == math.inf else f"median {DISTANCE.text(middle)}, no mean"
+    else:
+        text = DISTANCE.text(fmean(ended)) if ended else "-"
+        text += f" +- {stdev(ended):.2g}" if len(ended) > 1 else ""
+    return f"{text} (n = {len(ended)}{f', {lost} diverged' if lost else ''})"
 
 
 def candidates(plan: Plan) -> dict[str, list[Candidate]]:

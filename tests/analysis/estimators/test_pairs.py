@@ -18,7 +18,7 @@ from analysis.estimators.pairwise import alike_in_spread, compare, needed, order
 from analysis.estimators.top_share import expected_lowest, top, top_count
 from analysis.html.sections import shown
 from analysis.loading.filters import on_outcome
-from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
+from analysis.tables.comparisons import agreement_table, confirm_table, middle_interval, spread_table
 from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, of_one_seed, pair_table, rank_table, samples
 
@@ -493,11 +493,25 @@ def test_diagnostics_are_set_beside_fid_and_is_and_not_beside_one_another():
 
 def test_what_confirms_has_its_own_table_and_no_mean_where_a_seed_diverged():
     runs = frame({"A": [[4.0, 5.0, 6.0]], "B": [[4.0, np.inf, 6.0]]}, stage="confirm")
-    table = confirm_table(runs).set_index("cell")
+    table: Any = confirm_table(runs).set_index("cell")
     assert table.loc["A", ["n", "mean", "sd"]].tolist() == [3, 5, 1]
-    assert table.loc["A", "mean_high"] - 5 == pytest.approx(4.302652729911275 / np.sqrt(3))  # Student's t, 2 df
+    logs = np.log([4.0, 5.0, 6.0])
+    reach = 4.302652729911275 * logs.std(ddof=1) / np.sqrt(3)  # Student's t, 2 df
+    assert table.loc["A", "middle"] == pytest.approx(120 ** (1 / 3))
+    assert table.loc["A", "middle_high"] == pytest.approx(120 ** (1 / 3) * np.exp(reach))
+    assert table.loc["A", "middle_low"] > 0
     assert np.isnan(table["mean"]["B"]) and table.loc["B", "lost"] == 1
     assert confirm_table(frame({"A": [[4.0]]})).empty
+
+
+def test_the_interval_of_what_was_confirmed_covers_where_scores_are_skewed():
+    rng, hits = np.random.default_rng(0), np.zeros(2)
+    for _ in range(500):
+        values = np.exp(rng.normal(size=5))
+        _, low, high = middle_interval(values)
+        half = 2.7764451 * values.std(ddof=1) / np.sqrt(5)
+        hits += low <= 1 <= high, abs(values.mean() - np.exp(0.5)) <= half
+    assert hits[0] >= 0.93 * 500 > hits[1], "Student's interval for the mean does not"
 
 
 def test_the_top_five_per_cent_is_rounded_up_and_diverged_runs_count():

@@ -16,7 +16,7 @@ import analysis
 from analysis.figures import paper
 from analysis.figures.paper_layout import STUDIES, study_figures
 from analysis.html.paper import diversity_lines, study_parts
-from analysis.loading.cells import CLUSTERED, CUT, SEARCHED, countable, no_bands, worths
+from analysis.loading.cells import CLUSTERED, SEARCHED, countable, no_bands, stopped_cells, worths
 from analysis.loading.csv_runs import read_csv
 from analysis.loading.filters import where
 from analysis.loading.paper_results import SAMPLES, TRAINED, best_published, differences, published, read_lines
@@ -136,9 +136,9 @@ def test_stopped_and_confirming_runs_are_in_no_curve_and_a_search_has_no_band(se
     assert len(worths(countable(runs), "setting")) == 2 * (3 + 11)
     assert no_bands(runs, "setting") == {"NS GP": SEARCHED, "WGAN GP": SEARCHED}
     random = runs.assign(sampler=runs["sampler"].where(runs["sampler"].isna(), "random"))
-    assert list(no_bands(random, "setting").values()) == 2 * [CUT], "those that were let finish are a selection"
-    random = countable(random)
+    assert stopped_cells(runs) == [] and stopped_cells(random) == ["NS GP", "WGAN GP"]
     assert no_bands(random, "setting") == {} and list(no_bands(random, "run").values()) == 2 * [CLUSTERED]
+    assert stopped_cells(countable(random)) == []
 
 
 def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
@@ -154,7 +154,7 @@ def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
         "A tight top is not stability",
         "2 of 46 runs were stopped early",
         "is not on record",
-        "these are the values to print",
+        "its values are those to print",
     ):
         assert words in page, words
     for link in set(re.findall(r'(?:href|src)="([^"#]+)"', page)) - {"data:,"}:
@@ -399,6 +399,7 @@ def test_runs_that_confirm_under_their_own_protocol_are_a_part_of_their_own(tmp_
     tables = sorted(file.stem for file in (tmp_path / "out" / "tables").glob("*.csv"))
     assert [name for name in tables if name.startswith("02-")] == ["02-digits-cells", "02-digits-confirm"]
     assert not list((tmp_path / "out" / "figures").glob("02-*-budget*"))
+    assert "these are the values to print" in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_the_diversity_panel_has_lines_of_real_images_and_of_noisy_ones_as_far_as_the_protocol_has(tmp_path):

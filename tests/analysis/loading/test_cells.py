@@ -51,7 +51,7 @@ def test_a_cell_is_called_as_in_the_study(facts, label):
 def frame(*rows):
     """Runs of one cell: (setting, seed, worth, step-0 score)."""
     names = ["setting", "seed", "worth", "fid_start"]
-    return pd.DataFrame(rows, columns=names).assign(cell="NS GP")
+    return pd.DataFrame(rows, columns=names).assign(cell="NS GP", stage="grid", status="done", superseded=None)
 
 
 def test_a_setting_is_the_median_of_its_seeds_and_diverges_with_half_of_them():

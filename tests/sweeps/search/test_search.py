@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from sweeps.credentials import environment, without_password
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_space import params_of, with_params
 from sweeps.planning.search_spec import MOST_KILLS, TRIES, read_searches
+from sweeps.search.confirmation import spread
 from sweeps.search.samplers import SAMPLERS
 from sweeps.search.storage import open_storage
 from sweeps.search.trial_queue import WAIT, Ledger, Trial
@@ -412,3 +414,9 @@ def test_a_torn_journal_goes_on(tmp_path: Path) -> None:
     second = again.next(nobody_is_lost)
     assert isinstance(second, Trial) and again.tell(second, 2.0)
     assert [t.value for t in again.told()] == [1.0, 2.0]
+
+
+def test_a_diverged_seed_is_no_part_of_a_mean_that_flatters():
+    assert spread([10.0, 12.0]) == "11 +- 1.4 (n = 2)" and spread([None]) == "- (n = 0)"
+    assert spread([10.0, 12.0, math.inf]) == "median 12, no mean (n = 3, 1 diverged)"
+    assert spread([10.0, math.inf]) == "no mean (n = 2, 1 diverged)"
