@@ -16,7 +16,7 @@ from analysis.estimators.pairwise import needed
 from analysis.loading.cells import cell_order, comparable
 from analysis.loading.trials import ADAPTIVE
 from landscape.config.axes import VARIED_AXES
-from landscape.config.seeds import what_can_be_told
+from landscape.config.seeds import power_summary
 from landscape.store import STOPPED
 
 PAIR_COLUMNS = (
@@ -114,7 +114,7 @@ def could_be_told(runs: pd.DataFrame) -> str:
     if len(drawn) < 2:
         return ""
     fewest = min(drawn, key=lambda one: len(one.values))
-    return what_can_be_told(len(drawn), len(fewest.values), fewest.unit)
+    return power_summary(len(drawn), len(fewest.values), fewest.unit)
 
 
 def samples(runs: pd.DataFrame) -> dict[str, Sample]:

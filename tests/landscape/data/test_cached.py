@@ -265,7 +265,7 @@ def test_prefetch_says_what_it_found(
         (["data=folder"], "data.path must be given"),
         (["data=flickr"], "data=flickr is not known"),
         (["data=folder,cifar10"], "has several values"),
-        (["data.pth=x"], "data.pth is no configuration key (did you mean data.path?)"),
+        (["data.pth=x"], "data.pth is not a configuration key (did you mean data.path?)"),
     ],
 )
 def test_prefetch_refuses_in_a_sentence(

@@ -116,17 +116,17 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(
     (tmp_path / "full" / "mine").write_text("")
     for arguments, said in [
         ([f"{run.id[:4]}zz"], f"near it: {run.id}"),
-        (["--n=3"], "which run? give its id"),
+        (["--n=3"], "no run given; run ids"),
         ([run.id, "--n=0"], "--n: 0 is out of range; legal: 1 or more"),
         ([run.id, "--n=many"], "--n: many is out of range; legal: 1 or more"),
         ([run.id, "--ema=maybe"], "--ema: invalid choice: 'maybe'; legal: ('true', 'false')"),
-        ([run.id, "sed=1"], "sed=1 is no argument of this program; see --help"),
+        ([run.id, "sed=1"], "sed=1 is not an argument of this program; see --help"),
         ([run.id, "device=tpu"], "device=tpu cannot be used here"),
-        ([run.id, f"--out={tmp_path / 'full'}"], "is there already; give another folder"),
+        ([run.id, f"--out={tmp_path / 'full'}"], "already exists and is not empty; give another folder"),
         ([run.id, f"--out={tmp_path / 'full' / 'mine' / 'below'}"], "cannot be written"),
     ]:
         assert said in refused(capsys, monkeypatch, store, *arguments)
     (waiting,) = frozen_runs(Store(tmp_path / "new"), *TINY)
     said = refused(capsys, monkeypatch, f"store={tmp_path / 'new'}", waiting.id)
-    assert f"run {waiting.id} is planned and keeps no weights" in said
+    assert f"run {waiting.id} is planned and has no saved weights" in said
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]

@@ -120,13 +120,13 @@ def test_a_file_that_does_not_read_is_named_and_the_rest_is_told(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["status", "--where", "los=ns"], "--where los=ns: no run has a los (did you mean loss?)"),
-        (["status", "--where", "loss"], "--where loss is no condition; write --where KEY=VALUE"),
+        (["status", "--where", "los=ns"], "--where los=ns: unknown key los (did you mean loss?)"),
+        (["status", "--where", "loss"], "--where loss is not a condition; write --where KEY=VALUE"),
         (
             ["status", "--where", "state=fine"],
             "--where state=fine: no run has status=fine (did you mean failed?); legal: planned, queued",
         ),
-        (["status", "--where", "loss=hinge"], "--where loss=hinge: no run has loss=hinge; loss there: ns"),
+        (["status", "--where", "loss=hinge"], "--where loss=hinge: no run has loss=hinge; existing values: ns"),
         (["status", "nosuch"], "sweep nosuch is not known"),
         (["watch", "nosuch"], "sweep nosuch is not known"),
         (["wait", "nosuch"], "sweep nosuch is not known"),
@@ -150,7 +150,7 @@ def test_the_old_form_of_the_store_works_everywhere_and_is_told_of(
     odd = Store(tmp_path / "a 'b\" c=d\\'")
     frozen_runs(Store(tmp_path / "plain"), *TINY)
     (tmp_path / "plain").rename(odd.root)
-    notice = "--store VALUE is written store=VALUE now; the old form goes with 0.3\n"
+    notice = "--store VALUE is deprecated and will be removed in 0.3; write store=VALUE\n"
     old = ["--store", str(odd.root)], [f"--store={odd.root}"]
     for verb, new in ((["status"], f"store={odd.root}"), (["plan", *TINY], f"store={quoted(str(odd.root))}")):
         for arguments in ([new], *old):
