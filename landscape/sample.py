@@ -134,7 +134,7 @@ def draw_samples(request: Request) -> str:
     from landscape.data import load_data
     from landscape.metrics.evaluator import generate, quantise
     from landscape.metrics.extractors import BATCH
-    from landscape.networks.latents import draw
+    from landscape.networks.latents import sample_latents
     from landscape.rng import stream
     from landscape.store import Store
     from landscape.store.lookup import find_run
@@ -153,7 +153,7 @@ def draw_samples(request: Request) -> str:
     data = load_data(cfg.data, store)
     g, kind, step = kept_generator(run, cfg, data.channels, request.ema)
     g.to(device)
-    latents = draw(cfg.latent, request.n, stream(request.seed, "samples"))
+    latents = sample_latents(cfg.latent, request.n, stream(request.seed, "samples"))
     how = request.quantise or ("float" if data.size == 1 else "uint8")
     parts: list[Tensor] = []
     try:

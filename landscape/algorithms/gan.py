@@ -28,7 +28,7 @@ from landscape.config.schema import Config
 from landscape.losses.adversarial import get_loss
 from landscape.losses.penalties import get_regularizer
 from landscape.networks.build import build
-from landscape.networks.latents import draw
+from landscape.networks.latents import sample_latents
 from landscape.networks.normalizers import couples_samples
 from landscape.networks.spectral_norm import advance_spectral_norms
 
@@ -75,7 +75,7 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
 
         # Discriminator: real against detached fakes, and the penalty.
         real = batch.images
-        z = distributed.share(draw(cfg.latent, cfg.train.batch_size, streams["latents"]))
+        z = distributed.share(sample_latents(cfg.latent, cfg.train.batch_size, streams["latents"]))
         if g_follows:
             advance_spectral_norms(g)
         with torch.set_grad_enabled(g_follows), half():
@@ -115,12 +115,12 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
             with frozen_statistics(d), half():
                 logits_fake = see(seen_fake).float()
                 with torch.no_grad():
-                    paired = see(seen_real).float() if loss.pairs else None
+                    paired = see(seen_real).float() if loss.needs_real_logits else None
             loss_g = loss.g(logits_fake, paired)
             opt_g.zero_grad()
             loss_g.backward()
             losses["loss_g"] = loss_g.detach()
-            extra = {} if loss.watch is None else loss.watch(logits_fake.detach())
+            extra = {} if loss.log_extra is None else loss.log_extra(logits_fake.detach())
             watched.update(extra)
             distributed.average(
                 [*(p.grad for p in g.parameters()), *distributed.statistics(g), *extra.values(), losses["loss_g"]]

@@ -125,5 +125,5 @@ def method(facts: Mapping[str, Any]) -> str:
 
 
 def cell_label(facts: Mapping[str, Any]) -> str:
-    """The label of a cell within one data set and network, as in the paper: "NS GP", "WGAN GP+SN 5"."""
+    """The label of a cell within one data set and network, as in the study: "NS GP", "WGAN GP+SN 5"."""
     return " ".join([*(axis.text(facts[axis.name]) for axis in CELL_AXES if axis.mark == "word"), method(facts)])

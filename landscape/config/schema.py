@@ -33,7 +33,7 @@ from landscape.scores import EXTRACTORS, OPTIONS, SCORES
 
 T = TypeVar("T")
 
-MOST_SIDE = 1024  # pixels of an image
+MAX_SIDE = 1024  # pixels of an image
 PARTS = ("train", "test", "test_a", "test_b", "all")  # splits of a data set
 
 
@@ -81,7 +81,7 @@ class Norm:
     kind: str | None = optional("normalizer of D; null: as set by reg (not the same as none)")
     epsilon: float | None = optional("added to a variance or norm before division", positive())
     moves: str | None = optional(
-        "when spectral normalization's power iteration runs: once per D update, or in each forward pass (the paper)",
+        "when spectral normalization's power iteration runs: once per D update, or in each forward pass (the study)",
         one_of("update", "pass"),
     )
 
@@ -134,7 +134,7 @@ class Data:
     """Data set."""
 
     kind: str = key("data set")
-    size: int = key("side of the images in pixels", Legal(lambda v: 1 <= v <= MOST_SIDE, f"1 to {MOST_SIDE} pixels"))
+    size: int = key("side of the images in pixels", Legal(lambda v: 1 <= v <= MAX_SIDE, f"1 to {MAX_SIDE} pixels"))
     name: str | None = optional("display name of a data set (for folders)", given("a name"))
     path: str | None = optional("folder or file of the data; not part of the run id", given("a folder or a file"))
     test_path: str | None = optional("folder or file of the test images, if separate", given("a folder or a file"))
@@ -194,7 +194,7 @@ class Metrics:
     real: str | None = optional("split of real images that samples are compared with", one_of(*PARTS))
     n_fake: int | None = optional("number of samples; null: as many as real images", at_least(2, 10_000_000))
     quantise: str | None = optional(
-        "uint8: samples are rounded to 256 levels, as torch-fidelity expects; float: they are not (the paper)",
+        "uint8: samples are rounded to 256 levels, as torch-fidelity expects; float: they are not (the study)",
         one_of("uint8", "float"),
     )
     seed: int | None = optional("seed of the latents, shared by all evaluations", SEED)
@@ -205,7 +205,7 @@ class Metrics:
         "images per predicted class from which MS-SSIM forms pairs", at_least(2, 1_000_000)
     )
     ms_ssim_pairs: str | None = optional(
-        "image pairs of MS-SSIM; batches: as in the paper, for single-class data; null: within_class",
+        "image pairs of MS-SSIM; batches: as in the study, for single-class data; null: within_class",
         one_of("within_class", "batches"),
     )
 

@@ -29,7 +29,7 @@ from landscape.metrics.real_baseline import noisy_floor, others, real_floor
 from landscape.metrics.real_data import Real
 from landscape.metrics.reference_stats import Reference
 from landscape.metrics.row_values import Value, as_row
-from landscape.networks.latents import draw
+from landscape.networks.latents import sample_latents
 from landscape.rng import stream
 from landscape.scores import SCORES, Column
 from landscape.store import Store
@@ -102,7 +102,7 @@ class Scorer:
             "ms_ssim": ms_ssim.protocol(data.size, asked.get("ms_ssim_pairs"), asked["pairs_per_class"]),
         }
         self.id = protocol_id(self.protocol)
-        self.latents = draw(latent, n_fake, stream(asked["seed"], "evaluation")).to(device)
+        self.latents = sample_latents(latent, n_fake, stream(asked["seed"], "evaluation")).to(device)
         self._prepare_reference(data, real, store)
 
     def _prepare_reference(self, data: Dataset, real: np.ndarray, store: Store) -> None:

@@ -28,7 +28,7 @@ from landscape.data import Dataset, load_data
 from landscape.losses.adversarial import get_loss
 from landscape.metrics.evaluator import Scorer, generate
 from landscape.metrics.networks_under_test import Subject
-from landscape.networks.latents import draw
+from landscape.networks.latents import sample_latents
 from landscape.rng import stream
 from landscape.runtime.rank_launcher import team, teammate
 from landscape.signals import StopFlag
@@ -284,7 +284,7 @@ class _Work:
         cfg = self.cfg
         self.journal.check()
         self.journal.pace.begin("scoring")
-        z = draw(cfg.latent, how_many(cfg.data.size), stream(cfg.seed, "samples")).to(self.device)
+        z = sample_latents(cfg.latent, how_many(cfg.data.size), stream(cfg.seed, "samples")).to(self.device)
         save_samples(generate(state.scored, z), self.run.sample_grid(state.step))
         if self.scorer is None:
             return

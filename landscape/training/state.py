@@ -15,8 +15,8 @@ from landscape.algorithms.algorithm import Algorithm, Model
 from landscape.algorithms.gan import GAN
 from landscape.config.schema import Config
 from landscape.data import Dataset
-from landscape.networks.population_batchnorm import keep_population_variance
-from landscape.networks.sync_batchnorm import synchronise
+from landscape.networks.population_batchnorm import use_population_variance
+from landscape.networks.sync_batchnorm import use_sync_batchnorm
 from landscape.rng import stream
 from landscape.training.data_loader import Batches
 from landscape.training.meter import Meter
@@ -123,9 +123,9 @@ def new_state(cfg: Config, data: Dataset, device: torch.device, algorithm: Algor
     modules = algorithm.networks(cfg, data.channels)
     for name, module in modules.items():
         if cfg.train.sync_bn:
-            synchronise(module)
+            use_sync_batchnorm(module)
         if cfg.train.bn_variance == "population":
-            keep_population_variance(module)
+            use_population_variance(module)
         # faster wide, equal narrow
         modules[name] = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     sampler = modules[algorithm.sampler]

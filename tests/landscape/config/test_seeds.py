@@ -28,8 +28,7 @@ def test_more_seeds_find_less_and_too_few_find_nothing():
 
 def test_a_design_is_told_in_a_sentence():
     assert power_summary(6, 3) == (
-        "6 cells of 3 seeds: no two can be told apart; 5 seeds detect a difference of 3 sd, 8 one of 2 sd "
-        "(power 80 %)"
+        "6 cells of 3 seeds: no two can be told apart; 5 seeds detect a difference of 3 sd, 8 one of 2 sd (power 80 %)"
     )
     assert power_summary(2, 1).startswith("2 cells of 1 seed: they cannot be told apart; 4 seeds detect")
     assert power_summary(6, 5) == "6 cells of 5 seeds detect a difference of 2.9 sd (power 80 %); 8 detect one of 2 sd"

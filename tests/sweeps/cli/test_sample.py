@@ -16,7 +16,7 @@ from support import TINY, frozen_runs
 from landscape.config.schema import typed
 from landscape.metrics.extractors import BATCH
 from landscape.networks.build import build
-from landscape.networks.latents import draw
+from landscape.networks.latents import sample_latents
 from landscape.rng import stream
 from landscape.runtime.worker import work
 from landscape.sample import draw_samples, main, read_request
@@ -46,7 +46,7 @@ def test_files_are_what_the_average_makes_of_the_seeds_latents(run: RunFolder, t
     cfg = typed(run.config())
     g, _ = build(cfg, 1)
     g.load_state_dict(checkpoint.load(run.weights)["average"])
-    latents = draw(cfg.latent, n, stream(5, "samples"))
+    latents = sample_latents(cfg.latent, n, stream(5, "samples"))
     with torch.inference_mode():
         expected = (g.eval()(latents) * 255).round().byte()
     assert torch.equal(made["latents"], latents)  # type: ignore[arg-type]
