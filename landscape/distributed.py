@@ -64,7 +64,7 @@ def rank() -> int:
     return dist.get_rank() if size() > 1 else 0
 
 
-def share(whole: Tensor) -> Tensor:
+def local_rows(whole: Tensor) -> Tensor:
     """This rank's rows of a tensor of the whole batch. The batch size must be a multiple of the number of ranks."""
     if size() == 1:
         return whole
@@ -75,19 +75,19 @@ def share(whole: Tensor) -> Tensor:
 def uniform(shape: torch.Size | tuple[int, ...], like: Tensor, rng: Generator) -> Tensor:
     """U[0, 1) of `shape` (samples first): this rank's rows of one draw for the whole batch, on `like`'s device and
     dtype."""
-    return share(torch.rand(_whole(shape), generator=rng, device=like.device, dtype=like.dtype))
+    return local_rows(torch.rand(_whole(shape), generator=rng, device=like.device, dtype=like.dtype))
 
 
 def normal(shape: torch.Size | tuple[int, ...], like: Tensor, rng: Generator) -> Tensor:
     """N(0, 1), otherwise as `uniform`."""
-    return share(torch.randn(_whole(shape), generator=rng, device=like.device, dtype=like.dtype))
+    return local_rows(torch.randn(_whole(shape), generator=rng, device=like.device, dtype=like.dtype))
 
 
 def _whole(shape: torch.Size | tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0] * size(), *shape[1:])
 
 
-def together(seconds: float, device: torch.device) -> float:
+def sum_seconds(seconds: float, device: torch.device) -> float:
     """Sum of the ranks' busy seconds. GPU ranks run in lockstep, so there it is `seconds` times the number of ranks."""
     if size() == 1 or device.type == "cuda":
         return seconds * size()
@@ -96,7 +96,7 @@ def together(seconds: float, device: torch.device) -> float:
     return every.item()
 
 
-def deviation(x: Tensor, per_pixel: bool = False) -> Tensor:
+def std(x: Tensor, per_pixel: bool = False) -> Tensor:
     """Population standard deviation over the whole batch: of all values (), or of each pixel (1, ...)."""
     if size() == 1:
         return x.std(0, correction=0, keepdim=True) if per_pixel else x.std(correction=0)
@@ -121,7 +121,7 @@ def average(tensors: Iterable[Tensor | None]) -> None:
         t.copy_(mean.view(t.shape))
 
 
-def statistics(*networks: nn.Module) -> list[Tensor]:
+def running_statistics(*networks: nn.Module) -> list[Tensor]:
     """Running means and variances of batch norms. Ranks average them as they average gradients."""
     norms = [m for net in networks for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     return [s for m in norms for s in (m.running_mean, m.running_var) if s is not None]

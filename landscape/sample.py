@@ -132,14 +132,14 @@ def draw_samples(request: Request) -> str:
     from landscape.config.identity import check_current
     from landscape.config.schema import typed
     from landscape.data import load_data
-    from landscape.metrics.evaluator import generate, quantise
+    from landscape.metrics.evaluator import generate, quantize
     from landscape.metrics.extractors import BATCH
     from landscape.networks.latents import sample_latents
     from landscape.rng import stream
     from landscape.store import Store
     from landscape.store.lookup import find_run
     from landscape.training.devices import pick_device
-    from landscape.training.image_grid import readable, save_image, save_samples
+    from landscape.training.image_grid import enlarge, save_image, save_samples
 
     store = Store(request.store)
     run = find_run(store, request.run)
@@ -167,11 +167,11 @@ def draw_samples(request: Request) -> str:
                     raise UserError(f"the generator of run {run.id} returns values that are not finite")
                 if data.size > 1:
                     for i, image in enumerate(images, sum(len(part) for part in parts)):
-                        save_image(readable(image), folder / f"{i:05d}.png")
-                parts.append(quantise(images, how).byte() if how == "uint8" else images)
+                        save_image(enlarge(image), folder / f"{i:05d}.png")
+                parts.append(quantize(images, how).byte() if how == "uint8" else images)
             samples = torch.cat(parts)
             shown = samples / 255 if how == "uint8" else samples
-            save_samples(readable(shown), folder / "grid.png")
+            save_samples(enlarge(shown), folder / "grid.png")
             content = {"images": samples, "latents": latents, "run": run.id, "step": step, "seed": request.seed}
             torch.save({**content, "generator": kind}, folder / "samples.pt")
             folder.rename(out)

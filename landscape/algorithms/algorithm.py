@@ -17,7 +17,7 @@ from landscape.config.schema import Config
 
 
 class Batch(NamedTuple):
-    """Real images (batch, channels, side, side) in [0, 1] and, where the algorithm takes them, their classes."""
+    """Real images (batch, channels, side, side) in [0, 1] and, for algorithms that use them, class labels."""
 
     images: Tensor
     labels: Tensor | None = None  # int64 (batch,)
@@ -25,24 +25,25 @@ class Batch(NamedTuple):
 
 @dataclass(kw_only=True)
 class Model:
-    """What an algorithm moves, by name. A checkpoint keeps all of it under these names ("opt_" before optimizers)."""
+    """What an algorithm trains, by name. A checkpoint has everything under these names (optimizers with prefix
+    "opt_")."""
 
     modules: dict[str, nn.Module]
     optimizers: dict[str, torch.optim.Optimizer]
-    streams: dict[str, Generator]  # random numbers, one generator a purpose
-    counts: dict[str, int]  # whatever an algorithm counts beside the loop's steps
+    streams: dict[str, Generator]  # random generators by purpose
+    counts: dict[str, int]  # the algorithm's own counters
     device: torch.device
-    step: int = 0  # of the loop: batches that have been trained on
-    losses: dict[str, Tensor] = field(default_factory=dict)  # newest values, left on the device; NaN before the first
-    watched: dict[str, Tensor] = field(default_factory=dict)  # what else is worth logging
+    step: int = 0  # number of training steps done
+    losses: dict[str, Tensor] = field(default_factory=dict)  # latest values, on the device; NaN before the first step
+    watched: dict[str, Tensor] = field(default_factory=dict)  # further values to log
 
 
 class Step(NamedTuple):
-    """What one step has to say; values are detached scalars, left on the device."""
+    """Results of one step: detached scalars on the device."""
 
-    losses: dict[str, Tensor]  # those that were made in this step: the run has diverged where one is not finite
+    losses: dict[str, Tensor]  # computed in this step; the run has diverged if one is not finite
     watched: dict[str, Tensor]
-    sampler_moved: bool  # whether an average of the sampler has something new to follow
+    sampler_moved: bool  # whether the sampler was updated (then the EMA is too)
 
 
 class Algorithm(NamedTuple):

@@ -1,4 +1,4 @@
-"""The real images' side of every comparison: made once per data set and protocol, shared by all runs of a store."""
+"""Reference statistics of the real images, cached in the store and shared by all runs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from landscape.metrics.content_cache import once
+from landscape.metrics.content_cache import compute_once
 from landscape.metrics.frechet import Moments, reference_moments
 from landscape.store import Store
 
 
 class Reference:
-    """Features of the real images and what is made of them, from the store's cache where it holds them.
+    """Features of the real images and their moments, cached in the store.
 
-    `extract` gives the features (n, d), `key` names them. With `keep` they are cached too, not their moments alone.
+    `extract` returns features (n, d), `key` identifies them in the cache. `keep`: cache the features too, not only
+    their moments.
     """
 
     def __init__(self, extract: Callable[[], np.ndarray], key: str, store: Store, keep: bool) -> None:
@@ -25,20 +26,20 @@ class Reference:
 
     @cached_property
     def features(self) -> np.ndarray:
-        """Features (n, d), float64; they have single precision, as extractors do."""
+        """Features (n, d), float64 with fp32 precision."""
 
         def make() -> dict[str, Any]:
             return {"features": torch.from_numpy(self.extract()).float()}
 
-        return np.asarray(once(self.store, "features", self.key, make)["features"].double().numpy())
+        return np.asarray(compute_once(self.store, "features", self.key, make)["features"].double().numpy())
 
     @cached_property
     def moments(self) -> Moments:
-        """Their moments, with the root."""
+        """Moments of the features, with the root."""
 
         def make() -> dict[str, Any]:
             found = reference_moments(self.features if self.keep else self.extract())
             return {name: torch.from_numpy(part) for name, part in found._asdict().items() if part is not None}
 
-        cached = once(self.store, "reference", self.key, make)
+        cached = compute_once(self.store, "reference", self.key, make)
         return Moments(**{name: part.numpy() for name, part in cached.items()})

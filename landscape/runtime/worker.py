@@ -27,10 +27,10 @@ from landscape.config.schema import Config, typed
 from landscape.data import Dataset, load_data
 from landscape.losses.adversarial import get_loss
 from landscape.metrics.evaluator import Scorer, generate
-from landscape.metrics.networks_under_test import Subject
+from landscape.metrics.networks_under_test import NetworksUnderTest
 from landscape.networks.latents import sample_latents
 from landscape.rng import stream
-from landscape.runtime.rank_launcher import team, teammate
+from landscape.runtime.rank_launcher import rank_command, rank_group
 from landscape.signals import StopFlag
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, STOPPED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
@@ -45,7 +45,7 @@ from landscape.store.run_writer import Journal
 from landscape.tracking.process import mirrored
 from landscape.training import checkpoint
 from landscape.training.devices import pick_device
-from landscape.training.image_grid import how_many, save_samples
+from landscape.training.image_grid import samples_per_picture, save_samples
 from landscape.training.loop import Diverged, train
 from landscape.training.meter import Meter
 from landscape.training.state import Clocks, State, new_state
@@ -168,7 +168,9 @@ class _Work:
         slow = slow_bf16(cfg.train.precision, self.device.type == "cpu")
         if slow is not None:
             self.warn(slow)
-        with team(self.world, self.device, teammate(self.store.root, self.run.id), order, self.abandon) as others:
+        with rank_group(
+            self.world, self.device, rank_command(self.store.root, self.run.id), order, self.on_rank_failure
+        ) as others:
             if self.own is not None:
                 self.scorer = self.ready(self.own, data)
             state = new_state(cfg, data, self.device)
@@ -178,7 +180,7 @@ class _Work:
             try:
                 if state.step == 0 and state.rows == 0:
                     self.evaluate(state)
-                others.meet(state.step, self.device)
+                others.barrier_at(state.step, self.device)
                 journal.pace.begin("training")
                 train(state, cfg, self.after_step)
                 status, reason = DONE, None
@@ -195,7 +197,7 @@ class _Work:
             finally:
                 journal.pace.begin(None)
         if status == DIVERGED:
-            self.add_row(state, None if self.scorer is None else self.scorer.nothing(reason or ""))
+            self.add_row(state, None if self.scorer is None else self.scorer.null_row(reason or ""))
         journal.check()
         self.run.checkpoints.mkdir(exist_ok=True)
         checkpoint.save(self.run.weights, state.weights())
@@ -225,7 +227,7 @@ class _Work:
         if text not in before:
             self.journal.note(warnings=[*before, text])
 
-    def abandon(self, reason: str) -> None:
+    def on_rank_failure(self, reason: str) -> None:
         """End this process over a lost rank, from a thread, while the main one cannot."""
         self.say(f"failed: {reason}")
         try:
@@ -284,11 +286,11 @@ class _Work:
         cfg = self.cfg
         self.journal.check()
         self.journal.pace.begin("scoring")
-        z = sample_latents(cfg.latent, how_many(cfg.data.size), stream(cfg.seed, "samples")).to(self.device)
+        z = sample_latents(cfg.latent, samples_per_picture(cfg.data.size), stream(cfg.seed, "samples")).to(self.device)
         save_samples(generate(state.scored, z), self.run.sample_grid(state.step))
         if self.scorer is None:
             return
-        state.settle()
+        state.sync_clocks()
         start, meter = time.perf_counter(), Meter(self.device)
         meter.start()
         scores = self.scorer.score(state.scored, self.subject(state, self.scorer, state.step))
@@ -296,13 +298,13 @@ class _Work:
         state.clocks.eval_s += time.perf_counter() - start
         self.add_row(state, scores)
 
-    def subject(self, state: State, scorer: Scorer, step: int) -> Subject:
+    def subject(self, state: State, scorer: Scorer, step: int) -> NetworksUnderTest:
         """The run as scores see it; pictures that they keep go into its folder."""
 
         def show(name: str, samples: Tensor) -> None:
             save_samples(samples, self.run.picture(name, step, scorer.id))
 
-        return Subject(state.scored, state.modules["d"], get_loss(self.cfg.loss.kind), scorer.latents, show)
+        return NetworksUnderTest(state.scored, state.modules["d"], get_loss(self.cfg.loss.kind), scorer.latents, show)
 
     def add_row(self, state: State, scores: dict[str, Any] | None) -> None:
         if scores is None or self.scorer is None or self.own is None:

@@ -129,7 +129,7 @@ def test_prefetch_checks_a_file_against_the_network(
 ) -> None:
     assert call(monkeypatch, f"metrics.weights={file}", f"store={tmp_path / 's'}") == 2
     err = capsys.readouterr().err
-    assert "holds no weights of torch-fidelity's Inception network" in err and len(err.splitlines()) == 1
+    assert "is not a file of torch-fidelity's Inception weights" in err and len(err.splitlines()) == 1
 
 
 def test_prefetch_downloads_once_and_again_where_the_copy_is_damaged(
@@ -172,4 +172,4 @@ def test_a_run_whose_weights_do_not_fit_fails_before_it_trains(tmp_path: Path, f
     (run,) = frozen_runs(store, *TINY, "metrics=inception", f"metrics.weights={file}")
     assert work(store, run.id, lambda text: None) == "failed"
     status = run.status()
-    assert "holds no weights of torch-fidelity's Inception network" in (status.reason or "") and not status.step
+    assert "is not a file of torch-fidelity's Inception weights" in (status.reason or "") and not status.step

@@ -121,7 +121,7 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(
         ([run.id, "--n=many"], "--n: many is out of range; legal: 1 or more"),
         ([run.id, "--ema=maybe"], "--ema: invalid choice: 'maybe'; legal: ('true', 'false')"),
         ([run.id, "sed=1"], "sed=1 is not an argument of this program; see --help"),
-        ([run.id, "device=tpu"], "device=tpu cannot be used here"),
+        ([run.id, "device=tpu"], "device=tpu is not available here"),
         ([run.id, f"--out={tmp_path / 'full'}"], "already exists and is not empty; give another folder"),
         ([run.id, f"--out={tmp_path / 'full' / 'mine' / 'below'}"], "cannot be written"),
     ]:

@@ -308,7 +308,7 @@ def test_a_device_that_is_not_there_is_refused_and_spoils_nothing(
     # Planned on a machine with a GPU, trained on one without: the device is not frozen with the run.
     (run,) = frozen_runs(store, *TINY, "device=cuda")
     assert work(store, run.id, lambda text: None) == "failed"
-    assert "device=cuda cannot be used here" in (run.status().reason or "")
+    assert "device=cuda is not available here" in (run.status().reason or "")
     assert main([*TINY, "device=cpu", f"store={store.root}"]) == 0
 
 
