@@ -8,7 +8,7 @@ choices, a folder in `conf/`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -27,8 +27,8 @@ class Axis:
     title: str  # column header in a report
     kind: type[str] | type[int] | type[float] = str
     group: str | None = None  # folder in `conf/`, if its values are named choices
-    # Place in the label of a cell: the first word, joined to other methods by "+", or after them. None: not in the
-    # label, which is for one data set and network.
+    # Place in the label of a cell: before everything else, joined to other methods by "+", or after them. None: not in
+    # the label, which is for one data set and network.
     mark: Literal["word", "plus", "after"] | None = None
     plain: Any = None  # value that labels omit
     # Added after the first release. At `plain` it is not part of the run id, and runs that lack the key have `plain`.
@@ -39,14 +39,15 @@ class Axis:
 
     def text(self, value: Any) -> str:
         """How a cell's label shows a value; empty if it is omitted."""
-        return "" if self.mark is None or (value == self.plain and self.mark != "word") else str(value).upper()
+        return "" if self.mark is None or value == self.plain else str(value).upper()
 
 
 # In the order of tables and labels. Run ids do not depend on it.
 AXES = (
     Axis("data", ("data.name", "data.kind"), CELL, "data set", group="data"),
     Axis("arch", ("arch.kind",), CELL, "network", group="arch"),
-    Axis("loss", ("loss.kind",), CELL, "loss", group="loss", mark="word"),
+    Axis("algorithm", ("algorithm.kind",), CELL, "algorithm", group="algorithm", mark="word", plain="gan", added=True),
+    Axis("loss", ("loss.kind",), CELL, "loss", group="loss", mark="word", plain="none"),  # of what has no D
     Axis("penalty", ("reg.penalty",), CELL, "penalty", group="reg", mark="plus", plain="none"),
     Axis("norm", ("norm.kind",), CELL, "normalizer", group="norm", mark="plus", plain="none"),
     Axis("n_dis", ("optim.n_dis",), CELL, "n_dis", int, mark="after", plain=1, pools=True),
@@ -115,6 +116,12 @@ def cell_words(facts: Mapping[str, Any]) -> str:
     return " ".join([*choices, *(f"{axis.name}={found}" for axis, found in told if axis.kind is not str)])
 
 
+def family(facts: Mapping[str, Any]) -> str:
+    """The label of a cell's family: the algorithm unless it is the default, and its loss ("NS", "WGAN")."""
+    words = [axis.text(facts.get(axis.name, axis.plain)) for axis in CELL_AXES if axis.mark == "word"]
+    return " ".join(filter(None, words))
+
+
 def method(facts: Mapping[str, Any]) -> str:
     """The label of a cell's regularization: "GP", "SN", "GP+SN 5", or "W/O" for none."""
     joined, after = (
@@ -126,4 +133,11 @@ def method(facts: Mapping[str, Any]) -> str:
 
 def cell_label(facts: Mapping[str, Any]) -> str:
     """The label of a cell within one data set and network, as in the study: "NS GP", "WGAN GP+SN 5"."""
-    return " ".join([*(axis.text(facts[axis.name]) for axis in CELL_AXES if axis.mark == "word"), method(facts)])
+    return " ".join(filter(None, [family(facts), method(facts)]))
+
+
+def shown_axes(cells: Collection[tuple[str, ...]]) -> list[tuple[int, Axis]]:
+    """The columns of a table of cells (by `cell_name`), each with its position. Added axes are shown only if some cell
+    differs from `plain`."""
+    columns = enumerate(CELL_AXES)
+    return [(i, axis) for i, axis in columns if not axis.added or {cell[i] for cell in cells} - {str(axis.plain)}]

@@ -13,5 +13,5 @@ T = TypeVar("T")
 def lookup(key: str, given: str, table: Mapping[str, T]) -> T:
     """Returns `table[given]`. Raises `UserError` with `key`, the given name and the legal names."""
     if given not in table:
-        raise UserError(f"{key}={given} is not known; legal: {', '.join(sorted(table))}")
+        raise UserError(f"{key}={given} is unknown; legal: {', '.join(sorted(table))}")
     return table[given]

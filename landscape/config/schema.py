@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar, cast, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
 
+from landscape.config import axes
 from landscape.ranges import (
     FRACTION,
     MEMORY,
@@ -51,10 +52,17 @@ def optional(help: str, range: Legal | None = None) -> Any:
 
 
 @dataclass
+class Algorithm:
+    """Family of models."""
+
+    kind: str = key("family of models and their training step")
+
+
+@dataclass
 class Loss:
     """Adversarial loss."""
 
-    kind: str = key("adversarial loss of D and G")
+    kind: str = key("adversarial loss of D and G; none if the algorithm has no D")
 
 
 @dataclass
@@ -347,6 +355,7 @@ class Confirm:
 class Config:
     """Configuration of a run."""
 
+    algorithm: Algorithm = field(default_factory=Algorithm)
     loss: Loss = field(default_factory=Loss)
     reg: Reg = field(default_factory=Reg)
     norm: Norm = field(default_factory=Norm)
@@ -380,8 +389,8 @@ class Schema(Config):
 
 
 # Keys set by a choice, which name its implementation.
-SELECTORS = {f"{group}.kind": group for group in ("loss", "norm", "arch", "optim", "data", "launcher", "logger")}
-SELECTORS |= {"reg.penalty": "reg", "reg.norm": "norm", "search.kind": "search"}
+SELECTORS = {f"{group}.kind": group for group in ("launcher", "logger", "search")} | axes.SELECTORS
+SELECTORS |= {"reg.norm": "norm"}
 # Keys that planning sets and a user cannot.
 NOT_GIVEN = (*SELECTORS, "data.content", "metrics.weights_sha256")
 
@@ -416,5 +425,9 @@ def _keys(group: type, prefix: str, ends: Legal | None) -> list[tuple[str, Key]]
 
 def typed(frozen: dict[str, Any]) -> Config:
     """A frozen configuration (nested dictionaries) as dataclasses. Raises omegaconf's error for an unknown key or wrong
-    type."""
-    return cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), frozen)))
+    type.
+
+    Axes that an old run lacks have their plain value.
+    """
+    plain = OmegaConf.from_dotlist([f"{axis.keys[-1]}={axis.plain}" for axis in axes.ADDED if axis.group])
+    return cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain, frozen)))

@@ -49,7 +49,8 @@ def discriminator_stats(train: Tensor, test: Tensor, fake: Tensor, loss: Loss) -
 
 def score_discriminator(networks: NetworksUnderTest, s: ScoringInput) -> Mapping[str, Value]:
     """`discriminator_stats` on equally many images of each set: as many as the smallest has."""
-    seed = s.protocol["seed"]
+    seed = s.request.seed
+    assert networks.d is not None and networks.loss is not None  # because it needs "discriminator"
     n = min(len(s.data.rows("train")), len(s.data.rows("test")), len(networks.latents))
 
     def real(part: str) -> Iterator[Tensor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ from landscape.networks.latents import sample_latents
 from landscape.rng import stream
 from landscape.scores import SCORES, Column
 from landscape.store import Store
-from landscape.store.protocols import NEUTRAL, VERSION, protocol_id
+from landscape.store.protocols import NEUTRAL, VERSION, EvalProtocol, EvalRequest
 
 
 class ScoringInput(NamedTuple):
@@ -43,7 +44,8 @@ class ScoringInput(NamedTuple):
     features: np.ndarray  # (n, d)
     logits: np.ndarray  # (n, classes)
     reference: Moments  # of the real images' features
-    protocol: dict[str, Any]
+    request: EvalRequest
+    protocol: EvalProtocol
     real: Reference
     data: RealData
     networks: NetworksUnderTest | None = None  # the networks that made the images; None for real images
@@ -83,36 +85,38 @@ class Scorer:
     what a user should know about the scores. The constructor raises `UserError` if the extractor is not available.
     """
 
-    def __init__(
-        self, asked: dict[str, Any], data: Dataset, latent: Latent, store: Store, device: torch.device
-    ) -> None:
+    def __init__(self, asked: EvalRequest, data: Dataset, latent: Latent, store: Store, device: torch.device) -> None:
         self.asked = asked
         self.device = device
-        self.scores = {name: lookup("metrics.scores", name, SCORES) for name in asked["scores"]}
+        self.scores = {name: lookup("metrics.scores", name, SCORES) for name in asked.scores}
         self.extractor = get_extractor(asked, data, store, device)
-        real = data.part(asked["real"])
-        n_fake = asked["n_fake"]
-        self.protocol: dict[str, Any] = {
-            **{key: asked[key] for key in ("extractor", "extractor_seed", "real", "quantise", "seed", "is_splits")},
-            **{key: asked.get(key) for key in NEUTRAL},
-            "is_shuffle": SEED if asked["extractor"] == "inception" else None,
-            "version": VERSION,
-            "generator": asked["generator"],
-            "data": asked["data"],
-            "weights": self.extractor.weights,
-            "n_real": len(real),
-            "n_fake": n_fake,
-            "resize": self.extractor.resize,
-            "ms_ssim": ms_ssim.protocol(data.size, asked.get("ms_ssim_pairs"), asked["pairs_per_class"]),
-        }
-        self.id = protocol_id(self.protocol)
-        self.latents = sample_latents(latent, n_fake, stream(asked["seed"], "evaluation")).to(device)
+        real = data.part(asked.real)
+        self.protocol = EvalProtocol(
+            extractor=asked.extractor,
+            extractor_seed=asked.extractor_seed,
+            real=asked.real,
+            quantise=asked.quantise,
+            seed=asked.seed,
+            is_splits=asked.is_splits,
+            is_shuffle=SEED if asked.extractor == "inception" else None,
+            version=VERSION,
+            generator=asked.generator,
+            data=asked.data,
+            weights=self.extractor.weights,
+            n_real=len(real),
+            n_fake=asked.n_fake,
+            resize=self.extractor.resize,
+            ms_ssim=ms_ssim.protocol(data.size, asked.ms_ssim_pairs, asked.pairs_per_class),
+            more={key: asked.options.get(key) for key in NEUTRAL},
+        )
+        self.id = self.protocol.id
+        self.latents = sample_latents(latent, asked.n_fake, stream(asked.seed, "evaluation")).to(device)
         self._prepare_reference(data, real, store)
 
     def _prepare_reference(self, data: Dataset, real: np.ndarray, store: Store) -> None:
         """Compute the statistics of the real images, and the floor: the scores of held-out real images in place of
         fakes."""
-        key = {k: self.protocol[k] for k in ("extractor", "weights", "data", "real", "version", "resize")}
+        key = {k: getattr(self.protocol, k) for k in ("extractor", "weights", "data", "real", "version", "resize")}
         self.real = Reference(
             lambda: self.extractor(StoredImages(data, real, self.device))[0],
             short_hash({**key, "holds": Moments._fields}),
@@ -121,15 +125,15 @@ class Scorer:
         )
         self.reference = self.real.moments
         same = {k: v for k, v in key.items() if k != "real"}
-        self.data = RealData(data, self.asked["real"], self.real, self.extractor, store, self.device, same)
-        self.warnings = self._warnings(len(real), self.asked["n_fake"])
-        self.floor: dict[str, Any] | None = None
+        self.data = RealData(data, self.asked.real, self.real, self.extractor, store, self.device, same)
+        self.warnings = self._warnings(len(real), self.asked.n_fake)
+        self.floor: Mapping[str, Any] | None = None
         self.noisy: dict[str, float] | None = None
 
         def images(rows: np.ndarray) -> StoredImages:
             return StoredImages(data, rows, self.device)
 
-        other = held_out_real(self.protocol, data, lambda rows: self.extractor(images(rows)))
+        other = held_out_real(self.asked, data, lambda rows: self.extractor(images(rows)))
         if other is None:
             return
 
@@ -138,7 +142,7 @@ class Scorer:
 
         self.floor = real_floor(store, self.protocol, list(self.scores), other, self.reference, measure)
         if "ms_ssim" in self.scores:
-            self.noisy = noisy_floor(store, self.protocol, other, images)
+            self.noisy = noisy_floor(store, self.asked, self.protocol, other, images)
 
     def _warnings(self, n_real: int, n_fake: int) -> list[str]:
         """Warnings about the scores that are known beforehand."""
@@ -150,11 +154,10 @@ class Scorer:
             "only with scores under the same protocol"
         ]
 
-    def text(self) -> dict[str, Any]:
+    def text(self) -> EvalProtocol:
         """The protocol as stored: its keys, facts about the extractor, and the floors."""
-        features = {"features": len(self.reference.mean)}
-        floors = {"floor": self.floor} | ({"floor_noisy": self.noisy} if self.noisy else {})
-        return {**self.protocol, **self.extractor.about, **features, **floors}
+        about = {**self.extractor.about, "features": len(self.reference.mean)}
+        return replace(self.protocol, **about, floor=self.floor, floor_noisy=self.noisy)
 
     def _measure(
         self, images: Images, networks: NetworksUnderTest | None = None
@@ -170,7 +173,9 @@ class Scorer:
         self, images: Images, features: np.ndarray, logits: np.ndarray, networks: NetworksUnderTest | None = None
     ) -> tuple[dict[str, Value], dict[str, float]]:
         """`_measure` for images with known features."""
-        sample = ScoringInput(images, features, logits, self.reference, self.protocol, self.real, self.data, networks)
+        sample = ScoringInput(
+            images, features, logits, self.reference, self.asked, self.protocol, self.real, self.data, networks
+        )
         values: dict[str, Value] = {}
         cost: dict[str, float] = {}
         for name, described in self.scores.items():
@@ -189,7 +194,7 @@ class Scorer:
         """
 
         def images(latents: Tensor) -> Tensor:
-            return quantize(generate(g, latents), self.asked["quantise"])
+            return quantize(generate(g, latents), self.asked.quantise)
 
         try:
             values, cost = self._measure(GeneratedImages(images, self.latents, BATCH), networks)
@@ -198,8 +203,8 @@ class Scorer:
         return as_row(values) | {"cost": cost}
 
     def null_row(self, reason: str) -> dict[str, Any]:
-        """A row with null for every score, for the given reason."""
-        keys = [column.stored(self.asked["extractor"]) for column in self.columns if not column.curve]
+        """The scores of a generator that has none."""
+        keys = [column.stored(self.asked.extractor) for column in self.columns if not column.curve]
         return {**dict.fromkeys(keys), "why": dict.fromkeys(keys, reason)}
 
     @property
@@ -209,5 +214,5 @@ class Scorer:
 
     def newest(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The first column of each score in a row, for the run's status."""
-        firsts = [score.columns[0].stored(self.asked["extractor"]) for score in self.scores.values()]
+        firsts = [score.columns[0].stored(self.asked.extractor) for score in self.scores.values()]
         return {key: row[key] for key in firsts if key in row}

@@ -76,7 +76,7 @@ def conditioning(s: ScoringInput) -> Mapping[str, Value]:
     The spectrum is log10 of the mean M's nonzero eigenvalues, descending.
     """
     assert s.networks is not None  # because it needs "networks"
-    logs, ranks, eigenvalues = conditions(s.networks.g, s.networks.latents[: s.protocol["jacobians"]])
+    logs, ranks, eigenvalues = conditions(s.networks.g, s.networks.latents[: s.request.options["jacobians"]])
     still = "G's output does not depend on the latent"
     return {
         "log_condition": float(logs.mean()) if ranks.all() else still,

@@ -16,8 +16,8 @@ class NetworksUnderTest(NamedTuple):
     """The networks of a run, and a function to save pictures."""
 
     g: nn.Module  # the generator that is scored (its EMA if there is one)
-    d: nn.Module
-    loss: Loss
+    d: nn.Module | None
+    loss: Loss | None
     latents: Tensor  # (n, dim), the latents of the scored images, in the same order
     show: Callable[[str, Tensor], None]  # saves images (n, channels, side, side) in [0, 1] as a picture of this name
 

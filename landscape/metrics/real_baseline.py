@@ -8,7 +8,7 @@ the study's figures (arXiv 1807.04720v1): real images, and real images with nois
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from landscape.metrics.frechet import Moments, distance_of_features
 from landscape.metrics.image_sources import NoisyImages, StoredImages
 from landscape.store import Store
 from landscape.store.old_names import named
-from landscape.store.protocols import protocol_id
+from landscape.store.protocols import EvalProtocol, EvalRequest, defining
 
 LADDER = (1000, 2000, 5000, 10000)
 NOISE = 10.0  # standard deviation of the noise, of 255; the study does not state its own
@@ -48,18 +48,18 @@ class HeldOutReal:
         return features[:count], logits[:count]
 
 
-def held_out_real(protocol: dict[str, Any], data: Dataset, extract: Extract) -> HeldOutReal | None:
-    """The held-out real images of a protocol; None if the reference has all images."""
-    rows = np.setdiff1d(np.arange(len(data.images)), data.part(protocol["real"]))
+def held_out_real(asked: EvalRequest, data: Dataset, extract: Extract) -> HeldOutReal | None:
+    """The held-out real images of a request; None if the reference has all images."""
+    rows = np.setdiff1d(np.arange(len(data.images)), data.part(asked.real))
     if len(rows) < 2:
         return None
-    rows = np.random.Generator(np.random.PCG64(protocol["seed"])).permutation(rows)
-    return HeldOutReal(rows, min(protocol["n_fake"], len(rows)), extract)
+    rows = np.random.Generator(np.random.PCG64(asked.seed)).permutation(rows)
+    return HeldOutReal(rows, min(asked.n_fake, len(rows)), extract)
 
 
 def real_floor(
-    store: Store, protocol: dict[str, Any], scores: list[str], real: HeldOutReal, reference: Moments, measure: Measure
-) -> dict[str, Any]:
+    store: Store, protocol: EvalProtocol, scores: list[str], real: HeldOutReal, reference: Moments, measure: Measure
+) -> Mapping[str, Any]:
     """The floor as stored: {"n": number of images, a score: its value ..., "by_n": [[n, distance], ...]}.
 
     The smaller sets are subsets of the larger ones. Computed once per data set and protocol.
@@ -77,11 +77,15 @@ def real_floor(
 
     curve = compute_once(store, "floor", short_hash([_whose(protocol), counts]), distances)
     at_n = compute_once(store, "floor", short_hash([_whose(protocol), sorted(scores)]), values)
-    return {"n": n, **named(at_n, protocol["extractor"]), **curve}
+    return {"n": n, **named(at_n, protocol.extractor), **curve}
 
 
 def noisy_floor(
-    store: Store, protocol: dict[str, Any], real: HeldOutReal, images: Callable[[np.ndarray], StoredImages]
+    store: Store,
+    asked: EvalRequest,
+    protocol: EvalProtocol,
+    real: HeldOutReal,
+    images: Callable[[np.ndarray], StoredImages],
 ) -> dict[str, float] | None:
     """The floor with noise: {"n", "deviation" (of 255), "ms_ssim"}; None if there are too few images.
 
@@ -90,13 +94,13 @@ def noisy_floor(
     n = real.n
 
     def value() -> dict[str, Any]:
-        noisy = NoisyImages(images(real.rows[:n]), NOISE, protocol["seed"])
-        return {"ms_ssim": ms_ssim.within(noisy, n, protocol["ms_ssim"], lambda: real.first(n)[1].argmax(1))}
+        noisy = NoisyImages(images(real.rows[:n]), NOISE, asked.seed)
+        return {"ms_ssim": ms_ssim.within(noisy, n, protocol.ms_ssim, lambda: real.first(n)[1].argmax(1))}
 
     found = compute_once(store, "floor", short_hash([_whose(protocol), "noisy", NOISE]), value)["ms_ssim"]
     return {"n": n, "deviation": NOISE, "ms_ssim": found} if math.isfinite(found) else None
 
 
-def _whose(protocol: dict[str, Any]) -> str:
+def _whose(protocol: EvalProtocol) -> str:
     """Protocol id without the generator's kind: real images score the same for a generator and its EMA."""
-    return protocol_id({k: v for k, v in protocol.items() if k != "generator"})
+    return short_hash({key: value for key, value in defining(protocol).items() if key != "generator"})

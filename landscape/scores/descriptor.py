@@ -41,9 +41,9 @@ class Option:
     help: str
 
 
-# What a score needs besides the samples' features: the features of real images (not only their moments), or the
-# networks. Without networks such a score is omitted.
-Need = Literal["real_features", "networks"]
+# What a score needs besides the samples' features: the features of real images (not only their moments); the networks
+# (without them the score is omitted); or a discriminator (without one the score is refused).
+Need = Literal["real_features", "networks", "discriminator"]
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def _pictures(run: RunFolder) -> list[tuple[int, Path]]:
 def _values(run: RunFolder, row: MetricsRow, own: bool) -> dict[str, float]:
     """The finite numbers of a row. Keys get the extractor as suffix unless it is Inception, and the protocol as prefix
     unless it is the run's own."""
-    extractor = run.protocol(row.protocol).get("extractor")
+    extractor = run.protocol(row.protocol).extractor
     end = "" if extractor == "inception" else f"_{extractor}"
     start = "" if own else f"{row.protocol[:8]}/"
     return {
