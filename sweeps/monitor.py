@@ -29,7 +29,7 @@ from landscape.store import (
     Store,
     SweepFolder,
 )
-from landscape.store.leases import Observer, claim_in_force, named
+from landscape.store.leases import LeaseMonitor, claim_in_force, describe_holder
 from landscape.store.processes import is_here, is_stopped, lives
 from landscape.store.protocols import EvalRequest
 from landscape.store.run_writer import HEART_S
@@ -171,7 +171,7 @@ class Looker:
     ) -> None:
         self.store, self.members, self.given = store, Members(store, sweep), ids
         self.ask, self.wanted = ask, wanted or {}
-        self.observer = Observer()
+        self.observer = LeaseMonitor()
         self.kept: dict[str, Seen] = {}
         self.scheduler, self.asked_at = Queue(), -ASK_S
         self.mark: object = None
@@ -263,11 +263,11 @@ class Looker:
             return
         here = is_here(claim)
         if here and is_stopped(claim["pid"]):
-            why = f"{named(claim)} is stopped; kill -CONT {claim['pid']} lets it go on, {end} ends it"
+            why = f"{describe_holder(claim)} is stopped; kill -CONT {claim['pid']} lets it go on, {end} ends it"
         elif stalled is not None:
             why = f"{stalled.for_s} s in {stalled.doing}, where {stalled.usual_s} s are usual; {end} ends it"
         elif here and self.observer.still_s(self.store.run(seen.id), claim) > self.observer.lost_after_s:
-            why = f"{named(claim)} gives no heartbeat; {end} ends it"
+            why = f"{describe_holder(claim)} gives no heartbeat; {end} ends it"
         else:
             return
         seen.state, seen.stalled = STALLED, why
@@ -355,7 +355,7 @@ def unclaimed(store: Store, ids: list[str]) -> set[str]:
     Whether a worker of another machine lives takes minutes to be sure of; its next claimant will be, so here a heart
     that stands still for some beats is enough.
     """
-    observer, free, elsewhere = Observer(), set(), {}
+    observer, free, elsewhere = LeaseMonitor(), set(), {}
     for one in ids:
         run = store.run(one)
         claim = claim_in_force(run)

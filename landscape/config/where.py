@@ -72,7 +72,7 @@ def filter_mask(
         _check_values(condition, values, (legal or {}).get(condition.key, ()))
         met = [before and _meets(value, condition.values) for before, value in zip(met, values, strict=True)]
     if conditions and count and not any(met):
-        raise UserError("no run matches all of " + ", ".join(f"--where {condition.text}" for condition in conditions))
+        raise UserError("no run meets all of " + ", ".join(f"--where {condition.text}" for condition in conditions))
     return met
 
 

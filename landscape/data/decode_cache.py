@@ -61,7 +61,7 @@ def find_or_decode(source: Source, store: Store, thorough: bool = False) -> Data
     except OSError as e:
         raise UserError(
             f"data={source.name} cannot be written to the store at {store.root} ({e.strerror or e}); "
-            "give another with store=PATH"
+            "give another with store=FOLDER"
         ) from e
 
 
@@ -115,7 +115,7 @@ def _known(
 def _decode(source: Source, store: Store, fingerprint: str) -> Dataset:
     """Decode to a temporary folder, verify, rename. The caller holds the lock."""
     contents = source.contents()
-    making = store.dataset_in_the_making(fingerprint)
+    making = store.dataset_being_decoded(fingerprint)
     making.remove()  # left by a killed process
     making.path.mkdir(parents=True)
     try:
@@ -149,7 +149,7 @@ def _check_room(folder: Path, contents: Contents) -> None:
     if needed > free:
         raise UserError(
             f"the decoded images need {needed / 2**30:.1f} GiB, but the store's disk has {free / 2**30:.1f} GiB left; "
-            "give another with store=PATH"
+            "give another with store=FOLDER"
         )
 
 

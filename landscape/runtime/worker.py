@@ -35,13 +35,13 @@ from landscape.signals import StopFlag
 from landscape.store import DIVERGED, DONE, FAILED, FINISHED, PREEMPTED, RUNNING, STOPPED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.early_stopping import Stopped, Watch, may_stop, reason_to_stop
-from landscape.store.leases import ClaimLost, Observer, take
+from landscape.store.leases import LeaseLost, LeaseMonitor, acquire
 from landscape.store.leftovers import clear_run
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import EvalRequest
 from landscape.store.provenance import machine_entry
 from landscape.store.run_status import EarlyStop
-from landscape.store.run_writer import Journal
+from landscape.store.run_writer import RunWriter
 from landscape.tracking.process import mirrored
 from landscape.training import checkpoint
 from landscape.training.devices import pick_device
@@ -66,7 +66,7 @@ def work(
     run_id: str,
     say: Say = logger.info,
     execution: dict[str, Any] | None = None,
-    observer: Observer | None = None,
+    observer: LeaseMonitor | None = None,
     watch: Watch | None = None,
 ) -> str | None:
     """Claim a run, train and score it; returns its status, or None where somebody else works on it.
@@ -79,14 +79,14 @@ def work(
     run = store.run(run_id)
     frozen = run.config() | {key: value for key, value in (execution or {}).items() if key in EXECUTION}
     run.status()
-    claim = take(run, observer or Observer())
+    claim = acquire(run, observer or LeaseMonitor())
     if claim is None:
         return None
     clear_run(run, claim.lost)
-    with StopFlag().listening() as stop, Journal(run, claim) as journal:
+    with StopFlag().listening() as stop, RunWriter(run, claim) as journal:
         try:
             return _Work(store, run, typed(frozen), frozen, journal, stop, say, watch).outcome()
-        except ClaimLost:
+        except LeaseLost:
             say("this run was taken over by another worker; stopping without writing")
             return None
         except Exception as e:
@@ -111,7 +111,7 @@ class _Work:
         run: RunFolder,
         cfg: Config,
         frozen: dict[str, Any],
-        journal: Journal,
+        journal: RunWriter,
         stop: StopFlag,
         say: Say,
         watch: Watch | None,
@@ -405,10 +405,10 @@ def main(argv: list[str] | None = None) -> int:
 
     def run() -> int:
         arguments = parser().parse(sys.argv[1:] if argv is None else argv)
-        store, status, observer = Store(arguments.store), None, Observer()
+        store, status, observer = Store(arguments.store), None, LeaseMonitor()
         if arguments.lost is not None:
-            observer.hear(store.run(arguments.run), arguments.lost)
-        if observer.settle(store.run(arguments.run), logger.info):
+            observer.adopt(store.run(arguments.run), arguments.lost)
+        if observer.wait_until_free(store.run(arguments.run), logger.info):
             status = work(store, arguments.run, logger.info, arguments.execution, observer)
         if status in FINISHED and store.run(arguments.run).status().unmet:
             return ExitCode.FAILED

@@ -1,4 +1,4 @@
-"""A sweep's folder: its plan, its searches, and what was handed to a scheduler."""
+"""The folder of a sweep: plan, searches, and submitted jobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from landscape.store.run_folder import _parsed
 
 
 class SweepFolder:
-    """A sweep's folder: its plan, and who was asked to train it."""
+    """The folder of a sweep."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,37 +35,37 @@ class SweepFolder:
         self.controller_file = path / "controller.json"
 
     def job_log(self, job: str, number: int) -> Path:
-        """What one task of an array printed."""
+        """Output of one task of a job array."""
         return self.logs / f"{job}_{number}.log"
 
     def set_aside(self) -> Path:
-        """Take the folder from under its name, to be removed; where it is now."""
+        """Rename the folder, to remove it. Returns its new path."""
         gone = beside_of(self.path)
         self.path.rename(gone)
         return gone
 
     @property
     def within(self) -> tuple[Path, ...]:
-        """Where links in the folder may lead, as of a `RunFolder`."""
+        """Folders that links may lead to, as in `RunFolder`."""
         return self.path.parent.parent, self.path.parent
 
     def _read(self, file: Path, kind: Kind) -> dict[str, Any]:
         return kind.checked(read_json(file, kind.limit, self.within), file)
 
     def plan(self) -> dict[str, Any]:
-        """The plan's record; raises `CorruptFile`, or `FileNotFoundError`."""
+        """The plan. Raises `CorruptFile` or `FileNotFoundError`."""
         return self._read(self.plan_file, formats.PLAN)
 
     def jobs(self) -> dict[str, Any]:
-        """The resources of its runs; raises `CorruptFile`, or `FileNotFoundError`."""
+        """The resources of the runs. Raises `CorruptFile` or `FileNotFoundError`."""
         return self._read(self.jobs_file, formats.JOBS)
 
     def signed_plan(self) -> tuple[dict[str, Any], bool]:
-        """As `plan`, and whether no other user can have written it."""
+        """As `plan`, and whether only this user can have written it."""
         return self._read_signed(self.plan_file, formats.PLAN)
 
     def signed_jobs(self) -> tuple[dict[str, Any], bool]:
-        """As `jobs`, and whether no other user can have written it."""
+        """As `jobs`, and whether only this user can have written it."""
         return self._read_signed(self.jobs_file, formats.JOBS)
 
     def _read_signed(self, file: Path, kind: Kind) -> tuple[dict[str, Any], bool]:
@@ -73,19 +73,19 @@ class SweepFolder:
             return _parsed(read_opened(f, file, kind.limit), file, kind), is_ours_alone(f, file)
 
     def controller(self) -> dict[str, Any]:
-        """The process that trains it on its own machine; raises `CorruptFile`, or `FileNotFoundError`."""
+        """The process that trains the sweep on its machine. Raises `CorruptFile` or `FileNotFoundError`."""
         return self._read(self.controller_file, formats.PROCESS)
 
     def search_worker(self, file: Path) -> dict[str, Any]:
-        """A process that works on its searches; raises `CorruptFile`, or `FileNotFoundError`."""
+        """A process that works on the searches. Raises `CorruptFile` or `FileNotFoundError`."""
         return self._read(file, formats.PROCESS)
 
     def searches(self) -> dict[str, Any]:
-        """Its searches as data; raises `CorruptFile`, or `FileNotFoundError`."""
+        """The searches. Raises `CorruptFile` or `FileNotFoundError`."""
         return self._read(self.path / "search.json", formats.SEARCH)
 
     def submitted(self, token: str = "") -> Iterator[dict[str, Any]]:
-        """The lines of `submissions.jsonl` that hold `token`; torn ones are passed over. Raises `CorruptFile`."""
+        """The lines of `submissions.jsonl` that contain `token`. Incomplete lines are skipped. Raises `CorruptFile`."""
         try:
             data = read_bounded(self.submissions_file, formats.SUBMISSION.limit, self.within)
         except FileNotFoundError:

@@ -27,7 +27,7 @@ from analysis.loading.runs import collect
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.identity import run_id
 from landscape.store import RunFolder, Store
-from landscape.store.leases import claim_in_force, named, newest_claim
+from landscape.store.leases import claim_in_force, describe_holder, newest_claim
 from landscape.store.lookup import find_run
 from landscape.store.processes import machine, myself, process_start
 from landscape.training import checkpoint
@@ -225,7 +225,7 @@ def test_a_claim_that_does_not_read_is_named(
     out, err = capsys.readouterr()
     assert "2 runs" in out and str(claim) in err and "counts as a worker's" in err and err.count("\n") == 1
     held = claim_in_force(run)
-    assert held is not None and str(claim) in named(held)
+    assert held is not None and str(claim) in describe_holder(held)
     (run.claims / "8.json").write_text(json.dumps(myself() | {"token": "t", "released": True}))
     assert call("status", store, run, monkeypatch) == 0 and capsys.readouterr().err == ""
 
@@ -352,7 +352,7 @@ def test_ids_and_names_are_taken_by_pattern(
     assert len(store.run_ids()) == 2
     assert call("status", store, run, monkeypatch) == 0
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "passed over" in err and "my copy" in err
+    assert err.count("\n") == 1 and "skipped" in err and "my copy" in err
     plan = store.sweep(NAME).plan_file
     plan.write_text(json.dumps(json.loads(plan.read_text()) | {"runs": ["../../evil"]}))
     with pytest.raises(CorruptFile, match="in the place of runs"):

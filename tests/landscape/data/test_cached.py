@@ -164,7 +164,7 @@ def test_prefetch_finds_a_flipped_bit(store: Store, source: Path, decodings: lis
 
 def test_a_full_disk_is_seen_before_decoding(store: Store, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
-    with pytest.raises(UserError, match=r"the store's disk has 0.0 GiB left; give another with store=PATH"):
+    with pytest.raises(UserError, match=r"the store's disk has 0.0 GiB left; give another with store=FOLDER"):
         find_data(asked(source), store)
     assert left_in(store) == []
 

@@ -44,7 +44,7 @@ def test_each_loss_says_where_d_is_undecided_or_gives_none_with_a_reason(kind: s
     row = as_row(discriminator_stats(TRAIN, TEST, FAKE, loss))
     assert math.isfinite(row["d_logit_fake"]) and math.isfinite(row["d_loss_test"])
     if loss.threshold is None:
-        assert row["d_acc_train"] is None and "no logit" in row["why"]["d_acc_train"]
+        assert row["d_acc_train"] is None and "no decision threshold" in row["why"]["d_acc_train"]
         return
     real, fake = (torch.full((4,), loss.threshold, requires_grad=True) for _ in range(2))
     loss.d(real, fake).backward()

@@ -66,7 +66,9 @@ def test_a_path_is_no_part_of_a_request_and_its_content_is(tmp_path: Path, file:
     assert asked(f"metrics.weights={moved}", f"store={tmp_path / 's'}").id != here.id
 
 
-@pytest.mark.parametrize(("content", "sentence"), [(None, "No such file"), (b"<html>", "holds no weights")])
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(None, "No such file"), (b"<html>", "was not written by torch.save")]
+)
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes | None, sentence: str) -> None:
     path = tmp_path / "given.pth"
     if content is not None:
@@ -107,7 +109,7 @@ def test_what_torch_fidelity_downloaded_is_used(tmp_path: Path, file: Path, monk
     downloaded = tmp_path / "torch" / "hub" / "checkpoints" / INCEPTION
     downloaded.parent.mkdir(parents=True)
     file.rename(downloaded)
-    with pytest.raises(UserError, match="is damaged: its SHA-256 begins with"):
+    with pytest.raises(UserError, match="is damaged: its SHA-256 starts with"):
         find_weights("inception", None, Store(tmp_path / "s"))
     publish(downloaded, monkeypatch)
     assert find_weights("inception", None, Store(tmp_path / "s")) == digest(downloaded)

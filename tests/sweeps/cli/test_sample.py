@@ -115,7 +115,7 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("")
     for arguments, said in [
-        ([f"{run.id[:4]}zz"], f"near it: {run.id}"),
+        ([f"{run.id[:4]}zz"], f"similar: {run.id}"),
         (["--n=3"], "no run given; run ids"),
         ([run.id, "--n=0"], "--n: 0 is out of range; legal: 1 or more"),
         ([run.id, "--n=many"], "--n: many is out of range; legal: 1 or more"),

@@ -15,7 +15,7 @@ from support import TINY, frozen_runs
 from landscape.config.cli import quoted
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
-from landscape.store.leases import Observer, take
+from landscape.store.leases import LeaseMonitor, acquire
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.processes import machine
 from landscape.store.trials import TrialRecord, put_rows
@@ -240,7 +240,7 @@ def test_a_store_without_submissions_asks_no_scheduler(store: Store, site: FakeS
 def test_a_live_worker_is_running_whatever_its_status_says_yet(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     set_status(run, state="queued")
-    claim = take(run, Observer())
+    claim = acquire(run, LeaseMonitor())
     assert claim is not None
     look = Looker(store).look()
     assert look.states == {"running": 1} and look.alive
@@ -282,7 +282,7 @@ def test_logs_follows_until_the_run_ends(store: Store, call: Call, capsys: pytes
     (run,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)
     run.log_file.write_text("first\n")
-    claim = take(run, Observer())
+    claim = acquire(run, LeaseMonitor())
     assert claim is not None
     set_status(run, state="running")
     claim.release()

@@ -241,7 +241,7 @@ def test_a_store_that_cannot_be_written(where: str, tmp_path: Path, capsys: pyte
     (tmp_path / "file").write_text("mine")
     assert main(["-q", *TINY, f"store={tmp_path / where}"]) == 2
     err = capsys.readouterr().err
-    assert "cannot be written" in err and "store=PATH" in err and err.count("\n") == 1
+    assert "cannot be written" in err and "store=FOLDER" in err and err.count("\n") == 1
     assert (tmp_path / "file").read_text() == "mine"
 
 
