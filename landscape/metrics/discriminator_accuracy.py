@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 from landscape.losses.adversarial import Loss
 from landscape.metrics.extractors import BATCH
 from landscape.metrics.networks_under_test import NetworksUnderTest, inference
-from landscape.metrics.real_data import subsample
+from landscape.metrics.reference_stats import subsample
 from landscape.metrics.row_values import Value
 
 if TYPE_CHECKING:

@@ -27,8 +27,7 @@ from landscape.metrics.image_sources import GeneratedImages, Images, NotFinite, 
 from landscape.metrics.kid import SEED
 from landscape.metrics.networks_under_test import NetworksUnderTest
 from landscape.metrics.real_baseline import held_out_real, noisy_floor, real_floor
-from landscape.metrics.real_data import RealData
-from landscape.metrics.reference_stats import Reference
+from landscape.metrics.reference_stats import RealData, Reference
 from landscape.metrics.row_values import Value, as_row
 from landscape.networks.latents import sample_latents
 from landscape.rng import stream
@@ -43,12 +42,15 @@ class ScoringInput(NamedTuple):
     images: Images  # (n, channels, side, side) in [0, 255]
     features: np.ndarray  # (n, d)
     logits: np.ndarray  # (n, classes)
-    reference: Moments  # of the real images' features
     request: EvalRequest
     protocol: EvalProtocol
-    real: Reference
     data: RealData
     networks: NetworksUnderTest | None = None  # the networks that made the images; None for real images
+
+    @property
+    def reference(self) -> Moments:
+        """Moments of the real images' features."""
+        return self.data.reference.moments
 
 
 # Resolved on import, so that forked workers have them loaded.
@@ -117,15 +119,15 @@ class Scorer:
         """Compute the statistics of the real images, and the floor: the scores of held-out real images in place of
         fakes."""
         key = {k: getattr(self.protocol, k) for k in ("extractor", "weights", "data", "real", "version", "resize")}
-        self.real = Reference(
+        reference = Reference(
             lambda: self.extractor(StoredImages(data, real, self.device))[0],
             short_hash({**key, "holds": Moments._fields}),
             store,
             keep=any("real_features" in score.needs for score in self.scores.values()),
         )
-        self.reference = self.real.moments
+        self.reference = reference.moments
         same = {k: v for k, v in key.items() if k != "real"}
-        self.data = RealData(data, self.asked.real, self.real, self.extractor, store, self.device, same)
+        self.data = RealData(data, self.asked.real, reference, self.extractor, store, self.device, same)
         self.warnings = self._warnings(len(real), self.asked.n_fake)
         self.floor: Mapping[str, Any] | None = None
         self.noisy: dict[str, float] | None = None
@@ -173,9 +175,7 @@ class Scorer:
         self, images: Images, features: np.ndarray, logits: np.ndarray, networks: NetworksUnderTest | None = None
     ) -> tuple[dict[str, Value], dict[str, float]]:
         """`_measure` for images with known features."""
-        sample = ScoringInput(
-            images, features, logits, self.reference, self.asked, self.protocol, self.real, self.data, networks
-        )
+        sample = ScoringInput(images, features, logits, self.asked, self.protocol, self.data, networks)
         values: dict[str, Value] = {}
         cost: dict[str, float] = {}
         for name, described in self.scores.items():
@@ -203,7 +203,7 @@ class Scorer:
         return as_row(values) | {"cost": cost}
 
     def null_row(self, reason: str) -> dict[str, Any]:
-        """The scores of a generator that has none."""
+        """A row with null for every score, for the given reason."""
         keys = [column.stored(self.asked.extractor) for column in self.columns if not column.curve]
         return {**dict.fromkeys(keys), "why": dict.fromkeys(keys, reason)}
 

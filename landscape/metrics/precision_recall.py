@@ -10,7 +10,7 @@ import torch
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from landscape.metrics.real_data import subsample
+from landscape.metrics.reference_stats import subsample
 from landscape.metrics.row_values import Value
 
 if TYPE_CHECKING:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
+from landscape.config.identity import short_hash
+from landscape.data import Dataset
 from landscape.metrics.content_cache import compute_once
+from landscape.metrics.extractors import Extractor
 from landscape.metrics.frechet import Moments, reference_moments
+from landscape.metrics.image_sources import Images, StoredImages
 from landscape.store import Store
 
 
@@ -43,3 +48,55 @@ class Reference:
 
         cached = compute_once(self.store, "reference", self.key, make)
         return Moments(**{name: part.numpy() for name, part in cached.items()})
+
+
+@dataclass(frozen=True)
+class RealData:
+    """The data set that a scorer compares with. `key` identifies data and extractor in the cache."""
+
+    data: Dataset
+    part: str  # the reference split
+    reference: Reference  # of that split
+    extractor: Extractor
+    store: Store
+    device: torch.device
+    key: dict[str, Any]
+    _features: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def rows(self, part: str) -> np.ndarray:
+        """Indices of a split: "train", "test" or "all"."""
+        return self.data.part(part)
+
+    def images(self, rows: np.ndarray) -> StoredImages:
+        """Images of the data set by index."""
+        return StoredImages(self.data, rows, self.device)
+
+    def features(self, part: str) -> np.ndarray:
+        """Features (n, d) of a split in its order, computed once per store."""
+        if part == self.part:
+            return self.reference.features
+
+        def make() -> dict[str, Any]:
+            found, _ = self.extractor(self.images(self.data.part(part)))
+            return {"features": torch.from_numpy(found.astype(np.float32))}
+
+        if part not in self._features:
+            self._features[part] = self.cached("features", {"part": part}, make)["features"].numpy()
+        return self._features[part]
+
+    def cached(self, kind: str, more: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The cached result of `make` for this data, extractor and `more`."""
+        return compute_once(self.store, kind, short_hash(self.key | more), make)
+
+
+def flat_pixels(images: Images, rows: np.ndarray) -> np.ndarray:
+    """Images by index as points (n, channels * side * side) in [0, 1], float64."""
+    parts = [images[part].double().flatten(1).cpu() for part in torch.from_numpy(rows).split(1000)]
+    return torch.cat(parts).numpy() / 255
+
+
+def subsample(n: int, count: int, seed: int) -> np.ndarray:
+    """Sorted random `count` of n indices, without replacement; all if there are no more."""
+    if count >= n:
+        return np.arange(n)
+    return np.sort(np.random.Generator(np.random.PCG64(seed)).choice(n, count, replace=False))

@@ -14,7 +14,7 @@ from landscape.store.metrics_row import MetricsRow
 from landscape.store.run_status import EarlyStop, StopCause
 
 # Called after each evaluation but the last, with the new row. A result ends the run; searches prune this way.
-Watch = Callable[[MetricsRow], EarlyStop | None]
+StopCheck = Callable[[MetricsRow], EarlyStop | None]
 
 
 class Stopped(Exception):

@@ -7,7 +7,7 @@ import textwrap
 from typing import Any
 
 from landscape.config.identity import flatten
-from landscape.config.schema import NOT_GIVEN, Key, keys
+from landscape.config.keys import NOT_GIVEN, Key, keys
 from sweeps.planning.config_groups import groups
 from sweeps.planning.fragments import choose, merge
 

@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, RangeSweep
 
 from landscape.config.errors import UserError, nearest
-from landscape.config.schema import SELECTORS
+from landscape.config.keys import SELECTORS
 from landscape.config.validation import unknown_key
 from sweeps.planning.config_groups import NO_AXES, groups, keys, read_choice
 from sweeps.planning.fragments import leaves, primary

@@ -27,7 +27,7 @@ from landscape.scores import distance_name, distance_of
 from landscape.signals import STOP_SIGNALS
 from landscape.store import FAILED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
-from landscape.store.early_stopping import Watch
+from landscape.store.early_stopping import StopCheck
 from landscape.store.leases import LeaseMonitor
 from landscape.store.locks import locked
 from landscape.store.metrics_row import MetricsRow
@@ -120,7 +120,7 @@ class Cell:
         freeze_run(self.store, planned, self.search.sampler, self.sweep)
         return run
 
-    def watch(self, trial: Trial) -> Watch:
+    def watch(self, trial: Trial) -> StopCheck:
         """What the worker asks after each evaluation: whether the pruner would end the run."""
         every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from landscape.config.errors import UserError, nearest
-from landscape.config.schema import SELECTORS
+from landscape.config.keys import SELECTORS
 from landscape.config.text import plural
 from landscape.config.validation import check_ranges
 from landscape.ranges import gigabytes, minutes

@@ -47,7 +47,7 @@ def report(searched, tmp_path_factory):
 
 def cells(*facts):
     names = ["data", "arch", "loss", "penalty", "norm", "n_dis"]
-    return pd.DataFrame(facts, columns=names).assign(worth=9.0)
+    return pd.DataFrame(facts, columns=names).assign(worth=9.0, algorithm="gan")
 
 
 def test_the_studies_have_the_papers_cells():

@@ -16,10 +16,8 @@ from landscape.losses.adversarial import LOSSES
 from landscape.metrics.discriminator_accuracy import d_accuracy, discriminator_stats, logits
 from landscape.metrics.evaluator import ScoringInput
 from landscape.metrics.extractors import Extractor
-from landscape.metrics.frechet import Moments
 from landscape.metrics.networks_under_test import NetworksUnderTest, inference
-from landscape.metrics.real_data import RealData
-from landscape.metrics.reference_stats import Reference
+from landscape.metrics.reference_stats import RealData, Reference
 from landscape.metrics.row_values import as_row
 from landscape.networks.build import build
 from landscape.store import RunFolder, Store
@@ -83,11 +81,9 @@ def test_images_arrive_as_the_training_loop_shows_them(run: RunFolder, store: St
     seen = Seen()
     networks = NetworksUnderTest(Grey(), seen, LOSSES["ns"], torch.zeros(100, 2), lambda name, samples: None)
     images = real.images(data.test)
-    moments, asked = Moments(nothing[0], nothing), EvalRequest.of(run.config())
+    asked = EvalRequest.of(run.config())
     assert asked is not None
-    found = d_accuracy(
-        ScoringInput(images, nothing, nothing, moments, asked, EvalProtocol(), reference, real, networks)
-    )
+    found = d_accuracy(ScoringInput(images, nothing, nothing, asked, EvalProtocol(), real, networks))
     train, test, fake = seen.batches
     trained_on = Batches(data.images, data.train, len(data.train), 0, cpu).next().images
 

@@ -155,7 +155,8 @@ def test_epochs_show_every_image_once_without_the_remainder() -> None:
 
 
 def test_latents_follow_their_law() -> None:
-    from landscape.config.schema import Latent, keys
+    from landscape.config.keys import keys
+    from landscape.config.schema import Latent
 
     legal = keys()["latent.dist"].range
     assert legal is not None and legal.words.split(", ") == sorted(LATENTS, reverse=True)

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from support import TINY, frozen_runs
 
 from landscape.config.errors import UserError
-from landscape.config.schema import keys
+from landscape.config.keys import keys
 from landscape.metrics.extractors import EXTRACTORS
 from landscape.runtime.worker import work
 from landscape.scores import SCORES
