@@ -1,7 +1,7 @@
-"""What the training loop asks of a family of models, and what it gives to it.
+"""Interface between the training loop and an algorithm (a family of models).
 
-Adding a family is a file like `landscape/algorithms/gan.py` that ends in an `Algorithm` (a recipe is in
-CONTRIBUTING.md); `tests/landscape/algorithms/test_algorithm.py` trains one of three networks.
+A new one needs a file like `landscape/algorithms/gan.py`; CONTRIBUTING.md has the recipe.
+`tests/landscape/algorithms/test_algorithm.py` trains an algorithm with three networks.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Step(NamedTuple):
 
 
 class Algorithm(NamedTuple):
-    """A family of models: what it is made of and how a step moves it.
+    """A family of models and their training step.
 
-    `networks(cfg, channels)` are its modules by name, initialized, on the CPU; `optimizers(modules, cfg)` is called
-    when they are on their device. `steps(model, cfg)` looks once at the model, before the first step, and returns the
-    function that trains it on a batch; `model.step` is the number of the step (from 1) by then. That function averages
-    over the ranks whatever it makes of its slice of the batch. The module named `sampler` turns latents into images:
-    its samples are scored, its average is kept. `warnings(model, cfg)` are sentences for the user.
+    `networks(cfg, channels)` returns the modules by name, initialized, on the CPU. `optimizers(modules, cfg)` is called
+    when they are on their device. `steps(model, cfg)` is called once before the first step and returns the function
+    that trains on a batch; `model.step` is then the step's number (from 1). That function averages over the ranks
+    everything that it computes from its slice of the batch. The module named `sampler` maps latents to images: it is
+    scored, and the EMA follows it. `warnings(model, cfg)` returns messages for the user.
     """
 
     networks: Callable[[Config, int], dict[str, nn.Module]]

@@ -55,11 +55,11 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
     separate_passes = couples_samples(d) or by_pass
 
     def autocast() -> torch.autocast:
-        """Networks in bfloat16 where the run asks for it; losses, penalties and sigma stay in single precision."""
+        """bf16 for the networks if configured. Losses, penalties and sigma stay fp32."""
         return torch.autocast(model.device.type, torch.bfloat16, enabled=cfg.train.precision == "bf16")
 
     def discriminate(images: Tensor) -> Tensor:
-        """A pass of D, which moves its spectral norms where each of them does."""
+        """A forward pass of D. With `norm.moves=pass` it iterates D's spectral norms first."""
         if by_pass:
             advance_spectral_norms(d)
         logits: Tensor = d(images)

@@ -8,9 +8,9 @@ BURN_IN_G_STEPS, BURN_IN_EVERY, BURN_IN_D_STEPS = 25, 500, 100
 
 
 def d_steps_before(g_step: int, optim: Optim) -> int:
-    """D updates that come between G update number `g_step` (from 0) and the one before.
+    """Number of D updates before G update `g_step` (from 0), since the previous one.
 
-    With `burn_in`, 100 for the first 25 and for every 500th (the code of arXiv 1701.07875), else n_dis.
+    With `burn_in`: 100 for the first 25 G updates and every 500th (the code of arXiv 1701.07875), else n_dis.
     """
     if optim.burn_in and (g_step < BURN_IN_G_STEPS or g_step % BURN_IN_EVERY == 0):
         return BURN_IN_D_STEPS

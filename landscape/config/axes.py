@@ -47,7 +47,9 @@ AXES = (
     Axis("data", ("data.name", "data.kind"), CELL, "data set", group="data"),
     Axis("arch", ("arch.kind",), CELL, "network", group="arch"),
     Axis("algorithm", ("algorithm.kind",), CELL, "algorithm", group="algorithm", mark="word", plain="gan", added=True),
-    Axis("loss", ("loss.kind",), CELL, "loss", group="loss", mark="word", plain="none"),  # of what has no D
+    Axis(
+        "loss", ("loss.kind",), CELL, "loss", group="loss", mark="word", plain="none"
+    ),  # value of algorithms without D
     Axis("penalty", ("reg.penalty",), CELL, "penalty", group="reg", mark="plus", plain="none"),
     Axis("norm", ("norm.kind",), CELL, "normalizer", group="norm", mark="plus", plain="none"),
     Axis("n_dis", ("optim.n_dis",), CELL, "n_dis", int, mark="after", plain=1, pools=True),

@@ -43,7 +43,7 @@ SCORES = (
             Column("ms_ssim", "MS-SSIM", ".3f", "lower"),
             Column("diversity", "diversity", ".3f", "higher", one_minus="ms_ssim"),
         ),
-        extractors=("classifier", "imagenet"),  # where pairs are within a class
+        extractors=("classifier", "imagenet"),  # for pairs within a class
         diagnostic=False,
     ),
     Score(

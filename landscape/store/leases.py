@@ -44,7 +44,7 @@ def _numbers(run: RunFolder) -> list[int]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     found = sorted({int(name.removesuffix(".json")) for name in names if _CLAIM.fullmatch(name)})
-    while found and found[-1] - ([0, *found])[-2] > MOST_AT_ONCE:  # forged: the next would be past all bounds
+    while found and found[-1] - ([0, *found])[-2] > MOST_AT_ONCE:  # forged numbers, which would leave no next one
         found.pop()
     return found
 

@@ -48,7 +48,7 @@ class Record:
         return made
 
     def unchecked(self) -> dict[str, Any]:
-        """As `to_json`, of whatever values it has."""
+        """As `to_json`, without the check."""
         values = ((one, getattr(self, one.name)) for one in _layout(type(self)).keys)
         return {one.key: one.dump(value) for one, value in values if one.always or value != one.default} | {**self.more}
 
