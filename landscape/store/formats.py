@@ -116,10 +116,10 @@ class Kind:
             if key not in value:
                 return f"lacks the key {key}"
             if not check(value[key]):
-                return f"has an invalid {key}"
+                return f"has an invalid value for {key}"
         for key, check in self.may.items():
             if key in value and not check(value[key]):
-                return f"has an invalid {key}"
+                return f"has an invalid value for {key}"
         return None
 
     def __call__(self, value: Any) -> bool:

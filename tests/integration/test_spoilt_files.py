@@ -355,5 +355,5 @@ def test_ids_and_names_are_taken_by_pattern(
     assert err.count("\n") == 1 and "skipped" in err and "my copy" in err
     plan = store.sweep(NAME).plan_file
     plan.write_text(json.dumps(json.loads(plan.read_text()) | {"runs": ["../../evil"]}))
-    with pytest.raises(CorruptFile, match="in the place of runs"):
+    with pytest.raises(CorruptFile, match="an invalid value for runs"):
         store.sweep(NAME).plan()

@@ -342,7 +342,7 @@ def test_where_narrows_by_any_column(searched):
     assert set(one.rows["id"]) == set(one.runs["id"]) == set(one.meta) and set(one.trials["id"]) <= set(one.runs["id"])
     assert len(where(found, []).runs) == len(found.runs)
     for condition, message in (
-        ("loss", "loss is no condition; write --where KEY=VALUE"),
+        ("loss", "loss is not a condition; write --where KEY=VALUE"),
         ("loss=", "loss= is no condition"),
         ("los=ns", r"unknown key los \(did you mean loss\?\); legal: data, arch, loss"),
         ("loss=hinge", "no run has loss=hinge; existing values: ns, wgan"),

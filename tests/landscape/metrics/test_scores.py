@@ -140,7 +140,7 @@ def test_kernel_distance_is_symmetric_where_a_subset_is_the_whole_set() -> None:
 
 
 def test_kernel_distance_of_fewer_images_than_a_subset_says_so() -> None:
-    with pytest.raises(TooFew, match="subsets of 200 images, and there are 300 fakes and 100 real"):
+    with pytest.raises(TooFew, match="subsets of 200 images, but there are 300 fakes and 100 real"):
         kid(features(0), features(1, 100), 5, 200)
 
 

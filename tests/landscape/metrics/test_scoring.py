@@ -143,7 +143,7 @@ def test_a_set_too_small_for_kernel_distances_says_so_and_has_its_other_scores(
 ) -> None:
     found = scorer(store, data, "metrics.scores=[fid,kid]").score(g)
     assert found["fd_classifier"] > 0 and found["kid"] is None
-    assert "subsets of 1000 images, and there are 500 fakes and 500 real images" in found["why"]["kid"]
+    assert "subsets of 1000 images, but there are 500 fakes and 500 real images" in found["why"]["kid"]
 
 
 def test_scores_asked_for_later_share_the_protocol(store: Store, data: Dataset) -> None:

@@ -37,11 +37,11 @@ def test_what_a_later_version_wrote_is_kept() -> None:
     [
         ([], "is not a mapping"),
         ({}, "lacks the key status"),
-        ({"status": "sleeping"}, "has an invalid status"),
-        ({"status": "done", "step": None}, "has an invalid step"),
-        ({"status": "done", "step": -1}, "has an invalid step"),
-        ({"status": "done", "stops": [{"reason": "no step"}]}, "has an invalid stops"),
-        ({"status": "done", "stalled": 4}, "has an invalid stalled"),
+        ({"status": "sleeping"}, "has an invalid value for status"),
+        ({"status": "done", "step": None}, "has an invalid value for step"),
+        ({"status": "done", "step": -1}, "has an invalid value for step"),
+        ({"status": "done", "stops": [{"reason": "no step"}]}, "has an invalid value for stops"),
+        ({"status": "done", "stalled": 4}, "has an invalid value for stalled"),
     ],
 )
 def test_what_is_no_status_is_refused_by_name(value: Any, words: str) -> None:

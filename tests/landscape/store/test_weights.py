@@ -95,7 +95,7 @@ def test_a_changed_copy_is_a_sentence_and_planning_mends_it(tmp_path: Path, file
     find_weights("inception", str(file), store)
     assert read_weights("inception", planned, store) == file.read_bytes()
     store.weights_file(planned).unlink()
-    with pytest.raises(UserError, match=r"cannot be read in the store .*landscape\.prefetch metrics=inception"):
+    with pytest.raises(UserError, match=r"cannot be read from the store .*landscape\.prefetch metrics=inception"):
         read_weights("inception", planned, store)
 
 
@@ -165,7 +165,7 @@ def test_a_failed_download_is_a_sentence(
     assert call(monkeypatch, f"store={tmp_path / 's'}") == 2
     err = capsys.readouterr().err
     assert (
-        "cannot be downloaded (no route to host); fetch https://" in err and len(err.splitlines()) == 2
+        "cannot be downloaded (no route to host); download https://" in err and len(err.splitlines()) == 2
     )  # what it does, and why it cannot
 
 
