@@ -89,7 +89,7 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
         "studies": studies,
         "sections": drawn,
         "troubles": troubles(distinct, store),
-        "strangers": [text.replace(f"{store.root}/", "") for text in (store.strangers() if found.looks else ())],
+        "strangers": [text.replace(f"{store.root}/", "") for text in (store.unknown_folders() if found.looks else ())],
         "reproduce": reproduce(found),
         "shards": shards,
         "lines": LINES,
