@@ -21,7 +21,19 @@ LANDSCAPE = (
     *("algorithms", "training", "metrics", "runtime", "sample"),
 )
 SWEEPS = (
-    *("formatting", "states", "credentials", "console", "errors", "planning", "search", "monitor", "launchers", "cli"),
+    *(
+        "formatting",
+        "states",
+        "credentials",
+        "console",
+        "errors",
+        "planning",
+        "race",
+        "search",
+        "monitor",
+        "launchers",
+        "cli",
+    ),
     "__main__",
 )
 SWEEPS_ROOMS = tuple(f"sweeps.{name}" for name in SWEEPS)
