@@ -1,11 +1,11 @@
-"""How numbers and states are written in tables and lines."""
+"""Colors of states and formats of numbers in the terminal."""
 
 from __future__ import annotations
 
-COLOURS = {"done": "green", "running": "cyan", "diverged": "yellow", "failed": "red", "preempted": "magenta"}
-COLOURS |= {"lost": "red", "stalled": "red"}
+COLORS = {"done": "green", "running": "cyan", "diverged": "yellow", "failed": "red", "preempted": "magenta"}
+COLORS |= {"lost": "red", "stalled": "red"}
 
 
 def score(value: float | None, digits: int) -> str:
-    """A score to so many decimals; a dash where there is none."""
+    """A score with `digits` decimals; a dash for None."""
     return "-" if value is None else f"{value:.{digits}f}"

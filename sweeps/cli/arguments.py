@@ -12,7 +12,7 @@ from landscape.config.cli import ANY, Old, Parser, asks_only
 
 STORE = Old("--store", "store=")
 ACCEPT_SETUP = "--accept-setup"
-TAKES = ("metrics", "store", "threads", "device", "launcher")  # keys that scoring finished runs takes
+SCORING_KEYS = ("metrics", "store", "threads", "device", "launcher")  # keys that scoring finished runs takes
 OVERRIDES = (
     "KEY=VALUE are those of python -m landscape.sweep, whose --help lists them. store=FOLDER is one (default: outputs)."
 )
@@ -105,7 +105,7 @@ def plan() -> Parser:
 def evaluate() -> Parser:
     """Of `landscape.evaluate`."""
     made = Parser("python -m landscape.evaluate", EVALUATE, ANY, [STORE, Old("run=", "")])
-    made.takes = TAKES
+    made.takes = SCORING_KEYS
     made.word("run", "runs, by their ids or the beginnings of these", "*", run_ids)
     made.add_argument("--sweep", action="append", default=[], metavar="SWEEP", help="the runs that a sweep planned")
     made.completes["--sweep"] = sweep_names

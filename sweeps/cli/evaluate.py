@@ -15,14 +15,14 @@ from landscape.config.validation import check_ranges
 from landscape.data import Dataset, load_data
 from landscape.store import DIVERGED, DONE, RunFolder, Store, protocols
 from sweeps.cli import arguments
-from sweeps.cli.arguments import TAKES
+from sweeps.cli.arguments import SCORING_KEYS
 from sweeps.console import tell
 from sweeps.errors import run_command
-from sweeps.launchers.here import HereLauncher
+from sweeps.launchers.attached import AttachedLauncher
 from sweeps.launchers.registry import launcher_of
 from sweeps.planning.composition import Composed, combinations, hydra
 from sweeps.planning.config_groups import groups, mentioned, read_choice
-from sweeps.planning.finalize import drop_unused, settle_metrics
+from sweeps.planning.finalize import finalize_metrics, null_unused_keys
 from sweeps.planning.fragments import copy_tree
 from sweeps.planning.freeze import add_requests
 from sweeps.planning.needs import need
@@ -30,7 +30,7 @@ from sweeps.planning.overrides import parse
 from sweeps.planning.plan import NOTHING, Plan, Planned
 from sweeps.planning.select_runs import choose_runs
 
-SHOWN = 10  # lines of runs that are left alone
+MAX_SHOWN = 10  # lines of runs that are left alone
 
 
 @dataclass
@@ -70,7 +70,7 @@ def evaluate(argv: list[str]) -> int:
         tell("nothing to do")
         return ExitCode.UNFINISHED if scoring.unfinished else ExitCode.DONE
     launcher = launcher_of(plan.runs[0].config["launcher"])
-    assert isinstance(launcher, HereLauncher), "another is refused as the command is read"
+    assert isinstance(launcher, AttachedLauncher), "another is refused as the command is read"
     launcher.check(plan)
     plan.store.check_writable()
     for planned in plan.runs:
@@ -83,10 +83,10 @@ def read_order(argv: list[str]) -> Order:
     given = arguments.evaluate().parse(argv)
     for text in given.overrides:
         key = text.partition("=")[0]
-        if key.partition(".")[0] not in TAKES or key == "metrics.every":
+        if key.partition(".")[0] not in SCORING_KEYS or key == "metrics.every":
             raise UserError(
                 f"{text} is about training, and this program only scores finished runs; it takes "
-                f"{', '.join(TAKES)} (choose runs by their ids, --sweep NAME or --where KEY=VALUE)"
+                f"{', '.join(SCORING_KEYS)} (choose runs by their ids, --sweep NAME or --where KEY=VALUE)"
             )
     return Order(given.overrides, given.multirun, given.run, given.sweep, given.where)
 
@@ -160,7 +160,7 @@ def _plan_run(run: RunFolder, frozen: dict[str, Any], ways: list[Composed], data
     planned = Planned(run.id, frozen, [*label, f"({run.id[:8]})"], [])
     for way in ways:
         config = frozen | {"metrics": _metrics(way, frozen, data, unused), "data": dict(frozen["data"])}
-        settle_metrics(config, data)
+        finalize_metrics(config, data)
         asked = protocols.request(config)
         if asked is None:
             raise UserError("no scores are asked for; choose metrics=classifier, or metrics.scores=[fid]")
@@ -175,7 +175,7 @@ def _metrics(way: Composed, frozen: dict[str, Any], data: Dataset, unused: set[s
     given = [key.partition(".")[2] for key in way.given if key.startswith("metrics.")]
     if "metrics" in way.chosen:
         chosen = way._replace(config=copy_tree(way.config))
-        drop_unused(chosen, "metrics", unused)
+        null_unused_keys(chosen, "metrics", unused)
         return dict(chosen.config["metrics"])
     own = {f.name: frozen["metrics"].get(f.name) for f in fields(Metrics)}
     if not own["scores"]:
@@ -207,7 +207,7 @@ def describe(scoring: Scoring) -> list[str]:
         lines.append(f"{', '.join(one['scores'])}: " + ", ".join(f"{key}={one[key]}" for key in told))
     if scoring.plan.unused:
         lines.append("set aside as unused: " + "; ".join(sorted(scoring.plan.unused)))
-    lines += [f"left alone: {sentence}" for sentence in scoring.alone[:SHOWN]]
-    if len(scoring.alone) > SHOWN:
-        lines.append(f"and {len(scoring.alone) - SHOWN} more")
+    lines += [f"left alone: {sentence}" for sentence in scoring.alone[:MAX_SHOWN]]
+    if len(scoring.alone) > MAX_SHOWN:
+        lines.append(f"and {len(scoring.alone) - MAX_SHOWN} more")
     return lines

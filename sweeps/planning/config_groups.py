@@ -13,7 +13,7 @@ from landscape.store.atomic_io import read_yaml
 # What a sweep is asked, and its runs do not know of.
 SWEEP = ("search", "confirm", "stage", "max_points")
 # How and where runs are trained: a sweep has one of each.
-NO_AXES = ("store", "device", "threads", "launcher", "logger", "checkpoint", *SWEEP, "stop")
+NOT_SWEPT = ("store", "device", "threads", "launcher", "logger", "checkpoint", *SWEEP, "stop")
 
 
 @cache

@@ -69,7 +69,7 @@ def describe(plan: Plan) -> list[str]:
     return lines
 
 
-def what_can_be_told_apart(plan: Plan) -> list[str]:
+def describe_power(plan: Plan) -> list[str]:
     """For the cells of each data set what the report will be able to claim of them, and how many seeds would do more.
 
     Settings count where a cell has several, else its seeds; trials of a search that looks at results do not.

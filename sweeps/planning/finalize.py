@@ -22,11 +22,11 @@ CHOSEN = (*GROUPS, "metrics", "launcher", "logger")
 UNSET = "???"  # what a choice's file writes for a key that it leaves to the user
 
 
-class Contradiction(UserError):
+class ConflictingChoices(UserError):
     """A cell that asks for two things at once; collected, so that a plan names all of them."""
 
 
-class OfData(UserError):
+class DataError(UserError):
     """What is wrong with the data, whichever point of a grid asks for them first."""
 
 
@@ -36,7 +36,7 @@ def dataset(store: str, **data: Any) -> Dataset:
     try:
         return find_data(Data(**data), Store(store))
     except UserError as e:
-        raise OfData(str(e)) from e
+        raise DataError(str(e)) from e
 
 
 @cache
@@ -45,7 +45,7 @@ def side(store: str, **data: Any) -> int | None:
     try:
         return find_side(Data(**data), Store(store))
     except UserError as e:
-        raise OfData(str(e)) from e
+        raise DataError(str(e)) from e
 
 
 @cache
@@ -54,18 +54,18 @@ def weights(extractor: str, store: str, path: str | None) -> str:
     return find_weights(extractor, path, Store(store))
 
 
-def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
+def finalize(composed: Composed, unused: set[str]) -> dict[str, Any]:
     """The configuration to freeze, changed in place and returned.
 
     Names of keys that were given but that the cell's choices do not use are added to `unused`. Raises
-    `Contradiction`, or `UserError` for a value that is out of range.
+    `ConflictingChoices`, or `UserError` for a value that is out of range.
     """
     config = composed.config
     check_ranges(flatten({key: config[key] for key in SWEEP}))
     for key in ("study", *SWEEP):
         del config[key]
     for group in CHOSEN:
-        drop_unused(composed, group, unused)
+        null_unused_keys(composed, group, unused)
     _decide_norm(config)
     _drop_sync(composed, unused)
     complete_size(config)
@@ -78,14 +78,14 @@ def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
     return config
 
 
-def settle_metrics(config: dict[str, Any], data: Dataset) -> None:
-    """`settle` for the scores alone, of a run whose training was settled before: checks, and counts filled in."""
+def finalize_metrics(config: dict[str, Any], data: Dataset) -> None:
+    """`finalize` for the scores alone, of a run whose training was settled before: checks, and counts filled in."""
     check_ranges({f"metrics.{key}": value for key, value in config["metrics"].items()})
     _add_content(config, data)
     _complete_metrics(config, data)
 
 
-def drop_unused(composed: Composed, group: str, unused: set[str]) -> None:
+def null_unused_keys(composed: Composed, group: str, unused: set[str]) -> None:
     """Make null the keys of a group that its choice does not use, adding to `unused` those that a grid gave."""
     choice, keys = composed.choices.get(group), composed.config[group]
     used = mentioned(group, choice)
@@ -117,7 +117,7 @@ def _decide_norm(config: dict[str, Any]) -> None:
     if norm["kind"] is None:
         norm["kind"] = "none"
     if short is not None and norm["kind"] != short:
-        raise Contradiction(f"reg={short} means norm={short}, so it contradicts norm={norm['kind']}")
+        raise ConflictingChoices(f"reg={short} means norm={short}, so it contradicts norm={norm['kind']}")
     config["reg"]["norm"] = None
 
 

@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from landscape.config.errors import UserError, nearest
 from landscape.config.schema import SELECTORS
 from landscape.config.validation import unknown_key
-from sweeps.planning.config_groups import NO_AXES, groups, keys, read_choice
+from sweeps.planning.config_groups import NOT_SWEPT, groups, keys, read_choice
 from sweeps.planning.fragments import leaves, primary
 from sweeps.planning.hydra_errors import refused, sentence, shortened
 
@@ -248,7 +248,7 @@ def _axis(override: Override) -> Axis:
         raise UserError(f"{line} has no values")
     if len(set(texts)) < len(texts):
         raise UserError(f"{line} names a value twice")
-    if key.partition(".")[0] in NO_AXES:
+    if key.partition(".")[0] in NOT_SWEPT:
         raise UserError(f"{line}: {key} does not make different runs; give it one value")
     parser = OverridesParser.create()
     settings = []

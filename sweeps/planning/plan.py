@@ -12,7 +12,7 @@ from landscape.config.identity import flatten, run_id, short_hash
 from landscape.config.versions import Change
 from landscape.store import Store, protocols
 from sweeps.credentials import without_password
-from sweeps.planning.search_spec import CellSearch, Gathering, check_pruner, trials_left
+from sweeps.planning.search_spec import SearchPlanner, SearchSpec, check_pruner, trials_left
 
 if TYPE_CHECKING:
     from sweeps.planning.composition import Composed
@@ -51,7 +51,7 @@ class Plan:
     search: dict[str, Any] = field(default_factory=dict)  # as composed, with `confirm` and `stage` beside it
     confirm: dict[str, Any] = field(default_factory=dict)
     stage: str = "all"
-    searches: list[CellSearch] = field(default_factory=list)
+    searches: list[SearchSpec] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)  # run id -> what does not read, in a sentence
     settled: int = 0  # trials of its searches whose value is on record, or that were given up
     given_up: int = 0  # the latter alone
@@ -88,7 +88,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
     """
     # Hydra and the data take their time, and a plan that is read back composes nothing.
     from sweeps.planning.composition import combinations, hydra
-    from sweeps.planning.finalize import Contradiction, OfData, dataset, settle, side, weights
+    from sweeps.planning.finalize import ConflictingChoices, DataError, dataset, finalize, side, weights
     from sweeps.planning.overrides import parse
 
     weights.cache_clear()
@@ -98,7 +98,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
     with hydra():
         command = parse(overrides, multirun)
         plan = Plan([*["-m"] * (multirun and command.study is None), *shown], [], command.study)
-        gathering: Gathering | None = None
+        gathering: SearchPlanner | None = None
         seen: dict[str, Planned] = {}
         contradictions: list[str] = []
         for composed in combinations(command):
@@ -108,14 +108,14 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 continue
             cell = " ".join(composed.picked)
             plan.search, plan.confirm, plan.stage = (composed.config[key] for key in ("search", "confirm", "stage"))
-            gathering = gathering or Gathering(plan.search)
+            gathering = gathering or SearchPlanner(plan.search)
             try:
-                config = settle(composed, plan.unused)
-            except Contradiction as e:
+                config = finalize(composed, plan.unused)
+            except ConflictingChoices as e:
                 contradictions.append(f"{cell}: {e}" if cell else str(e))
                 continue
             except UserError as e:
-                of_all = isinstance(e, OfData) and not any(text.startswith("data") for text in composed.picked)
+                of_all = isinstance(e, DataError) and not any(text.startswith("data") for text in composed.picked)
                 raise UserError(f"{cell}: {e}" if cell and not of_all else str(e)) from e
             run = run_id(config)
             if run not in seen:

@@ -8,10 +8,10 @@ from typing import Any
 from landscape.config.errors import CorruptFile, UserError
 from landscape.store import RunFolder, Store, protocols
 from sweeps.console import tell
-from sweeps.planning.config_groups import NO_AXES
+from sweeps.planning.config_groups import NOT_SWEPT
 from sweeps.planning.plan import Plan, Planned
 
-HOW = (*NO_AXES, "metrics")  # keys of an override that do not tell one run from another
+HOW = (*NOT_SWEPT, "metrics")  # keys of an override that do not tell one run from another
 
 
 def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:

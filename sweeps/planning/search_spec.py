@@ -19,15 +19,15 @@ from sweeps.credentials import without_password
 from sweeps.planning.search_space import Dimension, dimensions
 
 NONE = "none"  # the choice that searches nothing
-LEARN = ("gp", "tpe")  # samplers that look at values
-TRIES = 3  # a trial whose run failed so often is given up
-MOST_KILLS = 100  # and one over which so many workers were killed since its run last got further
+ADAPTIVE = ("gp", "tpe")  # samplers that look at values
+MAX_FAILURES = 3  # a trial whose run failed so often is given up
+MAX_KILLS = 100  # and one over which so many workers were killed since its run last got further
 # Keys of `search` that make a search what it is; its budget may be raised later.
-DEFINES = ("kind", "seed", "startup", "rounds", "grid", "pruner", "grace")
+SPEC_KEYS = ("kind", "seed", "startup", "rounds", "grid", "pruner", "grace")
 
 
 @dataclass(frozen=True)
-class CellSearch:
+class SearchSpec:
     """A search in one cell. Its id covers all that it depends on but its budget, which may be raised later."""
 
     id: str
@@ -73,20 +73,20 @@ class CellSearch:
 
 
 @dataclass(frozen=True)
-class Searches:
+class SweepSearches:
     """All searches of a sweep, and where their trials are kept."""
 
     token: str  # of this sweep in this store: keeps two stores apart in one data base
     storage: str  # sqlite, journal or a URL without its password
-    cells: list[CellSearch]
+    cells: list[SearchSpec]
 
 
-class Gathering:
+class SearchPlanner:
     """The searches of a plan under way: each new run either opens its cell's search or belongs to one."""
 
     def __init__(self, search: dict[str, Any]) -> None:
         self.search = search
-        self.cells: dict[str, CellSearch] = {}
+        self.cells: dict[str, SearchSpec] = {}
 
     def add(
         self, run: str, config: dict[str, Any], cell: dict[str, Any], overrides: list[str], given: frozenset[str]
@@ -101,9 +101,9 @@ class Gathering:
         space = dimensions(search["space"], config, given)
         if not space:
             raise UserError(f"search={search['kind']} has nothing to vary: all of search.space is null or unused")
-        if search["grid"] and search["kind"] not in LEARN:
+        if search["grid"] and search["kind"] not in ADAPTIVE:
             raise UserError(
-                f"search.grid=true needs a search that learns ({', '.join(LEARN)}); search={search['kind']} draws "
+                f"search.grid=true needs a search that learns ({', '.join(ADAPTIVE)}); search={search['kind']} draws "
                 "without looking at what is known"
             )
         varied = {key for dimension in space for key in dimension.keys}
@@ -112,19 +112,19 @@ class Gathering:
             "run": fixed,
             "asked": protocols.request_id(asked),
             "space": space,
-            **{key: search[key] for key in DEFINES},
+            **{key: search[key] for key in SPEC_KEYS},
         }
         key = short_hash(what)
         if key not in self.cells:
             kept = [text for text in overrides if text.partition("=")[0] not in varied]
-            settings = {key: search[key] for key in ("trials", *DEFINES) if key not in ("kind", "grid")}
+            settings = {key: search[key] for key in ("trials", *SPEC_KEYS) if key not in ("kind", "grid")}
             draws = short_hash([fixed, space, search["kind"]])
-            self.cells[key] = CellSearch(key, draws, cell, config, kept, space, search["kind"], grid=[], **settings)
+            self.cells[key] = SearchSpec(key, draws, cell, config, kept, space, search["kind"], grid=[], **settings)
         if search["grid"]:
             self.cells[key].grid.append(run)
 
 
-def check_pruner(search: CellSearch) -> None:
+def check_pruner(search: SearchSpec) -> None:
     """Raise `UserError` where a pruner could never end a run: it is not asked at step 0, nor at the last step."""
     asked = search.evaluations - 1
     if search.pruner != "none" and asked < search.grace:
@@ -142,7 +142,7 @@ def evaluations(config: dict[str, Any]) -> int:
 
 
 def trials_left(
-    store: Store, sweep: str, searches: Iterable[CellSearch] | None = None, rows: Iterable[TrialRecord] | None = None
+    store: Store, sweep: str, searches: Iterable[SearchSpec] | None = None, rows: Iterable[TrialRecord] | None = None
 ) -> int:
     """How many trials of a sweep's searches (all of them, unless some are given) its record has neither a value of nor
     given up; `rows` are the record's, where they have been read."""
@@ -151,27 +151,27 @@ def trials_left(
     return sum(max(0, search.trials - settled[search.id]) for search in searches)
 
 
-def workers_of(searches: list[CellSearch], parallel: int | None) -> int:
+def workers_of(searches: list[SearchSpec], parallel: int | None) -> int:
     """How many jobs of a cluster work on searches: as many as may run at once, else ten for each cell, as many as a
     round of the study had settings."""
     return min(parallel or 10 * len(searches), sum(search.trials for search in searches))
 
 
-def write_searches(store: Store, name: str, storage: str, cells: list[CellSearch]) -> Searches:
+def write_searches(store: Store, name: str, storage: str, cells: list[SearchSpec]) -> SweepSearches:
     """Put a sweep's searches into the store, with the token of an earlier plan, and of searches that have begun the
     size of their rounds."""
     file = store.search_file(name)
     with locked(store.search_storage(name, ".plan.lock")):  # two first launches at once agree on the token
-        earlier = read_searches(store, name) if file.exists() else Searches(uuid.uuid4().hex[:16], storage, [])
+        earlier = read_searches(store, name) if file.exists() else SweepSearches(uuid.uuid4().hex[:16], storage, [])
         begun = {r.search for r in read_rows(store, name)}
         sizes = {cell.id: cell.round_size for cell in earlier.cells if cell.id in begun}
         cells = [replace(cell, per_round=sizes.get(cell.id)) if cell.rounds else cell for cell in cells]
-        searches = Searches(earlier.token, without_password(storage), cells)
+        searches = SweepSearches(earlier.token, without_password(storage), cells)
         write_whole(file, to_json(asdict(searches)))
     return searches
 
 
-def read_searches(store: Store, name: str) -> Searches:
+def read_searches(store: Store, name: str) -> SweepSearches:
     """A sweep's searches; raises `UserError` where it has none, `CorruptFile`."""
     try:
         content = store.sweep(name).searches()
@@ -180,9 +180,9 @@ def read_searches(store: Store, name: str) -> Searches:
         raise UserError(f"sweep {name} has no search in {store.root}; sweeps there: {names}") from None
     try:
         cells = [
-            CellSearch(**{**cell, "space": [Dimension(n, tuple(k), *rest) for n, k, *rest in cell["space"]]})
+            SearchSpec(**{**cell, "space": [Dimension(n, tuple(k), *rest) for n, k, *rest in cell["space"]]})
             for cell in content["cells"]
         ]
     except TypeError as e:  # a key that no search has
         raise CorruptFile(f"{store.search_file(name)} holds a search that is none ({e})") from e
-    return Searches(content["token"], content["storage"], cells)
+    return SweepSearches(content["token"], content["storage"], cells)

@@ -6,13 +6,13 @@ from landscape.config.errors import CorruptFile
 from landscape.store import Store, SweepFolder
 
 
-class Members:
+class SweepRuns:
     """The runs of a sweep, which grow while it searches, or of the whole store where `folder` is None."""
 
     def __init__(self, store: Store, folder: SweepFolder | None) -> None:
         self.store, self.folder = store, folder
         self.name = None if folder is None else folder.name
-        self.strangers: set[str] = set()
+        self.not_in_sweep: set[str] = set()
         self.stage = "all"  # that the sweep's newest command asked for
         self.planned: list[str] = []  # the runs of its grid
 
@@ -38,7 +38,7 @@ class Members:
         """Trials under way, which the record names only once they are told. Each run's origin is read once."""
         found = []
         for run in self.store.run_ids():
-            if run in known or run in self.strangers:
+            if run in known or run in self.not_in_sweep:
                 continue
             try:
                 mine = self.store.run(run).meta().sweep == self.name
@@ -47,7 +47,7 @@ class Members:
             if mine:
                 found.append(run)
             else:
-                self.strangers.add(run)
+                self.not_in_sweep.add(run)
         return found
 
     def trials(self) -> tuple[int, dict[str, str]]:
@@ -56,7 +56,7 @@ class Members:
         if not names:
             return 0, {}
         from landscape.store.trials import read_rows
-        from sweeps.planning.search_spec import TRIES, trials_left
+        from sweeps.planning.search_spec import MAX_FAILURES, trials_left
 
         rows = []
         for name in names:
@@ -66,4 +66,4 @@ class Members:
                 if self.name is not None:  # one of many sweeps is not worth the view of the others
                     raise
         left = 0 if self.name is None else trials_left(self.store, self.name, rows=rows)
-        return left, {row.run: row.why or f"failed {TRIES} times" for row in rows if row.failed}
+        return left, {row.run: row.why or f"failed {MAX_FAILURES} times" for row in rows if row.failed}

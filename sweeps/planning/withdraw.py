@@ -13,7 +13,7 @@ from landscape.store.atomic_io import is_ours_alone, open_regular, write_whole
 from landscape.store.leases import claim_in_force
 
 
-class Before:
+class SweepFilesBackup:
     """A sweep's own files as they are before a command writes them."""
 
     def __init__(self, store: Store, folder: SweepFolder) -> None:

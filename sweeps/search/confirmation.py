@@ -28,7 +28,7 @@ from sweeps.planning.fragments import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, Planned
 from sweeps.planning.search_space import KEYS
-from sweeps.search.objective import rows_of, worth
+from sweeps.search.objective import objective_value, rows_of
 
 # Real images that did not choose, for those that did; and which images each choice of `metrics.real` shares.
 OTHER = {"test": "train", "train": "test", "test_a": "test_b", "test_b": "test_a"}
@@ -68,7 +68,7 @@ def confirmation(plan: Plan) -> Confirmation:
     Raises `UserError` where nothing of the sweep is finished, and where no real images are left to confirm on.
     """
     store, wanted = plan.store, plan.confirm
-    tried = candidates(plan)
+    tried = tried_settings(plan)
     if not tried:
         raise UserError(f"no run of sweep {plan.name} is finished in {store.root}: train it first, then confirm")
     used = {seed for cell in tried.values() for setting in cell for seed in setting.seeds}
@@ -78,7 +78,7 @@ def confirmation(plan: Plan) -> Confirmation:
     for cell in tried.values():
         chosen = sorted((s for s in cell if s.worth < math.inf), key=lambda s: s.worth)[: wanted["top"]]
         for setting in chosen:
-            planned = list(again(setting, seeds, plan))
+            planned = list(confirmation_runs(setting, seeds, plan))
             settings.append((setting, planned))
             made.runs += planned
     if not made.runs:
@@ -96,20 +96,20 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
         again, before = [], []
         for p in planned:
             run = plan.store.run(p.id)
-            value, diverged, _ = worth(run, fresh)
+            value, diverged, _ = objective_value(run, fresh)
             place = next(orders)
             rows.append(TrialRecord(p.id, cell_of(p.config), CONFIRM, place, value=value, diverged=diverged))
             again.append(last_distance(run, fresh))
             before.append(last_distance(run, as_chosen))
         n = len(setting.distances)
         yield (
-            f"{words(setting.config)}: chosen at {setting.worth:.4g} ({plural(n, 'run')}), fresh seeds "
-            f"{spread(before)}; on fresh latents and metrics.real={fresh['real']} {spread(again)}"
+            f"{describe_setting(setting.config)}: chosen at {setting.worth:.4g} ({plural(n, 'run')}), fresh seeds "
+            f"{mean_and_std(before)}; on fresh latents and metrics.real={fresh['real']} {mean_and_std(again)}"
         )
     put_rows(plan.store, plan.name, rows)
 
 
-def spread(distances: list[float | None]) -> str:
+def mean_and_std(distances: list[float | None]) -> str:
     """Mean and standard deviation of the runs that are finished, and how many diverged."""
     finite = [d for d in distances if d is not None and d < math.inf]
     lost = sum(d == math.inf for d in distances)
@@ -119,7 +119,7 @@ def spread(distances: list[float | None]) -> str:
     return f"{text} (n = {len(finite)}{f', {lost} diverged' if lost else ''})"
 
 
-def candidates(plan: Plan) -> dict[str, list[Candidate]]:
+def tried_settings(plan: Plan) -> dict[str, list[Candidate]]:
     """The settings that a sweep has tried and finished, by cell: those of its grid and of its searches."""
     store = plan.store
     asked = {run.id: run.asked[0] for run in plan.runs if run.asked}
@@ -157,7 +157,7 @@ def last_distance(run: RunFolder, asked: dict[str, Any]) -> float | None:
     return math.inf if last is None else float(last)
 
 
-def again(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]:
+def confirmation_runs(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]:
     """A setting's runs on fresh seeds, asked for their scores on fresh latents and on other real images; and, beside
     those, as it was chosen, which shows by how much the choice flattered."""
     wanted, store, chosen_on = plan.confirm, plan.store, setting.asked["real"]
@@ -183,11 +183,11 @@ def again(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]
         config |= {key: plan.runs[0].config[key] for key in COMMAND}
         fresh = protocols.request(config)
         assert fresh is not None
-        picked = [f"confirm {words(config)}", f"seed={seed}"]
+        picked = [f"confirm {describe_setting(config)}", f"seed={seed}"]
         yield Planned(run_id(config), config, picked, [], [fresh, setting.asked])
 
 
-def words(config: dict[str, Any]) -> str:
+def describe_setting(config: dict[str, Any]) -> str:
     """A setting in a few words: its cell and its hyperparameters."""
     found = axes_of(config)
     told = {axis: found[axis.name] for axis in AXES if SEARCHED.issuperset(axis.keys)}

@@ -15,7 +15,7 @@ from landscape.store.trials import GRID, TrialRecord, put_rows
 from sweeps.planning.plan import Plan
 
 
-class Worth(NamedTuple):
+class ObjectiveValue(NamedTuple):
     """`value` is None where the run holds nothing to tell."""
 
     value: float | None
@@ -23,7 +23,7 @@ class Worth(NamedTuple):
     stopped: bool = False
 
 
-def worth(run: RunFolder, asked: dict[str, Any]) -> Worth:
+def objective_value(run: RunFolder, asked: dict[str, Any]) -> ObjectiveValue:
     """The worth of a finished run under the scores asked for.
 
     A diverged run, and one whose last distance is not finite, is worth its own distance at step 0, that of a generator
@@ -32,13 +32,13 @@ def worth(run: RunFolder, asked: dict[str, Any]) -> Worth:
     """
     state = run.status().state
     if state not in FINISHED:
-        return Worth(None, False)
+        return ObjectiveValue(None, False)
     rows = rows_of(run, asked)
     last = distance_of(rows[-1].values) if rows else None
     if state != DIVERGED and last is not None and last > 0:
-        return Worth(math.log(last), False, state == STOPPED)
+        return ObjectiveValue(math.log(last), False, state == STOPPED)
     start = next((found for row in rows or run.rows() if row.step == 0 and (found := distance_of(row.values))), None)
-    return Worth(None if start is None else math.log(start), True, state == STOPPED)
+    return ObjectiveValue(None if start is None else math.log(start), True, state == STOPPED)
 
 
 def rows_of(run: RunFolder, asked: dict[str, Any]) -> list[MetricsRow]:
@@ -66,6 +66,6 @@ def record_grid(plan: Plan) -> None:
         value, diverged = None, False
         if planned.asked and "fid" in planned.asked[0]["scores"]:
             with suppress(CorruptFile, OSError, UserError):
-                value, diverged, _ = worth(plan.store.run(planned.id), planned.asked[0])
+                value, diverged, _ = objective_value(plan.store.run(planned.id), planned.asked[0])
         rows.append(TrialRecord(planned.id, cell_of(planned.config), GRID, order, value=value, diverged=diverged))
     put_rows(plan.store, plan.name, rows)

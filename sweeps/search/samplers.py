@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial
 
 from landscape.config.identity import short_hash
 from sweeps.planning.search_space import Dimension
-from sweeps.planning.search_spec import CellSearch
+from sweeps.planning.search_spec import SearchSpec
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # its hints are for whoever writes the search
 
@@ -40,19 +40,19 @@ class _Sobol(QMCSampler):
         return self.space
 
 
-def _gp(search: CellSearch, seed: int) -> BaseSampler:
+def _gp(search: SearchSpec, seed: int) -> BaseSampler:
     return GPSampler(seed=seed, n_startup_trials=search.startup)
 
 
-def _tpe(search: CellSearch, seed: int) -> BaseSampler:
+def _tpe(search: SearchSpec, seed: int) -> BaseSampler:
     return TPESampler(seed=seed, n_startup_trials=search.startup, multivariate=True)
 
 
-def _random(search: CellSearch, seed: int) -> BaseSampler:
+def _random(search: SearchSpec, seed: int) -> BaseSampler:
     return RandomSampler(seed=seed)
 
 
-def _qmc(search: CellSearch, seed: int) -> BaseSampler:
+def _qmc(search: SearchSpec, seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         sampler = _Sobol(scramble=True, seed=search_seed(search), warn_asynchronous_seeding=False)
@@ -60,7 +60,7 @@ def _qmc(search: CellSearch, seed: int) -> BaseSampler:
     return sampler
 
 
-SAMPLERS: dict[str, Callable[[CellSearch, int], BaseSampler]] = {
+SAMPLERS: dict[str, Callable[[SearchSpec, int], BaseSampler]] = {
     "gp": _gp,
     "tpe": _tpe,
     "random": _random,
@@ -68,12 +68,12 @@ SAMPLERS: dict[str, Callable[[CellSearch, int], BaseSampler]] = {
 }
 
 
-def search_seed(search: CellSearch, *place: int) -> int:
+def search_seed(search: SearchSpec, *place: int) -> int:
     """A seed for a search, or for one place in it; cells draw apart."""
     return int(short_hash([search.draws, search.seed, *place])[:8], 16)
 
 
-def make_sampler(search: CellSearch, order: int) -> BaseSampler:
+def make_sampler(search: SearchSpec, order: int) -> BaseSampler:
     """What proposes the trial of this order."""
     return SAMPLERS[search.sampler](search, search_seed(search, order))
 
@@ -90,13 +90,13 @@ class _Hyperband(HyperbandPruner):
         return super()._get_bracket_id(cast(Study, SimpleNamespace(study_name=self.name)), trial)
 
 
-def _hyperband(search: CellSearch) -> BasePruner:
+def _hyperband(search: SearchSpec) -> BasePruner:
     pruner = _Hyperband(min_resource=search.grace, max_resource=search.evaluations, reduction_factor=3)
     pruner.name = f"{search.draws}-{search.seed}"
     return pruner
 
 
-def make_pruner(search: CellSearch) -> BasePruner:
+def make_pruner(search: SearchSpec) -> BasePruner:
     """What ends trials early; it counts in evaluations, and leaves `grace` of them to every run."""
     if search.pruner == "asha":
         return SuccessiveHalvingPruner(min_resource=search.grace, reduction_factor=4)

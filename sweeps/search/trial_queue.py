@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from landscape.store.locks import locked
 from landscape.store.processes import myself
 from sweeps.planning.search_space import Params, rounded
-from sweeps.planning.search_spec import MOST_KILLS, TRIES, CellSearch
+from sweeps.planning.search_spec import MAX_FAILURES, MAX_KILLS, SearchSpec
 from sweeps.search.samplers import distributions, make_pruner, make_sampler
 from sweeps.search.storage import close_storage
 
@@ -45,10 +45,10 @@ class Trial(NamedTuple):
     number: int  # Optuna's
     order: int  # among the trials of the search, from 0
     params: Params
-    again: bool  # whether another worker had begun it
+    resumed: bool  # whether another worker had begun it
 
 
-class Told(NamedTuple):
+class TrialResult(NamedTuple):
     """A trial as the record shows it."""
 
     order: int
@@ -62,10 +62,10 @@ class Told(NamedTuple):
 WAIT = "wait"  # others train what must be told first
 
 
-class Ledger:
+class TrialQueue:
     """The trials of one search, as one process sees them; a context, which closes their storage."""
 
-    def __init__(self, search: CellSearch, open_it: Callable[[], BaseStorage], token: str, lock: Path) -> None:
+    def __init__(self, search: SearchSpec, open_it: Callable[[], BaseStorage], token: str, lock: Path) -> None:
         self.search, self.lock = search, lock
         self.given_up: set[int] = set()  # failed in this process: left to another
         self.me: Owner = myself()
@@ -115,7 +115,7 @@ class Ledger:
                 else:
                     lost.append((_kills(owner, step), order, step, trial))
             fewest = min(lost, key=lambda one: one[:2], default=None)
-            if fewest is None or fewest[0] >= TRIES:
+            if fewest is None or fewest[0] >= MAX_FAILURES:
                 new = self._new(trials)
                 if new is not None:
                     return self._own(new, len(trials), step_of(new.params))
@@ -168,9 +168,9 @@ class Ledger:
         owner = {**self.me, **counts, "step": furthest}
         self.storage.set_trial_user_attr(trial._trial_id, OWNER, owner)
         params = {d.name: rounded(d, trial.params[d.name]) for d in self.search.space}
-        return Trial(trial.number, order, params, again=bool(before))
+        return Trial(trial.number, order, params, resumed=bool(before))
 
-    def give_back(self, trial: Trial, tried: bool) -> None:
+    def release(self, trial: Trial, tried: bool) -> None:
         """Leave a trial to another worker; `tried` says that its run failed, rather than was interrupted."""
         with locked(self.lock):
             frozen = self._find(trial.number)
@@ -250,11 +250,11 @@ class Ledger:
 
     # Reading
 
-    def told(self) -> list[Told]:
+    def told(self) -> list[TrialResult]:
         """All trials of the search in the order asked, those under way too."""
         with locked(self.lock):
             return [
-                Told(
+                TrialResult(
                     order,
                     {d.name: rounded(d, trial.params[d.name]) for d in self.search.space},
                     trial.value,
@@ -278,8 +278,8 @@ def _kills(owner: Owner, step: int) -> int:
 
 def _hopeless(owner: Owner, step: int) -> str | None:
     """Why a trial that nobody trains is given up, if it is."""
-    if owner.get("failures", 0) >= TRIES:
-        return f"failed {TRIES} times"
-    if _kills(owner, step) >= MOST_KILLS:
-        return f"lost {MOST_KILLS} workers that were killed with its run no step further (is there enough memory?)"
+    if owner.get("failures", 0) >= MAX_FAILURES:
+        return f"failed {MAX_FAILURES} times"
+    if _kills(owner, step) >= MAX_KILLS:
+        return f"lost {MAX_KILLS} workers that were killed with its run no step further (is there enough memory?)"
     return None

@@ -38,42 +38,42 @@ from sweeps.errors import run_command
 from sweeps.planning.freeze import freeze_run
 from sweeps.planning.plan import Planned
 from sweeps.planning.search_space import Params, params_of, rounded, with_params
-from sweeps.planning.search_spec import CellSearch, Searches, read_searches
-from sweeps.search.objective import Worth, rows_of, worth
+from sweeps.planning.search_spec import SearchSpec, SweepSearches, read_searches
+from sweeps.search.objective import ObjectiveValue, objective_value, rows_of
 from sweeps.search.storage import open_storage
-from sweeps.search.trial_queue import WAIT, Ledger, Owner, Trial
+from sweeps.search.trial_queue import WAIT, Owner, Trial, TrialQueue
 
 logger = logging.getLogger("sweeps.search.worker")  # also as the main module of its process
 
 WAIT_S = 1.0  # between looks where others train what must be told first
 
 
-class Cell:
-    """One cell's search in this process: its ledger, and the runs that its trials are; a context, as its ledger is."""
+class CellWorker:
+    """One cell's search in this process: its queue, and the runs that its trials are; a context, as its queue is."""
 
-    def __init__(self, store: Store, sweep: str, searches: Searches, search: CellSearch) -> None:
+    def __init__(self, store: Store, sweep: str, searches: SweepSearches, search: SearchSpec) -> None:
         self.store, self.sweep, self.search = store, sweep, search
         self.observer = Observer()
         self.unsure = False  # whether a trial's worker may be dead, which its heart must tell
         lock = store.search_storage(sweep, f".{search.id}.lock")
         with locked(store.search_storage(sweep, ".open.lock")):  # a data base's tables are made once
-            self.ledger = Ledger(
+            self.queue = TrialQueue(
                 search,
                 lambda: open_storage(searches.storage, store, sweep, search.id),
                 searches.token,
                 lock,
             )
         try:
-            self.told = sum(trial.state != "running" for trial in self.ledger.told())
+            self.told = sum(trial.state != "running" for trial in self.queue.told())
         except BaseException:
-            self.ledger.close()
+            self.queue.close()
             raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.ledger.close()
+        self.queue.close()
 
     def config(self, params: Params) -> dict[str, Any]:
         return with_params(self.search.base, self.search.space, params)
@@ -96,8 +96,8 @@ class Cell:
     def next(self) -> Trial | str | None:
         self.unsure = False
         if self.search.grid:
-            self.ledger.tell_grid(self.grid_results())
-        return self.ledger.next(self.is_lost, self.step_of)
+            self.queue.tell_grid(self.grid_results())
+        return self.queue.next(self.is_lost, self.step_of)
 
     def grid_results(self) -> dict[str, tuple[Params, float]]:
         """What the grid's finished runs in this cell are worth, where they lie inside the ranges."""
@@ -105,7 +105,7 @@ class Cell:
         for name in self.search.grid:
             run = self.store.run(name)
             if run.exists() and run.status().finished:
-                value = worth(run, self.search.asked).value
+                value = objective_value(run, self.search.asked).value
                 params = params_of(run.config(), self.search.space)
                 if value is not None and params is not None:
                     found[name] = (params, value)
@@ -128,7 +128,7 @@ class Cell:
             step, distance = row.step, distance_of(row.values) or 0
             if step == 0 or not distance > 0:
                 return None
-            if not self.ledger.report(trial, step // int(every), math.log(distance)):
+            if not self.queue.report(trial, step // int(every), math.log(distance)):
                 return None
             pruner = self.search.pruner
             why = f"pruned by {pruner} at step {step}"
@@ -138,13 +138,13 @@ class Cell:
 
     def reopen(self) -> int:
         """Open the trials that were given up again; how many."""
-        count = self.ledger.reopen()
+        count = self.queue.reopen()
         self.record()
         return count
 
     def record(self) -> None:
         """Bring this search's rows of the record up to date."""
-        told = self.ledger.told()
+        told = self.queue.told()
         self.told = sum(trial.state != "running" for trial in told)
         rows = [
             TrialRecord(
@@ -166,7 +166,7 @@ class Cell:
             put_rows(self.store, self.sweep, rows)
 
 
-class Searcher:
+class SearchWorker:
     """A process that trains trials until there are none, it is asked to stop, or `parent` no longer is its parent.
 
     A context, which closes the storages of its cells.
@@ -192,7 +192,7 @@ class Searcher:
         self.stopping = False
         self.failed = False
         with ExitStack() as opened:
-            self.cells = [opened.enter_context(Cell(store, sweep, searches, search)) for search in chosen]
+            self.cells = [opened.enter_context(CellWorker(store, sweep, searches, search)) for search in chosen]
             self.opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -245,7 +245,7 @@ class Searcher:
         finally:
             file.unlink(missing_ok=True)
 
-    def _next(self) -> tuple[Cell, Trial] | str | None:
+    def _next(self) -> tuple[CellWorker, Trial] | str | None:
         """A trial of the cell that has come least far."""
         waiting = False
         for cell in sorted(self.cells, key=lambda cell: cell.told / cell.search.trials):
@@ -257,13 +257,13 @@ class Searcher:
             waiting |= given == WAIT and (cell.search.rounds is not None or cell.unsure)
         return WAIT if waiting else None
 
-    def _train(self, cell: Cell, trial: Trial) -> None:
+    def _train(self, cell: CellWorker, trial: Trial) -> None:
         from landscape.runtime.worker import work  # torch
 
         run = cell.freeze(trial)
         if trial.order == 0:
             cell.record()  # the search has begun: a larger budget keeps the size of its rounds
-        label = f"{cell.search.label}, trial {trial.order}{' (taken up again)' * trial.again}"
+        label = f"{cell.search.label}, trial {trial.order}{' (taken up again)' * trial.resumed}"
         with run_log(run.log_file, shown=False) as say:
             watch = None if cell.search.pruner == "none" else cell.watch(trial)
             status = None if self.stopping else work(self.store, run.id, say, self.execution, cell.observer, watch)
@@ -271,15 +271,15 @@ class Searcher:
                 time.sleep(WAIT_S)
                 status = work(self.store, run.id, say, self.execution, cell.observer, watch)
         if status == PREEMPTED or status is None:
-            cell.ledger.give_back(trial, tried=False)
+            cell.queue.release(trial, tried=False)
             self.stopping = True
             return
-        found = Worth(None, False) if status == FAILED else worth(run, cell.search.asked)
+        found = ObjectiveValue(None, False) if status == FAILED else objective_value(run, cell.search.asked)
         if status == FAILED:
-            cell.ledger.give_back(trial, tried=True)
+            cell.queue.release(trial, tried=True)
             self.failed = True
         else:
-            cell.ledger.tell(trial, found.value, diverged=found.diverged, stopped=found.stopped, run=run.id)
+            cell.queue.tell(trial, found.value, diverged=found.diverged, stopped=found.stopped, run=run.id)
         cell.record()
         rows = rows_of(run, cell.search.asked) if status != FAILED else []
         last = distance_of(rows[-1].values) if rows else None
@@ -311,7 +311,7 @@ def main(argv: list[str] | None = None) -> int:
         arguments = parser().parse(sys.argv[1:] if argv is None else argv)
         store = Store(arguments.store)
         parent = os.getppid() if arguments.attached else None
-        with Searcher(store, arguments.sweep, arguments.cell, arguments.execution, logger.info, parent) as worker:
+        with SearchWorker(store, arguments.sweep, arguments.cell, arguments.execution, logger.info, parent) as worker:
             return worker.work()
 
     return run_command(work, disk=ExitCode.UNFINISHED)  # what a disk did may pass: the launcher tries again

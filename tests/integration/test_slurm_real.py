@@ -174,7 +174,7 @@ def test_twelve_runs_survive_what_a_cluster_does_to_jobs(cluster: Cluster, tmp_p
     let_go(pid, signal.SIGTERM)
     cluster.wait_until_empty()
     assert "failed" in states(store) and preempted.status().state == "done", logs(store)
-    assert "USR2: the job is queued again" in logs(store)
+    assert "USR2: the job is requeued" in logs(store)
     again = verb("retry", f"store={store.root}")
     assert again.returncode == 0, again.stderr
     cluster.wait_until_empty()
@@ -198,7 +198,7 @@ def test_a_job_whose_time_is_up_goes_on_where_it_was(cluster: Cluster, tmp_path:
     let_go(pid, signal.SIGTERM)
     cluster.wait_until_empty()
     assert states(store) == ["done"], logs(store)
-    assert "USR2: the job is queued again" in logs(store) and "restart 1: 1 run" in logs(store)
+    assert "USR2: the job is requeued" in logs(store) and "restart 1: 1 run" in logs(store)
     undisturbed(local, *arguments)
     assert_equal(store, local)
 

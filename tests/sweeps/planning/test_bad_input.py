@@ -17,7 +17,7 @@ from sweeps.cli.sweep import main
 from sweeps.errors import run_command
 from sweeps.planning.config_groups import groups
 from sweeps.planning.plan import make_plan
-from sweeps.search.worker import Searcher
+from sweeps.search.worker import SearchWorker
 from sweeps.search.worker import main as worker
 
 
@@ -303,7 +303,7 @@ def test_a_device_that_is_not_there_is_refused_and_spoils_nothing(
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     assert main([*TINY, "device=cuda", f"store={store.root}"]) == 2
-    assert "device=cuda is not on this machine; legal here: auto, cpu" in capsys.readouterr().err
+    assert "device=cuda is not available on this machine; legal here: auto, cpu" in capsys.readouterr().err
     assert list(store.run_folders()) == []
     # Planned on a machine with a GPU, trained on one without: the device is not frozen with the run.
     (run,) = frozen_runs(store, *TINY, "device=cuda")
@@ -376,11 +376,11 @@ def test_who_closed_the_pipe_is_told_nothing_and_no_other_broken_pipe_passes_for
 def test_what_ends_a_worker_is_a_sentence_and_a_disks_trouble_is_tried_again(
     error: Exception, code: int, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(self: Searcher) -> int:
+    def fails(self: SearchWorker) -> int:
         raise error
 
     frozen_runs(store, *TINY, "search=random")
     (sweep,) = store.sweep_names()
-    monkeypatch.setattr(Searcher, "work", fails)
+    monkeypatch.setattr(SearchWorker, "work", fails)
     monkeypatch.setattr("sys.argv", ["searcher", "--store", str(store.root), "--sweep", sweep])
     assert worker() == code and capsys.readouterr().err.count("\n") == 1

@@ -26,7 +26,7 @@ from landscape.store.processes import machine
 from sweeps.planning import config_groups
 from sweeps.planning import overrides as grammar
 from sweeps.planning.composition import combinations, hydra
-from sweeps.planning.describe import describe, what_can_be_told_apart
+from sweeps.planning.describe import describe, describe_power
 from sweeps.planning.fragments import choose, merge
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, make_plan
@@ -360,15 +360,15 @@ def test_a_sample_of_a_wide_grid_merges_as_hydra_composes_it() -> None:
 
 
 def test_a_plan_says_what_it_can_tell_apart():
-    (told,) = what_can_be_told_apart(make_plan(["loss=ns,wgan", "reg=gp,sn", "seed=range(0,3)"], multirun=True))
+    (told,) = describe_power(make_plan(["loss=ns,wgan", "reg=gp,sn", "seed=range(0,3)"], multirun=True))
     assert told.startswith(
         "4 cells of 3 seeds: no two can be told apart; 5 seeds find a difference of 3 sd, 7 one of 2 sd"
     )
-    (told,) = what_can_be_told_apart(make_plan(["loss=ns,wgan", "optim.lr=1e-3,2e-3", "repeat=0,1"], multirun=True))
+    (told,) = describe_power(make_plan(["loss=ns,wgan", "optim.lr=1e-3,2e-3", "repeat=0,1"], multirun=True))
     assert told.startswith("2 cells of 2 settings")
     searched = ["loss=ns,wgan", "search=random", "search.trials=6"]
-    (told,) = what_can_be_told_apart(make_plan(searched, multirun=True))
+    (told,) = describe_power(make_plan(searched, multirun=True))
     assert told.startswith("2 cells of 7 settings find a difference of 1.8 sd")
-    two = what_can_be_told_apart(make_plan(["data=grid,ring", "loss=ns,wgan"], multirun=True))
+    two = describe_power(make_plan(["data=grid,ring", "loss=ns,wgan"], multirun=True))
     assert [line.split(":")[0] for line in two] == ["grid", "ring"]
-    assert what_can_be_told_apart(make_plan(["seed=range(0,5)"], multirun=True)) == []
+    assert describe_power(make_plan(["seed=range(0,5)"], multirun=True)) == []

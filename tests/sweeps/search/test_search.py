@@ -22,13 +22,13 @@ from landscape.store import Store
 from sweeps.credentials import environment, without_password
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_space import params_of, with_params
-from sweeps.planning.search_spec import MOST_KILLS, TRIES, CellSearch
+from sweeps.planning.search_spec import MAX_FAILURES, MAX_KILLS, SearchSpec
 from sweeps.search.samplers import SAMPLERS
 from sweeps.search.storage import open_storage
-from sweeps.search.trial_queue import WAIT, Ledger, Trial
+from sweeps.search.trial_queue import WAIT, Trial, TrialQueue
 
 
-def search_for_least(search: CellSearch, folder: Path, f: Callable[[dict[str, float]], float] = bowl) -> list[Trial]:
+def search_for_least(search: SearchSpec, folder: Path, f: Callable[[dict[str, float]], float] = bowl) -> list[Trial]:
     book = ledger(search, folder)
     trials = []
     while isinstance(trial := book.next(nobody_is_lost), Trial):
@@ -40,7 +40,7 @@ def search_for_least(search: CellSearch, folder: Path, f: Callable[[dict[str, fl
 # What is searched
 
 
-def names(search: CellSearch) -> dict[str, tuple[float, float, bool]]:
+def names(search: SearchSpec) -> dict[str, tuple[float, float, bool]]:
     return {d.name: (d.low, d.high, d.log) for d in search.space}
 
 
@@ -181,7 +181,7 @@ def test_a_lost_trial_is_taken_up_with_its_own_setting(tmp_path: Path) -> None:
     lost = dead.next(nobody_is_lost)
     taken = other.next(lambda params, owner: True)
     assert isinstance(lost, Trial) and isinstance(taken, Trial)
-    assert (taken.number, taken.params, taken.again) == (lost.number, lost.params, True)
+    assert (taken.number, taken.params, taken.resumed) == (lost.number, lost.params, True)
     assert other.tell(taken, 1.0) and not dead.tell(lost, 2.0)
 
 
@@ -205,24 +205,24 @@ def test_a_kill_is_not_a_trials_failure(tmp_path: Path) -> None:
 
 def test_a_trial_that_kills_every_worker_ends_by_a_bound_of_its_own_and_is_named(tmp_path: Path) -> None:
     storage, search = InMemoryStorage(), cell(trials=1)
-    for again in range(MOST_KILLS):
+    for again in range(MAX_KILLS):
         trial = ledger(search, tmp_path, lambda: storage).next(everybody_is_lost)
-        assert isinstance(trial, Trial) and trial.again == (again > 0)
+        assert isinstance(trial, Trial) and trial.resumed == (again > 0)
     last = ledger(search, tmp_path, lambda: storage)
     assert last.next(everybody_is_lost) is None
-    assert [t.state for t in last.told()] == ["fail"] and MOST_KILLS >= 100
-    assert str(last.told()[0].why).startswith(f"lost {MOST_KILLS} workers that were killed")
+    assert [t.state for t in last.told()] == ["fail"] and MAX_KILLS >= 100
+    assert str(last.told()[0].why).startswith(f"lost {MAX_KILLS} workers that were killed")
 
 
 def test_one_that_loses_its_workers_does_not_keep_others_waiting(tmp_path: Path) -> None:
     storage = InMemoryStorage()
-    taken = [ledger(cell(trials=2), tmp_path, lambda: storage).next(everybody_is_lost) for _ in range(TRIES + 1)]
-    assert [trial.order for trial in taken if isinstance(trial, Trial)] == [0] * TRIES + [1]
+    taken = [ledger(cell(trials=2), tmp_path, lambda: storage).next(everybody_is_lost) for _ in range(MAX_FAILURES + 1)]
+    assert [trial.order for trial in taken if isinstance(trial, Trial)] == [0] * MAX_FAILURES + [1]
 
 
 def test_kills_are_counted_since_the_run_got_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that goes on from its checkpoint may be seen at an earlier step than before: that is no progress."""
-    monkeypatch.setattr("sweeps.search.trial_queue.MOST_KILLS", 3)
+    monkeypatch.setattr("sweeps.search.trial_queue.MAX_KILLS", 3)
     storage = InMemoryStorage()
 
     def take_up(step: int) -> Trial | str | None:
@@ -237,18 +237,18 @@ def test_what_was_given_up_is_opened_again_in_its_place(tmp_path: Path) -> None:
     storage, search = InMemoryStorage(), cell(trials=3, rounds=3)
 
     def fail() -> None:
-        for _ in range(TRIES):
+        for _ in range(MAX_FAILURES):
             book = ledger(search, tmp_path, lambda: storage)
             trial = book.next(nobody_is_lost)
             assert isinstance(trial, Trial) and trial.order == 0
-            book.give_back(trial, tried=True)
+            book.release(trial, tried=True)
 
     fail()
     book = ledger(search, tmp_path, lambda: storage)
     while isinstance(trial := book.next(nobody_is_lost), Trial):
         assert trial.order > 0 and book.tell(trial, 1.0)
     first, *others = book.told()
-    assert (first.state, first.why) == ("fail", f"failed {TRIES} times") and [t.state for t in others] == [
+    assert (first.state, first.why) == ("fail", f"failed {MAX_FAILURES} times") and [t.state for t in others] == [
         "complete"
     ] * 2
     assert book.reopen() == 1 and book.reopen() == 0
@@ -263,20 +263,20 @@ def test_what_was_given_up_is_opened_again_in_its_place(tmp_path: Path) -> None:
 
 def test_a_run_that_fails_is_given_up_however_far_it_comes(tmp_path: Path) -> None:
     storage = InMemoryStorage()
-    for step in range(0, 10 * TRIES, 10):
+    for step in range(0, 10 * MAX_FAILURES, 10):
         book = ledger(cell(trials=1), tmp_path, lambda: storage)
         trial = book.next(nobody_is_lost, lambda params, step=step: step)  # type: ignore[misc]
         assert isinstance(trial, Trial)
-        book.give_back(trial, tried=True)
+        book.release(trial, tried=True)
     assert ledger(cell(trials=1), tmp_path, lambda: storage).next(nobody_is_lost, lambda params: 100) is None
 
 
 def test_an_interrupted_trial_is_taken_up_however_often(tmp_path: Path) -> None:
     book = ledger(cell(trials=1), tmp_path)
-    for _ in range(2 * TRIES):
+    for _ in range(2 * MAX_FAILURES):
         trial = book.next(nobody_is_lost)
         assert isinstance(trial, Trial)
-        book.give_back(trial, tried=False)
+        book.release(trial, tried=False)
 
 
 def test_a_worker_that_died_while_asking_leaves_no_trial(tmp_path: Path) -> None:
@@ -295,11 +295,11 @@ KILLED = """
 import os, signal, sys, time
 from pathlib import Path
 from landscape.store.store import Store
-from sweeps.search.trial_queue import Ledger, Trial
+from sweeps.search.trial_queue import TrialQueue, Trial
 from sweeps.search.storage import open_storage
 sys.path.insert(0, {tests!r})
 from searching import cell
-book = Ledger(cell(trials={trials}), lambda: open_storage({kind!r}, Store({root!r}), "s", "c"), "t", Path({lock!r}))
+book = TrialQueue(cell(trials={trials}), lambda: open_storage({kind!r}, Store({root!r}), "s", "c"), "t", Path({lock!r}))
 from landscape.store.processes import process_start
 gone = lambda params, owner: process_start(owner["pid"]) != owner["started"]
 while not isinstance(trial := book.next(gone), Trial) and trial is not None:
@@ -353,7 +353,7 @@ def test_killed_workers_lose_no_value_and_tell_none_twice(
             worker.kill()
             worker.wait()
     lines = [line for output in outputs for line in output.read_text().splitlines()]
-    with Ledger(cell(trials=trials), lambda: open_storage(where, Store(root), "s", "c"), "t", Path(lock)) as book:
+    with TrialQueue(cell(trials=trials), lambda: open_storage(where, Store(root), "s", "c"), "t", Path(lock)) as book:
         told = book.told()
     assert [(t.order, t.value, t.state) for t in told] == [(i, 1.0 + i, "complete") for i in range(trials)]
     said = [int(line.split()[0]) for line in lines if line.endswith("True")]
