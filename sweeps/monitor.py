@@ -35,7 +35,7 @@ from landscape.store import (
 )
 from landscape.store.leases import Observer, claim_in_force, named
 from landscape.store.processes import is_here, is_stopped, lives
-from landscape.store.protocols import missing_scores, pending_requests
+from landscape.store.protocols import EvalRequest
 from landscape.store.run_writer import HEART_S
 from sweeps.planning.sweep_runs import SweepRuns
 from sweeps.states import LOST, STALLED, SUPERSEDED, TO_SCORE
@@ -181,7 +181,7 @@ class StoreMonitor:
         sweep: SweepFolder | None = None,
         ids: list[str] | None = None,
         query: Callable[[Store], SchedulerView] | None = None,
-        wanted: Mapping[str, list[dict[str, Any]]] | None = None,
+        wanted: Mapping[str, list[EvalRequest]] | None = None,
     ) -> None:
         self.store, self.members, self.given = store, SweepRuns(store, sweep), ids
         self.query, self.wanted = query, wanted or {}
@@ -203,7 +203,7 @@ class StoreMonitor:
                 unreadable[run] = read
                 continue
             found[run] = view = RunView(run, read[0].state, *read)
-            if view.state == DONE and any(missing_scores(asked, view.status) for asked in self.wanted.get(run, ())):
+            if view.state == DONE and any(asked.missing(view.status) for asked in self.wanted.get(run, ())):
                 view.state = TO_SCORE
             elif view.state in (DONE, DIVERGED):
                 self.kept[run] = view
@@ -304,7 +304,7 @@ class StoreMonitor:
         found = []
         for view in snapshot.runs:
             with suppress(FileNotFoundError, CorruptFile):  # an unreadable request cannot be met
-                if view.state == DONE and pending_requests(self.store.run(view.id)):
+                if view.state == DONE and self.store.run(view.id).pending_requests():
                     found.append(view.id)
         claims = [(run, claim_in_force(run)) for run in map(self.store.run, found)]
         alive = any(claim is not None and not self.observer.is_lost(run, claim) for run, claim in claims)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from landscape.config.axes import method
+from landscape.config.axes import family, method
 
 # A cell keeps its look from report to report, because the look follows from what it is: the marker from the loss, the
 # dash from the network where several are shown, else from the loss too, the colour from all else that sets it apart.
@@ -80,7 +80,7 @@ def looks(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, Look]:
 
 
 def _look(facts: Mapping[str, Any], by_arch: bool) -> Look:
-    name, loss = method(facts), str(facts.get("loss", "")).upper()
+    name, loss = method(facts), family(facts)
     return Look(
         COLOURS.get(name) or _pick(name, SPARE),
         MARKERS.get(loss) or _pick(loss, tuple(MARKERS.values())),

@@ -111,11 +111,11 @@ def section(
     Without `draw` it has neither figures nor pairs.
     """
     protocols.one_protocol(runs, found.protocols)
-    text = found.protocols.get(name or "", {})
+    text = found.protocols.get(name or "", protocols.UNKNOWN)
     distance = protocols.distance_label(text)
     untrained = float(runs["fid_start"].median())
     order, counted = cell_order(runs), countable(runs)
-    words = {"distance": distance, "key": distance_key(text.get("extractor")), "time": time_of(runs)}
+    words = {"distance": distance, "key": distance_key(text.extractor), "time": time_of(runs)}
     partly = protocols.partly_scored(found.runs, runs) if name else {}
     whole = runs[~runs["cell"].isin(partly)]
     readable_cells = readable(whole) if draw else []
@@ -142,7 +142,7 @@ def section(
         "protocol": name,
         "spelled": protocols.spell_out(text) if name else "",
         "distance": distance,
-        "classifier": text.get("extractor") == "classifier",
+        "classifier": text.extractor == "classifier",
         "floor": protocols.spell_floor(text),
         "caution": protocols.caution(text),
         "untrained": formatting.score("fid", untrained) if math.isfinite(untrained) else "",
@@ -183,9 +183,9 @@ def _figures(
 
     Returns the numbers of the curves over k, by unit.
     """
-    text = found.protocols.get(name or "", {})
-    if by_n := protocols.floor_by_n(text):
-        keep("floor", panels.floor_figure, by_n, int(text["floor"].get("n", 0)), distance)
+    text = found.protocols.get(name or "", protocols.UNKNOWN)
+    if text.floor and (by_n := protocols.floor_by_n(text)):
+        keep("floor", panels.floor_figure, by_n, int(text.floor.get("n", 0)), distance)
     every = every[every["superseded"].isna()]
     runs, order = countable(every), cell_order(every)
     units = {unit: _in_order(worths(runs, unit), order) for unit in ("run", "setting")}

@@ -136,7 +136,7 @@ def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, li
                 for key, name in {"fid": of.distances.get(row["protocol"], "distance"), **_score_names()}.items()
                 if (text := formatting.written(key, row.get(key)))
             },
-            "caution": protocols.caution(of.found.protocols.get(row["protocol"], {})),
+            "caution": protocols.caution(of.found.protocols.get(row["protocol"], protocols.UNKNOWN)),
             "best": formatting.written("fid_best", row["fid_best"]),
             "pictures": [
                 {"file": one.file, "about": PICTURES.get(one.score, one.score), "step": f"{one.step:,}"}

@@ -7,11 +7,12 @@ runs stands alone, so that there `fid` is Inception's and the others are `fd_cla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
+from analysis.loading.protocols import UNKNOWN
 from landscape.scores import DISTANCES, EXTRACTORS, distance_key
+from landscape.store.protocols import EvalProtocol
 
 GENERAL = "fid"
 
@@ -21,9 +22,9 @@ def of_distance(key: str) -> bool:
     return key == GENERAL or key.startswith(f"{GENERAL}_")
 
 
-def named(frame: pd.DataFrame, protocols: pd.Series, texts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def named(frame: pd.DataFrame, protocols: pd.Series, texts: Mapping[str, EvalProtocol]) -> pd.DataFrame:
     """`frame` for a file; `protocols` has the protocol of each row, or None, and `texts` their full texts."""
-    keys = protocols.map(lambda name: distance_key(texts.get(name, {}).get("extractor")), na_action="ignore")
+    keys = protocols.map(lambda name: distance_key(texts.get(name, UNKNOWN).extractor), na_action="ignore")
     present = [key for key in DISTANCES if (keys == key).any()] or [GENERAL]
     columns: dict[str, pd.Series] = {}
     for column in map(str, frame):

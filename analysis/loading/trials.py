@@ -11,7 +11,7 @@ import pandas as pd
 from landscape.config.errors import CorruptFile
 from landscape.config.identity import short_hash
 from landscape.store import Store
-from landscape.store.protocols import request
+from landscape.store.protocols import EvalRequest
 from landscape.store.trials import CONFIRM, TrialRecord, read_rows
 
 # Samplers that propose the next setting by the results of earlier ones; the others could have come in any order.
@@ -64,8 +64,9 @@ def _alike(cell: dict[str, Any]) -> str:
     size = None  # of a round: a share of the budget, or of the one that it began with
     if cell["rounds"] is not None:
         size = cell.get("per_round") or -(-cell["trials"] // cell["rounds"])
+    asked = EvalRequest.of(cell["base"])
     # `draws` leaves out how runs are scored, which decides what a search is told.
-    return short_hash([*(cell[key] for key in KIND), sorted(cell["grid"]), size, request(cell["base"])])
+    return short_hash([*(cell[key] for key in KIND), sorted(cell["grid"]), size, asked and asked.unchecked()])
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:

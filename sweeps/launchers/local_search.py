@@ -1,4 +1,4 @@
-"""Searches on this machine: as many `sweeps.search.worker` processes as fit, restarted while trials are left."""
+"""SweepSearches on this machine: as many `sweeps.search.worker` processes as fit, restarted while trials are left."""
 
 from __future__ import annotations
 
