@@ -19,8 +19,8 @@ def usage() -> str:
     lines += [f"  {f'{verb} {does.takes}':{width}}  {does.help}" for verb, does in VERBS.items()]
     lines += [
         "",
-        "plan takes the arguments of python -m landscape.sweep, and writes nothing. SWEEP is a sweep's name or a prefix of",
-        "it; without it status covers the whole store, watch and wait the newest sweep, and the others the only one.",
+        "plan takes the arguments of python -m landscape.sweep and writes nothing. SWEEP is a sweep's name or a prefix",
+        "of it; by default status covers the whole store, watch and wait the newest sweep, the others the only one.",
         "RUN is a run's id or a prefix of it. Each command takes store=FOLDER (default: outputs), -v and -q.",
         "Help on one command: python -m sweeps COMMAND --help",
     ]

@@ -43,7 +43,7 @@ def show(arguments: list[str]) -> int:
                 "--cfg and --info show one configuration, not a study; use: python -m sweeps plan study=NAME"
             )
         if "--" in arguments:
-            raise UserError("unknown option --; see --help")
+            raise UserError("-- is not a flag of this program; see --help")
         validate(overrides)
         before = sys.argv
         sys.argv = [before[0], *arguments]  # which Hydra reads

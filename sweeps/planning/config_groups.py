@@ -1,4 +1,4 @@
-"""What can be chosen: the groups and files of `conf/`, read as they lie there."""
+"""The groups and choices of `conf/`, read from its files."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from landscape.config.identity import flatten
 from landscape.config.schema import Schema
 from landscape.store.atomic_io import read_yaml
 
-# What a sweep is asked, and its runs do not know of.
+# Keys of a sweep that are not part of a run's configuration.
 SWEEP = ("search", "confirm", "stage", "max_points")
-# How and where runs are trained: a sweep has one of each.
+# Keys that a grid cannot vary: how and where runs are trained.
 NOT_SWEPT = ("store", "device", "threads", "launcher", "logger", "checkpoint", *SWEEP, "stop")
 
 
 @cache
 def groups() -> dict[str, list[str]]:
-    """Every group and its choices, sorted."""
+    """Group -> its choices, sorted."""
     return {
         folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
         for folder in sorted(conf_dir().iterdir())
@@ -28,7 +28,7 @@ def groups() -> dict[str, list[str]]:
 
 @cache
 def keys() -> list[str]:
-    """Every key of a configuration, dotted."""
+    """All keys of a configuration, dotted and sorted."""
     from omegaconf import OmegaConf
 
     return sorted(flatten(OmegaConf.to_container(OmegaConf.structured(Schema))))  # type: ignore[arg-type]
@@ -42,17 +42,17 @@ def read_choice(group: str, choice: str) -> dict[str, Any]:
 
 @cache
 def mentioned(group: str, choice: str | None) -> frozenset[str]:
-    """The keys that a choice uses: those its own file mentions. None (nothing chosen) uses none."""
+    """The keys that a choice uses: those in its file. None (no choice) uses none."""
     if choice is None:
         return frozenset()
     content = read_choice(group, choice)
-    # A file that is packaged `_global_` (a data set, with defaults for other groups) has a section of its own.
+    # A file packaged as `_global_` (a data set, with defaults for other groups) has a section for its group.
     return frozenset(content.get(group, content)) - {"defaults"}
 
 
 @cache
 def kinds(group: str, key: str) -> frozenset[str]:
-    """The legal values of the key that names a function, such as loss.kind: those that some choice sets."""
+    """The legal values of a key such as loss.kind: those that some choice sets."""
     found = set()
     for choice in groups()[group]:
         content = read_choice(group, choice)

@@ -1,4 +1,4 @@
-"""The searches of a plan: one for each cell of its grid, as data that any worker can take up from the store."""
+"""The searches of a plan: one per cell of its grid, as data that workers read from the store."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from landscape.store.trials import TrialRecord, read_rows
 from sweeps.credentials import without_password
 from sweeps.planning.search_space import Dimension, dimensions
 
-NONE = "none"  # the choice that searches nothing
-ADAPTIVE = ("gp", "tpe")  # samplers that look at values
-MAX_FAILURES = 3  # a trial whose run failed so often is given up
-MAX_KILLS = 100  # and one over which so many workers were killed since its run last got further
-# Keys of `search` that make a search what it is; its budget may be raised later.
+NONE = "none"  # no search
+ADAPTIVE = ("gp", "tpe")  # samplers that use results
+MAX_FAILURES = 3  # of a trial's run, before the trial is given up
+MAX_KILLS = 100  # of a trial's workers since its run last advanced, before the trial is given up
+# Keys of `search` that the id of a search covers; its budget may be raised later.
 SPEC_KEYS = ("kind", "seed", "startup", "rounds", "grid", "pruner", "grace")
 
 
 @dataclass(frozen=True)
 class SearchSpec:
-    """A search in one cell. Its id covers all that it depends on but its budget, which may be raised later."""
+    """A search in one cell. Its id covers everything but the budget, which may be raised later."""
 
     id: str
-    draws: str  # what its random numbers hang on: not on how runs are scored, so that other scores ask the same runs
-    cell: dict[str, Any]  # its values on the axes of a cell
-    base: dict[str, Any]  # the configuration whose keys a trial replaces
+    draws: str  # seeds its random numbers; independent of the scores, so that other scores lead to the same trials
+    cell: dict[str, Any]  # its values on the cell axes
+    base: dict[str, Any]  # the configuration in which a trial sets its keys
     overrides: list[str]  # what was typed for the cell
     space: list[Dimension]
     sampler: str
@@ -42,14 +42,14 @@ class SearchSpec:
     seed: int
     startup: int
     rounds: int | None
-    grid: list[str]  # runs of the grid that the sampler is told of
+    grid: list[str]  # ids of the grid's runs that the sampler uses
     pruner: str
     grace: int
-    per_round: int | None = None  # trials a round, where a larger budget has come since
+    per_round: int | None = None  # trials per round, kept when the budget is raised
 
     @property
     def asked(self) -> EvalRequest:
-        """The scores that decide: how the base asks to be scored."""
+        """The request for the scores that the objective uses."""
         asked = EvalRequest.of(self.base)
         assert asked is not None, "a search without a distance is refused at planning"
         return asked
@@ -61,29 +61,30 @@ class SearchSpec:
 
     @property
     def label(self) -> str:
-        """The cell in words; what is none is left out."""
+        """The cell in words."""
         return cell_words(self.cell)
 
     def round_of(self, order: int) -> int | None:
-        """The round that the trial of this order belongs to, from 0; None where there are no rounds."""
+        """The round of the trial with this index, from 0; None if there are no rounds."""
         return None if self.rounds is None else order // self.round_size
 
     @property
     def round_size(self) -> int:
+        """Trials per round."""
         return self.per_round or -(-self.trials // (self.rounds or 1))
 
 
 @dataclass(frozen=True)
 class SweepSearches:
-    """All searches of a sweep, and where their trials are kept."""
+    """All searches of a sweep, and the storage of their trials."""
 
-    token: str  # of this sweep in this store: keeps two stores apart in one data base
+    token: str  # keeps sweeps of several stores apart in one database
     storage: str  # sqlite, journal or a URL without its password
     cells: list[SearchSpec]
 
 
 class SearchPlanner:
-    """The searches of a plan under way: each new run either opens its cell's search or belongs to one."""
+    """Collects the searches of a plan: one for each cell of its runs."""
 
     def __init__(self, search: dict[str, Any]) -> None:
         self.search = search
@@ -92,20 +93,20 @@ class SearchPlanner:
     def add(
         self, run: str, config: dict[str, Any], cell: dict[str, Any], overrides: list[str], given: frozenset[str]
     ) -> None:
-        """Take a settled run of the grid into account; `given` are the keys that its command sets."""
+        """Add a run of the grid; `given` are the keys of its command. Raises `UserError` for an invalid search."""
         search = self.search
         if search["kind"] == NONE:
             return
         asked = EvalRequest.of(config)
         if asked is None or "fid" not in asked.scores:
-            raise UserError(f"search={search['kind']} needs a distance to learn from: metrics.scores must have fid")
+            raise UserError(f"search={search['kind']} needs a distance to minimize: metrics.scores must include fid")
         space = dimensions(search["space"], config, given)
         if not space:
             raise UserError(f"search={search['kind']} has nothing to vary: all of search.space is null or unused")
         if search["grid"] and search["kind"] not in ADAPTIVE:
             raise UserError(
-                f"search.grid=true needs a search that learns ({', '.join(ADAPTIVE)}); search={search['kind']} draws "
-                "without looking at what is known"
+                f"search.grid=true needs a search that uses results ({', '.join(ADAPTIVE)}), and "
+                f"search={search['kind']} does not"
             )
         varied = {key for dimension in space for key in dimension.keys}
         fixed = {key: value for key, value in setting_of(config).items() if key not in varied}
@@ -126,18 +127,18 @@ class SearchPlanner:
 
 
 def check_pruner(search: SearchSpec) -> None:
-    """Raise `UserError` where a pruner could never end a run: it is not asked at step 0, nor at the last step."""
+    """Raise `UserError` if a pruner could never end a run: it is not asked at step 0 or at the last step."""
     asked = search.evaluations - 1
     if search.pruner != "none" and asked < search.grace:
         raise UserError(
-            f"search.pruner={search.pruner} with search.grace={search.grace} could end no run of {search.label}: there "
-            f"are {asked} evaluations between its start and its end; give metrics.every=N below train.steps="
+            f"search.pruner={search.pruner} with search.grace={search.grace} could never end a run of {search.label}: "
+            f"there are {asked} evaluations between its start and its end; set metrics.every=N below train.steps="
             f"{search.base['train']['steps']}, or a smaller search.grace"
         )
 
 
 def evaluations(config: dict[str, Any]) -> int:
-    """How many evaluations a run has after the one at step 0."""
+    """The number of evaluations of a run after the one at step 0."""
     every, steps = config["metrics"]["every"], int(config["train"]["steps"])
     return 1 if not every else -(-steps // int(every))
 
@@ -145,24 +146,26 @@ def evaluations(config: dict[str, Any]) -> int:
 def trials_left(
     store: Store, sweep: str, searches: Iterable[SearchSpec] | None = None, rows: Iterable[TrialRecord] | None = None
 ) -> int:
-    """How many trials of a sweep's searches (all of them, unless some are given) its record has neither a value of nor
-    given up; `rows` are the record's, where they have been read."""
+    """The number of trials without a value that were not given up, of the given searches or of all of the sweep's.
+
+    `rows` is the sweep's trial record, if it has been read already.
+    """
     searches = read_searches(store, sweep).cells if searches is None else searches
     settled = Counter(r.search for r in (read_rows(store, sweep) if rows is None else rows) if r.settled)
     return sum(max(0, search.trials - settled[search.id]) for search in searches)
 
 
 def workers_of(searches: list[SearchSpec], parallel: int | None) -> int:
-    """How many jobs of a cluster work on searches: as many as may run at once, else ten for each cell, as many as a
-    round of the study had settings."""
+    """The number of jobs for these searches: `parallel`, else ten per cell (the settings in a round of the study), but
+    at most one per trial."""
     return min(parallel or 10 * len(searches), sum(search.trials for search in searches))
 
 
 def write_searches(store: Store, name: str, storage: str, cells: list[SearchSpec]) -> SweepSearches:
-    """Put a sweep's searches into the store, with the token of an earlier plan, and of searches that have begun the
-    size of their rounds."""
+    """Write a sweep's searches into the store, keeping the token of an earlier plan and the round sizes of searches
+    that have begun."""
     file = store.search_file(name)
-    with locked(store.search_storage(name, ".plan.lock")):  # two first launches at once agree on the token
+    with locked(store.search_storage(name, ".plan.lock")):  # concurrent first launches must agree on the token
         earlier = read_searches(store, name) if file.exists() else SweepSearches(uuid.uuid4().hex[:16], storage, [])
         begun = {r.search for r in read_rows(store, name)}
         sizes = {cell.id: cell.round_size for cell in earlier.cells if cell.id in begun}
@@ -173,7 +176,7 @@ def write_searches(store: Store, name: str, storage: str, cells: list[SearchSpec
 
 
 def read_searches(store: Store, name: str) -> SweepSearches:
-    """A sweep's searches; raises `UserError` where it has none, `CorruptFile`."""
+    """Read a sweep's searches; raises `UserError` if it has none, and `CorruptFile`."""
     try:
         content = store.sweep(name).searches()
     except FileNotFoundError:
@@ -184,6 +187,6 @@ def read_searches(store: Store, name: str) -> SweepSearches:
             SearchSpec(**{**cell, "space": [Dimension(n, tuple(k), *rest) for n, k, *rest in cell["space"]]})
             for cell in content["cells"]
         ]
-    except TypeError as e:  # a key that no search has
-        raise CorruptFile(f"{store.search_file(name)} holds a search that is none ({e})") from e
+    except TypeError as e:  # an unknown or missing key
+        raise CorruptFile(f"{store.search_file(name)} holds an invalid search ({e})") from e
     return SweepSearches(content["token"], content["storage"], cells)

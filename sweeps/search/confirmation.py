@@ -1,8 +1,8 @@
-"""The last stage of a sweep: the best settings of each cell again, on seeds, latents and real images that did not
-choose them.
+"""The last stage of a sweep: the best settings of each cell again, on seeds, latents and real images that were not used
+to choose them.
 
-The best of many scores flatters: it was the best because its luck was good too. What is measured here knows nothing of
-that luck, and is the value that a paper may print.
+The best of many scores is biased: it was also the luckiest. Scores on fresh seeds, latents and images are not, and are
+the values to report.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from sweeps.planning.plan import Plan, Planned
 from sweeps.planning.search_space import KEYS
 from sweeps.search.objective import objective_value, rows_of
 
-# Real images that did not choose, for those that did; and which images each choice of `metrics.real` shares.
+# metrics.real of the choice -> that of the confirmation; and the images in each choice of metrics.real.
 OTHER = {"test": "train", "train": "test", "test_a": "test_b", "test_b": "test_a"}
 IMAGES = {"train": "t", "test": "ab", "test_a": "a", "test_b": "b", "all": "tab"}
 
 
 # Keys that a search may vary.
 SEARCHED = {key for keys in KEYS.values() for key in keys}
-# Keys that say where and how runs are executed: those of the command, not of the runs that were chosen.
+# Keys that say where and how runs are executed, which are taken from the command.
 COMMAND = ("store", "device", "threads", "checkpoint", "stop", "launcher", "logger")
 
 
 class Candidate:
-    """A setting that was tried in a cell: its runs, and what it is worth, the median over its seeds."""
+    """A setting that was tried in a cell, with the distances of its runs."""
 
     def __init__(self, config: dict[str, Any], asked: EvalRequest) -> None:
         self.config, self.asked = config, asked
@@ -51,7 +51,8 @@ class Candidate:
         self.seeds: set[int] = set()
 
     @property
-    def worth(self) -> float:
+    def median_distance(self) -> float:
+        """The median of its distances."""
         return median(self.distances)
 
 
@@ -77,7 +78,9 @@ def confirmation(plan: Plan) -> Confirmation:
     made = Plan([*plan.command], [], f"{plan.study or 'sweep'}-confirm", search=plan.search, stage="confirm")
     settings = []
     for cell in tried.values():
-        chosen = sorted((s for s in cell if s.worth < math.inf), key=lambda s: s.worth)[: wanted["top"]]
+        chosen = sorted((s for s in cell if s.median_distance < math.inf), key=lambda s: s.median_distance)[
+            : wanted["top"]
+        ]
         for setting in chosen:
             planned = list(confirmation_runs(setting, seeds, plan))
             settings.append((setting, planned))
@@ -104,8 +107,8 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
             before.append(last_distance(run, as_chosen))
         n = len(setting.distances)
         yield (
-            f"{describe_setting(setting.config)}: chosen at {setting.worth:.4g} ({plural(n, 'run')}), fresh seeds "
-            f"{mean_and_std(before)}; on fresh latents and metrics.real={fresh.real} {mean_and_std(again)}"
+            f"{describe_setting(setting.config)}: chosen at {setting.median_distance:.4g} ({plural(n, 'run')}), "
+            f"fresh seeds {mean_and_std(before)}; on fresh latents and metrics.real={fresh.real} {mean_and_std(again)}"
         )
     put_rows(plan.store, plan.name, rows)
 
@@ -130,7 +133,7 @@ def tried_settings(plan: Plan) -> dict[str, list[Candidate]]:
             asked.setdefault(r.run, by_search[r.search])
     found: dict[str, dict[str, Candidate]] = {}
     for name, how in asked.items():
-        with suppress(FileNotFoundError, CorruptFile):  # what does not read was named by the plan
+        with suppress(FileNotFoundError, CorruptFile):  # unreadable runs were reported by the plan
             run = store.run(name)
             config = run.config()
             distance = last_distance(run, how)

@@ -1,4 +1,4 @@
-"""What a run is worth to a search: the logarithm of its last distance, or of its first one where it diverged."""
+"""The objective value of a run: the logarithm of its last distance, or of its first one if it diverged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sweeps.planning.plan import Plan
 
 
 class ObjectiveValue(NamedTuple):
-    """`value` is None where the run holds nothing to tell."""
+    """The value that Optuna minimizes (None if the run has no usable score), and how the run ended."""
 
     value: float | None
     diverged: bool
@@ -25,11 +25,10 @@ class ObjectiveValue(NamedTuple):
 
 
 def objective_value(run: RunFolder, asked: EvalRequest) -> ObjectiveValue:
-    """The worth of a finished run under the scores asked for.
+    """The objective value of a run under the request `asked`; no value if it is not finished or not scored.
 
-    A diverged run, and one whose last distance is not finite, is worth its own distance at step 0, that of a generator
-    that has learnt nothing: a model that learns from finished trials alone keeps away from there, where one that hears
-    of a failure would go again.
+    A diverged run, and one whose last distance is not finite, counts as its distance at step 0, that of an untrained
+    generator. Samplers ignore failed trials and would propose similar settings again; this value keeps them away.
     """
     state = run.status().state
     if state not in FINISHED:
@@ -43,14 +42,14 @@ def objective_value(run: RunFolder, asked: EvalRequest) -> ObjectiveValue:
 
 
 def rows_of(run: RunFolder, asked: EvalRequest) -> list[MetricsRow]:
-    """The run's rows under the protocol that `asked` led to, oldest first."""
+    """The run's metric rows under the requested protocol, oldest first; raises `UserError` if one is unreadable."""
     rows = run.rows()
     mine = {name for name in {row.protocol for row in rows} if _answers(run, name, asked)}
     return [row for row in rows if row.protocol in mine]
 
 
 def _answers(run: RunFolder, protocol: str, asked: EvalRequest) -> bool:
-    """Whether a protocol's text says, of each key that decides a distance, what was asked for."""
+    """Whether a stored protocol agrees with the request in all keys that decide a distance."""
     try:
         text = run.protocol(protocol)
     except (CorruptFile, FileNotFoundError) as e:
@@ -61,7 +60,7 @@ def _answers(run: RunFolder, protocol: str, asked: EvalRequest) -> bool:
 
 
 def record_grid(plan: Plan) -> None:
-    """Put the grid's runs into the sweep's record, with what they are worth where they are finished."""
+    """Write the grid's runs into the sweep's trial record, finished ones with their objective value."""
     rows = []
     for order, planned in enumerate(plan.runs):
         value, diverged = None, False

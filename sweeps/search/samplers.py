@@ -1,7 +1,7 @@
-"""Optuna's samplers and pruners, made so that a search is a function of its seed and its results.
+"""Optuna's samplers and pruners, seeded so that a search is a function of its seed and its results.
 
-A sampler is made anew for each trial, seeded by the search and the trial's place in it: a worker that starts over
-does not draw again what another has drawn, and a random search is the same whoever works on it.
+Each trial gets a new sampler, seeded by the search and the trial's index: a restarted worker does not repeat another's
+draws, and a random search is the same with any number of workers.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from landscape.config.identity import short_hash
 from sweeps.planning.search_space import Dimension
 from sweeps.planning.search_spec import SearchSpec
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # its hints are for whoever writes the search
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # its hints are for developers
 
 
 def distributions(space: list[Dimension]) -> dict[str, BaseDistribution]:
-    """The space in Optuna's terms."""
+    """The search space as Optuna's distributions."""
     return {d.name: FloatDistribution(d.low, d.high, log=d.log) for d in space}
 
 
 class _Sobol(QMCSampler):
-    """Optuna takes the space from the first finished trial and draws at random until there is one; here it is known."""
+    """Takes the space as given. Optuna infers it from the first finished trial, and samples at random before."""
 
     space: dict[str, BaseDistribution]
 
@@ -69,18 +69,18 @@ SAMPLERS: dict[str, Callable[[SearchSpec, int], BaseSampler]] = {
 
 
 def search_seed(search: SearchSpec, *place: int) -> int:
-    """A seed for a search, or for one place in it; cells draw apart."""
+    """The seed of a search, or of the trial at `place`; it differs between cells."""
     return int(short_hash([search.draws, search.seed, *place])[:8], 16)
 
 
 def make_sampler(search: SearchSpec, order: int) -> BaseSampler:
-    """What proposes the trial of this order."""
+    """The sampler that proposes the trial of this order."""
     return SAMPLERS[search.sampler](search, search_seed(search, order))
 
 
 class _Hyperband(HyperbandPruner):
-    """Optuna deals trials out to brackets by the study's name, which tells stores apart, and only once a process has
-    judged one; here by the search alone, so that brackets are the same in every store and process."""
+    """Assigns trials to brackets by the search instead of by Optuna's study name, so that brackets are the same in
+    every store and process."""
 
     name: str
 
@@ -97,7 +97,7 @@ def _hyperband(search: SearchSpec) -> BasePruner:
 
 
 def make_pruner(search: SearchSpec) -> BasePruner:
-    """What ends trials early; it counts in evaluations, and leaves `grace` of them to every run."""
+    """The pruner of a search; it counts in evaluations and never ends a run within the first `grace`."""
     if search.pruner == "asha":
         return SuccessiveHalvingPruner(min_resource=search.grace, reduction_factor=4)
     if search.pruner == "hyperband":

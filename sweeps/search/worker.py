@@ -1,8 +1,8 @@
 """A worker of a sweep's searches: `python -m sweeps.search.worker --store DIR --sweep NAME [--cell ID ...]`.
 
-Asks for a setting whenever it is free, trains it in this process as an ordinary run of the store, tells its worth,
-and asks again until the budgets are spent. Any number of them may work at once, started by the local launcher, by the
-tasks of a SLURM array, or by hand; one that is killed leaves its trial to the others.
+It asks for a trial, trains it in this process as an ordinary run of the store, reports its objective value, and repeats
+until the budgets are spent. Any number of workers may run at once, started by the local launcher, by the tasks of a
+SLURM array, or by hand. If one is killed, another takes over its trial.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ from sweeps.search.trial_queue import WAIT, Owner, Trial, TrialQueue
 
 logger = logging.getLogger("sweeps.search.worker")  # also as the main module of its process
 
-WAIT_S = 1.0  # between looks where others train what must be told first
+WAIT_S = 1.0  # between polls for trials that other workers train
 
 
 class CellWorker:
-    """One cell's search in this process: its queue, and the runs that its trials are; a context, as its queue is."""
+    """One cell's search in this process: its queue and its trials' runs. A context manager, which closes the queue."""
 
     def __init__(self, store: Store, sweep: str, searches: SweepSearches, search: SearchSpec) -> None:
         self.store, self.sweep, self.search = store, sweep, search
         self.observer = Observer()
-        self.unsure = False  # whether a trial's worker may be dead, which its heart must tell
+        self.unsure = False  # whether it is open if the worker of some trial is dead
         lock = store.search_storage(sweep, f".{search.id}.lock")
-        with locked(store.search_storage(sweep, ".open.lock")):  # a data base's tables are made once
+        with locked(store.search_storage(sweep, ".open.lock")):  # a database's tables are created once
             self.queue = TrialQueue(
                 search,
                 lambda: open_storage(searches.storage, store, sweep, search.id),
@@ -64,7 +64,7 @@ class CellWorker:
                 lock,
             )
         try:
-            self.told = sum(trial.state != "running" for trial in self.queue.told())
+            self.ended = sum(trial.state != "running" for trial in self.queue.results())
         except BaseException:
             self.queue.close()
             raise
@@ -76,31 +76,35 @@ class CellWorker:
         self.queue.close()
 
     def config(self, params: Params) -> dict[str, Any]:
+        """The configuration of a trial."""
         return with_params(self.search.base, self.search.space, params)
 
     def run(self, params: Params) -> RunFolder:
+        """The run folder of a trial."""
         return self.store.run(run_id(self.config(params)))
 
     def is_lost(self, params: Params, owner: Owner) -> bool:
+        """Whether the worker that owns a trial is dead."""
         lost = self.observer.is_lost(self.run(params), owner)
         self.unsure |= not lost and not self.observer.saw_life(self.run(params), owner)
         return lost
 
     def step_of(self, params: Params) -> int:
-        """How far a trial's run is on record; 0 where there is no run yet, or it does not read."""
+        """The recorded step of a trial's run; 0 if there is none, or it cannot be read."""
         try:
             return self.run(params).status().step
         except (CorruptFile, OSError):
             return 0
 
     def next(self) -> Trial | str | None:
+        """As of `TrialQueue.next`; first adds new results of the grid if search.grid is set."""
         self.unsure = False
         if self.search.grid:
             self.queue.tell_grid(self.grid_results())
         return self.queue.next(self.is_lost, self.step_of)
 
     def grid_results(self) -> dict[str, tuple[Params, float]]:
-        """What the grid's finished runs in this cell are worth, where they lie inside the ranges."""
+        """Run id -> (parameters, value) of the grid's finished runs in this cell that lie inside the search space."""
         found = {}
         for name in self.search.grid:
             run = self.store.run(name)
@@ -112,7 +116,7 @@ class CellWorker:
         return found
 
     def freeze(self, trial: Trial) -> RunFolder:
-        """The trial as an ordinary planned run of the store."""
+        """Write the trial into the store as an ordinary planned run; returns its folder."""
         config = self.config(trial.params)
         run = self.run(trial.params)
         picked = [f"{d.keys[0]}={rounded(d, trial.params[d.name]):g}" for d in self.search.space]
@@ -121,7 +125,7 @@ class CellWorker:
         return run
 
     def watch(self, trial: Trial) -> Watch:
-        """What the worker asks after each evaluation: whether the pruner would end the run."""
+        """The early-stopping hook of a trial: asks the pruner after each evaluation."""
         every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
 
         def ask(row: MetricsRow) -> EarlyStop | None:
@@ -137,15 +141,15 @@ class CellWorker:
         return ask
 
     def reopen(self) -> int:
-        """Open the trials that were given up again; how many."""
+        """Reopen the trials that were given up; returns how many."""
         count = self.queue.reopen()
         self.record()
         return count
 
     def record(self) -> None:
-        """Bring this search's rows of the record up to date."""
-        told = self.queue.told()
-        self.told = sum(trial.state != "running" for trial in told)
+        """Update this search's rows in the sweep's trial record."""
+        results = self.queue.results()
+        self.ended = sum(trial.state != "running" for trial in results)
         rows = [
             TrialRecord(
                 self.run(trial.params).id,
@@ -160,16 +164,17 @@ class CellWorker:
                 trial.state == "fail",
                 trial.why if trial.state == "fail" else None,
             )
-            for trial in told
+            for trial in results
         ]
         if rows:
             put_rows(self.store, self.sweep, rows)
 
 
 class SearchWorker:
-    """A process that trains trials until there are none, it is asked to stop, or `parent` no longer is its parent.
+    """Trains trials until none are left, it is asked to stop, or its parent process is no longer `parent`.
 
-    A context, which closes the storages of its cells.
+    A context manager, which closes the storages of its cells. `only` lists ids of searches; None means all. Raises
+    `UserError` for unknown ones.
     """
 
     def __init__(
@@ -202,13 +207,14 @@ class SearchWorker:
         self.opened.close()
 
     def stop(self, *_: object) -> None:
+        """Stop after saving the current trial; also a signal handler."""
         self.stopping = True
 
     def work(self) -> int:
         """Train until nothing is left to do here; returns the exit code.
 
-        A worker leaves where other live workers train the last trials. It waits where a round is to be told, and where
-        only a heart that stands still or moves can tell whether the worker of a trial lives.
+        It returns while other live workers train the last trials. It waits for a round to get its values, and while it
+        is open, for lack of heartbeats, whether the worker of a trial is dead.
         """
         before = {s: signal.signal(s, self.stop) for s in STOP_SIGNALS}
         try:
@@ -220,12 +226,12 @@ class SearchWorker:
         return ExitCode.PREEMPTED if self.stopping else ExitCode.FAILED if self.failed else 0
 
     def _work(self) -> None:
-        import landscape.runtime.worker  # noqa: F401  # torch takes its time: load it before owning a trial
+        import landscape.runtime.worker  # noqa: F401  # slow (torch): import it before owning a trial
 
         while not self.stopping and self.parent in (None, os.getppid()):
             given = self._next()
             if given is None:
-                for cell in self.cells:  # trials that were given up have no worker to record them
+                for cell in self.cells:  # given-up trials have no worker to record them
                     cell.record()
                 return
             if isinstance(given, str):
@@ -235,7 +241,7 @@ class SearchWorker:
 
     @contextmanager
     def _known(self) -> Iterator[None]:
-        """While this process works, a file says so: one that waits owns no trial, and must be found to be cancelled."""
+        """Record this process within the block, so that `sweeps cancel` finds it even when it owns no trial."""
         folder = self.store.search_workers(self.sweep)
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{socket.gethostname()}-{os.getpid()}.json"
@@ -246,9 +252,9 @@ class SearchWorker:
             file.unlink(missing_ok=True)
 
     def _next(self) -> tuple[CellWorker, Trial] | str | None:
-        """A trial of the cell that has come least far."""
+        """A trial of the cell with the smallest share of ended trials."""
         waiting = False
-        for cell in sorted(self.cells, key=lambda cell: cell.told / cell.search.trials):
+        for cell in sorted(self.cells, key=lambda cell: cell.ended / cell.search.trials):
             if self.stopping:
                 return WAIT
             given = cell.next()
@@ -262,12 +268,12 @@ class SearchWorker:
 
         run = cell.freeze(trial)
         if trial.order == 0:
-            cell.record()  # the search has begun: a larger budget keeps the size of its rounds
-        label = f"{cell.search.label}, trial {trial.order}{' (taken up again)' * trial.resumed}"
+            cell.record()  # marks the search as begun, so that a larger budget keeps its round size
+        label = f"{cell.search.label}, trial {trial.order}{' (resumed)' * trial.resumed}"
         with run_log(run.log_file, shown=False) as say:
             watch = None if cell.search.pruner == "none" else cell.watch(trial)
             status = None if self.stopping else work(self.store, run.id, say, self.execution, cell.observer, watch)
-            while status is None and not self.stopping:  # somebody else trains the same run
+            while status is None and not self.stopping:  # another worker trains the same run
                 time.sleep(WAIT_S)
                 status = work(self.store, run.id, say, self.execution, cell.observer, watch)
         if status == PREEMPTED or status is None:
@@ -290,22 +296,22 @@ class SearchWorker:
 
 
 def parser() -> Parser:
-    """Of this process."""
+    """The arguments of this process."""
     parser = Parser("python -m sweeps.search.worker", __doc__ or "")
     parser.add_argument("--store", required=True)
-    parser.add_argument("--sweep", required=True, help="its name, as a folder of the store's sweeps/")
-    parser.add_argument("--cell", action="append", help="the id of a search in search.json; may be given again")
+    parser.add_argument("--sweep", required=True, help="its full name, as in the store's sweeps/")
+    parser.add_argument("--cell", action="append", help="the id of a search in search.json; repeatable")
     parser.add_argument(
         "--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop, logger"
     )
     parser.add_argument(
-        "--attached", action="store_true", help="end with the trial under way once the process that started it is gone"
+        "--attached", action="store_true", help="end after the current trial once the parent process is gone"
     )
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code, which tells the controller whether trials are left."""
+    """Run the command line; returns the exit code, which tells the controller whether trials are left."""
 
     def work() -> int:
         arguments = parser().parse(sys.argv[1:] if argv is None else argv)
@@ -314,7 +320,7 @@ def main(argv: list[str] | None = None) -> int:
         with SearchWorker(store, arguments.sweep, arguments.cell, arguments.execution, logger.info, parent) as worker:
             return worker.work()
 
-    return run_command(work, disk=ExitCode.UNFINISHED)  # what a disk did may pass: the launcher tries again
+    return run_command(work, disk=ExitCode.UNFINISHED)  # disk errors may pass: the launcher tries again
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ def test_cancel_stops_jobs_that_run_and_what_they_trained_is_kept(cluster: Clust
     assert done.returncode == 0 and all(one.cancelled for one in submissions(store.sweep_folders()[0])), done.stderr
     cluster.wait_until_empty()
     assert set(states(store)) <= {"preempted", "planned"} and "preempted" in states(store)
-    assert "queued again" not in logs(store)
+    assert "requeued" not in logs(store)
 
 
 def test_jobs_get_what_was_asked_for(cluster: Cluster, store: Store) -> None:
@@ -231,7 +231,7 @@ def test_jobs_get_what_was_asked_for(cluster: Cluster, store: Store) -> None:
 def test_what_the_site_refuses_is_one_sentence(cluster: Cluster, store: Store) -> None:
     for wrong, words in (
         ("launcher.partition=gpu", "Invalid partition name specified (launcher.partition=gpu; legal here: main, shut)"),
-        ("launcher.gpus=3", "Requested node configuration is not available (asked for: 1 core, 3 GPUs"),
+        ("launcher.gpus=3", "Requested node configuration is not available (requested: 1 core, 3 GPUs"),
         ("launcher.extra=['--speed=high']", "unrecognized option"),
         ("launcher.cores=64", "launcher.cores=64 is more than a node of partition main has (4 cores)"),
         ("launcher.memory=20G", "launcher.memory=20G is more than a node of partition main has (15.6 GB)"),

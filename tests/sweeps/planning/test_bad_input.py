@@ -37,11 +37,11 @@ CASES = [
     (["loss=null"], f"loss=None is not known; legal: {LOSSES}"),
     (
         ["loss.kind=foo"],
-        f"loss.kind is not set by itself; choose with loss=NAME ({LOSSES})",
+        f"loss.kind cannot be set directly; choose loss=NAME ({LOSSES})",
     ),
-    (["norm.kind=sn"], "norm.kind is not set by itself; choose with norm=NAME"),
-    (["reg.penalty=gp"], "reg.penalty is not set by itself; choose with reg=NAME"),
-    (["arch={kind: dcgan}"], "arch.kind is not set by itself"),
+    (["norm.kind=sn"], "norm.kind cannot be set directly; choose norm=NAME"),
+    (["reg.penalty=gp"], "reg.penalty cannot be set directly; choose reg=NAME"),
+    (["arch={kind: dcgan}"], "arch.kind cannot be set directly"),
     (["study.exclude=[]"], "study.exclude belongs to a study's file"),
     (["metrics=none", "metrics.scores=[fid]"], "metrics.scores needs an extractor; choose metrics=classifier"),
     (
@@ -53,13 +53,13 @@ CASES = [
     (["data=ring", "arch=sndcgan"], "arch.kind=sndcgan makes images with a side divisible by 8; data.size=1 is not"),
     (["metrics.is_splits=1000"], "metrics.is_splits=1000 is out of range; legal: up to the 500 fakes"),
     (["data.size=4096"], "data.size=4096 is out of range; legal: 1 to 1024 pixels"),
-    (["-m", "store=a,b"], "store does not make different runs; give it one value"),
-    (["-m", "threads=1,2"], "threads does not make different runs; give it one value"),
-    (["-m", "checkpoint.keep=all,weights"], "checkpoint.keep does not make different runs"),
+    (["-m", "store=a,b"], "store cannot be varied in a grid; give it one value"),
+    (["-m", "threads=1,2"], "threads cannot be varied in a grid; give it one value"),
+    (["-m", "checkpoint.keep=all,weights"], "checkpoint.keep cannot be varied in a grid"),
     (["optim.lrr=1"], "optim.lrr is no configuration key (did you mean optim.lr?)"),
     (["optim.learning_rate=1"], "optim.learning_rate is no configuration key (did you mean optim.lr?)"),
     (["lr=1"], "lr is no configuration key (did you mean optim.lr?)"),
-    (["metrics=fid"], "metrics=fid is not known: fid is a score, which metrics=classifier and"),
+    (["metrics=fid"], "metrics=fid is unknown: fid is a score, which metrics=classifier and"),
     (["los=ns"], "los is no configuration key (did you mean loss?)"),
     (["reg=sn", "norm=none"], "reg=sn means norm=sn, so it contradicts norm=none"),
     (["arch.width=-1"], "arch.width=-1.0 is out of range; legal: a positive number"),
@@ -76,16 +76,16 @@ CASES = [
     ),
     (["device=tpu"], "device=tpu is out of range; legal: auto, cpu, cuda or cuda:N"),
     (["loss=ns,ls"], "loss=ns,ls has several values: add -m (--multirun)"),
-    (["-m", "loss=ns,ns"], "loss=ns,ns names a value twice"),
+    (["-m", "loss=ns,ns"], "loss=ns,ns has a value twice"),
     (["-m", "optim.lr=interval(0,1)"], "list them, or use range(...) or glob(...)"),
     (["-m", "seed=1,two"], "Value 'two' of type 'str' could not be converted to Integer"),
     (["-m", "loss=glob(x*)"], "loss=glob(x*) has no values"),
     (["-m", "loss=ns", "loss=ls"], "loss is given twice"),
-    (["loss"], "'loss' is no override"),
-    (["loss=ns,"], "'loss=ns,' is no override"),
+    (["loss"], "'loss' is not a valid override"),
+    (["loss=ns,"], "'loss=ns,' is not a valid override"),
     (["--dry-run"], "--dry-run is no flag of this program"),
-    (["+new=1"], "keys are neither added nor removed here"),
-    (["~seed"], "keys are neither added nor removed here"),
+    (["+new=1"], "adding and removing keys is not supported"),
+    (["~seed"], "adding and removing keys is not supported"),
     (["hydra/launcher=submitit_slurm"], "hydra/launcher is not used here; choose launcher=slurm"),
     (
         ["hydra/launcher=submitit_local"],
@@ -98,17 +98,17 @@ CASES = [
     (["hydra.sweep.dir=x"], "hydra.sweep.dir is not used here"),
     (["data.content=abc"], "data.content is computed"),
     (["search=grid"], "search=grid is not known; legal: gp, none, qmc, random, tpe"),
-    (["-m", "search=gp,tpe"], "search does not make different runs; give it one value"),
-    (["-m", "stop.factor=2,3"], "stop.factor does not make different runs; give it one value"),
-    (["search.kind=gp"], "search.kind is not set by itself; choose with search=NAME"),
+    (["-m", "search=gp,tpe"], "search cannot be varied in a grid; give it one value"),
+    (["-m", "stop.factor=2,3"], "stop.factor cannot be varied in a grid; give it one value"),
+    (["search.kind=gp"], "search.kind cannot be set directly; choose search=NAME"),
     (["search.trials=0"], "search.trials=0 is out of range; legal: 1 to 1,000,000"),
     (["search.pruner=best"], "search.pruner=best is out of range; legal: none, asha, hyperband, median"),
     (["search.storage=here"], "legal: sqlite, journal, or a URL such as postgresql://user@host/name"),
     (["search.space.beta1.high=1"], "search.space.beta1.high=1.0 is out of range; legal: at least 0 and under 1"),
     (["search.space.lr.low=0"], "search.space.lr.low=0.0 is out of range; legal: a positive number"),
     (["search=gp", "search.space.lr.low=1"], "search.space.lr runs from 1 to 0.01; give low <= high"),
-    (["search=gp", "metrics=none"], "search=gp needs a distance to learn from: metrics.scores must have fid"),
-    (["search=random", "search.grid=true"], "search.grid=true needs a search that learns (gp, tpe)"),
+    (["search=gp", "metrics=none"], "search=gp needs a distance to minimize: metrics.scores must include fid"),
+    (["search=random", "search.grid=true"], "search.grid=true needs a search that uses results (gp, tpe)"),
     (["search=gp", *(f"search.space.{k}=null" for k in ("lr", "beta1", "beta2"))], "search=gp has nothing to vary"),
     (["stop.factor=1"], "stop.factor=1.0 is out of range; legal: a number over 1"),
     (["stage=last"], "stage=last is out of range; legal: all, grid, search, confirm"),
@@ -142,17 +142,17 @@ CASES = [
     (["-m", "optim.lr=range(0,1,0.0)"], "by steps that are not 0, as in range(0,10,2)"),
     (["-m", "optim.lr=range(0,inf)"], "a range goes from one number to another"),
     (["-m", "seed=int(range(0,3,0.5))"], "by steps that are not 0"),
-    (["-m", "seed=sort(1,a)"], "'seed=sort(1,a)' is no override ("),
-    (["-m", "seed=range(a,b)"], "'seed=range(a,b)' is no override ("),
+    (["-m", "seed=sort(1,a)"], "'seed=sort(1,a)' is not a valid override ("),
+    (["-m", "seed=range(a,b)"], "'seed=range(a,b)' is not a valid override ("),
     (["-m", "seed=range(5,0)"], "seed=range(5,0) has no values"),
     (["seed=" + "[" * 400 + "]" * 400], " ... (805 characters): "),
     (["seed=" + "9" * 5000], "seed=999"),
     (["loss='a\nb'"], "loss=a\\nb is not known; legal: "),
-    (["data.name=\udcff"], "holds characters that are no text"),
+    (["data.name=\udcff"], "contains control characters or invalid UTF-8"),
     # sizes beyond all use
-    (["-m", "seed=range(0,10000000)"], "the grid has 10,000,000 points, and max_points=100,000 allows no more"),
+    (["-m", "seed=range(0,10000000)"], "the grid has 10,000,000 points, and the limit is max_points=100,000"),
     (["-m", "seed=range(0,1000)", "repeat=shuffle(range(0,1000))"], "the grid has 1,000,000 points"),
-    (["-m", "seed=range(0,3)", "loss=ns,ls", "max_points=5"], "the grid has 6 points, and max_points=5 allows no more"),
+    (["-m", "seed=range(0,3)", "loss=ns,ls", "max_points=5"], "the grid has 6 points, and the limit is max_points=5"),
     (["-m", "optim.lr=range(1e-300,1,1e-300)"], "the grid has more than 1,000,000,000,000,000 points"),
     (["max_points=0"], "max_points=0 is out of range; legal: a whole number, 1 or more"),
     (["-m", "max_points=1,2"], "max_points"),
@@ -267,7 +267,7 @@ def test_a_corrupt_file_is_named_and_costs_its_run_alone(
     before = tree(bad.path)
     assert main(["-m", *TINY, "seed=0,1", f"store={store.root}", "launcher.jobs=1"]) == 1
     err = capsys.readouterr().err
-    assert str(file) in err.splitlines()[0] and "mend it or move its folder away" in err.splitlines()[0]
+    assert str(file) in err.splitlines()[0] and "repair it or move its folder away" in err.splitlines()[0]
     assert tree(bad.path) == before and good.status().state == "done"
     good.status_file.write_text("{")
     assert main(["-m", *TINY, "seed=0,1", f"store={store.root}"]) == 2  # nothing is left
@@ -278,7 +278,7 @@ def test_a_config_that_was_edited_is_not_trusted(store: Store, capsys: pytest.Ca
     (run,) = frozen_runs(store, *TINY)
     run.config_file.write_text(run.config_file.read_text().replace("steps: 12", "steps: 13"))
     assert main([*TINY, f"store={store.root}"]) == 2
-    assert "is not what was frozen" in capsys.readouterr().err
+    assert "was changed after it was frozen" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("which", ["config", "status"])

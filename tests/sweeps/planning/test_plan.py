@@ -93,7 +93,7 @@ def test_equal_points_are_one_run_and_the_plan_says_so() -> None:
 
 @pytest.mark.parametrize("overrides", [["reg=none", "reg.strength=5"], ["reg=none", "reg={strength: 5}"]])
 def test_what_is_set_aside_is_said(overrides: list[str]) -> None:
-    assert "set aside as unused: reg.strength by reg=none" in describe(make_plan(overrides, multirun=False))
+    assert "ignored as unused: reg.strength by reg=none" in describe(make_plan(overrides, multirun=False))
 
 
 def test_the_normalizer_left_unset_can_stand_in_a_grid() -> None:
@@ -155,7 +155,7 @@ def test_a_study_can_set_keys_together(study: dict[str, Any]) -> None:
 
 def test_an_exclusion_by_a_key_that_is_none_is_refused(study: dict[str, Any]) -> None:
     study["s"] = {"overrides": ["loss=ns,ls"], "exclude": [{"lost": "ns"}]}
-    with pytest.raises(UserError, match=r"excludes by lost, which is no configuration key"):
+    with pytest.raises(UserError, match=r"excludes by lost, which is not a configuration key"):
         make_plan(["study=s"], multirun=False)
 
 

@@ -108,7 +108,7 @@ def test_an_evaluation_is_judged_once_and_a_run_that_is_taken_up_hears_it_again(
 
 def test_a_pruner_that_could_end_no_run_is_refused() -> None:
     for more in ("metrics.every=null", "search.grace=4"):
-        with pytest.raises(UserError, match="could end no run of digits sndcgan ns n_dis=1: there are"):
+        with pytest.raises(UserError, match="could never end a run of digits sndcgan ns n_dis=1: there are"):
             make_plan([*BASE, "metrics.every=5", "search=random", "search.pruner=asha", more], multirun=False)
 
 

@@ -159,9 +159,9 @@ def test_the_grid_is_told_once_and_is_no_trial(tmp_path: Path) -> None:
     grid = {f"run{i}": ({"lr": 10.0**-i, "beta1": 0.5, "beta2": 0.9}, 5.0 - i) for i in (2, 3, 4)}
     for _ in range(2):
         book.tell_grid(grid)
-    assert len(book.study.trials) == 3 and book.told() == []
+    assert len(book.study.trials) == 3 and book.results() == []
     trial = book.next(nobody_is_lost)
-    assert isinstance(trial, Trial) and trial.order == 0 and len(book.told()) == 1
+    assert isinstance(trial, Trial) and trial.order == 0 and len(book.results()) == 1
 
 
 # Taking up and telling
@@ -172,7 +172,7 @@ def test_a_value_is_told_once(tmp_path: Path) -> None:
     trial = book.next(nobody_is_lost)
     assert isinstance(trial, Trial)
     assert book.tell(trial, 1.5, diverged=True) and not book.tell(trial, 7.0)
-    assert [(t.value, t.diverged, t.state) for t in book.told()] == [(1.5, True, "complete")]
+    assert [(t.value, t.diverged, t.state) for t in book.results()] == [(1.5, True, "complete")]
 
 
 def test_a_lost_trial_is_taken_up_with_its_own_setting(tmp_path: Path) -> None:
@@ -197,10 +197,10 @@ def test_a_kill_is_not_a_trials_failure(tmp_path: Path) -> None:
     counts = Counter(trial.order for trial in taken if isinstance(trial, Trial))
     assert sum(counts.values()) == 200 and counts.keys() == set(range(16)) and max(counts.values()) <= 13
     book = ledger(search, tmp_path, lambda: storage)
-    assert {trial.state for trial in book.told()} == {"running"}
+    assert {trial.state for trial in book.results()} == {"running"}
     while isinstance(trial := book.next(everybody_is_lost), Trial):
         assert book.tell(trial, 1.0)
-    assert [trial.state for trial in book.told()] == ["complete"] * 16
+    assert [trial.state for trial in book.results()] == ["complete"] * 16
 
 
 def test_a_trial_that_kills_every_worker_ends_by_a_bound_of_its_own_and_is_named(tmp_path: Path) -> None:
@@ -210,8 +210,8 @@ def test_a_trial_that_kills_every_worker_ends_by_a_bound_of_its_own_and_is_named
         assert isinstance(trial, Trial) and trial.resumed == (again > 0)
     last = ledger(search, tmp_path, lambda: storage)
     assert last.next(everybody_is_lost) is None
-    assert [t.state for t in last.told()] == ["fail"] and MAX_KILLS >= 100
-    assert str(last.told()[0].why).startswith(f"lost {MAX_KILLS} workers that were killed")
+    assert [t.state for t in last.results()] == ["fail"] and MAX_KILLS >= 100
+    assert str(last.results()[0].why).startswith(f"lost {MAX_KILLS} killed workers")
 
 
 def test_one_that_loses_its_workers_does_not_keep_others_waiting(tmp_path: Path) -> None:
@@ -247,18 +247,18 @@ def test_what_was_given_up_is_opened_again_in_its_place(tmp_path: Path) -> None:
     book = ledger(search, tmp_path, lambda: storage)
     while isinstance(trial := book.next(nobody_is_lost), Trial):
         assert trial.order > 0 and book.tell(trial, 1.0)
-    first, *others = book.told()
+    first, *others = book.results()
     assert (first.state, first.why) == ("fail", f"failed {MAX_FAILURES} times") and [t.state for t in others] == [
         "complete"
     ] * 2
     assert book.reopen() == 1 and book.reopen() == 0
-    assert [t.state for t in book.told()] == ["running", "complete", "complete"]
+    assert [t.state for t in book.results()] == ["running", "complete", "complete"]
     fail()  # as often as before
     assert ledger(search, tmp_path, lambda: storage).next(nobody_is_lost) is None
     assert book.reopen() == 1
     again = book.next(nobody_is_lost)
     assert isinstance(again, Trial) and (again.order, again.params) == (0, first.params) and book.tell(again, 2.0)
-    assert [(t.order, t.value, t.why) for t in book.told()] == [(0, 2.0, None), (1, 1.0, None), (2, 1.0, None)]
+    assert [(t.order, t.value, t.why) for t in book.results()] == [(0, 2.0, None), (1, 1.0, None), (2, 1.0, None)]
 
 
 def test_a_run_that_fails_is_given_up_however_far_it_comes(tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_killed_workers_lose_no_value_and_tell_none_twice(
             worker.wait()
     lines = [line for output in outputs for line in output.read_text().splitlines()]
     with TrialQueue(cell(trials=trials), lambda: open_storage(where, Store(root), "s", "c"), "t", Path(lock)) as book:
-        told = book.told()
+        told = book.results()
     assert [(t.order, t.value, t.state) for t in told] == [(i, 1.0 + i, "complete") for i in range(trials)]
     said = [int(line.split()[0]) for line in lines if line.endswith("True")]
     assert sorted(said) == list(range(trials)) and len([line for line in lines if line.endswith("held")]) == 2
@@ -375,4 +375,4 @@ def test_a_torn_journal_goes_on(tmp_path: Path) -> None:
     again = ledger(cell(trials=2), tmp_path, open_it)
     second = again.next(nobody_is_lost)
     assert isinstance(second, Trial) and again.tell(second, 2.0)
-    assert [t.value for t in again.told()] == [1.0, 2.0]
+    assert [t.value for t in again.results()] == [1.0, 2.0]

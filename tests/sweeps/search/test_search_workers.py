@@ -56,9 +56,9 @@ def test_two_workers_wait_until_a_round_is_whole(store: Store, started: list[sub
     held = cell.next()
     assert isinstance(held, Trial) and held.order == 0
     started += [by_hand(store, plan) for _ in range(2)]
-    wait_for(lambda: cell.queue.told() and sum(one.state == "complete" for one in cell.queue.told()) == 2)
+    wait_for(lambda: cell.queue.results() and sum(one.state == "complete" for one in cell.queue.results()) == 2)
     wait_for(lambda: len(list(store.search_workers(plan.name).glob("*.json"))) == 2)
-    assert [one.order for one in cell.queue.told()] == [0, 1, 2]
+    assert [one.order for one in cell.queue.results()] == [0, 1, 2]
     cell.freeze(held)
     assert cell.queue.tell(held, 1.0)
     assert [process.wait(timeout=300) for process in started] == [0, 0]

@@ -178,7 +178,7 @@ def test_a_url_that_cannot_be_read_is_refused_without_being_shown(
 ) -> None:
     assert main(["search=random", f"search.storage='{url}'", f"store={store.root}"]) == 2
     error = capsys.readouterr().err
-    assert "search.storage is no URL that can be read" in error and error.count("\n") == 1 and "pw9" not in error
+    assert "search.storage is not a valid URL" in error and error.count("\n") == 1 and "pw9" not in error
     assert not store.runs.exists() and not store.sweeps.exists()
 
 
