@@ -181,7 +181,7 @@ def _metrics(way: Composed, frozen: dict[str, Any], data: Dataset, unused: set[s
         return dict(chosen.config["metrics"])
     own = {f.name: frozen["metrics"].get(f.name) for f in fields(Metrics)}
     if not own["scores"]:
-        raise UserError("it was trained with metrics=none; choose metrics, as in metrics=classifier")
+        raise UserError("the run was trained with metrics=none; choose metrics, as in metrics=classifier")
     if "extractor" in given and way.config["metrics"]["extractor"] != own["extractor"]:
         raise UserError("metrics.extractor cannot be set alone; choose metrics=NAME")
     choices = [

@@ -190,9 +190,9 @@ def _check_choice(group: str, choice: Any) -> None:
             bring = [name for name in legal if choice in (read_choice(group, name).get("scores") or ())]
             if bring:
                 names = " and ".join(f"metrics={name}" for name in bring)
-                raise UserError(f"metrics={choice} is unknown: {choice} is a score, which {names} include")
+                raise UserError(f"metrics={choice} is not known: {choice} is a score, which {names} include")
         raise UserError(
-            f"{shortened(f'{group}={choice}')} is unknown{nearest(str(choice), legal)}; legal: {', '.join(legal)}"
+            f"{shortened(f'{group}={choice}')} is not known{nearest(str(choice), legal)}; legal: {', '.join(legal)}"
         )
 
 

@@ -72,7 +72,7 @@ def confirmation(plan: Plan) -> Confirmation:
     store, wanted = plan.store, plan.confirm
     tried = tried_settings(plan)
     if not tried:
-        raise UserError(f"no run of sweep {plan.name} is finished in {store.root}: train it first, then confirm")
+        raise UserError(f"sweep {plan.name} has no finished and scored run in {store.root}: train it, then confirm")
     used = {seed for cell in tried.values() for setting in cell for seed in setting.seeds}
     seeds = list(islice((seed for seed in count(wanted["first_seed"]) if seed not in used), wanted["seeds"]))
     made = Plan([*plan.command], [], f"{plan.study or 'sweep'}-confirm", search=plan.search, stage="confirm")

@@ -59,7 +59,7 @@ CASES = [
     (["optim.lrr=1"], "optim.lrr is no configuration key (did you mean optim.lr?)"),
     (["optim.learning_rate=1"], "optim.learning_rate is no configuration key (did you mean optim.lr?)"),
     (["lr=1"], "lr is no configuration key (did you mean optim.lr?)"),
-    (["metrics=fid"], "metrics=fid is unknown: fid is a score, which metrics=classifier and"),
+    (["metrics=fid"], "metrics=fid is not known: fid is a score, which metrics=classifier and"),
     (["los=ns"], "los is no configuration key (did you mean loss?)"),
     (["reg=sn", "norm=none"], "reg=sn means norm=sn, so it contradicts norm=none"),
     (["arch.width=-1"], "arch.width=-1.0 is out of range; legal: a positive number"),
@@ -112,7 +112,7 @@ CASES = [
     (["search=gp", *(f"search.space.{k}=null" for k in ("lr", "beta1", "beta2"))], "search=gp has nothing to vary"),
     (["stop.factor=1"], "stop.factor=1.0 is out of range; legal: a number over 1"),
     (["stage=last"], "stage=last is out of range; legal: all, grid, search, confirm"),
-    (["stage=confirm"], "is finished in"),
+    (["stage=confirm"], "has no finished and scored run in"),
     (
         ["search=gp", "search.storage=postgresql://me:pw@127.0.0.1:1/x"],
         "postgresql://me@127.0.0.1:1/x cannot be reached",
