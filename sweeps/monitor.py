@@ -33,8 +33,9 @@ from landscape.store import (
     Store,
     SweepFolder,
 )
-from landscape.store.leases import Observer, claim_in_force, named
-from landscape.store.processes import is_here, is_stopped, lives
+from landscape.store.leases import Observer, claim_in_force
+from landscape.store.process_record import ClaimRecord
+from landscape.store.processes import is_stopped
 from landscape.store.protocols import EvalRequest
 from landscape.store.run_writer import HEART_S
 from sweeps.planning.sweep_runs import SweepRuns
@@ -266,29 +267,29 @@ class StoreMonitor:
             if view.state == RUNNING or left_queue:
                 view.state = LOST
             return False
-        if "unreadable" in claim:
+        if claim.unreadable is not None:
             after = f"{self.observer.lost_after_s:.0f} s"
-            view.claim = f"{claim['unreadable']}; the run counts as running until it has no heartbeat for {after}"
-        if self.observer.is_lost(run, claim) or (left_queue and not is_here(claim)):
+            view.claim = f"{claim.unreadable}; the run counts as running until it has no heartbeat for {after}"
+        if self.observer.is_lost(run, claim) or (left_queue and not claim.is_here):
             view.state = LOST
             return False
         if view.state == QUEUED:
             view.state = RUNNING  # it has just begun
-        self._judge_progress(view, claim, f"kill -9 {claim.get('pid')} on {claim.get('host')}")
+        self._judge_progress(view, claim, f"kill -9 {claim.pid} on {claim.host}")
         return True
 
-    def _judge_progress(self, view: RunView, claim: dict[str, Any] | None, end: str) -> None:
+    def _judge_progress(self, view: RunView, claim: ClaimRecord | None, end: str) -> None:
         """Set the state to "stalled" if the worker is alive but suspended, hangs, or sends no heartbeat."""
         stalled = view.status.stalled
         if claim is None:
             return
-        here = is_here(claim)
-        if here and is_stopped(claim["pid"]):
-            why = f"{named(claim)} is suspended; kill -CONT {claim['pid']} resumes it, {end} ends it"
+        here = claim.is_here
+        if here and is_stopped(claim.pid):
+            why = f"{claim} is suspended; kill -CONT {claim.pid} resumes it, {end} ends it"
         elif stalled is not None:
             why = f"{stalled.for_s} s in {stalled.doing}, which usually takes {stalled.usual_s} s; {end} ends it"
         elif here and self.observer.still_s(self.store.run(view.id), claim) > self.observer.lost_after_s:
-            why = f"{named(claim)} sends no heartbeat; {end} ends it"
+            why = f"{claim} sends no heartbeat; {end} ends it"
         else:
             return
         view.state, view.stalled = STALLED, why
@@ -321,12 +322,12 @@ class StoreMonitor:
                 controller = folder.controller()
             except (FileNotFoundError, CorruptFile):
                 continue
-            if is_here(controller):
-                alive = lives(controller)
+            if controller.is_here:
+                alive = controller.lives
             else:
                 alive = time.monotonic() - self.moved_at < self.observer.lost_after_s
             with suppress(FileNotFoundError, CorruptFile):  # of another sweep
-                if alive and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan()["runs"])):
+                if alive and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan().runs)):
                     return True
         return False
 
@@ -397,9 +398,9 @@ def without_worker(store: Store, ids: list[str]) -> set[str]:
     for one in ids:
         run = store.run(one)
         claim = claim_in_force(run)
-        if claim is None or (is_here(claim) and observer.is_lost(run, claim)):
+        if claim is None or (claim.is_here and observer.is_lost(run, claim)):
             free.add(one)
-        elif not is_here(claim):
+        elif not claim.is_here:
             elsewhere[one] = _beat(run)
     if elsewhere:
         time.sleep(3 * HEART_S)

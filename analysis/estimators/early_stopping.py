@@ -1,10 +1,10 @@
-"""What stopping would have cost in quality: the rules of `landscape.store.early_stopping`, replayed on runs that were
-let finish.
+"""What stopping early saved, and what it would have cost in quality: the rules of `landscape.store.early_stopping`,
+replayed on runs that were let finish.
 
 Each learning curve is gone through as the worker would have: after every evaluation but the first and the last. What
 the run would have been worth had it ended there stands beside what it ended at. This speaks of runs that nothing
 stopped; where a rule or pruner has taken runs out of a cell, those that it watched and let go on are a selection and
-are left out.
+are left out. What it saved, D updates and hours, is that of the runs that were stopped.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ REPLAY_COLUMNS = (
     *("lower", "ratio", "fall_from", "fall_to"),
 )
 TAKEN_COLUMNS = ("cell", "id", "why", "stopped_at", "steps", "then", "end", "ratio", "stop_cause", "pruner")
+SAVED_COLUMNS = ("cell", "why", "stopped", "runs", "steps_left", "saved_s", "saved_share")
+KINDS: dict[str, str] = {
+    StopCause.COLLAPSED: "distance far above the run's best",
+    StopCause.SATURATED: "saturated discriminator",
+}
 
 
 class Curves(NamedTuple):
@@ -209,6 +214,58 @@ def taken_up(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     made = use.assign(why=use["stopped_why"], then=then, end=end, ratio=np.where(np.isinf(end), np.inf, end / then))
     made = made.sort_values("ratio", kind="stable")[list(TAKEN_COLUMNS)].reset_index(drop=True)
     return made.astype({"stopped_at": int, "steps": int})
+
+
+def kind(cause: str | None, pruner: str | None) -> str:
+    """Which rule or pruner ended a run, in a few words."""
+    if cause == StopCause.PRUNED:
+        return f"pruner {pruner or '?'}"
+    return KINDS.get(cause or "", "other")
+
+
+def saved_seconds(runs: pd.DataFrame) -> pd.Series:
+    """Seconds that each stopped run would still have taken: its updates and evaluations to come, at its own pace.
+
+    A D update costs what it cost so far (`--step-costs` is in `train_s`), an evaluation likewise, at the run's cadence.
+    NaN where the run did not get as far as an update or has no learning curve.
+    """
+    step, left = runs["step"].to_numpy(float), (runs["steps"] - runs["step"]).to_numpy(float)
+    made = runs["evaluations"].to_numpy(float)  # the one at step 0 among them
+    with np.errstate(divide="ignore", invalid="ignore"):
+        evaluations = np.ceil(np.round(left * (made - 1) / step, 6))
+        seconds = runs["train_s"].to_numpy(float) / step * left + runs["eval_s"].to_numpy(float) / made * evaluations
+    return pd.Series(np.where(np.isfinite(seconds), seconds, np.nan), index=runs.index)
+
+
+def saved_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row a cell and kind of reason, columns `SAVED_COLUMNS`; `runs` is one section, stopped runs included.
+
+    stopped      runs with the status "stopped", of `runs` in the cell that were begun
+    steps_left   D updates that they were not trained for
+    saved_s      seconds that those, with their evaluations, would have taken
+    saved_share  of what all runs of the cell would have taken, had none been stopped
+    """
+    runs = costed(runs)
+    runs = runs[runs["step"] > 0]
+    stopped = runs[runs["status"] == STOPPED]
+    causes = zip(stopped["stop_cause"], stopped["pruner"], strict=True)
+    stopped = stopped.assign(why=[kind(*one) for one in causes], saved_s=saved_seconds(stopped))
+    rows = []
+    for label in cell_order(stopped):
+        cell, mine = runs[runs["cell"] == label], stopped[stopped["cell"] == label]
+        spent = float(cell[["train_s", "eval_s"]].sum().sum() + mine["saved_s"].sum())
+        for why, group in mine.groupby("why", sort=True):
+            saved = float(group["saved_s"].sum())
+            left = int((group["steps"] - group["step"]).sum())
+            rows.append((label, why, len(group), len(cell), left, saved, share(saved, spent - saved)))
+    return pd.DataFrame(rows, columns=list(SAVED_COLUMNS))
+
+
+def saved_whole(runs: pd.DataFrame, table: pd.DataFrame) -> dict[str, float]:
+    """`saved_table` summed over all cells: stopped, runs, steps_left, saved_s, saved_share."""
+    spent, saved = float(costed(runs)[["train_s", "eval_s"]].sum().sum()), float(table["saved_s"].sum())
+    counts = {key: int(table[key].sum()) for key in ("stopped", "steps_left")}
+    return {**counts, "runs": int((runs["step"] > 0).sum()), "saved_s": saved, "saved_share": share(saved, spent)}
 
 
 def share(part: float, rest: float) -> float:

@@ -12,6 +12,7 @@ from landscape.config.errors import CorruptFile
 from landscape.config.identity import short_hash
 from landscape.store import Store
 from landscape.store.protocols import EvalRequest
+from landscape.store.searches import SearchSpec
 from landscape.store.trials import CONFIRM, TrialRecord, read_rows
 
 # Samplers that propose the next setting by the results of earlier ones; the others could have come in any order.
@@ -54,19 +55,16 @@ def _row(trial: TrialRecord) -> dict[str, Any]:
 
 def _kinds(store: Store, name: str) -> dict[str | None, str]:
     """`alike` of each search of a sweep, by the search's id; none where its file does not tell."""
-    with suppress(CorruptFile, OSError, KeyError, TypeError):
-        cells = store.sweep(name).searches()["cells"]
-        return {cell["id"]: _alike(cell) for cell in cells}
+    with suppress(CorruptFile, OSError):
+        return {cell.id: _alike(cell) for cell in store.sweep(name).searches().cells}
     return {}
 
 
-def _alike(cell: dict[str, Any]) -> str:
-    size = None  # of a round: a share of the budget, or of the one that it began with
-    if cell["rounds"] is not None:
-        size = cell.get("per_round") or -(-cell["trials"] // cell["rounds"])
-    asked = EvalRequest.of(cell["base"])
+def _alike(cell: SearchSpec) -> str:
+    size = None if cell.rounds is None else cell.round_size
+    asked = EvalRequest.of(cell.base)
     # `draws` leaves out how runs are scored, which decides what a search is told.
-    return short_hash([*(cell[key] for key in KIND), sorted(cell["grid"]), size, asked and asked.unchecked()])
+    return short_hash([*(getattr(cell, key) for key in KIND), sorted(cell.grid), size, asked and asked.unchecked()])
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:

@@ -8,13 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from landscape.config.errors import CorruptFile, ExitCode
 from landscape.store import Store, leases
 from landscape.store.leftovers import mark, remove, temporary, writer_lives
 from landscape.store.locks import held, locked
-from landscape.store.processes import is_here, lives
+from landscape.store.process_record import ProcessRecord
 from sweeps.cli import arguments
 from sweeps.console import show, tell
 
@@ -71,13 +70,13 @@ def leftovers(store: Store, reports: list[Path]) -> list[Leftover]:
     return found
 
 
-def _is_dead(process: Callable[[], dict[str, Any]]) -> bool:
+def _is_dead(process: Callable[[], ProcessRecord]) -> bool:
     """Whether a file names a process of this machine that has ended."""
     try:
         named = process()
     except (FileNotFoundError, CorruptFile):
         return False
-    return is_here(named) and not lives(named)
+    return named.is_here and not named.lives
 
 
 def remove_all(found: list[Leftover]) -> int:

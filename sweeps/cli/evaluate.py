@@ -22,9 +22,8 @@ from sweeps.errors import run_command
 from sweeps.launchers.attached import AttachedLauncher
 from sweeps.launchers.registry import launcher_of
 from sweeps.planning.composition import Composed, combinations, hydra
-from sweeps.planning.config_groups import groups, mentioned, read_choice
+from sweeps.planning.config_groups import copy_tree, groups, mentioned, read_choice
 from sweeps.planning.finalize import finalize_metrics, null_unused_keys
-from sweeps.planning.fragments import copy_tree
 from sweeps.planning.freeze import add_requests
 from sweeps.planning.needs import need
 from sweeps.planning.overrides import parse

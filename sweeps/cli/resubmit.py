@@ -30,7 +30,7 @@ def submit(argv: list[str]) -> int:
     if not wanted and not trials_wanted(store, folder):
         tell(f"nothing to submit: sweep {folder.name} has no run or trial to submit")
         return ExitCode.DONE
-    keys = folder.plan().get("launcher")
+    keys = folder.plan().launcher
     return scheduler_for(keys).resubmit(store, folder, wanted, given.accept_setup)
 
 
@@ -40,11 +40,11 @@ def retry(argv: list[str]) -> int:
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     plan, ours = folder.signed_plan()
-    launcher = launcher_of(plan.get("launcher"))
+    launcher = launcher_of(plan.launcher)
     opened = reopen(store, folder)
     if opened and launcher.attached:
         # Run the whole command: search workers need its keys.
-        command = [*map(str, plan["command"]), f"store={quoted(str(store.root))}"]
+        command = [*plan.command, f"store={quoted(str(store.root))}"]
         return main(command, folder.name, Source(folder.plan_file, ours, given.accept_setup))
     states = {run: state for run, state in unfinished(store, folder).items() if state != PLANNED}
     if launcher.attached:  # else the scheduler's queue tells which are lost
@@ -58,7 +58,7 @@ def retry(argv: list[str]) -> int:
 
 def reopen(store: Store, folder: SweepFolder) -> int:
     """Reopen the given-up trials of a sweep's searches, unless its newest command left them out; returns how many."""
-    searches = folder.plan().get("stage") != "grid" and store.search_file(folder.name).exists()
+    searches = folder.plan().stage != "grid" and store.search_file(folder.name).exists()
     if not searches or not any(r.failed for r in read_rows(store, folder.name)):
         return 0
     from sweeps.search.worker import SearchWorker  # slow to import: Optuna
@@ -72,7 +72,7 @@ def reopen(store: Store, folder: SweepFolder) -> int:
 
 def trials_wanted(store: Store, folder: SweepFolder) -> int:
     """The number of trials left in a sweep's searches; 0 if its newest command left them out."""
-    searches = folder.plan().get("stage") != "grid" and store.search_file(folder.name).exists()
+    searches = folder.plan().stage != "grid" and store.search_file(folder.name).exists()
     return trials_left(store, folder.name) if searches else 0
 
 
@@ -84,7 +84,7 @@ def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
     """
     found = {}
     plan = folder.plan()
-    for one in plan["runs"]:
+    for one in plan.runs:
         run = store.run(one)
         try:
             status = run.status()
@@ -93,4 +93,4 @@ def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
                 found[one] = state
         except (CorruptFile, FileNotFoundError) as e:
             tell(f"{e}; repair it or move its folder away")
-    return {} if plan.get("stage") == "search" else found
+    return {} if plan.stage == "search" else found

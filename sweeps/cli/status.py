@@ -18,7 +18,7 @@ from rich.text import Text
 from landscape.config.axes import CELL_KEYS, cell_name, shown_axes
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.text import plural, printable
-from landscape.scores import distance_of, name_of_all
+from landscape.scores import DISTANCE, columns_of, distance_of, name_of_all
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from landscape.store.lookup import find_sweep
 from sweeps.cli import arguments
@@ -93,7 +93,7 @@ def show(store: Store, snapshot: Snapshot) -> None:
     for cell, runs in sorted(cells.items()):
         counts = Counter(view.state for view in runs)
         best = lowest(runs, scores_of)
-        numbers = [score(best.get(name), 1) for name in protocols or [""]]
+        numbers = [score(DISTANCE, best.get(name)) for name in protocols or [""]]
         table.add_row(*(shown(cell[i]) for i, _ in columns), *(str(counts[state] or "") for state in states), *numbers)
     out.print(table)
     if len(protocols) > 1:
@@ -125,13 +125,13 @@ def scores_table(runs: list[RunView], called: dict[str, str]) -> Table:
     """The newest scores of these runs, with a column for the protocol if there is more than one."""
     protocols = {view.status.scores.get("protocol") for view in runs if view.status.scores}
     table = Table(box=None, pad_edge=False, header_style="dim")
-    distance = name_of_all(view.status.scores for view in runs)
-    names = ("id", "state", "run", "step", distance, "IS", "MS-SSIM", *["protocol"] * (len(protocols) > 1))
+    columns = columns_of(view.status.scores for view in runs)
+    names = ("id", "state", "run", "step", *(head for head, _ in columns), *["protocol"] * (len(protocols) > 1))
     for name in names:
         table.add_column(name, justify="left" if name in ("id", "state", "run") else "right", no_wrap=name == "id")
     for view in runs:
         scores = view.status.scores
-        numbers = [score(distance_of(scores), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
+        numbers = [score(column, column.of(scores)) for _, column in columns]
         more = [str(scores.get("protocol", ""))[:8]] * (len(protocols) > 1)
         table.add_row(view.id, view.state, shown(called[view.id]), f"{view.steps[0]}/{view.steps[1]}", *numbers, *more)
     return table

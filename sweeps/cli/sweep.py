@@ -61,7 +61,7 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
     searching = plan.stage in ("all", "search") and plan.trials_left > 0
     if not grid and not searching:
         folder = plan.store.sweep(plan.name)
-        if folder.plan_file.exists() and folder.plan().get("stage", "all") != plan.stage:
+        if folder.plan_file.exists() and folder.plan().stage != plan.stage:
             freeze(plan)  # status and wait use the newest stage
         if plan.given_up and plan.stage != "grid":
             tell(f"nothing to do, but {plural(plan.given_up, 'trial')} given up: see python -m sweeps status")

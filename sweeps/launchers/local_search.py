@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +151,7 @@ class LocalSearch(Workers):
             tell(line)
 
 
-def search_worker_command(store: Store, sweep: str, order: dict[str, Any]) -> list[str]:
+def search_worker_command(store: Store, sweep: str, order: Mapping[str, Any]) -> list[str]:
     """The command line of a worker of a stored sweep's searches; `order` says how it trains."""
     where = ["--store", str(store.root), "--sweep", sweep]
     return [sys.executable, "-m", "sweeps.search.worker", *where, "--execution", json.dumps(order)]

@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from landscape.config.conf_dir import conf_dir
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.schema import Schema
-from sweeps.planning.fragments import Leaves, choose, copy_tree, leaves, merge, put, type_value
+from sweeps.planning.config_groups import Leaves, choose, copy_tree, leaves, merge, put, type_value
 from sweeps.planning.hydra_errors import refused, sentence
 from sweeps.planning.overrides import Command, Setting, parse
 
@@ -112,7 +112,7 @@ def _typed(setting: Setting, probe: Any) -> Leaves:
 
 
 def _agree_with_hydra(config: dict[str, Any], settings: list[Setting]) -> None:
-    """Assert that Hydra composes the same: `conf/` must not use features of Hydra that `fragments` lacks."""
+    """Assert that Hydra composes the same: `conf/` must not use features of Hydra that `config_groups` lacks."""
     reference = OmegaConf.to_container(compose("config", [t for s in settings for t in s.overrides]), resolve=False)
     assert isinstance(reference, dict)
     mine, theirs = leaves(config), leaves(reference)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from landscape.config.errors import CorruptFile, UserError
@@ -15,9 +15,9 @@ from sweeps.planning.plan import Plan, Planned
 HOW = (*NOT_SWEPT, "metrics")  # overrides that are not part of a label
 
 
-def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
+def stored_run(run: RunFolder, execution: Mapping[str, Any]) -> Planned:
     """A frozen run as a planned one, to be executed as `execution` says; raises `CorruptFile`, `FileNotFoundError`."""
-    config = run.config() | execution
+    config = {**run.config(), **execution}
     config["train"].setdefault("world_size", 1)  # runs frozen by older versions lack these keys
     config.setdefault("launcher", {}).setdefault("warm", None)
     own = EvalRequest.of(config)
@@ -27,7 +27,7 @@ def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
     return Planned(run.id, config, [run.id, *overrides], [], asked, run.status().state)
 
 
-def stored_plan(store: Store, ids: Iterable[str], execution: dict[str, Any]) -> Plan:
+def stored_plan(store: Store, ids: Iterable[str], execution: Mapping[str, Any]) -> Plan:
     """These runs as a plan, to be executed as `execution` says. Unreadable runs are logged and left out.
 
     Raises `UserError` if none is left.

@@ -5,19 +5,19 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from landscape.config.axes import cell_words
-from landscape.config.errors import CorruptFile, UserError
+from landscape.config.errors import UserError
 from landscape.config.identity import setting_of, short_hash
 from landscape.store import Store
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
 from landscape.store.protocols import EvalRequest
+from landscape.store.searches import SearchSpec, SweepSearches
 from landscape.store.trials import TrialRecord, read_rows
 from sweeps.credentials import without_password
-from sweeps.planning.search_space import Dimension, dimensions
+from sweeps.planning.search_space import dimensions
 
 NONE = "none"  # no search
 ADAPTIVE = ("gp", "tpe")  # samplers that use results
@@ -25,62 +25,6 @@ MAX_FAILURES = 3  # of a trial's run, before the trial is given up
 MAX_KILLS = 100  # of a trial's workers since its run last advanced, before the trial is given up
 # Keys of `search` that the id of a search covers; its budget may be raised later.
 SPEC_KEYS = ("kind", "seed", "startup", "rounds", "grid", "pruner", "grace")
-
-
-@dataclass(frozen=True)
-class SearchSpec:
-    """A search in one cell. Its id covers everything but the budget, which may be raised later."""
-
-    id: str
-    draws: str  # seeds its random numbers; independent of the scores, so that other scores lead to the same trials
-    cell: dict[str, Any]  # its values on the cell axes
-    base: dict[str, Any]  # the configuration in which a trial sets its keys
-    overrides: list[str]  # what was typed for the cell
-    space: list[Dimension]
-    sampler: str
-    trials: int
-    seed: int
-    startup: int
-    rounds: int | None
-    grid: list[str]  # ids of the grid's runs that the sampler uses
-    pruner: str
-    grace: int
-    per_round: int | None = None  # trials per round, kept when the budget is raised
-
-    @property
-    def asked(self) -> EvalRequest:
-        """The request for the scores that the objective uses."""
-        asked = EvalRequest.of(self.base)
-        assert asked is not None, "a search without a distance is refused at planning"
-        return asked
-
-    @property
-    def evaluations(self) -> int:
-        """How many evaluations a run has after the one at step 0."""
-        return evaluations(self.base)
-
-    @property
-    def label(self) -> str:
-        """The cell in words."""
-        return cell_words(self.cell)
-
-    def round_of(self, order: int) -> int | None:
-        """The round of the trial with this index, from 0; None if there are no rounds."""
-        return None if self.rounds is None else order // self.round_size
-
-    @property
-    def round_size(self) -> int:
-        """Trials per round."""
-        return self.per_round or -(-self.trials // (self.rounds or 1))
-
-
-@dataclass(frozen=True)
-class SweepSearches:
-    """All searches of a sweep, and the storage of their trials."""
-
-    token: str  # keeps sweeps of several stores apart in one database
-    storage: str  # sqlite, journal or a URL without its password
-    cells: list[SearchSpec]
 
 
 class SearchPlanner:
@@ -137,12 +81,6 @@ def check_pruner(search: SearchSpec) -> None:
         )
 
 
-def evaluations(config: dict[str, Any]) -> int:
-    """The number of evaluations of a run after the one at step 0."""
-    every, steps = config["metrics"]["every"], int(config["train"]["steps"])
-    return 1 if not every else -(-steps // int(every))
-
-
 def trials_left(
     store: Store, sweep: str, searches: Iterable[SearchSpec] | None = None, rows: Iterable[TrialRecord] | None = None
 ) -> int:
@@ -166,27 +104,19 @@ def write_searches(store: Store, name: str, storage: str, cells: list[SearchSpec
     that have begun."""
     file = store.search_file(name)
     with locked(store.search_storage(name, ".plan.lock")):  # concurrent first launches must agree on the token
-        earlier = read_searches(store, name) if file.exists() else SweepSearches(uuid.uuid4().hex[:16], storage, [])
+        earlier = read_searches(store, name) if file.exists() else SweepSearches(uuid.uuid4().hex[:16], storage, ())
         begun = {r.search for r in read_rows(store, name)}
         sizes = {cell.id: cell.round_size for cell in earlier.cells if cell.id in begun}
         cells = [replace(cell, per_round=sizes.get(cell.id)) if cell.rounds else cell for cell in cells]
-        searches = SweepSearches(earlier.token, without_password(storage), cells)
-        write_whole(file, to_json(asdict(searches)))
+        searches = SweepSearches(earlier.token, without_password(storage), tuple(cells))
+        write_whole(file, to_json(searches.to_json()))
     return searches
 
 
 def read_searches(store: Store, name: str) -> SweepSearches:
     """Read a sweep's searches; raises `UserError` if it has none, and `CorruptFile`."""
     try:
-        content = store.sweep(name).searches()
+        return store.sweep(name).searches()
     except FileNotFoundError:
         names = ", ".join(store.sweep_names()) or "none"
         raise UserError(f"sweep {name} has no search in {store.root}; sweeps there: {names}") from None
-    try:
-        cells = [
-            SearchSpec(**{**cell, "space": [Dimension(n, tuple(k), *rest) for n, k, *rest in cell["space"]]})
-            for cell in content["cells"]
-        ]
-    except TypeError as e:  # an unknown or missing key
-        raise CorruptFile(f"{store.search_file(name)} holds an invalid search ({e})") from e
-    return SweepSearches(content["token"], content["storage"], cells)

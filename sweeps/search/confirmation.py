@@ -21,11 +21,11 @@ from landscape.config.identity import run_id, setting_of, short_hash
 from landscape.config.schema import Data
 from landscape.config.text import plural
 from landscape.data import find_data
-from landscape.scores import distance_of
+from landscape.scores import DISTANCE, distance_of
 from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder
 from landscape.store.protocols import EvalRequest
 from landscape.store.trials import CONFIRM, SEARCH, TrialRecord, put_rows, read_rows
-from sweeps.planning.fragments import copy_tree
+from sweeps.planning.config_groups import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, Planned
 from sweeps.planning.search_space import KEYS
@@ -107,8 +107,9 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
             before.append(last_distance(run, as_chosen))
         n = len(setting.distances)
         yield (
-            f"{describe_setting(setting.config)}: chosen at {setting.median_distance:.4g} ({plural(n, 'run')}), "
-            f"fresh seeds {mean_and_std(before)}; on fresh latents and metrics.real={fresh.real} {mean_and_std(again)}"
+            f"{describe_setting(setting.config)}: chosen at {DISTANCE.text(setting.median_distance)} "
+            f"({plural(n, 'run')}), fresh seeds {mean_and_std(before)}; on fresh latents and metrics.real={fresh.real} "
+            f"{mean_and_std(again)}"
         )
     put_rows(plan.store, plan.name, rows)
 
@@ -117,7 +118,7 @@ def mean_and_std(distances: list[float | None]) -> str:
     """Mean and standard deviation of the runs that are finished, and how many diverged."""
     finite = [d for d in distances if d is not None and d < math.inf]
     lost = sum(d == math.inf for d in distances)
-    text = "-" if not finite else f"{fmean(finite):.4g}"
+    text = "-" if not finite else DISTANCE.text(fmean(finite))
     if len(finite) > 1:
         text += f" +- {stdev(finite):.2g}"
     return f"{text} (n = {len(finite)}{f', {lost} diverged' if lost else ''})"

@@ -13,7 +13,7 @@ up can be reopened.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -23,9 +23,10 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from landscape.store.locks import locked
-from landscape.store.processes import myself
+from landscape.store.process_record import ProcessRecord
+from landscape.store.searches import SearchSpec
 from sweeps.planning.search_space import Params, rounded
-from sweeps.planning.search_spec import MAX_FAILURES, MAX_KILLS, SearchSpec
+from sweeps.planning.search_spec import MAX_FAILURES, MAX_KILLS
 from sweeps.search.samplers import distributions, make_pruner, make_sampler
 from sweeps.search.storage import close_storage
 
@@ -33,8 +34,8 @@ from sweeps.search.storage import close_storage
 GRID, OWNER, TOLD, PRUNED = "grid", "owner", "told", "pruned"
 WHY, INSTEAD = "why", "instead"  # why it was given up; the number of the given-up trial that it replaces
 
-Owner = dict[str, Any]
-IsLost = Callable[[Params, Owner], bool]  # whether the owner of the trial with these parameters is dead
+Owner = Mapping[str, Any]  # a `ProcessRecord`, unless the trial was given back, and the counts of the trial
+IsLost = Callable[[Params, ProcessRecord], bool]  # whether the owner of the trial with these parameters is dead
 StepOf = Callable[[Params], int]  # the recorded step of the run with these parameters, 0 if there is none
 
 
@@ -67,7 +68,7 @@ class TrialQueue:
     def __init__(self, search: SearchSpec, open_it: Callable[[], BaseStorage], token: str, lock: Path) -> None:
         self.search, self.lock = search, lock
         self.given_up: set[int] = set()  # trials that failed in this process: left to another
-        self.me: Owner = myself()
+        self.me = ProcessRecord.of_this()
         with locked(lock):
             self.storage = open_it()
             try:
@@ -105,7 +106,7 @@ class TrialQueue:
                 if trial.state != TrialState.RUNNING:
                     continue
                 owner = trial.user_attrs.get(OWNER) or {}
-                if "pid" in owner and not is_lost(trial.params, owner):
+                if "pid" in owner and not is_lost(trial.params, ProcessRecord.from_json(owner, "a trial")):
                     busy = True
                 elif trial.number in self.given_up:
                     continue
@@ -165,7 +166,7 @@ class TrialQueue:
         before = trial.user_attrs.get(OWNER) or {}
         furthest = max(step, before.get("step", 0))  # after a kill a run resumes from an earlier step
         counts = {"failures": before.get("failures", 0), "kills": _kills(before, step)}
-        owner = {**self.me, **counts, "step": furthest}
+        owner = {**self.me.to_json(), **counts, "step": furthest}
         self.storage.set_trial_user_attr(trial._trial_id, OWNER, owner)
         params = {d.name: rounded(d, trial.params[d.name]) for d in self.search.space}
         return Trial(trial.number, order, params, resumed=bool(before))

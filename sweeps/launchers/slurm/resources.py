@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from landscape.config.errors import UserError, nearest
-from landscape.config.schema import SELECTORS
-from landscape.config.text import plural
+from landscape.config.keys import SELECTORS, keys
 from landscape.config.validation import check_ranges
 from landscape.ranges import gigabytes, minutes
-from sweeps.planning.config_groups import keys
+from landscape.store.jobs import Resources
 
 KEYS = (
     "partition", "account", "qos", "time", "memory", "cores", "gpus", "constraint",
@@ -33,64 +32,13 @@ RESERVED_OPTIONS: tuple[str, ...] = (
 RESERVED_OPTIONS += ("time", "open-mode", "test-only", "nodes", "ntasks", "ntasks-per-node", "export")
 
 
-@dataclass(frozen=True)
-class Resources:
-    """The resources of one job. Runs with equal resources are submitted in the same arrays."""
-
-    partition: str | None
-    account: str | None
-    qos: str | None
-    time: int  # minutes
-    memory: float | None  # GB
-    cores: int
-    gpus: int
-    constraint: str | None
-    setup: tuple[str, ...]
-    extra: tuple[str, ...]
-    runs_per_job: int
-    at_once: int
-    parallel: int | None
-    signal_s: int
-
-    @property
-    def shell_lines(self) -> list[str]:
-        """What of it acts with the user's rights: `setup` in a shell, `extra` as any option of sbatch."""
-        return [*self.setup, *self.extra]
-
-    @property
-    def notice_s(self) -> int:
-        """Seconds before its end at which a job is signalled: `signal_s`, but at most half of the job."""
-        return min(self.signal_s, self.time * 30)
-
-    def describe(self) -> str:
-        """The resources in words."""
-        parts = [] if self.partition is None else [f"partition {self.partition}"]
-        parts += [plural(self.cores, "core")] + [plural(self.gpus, "GPU")] * (self.gpus > 0)
-        if self.memory is not None:
-            parts.append(f"{self.memory:g} GB" if self.memory >= 1 else f"{self.memory * 1024:.0f} MB")
-        parts.append(f"{self.time // 60}:{self.time % 60:02d} h")
-        if self.runs_per_job > 1:
-            parts.append(f"{self.runs_per_job} runs per job, {self.at_once} at once")
-        return ", ".join(parts)
-
-    def record(self) -> dict[str, Any]:
-        """As JSON data."""
-        return asdict(self)
-
-
-def from_record(record: dict[str, Any]) -> Resources:
-    """The inverse of `Resources.record`."""
-    values: dict[str, Any] = {k: tuple(v) if k in LISTS else v for k, v in record.items()}
-    return Resources(**values)
-
-
 class ResourceRules:
     """The `launcher` keys of a command with its `launcher.classes`; raises `UserError` for invalid ones.
 
     With `one_run_per_job` they are for search workers, which train one run at a time.
     """
 
-    def __init__(self, launcher: dict[str, Any], one_run_per_job: bool = False) -> None:
+    def __init__(self, launcher: Mapping[str, Any], one_run_per_job: bool = False) -> None:
         self.launcher, self.one_run_per_job = launcher, one_run_per_job
         self.rules: list[tuple[dict[str, list[Any]], dict[str, Any]]] = []
         for rule in launcher.get("classes") or []:
@@ -137,7 +85,7 @@ def _parse_rule(rule: Any) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     for key, value in rule["when"].items():
         name = BY_GROUP.get(key, key)
         if name not in keys():
-            near = nearest(key, [*keys(), *BY_GROUP])
+            near = nearest(key, [*sorted(keys()), *BY_GROUP])
             raise UserError(f"launcher.classes: {key} is not a configuration key{near}; --cfg job lists all of them")
         when[name] = value if isinstance(value, list) else [value]
     given = {key: value for key, value in rule.items() if key != "when"}
@@ -157,7 +105,7 @@ def _parse_rule(rule: Any) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     return when, given
 
 
-def _check_options(given: dict[str, Any]) -> None:
+def _check_options(given: Mapping[str, Any]) -> None:
     for key in ("partition", "account", "qos", "constraint", "extra"):
         value = given.get(key)
         if not all(str(text).isprintable() for text in (value if isinstance(value, list) else [value])):

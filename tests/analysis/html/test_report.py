@@ -156,7 +156,7 @@ def test_the_floor_stands_beside_the_tables_and_is_drawn_where_it_is_known_for_s
         assert make_report(store, tmp_path / "out") == []
         page = (tmp_path / "out" / "index.html").read_text()
         assert (
-            page.count("898 other real images in the samples' place score a distance of 3.9.".replace("'", "&#39;"))
+            page.count("898 other real images in the samples' place score FD (classifier) 3.9.".replace("'", "&#39;"))
             == 3
         )
         assert ("-floor.png" in page) == (tmp_path / "out" / "figures" / "01-digits-floor.svg").exists() == (seed == 0)

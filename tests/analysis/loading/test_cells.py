@@ -130,9 +130,9 @@ def test_only_inceptions_distance_is_called_plain_fid():
 
 
 def test_the_floor_is_said_as_far_as_it_is_known():
-    known = "898 other real images in the samples' place score a distance of 0.25, an IS of 9.12, an MS-SSIM of 0.21."
+    known = "898 other real images in the samples' place score FD (classifier) 0.25, IS 9.12, MS-SSIM 0.210."
     assert spell_floor(PROTOCOL) == known
-    assert spell_floor(EvalProtocol(floor={"is": 9.0})) == "Other real images in the samples' place score an IS of 9."
+    assert spell_floor(EvalProtocol(floor={"is": 9.0})) == "Other real images in the samples' place score IS 9.00."
     assert spell_floor(UNKNOWN) == spell_floor(EvalProtocol(floor={"fid": "low"})) == ""
 
 
