@@ -33,7 +33,7 @@ from landscape.store import (
     Store,
     SweepFolder,
 )
-from landscape.store.leases import Observer, claim_in_force
+from landscape.store.leases import LeaseMonitor, claim_in_force
 from landscape.store.process_record import ClaimRecord
 from landscape.store.processes import is_stopped
 from landscape.store.protocols import EvalRequest
@@ -186,7 +186,7 @@ class StoreMonitor:
     ) -> None:
         self.store, self.members, self.given = store, SweepRuns(store, sweep), ids
         self.query, self.wanted = query, wanted or {}
-        self.observer = Observer()
+        self.observer = LeaseMonitor()
         self.kept: dict[str, RunView] = {}
         self.scheduler, self.queried_at = SchedulerView(), -QUERY_S
         self.mark: object = None
@@ -394,7 +394,7 @@ def without_worker(store: Store, ids: list[str]) -> set[str]:
 
     Only the next worker to claim a run needs to be sure that the last one is dead; here a few missing beats suffice.
     """
-    observer, free, elsewhere = Observer(), set(), {}
+    observer, free, elsewhere = LeaseMonitor(), set(), {}
     for one in ids:
         run = store.run(one)
         claim = claim_in_force(run)

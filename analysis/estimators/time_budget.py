@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from analysis.estimators.repeated_searches import of_searches
 from analysis.estimators.simulation import Array, OverTime, best_over_time, random_orders
+from analysis.loading.cells import adaptive
 from analysis.loading.clocks import CPU, by_cpu, costed
 from analysis.loading.csv_runs import LEAST_S, MOST_S
 from landscape.config.axes import CELL_KEYS
@@ -23,13 +26,16 @@ class Timed(NamedTuple):
     """Of runs on one kind of device that none shared, by cell: `hours` by clock, and what they are `worth`; on which
     device, how many were left out since they shared it, how many on others, and how many of the runs were stopped.
 
-    `by_cpu`: whether hours are CPU hours, as where every run has those on record, or of the clock; `apart`: cells whose
-    seconds by the clock and by the processor differ by more than a quarter, and their ratio.
+    `orders`: of cells that were searched by looking at results the trials in the order that they were in, a row a
+    search; others are taken in random order. `by_cpu`: whether hours are CPU hours, as where every run has those on
+    record, or of the clock; `apart`: cells whose seconds by the clock and by the processor differ by more than a
+    quarter, and their ratio.
     `unsure`: whether there are runs of which it is not on record that they had it to themselves.
     """
 
     hours: dict[str, dict[str, Array]]
     worth: dict[str, Array]
+    orders: dict[str, NDArray[np.int64]]
     device: str | None
     shared: int
     left_out: int
@@ -39,13 +45,15 @@ class Timed(NamedTuple):
     apart: dict[str, float]
 
 
-def timed(runs: pd.DataFrame) -> Timed:
+def timed(runs: pd.DataFrame, trials: pd.DataFrame | None = None) -> Timed:
     """A part's runs with a result, stopped ones included, confirming ones not, all on one kind of device.
 
     Runs that shared a GPU or core with others are left out: what they took says how many those were. The device is
     that of most runs; a run that moved between kinds is left out with those on others. Seconds thrown
     away by interruptions are not counted. A clock that a run of the cell did not record is left out for that cell, a
-    cell of one run altogether. Where training was measured apart there is no clock of evaluation, which was not.
+    cell of one run altogether. Of a cell that was searched by looking at results the trials of `trials` are taken,
+    each search up to the first that is left out. Where training was measured apart there is no clock of evaluation,
+    which was not.
     """
     use = runs[runs["worth"].notna() & (runs["stage"] != CONFIRM)].drop_duplicates("id")
     alone = use[use["sharing"] <= 1]
@@ -66,18 +74,43 @@ def timed(runs: pd.DataFrame) -> Timed:
             if ((costs > LEAST_S) & (costs < MOST_S)).all():
                 hours.setdefault(clock, {})[label] = costs.sum(1) / 3600
     worth = {label: cell["worth"].to_numpy(float) for label, cell in cells.items()}
+    searched = [label for label, cell in cells.items() if adaptive(cell)]
+    orders = {} if trials is None else {label: in_order(cells[label], trials) for label in searched}
+    orders = {label: order for label, order in orders.items() if order.size}
+    for label in {*searched} - {*orders}:  # nothing tells in which order its trials were
+        for curves in hours.values():
+            curves.pop(label, None)
     shared, left_out = len(use) - len(alone), len(alone) - len(mine)
     stopped, unsure = int((mine["status"] == STOPPED).sum()), bool((mine["sharing"] == 0).any())
-    return Timed(hours, worth, device, shared, left_out, stopped, unsure, cpu_counts, ratios)
+    return Timed(hours, worth, orders, device, shared, left_out, stopped, unsure, cpu_counts, ratios)
+
+
+def in_order(cell: pd.DataFrame, trials: pd.DataFrame) -> NDArray[np.int64]:
+    """Places in `cell` of its searches' trials in their order, a row a search, filled with -1."""
+    place = {name: at for at, name in enumerate(cell["id"])}
+    mine, rows = of_searches(cell, trials).drop_duplicates(["search", "order"]), []
+    for _, search in mine.sort_values("order", kind="stable").groupby("search", sort=True):
+        whole = search["order"].to_numpy(float) == np.arange(len(search))
+        rows.append([place[name] for name in search["id"][np.logical_and.accumulate(whole)]])
+    made = np.full((len(rows), max(map(len, rows), default=0)), -1)
+    for row, found in zip(made, rows, strict=True):
+        row[: len(found)] = found
+    return made[(made >= 0).any(axis=1)]
 
 
 def over_hours(found: Timed, seed: int) -> dict[str, dict[str, OverTime]]:
-    """The best known over hours, by clock and cell; a cell's runs come in the same random orders for each clock."""
+    """The best known over hours, by clock and cell; a cell's runs come in the same random orders for each clock, those
+    of a search in their own."""
     generator = np.random.default_rng(seed)
-    orders = {label: random_orders(len(worth), generator) for label, worth in found.worth.items()}
+    orders = {label: random_orders(len(worth), generator) for label, worth in found.worth.items()} | found.orders
+
+    def curve(label: str, spent: Array) -> OverTime:
+        made = best_over_time(spent, found.worth[label], orders[label])
+        # The spread of a few searches is no Monte-Carlo error.
+        return made._replace(lower=made.median, upper=made.median) if label in found.orders else made
+
     return {
-        clock: {label: best_over_time(spent, found.worth[label], orders[label]) for label, spent in cells.items()}
-        for clock, cells in found.hours.items()
+        clock: {label: curve(label, spent) for label, spent in cells.items()} for clock, cells in found.hours.items()
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -126,16 +126,18 @@ def columns(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) -> 
     return ax
 
 
-def distribution(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) -> Axes:
+def distribution(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look], stopped: Container[str] = ()) -> Axes:
     """Each run's distance as a point, a column a cell; a box from five finite runs on; diverged runs counted on top.
 
-    `values` maps a label to distances, infinite for a run that diverged.
+    `values` maps a label to distances, infinite for a run that diverged; in cells `stopped` also for one that was
+    stopped.
     """
     columns(ax, values, look)
-    for x, distances in enumerate(values.values()):
+    for x, (label, distances) in enumerate(values.items()):
         lost = int(np.isinf(distances).sum())
         if lost:
-            text = f"{lost} of {len(distances)}\ndiverged" if len(values) <= 7 else f"{lost}/{len(distances)}\ndiverged"
+            share = f"{lost} of {len(distances)}" if len(values) <= 7 else f"{lost}/{len(distances)}"
+            text = f"{share}\n{'lost or stopped' if label in stopped else 'diverged'}"
             ax.text(
                 x, 1.01, text, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=7.5, color=MUTED
             )

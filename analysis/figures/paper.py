@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 import matplotlib
@@ -19,19 +19,19 @@ from analysis.figures import axes as figures
 from analysis.figures import paper_layout
 from analysis.figures.style import DRESS, INK, MUTED, Look, looks
 from analysis.figures.ticks import Readable, limits, log_axis, log_budget_axis
-from analysis.loading.cells import CUT, SEARCHED, comparable, countable, no_bands, worths
-from landscape.store import STOPPED
+from analysis.loading.cells import PICKED, SEARCHED, adaptive, comparable, equal_seeds, no_bands, worths
 
 
 class Block(NamedTuple):
-    """One data set's share of a study's figure: countable runs under one protocol, their `cell` the figure's label."""
+    """One data set's share of a study's figure: comparable runs under one protocol, their `cell` the figure's label;
+    `picked`: whether they were picked by what came of them."""
 
     data: str
     distance: str
     runs: pd.DataFrame
     trials: pd.DataFrame
     lines: dict[str, float]  # levels of diversity to draw, by name
-    cut: frozenset[str] = frozenset()  # cells of which some runs were stopped early: the others are a selection
+    picked: bool = False
 
 
 def block(
@@ -41,12 +41,11 @@ def block(
     runs: pd.DataFrame,
     trials: pd.DataFrame,
     lines: dict[str, float],
+    picked: bool = False,
 ) -> Block:
     """The runs of `figure`'s cells, named as in the figure and in its order."""
     parts = [paper_layout.of_cell(runs, facts).assign(cell=label) for label, facts in figure.cells.items()]
-    every = pd.concat(parts)
-    cut = frozenset(comparable(every).loc[lambda kept: kept["status"] == STOPPED, "cell"])
-    return Block(data, distance, countable(every), trials, lines, cut)
+    return Block(data, distance, comparable(pd.concat(parts)), trials, lines, picked)
 
 
 def study_figure(figure: paper_layout.Figure, blocks: list[Block], generator: np.random.Generator) -> Figure:
@@ -64,9 +63,11 @@ def study_figure(figure: paper_layout.Figure, blocks: list[Block], generator: np
                 for label in figure.cells
                 if (units["cell"] == label).any()
             }
-            top_runs(upper, values, look).set(ylabel=f"{one.distance}, log scale")
+            searched = {label for label in values if adaptive(runs[runs["cell"] == label])}
+            stopped = set(units.loc[units["least"] < units["worth"], "cell"])
+            top_runs(upper, values, look, searched).set(ylabel=f"{one.distance}, log scale")
             upper.set_title(f"{one.data}: {upper.get_title(loc='left')}", pad=18)
-            figures.distribution(whole, values, look).set(ylabel=f"{one.distance}, log scale")
+            figures.distribution(whole, values, look, stopped).set(ylabel=f"{one.distance}, log scale")
             whole.set_title("All runs", pad=30 if any(np.isinf(v).any() for v in values.values()) else 6)
             after_settings(lower, one, runs, look, generator)
             if not diversity(diverse, runs, list(values), look, one.lines):
@@ -84,11 +85,12 @@ def figure_looks(figure: paper_layout.Figure) -> dict[str, Look]:
     return {label: made[name] for label, name in full.items()}
 
 
-def top_runs(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) -> Axes:
+def top_runs(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look], searched: Container[str] = ()) -> Axes:
     """The lowest ceil(0.05 n) runs of each cell as points, diverged runs in n; a box from five finite ones on.
 
     Where cells differ in size, an open diamond beside them is what the cell's lowest would be expected to be among as
-    few runs as the smallest cell has.
+    few runs as the smallest cell has; cells `searched` by looking at results have
+    none: no run of theirs stands for another.
     """
     smallest = min((len(every) for every in values.values()), default=0)
     uneven = any(len(every) != smallest for every in values.values())
@@ -104,7 +106,7 @@ def top_runs(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) ->
             fontsize=7.5,
             color=MUTED,
         )
-        if uneven:
+        if uneven and label not in searched:
             equal = expected_lowest(every, smallest, top_count(smallest))
             equal = equal[np.isfinite(equal)]
             ax.plot(
@@ -122,9 +124,9 @@ def after_settings(
     Where a cell was searched by looking at results, all curves are the study's simulated practitioner, without a band.
     Single runs take the place of settings where each cell has one setting.
     """
-    settings = worths(runs, "setting")
+    settings = worths(equal_seeds(runs), "setting")
     unit = "setting" if (settings.groupby("cell").size() >= 2).any() else "run"
-    unbanded = dict.fromkeys(one.cut, CUT) | no_bands(runs, unit)
+    unbanded = dict.fromkeys(look, PICKED) if one.picked else no_bands(runs, unit)
     if SEARCHED in unbanded.values():
         simulated = practitioners(runs, one.trials, generator)
         practitioner_curves(ax, simulated, look)
@@ -132,7 +134,9 @@ def after_settings(
     else:
         units = settings if unit == "setting" else worths(runs)
         found = {
-            str(label): median_best_band(cell["worth"].to_numpy(float), budgets(len(cell)))
+            str(label): median_best_band(
+                cell["worth"].to_numpy(float), budgets(len(cell)), least=cell["least"].to_numpy(float)
+            )
             for label, cell in units.groupby("cell", sort=False)
         }
         ordered = {label: found[label] for label in look if label in found}

@@ -14,17 +14,24 @@ from analysis.figures.style import Look
 MOST = 60  # points a curve
 
 
-def budget_curves(worths: pd.DataFrame, no_band: Container[str], look: Mapping[str, Look]) -> dict[str, Any]:
+def budget_curves(
+    worths: pd.DataFrame, paths: Mapping[str, Array], no_band: Container[str], look: Mapping[str, Look]
+) -> dict[str, Any]:
     """Of each cell the median of the best of k with its band, and the mean, as lists of JSON's numbers and nulls.
 
-    `worths` is a frame of `cells.worths`; cells of `no_band` have none. A mean needs finite values only.
+    `worths` is a frame of `cells.worths`; cells of `no_band` have none. `paths` are of other cells the best after k
+    trials, which stand among the medians. A mean needs finite values only.
     """
     drawn: dict[str, list[dict[str, Any]]] = {"median": [], "mean": []}
+    for searched, path in paths.items():
+        ks, dressed = budgets(len(path), MOST), look[searched]
+        dress = {"label": f"{searched}, as searched", "colour": dressed.colour, "dash": dressed.dash}
+        drawn["median"].append(dress | {"x": ks.tolist(), "y": _numbers(path[ks - 1])})
     for label, cell in worths.groupby("cell", sort=False):
         values, capped = cell["worth"].to_numpy(float), cell["capped"].to_numpy(float)
         ks = budgets(len(values), MOST)
         dress = {"label": str(label), "colour": look[str(label)].colour, "dash": look[str(label)].dash}
-        found = median_best_band(values, ks)
+        found = median_best_band(values, ks, least=cell["least"].to_numpy(float))
         line = dress | {"x": ks.tolist(), "y": _numbers(found.point)}
         if str(label) not in no_band and found.bounded_above.any():
             line |= {"low": _numbers(np.where(found.bounded_above, found.lower, np.nan)), "high": _numbers(found.upper)}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.estimators.repeated_searches import several_searches, trajectories
 from analysis.figures import panels
 from analysis.figures.axes import LINES
 from analysis.figures.render import Press, begin, finish
@@ -21,10 +22,24 @@ from analysis.html.paper import study_parts
 from analysis.html.run_pages import curve_names, write_runs, write_table
 from analysis.html.sections import HEADS, shown, statements, write_tables
 from analysis.loading import protocols
-from analysis.loading.cells import CUT, cell_facts, cell_order, countable, independent, no_bands, readable, worths
+from analysis.loading.cells import (
+    PICKED,
+    adaptive,
+    bounded,
+    cell_facts,
+    cell_order,
+    countable,
+    equal_seeds,
+    independent,
+    no_bands,
+    readable,
+    stopped_cells,
+    worths,
+)
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import named, of_distance
+from analysis.loading.filters import on_outcome
 from analysis.loading.runs import Collected
 from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.evaluation_cost import evaluation
@@ -74,7 +89,7 @@ def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
         "studies": studies,
         "sections": drawn,
         "troubles": troubles(distinct, store),
-        "strangers": [text.replace(f"{store.root}/", "") for text in (store.strangers() if found.looks else ())],
+        "strangers": [text.replace(f"{store.root}/", "") for text in (store.unknown_folders() if found.looks else ())],
         "reproduce": reproduce(found),
         "shards": shards,
         "lines": LINES,
@@ -149,7 +164,7 @@ def section(
         "diverged": int((runs["status"] == DIVERGED).sum()),
         "results": int(counted["worth"].notna().sum()),
         "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
-        "cut": [label for label, why in no_bands(runs, "setting").items() if why is CUT],
+        "cut": stopped_cells(runs),
         "no_mean": _without_mean(counted),
         "partly": partly,
         "settings": "setting" in curves,
@@ -187,15 +202,24 @@ def _figures(
     if text.floor and (by_n := protocols.floor_by_n(text)):
         keep("floor", panels.floor_figure, by_n, int(text.floor.get("n", 0)), distance)
     every = every[every["superseded"].isna()]
-    runs, order = countable(every), cell_order(every)
-    units = {unit: _in_order(worths(runs, unit), order) for unit in ("run", "setting")}
+    order = cell_order(every)
+    units = {"run": _in_order(worths(every), order), "setting": _in_order(worths(equal_seeds(every), "setting"), order)}
     curves: dict[str, Any] = {}
     if len(units["run"]):
+        # Trials that were proposed by looking at results are no draws: what is drawn is the way that was taken.
+        searched = {label for label, cell in bounded(every).groupby("cell") if adaptive(cell)}
+        paths = trajectories(several_searches(every, found.trials, fewest=1))
+        paths = {label: paths[label] for label in order if label in searched & {*paths}}
+        picked = any(on_outcome(condition) for condition in found.narrowed)
         for unit in ("run", "setting") if (units["setting"].groupby("cell").size() >= 2).any() else ("run",):
             end, apart = "" if unit == "run" else "-settings", no_bands(every, unit)
-            keep(f"budget{end}", panels.budget_figure, units[unit], look, distance, unit, untrained)
-            keep(f"band{end}", panels.band_figure, units[unit], apart, look, distance, unit)
-            curves[unit] = budget_curves(units[unit], apart, look)
+            apart = dict.fromkeys(order, PICKED) if picked else apart
+            drawn = units[unit][~units[unit]["cell"].isin(searched)]
+            if len(drawn) or paths:
+                keep(f"budget{end}", panels.budget_figure, drawn, paths, look, distance, unit, untrained)
+                curves[unit] = budget_curves(drawn, paths, apart, look)
+            if len(drawn):
+                keep(f"band{end}", panels.band_figure, drawn, apart, look, distance, unit)
         keep("distribution", panels.distribution_figure, units["run"], look, distance, untrained)
     # The section's labels (they may name the architecture) replace the plain ones.
     rows = found.rows.loc[found.rows["protocol"] == name, ["id", "status", "step", "fid"]]

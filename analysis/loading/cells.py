@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.loading.trials import ADAPTIVE
 from landscape.config.axes import CELL_AXES, CELL_KEYS, VARIED_AXES, cell_label
-from landscape.store import STOPPED
+from landscape.store import DONE, STOPPED
 from landscape.store.trials import CONFIRM
 
 # What may differ within a cell, in the order in which it is told: hyperparameters, and what cells may be pooled over.
@@ -20,6 +20,7 @@ VARIED_NAMES = {axis.name: axis.title for axis in VARIED_AXES}
 POOLED = " (n_dis "  # begins the end of the label of a cell that is pooled over n_dis
 
 UNITS = ("run", "setting")
+ENDS = ["least", "worth"]  # of what a run may have come to
 
 MOST_DRAWN = 40  # cells of a figure, or of a table of pairs, that can still be read
 
@@ -61,15 +62,33 @@ def comparable(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[(runs["stage"] != CONFIRM) & runs["superseded"].isna()]
 
 
+def bounded(runs: pd.DataFrame) -> pd.DataFrame:
+    """The `comparable` runs that have a result, with `least` and `worth`, between which their value lies: equal where
+    it is known.
+
+    A run that was stopped may have come to anything, from zero to divergence; so may one that is done and has no value
+    (as a row of a CSV). Cells of which nothing is known are left out. A frame that is bounded stays as it is.
+    """
+    if "least" in runs:
+        return runs
+    kept = comparable(runs)
+    stopped = kept["status"] == STOPPED
+    known = kept["worth"].notna() & ~stopped
+    unknown = stopped | ((kept["status"] == DONE) & ~known)
+    kept = kept.assign(least=kept["worth"].mask(unknown, 0.0), worth=kept["worth"].mask(unknown, np.inf))
+    return kept[kept["worth"].notna() & known.groupby(kept["cell"]).transform("any")]
+
+
 def worths(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
-    """What each unit of budget is worth: one row a unit, columns cell, setting, worth, capped, diverged.
+    """What each unit of budget is worth: one row a unit, columns cell, setting, worth, least, capped, diverged.
 
     `runs` is a frame of `load` under one protocol. Its rows without a result (`worth` NaN) are left out.
 
-    worth     FID, infinity where the unit diverged: what the median of the best takes
-    capped    the same with a diverged run at its own step-0 score: what the mean of the best takes. NaN where a
-              diverged run has no step-0 score
-    diverged  whether `worth` is infinite
+    worth     FID, infinity where the unit diverged or was stopped: what the median of the best takes
+    least     zero where it was stopped, else the same (see `bounded`)
+    capped    `worth` with the run's own step-0 score in the place of infinity: what the mean of the best takes. NaN
+              where there is no step-0 score
+    diverged  whether it diverged for certain
 
     A "run" is a setting and seed; repeats of one seed are nearly copies, so that they count once, by their median.
     A "setting" is the median over its seeds, half of which diverged make it diverge. Raises `ValueError` for an
@@ -77,16 +96,30 @@ def worths(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
     """
     if unit not in UNITS:
         raise ValueError(f"unit {unit!r} is none of {', '.join(UNITS)}")
-    known = runs.loc[runs["worth"].notna(), ["cell", "setting", "seed", "worth", "fid_start"]].copy()
+    known = bounded(runs)[["cell", "setting", "seed", *ENDS, "fid_start"]].copy()
     # A distance of nearly nothing may come out below zero by rounding.
-    known[["worth", "fid_start"]] = known[["worth", "fid_start"]].clip(lower=0)
+    known[[*ENDS, "fid_start"]] = known[[*ENDS, "fid_start"]].clip(lower=0)
     known["capped"] = known["worth"].where(np.isfinite(known["worth"]), known["fid_start"])
     for keys in (["cell", "setting", "seed"], ["cell", "setting"])[: UNITS.index(unit) + 1]:
-        groups = known.groupby(keys, sort=True)[["worth", "capped"]]
+        groups = known.groupby(keys, sort=True)[[*ENDS, "capped"]]
         # A missing step-0 score must stay missing, not be skipped; infinities count as values.
         known = groups.median().where(groups.count().eq(groups.size(), axis=0)).reset_index()
-    known["diverged"] = np.isinf(known["worth"])
-    return known[["cell", "setting", "worth", "capped", "diverged"]]
+    known["diverged"] = np.isinf(known["least"])
+    return known[["cell", "setting", *ENDS, "capped", "diverged"]]
+
+
+def equal_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """The `bounded` runs, of each setting those of its first seeds, as many as every setting has.
+
+    A median of several seeds lies nearer to the middle than a single one, so that a cell of single seeds would look the
+    better the more settings are tried. A cell of one setting has all its seeds: there they are the units.
+    """
+    known = bounded(runs)
+    seeds = known.groupby(["cell", "setting"])["seed"]
+    several = known.groupby("cell")["setting"].transform("nunique") > 1
+    fewest = seeds.transform("nunique")[several].min()
+    kept: pd.DataFrame = known[~several | (seeds.rank("dense") <= fewest)]
+    return kept
 
 
 def independent(runs: pd.DataFrame) -> bool:
@@ -106,28 +139,30 @@ def adaptive(runs: pd.DataFrame) -> bool:
 class NoBand(NamedTuple):
     """Why no band holds for a cell's units, and the note that its figure bears."""
 
-    cause: Literal["searched", "clustered", "stopped"]
+    cause: Literal["searched", "clustered", "picked"]
     note: str
 
 
 SEARCHED = NoBand("searched", "no band: a search's results\nare one trajectory")
 CLUSTERED = NoBand("clustered", "no band: seeds of one\nsetting go together")
-CUT = NoBand("stopped", "no band: some runs\nwere stopped early")
+PICKED = NoBand("picked", "no band: runs were picked\nby what came of them")
 
 
 def no_bands(runs: pd.DataFrame, unit: str) -> dict[str, NoBand]:
-    """The cells for whose units no band holds, and why; `runs` as in `worths`, but with stopped runs: those that were
-    let finish are a selection."""
+    """The cells for whose units no band holds, and why; `runs` as in `worths`."""
     reasons = {}
-    for label, cell in comparable(runs).groupby("cell"):
-        known = countable(cell)
-        if adaptive(known[known["worth"].notna()]):
+    for label, cell in bounded(runs).groupby("cell"):
+        if adaptive(cell):
             reasons[str(label)] = SEARCHED
-        elif (cell["status"] == STOPPED).any():
-            reasons[str(label)] = CUT
-        elif unit == "run" and not independent(known):
+        elif unit == "run" and not independent(cell):
             reasons[str(label)] = CLUSTERED
     return reasons
+
+
+def stopped_cells(runs: pd.DataFrame) -> list[str]:
+    """The cells whose curves are drawn at worst, since what some of their runs would have come to is unknown."""
+    known = bounded(runs)
+    return sorted(known.loc[(known["least"] < known["worth"]) & ~known["sampler"].isin(ADAPTIVE), "cell"].unique())
 
 
 def varied(runs: pd.DataFrame) -> list[str]:
@@ -151,6 +186,6 @@ def readable(runs: pd.DataFrame) -> list[str]:
     order = cell_order(runs)
     if len(order) <= MOST_DRAWN:
         return order
-    medians = worths(countable(runs)).groupby("cell")["worth"].median().reindex(order)
+    medians = worths(runs).groupby("cell")["worth"].median().reindex(order)
     kept = set(medians.sort_values(kind="stable").index[:MOST_DRAWN])
     return [label for label in order if label in kept]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.loading.cells import label_cells
 from landscape.config.text import plural
-from landscape.scores import QUALITY, columns_of, distance_name
+from landscape.scores import NUMBERS, QUALITY, columns_of, distance_name
 from landscape.store import DIVERGED, STOPPED
 from landscape.store.protocols import EvalProtocol, differing_keys
 from landscape.store.trials import CONFIRM
@@ -133,8 +133,8 @@ def floor_by_n(text: EvalProtocol) -> list[tuple[int, float]]:
 def sections(runs: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
     """The parts in which scores compare: (data, protocol, runs), each run once, those with most scored runs first.
 
-    A run without any evaluation is in every part of its data set. A diverged run is not scored again, so
-    that it has no row under a protocol that came later; there it counts as diverged all the same, once every other
+    A run without any evaluation is in every part of its data set. A diverged or stopped run is not scored again, so
+    that it has no row under a protocol that came later; there it counts as what it is all the same, once every other
     result of its cell is scored under that protocol (before, it would weigh more than its share).
     """
     parts: list[tuple[str, str | None, pd.DataFrame]] = []
@@ -151,14 +151,16 @@ def sections(runs: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
 
 
 def _carried(of_data: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
-    """Diverged runs of cells that are fully scored under the protocol of `part`; without scores from elsewhere."""
+    """Diverged and stopped runs of cells that are fully scored under the protocol of `part`; without scores from
+    elsewhere."""
     elsewhere = of_data[of_data["protocol"].notna() & ~of_data["id"].isin(part["id"])].drop_duplicates("id")
-    open_cells = set(elsewhere.loc[elsewhere["worth"].notna() & (elsewhere["status"] != DIVERGED), "cell"])
+    cut = elsewhere["status"].isin((DIVERGED, STOPPED))
+    open_cells = set(elsewhere.loc[elsewhere["worth"].notna() & ~cut, "cell"])
     scored_cells = set(part["cell"])
-    carried = elsewhere[
-        (elsewhere["status"] == DIVERGED) & ~elsewhere["cell"].isin(open_cells) & elsewhere["cell"].isin(scored_cells)
-    ].copy()
+    carried = elsewhere[cut & ~elsewhere["cell"].isin(open_cells) & elsewhere["cell"].isin(scored_cells)].copy()
     carried[["fid_last", "fid_best", "fid_start"]] = float("nan")
+    scores = [key for key in {"fid", "worth", *NUMBERS} if key in carried]
+    carried.loc[carried["status"] == STOPPED, scores] = float("nan")
     carried["protocol"], carried["evaluations"], carried["why"] = None, 0, None
     return carried
 
@@ -179,6 +181,11 @@ def partly_scored(runs: pd.DataFrame, part: pd.DataFrame) -> dict[str, tuple[int
         if scored < whole and label in set(part["cell"]):
             found[str(label)] = (scored, whole)
     return found
+
+
+def wholly_scored(runs: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
+    """Of one of `sections` the runs of cells that are not `partly_scored`: for curves and comparisons."""
+    return part[~part["cell"].isin(partly_scored(runs, part))]
 
 
 def is_number(value: Any) -> bool:

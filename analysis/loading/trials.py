@@ -64,7 +64,8 @@ def _alike(cell: SearchSpec) -> str:
     size = None if cell.rounds is None else cell.round_size
     asked = EvalRequest.of(cell.base)
     # `draws` leaves out how runs are scored, which decides what a search is told.
-    return short_hash([*(getattr(cell, key) for key in KIND), sorted(cell.grid), size, asked and asked.unchecked()])
+    known = [*(getattr(cell, key) for key in KIND), sorted(cell.grid), size, asked and asked.unchecked()]
+    return short_hash([*known, cell.fresh])
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:

@@ -58,7 +58,7 @@ RUN_COLUMNS = {
 
 # Columns of other tables that are distances, how far these spread, and chances or correlations.
 DISTANCES = (
-    *("mean", "mean_low", "mean_high", "median", "paper"),
+    *("mean", "middle", "middle_low", "middle_high", "median", "paper"),
     *("best", "best_left", "fall_from", "fall_to", "then", "end"),
 )
 SPREADS = ("sd",)

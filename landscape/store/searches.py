@@ -58,6 +58,8 @@ class SearchSpec(Record):
     grace: int = field(metadata=holds(count))
     # Trials per round, kept when the budget is raised.
     per_round: int | None = field(default=None, metadata=holds(positive, always=True))
+    # Whether each trial's run has a seed of its own; false in older searches, whose trials share one.
+    fresh: bool = field(default=False, metadata=holds(flag))
 
     @property
     def asked(self) -> EvalRequest:

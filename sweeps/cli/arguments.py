@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from landscape.config.cli import ANY, Old, Parser, asks_only
+from landscape.config.cli import ANY, Deprecated, Parser, prints_only
 
-STORE = Old("--store", "store=")
+STORE = Deprecated("--store", "store=")
 ACCEPT_SETUP = "--accept-setup"
 SCORING_KEYS = ("metrics", "store", "threads", "device", "launcher")  # legal for landscape.evaluate
 OVERRIDES = "KEY=VALUE are those of python -m landscape.sweep, see its --help; store=FOLDER is one (default: outputs)."
@@ -60,8 +60,8 @@ class Command(NamedTuple):
     help: str = ""
 
     def __call__(self, argv: Sequence[str]) -> int:
-        """Run the command; returns its exit code. Raises `UserError`, and `Answered` after help or completion."""
-        if asks_only(argv):
+        """Run the command; returns its exit code. Raises `UserError`, and `EarlyExit` after help or completion."""
+        if prints_only(argv):
             self.parser().parse(argv)
         module, _, name = self.function.partition(":")
         code: int = getattr(importlib.import_module(module), name)(list(argv))
@@ -83,7 +83,7 @@ def run_ids(begun: str, given: Namespace) -> Iterable[str]:
 def sweep() -> Parser:
     """The arguments of `landscape.sweep`."""
     made = Parser("python -m landscape.sweep", SWEEP, ANY)
-    made.more = _keys_help
+    made.extra_help = _keys_help
     _multirun(made)
     hydra = made.add_argument_group("Hydra's, which print and train nothing")
     hydra.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="the composed configuration")
@@ -102,9 +102,9 @@ def plan() -> Parser:
 
 def evaluate() -> Parser:
     """The arguments of `landscape.evaluate`."""
-    made = Parser("python -m landscape.evaluate", EVALUATE, ANY, [STORE, Old("run=", "")])
-    made.takes = SCORING_KEYS
-    made.word("run", "ids of runs, or prefixes of them", "*", run_ids)
+    made = Parser("python -m landscape.evaluate", EVALUATE, ANY, [STORE, Deprecated("run=", "")])
+    made.allowed_groups = SCORING_KEYS
+    made.positional("run", "ids of runs, or prefixes of them", "*", run_ids)
     made.add_argument("--sweep", action="append", default=[], metavar="SWEEP", help="the runs of a sweep; repeatable")
     made.completes["--sweep"] = sweep_names
     made.add_argument(
@@ -122,7 +122,7 @@ def prefetch() -> Parser:
 def status() -> Parser:
     """The arguments of `sweeps status`."""
     about = "Count runs by cell and state; show the newest scores, and which runs are lost or failed and why."
-    made = Parser("python -m sweeps status", about, ["store"], [STORE, Old("--sweep", "")])
+    made = Parser("python -m sweeps status", about, ["store"], [STORE, Deprecated("--sweep", "")])
     _sweep(made, "all runs of the store")
     made.add_argument(
         "--where",
@@ -154,7 +154,7 @@ def logs() -> Parser:
     """The arguments of `sweeps logs`."""
     about = "Print the last lines of a run's log, and of the scheduler's log of its newest job if there is one."
     made = Parser("python -m sweeps logs", about, ["store"], [STORE])
-    made.word("run", "its id or a prefix of it; status lists them", None, run_ids)
+    made.positional("run", "its id or a prefix of it; status lists them", None, run_ids)
     made.add_argument("-n", "--lines", type=int, default=40, help="how many lines of each log (default: 40)")
     made.add_argument("-f", "--follow", action="store_true", help="keep printing new lines until the run ends")
     return made
@@ -185,7 +185,7 @@ def confirm() -> Parser:
     about = "Train the best settings of a sweep again on fresh seeds, and score them on fresh latents and images."
     more = "KEY=VALUE is added to the sweep's own command, as in confirm.top=3 confirm.seeds=10 launcher.jobs=2."
     made = Parser("python -m sweeps confirm", f"{about}\n\n{more}", ANY, [STORE])
-    made.word("sweep", "its name or a prefix of it", None, sweep_names)
+    made.positional("sweep", "its name or a prefix of it", None, sweep_names)
     return _accept(made)
 
 
@@ -223,7 +223,7 @@ def _multirun(made: Parser) -> None:
 
 
 def _sweep(made: Parser, otherwise: str = "the only one of the store") -> Parser:
-    made.word("sweep", f"its name or a prefix of it (default: {otherwise})", "?", sweep_names)
+    made.positional("sweep", f"its name or a prefix of it (default: {otherwise})", "?", sweep_names)
     return made
 
 

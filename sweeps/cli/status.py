@@ -57,7 +57,7 @@ def status(argv: list[str]) -> int:
         for line in advice(store, folder.name if folder else None, requested_part(monitor, snapshot)):
             print(printable(line))
     wrong = [*snapshot.unreadable.values(), *filter(None, (view.claim for view in snapshot.runs))]
-    for sentence in [*wrong, *(store.strangers() if folder is None else ())]:
+    for sentence in [*wrong, *(store.unknown_folders() if folder is None else ())]:
         logger.warning(sentence)
     return ExitCode.USER if wrong else ExitCode.DONE
 

@@ -18,7 +18,7 @@ from typing import Protocol
 from landscape.config.errors import UNWRITABLE, CorruptFile, ExitCode, error_name
 from landscape.config.text import plural
 from landscape.store import FAILED, PREEMPTED, RunFolder
-from landscape.store.leases import Observer, claim_in_force, take
+from landscape.store.leases import LeaseMonitor, acquire, claim_in_force
 from landscape.store.process_record import ClaimRecord
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.processes import EXIT_UNKNOWN, Process, ProcessStarter, starter
@@ -70,7 +70,7 @@ class Pool(Supervisor[Planned]):
         super().__init__(slots.count, display.event, allocation)
         self.plan, self.slots, self.starter, self.display = plan, slots, starter, display
         self.waiting = deque(planned for planned in plan.runs if planned.need != NOTHING)
-        self.observer = Observer()
+        self.observer = LeaseMonitor()
         self.elsewhere: list[Planned] = []  # claimed by workers of other processes
         self.rests_until: dict[str, float] = {}  # run id -> time before which it is not started again
         self.unwritable = False  # the store: no more runs are started
@@ -112,7 +112,7 @@ class Pool(Supervisor[Planned]):
                 if time.monotonic() >= self.rests_until.get(planned.id, 0.0):
                     self.elsewhere.remove(planned)
                     self.waiting.appendleft(planned)
-            elif self.allocation is not None and self.observer.saw_life(run, claim):
+            elif self.allocation is not None and self.observer.is_known_alive(run, claim):
                 self.elsewhere.remove(planned)
                 self.allocation.elsewhere.append(planned)
                 self.event(f"{planned.label}: {claim} trains it")
@@ -161,7 +161,7 @@ class Pool(Supervisor[Planned]):
         self.event("once it can be written again, run the same command to resume")
 
 
-def _held(claim: ClaimRecord, observer: Observer) -> str:
+def _held(claim: ClaimRecord, observer: LeaseMonitor) -> str:
     if claim.is_here:
         return f"{claim} works on it; waiting"
     return (
@@ -170,7 +170,7 @@ def _held(claim: ClaimRecord, observer: Observer) -> str:
     )
 
 
-def _record_death(run: RunFolder, code: int, told: bool, observer: Observer) -> None:
+def _record_death(run: RunFolder, code: int, told: bool, observer: LeaseMonitor) -> None:
     """Record the end of a worker that could not do so itself, unless another has claimed the run since."""
     if told or code in (-signal.SIGTERM, -signal.SIGUSR2):  # a worker that is still importing has no signal handler
         state, reason = PREEMPTED, "stopped before its worker could save"
@@ -183,7 +183,7 @@ def _record_death(run: RunFolder, code: int, told: bool, observer: Observer) -> 
         state, reason = FAILED, f"the worker was killed by {name}{' (out of memory?)' * (name == 'SIGKILL')}"
     else:
         state, reason = FAILED, f"the worker ended with exit code {code}: {run.log_tail(1)}"
-    claim = take(run, observer)
+    claim = acquire(run, observer)
     if claim is None:
         return
     try:

@@ -12,6 +12,7 @@ from landscape.store.searches import Dimension
 from sweeps.planning.config_groups import copy_tree
 
 Params = dict[str, float]
+SEED = "seed"  # among the parameters of a trial whose run has a seed of its own
 
 # Ranges of `search.space` -> the keys that each sets. lr sets both networks' rates, except for a given one.
 KEYS = {
@@ -54,8 +55,9 @@ def rounded(dimension: Dimension, value: float) -> float:
 
 
 def with_params(base: dict[str, Any], space: list[Dimension], params: Params) -> dict[str, Any]:
-    """The configuration of a setting: a copy of `base` with the keys of the parameters set."""
+    """The configuration of a setting: a copy of `base` with the keys of the parameters, and a given seed."""
     config: dict[str, Any] = copy_tree(base)
+    config["seed"] = int(params.get(SEED, base["seed"]))
     for dimension in space:
         for key in dimension.keys:
             group, name = key.split(".")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, islice
-from statistics import fmean, median, stdev
+from statistics import fmean, median, median_high, stdev, variance
 from typing import Any
 
 from landscape.config.axes import AXES, axes_of, cell_of, cell_words
@@ -78,10 +78,7 @@ def confirmation(plan: Plan) -> Confirmation:
     made = Plan([*plan.command], [], f"{plan.study or 'sweep'}-confirm", search=plan.search, stage="confirm")
     settings = []
     for cell in tried.values():
-        chosen = sorted((s for s in cell if s.median_distance < math.inf), key=lambda s: s.median_distance)[
-            : wanted["top"]
-        ]
-        for setting in chosen:
+        for setting in best(cell)[: wanted["top"]]:
             planned = list(confirmation_runs(setting, seeds, plan))
             settings.append((setting, planned))
             made.runs += planned
@@ -90,6 +87,29 @@ def confirmation(plan: Plan) -> Confirmation:
     made.points = len(made.runs)
     survey(made)
     return Confirmation(made, settings)
+
+
+def best(settings: list[Candidate]) -> list[Candidate]:
+    """A cell's settings that did not diverge, the best first, by their medians shrunk towards that of all.
+
+    A single seed may be low by chance, a median of five less so. The median (of logarithms) of n seeds keeps the share
+    s / (s + e / n) of its difference from the median of all settings, with the variances s of settings and e of seeds
+    estimated by moments.
+    """
+    left = sorted((s for s in settings if s.median_distance < math.inf), key=lambda s: s.median_distance)
+    finite = [[_log(d) for d in s.distances if d < math.inf] for s in left]
+    several = [logs for logs in finite if len(logs) > 1]
+    of_seeds = fmean(map(variance, several), map(len, several)) if several else 0.0
+    if not of_seeds or len(left) < 2:
+        return left
+    medians = [_log(s.median_distance) for s in left]
+    noise = of_seeds * fmean(1 / len(s.distances) for s in left)
+    ratio, middle = max(0.0, variance(medians) - noise) / of_seeds, median(medians)
+    return sorted(left, key=lambda s: (_log(s.median_distance) - middle) / (ratio + 1 / len(s.distances)))
+
+
+def _log(distance: float) -> float:
+    return math.log(max(distance, 1e-12))  # tiny distances may be 0 in floating point
 
 
 def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
@@ -115,13 +135,17 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
 
 
 def mean_and_std(distances: list[float | None]) -> str:
-    """Mean and standard deviation of the runs that are finished, and how many diverged."""
-    finite = [d for d in distances if d is not None and d < math.inf]
-    lost = sum(d == math.inf for d in distances)
-    text = "-" if not finite else DISTANCE.text(fmean(finite))
-    if len(finite) > 1:
-        text += f" +- {stdev(finite):.2g}"
-    return f"{text} (n = {len(finite)}{f', {lost} diverged' if lost else ''})"
+    """Mean and standard deviation of the runs that are finished; if one diverged, the median of all,
+    as a mean without it would be too low."""
+    ended = [d for d in distances if d is not None]
+    lost = ended.count(math.inf)
+    if lost:
+        middle = median_high(ended)
+        text = "no mean" if middle == math.inf else f"median {DISTANCE.text(middle)}, no mean"
+    else:
+        text = DISTANCE.text(fmean(ended)) if ended else "-"
+        text += f" +- {stdev(ended):.2g}" if len(ended) > 1 else ""
+    return f"{text} (n = {len(ended)}{f', {lost} diverged' if lost else ''})"
 
 
 def tried_settings(plan: Plan) -> dict[str, list[Candidate]]:

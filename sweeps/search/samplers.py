@@ -72,6 +72,11 @@ def search_seed(search: SearchSpec, *place: int) -> int:
     return int(short_hash([search.draws, search.seed, *place])[:8], 16)
 
 
+def run_seed(search: SearchSpec, order: int) -> int:
+    """The seed of the run of the trial of this order, if each has its own; short, as tables show it."""
+    return search_seed(search, order, 1) % 10**6
+
+
 def make_sampler(search: SearchSpec, order: int) -> BaseSampler:
     """The sampler that proposes the trial of this order."""
     return SAMPLERS[search.sampler](search, search_seed(search, order))

@@ -27,8 +27,8 @@ from landscape.scores import distance_of
 from landscape.signals import STOP_SIGNALS
 from landscape.store import FAILED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
-from landscape.store.early_stopping import Watch
-from landscape.store.leases import Observer
+from landscape.store.early_stopping import StopCheck
+from landscape.store.leases import LeaseMonitor
 from landscape.store.locks import locked
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.process_record import ProcessRecord
@@ -55,7 +55,7 @@ class CellWorker:
 
     def __init__(self, store: Store, sweep: str, searches: SweepSearches, search: SearchSpec) -> None:
         self.store, self.sweep, self.search = store, sweep, search
-        self.observer = Observer()
+        self.observer = LeaseMonitor()
         self.unsure = False  # whether it is open if the worker of some trial is dead
         lock = store.search_storage(sweep, f".{search.id}.lock")
         with locked(store.search_storage(sweep, ".open.lock")):  # a database's tables are created once
@@ -88,7 +88,7 @@ class CellWorker:
     def is_lost(self, params: Params, owner: ProcessRecord) -> bool:
         """Whether the worker that owns a trial is dead."""
         lost = self.observer.is_lost(self.run(params), owner)
-        self.unsure |= not lost and not self.observer.saw_life(self.run(params), owner)
+        self.unsure |= not lost and not self.observer.is_known_alive(self.run(params), owner)
         return lost
 
     def step_of(self, params: Params) -> int:
@@ -122,11 +122,15 @@ class CellWorker:
         config = self.config(trial.params)
         run = self.run(trial.params)
         picked = [f"{d.keys[0]}={rounded(d, trial.params[d.name]):g}" for d in self.search.space]
-        planned = Planned(run.id, config, picked, self.search.overrides, [self.search.asked])
+        shared = self.search.overrides
+        if self.search.fresh:
+            picked.append(f"seed={config['seed']}")
+            shared = [text for text in shared if not text.startswith("seed=")]
+        planned = Planned(run.id, config, picked, shared, [self.search.asked])
         freeze_run(self.store, planned, self.search.sampler, self.sweep)
         return run
 
-    def watch(self, trial: Trial) -> Watch:
+    def watch(self, trial: Trial) -> StopCheck:
         """The early-stopping hook of a trial: asks the pruner after each evaluation."""
         every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
 

@@ -120,7 +120,7 @@ def test_generators_gradient_where_it_wins(name: str, gradient: float) -> None:
 def test_ml_caps_its_exponent_and_says_how_often() -> None:
     a = torch.tensor([0.0, 19.0, 21.0, 500.0])
     assert LOSSES["ml"].g(a, None).isfinite()
-    watch = LOSSES["ml"].watch
+    watch = LOSSES["ml"].log_extra
     assert watch is not None and watch(a)["capped"].item() == 0.5
 
 

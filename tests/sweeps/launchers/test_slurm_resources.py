@@ -38,7 +38,7 @@ def test_rules_give_classes_of_runs_their_own_arrays(
 
 WRONG: list[tuple[str, str]] = [
     ("{memory:4G}", "is not a rule; write {when: {KEY: VALUE}, memory: 32G}"),
-    ("{when:{data.sice:128},gpus:1}", "data.sice is no configuration key (did you mean data.size?)"),
+    ("{when:{data.sice:128},gpus:1}", "data.sice is not a configuration key (did you mean data.size?)"),
     ("{when:{data.size:128},mem:4G}", "mem is not a resource (did you mean memory?); legal: partition, account"),
     ("{when:{data.size:128},memory:lots}", "launcher.memory=lots is out of range; legal: a size such as 4G or 500M"),
     ("{when:{data.size:128},gpus:two}", "gpus=two is not a whole number"),
