@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimators.simulation import Array, Practitioner, practitioner
-from analysis.loading.cells import countable, worths
+from analysis.loading.cells import countable, unit_values
 from analysis.loading.trials import ADAPTIVE
 from landscape.store.trials import GRID, SEARCH
 
@@ -16,7 +16,7 @@ def practitioners(
 ) -> dict[str, list[Practitioner]]:
     """For each cell the practitioner's curve, one a search, or that of its grid alone where there was none.
 
-    `runs` as in `cells.worths`, `trials` as in `Collected.trials`. A cell is left out where a diverged run has no
+    `runs` as in `cells.unit_values`, `trials` as in `Collected.trials`. A cell is left out where a diverged run has no
     step-0 score to count as, or where it has no results.
     """
     found = {}
@@ -33,7 +33,7 @@ def rounds_of(cell: pd.DataFrame, trials: pd.DataFrame) -> list[tuple[Array, lis
     Values are medians over seeds, a diverged run at its own step-0 score. Results of an asynchronous search are rounds
     of one; those of a sampler that looks at no results are all one round, their order saying nothing.
     """
-    values = worths(cell, "setting").set_index("setting")["capped"]
+    values = unit_values(cell, "setting").set_index("setting")["capped"]
     on_grid = set(cell.loc[(cell["stage"] == GRID) & cell["worth"].notna(), "setting"])
     grid = values[values.index.isin(on_grid)].to_numpy(float)
     setting = cell.drop_duplicates("id").set_index("id")["setting"]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.estimators.simulation import Array, OverTime, best_over_time, random_orders
 from analysis.loading.clocks import CPU, by_cpu, costed
-from analysis.loading.csv_runs import LEAST_S, MOST_S
+from analysis.loading.csv_runs import MAX_SECONDS, MIN_SECONDS
 from landscape.config.axes import CELL_KEYS
 from landscape.config.errors import UserError
 from landscape.store import STOPPED
@@ -63,7 +63,7 @@ def timed(runs: pd.DataFrame) -> Timed:
     for clock, columns in CLOCKS.items() if device != APART else [("training", CLOCKS["training"])]:
         for label, cell in cells.items():
             costs = count.loc[cell.index, list(columns)].to_numpy(float)
-            if ((costs > LEAST_S) & (costs < MOST_S)).all():
+            if ((costs > MIN_SECONDS) & (costs < MAX_SECONDS)).all():
                 hours.setdefault(clock, {})[label] = costs.sum(1) / 3600
     worth = {label: cell["worth"].to_numpy(float) for label, cell in cells.items()}
     shared, left_out = len(use) - len(alone), len(alone) - len(mine)

@@ -15,18 +15,18 @@ from analysis.estimators.repeated_searches import several_searches
 from analysis.estimators.time_budget import timed
 from analysis.figures import budget
 from analysis.figures.searches import several_figure
-from analysis.figures.style import Look
+from analysis.figures.style import CellStyle
 from analysis.loading.cells import MOST_DRAWN, POOLED, VARIED, VARIED_NAMES, adaptive, cell_order, countable
 from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
-from analysis.loading.distances import GENERAL, of_distance
+from analysis.loading.distances import DISTANCE, is_distance_column
 from analysis.loading.filters import on_outcome
 from analysis.loading.runs import Collected
 from analysis.tables import diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
-from analysis.tables.early_stopping import HEADS as EARLY_HEADS
-from analysis.tables.early_stopping import early, shown_early
+from analysis.tables.early_stopping import HEADERS as EARLY_HEADERS
+from analysis.tables.early_stopping import early_stopping_tables, shown_early_stopping
 from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, could_be_told, of_one_seed, pair_table, rank_table
 from analysis.tables.runs_and_cells import SCORE_NAMES
@@ -36,7 +36,7 @@ from landscape.store.trials import SEARCH
 SEED = 0  # of every resampling in a report: equal stores give equal reports
 CONFIDENCE = 0.95
 
-HEADS: dict[str, dict[str, str]] = {
+TABLE_HEADERS: dict[str, dict[str, str]] = {
     "pairs": {
         "a": "A",
         "b": "B",
@@ -85,31 +85,31 @@ HEADS: dict[str, dict[str, str]] = {
         **VARIED_NAMES,
     },
     "best": BEST_COLUMNS,
-    "diagnostics": diagnostics.HEADS,
-    **EARLY_HEADS,
+    "diagnostics": diagnostics.HEADERS,
+    **EARLY_HEADERS,
 }
 SAID = {"a": "A is better", "b": "B is better", "differ": "they differ", "": "none claimed"}
 
 
-def statements(
+def section_tables(
     found: Collected,
     runs: pd.DataFrame,
     drawn: list[str],
     text: Mapping[str, Any],
-    look: Mapping[str, Look],
+    styles: Mapping[str, CellStyle],
     distance: str,
-    keep: Callable[..., None],
+    submit: Callable[..., None],
 ) -> dict[str, Any]:
-    """What the page says of one part beyond its curves; `keep(kind, draw, *arguments)` has a figure drawn.
+    """What the page says of one part beyond its curves; `submit(kind, draw, *arguments)` has a figure drawn.
 
     Figures and pairs are of the cells `drawn`, the other tables of all.
     """
     order = cell_order(runs)
     few = runs[runs["cell"].isin(drawn)]
-    ordered = {label: look[label] for label in drawn}
+    ordered = {label: styles[label] for label in drawn}
     generator = np.random.default_rng(SEED)
     chosen_of = len(order) if len(order) > MOST_DRAWN else 0  # else all are drawn that are wholly scored
-    outcomes = [condition for condition in found.narrowed if on_outcome(condition)]
+    outcomes = [condition for condition in found.filters if on_outcome(condition)]
     frames = {
         "confirm": confirm_table(runs, CONFIDENCE),
         "pairs": pair_table(few[:0] if outcomes else few, budgets_said(runs, CONFIDENCE), CONFIDENCE, chosen_of),
@@ -118,21 +118,21 @@ def statements(
         "best": best_table(runs, text, found.configs),
     }
     frames["ranks"] = rank_table(frames["pairs"])
-    stopping, said_early = early(runs, found.rows[found.rows["protocol"] == runs["protocol"].iloc[0]])
+    stopping, said_early = early_stopping_tables(runs, found.rows[found.rows["protocol"] == runs["protocol"].iloc[0]])
     frames |= stopping
     if len(frames["pairs"]):
-        keep("pairs", budget.pairs_figure, frames["pairs"], drawn)
+        submit("pairs", budget.pairs_figure, frames["pairs"], drawn)
     # Also those that were scored under another protocol alone: what is drawn here leaves them out.
     same_data = found.runs["data"] == runs["data"].iloc[0]
     hours = timed(few)
-    keep("hours", budget.hours_figure, hours, ordered, distance, SEED)
+    submit("hours", budget.hours_figure, hours, ordered, distance, SEED)
     searched = ((few["stage"] == SEARCH) & few["worth"].notna()).any()
     found_paths = practitioners(few, found.trials, generator) if searched else {}
     if found_paths:
-        keep("practitioner", budget.practitioner_figure, found_paths, ordered, distance)
+        submit("practitioner", budget.practitioner_figure, found_paths, ordered, distance)
     several = several_searches(few, found.trials, CONFIDENCE)
     if several:
-        keep("searches", several_figure, several, ordered, distance)
+        submit("searches", several_figure, several, ordered, distance)
     return {
         "frames": frames,
         "hours": {
@@ -154,12 +154,12 @@ def statements(
     }
 
 
-def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
+def shown_table(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
     """A frame of `statements` as it is shown: columns in order, words for codes, without columns that say nothing."""
     if kind == "ranks":
         return _ranks_by_budget(frame)
-    if kind in EARLY_HEADS:
-        return shown_early(kind, frame)
+    if kind in EARLY_HEADERS:
+        return shown_early_stopping(kind, frame)
     whole = frame
     if kind == "pairs":
         told = frame["said"].map(SAID)
@@ -167,11 +167,11 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
             told = told.where(frame["why"] == "", "none possible: " + frame["why"])
         ends = zip(*(frame[key] for key in ("ratio", "ratio_low", "ratio_high")), strict=True)
         size = [f"{one:.2f} ({low:.2g} to {high:.2g})" if np.isfinite(one) else "" for one, low, high in ends]
-        frame = frame[[key for key in HEADS[kind] if key != "why"]].assign(said=told, ratio=size)
+        frame = frame[[key for key in TABLE_HEADERS[kind] if key != "why"]].assign(said=told, ratio=size)
     else:
-        frame = frame[[key for key in HEADS[kind] if key in frame]].copy()
+        frame = frame[[key for key in TABLE_HEADERS[kind] if key in frame]].copy()
     if kind == "agreement":
-        names = diagnostics.HEADS | SCORE_NAMES | {GENERAL: distance}
+        names = diagnostics.HEADERS | SCORE_NAMES | {DISTANCE: distance}
         frame[["one", "other"]] = frame[["one", "other"]].replace(names)
     if kind in ("confirm", "best"):
         frame = frame.drop(columns=[key for key in VARIED if frame[key].isna().all()])
@@ -216,17 +216,19 @@ def write_tables(
     for kind, frame in frames.items():
         if frame.empty:
             continue
-        keys = {str(key): words["key"] + str(key).removeprefix(GENERAL) for key in frame if of_distance(str(key))}
+        keys = {
+            str(key): words["key"] + str(key).removeprefix(DISTANCE) for key in frame if is_distance_column(str(key))
+        }
         file = frame.rename(columns=keys)
-        write_csv(file.replace({GENERAL: words["key"]}) if kind == "agreement" else file, f"{stem}-{kind}.csv")
-        heads = HEADS.get(kind, names)
-        told = shown(kind, frame, words["distance"]) if kind in HEADS else frame
+        write_csv(file.replace({DISTANCE: words["key"]}) if kind == "agreement" else file, f"{stem}-{kind}.csv")
+        heads = TABLE_HEADERS.get(kind, names)
+        told = shown_table(kind, frame, words["distance"]) if kind in TABLE_HEADERS else frame
         empty = {key for key in SCORE_NAMES if key in told and told[key].isna().all()}
         told = told.drop(columns=list(unseen(map(str, told)) | empty))
         text = pd.DataFrame(
             {
                 heads.get(str(key), str(key)).format(**words): [
-                    formatting.written(str(key), value) for value in told[key]
+                    formatting.format_value(str(key), value) for value in told[key]
                 ]
                 for key in told
             }

@@ -11,7 +11,7 @@ from analysis.estimators.normal_model import check, games_howell
 from analysis.loading.cells import cell_order
 from analysis.tables.pairs import Sample, samples
 
-LEAST = 4  # runs a cell, as for any claim
+MIN_RUNS = 4  # runs a cell, as for any claim
 
 
 def model_sentences(runs: pd.DataFrame, pairs: pd.DataFrame, level: float = 0.05) -> list[str]:
@@ -24,7 +24,7 @@ def model_sentences(runs: pd.DataFrame, pairs: pd.DataFrame, level: float = 0.05
     cells = {label: drawn[label] for label in cell_order(runs) if label in drawn}
     if lost := {label: one for label, one in cells.items() if np.isinf(one.values).any()}:
         return ["Diverged, with 95 % intervals: " + "; ".join(_share(label, one) for label, one in lost.items()) + "."]
-    whole = all(len(one.values) >= LEAST and (one.values == one.most).all() for one in cells.values())
+    whole = all(len(one.values) >= MIN_RUNS and (one.values == one.most).all() for one in cells.values())
     if not 2 <= len(cells) <= MOST or not whole or min(one.values.min() for one in cells.values()) <= 0:
         return []
     logs = [np.log(one.values) for one in cells.values()]

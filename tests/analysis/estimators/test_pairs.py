@@ -15,7 +15,7 @@ from analysis.estimators.families import claims, compare_censored, differ, diffe
 from analysis.estimators.normal_model import check, games_howell
 from analysis.estimators.pairwise import alike_in_spread, compare, least_p, needed, ordered_by
 from analysis.estimators.top_share import expected_lowest, top, top_count
-from analysis.html.sections import shown
+from analysis.html.sections import shown_table
 from analysis.loading.filters import on_outcome
 from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
 from analysis.tables.model_line import model_sentences
@@ -245,12 +245,12 @@ def test_cells_without_settings_in_common_are_taken_apart_and_searched_runs_left
 def test_claims_are_shown_in_words_and_ranks_as_what_they_leave_open():
     cells = {"A": [[20, 21, 22, 22.5, 23]], "B": [[40, 41, 42, 42.5, 43]], "C": [[40.5, 41.5, 42.2, 42.7, 43]]}
     table = pair_table(frame(cells | {"D": [[20, 21, 22]]}), [1])
-    rows = shown("pairs", table, "FID").set_index(["a", "b"])
+    rows = shown_table("pairs", table, "FID").set_index(["a", "b"])
     told = rows["said"]
     assert rows.loc[("A", "B"), "ratio"] == "0.52 (0.48 to 0.56)" and rows.loc[("A", "D"), "ratio"] == ""
     assert told["A", "B"] == "A is better" and told["B", "C"] == "none claimed"
     assert told["A", "D"] == "none possible: 3 runs against 5"
-    assert shown("ranks", rank_table(table), "FID")["rank at k = 1"].tolist() == [
+    assert shown_table("ranks", rank_table(table), "FID")["rank at k = 1"].tolist() == [
         "1 to 2",
         "2 to 4",
         "2 to 4",
@@ -366,7 +366,7 @@ def test_spread_tells_seeds_from_settings_from_repeats():
     one = spread_table(frame({"A": np.exp([[1.0, 2.0, 3.0]]), "B": np.exp([[1.0], [2.0]])})).set_index("cell")
     assert one.loc["A", "seeds_sd"] == pytest.approx(1) and np.isnan(one["between"]["A"])
     assert np.isnan(one["between"]["B"]) and np.isnan(one["seeds_sd"]["B"]) and one["together"]["B"] > 0.7
-    assert str(shown("spread", spread_table(runs), "FID")["seeds_sd"][0]).startswith("1.")
+    assert str(shown_table("spread", spread_table(runs), "FID")["seeds_sd"][0]).startswith("1.")
 
 
 def test_variance_components_meet_a_worked_example_and_tell_seeds_alone_from_settings():

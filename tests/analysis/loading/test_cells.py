@@ -8,16 +8,16 @@ import pytest
 from synthetic import PROTOCOL, add_row, add_run, config
 
 import analysis
-from analysis.loading.cells import cell_order, independent, label_cells, varied, worths
+from analysis.loading.cells import cell_order, independent, label_cells, unit_values, varied
 from analysis.loading.protocols import (
     TwoProtocols,
+    describe_floor,
+    describe_protocol,
     differing,
     distance_label,
     one_protocol,
     partly_scored,
     sections,
-    spell_floor,
-    spell_out,
 )
 from landscape.config.axes import cell_label
 from landscape.store import Store
@@ -52,7 +52,7 @@ def frame(*rows):
 
 
 def test_a_setting_is_the_median_of_its_seeds_and_diverges_with_half_of_them():
-    units = worths(
+    units = unit_values(
         frame(("a", 0, 3.0, 90), ("a", 1, 1.0, 90), ("a", 2, 8.0, 90), ("b", 0, 2.0, 90), ("b", 1, np.inf, 90)),
         "setting",
     )
@@ -61,23 +61,23 @@ def test_a_setting_is_the_median_of_its_seeds_and_diverges_with_half_of_them():
 
 
 def test_a_diverged_run_is_capped_at_its_own_start():
-    units = worths(frame(("a", 0, np.inf, 90), ("a", 1, np.inf, 95), ("a", 2, 7.0, 91)))
+    units = unit_values(frame(("a", 0, np.inf, 90), ("a", 1, np.inf, 95), ("a", 2, 7.0, 91)))
     assert units["capped"].tolist() == [90, 95, 7] and units["diverged"].tolist() == [True, True, False]
 
 
 def test_a_missing_start_stays_missing():
-    units = worths(frame(("a", 0, np.inf, np.nan), ("a", 1, 5.0, 91)), "setting")
+    units = unit_values(frame(("a", 0, np.inf, np.nan), ("a", 1, 5.0, 91)), "setting")
     assert math.isnan(units["capped"][0])
 
 
 def test_repeats_of_one_seed_count_once():
-    assert worths(frame(("a", 0, 3.0, 90), ("a", 0, 5.0, 90), ("a", 1, 9.0, 90)))["worth"].tolist() == [4, 9]
+    assert unit_values(frame(("a", 0, 3.0, 90), ("a", 0, 5.0, 90), ("a", 1, 9.0, 90)))["worth"].tolist() == [4, 9]
 
 
 def test_runs_without_a_result_are_left_out_and_an_unknown_unit_is_refused():
-    assert worths(frame(("a", 0, np.nan, 90))).empty and worths(frame(("a", 0, np.nan, 90)), "setting").empty
+    assert unit_values(frame(("a", 0, np.nan, 90))).empty and unit_values(frame(("a", 0, np.nan, 90)), "setting").empty
     with pytest.raises(ValueError, match="run, setting"):
-        worths(frame(), "seed")
+        unit_values(frame(), "seed")
 
 
 def test_seeds_of_several_settings_are_no_independent_draws():
@@ -125,15 +125,15 @@ def test_what_a_protocol_says_of_itself_sets_none_apart():
 
 def test_only_inceptions_distance_is_called_plain_fid():
     assert distance_label({"extractor": "inception"}) == "FID"
-    assert distance_label(PROTOCOL) == "FD (classifier)" and "classifier" in spell_out(PROTOCOL)
-    assert distance_label({}) != "FID" and spell_out({}).endswith("cannot be read.")
+    assert distance_label(PROTOCOL) == "FD (classifier)" and "classifier" in describe_protocol(PROTOCOL)
+    assert distance_label({}) != "FID" and describe_protocol({}).endswith("cannot be read.")
 
 
 def test_the_floor_is_said_as_far_as_it_is_known():
-    known = "898 other real images in the samples' place score a distance of 0.25, an IS of 9.12, an MS-SSIM of 0.21."
-    assert spell_floor(PROTOCOL) == known
-    assert spell_floor({"floor": {"is": 9.0}}) == "Other real images in the samples' place score an IS of 9."
-    assert spell_floor({}) == spell_floor({"floor": None}) == spell_floor({"floor": {"fid": "low"}}) == ""
+    known = "898 held-out real images score a distance of 0.25, an IS of 9.12, an MS-SSIM of 0.21."
+    assert describe_floor(PROTOCOL) == known
+    assert describe_floor({"floor": {"is": 9.0}}) == "Held-out real images score an IS of 9."
+    assert describe_floor({}) == describe_floor({"floor": None}) == describe_floor({"floor": {"fid": "low"}}) == ""
 
 
 def test_each_protocol_has_its_section_and_unscored_runs_are_in_every_one(store):
@@ -157,4 +157,4 @@ def test_a_diverged_run_counts_under_a_later_protocol_once_its_cell_is_scored(st
     assert partly_scored(analysis.load(store), part) == {}
     assert sorted(part["worth"]) == [19, 20, math.inf] and part["id"].is_unique
     assert one_protocol(part) == protocol_id(TRAIN)
-    assert math.isnan(worths(part)["capped"].max(skipna=False)), "its step-0 score is of the other protocol"
+    assert math.isnan(unit_values(part)["capped"].max(skipna=False)), "its step-0 score is of the other protocol"
