@@ -151,7 +151,7 @@ def test_the_command_writes_a_page_that_opens_offline(
 def test_somebody_elses_page_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "index.html").write_text("mine")
     assert cli.main(["--out", str(tmp_path)]) == 2
-    assert "stays" in capsys.readouterr().err and (tmp_path / "index.html").read_text() == "mine"
+    assert "not written by this program" in capsys.readouterr().err and (tmp_path / "index.html").read_text() == "mine"
 
 
 def test_eigenvalues_in_words() -> None:
