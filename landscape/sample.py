@@ -102,7 +102,7 @@ def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None)
 
     Raises `UserError` for a run that keeps no weights, or no average where one is asked for.
     """
-    from landscape.networks.build import build
+    from landscape.algorithms.registry import algorithm_of
     from landscape.training import checkpoint
 
     try:
@@ -113,9 +113,10 @@ def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None)
     if ema and kept.get("average") is None:
         raise UserError(f"run {run.id} kept no average of its generator (train.ema=null); legal: --ema false")
     averaged = kept.get("average") is not None if ema is None else ema
-    g, _ = build(cfg, channels)
+    algorithm = algorithm_of(cfg)
+    g = algorithm.networks(cfg, channels)[algorithm.sampler]
     try:
-        g.load_state_dict(kept["average"] if averaged else kept["g"])
+        g.load_state_dict(kept["average"] if averaged else kept[algorithm.sampler])
         return g, "ema" if averaged else "raw", int(kept["step"])
     except (RuntimeError, KeyError, TypeError, AttributeError) as e:
         raise UserError(f"{run.weights} holds no weights of run {run.id}'s networks") from e

@@ -31,7 +31,7 @@ from landscape.store import (
 )
 from landscape.store.leases import Observer, claim_in_force, named
 from landscape.store.processes import is_here, is_stopped, lives
-from landscape.store.protocols import missing_scores, pending_requests
+from landscape.store.protocols import EvalRequest
 from landscape.store.run_writer import HEART_S
 from sweeps.planning.sweep_runs import Members
 from sweeps.states import LOST, STALLED, TO_SCORE
@@ -167,7 +167,7 @@ class Looker:
         sweep: SweepFolder | None = None,
         ids: list[str] | None = None,
         ask: Callable[[Store], Queue] | None = None,
-        wanted: Mapping[str, list[dict[str, Any]]] | None = None,
+        wanted: Mapping[str, list[EvalRequest]] | None = None,
     ) -> None:
         self.store, self.members, self.given = store, Members(store, sweep), ids
         self.ask, self.wanted = ask, wanted or {}
@@ -189,7 +189,7 @@ class Looker:
                 unreadable[run] = read
                 continue
             found[run] = seen = Seen(run, read[0].state, *read)
-            if seen.state == DONE and any(missing_scores(asked, seen.status) for asked in self.wanted.get(run, ())):
+            if seen.state == DONE and any(asked.missing(seen.status) for asked in self.wanted.get(run, ())):
                 seen.state = TO_SCORE
             elif seen.state in (DONE, DIVERGED):
                 self.kept[run] = seen
@@ -283,7 +283,7 @@ class Looker:
         owing = []
         for seen in look.runs:
             with suppress(FileNotFoundError, CorruptFile):  # a request that does not read is none that can be met
-                if seen.state == DONE and pending_requests(self.store.run(seen.id)):
+                if seen.state == DONE and self.store.run(seen.id).pending_requests():
                     owing.append(seen.id)
         claims = [(run, claim_in_force(run)) for run in map(self.store.run, owing)]
         at_it = any(claim is not None and not self.observer.is_lost(run, claim) for run, claim in claims)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from landscape.config.axes import method
+from landscape.config.axes import family, method
 
 # A cell has the same style in every report, as the style follows from its axes: the marker from the loss, the dash from
 # the network if several are shown, else from the loss, the color from the regularization. Single methods have Okabe and
@@ -80,7 +80,7 @@ def cell_styles(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, CellStyle]:
 
 
 def _style(facts: Mapping[str, Any], by_arch: bool) -> CellStyle:
-    name, loss = method(facts), str(facts.get("loss", "")).upper()
+    name, loss = method(facts), family(facts)
     return CellStyle(
         COLORS.get(name) or _pick(name, SPARE),
         MARKERS.get(loss) or _pick(loss, tuple(MARKERS.values())),

@@ -122,11 +122,11 @@ def section(
     Without `draw` it has no figures and no pairs.
     """
     protocols.one_protocol(runs, found.protocols)
-    text = found.protocols.get(name or "", {})
+    text = found.protocols.get(name or "", protocols.UNKNOWN)
     distance = protocols.distance_label(text)
     untrained = float(runs["fid_start"].median())
     order, counted = cell_order(runs), countable(runs)
-    words = {"distance": distance, "key": distance_key(text.get("extractor")), "time": time_of(runs)}
+    words = {"distance": distance, "key": distance_key(text.extractor), "time": time_of(runs)}
     partly = protocols.partly_scored(found.runs, runs) if name else {}
     whole = runs[~runs["cell"].isin(partly)]
     to_draw = cells_to_draw(whole) if draw else []
@@ -156,7 +156,7 @@ def section(
         "protocol": name,
         "spelled": protocols.describe_protocol(text) if name else "",
         "distance": distance,
-        "classifier": text.get("extractor") == "classifier",
+        "classifier": text.extractor == "classifier",
         "floor": protocols.describe_floor(text),
         "caution": protocols.caution(text),
         "untrained": formatting.format_score("fid", untrained) if math.isfinite(untrained) else "",
@@ -197,9 +197,9 @@ def _figures(
 
     Returns the budget curves for the interactive chart, by unit.
     """
-    text = found.protocols.get(name or "", {})
-    if by_n := protocols.floor_by_n(text):
-        submit("floor", panels.floor_figure, by_n, int(text["floor"].get("n", 0)), distance)
+    text = found.protocols.get(name or "", protocols.UNKNOWN)
+    if text.floor and (by_n := protocols.floor_by_n(text)):
+        submit("floor", panels.floor_figure, by_n, int(text.floor.get("n", 0)), distance)
     every = every[every["superseded"].isna()]
     runs, order = countable(every), cell_order(every)
     units = {unit: _in_order(unit_values(runs, unit), order) for unit in ("run", "setting")}

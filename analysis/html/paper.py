@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from analysis.loading import protocols
 from analysis.loading.cells import countable
 from analysis.loading.protocols import is_number
 from analysis.loading.runs import Collected
+from landscape.store.protocols import EvalProtocol
 
 MOST_FIGURES, MOST_DATA = 12, 6  # figures on a page, and data sets in one of them
 
@@ -38,7 +38,7 @@ def paper_sections(found: Collected, parts: list[Part], renderer: FigureRenderer
     for figure in paper_layout.paper_figures(every, bool(found.pooled_over)):
         blocks = []
         for data, name, runs in first.values():
-            text = found.protocols.get(name or "", {})
+            text = found.protocols.get(name or "", protocols.UNKNOWN)
             distance = protocols.distance_label(text)
             one = block(figure, data, distance, runs, found.trials, diversity_lines(text))
             if one.runs.loc[one.runs["worth"].notna(), "cell"].nunique() >= 2:
@@ -51,12 +51,11 @@ def paper_sections(found: Collected, parts: list[Part], renderer: FigureRenderer
     return drawn
 
 
-def diversity_lines(text: Mapping[str, Any]) -> dict[str, float]:
+def diversity_lines(text: EvalProtocol) -> dict[str, float]:
     """1 - MS-SSIM of real images, and of real images with noise, by name, as far as the protocol has them."""
     lines = {}
-    for key, name in (("floor", "real images"), ("floor_noisy", "noisy")):
-        value = text.get(key)
-        if isinstance(value, Mapping) and is_number(value.get("ms_ssim")):
+    for value, name in ((text.floor, "real images"), (text.floor_noisy, "noisy")):
+        if value and is_number(value.get("ms_ssim")):
             noise = f", σ {value['deviation']:g}/255" if is_number(value.get("deviation")) else ""
             lines[name + noise] = 1 - float(value["ms_ssim"])
     return lines

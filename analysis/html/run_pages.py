@@ -139,7 +139,7 @@ def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: RunContext
                 for key, name in {"fid": of.distances.get(row["protocol"], "distance"), **_score_names()}.items()
                 if (text := formatting.format_value(key, row.get(key)))
             },
-            "caution": protocols.caution(of.found.protocols.get(row["protocol"], {})),
+            "caution": protocols.caution(of.found.protocols.get(row["protocol"], protocols.UNKNOWN)),
             "best": formatting.format_value("fid_best", row["fid_best"]),
             "pictures": [
                 {"file": one.file, "about": PICTURES.get(one.score, one.score), "step": f"{one.step:,}"}

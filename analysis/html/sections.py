@@ -31,6 +31,7 @@ from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, could_be_told, of_one_seed, pair_table, rank_table
 from analysis.tables.runs_and_cells import SCORE_NAMES
 from landscape.store import STOPPED
+from landscape.store.protocols import EvalProtocol
 from landscape.store.trials import SEARCH
 
 SEED = 0  # of every resampling in a report: equal stores give equal reports
@@ -95,7 +96,7 @@ def section_tables(
     found: Collected,
     runs: pd.DataFrame,
     drawn: list[str],
-    text: Mapping[str, Any],
+    text: EvalProtocol,
     styles: Mapping[str, CellStyle],
     distance: str,
     submit: Callable[..., None],

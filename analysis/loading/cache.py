@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from functools import cache
@@ -22,8 +22,9 @@ from analysis.loading import read_run
 from analysis.loading.read_run import Record, read_record
 from landscape.config import identity, versions
 from landscape.scores import COLUMNS
-from landscape.store import RunFolder, RunStatus, Store, early_stopping, old_names, run_meta, run_status
+from landscape.store import RunFolder, RunStatus, Store, early_stopping, old_names, protocols, run_meta, run_status
 from landscape.store.atomic_io import write_whole
+from landscape.store.protocols import EvalProtocol
 from landscape.store.run_meta import RunMeta
 
 CHUNK = 100  # runs per task of the process pool
@@ -59,8 +60,7 @@ def _read_records(store: Store, problems: list[str], pool: Executor | None) -> l
     for run in store.run_folders():
         old = known.get(run.id)
         if old is not None and _file_stats(run, list(old["protocols"])) == old["file_stats"]:
-            status, meta = RunStatus.from_json(old["status"], file), RunMeta.from_json(old["meta"], file)
-            found[run.id] = Record(**{**old, "status": status, "meta": meta})
+            found[run.id] = _record(old, file)
         else:
             found[run.id] = None
             missing.append(str(run.path))
@@ -72,8 +72,7 @@ def _read_records(store: Store, problems: list[str], pool: Executor | None) -> l
             if record is not None:
                 found[record.id] = record
                 if not sentences:
-                    kept = {"status": record.status.to_json(), "meta": record.meta.to_json()}
-                    fresh.append(_line({**vars(record), **kept}))
+                    fresh.append(_line(_entry(record)))
     if found:
         _keep(file, fresh, not 0 < lines <= 2 * len(found), known, found)
     return [record for record in found.values() if record is not None]
@@ -114,6 +113,7 @@ def _code() -> str:
         identity.__file__,
         early_stopping.__file__,
         old_names.__file__,
+        protocols.__file__,
         run_meta.__file__,
         run_status.__file__,
         versions.__file__,
@@ -139,6 +139,20 @@ def _known(file: Path) -> tuple[dict[str, Any], int]:
     except (OSError, ValueError, StopIteration):
         return {}, 0
     return known, number
+
+
+def _entry(record: Record) -> Mapping[str, Any]:
+    """A record as JSON."""
+    texts = {name: text.to_json() for name, text in record.protocols.items()}
+    parts = {"status": record.status.to_json(), "meta": record.meta.to_json(), "protocols": texts}
+    return {**vars(record), **parts}
+
+
+def _record(entry: Mapping[str, Any], file: Path) -> Record:
+    """The record of an `_entry`."""
+    texts = {name: EvalProtocol.from_json(text, file) for name, text in entry["protocols"].items()}
+    status, meta = RunStatus.from_json(entry["status"], file), RunMeta.from_json(entry["meta"], file)
+    return Record(**{**entry, "status": status, "meta": meta, "protocols": texts})
 
 
 def _line(value: Any) -> bytes:

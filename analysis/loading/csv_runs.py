@@ -19,6 +19,7 @@ from landscape.config.errors import UserError
 from landscape.config.identity import short_hash
 from landscape.scores import COLUMNS
 from landscape.store import DIVERGED, DONE, STATES, STOPPED
+from landscape.store.protocols import EvalProtocol
 from landscape.store.run_status import cause_of_old_sentence
 from landscape.store.trials import GRID, STAGES
 
@@ -118,10 +119,10 @@ def read_csv(file: str | Path) -> Collected:
         runs[key] = runs[key].where(runs[key].notna(), None)
     trials = runs.loc[runs["sweep"].notna(), ["id", *ORIGIN_COLUMNS]].drop_duplicates().reset_index(drop=True)
     trials["failed"] = False
-    source = {"source": Path(file).name}
-    texts: dict[str, dict[str, Any]] = {str(name): dict(source) for name in runs["protocol"].dropna().unique()}
-    for name, extractor in extractors.items():
-        texts[name]["extractor"] = extractor
+    texts = {
+        name: EvalProtocol(source=Path(file).name, extractor=extractors.get(name))
+        for name in map(str, runs["protocol"].dropna().unique())
+    }
     return Collected(runs, pd.DataFrame(columns=list(ROW_COLUMNS)), texts, {}, [], trials)
 
 

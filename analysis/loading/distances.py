@@ -7,11 +7,12 @@ the extractor is in the column name: `fid` is Inception's alone, the others are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
+from analysis.loading.protocols import UNKNOWN
 from landscape.scores import DISTANCES, EXTRACTORS, distance_key
+from landscape.store.protocols import EvalProtocol
 
 DISTANCE = "fid"
 
@@ -21,9 +22,9 @@ def is_distance_column(key: str) -> bool:
     return key == DISTANCE or key.startswith(f"{DISTANCE}_")
 
 
-def to_file_columns(frame: pd.DataFrame, protocols: pd.Series, texts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def to_file_columns(frame: pd.DataFrame, protocols: pd.Series, texts: Mapping[str, EvalProtocol]) -> pd.DataFrame:
     """`frame` with the distance columns of files; `protocols` is each row's protocol id or None, `texts` id -> text."""
-    keys = protocols.map(lambda name: distance_key(texts.get(name, {}).get("extractor")), na_action="ignore")
+    keys = protocols.map(lambda name: distance_key(texts.get(name, UNKNOWN).extractor), na_action="ignore")
     present = [key for key in DISTANCES if (keys == key).any()] or [DISTANCE]
     columns: dict[str, pd.Series] = {}
     for column in map(str, frame):

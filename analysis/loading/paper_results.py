@@ -13,6 +13,7 @@ from landscape.config.axes import CELL_AXES, CELL_KEYS
 from landscape.config.conf_dir import conf_dir
 from landscape.config.identity import NEUTRAL
 from landscape.store.atomic_io import read_yaml
+from landscape.store.protocols import EvalProtocol
 
 # Images on each side of the paper's FID. (LSUN's test set has 30,588, of which the paper's code takes 10,000.)
 PAPER_SAMPLES = {"cifar10": 10_000, "celebahq128": 3_000, "lsun_bedroom": 10_000}
@@ -82,13 +83,13 @@ def best_published(run: Mapping[str, Any]) -> pd.Series | None:
     return None if same.empty else same.sort_values("fid", kind="stable").iloc[0]
 
 
-def differences(run: Mapping[str, Any], protocol: Mapping[str, Any], config: Mapping[str, Any] | None) -> list[str]:
+def differences(run: Mapping[str, Any], protocol: EvalProtocol, config: Mapping[str, Any] | None) -> list[str]:
     """Why the FID of `run` under `protocol` is not comparable with the paper's; empty if it is.
 
     `config` is the run's flat frozen configuration. Each reason names a key, our value and the paper's. The
     hyperparameters that the paper searched (learning rates, betas, penalty strength) may differ.
     """
-    if "extractor" not in protocol:
+    if protocol.extractor is None or protocol.source is not None:
         return ["our protocol is unknown"]
     if config is None:
         return ["our configuration is unknown"]
@@ -105,7 +106,7 @@ def differences(run: Mapping[str, Any], protocol: Mapping[str, Any], config: Map
         "train.steps": int(model["steps"]),
         "optim.lr_g": config.get("optim.lr_d"),
     }
-    asked = [(key, protocol.get(key), wanted) for key, wanted in measured.items()]
+    asked = [(key, getattr(protocol, key), wanted) for key, wanted in measured.items()]
     asked += [(key, _meant(key, config), wanted) for key, wanted in trained.items() if not _unused(key, config)]
     return [f"{key}={_word(has)} (paper: {_word(wanted)})" for key, has, wanted in asked if has != wanted]
 

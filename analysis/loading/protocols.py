@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from analysis.loading.cells import label_cells
+from landscape.config.text import plural
 from landscape.scores import DISTANCES, distance_name
 from landscape.store import DIVERGED, STOPPED
-from landscape.store.protocols import ABOUT, defining
+from landscape.store.protocols import EvalProtocol, differing_keys
 from landscape.store.trials import CONFIRM
 
-Texts = Mapping[str, Mapping[str, Any]]
+Texts = Mapping[str, EvalProtocol]  # by id
+UNKNOWN = EvalProtocol()  # for a protocol whose text cannot be read
 
 
 class TwoProtocols(ValueError):
@@ -42,29 +45,26 @@ def one_protocol(frame: pd.DataFrame, texts: Texts | None = None) -> str | None:
 
 def differing(names: list[str], texts: Texts) -> list[str]:
     """The keys on which the protocols `names` differ, sorted. Protocols without a text are skipped."""
-    known = [defining(texts[name]) for name in names if name in texts]
-    keys = {key for text in known for key in text if key not in ABOUT}
-    return sorted(key for key in keys if any(text.get(key) != known[0].get(key) for text in known))
+    return differing_keys(*(texts[name] for name in names if name in texts))
 
 
-def distance_label(text: Mapping[str, Any]) -> str:
+def distance_label(text: EvalProtocol) -> str:
     """The name of a protocol's distance, "FID" or "FD (classifier)", with a note if there were too few images."""
-    if "source" in text:
-        return distance_name(text.get("extractor"), "as given")
+    if text.source is not None:
+        return distance_name(text.extractor, "as given")
     few = too_few(text)
-    return distance_name(str(text.get("extractor", "unknown")), *([f"of {few[0]} images, too few"] if few else []))
+    return distance_name(text.extractor or "unknown", *([f"of {few[0]} images, too few"] if few else []))
 
 
-def too_few(text: Mapping[str, Any]) -> tuple[int, ...]:
+def too_few(text: EvalProtocol) -> tuple[int, ...]:
     """(images, features) if there are too few images for a covariance of the features, else ()."""
-    counts = [text.get(key) for key in ("n_real", "n_fake", "features")]
-    if not all(is_number(count) for count in counts):
+    if text.n_real is None or text.n_fake is None or text.features is None:
         return ()
-    n, features = min(int(counts[0]), int(counts[1])), int(counts[2])  # type: ignore[arg-type]
-    return (n, features) if n <= features else ()
+    n = min(text.n_real, text.n_fake)
+    return (n, text.features) if n <= text.features else ()
 
 
-def caution(text: Mapping[str, Any]) -> str:
+def caution(text: EvalProtocol) -> str:
     """A warning that a protocol's distances are unreliable for want of images; empty if they are not."""
     if not too_few(text):
         return ""
@@ -78,45 +78,39 @@ def caution(text: Mapping[str, Any]) -> str:
 FEW = re.compile(r"(\d{1,9}) images are too few for a covariance of (\d{1,9}) features")
 
 
-def with_features(text: Mapping[str, Any], warnings: Iterable[str]) -> dict[str, Any]:
+def with_features(text: EvalProtocol, warnings: Iterable[str]) -> EvalProtocol:
     """`text` with the number of features, which old stores hold in the warnings of the runs only."""
-    counts = [text.get(key) for key in ("n_real", "n_fake")]
     for found in map(FEW.match, warnings):
-        known = "features" not in text and all(is_number(count) for count in counts)
-        if found and known and int(found[1]) == min(counts):  # type: ignore[type-var]
-            return {**text, "features": int(found[2])}
-    return dict(text)
+        if found and text.features is None:
+            known = replace(text, features=int(found[2]))
+            if too_few(known)[:1] == (int(found[1]),):
+                return known
+    return text
 
 
-def describe_protocol(text: Mapping[str, Any]) -> str:
+def describe_protocol(text: EvalProtocol) -> str:
     """A protocol as one sentence."""
-    if not text:
+    if text == UNKNOWN:
         return "The description of the protocol cannot be read."
-    if "source" in text:
-        return f"not known; the scores are as given in {text['source']}."
-    weights = str(text.get("weights") or "")[:8]
-    accuracy = text.get("accuracy")
-    extractor = f"{text.get('extractor', 'unknown')} features"
-    details = [
-        f"weights {weights}" if weights else "",
-        f"test accuracy {100 * accuracy:.1f} %" if accuracy is not None and is_number(accuracy) else "",
-    ]
+    if text.source is not None:
+        return f"not known; the scores are as given in {text.source}."
+    details = [f"weights {text.weights[:8]}"] if text.weights else []
+    details += [] if text.accuracy is None else [f"test accuracy {100 * text.accuracy:.1f} %"]
     generator = {"ema": "the averaged generator (EMA)", "raw": "the generator"}
     parts = [
-        extractor + (f" ({', '.join(d for d in details if d)})" if any(details) else ""),
-        f"{_count(text.get('n_real'))} real images ({text.get('real', 'unknown')} split)",
-        f"{_count(text.get('n_fake'))} samples of {generator.get(str(text.get('generator')), 'the generator')}",
-        {"uint8": "rounded to 8 bits", "float": "not rounded"}.get(str(text.get("quantise")), ""),
-        f"IS over {text['is_splits']} split{'s' if text['is_splits'] != 1 else ''}" if text.get("is_splits") else "",
-        f"evaluation seed {text['seed']}" if "seed" in text else "",
+        f"{text.extractor or 'unknown'} features" + (f" ({', '.join(details)})" if details else ""),
+        f"{_count(text.n_real)} real images ({text.real or 'unknown'} split)",
+        f"{_count(text.n_fake)} samples of {generator.get(str(text.generator), 'the generator')}",
+        {"uint8": "rounded to 8 bits", "float": "not rounded"}.get(str(text.quantise), ""),
+        f"IS over {plural(text.is_splits, 'split')}" if text.is_splits else "",
+        "" if text.seed is None else f"evaluation seed {text.seed}",
     ]
     return ", ".join(part for part in parts if part) + "."
 
 
-def describe_floor(text: Mapping[str, Any]) -> str:
+def describe_floor(text: EvalProtocol) -> str:
     """The scores of held-out real images, as a sentence; empty if the protocol has none."""
-    floor = text.get("floor")
-    known = {key: value for key, value in (floor if isinstance(floor, Mapping) else {}).items() if is_number(value)}
+    known = {key: value for key, value in (text.floor or {}).items() if is_number(value)}
     names = dict.fromkeys(DISTANCES, "a distance of {:.3g}") | {
         "is": "an IS of {:.3g}",
         "ms_ssim": "an MS-SSIM of {:.3g}",
@@ -126,10 +120,9 @@ def describe_floor(text: Mapping[str, Any]) -> str:
     return f"{count} real images score {', '.join(said)}." if said else ""
 
 
-def floor_by_n(text: Mapping[str, Any]) -> list[tuple[int, float]]:
+def floor_by_n(text: EvalProtocol) -> list[tuple[int, float]]:
     """(number of images, distance of real images), ascending, if the protocol has several; else []."""
-    floor = text.get("floor")
-    pairs = floor.get("by_n") if isinstance(floor, Mapping) else None
+    pairs = (text.floor or {}).get("by_n")
     if not isinstance(pairs, list):
         return []
     found = [
@@ -195,5 +188,5 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
-def _count(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else "an unknown number of"
+def _count(value: int | None) -> str:
+    return "an unknown number of" if value is None else f"{value:,}"

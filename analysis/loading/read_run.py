@@ -16,6 +16,7 @@ from landscape.scores import COLUMNS, CURVES, DISTANCES
 from landscape.store import RunFolder, RunStatus
 from landscape.store.early_stopping import rule_text
 from landscape.store.metrics_row import MetricsRow
+from landscape.store.protocols import EvalProtocol
 from landscape.store.run_meta import RunMeta
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class Record:
     status: RunStatus
     meta: RunMeta
     rows: Rows = field(default_factory=dict)
-    protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
+    protocols: dict[str, EvalProtocol] = field(default_factory=dict)
     file_stats: list[list[int] | None] = field(default_factory=list)  # set by `analysis.loading.cache`
     config: str = ""  # the frozen configuration, one key per line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from analysis.loading.trials import ORIGIN_COLUMNS, no_trials, origin, read_tria
 from landscape.config.axes import AXES, CELL_KEYS, LUCK_KEYS, SETTING, cell_label
 from landscape.scores import COLUMNS, CURVES, NUMBERS
 from landscape.store import DIVERGED, DONE, STOPPED, Store
+from landscape.store.protocols import EvalProtocol
 from landscape.store.run_meta import Machine, RunMeta
 from landscape.store.run_status import EarlyStop, RunStatus
 from landscape.store.trials import GRID
@@ -81,7 +82,7 @@ class Collected:
 
     runs: pd.DataFrame
     rows: pd.DataFrame
-    protocols: dict[str, dict[str, Any]]
+    protocols: dict[str, EvalProtocol]
     meta: dict[str, RunMeta]
     problems: list[str]
     trials: pd.DataFrame = field(default_factory=no_trials)
@@ -102,10 +103,11 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     id            the run's folder
     status        a state of `landscape.store.STATES`, or "unreadable"
     reason        why it failed or diverged, else None
-    data, arch, loss, penalty, norm, n_dis
+    data, arch, algorithm, loss, penalty, norm, n_dis
                   the cell, named as in the frozen config ("none" for no penalty or normalizer); n_dis is D updates per
                   G update
-    cell          the label of loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O", "WGAN GP 5")
+    cell          the label of algorithm (except GAN), loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O",
+                  "WGAN GP 5")
     setting       hash of all that determines training, except seed and repeat
     seed, repeat  as configured
     optim         the optimizer
@@ -196,7 +198,7 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
         for name in names:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
         frame.attrs["problems"] = list(problems)
-    protocols: dict[str, dict[str, Any]] = {}
+    protocols: dict[str, EvalProtocol] = {}
     for record in records:
         for name, text in record.protocols.items():
             text = with_features(text, record.status.warnings)
@@ -208,12 +210,13 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
     return Collected(runs, rows, protocols, meta, problems, trials, (), configs, file_stats, sweeps, warnings=warnings)
 
 
-def _together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+def _together(one: EvalProtocol, other: EvalProtocol) -> EvalProtocol:
     """The union of two texts of one protocol: an older version, or a run with fewer scores, has fewer keys."""
     if one == other:
         return one
-    floors = [text["floor"] for text in (one, other) if isinstance(text.get("floor"), dict)]
-    return one | other | ({"floor": floors[0] | floors[-1]} if floors else {})
+    said = [{key: value for key, value in text.to_json().items() if value is not None} for text in (one, other)]
+    floor = {**(one.floor or {}), **(other.floor or {})}
+    return replace(EvalProtocol.from_json(said[0] | said[1], "a protocol"), floor=floor or None)
 
 
 def _facts(record: Record) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 from landscape.config.errors import CorruptFile
 from landscape.config.identity import short_hash
 from landscape.store import Store
-from landscape.store.protocols import request
+from landscape.store.protocols import EvalRequest
 from landscape.store.trials import CONFIRM, TrialRecord, read_rows
 
 # Samplers that propose a setting from earlier results; trials of the others are exchangeable.
@@ -64,8 +64,9 @@ def _alike(cell: dict[str, Any]) -> str:
     size = None  # trials per round; of old searches, their share of the budget
     if cell["rounds"] is not None:
         size = cell.get("per_round") or -(-cell["trials"] // cell["rounds"])
+    asked = EvalRequest.of(cell["base"])
     # `draws` leaves out the protocol, on which the objective depends.
-    return short_hash([*(cell[key] for key in SEARCH_KEYS), sorted(cell["grid"]), size, request(cell["base"])])
+    return short_hash([*(cell[key] for key in SEARCH_KEYS), sorted(cell["grid"]), size, asked and asked.unchecked()])
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:

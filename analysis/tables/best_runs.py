@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -12,6 +11,7 @@ from analysis.loading.clocks import with_clocks
 from analysis.loading.paper_results import best_published, differences, read_lines
 from analysis.tables.runs_and_cells import SCORE_NAMES
 from landscape.config.axes import VARIED_AXES
+from landscape.store.protocols import EvalProtocol
 
 BEST_COLUMNS = {
     "cell": "cell",
@@ -39,7 +39,7 @@ def best_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return scored.set_index("cell", drop=False).reindex([c for c in cell_order(runs) if c in set(scored["cell"])])
 
 
-def best_table(runs: pd.DataFrame, text: Mapping[str, Any], configs: Mapping[str, str]) -> pd.DataFrame:
+def best_table(runs: pd.DataFrame, text: EvalProtocol, configs: Mapping[str, str]) -> pd.DataFrame:
     """`best_runs` with columns `BEST_COLUMNS`; `text` is the protocol's, `configs` as in `Collected`.
 
     `paper` is the lowest FID that the paper reports for the cell, or NaN; `compares` is `COMPARABLE`, the differences

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from analysis.loading.cells import cell_order
+from analysis.loading.protocols import is_number
 from landscape.scores import COLUMNS, DIAGNOSTICS
+from landscape.store.protocols import EvalProtocol
 
 HEADERS = {"cell": "cell", **{key: COLUMNS[key].label for key in DIAGNOSTICS if COLUMNS[key].label}}
 REAL = "held-out real images"
 
 
-def diagnostic_table(runs: pd.DataFrame, protocol: Mapping[str, Any]) -> pd.DataFrame:
+def diagnostic_table(runs: pd.DataFrame, protocol: EvalProtocol) -> pd.DataFrame:
     """One row per cell: medians over its runs of the diagnostics that were measured (columns of `HEADERS`).
 
     `runs` is one section (one data set, one protocol), `protocol` its text. The last row, `REAL`, has the scores of
     held-out real images, as far as the protocol has them.
     """
     measured = [key for key in HEADERS if key != "cell" and runs[key].notna().any()]
-    rows = []
+    rows: list[dict[Any, Any]] = []
     for label in cell_order(runs):
         cell = runs.loc[runs["cell"] == label, measured]
         if cell.notna().any(axis=None):
             rows.append({"cell": label, **cell.median().to_dict()})
-    floor = protocol.get("floor")
-    known = {
-        key: float(value)
-        for key, value in (floor if isinstance(floor, Mapping) else {}).items()
-        if key in measured and isinstance(value, int | float) and math.isfinite(value)
-    }
+    known = {key: float(v) for key, v in (protocol.floor or {}).items() if key in measured and is_number(v)}
     if rows and known:
         rows.append({"cell": REAL, **known})
     return pd.DataFrame(rows, columns=["cell", *measured])

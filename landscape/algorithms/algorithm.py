@@ -1,7 +1,7 @@
 """What the training loop asks of a family of models, and what it gives to it.
 
-Adding a family is a file like `landscape/algorithms/gan.py` that ends in an `Algorithm`;
-`tests/landscape/algorithms/test_algorithm.py` trains one of three networks.
+Adding a family is a file like `landscape/algorithms/gan.py` that ends in an `Algorithm` (a recipe is in
+CONTRIBUTING.md); `tests/landscape/algorithms/test_algorithm.py` trains one of three networks.
 """
 
 from __future__ import annotations

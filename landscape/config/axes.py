@@ -8,7 +8,7 @@ a row here, its keys in `landscape.config.schema`, and, where it is a choice, a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -27,8 +27,8 @@ class Axis:
     title: str  # heads its column in a report
     kind: type[str] | type[int] | type[float] = str
     group: str | None = None  # of `conf/`, where its values are choices
-    # In the label of a cell: the first word, joined to other methods by "+", or told after them; None where a label
-    # speaks of one data set and network.
+    # In the label of a cell: a word before all else, joined to other methods by "+", or told after them; None where a
+    # label speaks of one data set and network.
     mark: Literal["word", "plus", "after"] | None = None
     plain: Any = None  # the value that labels leave out
     # Came after the first release: at `plain` it is no part of a run's id, and runs that do not tell it are so.
@@ -39,14 +39,15 @@ class Axis:
 
     def text(self, value: Any) -> str:
         """How the label of a cell names a value; empty where it is left out."""
-        return "" if self.mark is None or (value == self.plain and self.mark != "word") else str(value).upper()
+        return "" if self.mark is None or value == self.plain else str(value).upper()
 
 
 # In the order in which tables and labels name them. Ids do not depend on it.
 AXES = (
     Axis("data", ("data.name", "data.kind"), CELL, "data set", group="data"),
     Axis("arch", ("arch.kind",), CELL, "network", group="arch"),
-    Axis("loss", ("loss.kind",), CELL, "loss", group="loss", mark="word"),
+    Axis("algorithm", ("algorithm.kind",), CELL, "algorithm", group="algorithm", mark="word", plain="gan", added=True),
+    Axis("loss", ("loss.kind",), CELL, "loss", group="loss", mark="word", plain="none"),  # of what has no D
     Axis("penalty", ("reg.penalty",), CELL, "penalty", group="reg", mark="plus", plain="none"),
     Axis("norm", ("norm.kind",), CELL, "normalizer", group="norm", mark="plus", plain="none"),
     Axis("n_dis", ("optim.n_dis",), CELL, "n_dis", int, mark="after", plain=1, pools=True),
@@ -115,8 +116,14 @@ def cell_words(facts: Mapping[str, Any]) -> str:
     return " ".join([*choices, *(f"{axis.name}={found}" for axis, found in told if axis.kind is not str)])
 
 
+def family(facts: Mapping[str, Any]) -> str:
+    """What a cell's models are: the algorithm where it is none of old, the loss where there is one ("NS", "WGAN")."""
+    words = [axis.text(facts.get(axis.name, axis.plain)) for axis in CELL_AXES if axis.mark == "word"]
+    return " ".join(filter(None, words))
+
+
 def method(facts: Mapping[str, Any]) -> str:
-    """What sets a cell apart but its data, network and loss: "GP", "SN", "GP+SN 5", or "W/O" for nothing."""
+    """What sets a cell apart but its data, network and family: "GP", "SN", "GP+SN 5", or "W/O" for nothing."""
     joined, after = (
         [axis.text(facts.get(axis.name, axis.plain)) for axis in CELL_AXES if axis.mark == mark]
         for mark in ("plus", "after")
@@ -126,4 +133,11 @@ def method(facts: Mapping[str, Any]) -> str:
 
 def cell_label(facts: Mapping[str, Any]) -> str:
     """The name of a cell within one data set and network, as the study writes it: "NS GP", "WGAN GP+SN 5"."""
-    return " ".join([*(axis.text(facts[axis.name]) for axis in CELL_AXES if axis.mark == "word"), method(facts)])
+    return " ".join(filter(None, [family(facts), method(facts)]))
+
+
+def shown_axes(cells: Collection[tuple[str, ...]]) -> list[tuple[int, Axis]]:
+    """The columns of a table of cells (by `cell_name`), each with its place there: one that came after the first
+    release only where some cell is not plain."""
+    columns = enumerate(CELL_AXES)
+    return [(i, axis) for i, axis in columns if not axis.added or {cell[i] for cell in cells} - {str(axis.plain)}]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar, cast, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
 
+from landscape.config import axes
 from landscape.ranges import (
     FRACTION,
     MEMORY,
@@ -51,8 +52,13 @@ def optional(help: str, range: Legal | None = None) -> Any:
 
 
 @dataclass
+class Algorithm:
+    kind: str = key("family of models: what is trained, and how a step moves it")
+
+
+@dataclass
 class Loss:
-    kind: str = key("adversarial loss of D and G")
+    kind: str = key("adversarial loss of D and G; none where an algorithm has no D")
 
 
 @dataclass
@@ -310,6 +316,7 @@ class Confirm:
 
 @dataclass
 class Config:
+    algorithm: Algorithm = field(default_factory=Algorithm)
     loss: Loss = field(default_factory=Loss)
     reg: Reg = field(default_factory=Reg)
     norm: Norm = field(default_factory=Norm)
@@ -343,8 +350,8 @@ class Schema(Config):
 
 
 # The keys by which a choice names its function: choosing sets them, together with all that they need.
-SELECTORS = {f"{group}.kind": group for group in ("loss", "norm", "arch", "optim", "data", "launcher", "logger")}
-SELECTORS |= {"reg.penalty": "reg", "reg.norm": "norm", "search.kind": "search"}
+SELECTORS = {f"{group}.kind": group for group in ("launcher", "logger", "search")} | axes.SELECTORS
+SELECTORS |= {"reg.norm": "norm"}
 # What is made of a choice or of files at planning, and cannot be given.
 NOT_GIVEN = (*SELECTORS, "data.content", "metrics.weights_sha256")
 
@@ -378,5 +385,9 @@ def _keys(group: type, prefix: str, ends: Legal | None) -> list[tuple[str, Key]]
 
 
 def typed(frozen: dict[str, Any]) -> Config:
-    """A frozen configuration (plain dictionaries) as typed objects; an unknown key or a wrong type raises."""
-    return cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), frozen)))
+    """A frozen configuration (plain dictionaries) as typed objects; an unknown key or a wrong type raises.
+
+    A choice that runs of old do not tell, as its axis came later, is the plain one.
+    """
+    plain = OmegaConf.from_dotlist([f"{axis.keys[-1]}={axis.plain}" for axis in axes.ADDED if axis.group])
+    return cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain, frozen)))

@@ -69,23 +69,23 @@ def birthday(s: Sample) -> Mapping[str, Value]:
     """
     if not np.isfinite(s.features).all():
         return dict.fromkeys(("duplicates", "support", "support_low"), "the features are not finite")
-    p = s.protocol
-    n = min(p["birthday_samples"], len(s.features))
+    own, seed = s.request.options, s.request.seed
+    n = min(own["birthday_samples"], len(s.features))
     rows = s.data.rows(s.data.part)
-    of_real = some(len(rows), n, p["seed"])
+    of_real = some(len(rows), n, seed)
 
     def place(images: Images, features: np.ndarray, which: np.ndarray) -> np.ndarray:
-        return pixels(images, which) if p["birthday_space"] == "pixels" else features[which].astype(np.float64)
+        return pixels(images, which) if own["birthday_space"] == "pixels" else features[which].astype(np.float64)
 
     def make() -> dict[str, float]:
         return {"scale": nearest_other(place(s.data.images(rows), s.data.features(s.data.part), of_real))}
 
-    key = {"part": s.data.part, "space": p["birthday_space"], "seed": p["seed"], "n": len(of_real)}
+    key = {"part": s.data.part, "space": own["birthday_space"], "seed": seed, "n": len(of_real)}
     scale = s.data.once("birthday", key, make)["scale"]
     if scale == 0:
         return dict.fromkeys(("duplicates", "support", "support_low"), "half of the real images have an equal")
     distances = pdist(place(s.images, s.features, np.arange(n))) / scale
-    duplicates = int((distances <= p["birthday_share"]).sum())
+    duplicates = int((distances <= own["birthday_share"]).sum())
     size, least = support(n, duplicates)
     pairs, apart = closest_pairs(distances, SHOWN)
     if s.subject is not None:

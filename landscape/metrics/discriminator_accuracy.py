@@ -51,7 +51,8 @@ def verdicts(train: Tensor, test: Tensor, fake: Tensor, loss: Loss) -> dict[str,
 
 def judged(subject: Subject, s: Sample) -> Mapping[str, Value]:
     """`verdicts` on as many training, test and fake images as the smallest of the three sets has."""
-    seed = s.protocol["seed"]
+    seed = s.request.seed
+    assert subject.d is not None and subject.loss is not None  # its descriptor says so
     n = min(len(s.data.rows("train")), len(s.data.rows("test")), len(subject.latents))
 
     def real(part: str) -> Iterator[Tensor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ from landscape.networks.latents import draw
 from landscape.rng import stream
 from landscape.scores import SCORES, Column
 from landscape.store import Store
-from landscape.store.protocols import NEUTRAL, VERSION, protocol_id
+from landscape.store.protocols import NEUTRAL, VERSION, EvalProtocol, EvalRequest
 
 
 class Sample(NamedTuple):
@@ -43,7 +44,8 @@ class Sample(NamedTuple):
     features: np.ndarray  # (n, d)
     logits: np.ndarray  # (n, classes)
     reference: Moments  # of the real images' features
-    protocol: dict[str, Any]
+    request: EvalRequest
+    protocol: EvalProtocol
     real: Reference
     data: Real
     subject: Subject | None = None  # what made the images; None where they are real
@@ -79,35 +81,37 @@ def since(start: float) -> float:
 class Scorer:
     """One request, made ready on one data set; `protocol` is its full text and `id` what rows carry."""
 
-    def __init__(
-        self, asked: dict[str, Any], data: Dataset, latent: Latent, store: Store, device: torch.device
-    ) -> None:
+    def __init__(self, asked: EvalRequest, data: Dataset, latent: Latent, store: Store, device: torch.device) -> None:
         self.asked = asked
         self.device = device
-        self.scores = {name: lookup("metrics.scores", name, SCORES) for name in asked["scores"]}
+        self.scores = {name: lookup("metrics.scores", name, SCORES) for name in asked.scores}
         self.extractor = get_extractor(asked, data, store, device)
-        real = data.part(asked["real"])
-        n_fake = asked["n_fake"]
-        self.protocol: dict[str, Any] = {
-            **{key: asked[key] for key in ("extractor", "extractor_seed", "real", "quantise", "seed", "is_splits")},
-            **{key: asked.get(key) for key in NEUTRAL},
-            "is_shuffle": SEED if asked["extractor"] == "inception" else None,
-            "version": VERSION,
-            "generator": asked["generator"],
-            "data": asked["data"],
-            "weights": self.extractor.weights,
-            "n_real": len(real),
-            "n_fake": n_fake,
-            "resize": self.extractor.resize,
-            "ms_ssim": ms_ssim.protocol(data.size, asked.get("ms_ssim_pairs"), asked["pairs_per_class"]),
-        }
-        self.id = protocol_id(self.protocol)
-        self.latents = draw(latent, n_fake, stream(asked["seed"], "evaluation")).to(device)
+        real = data.part(asked.real)
+        self.protocol = EvalProtocol(
+            extractor=asked.extractor,
+            extractor_seed=asked.extractor_seed,
+            real=asked.real,
+            quantise=asked.quantise,
+            seed=asked.seed,
+            is_splits=asked.is_splits,
+            is_shuffle=SEED if asked.extractor == "inception" else None,
+            version=VERSION,
+            generator=asked.generator,
+            data=asked.data,
+            weights=self.extractor.weights,
+            n_real=len(real),
+            n_fake=asked.n_fake,
+            resize=self.extractor.resize,
+            ms_ssim=ms_ssim.protocol(data.size, asked.ms_ssim_pairs, asked.pairs_per_class),
+            more={key: asked.options.get(key) for key in NEUTRAL},
+        )
+        self.id = self.protocol.id
+        self.latents = draw(latent, asked.n_fake, stream(asked.seed, "evaluation")).to(device)
         self._prepare_reference(data, real, store)
 
     def _prepare_reference(self, data: Dataset, real: np.ndarray, store: Store) -> None:
         """Statistics of the real images, and as a floor the scores of other real images in the fakes' place."""
-        key = {k: self.protocol[k] for k in ("extractor", "weights", "data", "real", "version", "resize")}
+        key = {k: getattr(self.protocol, k) for k in ("extractor", "weights", "data", "real", "version", "resize")}
         self.real = Reference(
             lambda: self.extractor(Stored(data, real, self.device))[0],
             short_hash({**key, "holds": Moments._fields}),
@@ -116,15 +120,15 @@ class Scorer:
         )
         self.reference = self.real.moments
         same = {k: v for k, v in key.items() if k != "real"}
-        self.data = Real(data, self.asked["real"], self.real, self.extractor, store, self.device, same)
-        self.warnings = self._warnings(len(real), self.asked["n_fake"])
-        self.floor: dict[str, Any] | None = None
+        self.data = Real(data, self.asked.real, self.real, self.extractor, store, self.device, same)
+        self.warnings = self._warnings(len(real), self.asked.n_fake)
+        self.floor: Mapping[str, Any] | None = None
         self.noisy: dict[str, float] | None = None
 
         def images(rows: np.ndarray) -> Stored:
             return Stored(data, rows, self.device)
 
-        other = others(self.protocol, data, lambda rows: self.extractor(images(rows)))
+        other = others(self.asked, data, lambda rows: self.extractor(images(rows)))
         if other is None:
             return
 
@@ -133,7 +137,7 @@ class Scorer:
 
         self.floor = real_floor(store, self.protocol, list(self.scores), other, self.reference, measure)
         if "ms_ssim" in self.scores:
-            self.noisy = noisy_floor(store, self.protocol, other, images)
+            self.noisy = noisy_floor(store, self.asked, self.protocol, other, images)
 
     def _warnings(self, n_real: int, n_fake: int) -> list[str]:
         """What its user should know of the scores before they are made."""
@@ -145,11 +149,10 @@ class Scorer:
             "that depends on the images; compare nothing with it but scores under the same protocol"
         ]
 
-    def text(self) -> dict[str, Any]:
-        """The protocol as stored: its keys, and beside them what scoring other real images gives."""
-        features = {"features": len(self.reference.mean)}
-        floors = {"floor": self.floor} | ({"floor_noisy": self.noisy} if self.noisy else {})
-        return {**self.protocol, **self.extractor.about, **features, **floors}
+    def text(self) -> EvalProtocol:
+        """The protocol as stored: beside what defines it what scoring other real images gives."""
+        about = {**self.extractor.about, "features": len(self.reference.mean)}
+        return replace(self.protocol, **about, floor=self.floor, floor_noisy=self.noisy)
 
     def _measure(self, images: Images, subject: Subject | None = None) -> tuple[dict[str, Value], dict[str, float]]:
         """Scores by column, and the seconds that features and each score took; raises `NotFinite`."""
@@ -163,7 +166,9 @@ class Scorer:
         self, images: Images, features: np.ndarray, logits: np.ndarray, subject: Subject | None = None
     ) -> tuple[dict[str, Value], dict[str, float]]:
         """`_measure` of images whose features are known."""
-        sample = Sample(images, features, logits, self.reference, self.protocol, self.real, self.data, subject)
+        sample = Sample(
+            images, features, logits, self.reference, self.asked, self.protocol, self.real, self.data, subject
+        )
         values: dict[str, Value] = {}
         cost: dict[str, float] = {}
         for name, described in self.scores.items():
@@ -182,7 +187,7 @@ class Scorer:
         """
 
         def images(latents: Tensor) -> Tensor:
-            return quantise(generate(g, latents), self.asked["quantise"])
+            return quantise(generate(g, latents), self.asked.quantise)
 
         try:
             values, cost = self._measure(Generated(images, self.latents, BATCH), subject)
@@ -192,7 +197,7 @@ class Scorer:
 
     def nothing(self, reason: str) -> dict[str, Any]:
         """The scores of a generator that has none."""
-        keys = [column.stored(self.asked["extractor"]) for column in self.columns if not column.curve]
+        keys = [column.stored(self.asked.extractor) for column in self.columns if not column.curve]
         return {**dict.fromkeys(keys), "why": dict.fromkeys(keys, reason)}
 
     @property
@@ -202,5 +207,5 @@ class Scorer:
 
     def newest(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Of a row of scores the first column of each, which the run's status keeps."""
-        firsts = [score.columns[0].stored(self.asked["extractor"]) for score in self.scores.values()]
+        firsts = [score.columns[0].stored(self.asked.extractor) for score in self.scores.values()]
         return {key: row[key] for key in firsts if key in row}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from landscape.config.errors import UserError
+from landscape.config.identity import short_hash
 from landscape.config.registry import lookup
 from landscape.data import Dataset
 from landscape.metrics import extractor_imagenet
@@ -20,7 +21,7 @@ from landscape.metrics.extractor_classifier import Classifier, spec, train_class
 from landscape.metrics.extractor_inception import RESIZE, inception_from
 from landscape.metrics.image_sources import Images
 from landscape.store import Store
-from landscape.store.protocols import extractor_key
+from landscape.store.protocols import EvalRequest
 from landscape.store.weights import read_weights
 
 BATCH = 250
@@ -32,7 +33,7 @@ class Extractor:
 
     run: Callable[[Tensor], tuple[Tensor, Tensor]]
     weights: str  # SHA-256
-    about: dict[str, Any]  # for the protocol's text
+    about: Mapping[str, Any]  # for the protocol's text
     unit: float = 255  # what images in [0, 255] are divided by first
     resize: str = "none"
     batch: int = BATCH
@@ -54,8 +55,15 @@ def weights_digest(weights: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def classifier(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
-    """The data set's own classifier, trained once per data set and seed and cached in the store."""
+def classifier(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
+    """As `classifier_of`."""
+    assert asked.extractor_seed is not None, "as the choice has it"
+    return classifier_of(asked.data, asked.extractor_seed, data, store, device)
+
+
+def classifier_of(content: str, seed: int, data: Dataset, store: Store, device: torch.device) -> Extractor:
+    """The data set's own classifier, trained once per data set (by the digest of its content) and seed, and cached in
+    the store."""
     if data.labels is None:
         raise UserError(f"metrics.extractor=classifier needs labels, and data={data.name} has none")
     how = spec(data.size)
@@ -66,17 +74,17 @@ def classifier(asked: dict[str, Any], data: Dataset, store: Store, device: torch
         )
 
     def make() -> dict[str, Any]:
-        net, accuracy = train_classifier(data, asked["extractor_seed"])
+        net, accuracy = train_classifier(data, seed)
         return {"weights": net.state_dict(), "accuracy": accuracy}
 
-    cached = once(store, "classifier", extractor_key(asked, how), make)
+    cached = once(store, "classifier", short_hash({"data": content, "seed": seed, "spec": how}), make)
     net = Classifier(how, data.channels, data.classes)
     net.load_state_dict(cached["weights"])
     net.eval().requires_grad_(False).to(device)
     return Extractor(net, weights_digest(cached["weights"]), {"accuracy": cached["accuracy"], "training": how})
 
 
-def points(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
+def points(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
     """For labelled points: the features are the coordinates, a logit is -d^2 / (2 s^2) of the distance to a mode.
 
     Modes are the labels' means over the training points, s is their pooled deviation in one coordinate.
@@ -97,21 +105,23 @@ def points(asked: dict[str, Any], data: Dataset, store: Store, device: torch.dev
     return Extractor(run, weights, {})
 
 
-def inception(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
+def inception(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
     """torch-fidelity's Inception network with the weights that the request names by their digest."""
-    digest = asked["weights_sha256"]
+    digest = asked.weights_sha256
+    assert digest is not None, "planning found the weights"
     net = inception_from(read_weights("inception", digest, store)).to(device)
     return Extractor(net, digest, {}, unit=1, resize=RESIZE, batch=32)
 
 
-def imagenet(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
+def imagenet(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
     """EfficientNet-Lite0, trained on ImageNet, with the weights that the request names by their digest."""
-    digest = asked["weights_sha256"]
+    digest = asked.weights_sha256
+    assert digest is not None, "planning found the weights"
     net = extractor_imagenet.network(read_weights("imagenet", digest, store)).to(device)
     return Extractor(net, digest, {}, unit=1, resize=extractor_imagenet.RESIZE, batch=extractor_imagenet.BATCH)
 
 
-EXTRACTORS: dict[str, Callable[[dict[str, Any], Dataset, Store, torch.device], Extractor]] = {
+EXTRACTORS: dict[str, Callable[[EvalRequest, Dataset, Store, torch.device], Extractor]] = {
     "classifier": classifier,
     "imagenet": imagenet,
     "inception": inception,
@@ -119,6 +129,6 @@ EXTRACTORS: dict[str, Callable[[dict[str, Any], Dataset, Store, torch.device], E
 }
 
 
-def get_extractor(asked: dict[str, Any], data: Dataset, store: Store, device: torch.device) -> Extractor:
+def get_extractor(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
     """The extractor of a request, made if need be; raises `UserError` naming the known ones."""
-    return lookup("metrics.extractor", asked["extractor"], EXTRACTORS)(asked, data, store, device)
+    return lookup("metrics.extractor", asked.extractor, EXTRACTORS)(asked, data, store, device)

@@ -81,7 +81,7 @@ def distance_of_features(features: np.ndarray, q: Moments) -> float:
 
 def fid(s: Sample) -> dict[str, float]:
     """The distance of a set of samples, under the name that its extractor gives it."""
-    return {distance_key(s.protocol["extractor"]): distance_of_features(s.features, s.reference)}
+    return {distance_key(s.request.extractor): distance_of_features(s.features, s.reference)}
 
 
 def _distance(mean: np.ndarray, variance: float, q: Moments, product: np.ndarray) -> float:

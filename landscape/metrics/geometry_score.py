@@ -87,9 +87,9 @@ def shown(curve: np.ndarray) -> list[float]:
 
 def geometry(s: Sample) -> Mapping[str, Value]:
     """`geometry` and the fakes' `mrlt`, on the pixels (a point's are its coordinates) of equally many images."""
-    asked = {key: s.protocol[key] for key in s.protocol if key.startswith("geometry_")}
-    parameters = {key.removeprefix("geometry_"): value for key, value in asked.items()}
-    rows, seed = s.data.rows(s.data.part), s.protocol["seed"]
+    own = {key: value for key, value in s.request.options.items() if key.startswith("geometry_")}
+    parameters = {key.removeprefix("geometry_"): value for key, value in own.items()}
+    rows, seed = s.data.rows(s.data.part), s.request.seed
     n = min(parameters.pop("points"), len(rows), len(s.features))
 
     def make() -> dict[str, torch.Tensor]:

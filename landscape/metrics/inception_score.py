@@ -34,5 +34,5 @@ def inception_score(logits: np.ndarray, splits: int = 1, shuffle: int | None = N
 
 def inception(s: Sample) -> dict[str, float]:
     """`is` and `is_std` of a set of samples."""
-    mean, std = inception_score(s.logits, s.protocol["is_splits"], s.protocol.get("is_shuffle"))
+    mean, std = inception_score(s.logits, s.protocol.is_splits or 1, s.protocol.is_shuffle)
     return {"is": mean, "is_std": std}

@@ -77,7 +77,7 @@ def conditioning(s: Sample) -> Mapping[str, Value]:
     The spectrum is log10 of the mean M's eigenvalues, largest first, without the zeros.
     """
     assert s.subject is not None  # its descriptor says so
-    logs, ranks, eigenvalues = conditions(s.subject.g, s.subject.latents[: s.protocol["jacobians"]])
+    logs, ranks, eigenvalues = conditions(s.subject.g, s.subject.latents[: s.request.options["jacobians"]])
     still = "the latent moves nothing"
     return {
         "log_condition": float(logs.mean()) if ranks.all() else still,

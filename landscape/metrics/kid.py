@@ -41,7 +41,8 @@ def kid(fake: np.ndarray, real: np.ndarray, subsets: int, size: int) -> tuple[fl
 def kernel_distance(s: Sample) -> dict[str, Value]:
     """`kid` and `kid_std` of a set of samples."""
     try:
-        mean, std = kid(s.features, s.real.features, s.protocol["kid_subsets"], s.protocol["kid_subset_size"])
+        own = s.request.options
+        mean, std = kid(s.features, s.real.features, own["kid_subsets"], own["kid_subset_size"])
     except TooFew as e:
         return {"kid": str(e)}
     return {"kid": mean, "kid_std": std}

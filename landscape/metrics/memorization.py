@@ -71,7 +71,7 @@ def neighbours(s: Sample) -> Mapping[str, Value]:
         return dict.fromkeys(COLUMNS, "the data have no test images")
     if not np.isfinite(s.features).all():
         return dict.fromkeys(COLUMNS, "the features are not finite")
-    count, seed = s.protocol["neighbours"], s.protocol["seed"]
+    count, seed = s.request.options["neighbours"], s.request.seed
     train, test = s.data.features("train"), s.data.features("test")
     asked = some(len(test), count, seed)
 

@@ -152,4 +152,4 @@ def within(images: Images, n: int, how: Mapping[str, Any], classes: Callable[[],
 
 def similarity(s: Sample) -> dict[str, float]:
     """`ms_ssim` of a set of samples."""
-    return {"ms_ssim": within(s.images, len(s.features), s.protocol["ms_ssim"], lambda: s.logits.argmax(1))}
+    return {"ms_ssim": within(s.images, len(s.features), s.protocol.ms_ssim, lambda: s.logits.argmax(1))}

@@ -13,11 +13,11 @@ from landscape.losses.adversarial import Loss
 
 
 class Subject(NamedTuple):
-    """The two networks of a run, and where a score may leave a picture."""
+    """The networks of a run, and where a score may leave a picture; `d` and `loss` are None where there is no D."""
 
     g: nn.Module  # the generator that is scored (its average where there is one)
-    d: nn.Module
-    loss: Loss
+    d: nn.Module | None
+    loss: Loss | None
     latents: Tensor  # (n, dim), those of the images under scoring, in their order
     show: Callable[[str, Tensor], None]  # keeps a picture of samples (n, channels, side, side) in [0, 1] by name
 

@@ -83,14 +83,14 @@ def prd(s: Sample) -> Mapping[str, Value]:
     """`prd_f8` (recall) and `prd_f1_8` (precision), both in [0, 1], on the protocol's features."""
     if not np.isfinite(s.features).all():
         return dict.fromkeys(("prd_f8", "prd_f1_8"), "the features are not finite")
-    p = s.protocol
+    own = s.request.options
     recall, precision = precision_recall(
         s.data.features(s.data.part).astype(np.float64),
         s.features,
-        p["prd_clusters"],
-        p["prd_angles"],
-        p["prd_runs"],
-        p["seed"],
-        p.get("prd_average") or "scores",
+        own["prd_clusters"],
+        own["prd_angles"],
+        own["prd_runs"],
+        s.request.seed,
+        own.get("prd_average") or "scores",
     )
     return {"prd_f8": recall, "prd_f1_8": precision}

@@ -8,7 +8,7 @@ be read against, as in the study's figures (arXiv 1807.04720v1): that of real im
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from landscape.metrics.frechet import Moments, distance_of_features
 from landscape.metrics.image_sources import Noisy, Stored
 from landscape.store import Store
 from landscape.store.old_names import named
-from landscape.store.protocols import protocol_id
+from landscape.store.protocols import EvalProtocol, EvalRequest, defining
 
 LADDER = (1000, 2000, 5000, 10000)
 NOISE = 10.0  # deviation of the noisy images' noise, of 255; the study does not give its own
@@ -48,18 +48,18 @@ class Others:
         return features[:count], logits[:count]
 
 
-def others(protocol: dict[str, Any], data: Dataset, extract: Extract) -> Others | None:
-    """The real images that a protocol's floor is made of; None where all are the reference, so that none are left."""
-    rows = np.setdiff1d(np.arange(len(data.images)), data.part(protocol["real"]))
+def others(asked: EvalRequest, data: Dataset, extract: Extract) -> Others | None:
+    """The real images that a request's floor is made of; None where all are the reference, so that none are left."""
+    rows = np.setdiff1d(np.arange(len(data.images)), data.part(asked.real))
     if len(rows) < 2:
         return None
-    rows = np.random.Generator(np.random.PCG64(protocol["seed"])).permutation(rows)
-    return Others(rows, min(protocol["n_fake"], len(rows)), extract)
+    rows = np.random.Generator(np.random.PCG64(asked.seed)).permutation(rows)
+    return Others(rows, min(asked.n_fake, len(rows)), extract)
 
 
 def real_floor(
-    store: Store, protocol: dict[str, Any], scores: list[str], real: Others, reference: Moments, measure: Measure
-) -> dict[str, Any]:
+    store: Store, protocol: EvalProtocol, scores: list[str], real: Others, reference: Moments, measure: Measure
+) -> Mapping[str, Any]:
     """The floor as a protocol's text has it: {"n": images in the fakes' place, a score: its value ..., "by_n": [[n,
     distance], ...]}; the smaller sets are parts of the larger.
 
@@ -78,11 +78,11 @@ def real_floor(
 
     curve = once(store, "floor", short_hash([_whose(protocol), counts]), distances)
     at_n = once(store, "floor", short_hash([_whose(protocol), sorted(scores)]), values)
-    return {"n": n, **named(at_n, protocol["extractor"]), **curve}
+    return {"n": n, **named(at_n, protocol.extractor), **curve}
 
 
 def noisy_floor(
-    store: Store, protocol: dict[str, Any], real: Others, images: Callable[[np.ndarray], Stored]
+    store: Store, asked: EvalRequest, protocol: EvalProtocol, real: Others, images: Callable[[np.ndarray], Stored]
 ) -> dict[str, float] | None:
     """{"n", "deviation": of the noise, of 255, "ms_ssim"} of the floor's images with noise; None for too few of them.
 
@@ -91,13 +91,13 @@ def noisy_floor(
     n = real.n
 
     def value() -> dict[str, Any]:
-        noisy = Noisy(images(real.rows[:n]), NOISE, protocol["seed"])
-        return {"ms_ssim": ms_ssim.within(noisy, n, protocol["ms_ssim"], lambda: real.first(n)[1].argmax(1))}
+        noisy = Noisy(images(real.rows[:n]), NOISE, asked.seed)
+        return {"ms_ssim": ms_ssim.within(noisy, n, protocol.ms_ssim, lambda: real.first(n)[1].argmax(1))}
 
     found = once(store, "floor", short_hash([_whose(protocol), "noisy", NOISE]), value)["ms_ssim"]
     return {"n": n, "deviation": NOISE, "ms_ssim": found} if math.isfinite(found) else None
 
 
-def _whose(protocol: dict[str, Any]) -> str:
+def _whose(protocol: EvalProtocol) -> str:
     """Real images are the same for a generator and its average."""
-    return protocol_id({k: v for k, v in protocol.items() if k != "generator"})
+    return short_hash({key: value for key, value in defining(protocol).items() if key != "generator"})

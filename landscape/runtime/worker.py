@@ -38,7 +38,7 @@ from landscape.store.early_stopping import Stopped, Watch, may_stop, reason_to_s
 from landscape.store.leases import ClaimLost, Observer, take
 from landscape.store.leftovers import clear_run
 from landscape.store.metrics_row import MetricsRow
-from landscape.store.protocols import missing_scores, pending_requests, request, request_id
+from landscape.store.protocols import EvalRequest
 from landscape.store.provenance import machine_entry
 from landscape.store.run_status import EarlyStop
 from landscape.store.run_writer import Journal
@@ -120,7 +120,7 @@ class _Work:
         self.store, self.run, self.cfg, self.frozen = store, run, cfg, frozen
         self.journal, self.stop, self.say = journal, stop, say
         self.device = pick_device(cfg.device)
-        self.own = request(frozen)
+        self.own = EvalRequest.of(frozen)
         self.scorer: Scorer | None = None
         self.world = cfg.train.world_size or 1
         self.check_mirror: Callable[[], None] = lambda: None
@@ -209,11 +209,11 @@ class _Work:
         newest = ", ".join(f"{name} {value:.3g}" for name, value in losses(state).items() if value is not None)
         self.say(f"{status} at step {state.step}: {clocks}; {newest or 'no finite loss'}")
 
-    def ready(self, asked: dict[str, Any], data: Dataset) -> Scorer:
+    def ready(self, asked: EvalRequest, data: Dataset) -> Scorer:
         """A scorer for a request, its protocol's text in the run's folder."""
         scorer = Scorer(asked, data, self.cfg.latent, self.store, self.device)
         self.run.protocols.mkdir(exist_ok=True)
-        write_whole(self.run.protocol_file(scorer.id), to_json(scorer.text()))
+        write_whole(self.run.protocol_file(scorer.id), to_json(scorer.text().to_json()))
         for text in scorer.warnings:
             self.warn(text)
         return scorer
@@ -302,13 +302,16 @@ class _Work:
         def show(name: str, samples: Tensor) -> None:
             save_samples(samples, self.run.picture(name, step, scorer.id))
 
-        return Subject(state.scored, state.modules["d"], get_loss(self.cfg.loss.kind), scorer.latents, show)
+        d = state.modules.get("d")
+        loss = None if d is None else get_loss(self.cfg.loss.kind)
+        return Subject(state.scored, d, loss, scorer.latents, show)
 
     def add_row(self, state: State, scores: dict[str, Any] | None) -> None:
         if scores is None or self.scorer is None or self.own is None:
             return
         state.rows += 1
-        self.put_row(self.scorer, state.step, state.counts["g_step"], state.clocks, scores, losses(state))
+        g_step = state.counts.get("g_step", state.step)  # what does not count them moves its sampler in every step
+        self.put_row(self.scorer, state.step, g_step, state.clocks, scores, losses(state))
         if state.step == self.cfg.train.steps:
             self.mark_scored(self.own)
 
@@ -338,16 +341,16 @@ class _Work:
         self.say(f"step {step}: {shown or 'no finite score'}")
         self.check_mirror()
 
-    def mark_scored(self, asked: dict[str, Any]) -> None:
-        scored, key = self.journal.status.scored, request_id(asked)
-        self.journal.write(scored={**scored, key: sorted({*scored.get(key, ()), *asked["scores"]})})
+    def mark_scored(self, asked: EvalRequest) -> None:
+        scored, key = self.journal.status.scored, asked.id
+        self.journal.write(scored={**scored, key: sorted({*scored.get(key, ()), *asked.scores})})
 
     # Scoring a finished run again
 
     def rescore(self, data: Dataset) -> None:
         """Meet every request that the finished run does not meet yet, from its kept weights."""
-        asked = [self.own] if self.own is not None and missing_scores(self.own, self.journal.status) else []
-        asked += pending_requests(self.run)
+        asked = [self.own] if self.own is not None and self.own.missing(self.journal.status) else []
+        asked += self.run.pending_requests()
         if not asked:
             return
         state = new_state(self.cfg, data, self.device)
@@ -360,7 +363,7 @@ class _Work:
                 scorer = self.ready(one, data)
             except Exception as e:  # one request that cannot be met keeps none of the others from it
                 self.say(traceback.format_exc().rstrip())
-                unmet[request_id(one)] = f"{type(e).__name__}: {e}"[:500]
+                unmet[one.id] = f"{type(e).__name__}: {e}"[:500]
                 continue
             status = self.journal.status
             clocks = Clocks(status.train_s or 0.0, status.eval_s or 0.0, status.train_busy_s, status.eval_busy_s)

@@ -41,9 +41,9 @@ class Option:
     help: str
 
 
-# What a score may need beyond the features of the samples: those of the real images, not only their moments; and the
-# networks that made the samples, without which it is left out.
-Need = Literal["real_features", "networks"]
+# What a score may need beyond the features of the samples: those of the real images, not only their moments; the
+# networks that made the samples, without which it is left out; and a D among them, without which it is refused.
+Need = Literal["real_features", "networks", "discriminator"]
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ SCORES = (
             *(Column(f"d_logit_{of}", f"D's mean logit, {name}") for of, name in JUDGED.items()),
             *(Column(f"d_loss_{of}", f"D's loss, {of}") for of in ("train", "test")),
         ),
-        needs=("networks",),
+        needs=("networks", "discriminator"),
     ),
     Score(
         "conditioning",

@@ -148,11 +148,9 @@ CONFIG = Kind(
         "seed": seed,
         "repeat": count,
     },
-    {**EXECUTION.may, "store": text, "launcher": LAUNCHER},
+    {**EXECUTION.may, "store": text, "launcher": LAUNCHER, "algorithm": Kind({"kind": text})},
     limit=1 << 20,
 )
-PROTOCOL = Kind({}, {"extractor": or_null(text), "floor": or_null(mapped()), "floor_noisy": or_null(mapped())})
-REQUEST = Kind({"scores": listed(text)}, {"n_fake": or_null(count), "data": text, "real": or_null(text)}, 1 << 20)
 MIRROR = Kind({"rows": mapped(number), "samples": number}, limit=1 << 20)
 PROCESS = Kind(  # who claims a run, trains a sweep or works on its searches
     {"pid": lambda value: positive(value) and value < 2**31, "started": text},

@@ -6,20 +6,18 @@ a table only where their protocols are equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
 
 from landscape.config.identity import short_hash
 from landscape.scores import OPTIONS
-from landscape.store.run_folder import RunFolder
+from landscape.store import formats
+from landscape.store.formats import count, listed, mapped, number, or_null, text
+from landscape.store.record import Record, holds
 from landscape.store.run_status import RunStatus
 
 VERSION = 1  # of the scoring code: raised when the same request would give other numbers
-KEYS = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class")
-
-# Keys of a protocol's text that inform its reader and do not define a score.
-ABOUT = ("accuracy", "features", "floor", "floor_noisy", "training")
-
 
 # Keys of the first release, hashed even where they are null. Any later key is hashed only where it is not null and
 # not at its value here, so that requests and protocols that know nothing of it keep their ids.
@@ -27,61 +25,117 @@ FIRST = {
     *("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class"),
     *("data", "generator", "version", "weights", "n_real", "resize", "ms_ssim"),
 }
-NEUTRAL: dict[str, Any] = {name: option.neutral for name, option in OPTIONS.items()}
-LATER = ("weights_sha256", "ms_ssim_pairs", *NEUTRAL)
+NEUTRAL: dict[str, int | float | str] = {name: option.neutral for name, option in OPTIONS.items()}
 
 
-def request(config: dict[str, Any]) -> dict[str, Any] | None:
-    """How `config` asks its run to be scored, scores by name included; None where it asks for none."""
-    metrics = config["metrics"]
-    if not metrics.get("scores"):
-        return None
-    return {
-        "scores": sorted(metrics["scores"]),
-        **{key: metrics.get(key) for key in KEYS + LATER},
-        "data": config["data"]["content"],
-        "generator": "raw" if config["train"]["ema"] is None else "ema",
-    }
+@dataclass(frozen=True, kw_only=True)
+class EvalRequest(Record):
+    """How a run is to be scored, and which scores it is to have."""
+
+    LIMIT: ClassVar[int] = 1 << 20
+
+    scores: Sequence[str] = field(metadata=holds(listed(text)))  # by name
+    extractor: str = field(metadata=holds(text))
+    extractor_seed: int | None = field(default=None, metadata=holds(formats.seed, always=True))
+    real: str = field(metadata=holds(text))  # the part of the data that fakes are compared with
+    n_fake: int = field(metadata=holds(count))
+    quantise: str = field(metadata=holds(text))
+    seed: int = field(metadata=holds(formats.seed))  # of the latents
+    is_splits: int | None = field(default=None, metadata=holds(count, always=True))
+    pairs_per_class: int | None = field(default=None, metadata=holds(count, always=True))
+    weights_sha256: str | None = field(default=None, metadata=holds(text, always=True))
+    ms_ssim_pairs: str | None = field(default=None, metadata=holds(text, always=True))
+    data: str = field(metadata=holds(text))  # the digest of its content
+    generator: str = field(metadata=holds(text))  # "raw", or "ema" for the average of its weights
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self | None:
+        """How `config` asks its run to be scored; None where it asks for no scores."""
+        metrics = config["metrics"]
+        if not metrics.get("scores"):
+            return None
+        return cls(
+            scores=sorted(metrics["scores"]),
+            data=config["data"]["content"],
+            generator="raw" if config["train"]["ema"] is None else "ema",
+            **{key: metrics.get(key) for key in KEYS},
+            more={key: metrics.get(key) for key in NEUTRAL},
+        )
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Of the scores, by name (`landscape.scores.OPTIONS`)."""
+        return self.more
+
+    @property
+    def id(self) -> str:
+        """Which scores are listed does not change what each means, so it is not in the id."""
+        return short_hash({"version": VERSION} | {k: v for k, v in defining(self).items() if k != "scores"})
+
+    def in_config(self) -> dict[str, Any]:
+        """The keys of a configuration's `metrics` that ask for this."""
+        return {key: value for key, value in self.unchecked().items() if key not in ("data", "generator")}
+
+    def missing(self, status: RunStatus | None) -> list[str]:
+        """Which of its scores a finished run still lacks, from its status alone; all where that is None."""
+        have = () if status is None else status.scored.get(self.id, ())
+        return [score for score in self.scores if score not in have]
 
 
-def request_id(asked: dict[str, Any]) -> str:
-    """Which scores are listed does not change what each means, so it is not in the id."""
-    return short_hash(defining({"version": VERSION, **{k: v for k, v in asked.items() if k != "scores"}}))
+# Of a request, keys of `metrics` beside the scores and their options.
+KEYS = (
+    *("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "is_splits", "pairs_per_class"),
+    *("weights_sha256", "ms_ssim_pairs"),
+)
+# Keys of a protocol that inform its reader and do not define a score.
+ABOUT = ("accuracy", "features", "floor", "floor_noisy", "training", "source")
 
 
-def protocol_id(protocol: dict[str, Any]) -> str:
-    """The id that every row carries."""
-    return short_hash(defining(protocol))
+@dataclass(frozen=True, kw_only=True)
+class EvalProtocol(Record):
+    """All that a score depends on, and beside it what helps to read one; None stands for what is not on record."""
+
+    extractor: str | None = field(default=None, metadata=holds(text, always=True))
+    extractor_seed: int | None = field(default=None, metadata=holds(formats.seed, always=True))
+    real: str | None = field(default=None, metadata=holds(text, always=True))
+    quantise: str | None = field(default=None, metadata=holds(text, always=True))
+    seed: int | None = field(default=None, metadata=holds(formats.seed, always=True))
+    is_splits: int | None = field(default=None, metadata=holds(count, always=True))
+    is_shuffle: int | None = field(default=None, metadata=holds(count, always=True))  # the seed of its order
+    version: int | None = field(default=None, metadata=holds(count, always=True))
+    generator: str | None = field(default=None, metadata=holds(text, always=True))
+    data: str | None = field(default=None, metadata=holds(text, always=True))
+    weights: str | None = field(default=None, metadata=holds(text, always=True))  # SHA-256, of the extractor's
+    n_real: int | None = field(default=None, metadata=holds(count, always=True))
+    n_fake: int | None = field(default=None, metadata=holds(count, always=True))
+    resize: str | None = field(default=None, metadata=holds(text, always=True))
+    ms_ssim: Mapping[str, Any] = field(default_factory=dict, metadata=holds(or_null(mapped()), always=True))
+
+    accuracy: float | None = field(default=None, metadata=holds(number))  # of a classifier, on test images
+    training: Mapping[str, Any] | None = field(default=None, metadata=holds(mapped()))  # and how it was made
+    features: int | None = field(default=None, metadata=holds(count))  # their number
+    # What other real images score in the samples' place, and with noise.
+    floor: Mapping[str, Any] | None = field(default=None, metadata=holds(mapped(), always=True))
+    floor_noisy: Mapping[str, float] | None = field(default=None, metadata=holds(mapped()))
+    source: str | None = None  # the file that scores were given in, where no more is known of them
+
+    @property
+    def id(self) -> str:
+        """What every row carries."""
+        return short_hash(defining(self))
 
 
-def defining(text: Mapping[str, Any]) -> dict[str, Any]:
+def defining(one: EvalRequest | EvalProtocol) -> dict[str, Any]:
     """The keys of a request or protocol that set it apart from others."""
     return {
         key: value
-        for key, value in text.items()
-        if key in FIRST or (value is not None and not (key in NEUTRAL and NEUTRAL[key] == value))
+        for key, value in one.unchecked().items()
+        if key in FIRST or (value is not None and key not in ABOUT and NEUTRAL.get(key) != value)
     }
 
 
-def extractor_key(asked: dict[str, Any], spec: dict[str, Any]) -> str:
-    """The cache key of the extractor that a request needs: the data, the seed, and how it is trained."""
-    return short_hash({"data": asked["data"], "seed": asked["extractor_seed"], "spec": spec})
-
-
-def missing_scores(asked: dict[str, Any], status: RunStatus | None) -> list[str]:
-    """Which scores of a request a finished run still lacks, from its status alone; all where that is None."""
-    have = () if status is None else status.scored.get(request_id(asked), ())
-    return [score for score in asked["scores"] if score not in have]
-
-
-def pending_requests(run: RunFolder) -> list[dict[str, Any]]:
-    """Requests frozen into the run's folder that its status does not list as met."""
-    asked = run.asked()
-    status = run.status() if asked else None
-    return [a for a in asked if missing_scores(a, status)]
-
-
-def differing_keys(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
-    """Names of the keys on which two protocols' texts differ."""
-    a, b = defining(a), defining(b)
-    return sorted(key for key in (a.keys() | b.keys()) - set(ABOUT) if a.get(key) != b.get(key))
+def differing_keys(*several: EvalRequest | EvalProtocol) -> list[str]:
+    """Names of the keys on which they do not all agree, sorted."""
+    known = [defining(one) for one in several]
+    keys = {key for one in known for key in one}
+    return sorted(key for key in keys if any(one.get(key) != known[0].get(key) for one in known))

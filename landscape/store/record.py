@@ -17,13 +17,13 @@ class Record:
     """The base of them. A field is a key; `more` holds keys that are none, as those of a later version, and keeps them.
 
     A field without a default is a key that must be there. One at its default is written only where `holds` says
-    "always"; null may stand for one whose default is None.
+    "always"; null may stand for one whose default is None. A field of which `holds` says nothing is not in the file.
     """
 
     LIMIT: ClassVar[int] = SMALL  # bytes of a file of this kind at most
     ALSO: ClassVar[Mapping[str, Check]] = {}  # what some keys of `more` must be
 
-    more: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
     def from_json(cls, value: Any, where: object) -> Self:
@@ -41,15 +41,16 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """What is written; raises `ValueError` for what could not be read again."""
-        layout = _layout(type(self))
-        values = ((one, getattr(self, one.name)) for one in layout.keys)
-        made = {one.key: one.dump(value) for one, value in values if one.always or value != one.default} | dict(
-            self.more
-        )
-        wrong = layout.kind.wrong(made)
+        made = self.unchecked()
+        wrong = kind(type(self)).wrong(made)
         if wrong is not None:
             raise ValueError(f"what is to be written {wrong}")
         return made
+
+    def unchecked(self) -> dict[str, Any]:
+        """As `to_json`, of whatever values it has."""
+        values = ((one, getattr(self, one.name)) for one in _layout(type(self)).keys)
+        return {one.key: one.dump(value) for one, value in values if one.always or value != one.default} | {**self.more}
 
 
 class _Key(NamedTuple):
@@ -107,7 +108,7 @@ def _layout(of: type[Record]) -> _Layout:
     if of not in _LAYOUTS:
         keys = []
         for one in fields(of):
-            if one.name != "more":
+            if one.metadata:
                 default = one.default if one.default_factory is MISSING else one.default_factory()
                 how = one.metadata
                 check = or_null(how["check"]) if default is None else how["check"]

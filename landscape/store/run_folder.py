@@ -38,6 +38,7 @@ from landscape.store.formats import (
 )
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.old_names import named
+from landscape.store.protocols import EvalProtocol, EvalRequest
 from landscape.store.record import parsed, read, read_lines
 from landscape.store.run_meta import RunMeta
 from landscape.store.run_status import RunStatus
@@ -204,18 +205,23 @@ class RunFolder:
     def _read(self, file: Path, kind: Kind) -> dict[str, Any]:
         return kind.checked(read_json(file, kind.limit, self.within), file)
 
-    def read_request(self, file: Path) -> dict[str, Any]:
+    def read_request(self, file: Path) -> EvalRequest:
         """A request for scores; raises `CorruptFile`, or `FileNotFoundError`."""
-        kind = formats.REQUEST
-        return kind.checked(read_yaml(file, kind.limit, self.within), file)
+        return EvalRequest.from_json(read_yaml(file, EvalRequest.LIMIT, self.within), file)
 
-    def asked(self) -> list[dict[str, Any]]:
+    def asked(self) -> list[EvalRequest]:
         """The requests for scores beyond those of the configuration, by name; raises `CorruptFile`."""
         try:
             names = sorted(name for name in os.listdir(self.requests) if _REQUEST.fullmatch(name))
         except (FileNotFoundError, NotADirectoryError):
             return []
         return [self.read_request(self.requests / name) for name in names]
+
+    def pending_requests(self) -> list[EvalRequest]:
+        """Those of `asked` that its status does not list as met."""
+        asked = self.asked()
+        status = self.status() if asked else None
+        return [one for one in asked if one.missing(status)]
 
     def mirrored(self) -> dict[str, Any]:
         """Which rows and samples a mirror has; raises `CorruptFile`, or `FileNotFoundError`."""
@@ -264,12 +270,10 @@ class RunFolder:
         write_whole(self.metrics_file, "".join(json.dumps(row.to_json()) + "\n" for row in rows[:count]))
         return len(rows) - count
 
-    def protocol(self, protocol: str) -> dict[str, Any]:
-        """The full text of a protocol that a row names; raises `CorruptFile`, or `FileNotFoundError`."""
-        text = self._read(self.protocol_file(protocol), formats.PROTOCOL)
-        if text.get("floor"):
-            text["floor"] = named(text["floor"], text.get("extractor"))
-        return text
+    def protocol(self, protocol: str) -> EvalProtocol:
+        """A protocol that a row names; raises `CorruptFile`, or `FileNotFoundError`."""
+        found = read(EvalProtocol, self.protocol_file(protocol), self.within)
+        return replace(found, floor=named(found.floor, found.extractor)) if found.floor else found
 
     def _named_row(self, row: MetricsRow) -> MetricsRow:
         return replace(row, more=self._named(row.more, row.protocol), why=self._named(row.why, row.protocol))
@@ -281,7 +285,7 @@ class RunFolder:
         key = self.path.parent, protocol
         if key not in _EXTRACTORS:
             try:
-                _EXTRACTORS[key] = self.protocol(protocol).get("extractor")
+                _EXTRACTORS[key] = self.protocol(protocol).extractor
             except (CorruptFile, OSError):
                 return scores
         return named(scores, _EXTRACTORS[key])

@@ -154,7 +154,7 @@ def _pictures(run: RunFolder) -> list[tuple[int, Path]]:
 
 def _values(run: RunFolder, row: MetricsRow, own: bool) -> dict[str, float]:
     """The finite numbers of a row: with the extractor where it is not Inception, the protocol where not the first."""
-    extractor = run.protocol(row.protocol).get("extractor")
+    extractor = run.protocol(row.protocol).extractor
     end = "" if extractor == "inception" else f"_{extractor}"
     start = "" if own else f"{row.protocol[:8]}/"
     return {

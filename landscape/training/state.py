@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from landscape import distributed
 from landscape.algorithms.algorithm import Algorithm, Model
-from landscape.algorithms.gan import GAN
+from landscape.algorithms.registry import algorithm_of
 from landscape.config.schema import Config
 from landscape.data import Dataset
 from landscape.networks.population_batchnorm import keep_population_variance
@@ -118,8 +118,9 @@ def _states(parts: Mapping[str, nn.Module] | Mapping[str, torch.optim.Optimizer]
     return {name: part.state_dict() for name, part in parts.items()}
 
 
-def new_state(cfg: Config, data: Dataset, device: torch.device, algorithm: Algorithm = GAN) -> State:
+def new_state(cfg: Config, data: Dataset, device: torch.device) -> State:
     """The state of a run before its first step; raises `UserError` for what the configuration cannot mean."""
+    algorithm = algorithm_of(cfg)
     modules = algorithm.networks(cfg, data.channels)
     for name, module in modules.items():
         if cfg.train.sync_bn:

@@ -13,7 +13,8 @@ from landscape.config.schema import Data, Metrics
 from landscape.config.text import plural
 from landscape.config.validation import check_ranges
 from landscape.data import Dataset, load_data
-from landscape.store import DIVERGED, DONE, RunFolder, Store, protocols
+from landscape.store import DIVERGED, DONE, RunFolder, Store
+from landscape.store.protocols import EvalRequest
 from sweeps.cli import arguments
 from sweeps.cli.arguments import TAKES
 from sweeps.console import tell
@@ -156,12 +157,13 @@ def _data(kind: str) -> list[str]:
 def _plan_run(run: RunFolder, frozen: dict[str, Any], ways: list[Composed], data: Dataset, unused: set[str]) -> Planned:
     """What is asked of one run; its configuration is the frozen one but for the scores."""
     facts = axes_of(frozen)
-    label = [f"{axis.name}={facts[axis.name]}" for axis in AXES if axis.mark or axis.name == "seed"]
+    told = [axis for axis in AXES if axis.mark or axis.name == "seed"]
+    label = [f"{axis.name}={facts[axis.name]}" for axis in told if not (axis.added and facts[axis.name] == axis.plain)]
     planned = Planned(run.id, frozen, [*label, f"({run.id[:8]})"], [])
     for way in ways:
         config = frozen | {"metrics": _metrics(way, frozen, data, unused), "data": dict(frozen["data"])}
         settle_metrics(config, data)
-        asked = protocols.request(config)
+        asked = EvalRequest.of(config)
         if asked is None:
             raise UserError("no scores are asked for; choose metrics=classifier, or metrics.scores=[fid]")
         if asked not in planned.asked:
@@ -201,10 +203,10 @@ def describe(scoring: Scoring) -> list[str]:
     lines = [
         f"{plural(n, 'run')}: {len(runs)} to score, {scoring.scored} scored so already, {len(scoring.alone)} left alone"
     ]
-    asked = {protocols.request_id(one): one for planned in runs for one in planned.asked}
+    asked = {one.id: one for planned in runs for one in planned.asked}
     for one in asked.values():
         told = ("extractor", "real", "n_fake", "quantise", "seed", "generator")
-        lines.append(f"{', '.join(one['scores'])}: " + ", ".join(f"{key}={one[key]}" for key in told))
+        lines.append(f"{', '.join(one.scores)}: " + ", ".join(f"{key}={getattr(one, key)}" for key in told))
     if scoring.plan.unused:
         lines.append("set aside as unused: " + "; ".join(sorted(scoring.plan.unused)))
     lines += [f"left alone: {sentence}" for sentence in scoring.alone[:SHOWN]]

@@ -7,7 +7,7 @@ from collections import Counter
 
 from rich.table import Table
 
-from landscape.config.axes import CELL_AXES, cell_name
+from landscape.config.axes import cell_name, shown_axes
 from landscape.config.errors import ExitCode
 from landscape.config.text import plural, printable
 from sweeps.cli import arguments
@@ -42,18 +42,22 @@ def plan(argv: list[str]) -> int:
     searched: Counter[tuple[str, ...]] = Counter()
     for search in made.searches:
         searched[cell_name(search.cell)] += search.trials
-    for axis in CELL_AXES:
+    columns = shown_axes([cell.name for cell in found])
+    for _, axis in columns:
         table.add_column(axis.name, justify="left" if axis.kind is str else "right")
     for name in ("settings", "runs", *["trials"] * bool(searched)):
         table.add_column(name, justify="right")
     for cell in found:
         table.add_row(
-            *map(shown, cell.name), str(cell.settings), str(cell.runs), *[str(searched[cell.name])] * bool(searched)
+            *(shown(cell.name[i]) for i, _ in columns),
+            str(cell.settings),
+            str(cell.runs),
+            *[str(searched[cell.name])] * bool(searched),
         )
     if len(found) > 1:
         table.add_section()
         sums = [sum(c.settings for c in found), len(made.runs), *[searched.total()] * bool(searched)]
-        table.add_row("all", *[""] * (len(CELL_AXES) - 1), *map(str, sums))
+        table.add_row("all", *[""] * (len(columns) - 1), *map(str, sums))
     console().print(table)
     if made.stage != "confirm":
         for line in what_can_be_told_apart(made):

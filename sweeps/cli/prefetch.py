@@ -73,12 +73,11 @@ def _weights(extractor: str, path: str | None, store: Store) -> None:
 
 def _classifier(data: Dataset, seed: int, store: Store) -> None:
     """The data set's own classifier, trained where it is not there."""
-    from landscape.metrics.extractors import classifier
+    from landscape.metrics.extractors import classifier_of
     from landscape.training.devices import pick_device
 
     start = time.monotonic()
-    asked = {"data": data.content, "extractor_seed": seed}
-    made = classifier(asked, data, store, pick_device("cpu"))
+    made = classifier_of(data.content, seed, data, store, pick_device("cpu"))
     print(
         f"metrics=classifier: weights {made.weights[:12]}, {made.about['accuracy']:.1%} of the test images right, "
         f"ready in {time.monotonic() - start:.1f} s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from landscape.config.cli import quoted
 from landscape.config.errors import CorruptFile, ExitCode
 from landscape.config.text import plural
-from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder, protocols
+from landscape.store import DONE, FAILED, FINISHED, PLANNED, PREEMPTED, Store, SweepFolder
 from landscape.store.lookup import find_sweep
 from landscape.store.trials import read_rows
 from sweeps.cli import arguments
@@ -89,7 +89,7 @@ def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
         try:
             status = run.status()
             state = status.state
-            if state not in FINISHED or (state == DONE and (status.unmet or protocols.pending_requests(run))):
+            if state not in FINISHED or (state == DONE and (status.unmet or run.pending_requests())):
                 found[one] = state
         except (CorruptFile, FileNotFoundError) as e:
             tell(f"{e}; mend it or move its folder away")

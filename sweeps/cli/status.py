@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from landscape.config.axes import CELL_AXES, CELL_KEYS, cell_name
+from landscape.config.axes import CELL_KEYS, cell_name, shown_axes
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.text import plural, printable
 from landscape.scores import distance_of, name_of_all
@@ -84,7 +84,8 @@ def show(store: Store, look: Look) -> None:
     which = [f", {name[:8]}" * (len(protocols) > 1) for name in protocols]
     heads = [f"lowest {kinds[name]}{one}" for name, one in zip(protocols, which, strict=True)]
     heads = heads or ["lowest distance"]
-    for axis in CELL_AXES:
+    columns = shown_axes(cells.keys())
+    for _, axis in columns:
         table.add_column(axis.name, justify="left" if axis.kind is str else "right")
     for name in (*states, *heads):
         table.add_column(name, justify="right")
@@ -92,7 +93,7 @@ def show(store: Store, look: Look) -> None:
         counts = Counter(seen.state for seen in runs)
         best = lowest(runs, scores_of)
         numbers = [score(best.get(name), 1) for name in protocols or [""]]
-        table.add_row(*map(shown, cell), *(str(counts[state] or "") for state in states), *numbers)
+        table.add_row(*(shown(cell[i]) for i, _ in columns), *(str(counts[state] or "") for state in states), *numbers)
     out.print(table)
     if len(protocols) > 1:
         out.print(Text(f"scored under {len(protocols)} protocols, a column each: their distances do not compare"))

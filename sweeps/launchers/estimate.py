@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from landscape.config.axes import axes_of
 from landscape.config.errors import CorruptFile
 from landscape.config.text import duration, plural
-from landscape.store import RunFolder, Store, protocols
+from landscape.store import RunFolder, Store
 from landscape.store.run_meta import Machine
 from sweeps.planning.needs import search_rows
 from sweeps.planning.plan import SCORE, TRAIN, Plan, Planned
@@ -207,7 +207,7 @@ def _work(store: Store, planned: Planned) -> tuple[int, int]:
     with suppress(CorruptFile, OSError):
         status, _ = store.status_of(planned.id)
     if planned.need == SCORE:
-        return 0, sum(bool(protocols.missing_scores(asked, status)) for asked in planned.asked)
+        return 0, sum(bool(asked.missing(status)) for asked in planned.asked)
     done = min(steps, 0 if status is None else status.step)
     if not planned.asked:
         return steps - done, 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from landscape.config.axes import GROUPS
+from landscape.config.axes import BY_NAME, GROUPS, SELECTORS
 from landscape.config.errors import UserError
 from landscape.config.identity import flatten
 from landscape.config.schema import Data
@@ -14,11 +14,13 @@ from landscape.data import Dataset, find_data, find_side
 from landscape.scores import SCORES
 from landscape.store import Store
 from landscape.store.weights import PUBLISHED, find_weights
-from sweeps.planning.composition import Composed
+from sweeps.planning.composition import Composed, resolve
 from sweeps.planning.config_groups import SWEEP, mentioned
+from sweeps.planning.fragments import fragment, primary, put
 
 # Groups whose choice's file says which keys it uses. (A study is no part of a run.)
 CHOSEN = (*GROUPS, "metrics", "launcher", "logger")
+NO_LOSS = BY_NAME["loss"].plain  # that of an algorithm without a discriminator
 UNSET = "???"  # what a choice's file writes for a key that it leaves to the user
 
 
@@ -66,6 +68,7 @@ def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
         del config[key]
     for group in CHOSEN:
         drop_unused(composed, group, unused)
+    _obey_algorithm(composed, unused)
     _decide_norm(config)
     _drop_sync(composed, unused)
     complete_size(config)
@@ -109,6 +112,24 @@ def check_given(flat: dict[str, Any]) -> None:
     missing = [key for key, value in flat.items() if value == UNSET]
     if missing:
         raise UserError(f"{missing[0]} must be given")
+
+
+def _obey_algorithm(composed: Composed, unused: set[str]) -> None:
+    """What an algorithm's file sets of other groups is so: another choice contradicts it, another value is not used."""
+    algorithm = composed.choices["algorithm"] or ""
+    says = {path: value for path, value in fragment("algorithm", algorithm).leaves.items() if path[0] != "algorithm"}
+    for path, value in says.items():
+        group = SELECTORS.get(".".join(path))
+        choice = composed.choices.get(group or "")
+        chosen = group in composed.chosen or choice != dict(primary()[0]).get(group or "")
+        if group and choice and chosen and fragment(group, choice).leaves.get(path) != value:
+            raise Contradiction(f"algorithm={algorithm} means {group}={value}, so it contradicts {group}={choice}")
+    if says:
+        before = flatten(composed.config)
+        put(composed.config, says)
+        resolve(composed.config, composed.config)
+        after = flatten(composed.config)
+        unused |= {f"{key} by algorithm={algorithm}" for key in composed.given if before.get(key) != after.get(key)}
 
 
 def _decide_norm(config: dict[str, Any]) -> None:
@@ -156,6 +177,11 @@ def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
         return
     if metrics["extractor"] is None:
         raise UserError("metrics.scores needs an extractor; choose metrics=classifier")
+    for score in metrics["scores"]:
+        if "discriminator" in SCORES[score].needs and config["loss"]["kind"] == NO_LOSS:
+            raise UserError(
+                f"metrics.scores={score} needs a discriminator, and algorithm={config['algorithm']['kind']} has none"
+            )
     _complete_pairs(metrics, data)
     for score in metrics["scores"]:
         needed = SCORES[score].extractors or (metrics["extractor"],)

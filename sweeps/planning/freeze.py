@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import replace
 
 from landscape.config.axes import axes_of
-from landscape.store import PLANNED, RunFolder, RunStatus, Store, protocols
+from landscape.store import PLANNED, RunFolder, RunStatus, Store
 from landscape.store.atomic_io import to_json, to_yaml, write_whole
+from landscape.store.protocols import EvalRequest
 from landscape.store.provenance import code
 from landscape.store.run_meta import Origin, RunMeta, RunOrigin
 from sweeps.planning.plan import NOTHING, UNREADABLE, Plan, Planned, execution
@@ -65,14 +66,13 @@ def freeze_run(store: Store, planned: Planned, by: list[str] | str, sweep: str) 
     return created
 
 
-def add_requests(run: RunFolder, wanted: list[dict[str, Any]]) -> None:
+def add_requests(run: RunFolder, wanted: list[EvalRequest]) -> None:
     """Ask an existing run for the scores that its own configuration does not name."""
-    own = protocols.request(run.config())
+    own = EvalRequest.of(run.config())
     for asked in wanted:
-        name = protocols.request_id(asked)
-        if own is not None and protocols.request_id(own) == name and set(asked["scores"]) <= set(own["scores"]):
+        if own is not None and own.id == asked.id and set(asked.scores) <= set(own.scores):
             continue
-        file = run.request_file(name)
-        before = run.read_request(file)["scores"] if file.exists() else []
+        file = run.request_file(asked.id)
+        before = run.read_request(file).scores if file.exists() else ()
         run.requests.mkdir(exist_ok=True)
-        write_whole(file, to_yaml({**asked, "scores": sorted({*before, *asked["scores"]})}))
+        write_whole(file, to_yaml(replace(asked, scores=sorted({*before, *asked.scores})).to_json()))

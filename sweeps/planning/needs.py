@@ -8,7 +8,7 @@ from landscape.config.errors import CorruptFile, UserError
 from landscape.config.identity import check_current, flatten, run_id
 from landscape.config.schema import Stop
 from landscape.config.versions import Change, changes_of
-from landscape.store import DONE, FINISHED, STOPPED, RunFolder, Store, protocols
+from landscape.store import DONE, FINISHED, STOPPED, RunFolder, Store
 from landscape.store.early_stopping import may_stop
 from landscape.store.trials import TrialRecord, read_rows
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, UNREADABLE, Plan, Planned
@@ -61,7 +61,7 @@ def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
     state = status.state
     if state not in FINISHED or (state == STOPPED and not may_stop(Stop(**planned.config.get("stop", {})))):
         return state, TRAIN
-    wants = state == DONE and any(protocols.missing_scores(asked, status) for asked in planned.asked)
+    wants = state == DONE and any(asked.missing(status) for asked in planned.asked)
     return state, SCORE if wants else NOTHING
 
 

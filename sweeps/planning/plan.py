@@ -10,7 +10,8 @@ from landscape.config.axes import cell_of
 from landscape.config.errors import UserError
 from landscape.config.identity import flatten, run_id, short_hash
 from landscape.config.versions import Change
-from landscape.store import Store, protocols
+from landscape.store import Store
+from landscape.store.protocols import EvalRequest
 from sweeps.credentials import without_password
 from sweeps.planning.search_spec import CellSearch, Gathering, check_pruner, trials_left
 
@@ -29,7 +30,7 @@ class Planned:
     config: dict[str, Any]
     picked: list[str]  # the axes' values, as typed
     fixed: list[str]  # and what all runs of the plan share
-    asked: list[dict[str, Any]] = field(default_factory=list)  # the scores wanted of it, one entry a protocol
+    asked: list[EvalRequest] = field(default_factory=list)  # the scores wanted of it, one entry a protocol
     state: str = "new"
     need: str = TRAIN
 
@@ -123,7 +124,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 seen[run] = Planned(run, config, composed.picked, fixed)
                 plan.runs.append(seen[run])
                 gathering.add(run, config, cell_of(config), [*fixed, *composed.picked], composed.given)
-            asked = protocols.request(config)
+            asked = EvalRequest.of(config)
             if asked is not None and not seen[run].asked:
                 seen[run].config = config  # of equal runs the first that is scored is frozen, for its learning curve
             if asked is not None and asked not in seen[run].asked:

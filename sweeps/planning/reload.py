@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from landscape.config.errors import CorruptFile, UserError
-from landscape.store import RunFolder, Store, protocols
+from landscape.store import RunFolder, Store
+from landscape.store.protocols import EvalRequest
 from sweeps.console import tell
 from sweeps.planning.config_groups import NO_AXES
 from sweeps.planning.plan import Plan, Planned
@@ -19,7 +20,7 @@ def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
     config = run.config() | execution
     config["train"].setdefault("world_size", 1)  # of a run that was frozen before there were such keys
     config.setdefault("launcher", {}).setdefault("warm", None)
-    own = protocols.request(config)
+    own = EvalRequest.of(config)
     asked = [] if own is None else [own]
     asked += run.asked()
     overrides = [text for text in run.meta().overrides if text.partition("=")[0].partition(".")[0] not in HOW]

@@ -11,9 +11,10 @@ from typing import Any
 from landscape.config.axes import cell_words
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.identity import setting_of, short_hash
-from landscape.store import Store, protocols
+from landscape.store import Store
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
+from landscape.store.protocols import EvalRequest
 from landscape.store.trials import TrialRecord, read_rows
 from sweeps.credentials import without_password
 from sweeps.planning.search_space import Dimension, dimensions
@@ -47,9 +48,9 @@ class CellSearch:
     per_round: int | None = None  # trials a round, where a larger budget has come since
 
     @property
-    def asked(self) -> dict[str, Any]:
+    def asked(self) -> EvalRequest:
         """The scores that decide: how the base asks to be scored."""
-        asked = protocols.request(self.base)
+        asked = EvalRequest.of(self.base)
         assert asked is not None, "a search without a distance is refused at planning"
         return asked
 
@@ -95,8 +96,8 @@ class Gathering:
         search = self.search
         if search["kind"] == NONE:
             return
-        asked = protocols.request(config)
-        if asked is None or "fid" not in asked["scores"]:
+        asked = EvalRequest.of(config)
+        if asked is None or "fid" not in asked.scores:
             raise UserError(f"search={search['kind']} needs a distance to learn from: metrics.scores must have fid")
         space = dimensions(search["space"], config, given)
         if not space:
@@ -110,7 +111,7 @@ class Gathering:
         fixed = {key: value for key, value in setting_of(config).items() if key not in varied}
         what = {
             "run": fixed,
-            "asked": protocols.request_id(asked),
+            "asked": asked.id,
             "space": space,
             **{key: search[key] for key in DEFINES},
         }

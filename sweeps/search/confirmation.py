@@ -22,7 +22,8 @@ from landscape.config.schema import Data
 from landscape.config.text import plural
 from landscape.data import find_data
 from landscape.scores import distance_of
-from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder, protocols
+from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder
+from landscape.store.protocols import EvalRequest
 from landscape.store.trials import CONFIRM, SEARCH, TrialRecord, put_rows, read_rows
 from sweeps.planning.fragments import copy_tree
 from sweeps.planning.needs import survey
@@ -44,7 +45,7 @@ COMMAND = ("store", "device", "threads", "checkpoint", "stop", "launcher", "logg
 class Candidate:
     """A setting that was tried in a cell: its runs, and what it is worth, the median over its seeds."""
 
-    def __init__(self, config: dict[str, Any], asked: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], asked: EvalRequest) -> None:
         self.config, self.asked = config, asked
         self.distances: list[float] = []
         self.seeds: set[int] = set()
@@ -104,7 +105,7 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
         n = len(setting.distances)
         yield (
             f"{words(setting.config)}: chosen at {setting.worth:.4g} ({plural(n, 'run')}), fresh seeds "
-            f"{spread(before)}; on fresh latents and metrics.real={fresh['real']} {spread(again)}"
+            f"{spread(before)}; on fresh latents and metrics.real={fresh.real} {spread(again)}"
         )
     put_rows(plan.store, plan.name, rows)
 
@@ -136,13 +137,13 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
             if distance is None:
                 continue
             cell = found.setdefault(short_hash(cell_of(config)), {})
-            setting = cell.setdefault(short_hash([setting_of(config), how]), Candidate(config, how))
+            setting = cell.setdefault(short_hash([setting_of(config), how.to_json()]), Candidate(config, how))
             setting.distances.append(distance)
             setting.seeds.add(int(config["seed"]))
     return {cell: list(settings.values()) for cell, settings in found.items()}
 
 
-def last_distance(run: RunFolder, asked: dict[str, Any]) -> float | None:
+def last_distance(run: RunFolder, asked: EvalRequest) -> float | None:
     """A run's last distance; infinity where it diverged or was stopped, None where it is not finished or scored."""
     try:
         state = run.status().state
@@ -160,7 +161,7 @@ def last_distance(run: RunFolder, asked: dict[str, Any]) -> float | None:
 def again(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]:
     """A setting's runs on fresh seeds, asked for their scores on fresh latents and on other real images; and, beside
     those, as it was chosen, which shows by how much the choice flattered."""
-    wanted, store, chosen_on = plan.confirm, plan.store, setting.asked["real"]
+    wanted, store, chosen_on = plan.confirm, plan.store, setting.asked.real
     real = wanted["real"] or OTHER.get(chosen_on)
     if real is None or set(IMAGES[real]) & set(IMAGES[chosen_on]):
         raise UserError(
@@ -172,16 +173,16 @@ def again(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]
         data = find_data(Data(**config["data"]), store)
         metrics = config["metrics"]
         config["seed"], config["repeat"] = seed, 0
-        metrics |= {key: setting.asked.get(key) for key in ("scores", *protocols.KEYS, *protocols.LATER)}
+        metrics |= setting.asked.in_config()
         if metrics["n_fake"] == len(data.part(chosen_on)):
             metrics["n_fake"] = len(data.part(real))
         metrics["real"], metrics["seed"] = real, wanted["metrics_seed"]
-        if metrics["seed"] == setting.asked["seed"]:
+        if metrics["seed"] == setting.asked.seed:
             raise UserError(
                 f"confirm.metrics_seed={metrics['seed']} is metrics.seed of the choice; give another for fresh latents"
             )
         config |= {key: plan.runs[0].config[key] for key in COMMAND}
-        fresh = protocols.request(config)
+        fresh = EvalRequest.of(config)
         assert fresh is not None
         picked = [f"confirm {words(config)}", f"seed={seed}"]
         yield Planned(run_id(config), config, picked, [], [fresh, setting.asked])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from landscape.config.axes import cell_of
 from landscape.config.errors import CorruptFile, UserError
 from landscape.scores import distance_of
 from landscape.store import DIVERGED, FINISHED, STOPPED, RunFolder
 from landscape.store.metrics_row import MetricsRow
+from landscape.store.protocols import EvalRequest
 from landscape.store.trials import GRID, TrialRecord, put_rows
 from sweeps.planning.plan import Plan
 
@@ -23,7 +24,7 @@ class Worth(NamedTuple):
     stopped: bool = False
 
 
-def worth(run: RunFolder, asked: dict[str, Any]) -> Worth:
+def worth(run: RunFolder, asked: EvalRequest) -> Worth:
     """The worth of a finished run under the scores asked for.
 
     A diverged run, and one whose last distance is not finite, is worth its own distance at step 0, that of a generator
@@ -41,22 +42,22 @@ def worth(run: RunFolder, asked: dict[str, Any]) -> Worth:
     return Worth(None if start is None else math.log(start), True, state == STOPPED)
 
 
-def rows_of(run: RunFolder, asked: dict[str, Any]) -> list[MetricsRow]:
+def rows_of(run: RunFolder, asked: EvalRequest) -> list[MetricsRow]:
     """The run's rows under the protocol that `asked` led to, oldest first."""
     rows = run.rows()
     mine = {name for name in {row.protocol for row in rows} if _answers(run, name, asked)}
     return [row for row in rows if row.protocol in mine]
 
 
-def _answers(run: RunFolder, protocol: str, asked: dict[str, Any]) -> bool:
+def _answers(run: RunFolder, protocol: str, asked: EvalRequest) -> bool:
     """Whether a protocol's text says, of each key that decides a distance, what was asked for."""
     try:
         text = run.protocol(protocol)
     except (CorruptFile, FileNotFoundError) as e:
         raise UserError(f"the protocol of {run.metrics_file} cannot be read ({e})") from e
     same = ("extractor", "extractor_seed", "real", "n_fake", "quantise", "seed", "data", "generator")
-    weights = asked.get("weights_sha256")
-    return all(text.get(key) == asked.get(key) for key in same) and weights in (None, text.get("weights"))
+    agree = all(getattr(text, key) == getattr(asked, key) for key in same)
+    return agree and asked.weights_sha256 in (None, text.weights)
 
 
 def record_grid(plan: Plan) -> None:
@@ -64,7 +65,7 @@ def record_grid(plan: Plan) -> None:
     rows = []
     for order, planned in enumerate(plan.runs):
         value, diverged = None, False
-        if planned.asked and "fid" in planned.asked[0]["scores"]:
+        if planned.asked and "fid" in planned.asked[0].scores:
             with suppress(CorruptFile, OSError, UserError):
                 value, diverged, _ = worth(plan.store.run(planned.id), planned.asked[0])
         rows.append(TrialRecord(planned.id, cell_of(planned.config), GRID, order, value=value, diverged=diverged))

@@ -283,7 +283,7 @@ class Searcher:
         cell.record()
         rows = rows_of(run, cell.search.asked) if status != FAILED else []
         last = distance_of(rows[-1].values) if rows else None
-        name = distance_name(cell.search.asked["extractor"])
+        name = distance_name(cell.search.asked.extractor)
         distance = "" if last is None else f", {name} {last:.4g}"
         settings = " ".join(f"{key}={value:.4g}" for key, value in trial.params.items())
         self.say(f"{label}: {settings}: {status}{distance}")

@@ -31,7 +31,7 @@ from landscape.metrics.frechet import Moments, distance_of_features, reference_m
 from landscape.metrics.networks_under_test import Subject
 from landscape.networks.build import build
 from landscape.store import RunStatus, Store
-from landscape.store.protocols import request
+from landscape.store.protocols import EvalRequest
 from landscape.training.loop import train
 from landscape.training.state import new_state
 from sweeps.cli.sweep import main
@@ -123,7 +123,7 @@ def test_one_evaluation_of_the_demo(benchmark: Any) -> None:
     frozen = config()
     cfg = typed(frozen)
     data = load_data(cfg.data)
-    asked = request(frozen)
+    asked = EvalRequest.of(frozen)
     assert asked is not None
     with tempfile.TemporaryDirectory() as folder:
         scorer = Scorer(asked, data, cfg.latent, Store(folder), CPU)
@@ -191,7 +191,7 @@ def test_a_diagnostic_of_500_digits(benchmark: Any, score: str) -> None:
     """One evaluation with one score, on one thread; making 500 samples and their features is in each."""
     torch.set_num_threads(1)
     frozen = config(f"metrics.scores=[{score}]")
-    asked = request(frozen)
+    asked = EvalRequest.of(frozen)
     assert asked is not None
     cfg, data = typed(frozen), load_data(typed(frozen).data)
     state = new_state(cfg, data, CPU)

@@ -17,7 +17,7 @@ from landscape.scores import distance_key
 from landscape.store import DIVERGED, DONE, FAILED, RUNNING, STOPPED, RunFolder, RunStatus, Store
 from landscape.store.atomic_io import to_yaml
 from landscape.store.metrics_row import MetricsRow
-from landscape.store.protocols import protocol_id
+from landscape.store.protocols import EvalProtocol
 from landscape.store.run_meta import RunMeta
 
 CELLS = (
@@ -29,24 +29,24 @@ CELLS = (
     ("ls", "none", "sn"),
 )
 
-PROTOCOL: dict[str, Any] = {
-    "version": 1,
-    "extractor": "classifier",
-    "extractor_seed": 0,
-    "weights": "5f" * 32,
-    "accuracy": 0.968,
-    "real": "test",
-    "n_real": 899,
-    "n_fake": 899,
-    "quantise": "uint8",
-    "seed": 42,
-    "generator": "ema",
-    "data": "ab" * 32,
-    "is_splits": 1,
-    "ms_ssim": {"weights": [1.0], "pairs": 1200},
-    "floor": {"n": 898, "fd_classifier": 0.25, "is": 9.12, "ms_ssim": 0.21},
-    "floor_noisy": {"n": 898, "deviation": 10.0, "ms_ssim": 0.195},
-}
+PROTOCOL = EvalProtocol(
+    version=1,
+    extractor="classifier",
+    extractor_seed=0,
+    weights="5f" * 32,
+    accuracy=0.968,
+    real="test",
+    n_real=899,
+    n_fake=899,
+    quantise="uint8",
+    seed=42,
+    generator="ema",
+    data="ab" * 32,
+    is_splits=1,
+    ms_ssim={"weights": [1.0], "pairs": 1200},
+    floor={"n": 898, "fd_classifier": 0.25, "is": 9.12, "ms_ssim": 0.21},
+    floor_noisy={"n": 898, "deviation": 10.0, "ms_ssim": 0.195},
+)
 
 
 def config(loss: str = "ns", penalty: str = "gp", norm: str = "none", seed: int = 0, **changes: Any) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def add_run(
     frozen: dict[str, Any],
     status: str = DONE,
     reason: str | None = None,
-    protocol: dict[str, Any] = PROTOCOL,
+    protocol: EvalProtocol = PROTOCOL,
     picture: bool = False,
 ) -> RunFolder:
     """A run whose evaluations, `metrics.every` apart, gave `fids` (None: not finite); other scores follow."""
@@ -108,13 +108,13 @@ def add_run(
     return run
 
 
-def add_row(run: RunFolder, step: int, fid: float | None, protocol: dict[str, Any] = PROTOCOL) -> None:
+def add_row(run: RunFolder, step: int, fid: float | None, protocol: EvalProtocol = PROTOCOL) -> None:
     """One evaluation, and the protocol beside it."""
-    name = protocol_id(protocol)
-    run.protocol_file(name).write_text(json.dumps(protocol))
+    name = protocol.id
+    run.protocol_file(name).write_text(json.dumps(protocol.to_json()))
     similar = None if fid is None else min(0.95, 0.2 + fid / 300)
     scores = {
-        distance_key(protocol.get("extractor")): fid,
+        distance_key(protocol.extractor): fid,
         "is": None if fid is None else 1 + 8 * float(np.exp(-fid / 40)),
         "is_std": 0.1,
         "ms_ssim": similar,
@@ -239,7 +239,7 @@ def draw_scores(run: RunFolder, step: int) -> None:
         for at in (0, step):
             held, shade = io.BytesIO(), np.full((high, 71), 40 if at else 200, np.uint8)
             Image.fromarray(shade).save(held, "PNG")
-            run.picture(score, at, protocol_id(PROTOCOL)).write_bytes(held.getvalue())
+            run.picture(score, at, PROTOCOL.id).write_bytes(held.getvalue())
 
 
 def add_sweep(store: Store, name: str, command: list[str], runs: list[str]) -> None:
@@ -255,7 +255,7 @@ def many(root: Path, runs: int = 10_000, evaluations: int = 20, first: int = 0) 
     failed. Files are written without fsync. `first` numbers the first run, so that a second call adds further ones.
     """
     store, cells = Store(root), (*CELLS, ("ns", "none", "none"), ("ns", "gp", "sn"))
-    name = protocol_id(PROTOCOL)
+    name = PROTOCOL.id
     text, meta, picture = json.dumps(PROTOCOL), json.dumps(META), _picture()
     for number in range(first, first + runs):
         rng = np.random.default_rng(number)

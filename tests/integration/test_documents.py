@@ -42,6 +42,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 def test_files_that_the_guides_name_exist() -> None:
     made = {
+        "landscape/algorithms/regression.py",
         "landscape/networks/linear.py",
         "landscape/scores/mean_shift.py",
         "sweeps/launchers/shortest.py",

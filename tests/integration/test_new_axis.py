@@ -29,6 +29,7 @@ import analysis, synthetic
 from analysis.report import main as report
 from landscape.config.axes import axes_of
 from landscape.config.identity import run_id
+from landscape.config.schema import typed
 from landscape.store import Store
 from sweeps.__main__ import main as sweeps
 from sweeps.planning.labels import labels
@@ -41,6 +42,7 @@ for place, planned in enumerate(plan.runs):
     synthetic.add_run(Store(store), [100.0, 9.0 + place], planned.config)
 of_old = {key: value for key, value in plan.runs[0].config.items() if key != "augment"}
 assert run_id(of_old) == plan.runs[0].id and axes_of(of_old)["augment"] == "none"
+assert typed(of_old) == typed(plan.runs[0].config)
 print(*labels((planned.id, axes_of(planned.config)) for planned in plan.runs).values(), sep="\\n")
 print("ids", json.dumps([planned.id for planned in plan.runs]))
 for condition in ("augment=flip", "augment=flip ema=0.9", "augment=folded"):

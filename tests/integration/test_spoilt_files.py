@@ -49,6 +49,7 @@ def made(root: Path) -> Store:
         run.log_file.write_text("step 250: fid 50\n")
         (run.claims / "1.json").write_text(json.dumps({**machine(), "token": "t", "pid": 2**22 + 1, "started": "1"}))
         asked = {"scores": ["fid"], "seed": 7, "n_fake": 64, "real": "test", "data": "ab" * 32}
+        asked |= {"extractor": "classifier", "quantise": "uint8", "generator": "raw"}
         run.request_file("a" * 16).write_text(json.dumps(asked))
     ids = [done.id, going.id]
     add_sweep(store, NAME, ["-m", "seed=0,1"], ids)

@@ -1,6 +1,9 @@
-"""The batch script of an array: its resources, and one line that starts `sweeps.launchers.slurm.job`.
+"""The batch script of an array, built by submitit: its resources, and one line that starts
+`sweeps.launchers.slurm.job`.
 
-What to run stands in the store, and whether a job is queued again is decided in `sweeps.launchers.slurm.job`.
+submitit's own way of running (a pickle and a result file a task, and a rule that takes a preemption after 80 % of a
+job's time for a time-out and does not queue it again) is not used: what to run stands in the store, and whether a
+job is queued again is decided in `sweeps.launchers.slurm.job`.
 """
 
 from __future__ import annotations
@@ -18,33 +21,38 @@ def script(store: Store, folder: SweepFolder, token: str, tasks: int, resources:
     """The text for sbatch of an array of `tasks` tasks; the log folder is made, for a job without one dies silently."""
     if "\n" in str(store.root):
         raise UserError("launcher=slurm takes no store on a path with a line break")
+    from submitit.slurm.slurm import SlurmExecutor  # takes a moment to load
+
     folder.logs.mkdir(parents=True, exist_ok=True)
-    options = {
-        "job-name": folder.name,
+    executor = SlurmExecutor(folder.logs)
+    given = {
+        "job_name": folder.name,
         "partition": resources.partition,
         "account": resources.account,
         "qos": resources.qos,
         "time": resources.time,
         "mem": None if resources.memory is None else f"{resources.memory * 1024:.0f}M",
-        "cpus-per-task": resources.cores,
-        "gpus-per-node": resources.gpus or None,
+        "cpus_per_task": resources.cores,
+        "gpus_per_node": resources.gpus or None,
         "constraint": resources.constraint,
         "comment": token,
-        "nodes": 1,
-        "open-mode": "append",
+        "stderr_to_stdout": True,
+        "use_srun": False,  # a step of SLURM 22.05 and later does not inherit the job's cores
+        "setup": [*resources.setup, f"export PYTHONPATH={shlex.quote(code_root())}${{PYTHONPATH:+:$PYTHONPATH}}"],
     }
-    options |= {option.removeprefix("--").partition("=")[0]: option.partition("=")[2] for option in resources.extra}
-    options |= {
+    more = {option.removeprefix("--").partition("=")[0]: option.partition("=")[2] or True for option in resources.extra}
+    more |= {
         "array": f"0-{tasks - 1}" + (f"%{resources.parallel}" if resources.parallel else ""),
         "output": str(folder.logs).replace("%", "%%") + "/%A_%a.log",
-        "requeue": "",
-        "signal": f"B:USR2@{resources.notice_s}",  # to the job's own process, which asks its workers to save
+        "requeue": True,
+        "signal": f"B:USR2@{resources.notice_s}",  # to the body alone, which asks its workers to save
     }
-    flags = {name: f"={shlex.quote(str(value))}" if value != "" else "" for name, value in options.items()}
-    where = ["--store", str(store.root), "--sweep", folder.name, "--submission", token]
-    lines = ["#!/bin/bash", *(f"#SBATCH --{name}{flags[name]}" for name in options if options[name] is not None)]
-    lines += [*resources.setup, f"export PYTHONPATH={shlex.quote(code_root())}${{PYTHONPATH:+:$PYTHONPATH}}"]
-    # In the shell's place, so that the scheduler's signals meet Python. No srun: from SLURM 22.05 on a step does not
-    # inherit the job's cores.
-    lines.append(f"exec {shlex.join([sys.executable, '-m', 'sweeps.launchers.slurm.job', *where])}")
-    return "\n".join([*lines, ""])
+    executor.update_parameters(
+        **{key: value for key, value in given.items() if value is not None},
+        wckey=None,  # submitit's own, which a site may not know
+        additional_parameters=more,
+    )
+    body = ["--store", str(store.root), "--sweep", folder.name, "--submission", token]
+    command = shlex.join([sys.executable, "-m", "sweeps.launchers.slurm.job", *body])
+    # In the shell's place, so that the scheduler's signals meet Python.
+    return str(executor._make_submission_file_text(f"exec {command}", token))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -25,10 +26,11 @@ from analysis.tables.best_runs import COMPARABLE, best_table
 from landscape.config.errors import UserError
 from landscape.config.identity import flatten
 from landscape.store import DIVERGED, Store
+from landscape.store.protocols import EvalProtocol
 from sweeps.planning.config_groups import groups
 from sweeps.planning.fragments import choose, merge
 
-STUDY_PROTOCOL = {"extractor": "inception", "quantise": "float", "real": "test", "generator": "raw"}
+STUDY_PROTOCOL = EvalProtocol(extractor="inception", quantise="float", real="test", generator="raw")
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +179,7 @@ def published_run(preset):
     names = {"data": "data.kind", "arch": "arch.kind", "loss": "loss.kind", "penalty": "reg.penalty"}
     run = {key: config[name] for key, name in (names | {"norm": "norm.kind", "n_dis": "optim.n_dis"}).items()}
     count = PAPER_SAMPLES[run["data"]]
-    return run, STUDY_PROTOCOL | {"n_real": count, "n_fake": count}, config
+    return run, replace(STUDY_PROTOCOL, n_real=count, n_fake=count), config
 
 
 @pytest.mark.parametrize("preset", groups()["preset"])
@@ -192,7 +194,7 @@ def test_the_papers_numbers_are_those_of_the_presets():
     assert len(published()) == 32 and published()["fid"].min() == 22.73
     run, protocol, config = published_run("sndcgan_cifar10_sn")
     assert best_published(run)["fid"] == 25.27 and best_published(run | {"loss": "hinge"}) is None
-    assert differences(run, {}, config) == ["our protocol is unknown"]
+    assert differences(run, EvalProtocol(), config) == ["our protocol is unknown"]
     assert differences(run, protocol, None) == ["our configuration is unknown"]
     lines = "\n".join(f"{key}: {_spelled(value)}" for key, value in config.items())
     assert differences(run, protocol, read_lines(lines)) == []
@@ -244,7 +246,10 @@ CHANGED = [
 @pytest.mark.parametrize(("preset", "key", "value", "study"), CHANGED)
 def test_what_is_not_as_the_study_had_it_is_named(preset, key, value, study):
     run, protocol, config = published_run(preset)
-    (protocol if key in protocol else config)[key] = value
+    if key in vars(protocol):
+        protocol = replace(protocol, **{key: value})
+    else:
+        config[key] = value
     (reason,) = differences(run, protocol, config)
     was = {"optim.epsilon_form": "torch", "norm.moves": "update"}.get(key) if value is None else str(value)
     assert reason == f"{key}={was.lower() if value is True else was} (paper: {study})"
@@ -365,7 +370,7 @@ def test_runs_that_confirm_under_their_own_protocol_are_a_part_of_their_own(tmp_
     for run in analysis.load(store).query("stage == 'confirm'")["id"]:
         folder = store.run(run)
         folder.metrics_file.unlink()
-        synthetic.add_row(folder, 500, 9.0, PROTOCOL | {"seed": 7})
+        synthetic.add_row(folder, 500, 9.0, replace(PROTOCOL, seed=7))
     assert make_report(store, tmp_path / "out") == []
     tables = sorted(file.stem for file in (tmp_path / "out" / "tables").glob("*.csv"))
     assert [name for name in tables if name.startswith("02-")] == ["02-digits-cells", "02-digits-confirm"]
@@ -374,8 +379,8 @@ def test_runs_that_confirm_under_their_own_protocol_are_a_part_of_their_own(tmp_
 
 def test_the_diversity_panel_has_lines_of_real_images_and_of_noisy_ones_as_far_as_the_protocol_has(tmp_path):
     assert diversity_lines(PROTOCOL) == {"real images": 0.79, "noisy, σ 10/255": 1 - 0.195}
-    older = {key: value for key, value in PROTOCOL.items() if key != "floor_noisy"}
-    assert diversity_lines(older) == {"real images": 0.79} and diversity_lines({"floor": None}) == {}
+    older = replace(PROTOCOL, floor_noisy=None)
+    assert diversity_lines(older) == {"real images": 0.79} and diversity_lines(EvalProtocol()) == {}
     runs = analysis.load(synthetic.grid(tmp_path))
     ax, lines = Figure().subplots(), diversity_lines(PROTOCOL)
     assert paper.diversity(ax, runs, ["NS GP", "NS SN"], looks_of(["NS GP", "NS SN"]), lines)
@@ -387,10 +392,10 @@ def test_the_diversity_panel_has_lines_of_real_images_and_of_noisy_ones_as_far_a
 
 def test_what_one_run_s_text_of_a_protocol_lacks_another_s_has(tmp_path):
     """A run that was scored before there were noisy images, or for its distance only, hides no line of the others."""
-    store, whole = Store(tmp_path), {"floor": PROTOCOL["floor"], "floor_noisy": PROTOCOL["floor_noisy"]}
+    store, whole = Store(tmp_path), {"floor": PROTOCOL.floor, "floor_noisy": PROTOCOL.floor_noisy}
     runs = [add_run(store, [100.0, 9.0 + seed], config(seed=seed)) for seed in range(3)]
     name = analysis.load(store)["protocol"].iloc[0]
     for run, less in zip(runs, ({"floor": None}, whole, {"floor": {"n": 898, "fid": 0.25}}), strict=True):
-        text = {key: value for key, value in PROTOCOL.items() if key not in whole} | less
+        text = {key: value for key, value in PROTOCOL.to_json().items() if key not in whole} | less
         run.protocol_file(name).write_text(json.dumps(text))
     assert analysis.collect(store).protocols == {name: PROTOCOL}

@@ -238,7 +238,7 @@ def test_of_too_many_cells_the_best_are_drawn_and_the_page_says_what_was_left_ou
 
 
 def test_a_warning_that_a_distance_is_worthless_stands_at_table_figure_and_run(tmp_path, figures):
-    protocol = {**synthetic.PROTOCOL, "n_real": 36, "n_fake": 1000}
+    protocol = replace(synthetic.PROTOCOL, n_real=36, n_fake=1000)
     store = Store(tmp_path / "store")
     made = [add_run(store, [120.0, 9.0 + seed], config(seed=seed), protocol=protocol) for seed in range(5)]
     for run in made:

@@ -9,9 +9,9 @@ from analysis.tables.diagnostics import HEADERS, REAL, describe_cost, diagnostic
 from landscape.scores import CURVES, DIAGNOSTICS
 from landscape.store import Store
 from landscape.store.metrics_row import MetricsRow
-from landscape.store.protocols import protocol_id
+from landscape.store.protocols import EvalProtocol
 
-NAME = protocol_id(PROTOCOL)
+NAME = PROTOCOL.id
 
 
 @pytest.fixture
@@ -30,20 +30,20 @@ def test_medians_are_over_the_runs_that_were_asked_and_only_their_columns_are_sh
     measured(store, 0, prd_f8=0.2, support=None, why={"support": "no duplicate among 9 samples"})
     measured(store, 1, prd_f8=0.4)
     add_run(store, [30.0], config(seed=2))
-    table = diagnostic_table(analysis.load(store), {})
+    table = diagnostic_table(analysis.load(store), EvalProtocol())
     assert list(table.columns) == ["cell", "prd_f8"] and table["prd_f8"].tolist() == [pytest.approx(0.3)]
 
 
 def test_real_images_stand_below_the_cells(store):
     measured(store, 0, prd_f8=0.2, d_acc_fake=0.5)
     floor = {"n": 500, "prd_f8": 0.98, "fid": 0.4, "mrlt": [1.0]}
-    table = diagnostic_table(analysis.load(store), {"floor": floor}).set_index("cell")
+    table = diagnostic_table(analysis.load(store), EvalProtocol(floor=floor)).set_index("cell")
     assert table.loc[REAL, "prd_f8"] == 0.98 and list(table.columns) == ["prd_f8", "d_acc_fake"]
 
 
 def test_runs_without_diagnostics_have_no_table_and_the_report_none(store, tmp_path):
     add_run(store, [20.0], config())
-    assert diagnostic_table(analysis.load(store), {"floor": {"prd_f8": 1.0}}).empty
+    assert diagnostic_table(analysis.load(store), EvalProtocol(floor={"prd_f8": 1.0})).empty
     make_report(store, tmp_path / "a")
     assert "Diagnostics" not in (tmp_path / "a" / "index.html").read_text()
     measured(store, 1, prd_f8=0.25, cost={"prd": 0.7, "fid": 0.001})

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from analysis.tables.formatting import format_score, format_value
 from analysis.tables.provenance import machine_lines, provenance, single_run_command, sweep_command
 from landscape.config.identity import run_id
 from landscape.store import Store
+from landscape.store.protocols import EvalProtocol
 from landscape.store.run_meta import RunMeta
 from sweeps.planning.plan import make_plan
 
@@ -116,7 +118,7 @@ def test_two_protocols_have_two_parts_and_the_page_says_what_differs(tmp_path):
     store = Store(tmp_path / "store")
     for seed in range(2):
         add_row(
-            add_run(store, [100.0, 20.0], config(seed=seed)), 250, 19.0, PROTOCOL | {"real": "train", "n_real": 898}
+            add_run(store, [100.0, 20.0], config(seed=seed)), 250, 19.0, replace(PROTOCOL, real="train", n_real=898)
         )
     assert make_report(store, tmp_path / "out") == []
     page = (tmp_path / "out" / "index.html").read_text()
@@ -150,15 +152,16 @@ def test_the_floor_stands_beside_the_tables_and_is_drawn_where_it_is_known_for_s
     store = Store(tmp_path / "store")
     by_n = [[1000, 3.5], [2000, 2.1], [898, 3.9]]
     for seed, floor in enumerate(({"n": 898, "fid": 3.9, "by_n": by_n}, {"n": 898, "fid": 3.9, "by_n": by_n[:1]})):
-        add_run(store, [100.0, 20.0], config(), protocol=PROTOCOL | {"floor": floor})
+        add_run(store, [100.0, 20.0], config(), protocol=replace(PROTOCOL, floor=floor))
         assert make_report(store, tmp_path / "out") == []
         page = (tmp_path / "out" / "index.html").read_text()
         assert page.count("898 held-out real images score a distance of 3.9.") == 3
         assert ("-floor.png" in page) == (tmp_path / "out" / "figures" / "01-digits-floor.svg").exists() == (seed == 0)
         shutil.rmtree(store.runs)
-    assert protocols.floor_by_n({"floor": {"by_n": by_n}}) == [(898, 3.9), (1000, 3.5), (2000, 2.1)]
+    assert protocols.floor_by_n(EvalProtocol(floor={"by_n": by_n})) == [(898, 3.9), (1000, 3.5), (2000, 2.1)]
+    broken: dict[str, Any] | None
     for broken in (None, {}, {"by_n": 3}, {"by_n": [[1, "x"], [2, 3.0]]}, {"by_n": [[1000, -1e-9], [2000, 1.0]]}):
-        assert protocols.floor_by_n({"floor": broken}) == []
+        assert protocols.floor_by_n(EvalProtocol(floor=broken)) == []
 
 
 def test_folders_that_are_no_runs_are_told_where_the_troubles_are(tmp_path):
@@ -452,7 +455,7 @@ def test_superseded_runs_are_marked_and_compared_with_nothing(tmp_path):
         10,
         12,
     ]
-    assert timed(runs).worth["NS GP"].min() == 10 and best_table(runs, {}, {})["fid"].min() == 10
+    assert timed(runs).worth["NS GP"].min() == 10 and best_table(runs, protocols.UNKNOWN, {})["fid"].min() == 10
     page = (tmp_path / "out" / "index.html").read_text()
     assert "8 runs are superseded:" in page and "transposed conv" in page
     (table,) = (tmp_path / "out" / "data").glob("table-*.js")

@@ -1,6 +1,7 @@
 """Claims about cells, units and protocols: what is grouped, what a unit is worth, and what may share a table."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from synthetic import PROTOCOL, add_row, add_run, config
 import analysis
 from analysis.loading.cells import cell_order, independent, label_cells, unit_values, varied
 from analysis.loading.protocols import (
+    UNKNOWN,
     TwoProtocols,
     describe_floor,
     describe_protocol,
@@ -21,9 +23,9 @@ from analysis.loading.protocols import (
 )
 from landscape.config.axes import cell_label
 from landscape.store import Store
-from landscape.store.protocols import protocol_id
+from landscape.store.protocols import EvalProtocol, defining
 
-TRAIN = PROTOCOL | {"real": "train"}
+TRAIN = replace(PROTOCOL, real="train")
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ def test_two_protocols_in_one_table_are_refused_with_the_keys_that_differ(store)
         one_protocol(found.runs, found.protocols)
     with pytest.raises(TwoProtocols):
         one_protocol(found.rows)
-    assert one_protocol(found.rows[found.rows["protocol"] == protocol_id(TRAIN)]) == protocol_id(TRAIN)
+    assert one_protocol(found.rows[found.rows["protocol"] == TRAIN.id]) == TRAIN.id
 
 
 def test_two_data_sets_in_one_table_are_refused(store):
@@ -115,32 +117,30 @@ def test_two_data_sets_in_one_table_are_refused(store):
 
 
 def test_what_a_protocol_says_of_itself_sets_none_apart():
-    assert (
-        differing(["a", "b"], {"a": PROTOCOL, "b": PROTOCOL | {"accuracy": 0.5, "floor": {}, "floor_noisy": {}}}) == []
-    )
-    assert differing(["a", "b"], {"a": PROTOCOL, "b": {}}) == sorted(
-        set(PROTOCOL) - {"floor", "floor_noisy", "accuracy"}
+    assert differing(["a", "b"], {"a": PROTOCOL, "b": replace(PROTOCOL, accuracy=0.5, floor={}, floor_noisy={})}) == []
+    assert differing(["a", "b"], {"a": PROTOCOL, "b": EvalProtocol()}) == sorted(
+        key for key, value in defining(PROTOCOL).items() if value is not None
     )
 
 
 def test_only_inceptions_distance_is_called_plain_fid():
-    assert distance_label({"extractor": "inception"}) == "FID"
+    assert distance_label(EvalProtocol(extractor="inception")) == "FID"
     assert distance_label(PROTOCOL) == "FD (classifier)" and "classifier" in describe_protocol(PROTOCOL)
-    assert distance_label({}) != "FID" and describe_protocol({}).endswith("cannot be read.")
+    assert distance_label(UNKNOWN) != "FID" and describe_protocol(UNKNOWN).endswith("cannot be read.")
 
 
 def test_the_floor_is_said_as_far_as_it_is_known():
     known = "898 held-out real images score a distance of 0.25, an IS of 9.12, an MS-SSIM of 0.21."
     assert describe_floor(PROTOCOL) == known
-    assert describe_floor({"floor": {"is": 9.0}}) == "Held-out real images score an IS of 9."
-    assert describe_floor({}) == describe_floor({"floor": None}) == describe_floor({"floor": {"fid": "low"}}) == ""
+    assert describe_floor(EvalProtocol(floor={"is": 9.0})) == "Held-out real images score an IS of 9."
+    assert describe_floor(UNKNOWN) == describe_floor(EvalProtocol(floor={"fid": "low"})) == ""
 
 
 def test_each_protocol_has_its_section_and_unscored_runs_are_in_every_one(store):
     add_row(add_run(store, [100.0, 20.0], config()), 250, 19.0, TRAIN)
     add_run(store, [], config(seed=1), "planned")
     parts = sections(analysis.load(store))
-    assert [name for _, name, _ in parts] == sorted([protocol_id(PROTOCOL), protocol_id(TRAIN)])
+    assert [name for _, name, _ in parts] == sorted([PROTOCOL.id, TRAIN.id])
     for _, name, runs in parts:
         assert one_protocol(runs) == name and len(runs) == 2
 
@@ -149,12 +149,12 @@ def test_a_diverged_run_counts_under_a_later_protocol_once_its_cell_is_scored(st
     scored = [add_run(store, [100.0, 20.0 + seed], config(seed=seed)) for seed in range(2)]
     add_run(store, [100.0, None], config(seed=9), "diverged")
     add_row(scored[0], 250, 19.0, TRAIN)
-    part = {name: runs for _, name, runs in sections(analysis.load(store))}[protocol_id(TRAIN)]
+    part = {name: runs for _, name, runs in sections(analysis.load(store))}[TRAIN.id]
     assert partly_scored(analysis.load(store), part) == {"NS GP": (2, 3)}, "the diverged one counts as scored"
     assert len(part) == 1, "half a cell is scored: counting all its diverged runs would weigh them double"
     add_row(scored[1], 250, 20.0, TRAIN)
-    part = {name: runs for _, name, runs in sections(analysis.load(store))}[protocol_id(TRAIN)]
+    part = {name: runs for _, name, runs in sections(analysis.load(store))}[TRAIN.id]
     assert partly_scored(analysis.load(store), part) == {}
     assert sorted(part["worth"]) == [19, 20, math.inf] and part["id"].is_unique
-    assert one_protocol(part) == protocol_id(TRAIN)
+    assert one_protocol(part) == TRAIN.id
     assert math.isnan(unit_values(part)["capped"].max(skipna=False)), "its step-0 score is of the other protocol"

@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.loading.csv_runs import read_csv
 from analysis.loading.distances import to_file_columns
 from analysis.loading.protocols import distance_label
+from landscape.store.protocols import EvalProtocol
 
 RUNS = pd.DataFrame(
     {
@@ -22,7 +23,7 @@ RUNS = pd.DataFrame(
         "fid_best": [2.0, 20.0, 3.5, None],
     }
 )
-TEXTS = {"a": {"extractor": "classifier"}, "b": {"extractor": "inception"}}
+TEXTS = {"a": EvalProtocol(extractor="classifier"), "b": EvalProtocol(extractor="inception")}
 
 
 def test_each_distance_has_columns_of_its_own() -> None:

@@ -1,6 +1,7 @@
 """Claims about the frames: one row a run and protocol, last against best, and what a corrupt file costs."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import synthetic
@@ -10,7 +11,6 @@ import analysis
 from analysis.loading.runs import ROW_COLUMNS, RUN_COLUMNS
 from landscape.store import Store
 from landscape.store.metrics_row import MetricsRow
-from landscape.store.protocols import protocol_id
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_score_that_was_not_asked_for_is_unknown_not_lost(store):
 
 def test_a_score_added_later_joins_the_evaluation_of_its_step(store):
     run = add_run(store, [100.0, 20.0], config())
-    run.append_row(MetricsRow(step=250, protocol=protocol_id(PROTOCOL), more={"ms_ssim": 0.5}))
+    run.append_row(MetricsRow(step=250, protocol=PROTOCOL.id, more={"ms_ssim": 0.5}))
     row = only(store)
     assert (row["fid"], row["ms_ssim"], row["evaluations"]) == (20, 0.5, 2)
     assert len(analysis.load_rows(store)) == 2
@@ -77,7 +77,7 @@ def test_a_score_added_later_joins_the_evaluation_of_its_step(store):
 
 def test_a_run_under_two_protocols_has_two_rows_and_one_without_any_has_one(store):
     run = add_run(store, [100.0, 20.0], config())
-    add_row(run, 250, 19.0, PROTOCOL | {"real": "train"})
+    add_row(run, 250, 19.0, replace(PROTOCOL, real="train"))
     add_run(store, [], config(seed=1), "planned")
     frame = analysis.load(store)
     assert len(frame) == 3 and frame["id"].nunique() == 2
@@ -133,7 +133,7 @@ def test_a_missing_file_is_named(store, name):
 
 def test_a_missing_protocol_is_named_and_its_scores_stay(store):
     run = add_run(store, [9.0], config())
-    run.protocol_file(protocol_id(PROTOCOL)).unlink()
+    run.protocol_file(PROTOCOL.id).unlink()
     found = analysis.collect(store)
     assert found.runs["fid"].tolist() == [9] and len(found.problems) == 1 and found.protocols == {}
 

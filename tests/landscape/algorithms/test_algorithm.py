@@ -12,6 +12,7 @@ from support import TINY
 from torch import Tensor, nn
 
 from landscape.algorithms.algorithm import Algorithm, Batch, Model, Step
+from landscape.algorithms.registry import ALGORITHMS
 from landscape.config.schema import Config, typed
 from landscape.data import load_data
 from landscape.training import checkpoint
@@ -83,12 +84,26 @@ AUTOENCODER = Algorithm(
 )
 
 
+# Each algorithm's networks.
+TABLE = {
+    "gan": ("g", "d"),
+    "autoencoder": NETS,
+}
+
+
 def config(*overrides: str) -> Config:
     return typed(make_plan([*TINY, *overrides], multirun=False).runs[0].config)
 
 
-def fresh(cfg: Config) -> State:
-    return new_state(cfg, load_data(cfg.data), CPU, AUTOENCODER)
+def fresh(cfg: Config, kind: str = "autoencoder") -> State:
+    cfg.algorithm.kind = kind
+    return new_state(cfg, load_data(cfg.data), CPU)
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The autoencoder is one of the algorithms."""
+    monkeypatch.setitem(ALGORITHMS, "autoencoder", AUTOENCODER)
 
 
 def test_the_loop_trains_networks_of_any_name_and_averages_the_sampler() -> None:
@@ -116,9 +131,15 @@ def test_the_loop_trains_networks_of_any_name_and_averages_the_sampler() -> None
     assert state.losses["reconstruction"].isfinite() and state.watched["spread"] > 0 and state.counts["sevens"] > 0
 
 
-def test_a_state_of_other_networks_goes_on_to_the_bit(tmp_path: Path) -> None:
+def test_every_algorithm_is_tried_below() -> None:
+    assert TABLE.keys() == ALGORITHMS.keys()
+
+
+@pytest.mark.parametrize("kind", TABLE)
+def test_a_state_goes_on_to_the_bit(kind: str, tmp_path: Path) -> None:
     cfg = config("train.ema=0.9", "train.steps=8")
-    whole, cut, other = (fresh(cfg) for _ in range(3))
+    whole, cut, other = (fresh(cfg, kind) for _ in range(3))
+    assert tuple(whole.modules) == TABLE[kind] and whole.algorithm.sampler in TABLE[kind]
     train(whole, cfg, lambda state: None)
 
     class Cut(Exception):
@@ -134,11 +155,12 @@ def test_a_state_of_other_networks_goes_on_to_the_bit(tmp_path: Path) -> None:
     other.load_state_dict(checkpoint.load(tmp_path / "half.pt"))
     train(other, cfg, lambda state: None)
     a, b = whole.state_dict(), other.state_dict()
-    for name in (*NETS, "average"):
+    for name in (*TABLE[kind], "average"):
         assert all(torch.equal(a[name][key], b[name][key]) for key in a[name])
-    for name in ("posterior", "reconstruction"):
+    for name in (*ALGORITHMS[kind].streams, *ALGORITHMS[kind].losses):
         assert torch.equal(a[name], b[name])
-    assert (a["sevens"], a["step"]) == (b["sevens"], b["step"])
+    counts = ("step", *ALGORITHMS[kind].counts)
+    assert [a[name] for name in counts] == [b[name] for name in counts]
 
 
 def test_its_losses_can_diverge() -> None:

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
-from landscape.config.axes import AXES, CELL_KEYS, axes_of, cell_label, cell_name, cell_words
+from landscape.config.axes import AXES, CELL_KEYS, axes_of, cell_label, cell_name, cell_words, shown_axes
 from landscape.config.conf_dir import conf_dir
 from landscape.config.where import config_keys
 from sweeps.planning.labels import labels
 from sweeps.planning.plan import make_plan
 
-GP: dict[str, Any] = {"data": "digits", "arch": "dcgan", "loss": "ns", "penalty": "gp", "norm": "sn", "n_dis": 5}
+GP: dict[str, Any] = {
+    **{"data": "digits", "arch": "dcgan", "algorithm": "gan"},
+    **{"loss": "ns", "penalty": "gp", "norm": "sn", "n_dis": 5},
+}
 
 
 def test_every_row_is_of_keys_and_choices_that_there_are() -> None:
@@ -36,7 +39,15 @@ def test_a_cell_has_a_name_for_tables_a_label_for_figures_and_words_for_lines() 
     assert cell_name(GP) == tuple(map(str, GP.values())) and tuple(GP) == CELL_KEYS
     bare = {**GP, "penalty": "none", "norm": "none", "n_dis": 1}
     assert cell_label(bare) == "NS W/O" and cell_words(bare) == "digits dcgan ns n_dis=1"
-    assert cell_name({"loss": "ns"}) == ("?", "?", "ns", "?", "?", "?"), "a status that does not say"
+    assert cell_name({"loss": "ns"}) == ("?", "?", "gan", "ns", "?", "?", "?"), "a status that does not say"
+    lone = {**bare, "algorithm": "vae", "loss": "none"}
+    assert cell_label(lone) == "VAE W/O" and cell_words(lone) == "digits dcgan vae n_dis=1"
+
+
+def test_a_table_has_a_later_axis_only_where_it_tells_something() -> None:
+    names = [cell_name(GP), cell_name({**GP, "algorithm": "vae"})]
+    assert [axis.name for _, axis in shown_axes(names[:1])] == [key for key in CELL_KEYS if key != "algorithm"]
+    assert [(i, axis.name) for i, axis in shown_axes(names)] == list(enumerate(CELL_KEYS))
 
 
 def test_runs_are_called_by_the_axes_on_which_they_differ() -> None:

@@ -69,7 +69,7 @@ def test_conditions_mean_what_a_sweep_takes(conditions: list[str], expected: lis
     [
         (["loss"], "--where loss is no condition; write --where KEY=VALUE or --where KEY=VALUE,VALUE"),
         (["loss=ns,"], "--where loss=ns, is no condition"),
-        (["los=ns"], "--where los=ns: no run has a los (did you mean loss?); legal: data, arch, loss, penalty"),
+        (["los=ns"], "--where los=ns: no run has a los (did you mean loss?); legal: data, arch, algorithm, loss"),
         (["optim.beta=0"], "no run has a optim.beta (did you mean optim.beta"),
         (["search.trials=1"], "no run has a search.trials"),
         (["loss=nss"], "--where loss=nss: no run has loss=nss (did you mean ns?); loss there: ls, ns"),

@@ -23,6 +23,7 @@ from landscape.metrics.reference_stats import Reference
 from landscape.metrics.row_values import as_row
 from landscape.networks.build import build
 from landscape.store import RunFolder, Store
+from landscape.store.protocols import EvalProtocol, EvalRequest
 from landscape.training.data_loader import Batches
 
 TRAIN, TEST, FAKE = torch.tensor([2.0, 0.3, 0.7]), torch.tensor([0.3, -1.0, 0.7]), torch.tensor([-2.0, 0.2, 0.6])
@@ -82,8 +83,9 @@ def test_images_arrive_as_the_training_loop_shows_them(run: RunFolder, store: St
     seen = Seen()
     subject = Subject(Grey(), seen, LOSSES["ns"], torch.zeros(100, 2), lambda name, samples: None)
     images = real.images(data.test)
-    moments = Moments(nothing[0], nothing)
-    found = d_accuracy(Sample(images, nothing, nothing, moments, {"seed": 0}, reference, real, subject))
+    moments, asked = Moments(nothing[0], nothing), EvalRequest.of(run.config())
+    assert asked is not None
+    found = d_accuracy(Sample(images, nothing, nothing, moments, asked, EvalProtocol(), reference, real, subject))
     train, test, fake = seen.batches
     trained_on = Batches(data.images, data.train, len(data.train), 0, cpu).next().images
 

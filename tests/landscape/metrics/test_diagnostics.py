@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from landscape.runtime.worker import work
 from landscape.scores import CURVES, DIAGNOSTICS, SCORES, STORED
 from landscape.store import Store, protocols
 from landscape.store.atomic_io import read_yaml
+from landscape.store.protocols import EvalRequest
 from sweeps.planning.config_groups import conf_dir
 from sweeps.planning.plan import make_plan
 
@@ -27,7 +29,7 @@ NEED_A_RUN = {name for name in DIAGNOSTICS if name.startswith(("d_", "nn_", "log
 
 
 def scorer(store: Store, *overrides: str) -> Scorer:
-    asked = protocols.request(make_plan(list(overrides), multirun=False).runs[0].config)
+    asked = EvalRequest.of(make_plan(list(overrides), multirun=False).runs[0].config)
     assert asked is not None
     return Scorer(asked, load_data(Data(kind="digits", size=8)), Latent(2, "normal"), store, torch.device("cpu"))
 
@@ -50,7 +52,7 @@ def test_all_scores_of_a_run_and_again_of_the_finished_run(store: Store) -> None
     assert {k for k in columns if row.values[k] is None} <= {"support"}
     asked = set(SCORES) - {"modes", "kid"}
     assert row.cost.keys() == asked | {"features"} and min(row.cost.values()) >= 0
-    floor = direct.protocol(row.protocol)["floor"]
+    floor = direct.protocol(row.protocol).floor
     assert not NEED_A_RUN & floor.keys() and floor["prd_f8"] > 0.8
     for name, size in (("birthday", (8 * 9 - 1, 5 * 9 - 1)), ("neighbours", (8 * 9 - 1, 8 * 9 - 1))):
         with Image.open(direct.picture(name, 12, row.protocol)) as picture:
@@ -63,7 +65,7 @@ def test_points_have_their_geometry(tmp_path: object) -> None:
     (run,) = frozen_runs(store, "data=ring", "metrics=modes_diagnostics", *few, "loss=wgan")
     assert work(store, run.id, lambda text: None) == "done"
     row = run.rows()[-1]
-    floor = run.protocol(row.protocol)["floor"]
+    floor = run.protocol(row.protocol).floor
     assert floor["geometry"] < 0.1 < row.values["geometry"] and floor["mrlt"][1] > 0.1
     assert row.values["d_acc_fake"] is None and "undecided" in row.why["d_acc_fake"]
     assert math.isfinite(row.values["d_logit_fake"])
@@ -99,17 +101,17 @@ def test_one_perfect_image_per_class_fools_the_inception_score_alone(store: Stor
 
 def test_defaults_are_neutral_and_other_values_set_a_protocol_apart() -> None:
     def identity(*overrides: str) -> str:
-        asked = protocols.request(make_plan(list(overrides), multirun=False).runs[0].config)
+        asked = EvalRequest.of(make_plan(list(overrides), multirun=False).runs[0].config)
         assert asked is not None
-        return protocols.request_id(asked)
+        return asked.id
 
     bare = identity("metrics.scores=[fid]")
     assert identity("metrics=diagnostics") == bare
     assert identity("metrics.scores=[fid,prd]", "metrics.prd_clusters=10") != bare
-    asked = protocols.request(make_plan([], multirun=False).runs[0].config)
+    asked = EvalRequest.of(make_plan([], multirun=False).runs[0].config)
     assert asked is not None
-    assert protocols.request_id({k: v for k, v in asked.items() if k not in protocols.NEUTRAL}) == bare
-    changed = {**asked, "prd_runs": 3}
+    assert replace(asked, more={}).id == bare
+    changed = replace(asked, more={**asked.options, "prd_runs": 3})
     assert protocols.differing_keys(asked, changed) == ["prd_runs"]
 
 

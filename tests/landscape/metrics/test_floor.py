@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,13 +16,13 @@ from landscape.metrics.frechet import frechet_distance, moments
 from landscape.metrics.image_sources import Images, Noisy, Stored
 from landscape.metrics.real_baseline import NOISE, Others, noisy_floor
 from landscape.store import Store
-from landscape.store.protocols import ABOUT, request
+from landscape.store.protocols import ABOUT, EvalRequest
 from landscape.training import checkpoint
 from sweeps.planning.plan import make_plan
 
 
 def scorer(store: Store, *overrides: str) -> Scorer:
-    asked = request(make_plan(list(overrides), multirun=False).runs[0].config)
+    asked = EvalRequest.of(make_plan(list(overrides), multirun=False).runs[0].config)
     assert asked is not None
     data = load_data(Data(kind="ring" if "data=ring" in overrides else "digits", size=8))
     return Scorer(asked, data, Latent(dim=16, dist="normal"), store, torch.device("cpu"))
@@ -37,7 +39,7 @@ def test_it_is_the_distance_of_other_real_images_at_each_number(store: Store) ->
         features, _ = made.extractor(torch.from_numpy(data.images[rows[:n]]))
         assert distance == pytest.approx(frechet_distance(moments(features), made.reference), rel=1e-9)
     assert made.floor["fd_classifier"] == pytest.approx(made.floor["by_n"][0][1], rel=1e-12)
-    assert {"is", "ms_ssim"} <= made.floor.keys() and made.text()["floor"] == made.floor and "floor" in ABOUT
+    assert {"is", "ms_ssim"} <= made.floor.keys() and made.text().floor == made.floor and "floor" in ABOUT
 
 
 def test_it_falls_as_the_number_grows(store: Store) -> None:
@@ -81,17 +83,17 @@ def test_diversity_has_a_level_of_real_images_with_noise(store: Store) -> None:
     noise = [np.random.Generator(np.random.PCG64([42, row])).standard_normal((1, 8, 8), np.float32) for row in rows]
     noisy = torch.from_numpy(np.clip(np.round(data.images[rows] + np.float32(NOISE) * np.stack(noise)), 0, 255))
     classes = made.extractor(torch.from_numpy(data.images[rows]))[1].argmax(1)
-    pairs = made.protocol["ms_ssim"]["pairs_per_class"]
+    pairs = made.protocol.ms_ssim["pairs_per_class"]
     assert made.noisy == {"n": 500, "deviation": NOISE, "ms_ssim": ms_ssim.within_class(noisy.float(), classes, pairs)}
     assert made.noisy["ms_ssim"] != made.floor["ms_ssim"]
-    assert made.text()["floor_noisy"] == made.noisy and "floor_noisy" in ABOUT
+    assert made.text().floor_noisy == made.noisy and "floor_noisy" in ABOUT
     assert made.id == scorer(store, "metrics.scores=[fid]").id, "scores of before there was noise stay valid"
 
 
 def test_it_is_there_only_with_ms_ssim_and_asks_for_no_features_where_pairs_are_the_studys(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "floor_noisy" not in scorer(store, "metrics.scores=[fid]").text()
+    assert "floor_noisy" not in scorer(store, "metrics.scores=[fid]").text().to_json()
     first = scorer(store, "metrics.ms_ssim_pairs=batches")
     assert first.noisy is not None
     # A store whose floor is of before there was noise: only what is missing is made.
@@ -101,8 +103,8 @@ def test_it_is_there_only_with_ms_ssim_and_asks_for_no_features_where_pairs_are_
     monkeypatch.setattr(extractors.Extractor, "__call__", lambda *_: pytest.fail("features were extracted"))
     assert scorer(store, "metrics.ms_ssim_pairs=batches").noisy == first.noisy
     few = Others(np.arange(319), 319, lambda rows: pytest.fail("features were extracted"))
-    other = first.protocol | {"seed": 7}
-    assert noisy_floor(store, other, few, lambda rows: first.data.images(rows)) is None, "the study's pairs need 320"
+    other = replace(first.asked, seed=7), replace(first.protocol, seed=7)
+    assert noisy_floor(store, *other, few, lambda rows: first.data.images(rows)) is None, "the study's pairs need 320"
 
 
 def test_the_more_noise_the_more_diverse_and_the_same_noise_whatever_the_order() -> None:

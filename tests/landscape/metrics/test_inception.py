@@ -28,8 +28,10 @@ from landscape.metrics.image_sources import Stored
 from landscape.metrics.inception_score import inception_score
 from landscape.metrics.kid import SEED
 from landscape.store import Store
-from landscape.store.weights import find_weights, keep
+from landscape.store.protocols import EvalRequest
+from landscape.store.weights import keep
 from sweeps.cli.prefetch import prefetch
+from sweeps.planning.plan import make_plan
 
 CPU = torch.device("cpu")
 N = 8  # images a side; a pass takes about 0.3 s each
@@ -106,12 +108,12 @@ class Plays(torch.nn.Module):
 
 
 def scorer(store: Store, weights: Path, real: torch.Tensor, **changes: Any) -> Scorer:
-    asked = {
+    asked = EvalRequest.from_json({
         "scores": ["fid", "is", "kid"], "extractor": "inception", "extractor_seed": None, "real": "all",
         "n_fake": len(real), "quantise": "uint8", "seed": 42, "is_splits": 3, "pairs_per_class": None,
         "weights_sha256": keep(weights, store), "kid_subsets": 4, "kid_subset_size": 6, "data": "0" * 64,
         "generator": "raw", **changes,
-    }  # fmt: skip
+    }, "a request")  # fmt: skip
     data = Dataset("pictures", real.numpy(), None, np.arange(len(real)), np.arange(0))
     return Scorer(asked, data, Latent(dim=2, dist="normal"), store, CPU)
 
@@ -128,7 +130,11 @@ def test_scores_are_torch_fidelitys(tmp_path: Path, weights: Path) -> None:
     assert found["kid_std"] == pytest.approx(expected["kernel_inception_distance_std"], abs=1e-6)
     assert found["is"] > 1.01 and abs(found["kid"]) > 1e-4  # not the agreement of two nothings
     text = ours.text()
-    assert text["weights"] == hashlib.sha256(weights.read_bytes()).hexdigest() and "299" in text["resize"]
+    assert (
+        text.weights == hashlib.sha256(weights.read_bytes()).hexdigest()
+        and text.resize is not None
+        and "299" in text.resize
+    )
     assert "too few" in ours.warnings[0] and "2048" in ours.warnings[0]
 
 
@@ -198,6 +204,9 @@ def test_published_inception_score_of_cifar10(tmp_path: Path) -> None:
         pytest.skip(str(e))
     data = find_data(Data(kind="cifar10", size=32), store)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    asked = {"extractor": "inception", "weights_sha256": find_weights("inception", None, store)}
+    asked = EvalRequest.of(
+        make_plan(["data=cifar10", "metrics=inception", f"store={store.root}"], False).runs[0].config
+    )
+    assert asked is not None
     _, logits = get_extractor(asked, data, store, device)(Stored(data, data.train, device))
     assert inception_score(logits, 10, SEED)[0] == pytest.approx(11.2368, abs=1e-3)

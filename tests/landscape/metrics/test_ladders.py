@@ -26,7 +26,7 @@ from landscape.metrics.extractors import weights_digest
 from landscape.metrics.frechet import distance_of_features
 from landscape.networks.build import build
 from landscape.store import Store
-from landscape.store.protocols import request
+from landscape.store.protocols import EvalRequest
 from sweeps.cli.prefetch import prefetch
 from sweeps.planning.plan import make_plan
 
@@ -48,7 +48,7 @@ class Case(NamedTuple):
 
 def made(store: Store, count: int, blurs: tuple[float, ...], *overrides: str) -> Case:
     config = make_plan([*overrides, f"store={store.root}"], multirun=False).runs[0].config
-    asked = request(config)
+    asked = EvalRequest.of(config)
     assert asked is not None
     data = load_data(Data(**config["data"]), store)
     assert data.labels is not None
@@ -113,7 +113,7 @@ def test_real_images_are_far_below_an_untrained_generator_and_a_grey_image(case:
 
 
 def test_extractor_knows_the_classes(case: Case) -> None:
-    accuracy = case.scorer.text()["accuracy"]
+    accuracy = case.scorer.text().accuracy or 0.0
     show("accuracy", [accuracy])
     assert accuracy > {8: 0.97, 32: 0.7}[case.data.size]
 

@@ -25,7 +25,7 @@ from landscape.metrics.ms_ssim import (
 )
 from landscape.metrics.ms_ssim import protocol as ms_ssim_protocol
 from landscape.metrics.ms_ssim import similarity as score
-from landscape.store.protocols import request, request_id
+from landscape.store.protocols import EvalProtocol, EvalRequest
 from sweeps.planning.finalize import STUDY_PAIRS, settle_metrics
 from sweeps.planning.plan import make_plan
 
@@ -144,7 +144,9 @@ def test_the_studys_pairs_ask_for_no_classes() -> None:
     """Data without labels, on whatever features: a generator of one image is found out."""
     images = pictures(0, n=320, channels=1, side=8)
     seen: dict[str, Any] = {"images": images, "features": np.zeros((320, 3)), "logits": np.zeros((320, 0))}
-    sample = Sample(**{**dict.fromkeys(Sample._fields), **seen, "protocol": {"ms_ssim": protocol_of("batches")}})
+    sample = Sample(
+        **{**dict.fromkeys(Sample._fields), **seen, "protocol": EvalProtocol(ms_ssim=protocol_of("batches"))}
+    )
     assert score(sample)["ms_ssim"] < 0.9
     same = sample._replace(images=images[:1].expand(320, -1, -1, -1))
     assert score(same)["ms_ssim"] == pytest.approx(1)
@@ -155,8 +157,8 @@ def test_data_without_labels_can_be_asked_for_the_studys_pairs_alone(monkeypatch
     config = make_plan(["metrics=inception", "metrics.scores=[fid,ms_ssim]"], multirun=False).runs[0].config
     faces = replace(load_data(Data(kind="digits", size=8)), labels=None)
     settle_metrics(config, faces)
-    asked = request(config)
-    assert asked is not None and asked["ms_ssim_pairs"] == "batches" and asked["pairs_per_class"] is None
+    asked = EvalRequest.of(config)
+    assert asked is not None and asked.ms_ssim_pairs == "batches" and asked.pairs_per_class is None
     config["metrics"]["ms_ssim_pairs"] = "within_class"
     with pytest.raises(UserError, match="pairs=batches needs no classes"):
         settle_metrics(config, faces)
@@ -168,9 +170,9 @@ def protocol_of(pairs: str | None) -> dict[str, Any]:
 
 def test_pairs_by_their_usual_name_are_the_request_that_was_before_there_were_others() -> None:
     asked = [
-        request(make_plan(overrides, multirun=False).runs[0].config)
+        EvalRequest.of(make_plan(overrides, multirun=False).runs[0].config)
         for overrides in ([], ["metrics.ms_ssim_pairs=within_class"], ["metrics.ms_ssim_pairs=batches"])
     ]
     assert asked[0] == asked[1] != asked[2]
-    assert request_id(asked[0]) == "a33fa50add49fb95"  # type: ignore[arg-type]  # frozen runs list it as met
+    assert asked[0] is not None and asked[0].id == "a33fa50add49fb95"  # frozen runs list it as met
     assert "batches" in protocol_of("batches") and "pairs_per_class" in protocol_of(None)

@@ -18,7 +18,7 @@ from landscape.metrics.kid import SEED, TooFew, kid
 from landscape.networks.build import build
 from landscape.runtime.worker import work
 from landscape.store import Store
-from landscape.store.protocols import request
+from landscape.store.protocols import EvalRequest
 from sweeps.planning.plan import make_plan
 
 
@@ -192,7 +192,7 @@ def test_uint8_rounds_to_the_nearest_level_and_float_does_not() -> None:
 def test_latents_are_the_same_at_every_evaluation_and_g_is_left_as_it_was(store: Store) -> None:
     config = make_plan(["metrics.n_fake=64", "arch.width=0.04"], multirun=False).runs[0].config
     g, _ = build(typed(config), 1)
-    asked = request(config)
+    asked = EvalRequest.of(config)
     assert asked is not None
     seen: list[torch.Tensor] = []
     g.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
@@ -212,7 +212,7 @@ def test_latents_are_the_same_at_every_evaluation_and_g_is_left_as_it_was(store:
 
 @pytest.fixture
 def ring(tmp_path: Path) -> Scorer:
-    asked = request(make_plan(["data=ring"], multirun=False).runs[0].config)
+    asked = EvalRequest.of(make_plan(["data=ring"], multirun=False).runs[0].config)
     assert asked is not None
     data = load_data(Data(kind="ring", size=1))
     return Scorer(asked, data, Latent(dim=2, dist="normal"), Store(tmp_path), torch.device("cpu"))

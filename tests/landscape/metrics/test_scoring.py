@@ -23,7 +23,7 @@ from landscape.metrics.reference_stats import Reference
 from landscape.networks.build import build
 from landscape.runtime.worker import work
 from landscape.store import Store
-from landscape.store.protocols import request
+from landscape.store.protocols import EvalRequest
 from sweeps.planning.plan import make_plan
 
 LATENT = Latent(dim=128, dist="uniform")
@@ -37,7 +37,7 @@ def data() -> Dataset:
 
 
 def scorer(store: Store, data: Dataset, *overrides: str) -> Scorer:
-    asked = request(make_plan(list(overrides), multirun=False).runs[0].config)
+    asked = EvalRequest.of(make_plan(list(overrides), multirun=False).runs[0].config)
     assert asked is not None
     return Scorer(asked, data, LATENT, store, CPU)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from landscape.store.protocols import LATER, differing_keys, protocol_id, request, request_id
+from landscape.store.protocols import NEUTRAL, EvalProtocol, EvalRequest, differing_keys
 from sweeps.planning.plan import make_plan
 
 # As the first release wrote them. If one of these ids changes, finished runs of old stores are scored again, and
@@ -31,9 +31,10 @@ PROTOCOL: dict[str, Any] = {
     [({}, "e1294a2aa70537e6"), ({**NULLS, "quantise": "float", "pairs_per_class": None}, "0fa9a7b5fa71037d")],
 )
 def test_ids_of_requests_stay_for_ever(changes: dict[str, Any], expected: str) -> None:
-    assert request_id({**ASKED, **changes}) == expected
-    assert request_id({**ASKED, **changes, "a_later_key": None}) == expected
-    assert request_id({**ASKED, **changes, "a_later_key": 1}) != expected
+    def id_of(**more: int | None) -> str:
+        return EvalRequest.from_json({**ASKED, **changes, **more}, "a request").id
+
+    assert id_of() == id_of(a_later_key=None) == expected != id_of(a_later_key=1)
 
 
 @pytest.mark.parametrize(
@@ -47,19 +48,19 @@ def test_ids_of_requests_stay_for_ever(changes: dict[str, Any], expected: str) -
     ],
 )
 def test_ids_of_protocols_stay_for_ever(changes: dict[str, Any], expected: str) -> None:
-    text = {**PROTOCOL, **changes}
-    assert protocol_id(text) == expected
-    assert protocol_id({**text, "a_later_key": None}) == expected
-    assert protocol_id({**text, "a_later_key": 1}) != expected
-    assert differing_keys(text, {**text, "a_later_key": None}) == []
+    def protocol(**more: int | None) -> EvalProtocol:
+        return EvalProtocol.from_json({**PROTOCOL, **changes, **more}, "a protocol")
+
+    assert protocol().id == protocol(a_later_key=None).id == expected != protocol(a_later_key=1).id
+    assert differing_keys(protocol(), protocol(a_later_key=None)) == []
 
 
 @pytest.mark.parametrize("overrides", [[], ["data=ring"]], ids=["digits", "ring"])
 def test_a_configuration_frozen_before_a_key_existed_asks_for_the_same(overrides: list[str]) -> None:
     config = make_plan(overrides, multirun=False).runs[0].config
-    now = request(config)
-    for key in LATER:
+    now = EvalRequest.of(config)
+    for key in ("weights_sha256", "ms_ssim_pairs", *NEUTRAL):
         del config["metrics"][key]
-    before = request(config)
-    assert now is not None and before is not None and request_id(now) == request_id(before)
+    before = EvalRequest.of(config)
+    assert now is not None and before is not None and now.id == before.id
     assert differing_keys(now, before) == []

@@ -15,7 +15,7 @@ from landscape.config.errors import UserError
 from landscape.metrics import extractor_inception
 from landscape.runtime.worker import work
 from landscape.store import Store
-from landscape.store.protocols import request, request_id
+from landscape.store.protocols import EvalRequest
 from landscape.store.weights import INCEPTION, PUBLISHED, ChangedWeights, NoWeights, find_weights, read_weights
 from sweeps.cli import prefetch
 from sweeps.cli.sweep import main
@@ -40,8 +40,8 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def asked(*overrides: str) -> dict[str, object]:
-    found = request(make_plan(["metrics=inception", *overrides], multirun=False).runs[0].config)
+def asked(*overrides: str) -> EvalRequest:
+    found = EvalRequest.of(make_plan(["metrics=inception", *overrides], multirun=False).runs[0].config)
     assert found is not None
     return found
 
@@ -61,9 +61,9 @@ def test_a_path_is_no_part_of_a_request_and_its_content_is(tmp_path: Path, file:
     here = asked(f"metrics.weights={file}", f"store={tmp_path / 's'}")
     moved = file.rename(tmp_path / "moved.pth")
     assert asked(f"metrics.weights={moved}", f"store={tmp_path / 's'}") == here
-    assert here["weights_sha256"] == digest(moved) and "weights" not in here
+    assert here.weights_sha256 == digest(moved) and "weights" not in here.to_json()
     torch.save({"a": torch.ones(3)}, moved)
-    assert request_id(asked(f"metrics.weights={moved}", f"store={tmp_path / 's'}")) != request_id(here)
+    assert asked(f"metrics.weights={moved}", f"store={tmp_path / 's'}").id != here.id
 
 
 @pytest.mark.parametrize(("content", "sentence"), [(None, "No such file"), (b"<html>", "holds no weights")])

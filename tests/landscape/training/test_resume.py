@@ -196,7 +196,7 @@ def test_rows_are_json_with_a_protocol_whose_text_stands_beside(store: Store, ru
         "seed",
         "generator",
         "resize",
-    } <= text.keys()
+    } <= text.to_json().keys()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from support import TINY, frozen_runs
 from landscape.config.errors import UserError
 from landscape.runtime.worker import work
 from landscape.store import DIVERGED, DONE, RunFolder, Store
-from landscape.store.protocols import request, request_id
+from landscape.store.protocols import EvalRequest
 from sweeps.cli.evaluate import Scoring, describe, main, make_scoring, read_order
 from sweeps.planning.needs import need, survey
 from sweeps.planning.plan import make_plan
@@ -68,7 +68,7 @@ def test_it_adds_rows_to_what_was_chosen_and_trains_nothing(store: Store, capsys
     (row,) = ns.rows()[len(before[0]) :]
     text = ns.protocol(row.protocol)
     assert row.step == 12 and row.values["fd_classifier"] > 0
-    assert (text["real"], text["seed"], text["n_fake"]) == ("train", 7, 100)
+    assert (text.real, text.seed, text.n_fake) == ("train", 7, 100)
     assert ns.rows()[: len(before[0])] == before[0] and ns.weights.read_bytes() == before[1] and ls.rows() == before[2]
     assert main(command) == 0
     assert "nothing to do" in capsys.readouterr().err and len(ns.rows()) == len(before[0]) + 1
@@ -81,7 +81,7 @@ def test_it_asks_for_what_a_sweep_given_again_asks_for(store: Store) -> None:
     survey(plan)
     assert [run.need for run in plan.runs] == ["score"]
     made = scoring(store, "--where", "loss=ns", "--where", "seed=0", *metrics)
-    assert [request_id(one) for run in made.plan.runs for one in run.asked] == [request_id(plan.runs[0].asked[0])]
+    assert [one.id for run in made.plan.runs for one in run.asked] == [plan.runs[0].asked[0].id]
     main([f"store={store.root}", "--where", "seed=0", "launcher.jobs=2", *metrics])
     survey(plan)
     assert [run.need for run in plan.runs] == ["nothing"]
@@ -130,7 +130,7 @@ def test_fakes_stay_as_many_as_the_real_images_unless_their_number_was_chosen(st
     (run,) = frozen_runs(store, *TINY[:-1], "metrics.n_fake=null", "seed=3", "train.steps=1")
     work(store, run.id, lambda text: None)
     made = scoring(store, "metrics.real=train", "--where", "seed=0,3")
-    assert {run.config["seed"]: run.asked[0]["n_fake"] for run in made.plan.runs} == {0: 64, 3: 1297}
+    assert {run.config["seed"]: run.asked[0].n_fake for run in made.plan.runs} == {0: 64, 3: 1297}
 
 
 def test_a_run_trained_without_scores_is_scored_once_it_is_said_how(store: Store) -> None:
@@ -139,7 +139,7 @@ def test_a_run_trained_without_scores_is_scored_once_it_is_said_how(store: Store
     with pytest.raises(UserError, match="trained with metrics=none; choose how"):
         scoring(store, run.id, "metrics.seed=7")
     (planned,) = scoring(store, run.id, "metrics=classifier").plan.runs
-    assert planned.asked == [request(make_plan([], multirun=False).runs[0].config)]
+    assert planned.asked == [EvalRequest.of(make_plan([], multirun=False).runs[0].config)]
     assert need(run, planned) == ("done", "score")
 
 

@@ -11,7 +11,7 @@ from support import TINY, frozen_runs
 from landscape.config.hardware import cpu
 from landscape.store import RunFolder, Store
 from landscape.store.metrics_row import MetricsRow
-from landscape.store.protocols import request, request_id
+from landscape.store.protocols import EvalRequest
 from landscape.store.run_meta import Machine
 from landscape.store.trials import TrialRecord, put_rows
 from sweeps.launchers.estimate import Estimate
@@ -30,9 +30,9 @@ def finished(run: RunFolder, step_s: float, evaluation_s: float = 2.0, **machine
     run.write_meta(replace(run.meta(), machines=(replace(HERE, **machine),)))
     for step in rows:
         run.append_row(MetricsRow(step=step, protocol="p"))
-    asked = request(run.config())
+    asked = EvalRequest.of(run.config())
     assert asked is not None
-    scored = {request_id(asked): asked["scores"]}
+    scored = {asked.id: asked.scores}
     status = replace(run.status(), state="done", step=steps, scored=scored)
     run.write_status(replace(status, train_s=steps * step_s, eval_s=len(rows) * evaluation_s))
 

@@ -123,3 +123,39 @@ def test_what_may_be_allowed_elsewhere_is_left_to_sbatch(
         site.set(nodes=nodes)
     main(["-q", *GRID, *asked, f"store={store.root}"])
     assert site.calls("sbatch")
+
+
+def test_the_batch_script_is_pinned(store: Store, site: FakeSlurm) -> None:
+    """submitit writes it by a function that it does not promise: another version may write another text."""
+    more = (
+        "launcher.partition=main",
+        "launcher.time=600",
+        "launcher.extra=[--exclusive]",
+        "launcher.setup=[module load x]",
+    )
+    assert main(["-m", "seed=0,1", *TINY, "launcher=slurm", *more, f"store={store.root}"]) == 0
+    (job,), (folder,) = site.queue(), store.sweep_folders()
+    lines = site.script(job).splitlines()
+    options = {line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH")}
+    token = next(option for option in options if option.startswith("comment="))
+    assert options - {token} == {
+        "array=0-1",
+        "cpus-per-task=1",
+        "exclusive",
+        f"job-name={folder.name}",
+        "mem=4096M",
+        "nodes=1",
+        "open-mode=append",
+        f"output={folder.logs}/%A_%a.log",
+        "partition=main",
+        "requeue",
+        "signal=B:USR2@180",
+        "time=600",
+    }
+    assert lines[0] == "#!/bin/bash" and "module load x" in lines
+    assert [line.split()[0] for line in lines if line and not line.startswith("#")] == [
+        "module",
+        "export",
+        "export",
+        "exec",
+    ]

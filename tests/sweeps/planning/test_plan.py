@@ -21,8 +21,9 @@ from landscape.config.schema import keys
 from landscape.metrics.extractors import EXTRACTORS
 from landscape.runtime.worker import work
 from landscape.scores import SCORES
-from landscape.store import Store, protocols
+from landscape.store import Store
 from landscape.store.processes import machine
+from landscape.store.protocols import EvalRequest
 from sweeps.planning import config_groups
 from sweeps.planning import overrides as grammar
 from sweeps.planning.composition import combinations, hydra
@@ -214,8 +215,8 @@ def test_a_request_that_fails_keeps_no_other_from_being_met(store: Store, monkey
     frozen_runs(store, *TINY, "metrics.quantise=float")
     frozen_runs(store, *TINY, "metrics.n_fake=32")
 
-    def broken(asked: dict[str, Any], *rest: Any) -> Scorer:
-        if asked["n_fake"] == 32:
+    def broken(asked: EvalRequest, *rest: Any) -> Scorer:
+        if asked.n_fake == 32:
             raise OSError("no such weights")
         return Scorer(asked, *rest)
 
@@ -246,7 +247,7 @@ def test_two_protocols_in_one_command_are_both_asked_for(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY, "metrics.quantise=uint8,float")
     work(store, run.id, lambda text: None)
     assert len({row.protocol for row in run.rows() if row.step == 12}) == 2
-    assert protocols.pending_requests(run) == []
+    assert run.pending_requests() == []
 
 
 def test_an_id_depends_on_nothing_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
