@@ -77,7 +77,7 @@ def test_the_page_counts_states_and_tells_what_went_wrong(report):
 
 def test_a_classifiers_distance_is_never_called_plain_fid(report):
     page = re.sub("<style>.*?</style>|<script>.*?</script>", "", (report / "index.html").read_text(), flags=re.S)
-    assert re.findall(r"FID.{24}", re.sub("<[^>]+>", "", page)) == ["FID of Inception's features"]
+    assert re.findall(r"FID.{24}", re.sub("<[^>]+>", "", page)) == ["FIDs, which use Inception f"]
 
 
 def test_every_cell_shows_the_samples_of_its_lowest_run(report):
