@@ -209,9 +209,7 @@ def diversity(
         figures.reference(ax, level)
     ax.margins(y=0.12)
     ax.yaxis.set_major_locator(Readable())
-    ax.set(
-        title="Diversity of the top 5 %, chosen by FID", ylabel="1 − MS-SSIM", xlim=ax.get_xlim(), ylim=ax.get_ylim()
-    )
+    ax.set(title="Diversity of the top 5 %", ylabel="1 − MS-SSIM", xlim=ax.get_xlim(), ylim=ax.get_ylim())
     right = np.array([ax.get_xlim()[1]])
     ends = {name: (right, np.array([level])) for name, level in lines.items()}
     figures.name_ends(ax, ends, dict.fromkeys(lines, CellStyle(MUTED_COLOR, ":", "")))

@@ -1,4 +1,4 @@
-"""One part's statements for the page: figures of hours, practitioner and pairs, and tables, drawn and written."""
+"""The tables of one section of the page, with the figures that belong to them, and their files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from landscape.store import STOPPED
 from landscape.store.protocols import EvalProtocol
 from landscape.store.trials import SEARCH
 
-SEED = 0  # of every resampling in a report: equal stores give equal reports
+SEED = 0  # of all resampling: equal stores give equal reports
 CONFIDENCE = 0.95
 
 TABLE_HEADERS: dict[str, dict[str, str]] = {
@@ -42,13 +42,13 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
         "a": "A",
         "b": "B",
         "k": "k",
-        "chance": "A's best of k beats B's, chance",
-        "lower": "from",
+        "chance": "chance that A beats B",
+        "lower": "95 % from",
         "upper": "to",
         "said": "claim",
         "why": "",
-        "ratio": "distance, A to B",
-        "taken": "settings taken",
+        "ratio": "ratio of distances, A to B",
+        "taken": "permutation",
         "n": "n",
     },
     "ranks": {"cell": "cell"},
@@ -57,8 +57,8 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
         "other": "and",
         "overall": "all runs",
         "within": "within cells, median",
-        "within_cells": "cells of 5 or more",
-        "across": "between cells' medians",
+        "within_cells": "cells of 5 runs or more",
+        "across": "between medians of cells",
         "cells": "cells",
         "runs": "runs",
         "diverged": "diverged, left out",
@@ -69,11 +69,11 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
         "between": "sd between settings",
         "settings": "settings",
         "seeds_sd": "sd between seeds",
-        "seed_settings": "settings with several",
-        "together": "sd of all",
+        "seed_settings": "settings with several seeds",
+        "together": "sd of all runs",
         "repeats_sd": "sd between repeats",
-        "repeated": "seeds repeated",
-        "split": "settings some of whose seeds diverged",
+        "repeated": "seeds with repeats",
+        "split": "settings with some diverged seeds",
     },
     "confirm": {
         "cell": "cell",
@@ -101,15 +101,15 @@ def section_tables(
     distance: str,
     submit: Callable[..., None],
 ) -> dict[str, Any]:
-    """What the page says of one part beyond its curves; `submit(kind, draw, *arguments)` has a figure drawn.
+    """The tables of one section (`frames`, by kind) and values for the template.
 
-    Figures and pairs are of the cells `drawn`, the other tables of all.
+    `submit(kind, draw, *arguments)` draws a figure. Figures and pairs are of the cells `drawn`, other tables of all.
     """
     order = cell_order(runs)
     few = runs[runs["cell"].isin(drawn)]
     ordered = {label: styles[label] for label in drawn}
     generator = np.random.default_rng(SEED)
-    chosen_of = len(order) if len(order) > MOST_DRAWN else 0  # else all are drawn that are wholly scored
+    chosen_of = len(order) if len(order) > MOST_DRAWN else 0
     outcomes = [condition for condition in found.filters if on_outcome(condition)]
     frames = {
         "confirm": confirm_table(runs, CONFIDENCE),
@@ -123,7 +123,7 @@ def section_tables(
     frames |= stopping
     if len(frames["pairs"]):
         submit("pairs", budget.pairs_figure, frames["pairs"], drawn)
-    # Also those that were scored under another protocol alone: what is drawn here leaves them out.
+    # Stopped runs are counted under any protocol.
     same_data = found.runs["data"] == runs["data"].iloc[0]
     hours = timed(few)
     submit("hours", budget.hours_figure, hours, ordered, distance, SEED)
@@ -164,7 +164,7 @@ def shown_table(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
     whole = frame
     if kind == "pairs":
         told = frame["said"].map(SAID)
-        if frame["why"].nunique() > 1:  # else the sentence beside the table says it
+        if frame["why"].nunique() > 1:  # else the page's text has the reason
             told = told.where(frame["why"] == "", "none possible: " + frame["why"])
         ends = zip(*(frame[key] for key in ("ratio", "ratio_low", "ratio_high")), strict=True)
         size = [f"{one:.2f} ({low:.2g} to {high:.2g})" if np.isfinite(one) else "" for one, low, high in ends]
@@ -188,7 +188,7 @@ def shown_table(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
 
 
 def _with_interval(frame: pd.DataFrame, key: str) -> list[str]:
-    """A deviation with its interval, as text; empty where there is none."""
+    """A standard deviation with its interval as text; empty for NaN."""
     stem = key.removesuffix("_sd")
     ends = zip(*(frame[name].astype(float) for name in (key, f"{stem}_low", f"{stem}_high")), strict=True)
     return [
@@ -198,7 +198,7 @@ def _with_interval(frame: pd.DataFrame, key: str) -> list[str]:
 
 
 def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell and a column a budget: the lowest and the highest rank that it can have, one number where equal."""
+    """One row per cell and one column per budget k: "1 to 3", the lowest and highest rank, or "2" if they are equal."""
     made = pd.DataFrame({"cell": list(dict.fromkeys(frame["cell"]))})
     for k, at_k in frame.groupby("k"):
         ranks = at_k.set_index("cell")
@@ -212,8 +212,11 @@ def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
 def write_tables(
     frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], words: Mapping[str, str], stem: Path
 ) -> None:
-    """Each frame with rows as `stem`-kind.csv, numbers in full, and `stem`-kind.tex, as shown; `words` fill heads, and
-    its "key" is what files call the distance."""
+    """Write each frame that has rows as `stem`-kind.csv, in full precision, and as `stem`-kind.tex, as shown.
+
+    `names` are the headers of frames that are not in `TABLE_HEADERS`. `words` fill the placeholders of headers; their
+    "key" is the name of the distance in files.
+    """
     for kind, frame in frames.items():
         if frame.empty:
             continue

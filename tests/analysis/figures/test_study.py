@@ -151,7 +151,7 @@ def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
         "A narrow top 5 % does not mean stable training",
         "2 of 46 runs were stopped early",
         "is not on record",
-        "these are the values to print",
+        "report these values",
     ):
         assert words in page, words
     for link in set(re.findall(r'(?:href|src)="([^"#]+)"', page)) - {"data:,"}:
