@@ -1,4 +1,4 @@
-"""What stopping early saved: D updates and hours that stopped runs did not take, by cell and by reason."""
+"""What early stopping saved: D updates and time, by cell and by reason."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ KINDS: dict[str, str] = {
 
 
 def kind(cause: str | None, pruner: str | None) -> str:
-    """Which rule or pruner ended a run, in a few words."""
+    """The rule or pruner that stopped a run, in a few words."""
     if cause == StopCause.PRUNED:
         return f"pruner {pruner or '?'}"
     return KINDS.get(cause or "", "other")
 
 
 def saved_seconds(runs: pd.DataFrame) -> pd.Series:
-    """Seconds that each stopped run would still have taken: its updates and evaluations to come, at its own pace.
+    """The seconds that each stopped run would have taken for its remaining updates and evaluations, at its own speed.
 
-    A D update costs what it cost so far (`--step-costs` is in `train_s`), an evaluation likewise, at the run's cadence.
-    NaN where the run did not get as far as an update or has no learning curve.
+    A D update costs what it cost so far (with `--step-costs`, `train_s` is from these), and so does an evaluation, at
+    the run's interval. NaN if the run made no update or has no learning curve.
     """
     step, left = runs["step"].to_numpy(float), (runs["steps"] - runs["step"]).to_numpy(float)
-    made = runs["evaluations"].to_numpy(float)  # the one at step 0 among them
+    made = runs["evaluations"].to_numpy(float)  # including the one at step 0
     with np.errstate(divide="ignore", invalid="ignore"):
         evaluations = np.ceil(np.round(left * (made - 1) / step, 6))
         seconds = runs["train_s"].to_numpy(float) / step * left + runs["eval_s"].to_numpy(float) / made * evaluations
@@ -40,12 +40,12 @@ def saved_seconds(runs: pd.DataFrame) -> pd.Series:
 
 
 def saved_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell and kind of reason, columns `SAVED_COLUMNS`; `runs` is one section, stopped runs included.
+    """One row per cell and reason, columns `SAVED_COLUMNS`; `runs` is one section, stopped runs included.
 
-    stopped      runs with the status "stopped", of `runs` in the cell that were begun
-    steps_left   D updates that they were not trained for
-    saved_s      seconds that those, with their evaluations, would have taken
-    saved_share  of what all runs of the cell would have taken, had none been stopped
+    stopped, runs  number of runs with the status "stopped", and of runs in the cell that began training
+    steps_left     D updates that the stopped runs did not do
+    saved_s        seconds that these, with their evaluations, would have taken
+    saved_share    the same as a share of what all runs of the cell would have taken without stopping
     """
     runs = costed(runs)
     runs = runs[runs["step"] > 0]
@@ -64,7 +64,7 @@ def saved_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def saved_whole(runs: pd.DataFrame, table: pd.DataFrame) -> dict[str, float]:
-    """`saved_table` summed over all cells: stopped, runs, steps_left, saved_s, saved_share."""
+    """Totals of `saved_table` over all cells: stopped, runs, steps_left, saved_s, saved_share."""
     spent, saved = float(costed(runs)[["train_s", "eval_s"]].sum().sum()), float(table["saved_s"].sum())
     counts = {key: int(table[key].sum()) for key in ("stopped", "steps_left")}
     return {**counts, "runs": int((runs["step"] > 0).sum()), "saved_s": saved, "saved_share": share(saved, spent)}
