@@ -1,4 +1,4 @@
-"""What may be said of cells beside their curves and pairs: agreement of scores, spread, confirmed values. Frames."""
+"""Tables beside pairs: agreement of scores, variance components, confirmed values. Frames."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from landscape.store.trials import CONFIRM
 
 
 def agreement_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Spearman's rank correlation of each two scores, and of FID and IS with each diagnostic, over runs that are done.
+    """Spearman's rank correlation of each two scores, and of FID and IS with each diagnostic, over done runs.
 
-    columns: one, other, runs (with both), diverged (left out), overall (all runs together), within (the median over
-    cells of at least 5 runs) and within_cells (how many), across (between the cells' medians, from 4 cells on) and
-    cells.
+    Columns: one, other; runs (with both scores); diverged (left out); overall (all runs); within (median over cells of
+    at least 5 runs) and within_cells (their number); across (between medians of cells, from 4 cells on) and cells.
     """
     use = countable(runs).drop_duplicates("id")
     done = use[use["status"] == DONE]
@@ -56,7 +55,7 @@ def agreement_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _spearman(frame: pd.DataFrame, one: str, other: str) -> float:
-    """Between two columns; NaN where one of them does not vary or there are fewer than three rows."""
+    """Rank correlation of two columns; NaN for a constant column or fewer than three rows."""
     if len(frame) < 3 or frame[one].nunique() < 2 or frame[other].nunique() < 2:
         return float("nan")
     return float(stats.spearmanr(frame[one], frame[other]).statistic)
@@ -107,7 +106,7 @@ def spread_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pooled(groups: pd.api.typing.SeriesGroupBy[Any, Any]) -> tuple[float, int]:
-    """The pooled standard deviation of groups of several, and how many those are; NaN for none."""
+    """The pooled standard deviation of groups of two or more values, and the number of these groups; NaN for none."""
     found = groups.agg(["size", "var"])
     several = found[found["size"] > 1]
     freedom = int((several["size"] - 1).sum())

@@ -389,12 +389,12 @@ def test_the_model_line_meets_a_worked_example_says_what_it_assumes_and_stands_a
     assert (found[0, 1], found[0, 2]) == pytest.approx((0.5973, 0.0505), abs=5e-5)
     runs = frame({name: np.exp(one / 5)[None] for name, one in zip("ABC", (*cells[:2], cells[2] + 1), strict=True)})
     (said,) = model_sentences(runs, pair_table(runs, [1]))
-    assert said.startswith("A model that assumes normal logs") and "Check of the assumption: p = " in said
+    assert said.startswith("A model of normal log distances") and "Check of its assumptions: p = " in said
     heavy = [np.random.default_rng(i).standard_t(1, 40) for i in range(3)]
     assert check(heavy).normal < 0.01 and check([heavy[0], 10 * heavy[0]]).alike < 0.01 < check(cells).alike
     runs.loc[0, ["worth", "status"]] = [np.inf, "diverged"]
     assert model_sentences(runs, pair_table(runs, [1])) == [
-        "Diverged, with 95 % intervals: A 1 of 5 seeds (4 % to 62 %)."
+        "Share of diverged runs, with 95 % intervals: A 1 of 5 seeds (4 % to 62 %)."
     ]
     few = frame({"A": [[1, 2, 3]], "B": [[7, 8, 9]]})
     assert model_sentences(few, pair_table(few, [1])) == []
