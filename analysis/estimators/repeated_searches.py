@@ -20,11 +20,11 @@ from landscape.store.trials import SEARCH
 
 Array = NDArray[np.float64]
 
-KNOTS = 6  # places at which the band for all k at once is made; between them the curve can only fall
+KNOTS = 6  # values of k at which the simultaneous band is computed; between them the curve can only fall
 
 
 class Between(NamedTuple):
-    """Bounds of the median after k trials, arrays over k; infinite where more than that many searches found nothing."""
+    """Bounds of the median after k trials, arrays over k; infinite if too many searches have no result yet."""
 
     lower: Array
     upper: Array
@@ -33,11 +33,11 @@ class Between(NamedTuple):
 class Several(NamedTuple):
     """The searches of one cell that differ in their seed alone.
 
-    name     the sampler, and n_dis where the cell is pooled over it
-    paths    the best after k = 1, 2, ... trials, an array a search; infinite while nothing finite was found
-    median   over all searches, as far as the shortest goes
-    each_k   holds at each k taken alone; None with fewer than `needed()` searches
-    all_k    holds at all k at once; None with fewer than `needed(knots=KNOTS)`
+    name     the sampler, and n_dis if the cell is pooled over it
+    paths    the best after k = 1, 2, ... trials, an array per search; infinite until there is a finite value
+    median   over all searches, up to the length of the shortest
+    each_k   pointwise band; None for fewer than `needed()` searches
+    all_k    simultaneous band for all k; None for fewer than `needed(knots=KNOTS)` searches
     missing  how many more searches `each_k` needs
     """
 
@@ -83,7 +83,7 @@ def several_searches(runs: pd.DataFrame, trials: pd.DataFrame, confidence: float
 
 
 def path(search: pd.DataFrame) -> Array:
-    """The best after 1, 2, ... trials of one search, up to the first that is missing or has no result yet."""
+    """The best after 1, 2, ... trials of one search, up to the first trial that is missing or has no result yet."""
     ordered = search.sort_values("order", kind="stable").drop_duplicates("order")
     there = (ordered["order"].to_numpy(float) == np.arange(len(ordered))) & ordered["value"].notna().to_numpy()
     length = len(there) if there.all() else int(there.argmin())
@@ -91,7 +91,7 @@ def path(search: pd.DataFrame) -> Array:
 
 
 def compared(name: str, paths: list[Array], confidence: float = 0.95) -> Several:
-    """The median of curves that only fall, with its bands as far as so many curves give any."""
+    """The median of decreasing curves, with the bands that their number allows."""
     n, length = len(paths), min(map(len, paths))
     every = np.sort(np.stack([one[:length] for one in paths]), axis=0)
     each_k, rank = None, inner(n, 1 - confidence)
@@ -109,13 +109,15 @@ def compared(name: str, paths: list[Array], confidence: float = 0.95) -> Several
 
 
 def inner(n: int, error: float) -> int:
-    """The largest r such that the r-th lowest and r-th highest of n draws miss the median by a chance of at most
-    `error`; 0 where even the lowest and the highest miss it more often."""
+    """The largest r such that the r-th lowest and r-th highest of n draws miss the median with chance at most `error`.
+
+    0 if even the lowest and the highest miss it more often.
+    """
     return int(np.count_nonzero(2 * stats.binom.cdf(np.arange((n + 1) // 2), n, 0.5) <= error))
 
 
 def needed(confidence: float = 0.95, knots: int = 1) -> int:
-    """How many searches a band needs: 6 at each k alone, 8 at all k at once, for 95 %."""
+    """The number of searches that a 95 % band needs: 6 for a pointwise one, 8 for all k at once."""
     n = 1
     while not inner(n, (1 - confidence) / knots):
         n += 1

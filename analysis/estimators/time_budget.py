@@ -1,4 +1,4 @@
-"""Budget in hours: the best known after so much time, from what each run's training and evaluation took."""
+"""Budgets in hours: the best distance over time, from the cost of each run's training and evaluation."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def over_hours(found: Timed, seed: int) -> dict[str, dict[str, OverTime]]:
 
 
 def measured_apart(runs: pd.DataFrame, file: str) -> pd.DataFrame:
-    """`runs` with `train_s` replaced by the D updates done times the seconds of one, measured apart, from `file`.
+    """`runs` with `train_s` replaced by the D updates done times the seconds per update from `file`.
 
-    A CSV with step_s and the columns of a cell that matter (any of data, arch, loss, penalty, norm, n_dis); a run takes
-    the one row that agrees with it. All runs then count as on one device. Raises `UserError` for a file that cannot be
-    read, or a run that no row, or more than one, agrees with.
+    `file` is a CSV with step_s and any of the columns data, arch, loss, penalty, norm, n_dis; each run takes the one
+    row that agrees with it. All runs then count as on one device. Raises `UserError` for an unreadable file, and for a
+    run with which no row, or more than one, agrees.
     """
     try:
         costs = pd.read_csv(file, keep_default_na=False)
