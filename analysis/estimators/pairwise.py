@@ -101,9 +101,9 @@ def ordered_by(n: int, m: int, k: int, level: float) -> str:
     """
     least = min(n, m)
     if least < 4 or (least == 4 and n != m):
-        return f"{least} runs against {max(n, m)}" if n != m else f"{n} runs a cell"
+        return f"{least} runs against {max(n, m)}" if n != m else f"{n} runs per cell"
     if k > 1 and least < needed(k, level):
-        return f"k = {k} needs {needed(k, level)} runs a cell"
+        return f"k = {k} needs {needed(k, level)} runs per cell"
     return ""
 
 

@@ -16,7 +16,7 @@ from landscape.store import STOPPED
 from landscape.store.trials import CONFIRM
 
 CLOCKS = {"training": ("train_s",), "evaluation": ("eval_s",), "training and evaluation": ("train_s", "eval_s")}
-APART = "no device in particular: training counts by the cost of a step, measured apart"
+APART = "any device, with training time from the given cost of a D update"
 
 
 class Timed(NamedTuple):

@@ -112,9 +112,9 @@ def test_what_the_least_numbers_of_runs_are():
     assert [next(n for n in range(k + 1, 30) if least_p(n, n, k) <= 0.05) for k in (1, 2, 3, 5, 10)] == [4, 5, 7, 9, 14]
     assert least_p(7, 7, shared=7) == 2**-6 and least_p(3, 3) == pytest.approx(0.1)
     assert [needed(k) for k in (2, 3, 5, 10)] == [11, 16, 27, 54]
-    assert ordered_by(3, 3, 1, 0.05) == "3 runs a cell" and ordered_by(4, 20, 1, 0.05) == "4 runs against 20"
+    assert ordered_by(3, 3, 1, 0.05) == "3 runs per cell" and ordered_by(4, 20, 1, 0.05) == "4 runs against 20"
     assert not ordered_by(4, 4, 1, 0.05) and not ordered_by(5, 20, 1, 0.05) and not ordered_by(11, 11, 2, 0.05)
-    assert ordered_by(26, 40, 5, 0.05) == "k = 5 needs 27 runs a cell"
+    assert ordered_by(26, 40, 5, 0.05) == "k = 5 needs 27 runs per cell"
 
 
 def test_with_few_runs_better_needs_spreads_that_are_alike():
@@ -155,7 +155,7 @@ def test_a_family_needs_the_test_of_all_cells_and_each_set_of_them():
     said = {pair for pair, claim in claims(twelve).items() if claim.said == "better"}
     assert said == {(0, j) for j in range(1, 12)}, "five runs a cell tell one of twelve from all others"
     three = claims([cell[:3] for cell in FOUR])
-    assert not any(claim.said for claim in three.values()) and {c.why for c in three.values()} == {"3 runs a cell"}
+    assert not any(claim.said for claim in three.values()) and {c.why for c in three.values()} == {"3 runs per cell"}
 
 
 def test_beyond_twelve_cells_and_k_1_it_is_holms():
@@ -165,7 +165,7 @@ def test_beyond_twelve_cells_and_k_1_it_is_holms():
     assert not any(claim.said for claim in claims([cell[:5] for cell in cells]).values())
     pair = claims([cells[0], cells[1]], k=2)[0, 1]
     assert pair.said == "better" and not pair.why
-    assert claims([cells[0], cells[1]], k=2, chosen_of=5)[0, 1].why == "k = 2 needs 18 runs a cell"
+    assert claims([cells[0], cells[1]], k=2, chosen_of=5)[0, 1].why == "k = 2 needs 18 runs per cell"
 
 
 def test_cells_that_share_settings_are_compared_within_them_as_far_as_they_do():
@@ -221,7 +221,7 @@ def test_a_clear_order_on_a_grid_is_claimed_and_three_seeds_claim_none():
     assert rank_table(table)[["lowest", "highest"]].to_numpy().tolist() == [[1, 1], [2, 2]]
     few = pair_table(frame({"A": [[1, 2, 3]], "B": [[7, 8, 9]], "C": [[70, 80, 90]]}), [1])
     assert few["n"].tolist() == [3, 3, 3] and few["chance"].tolist() == [1, 1, 1] and not few["said"].any()
-    assert set(few["why"]) == {"3 runs a cell"} and rank_table(few).empty, "no ranks where nothing is told apart"
+    assert set(few["why"]) == {"3 runs per cell"} and rank_table(few).empty, "no ranks where nothing is told apart"
 
 
 def test_five_seeds_against_five_are_told_apart():
