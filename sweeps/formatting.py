@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from landscape.scores import DISTANCE, Column, distance_of, name_of_all
+
 COLOURS = {"done": "green", "running": "cyan", "diverged": "yellow", "failed": "red", "preempted": "magenta"}
 COLOURS |= {"lost": "red", "stalled": "red"}
 
 
-def score(value: float | None, digits: int) -> str:
-    """A score to so many decimals; a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
+def score(column: Column, value: float | None) -> str:
+    """A score in a table; a dash where there is none."""
+    return "-" if value is None else column.text(value)
+
+
+def distance(row: Mapping[str, Any]) -> str:
+    """The distance of a row of scores under its name, at the end of a line; empty where there is none."""
+    found = distance_of(row)
+    return "" if found is None else f", {name_of_all([row])} {DISTANCE.text(found)}"

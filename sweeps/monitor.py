@@ -29,8 +29,9 @@ from landscape.store import (
     Store,
     SweepFolder,
 )
-from landscape.store.leases import Observer, claim_in_force, named
-from landscape.store.processes import is_here, is_stopped, lives
+from landscape.store.leases import Observer, claim_in_force
+from landscape.store.process_record import ClaimRecord
+from landscape.store.processes import is_stopped
 from landscape.store.protocols import EvalRequest
 from landscape.store.run_writer import HEART_S
 from sweeps.planning.sweep_runs import Members
@@ -245,29 +246,29 @@ class Looker:
             if seen.state == RUNNING or given_up:
                 seen.state = LOST
             return False
-        if "unreadable" in claim:
+        if claim.unreadable is not None:
             still = f"{self.observer.lost_after_s:.0f} s"
-            seen.claim = f"{claim['unreadable']}; it counts as a worker's, until no heart has beaten for {still}"
-        if self.observer.is_lost(run, claim) or (given_up and not is_here(claim)):
+            seen.claim = f"{claim.unreadable}; it counts as a worker's, until no heart has beaten for {still}"
+        if self.observer.is_lost(run, claim) or (given_up and not claim.is_here):
             seen.state = LOST
             return False
         if seen.state == QUEUED:
             seen.state = RUNNING  # it has just begun
-        self._judge_progress(seen, claim, f"kill -9 {claim.get('pid')} on {claim.get('host')}")
+        self._judge_progress(seen, claim, f"kill -9 {claim.pid} on {claim.host}")
         return True
 
-    def _judge_progress(self, seen: Seen, claim: dict[str, Any] | None, end: str) -> None:
+    def _judge_progress(self, seen: Seen, claim: ClaimRecord | None, end: str) -> None:
         """Put "stalled" where a worker lives, but is stopped, or hangs by its own judgement or in its heart too."""
         stalled = seen.status.stalled
         if claim is None:
             return
-        here = is_here(claim)
-        if here and is_stopped(claim["pid"]):
-            why = f"{named(claim)} is stopped; kill -CONT {claim['pid']} lets it go on, {end} ends it"
+        here = claim.is_here
+        if here and is_stopped(claim.pid):
+            why = f"{claim} is stopped; kill -CONT {claim.pid} lets it go on, {end} ends it"
         elif stalled is not None:
             why = f"{stalled.for_s} s in {stalled.doing}, where {stalled.usual_s} s are usual; {end} ends it"
         elif here and self.observer.still_s(self.store.run(seen.id), claim) > self.observer.lost_after_s:
-            why = f"{named(claim)} gives no heartbeat; {end} ends it"
+            why = f"{claim} gives no heartbeat; {end} ends it"
         else:
             return
         seen.state, seen.stalled = STALLED, why
@@ -300,12 +301,12 @@ class Looker:
                 controller = folder.controller()
             except (FileNotFoundError, CorruptFile):
                 continue
-            if is_here(controller):
-                alive = lives(controller)
+            if controller.is_here:
+                alive = controller.lives
             else:
                 alive = time.monotonic() - self.moved_at < self.observer.lost_after_s
             with suppress(FileNotFoundError, CorruptFile):  # another sweep's plan is not worth this one's view
-                if alive and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan()["runs"])):
+                if alive and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan().runs)):
                     return True
         return False
 
@@ -359,9 +360,9 @@ def unclaimed(store: Store, ids: list[str]) -> set[str]:
     for one in ids:
         run = store.run(one)
         claim = claim_in_force(run)
-        if claim is None or (is_here(claim) and observer.is_lost(run, claim)):
+        if claim is None or (claim.is_here and observer.is_lost(run, claim)):
             free.add(one)
-        elif not is_here(claim):
+        elif not claim.is_here:
             elsewhere[one] = _beat(run)
     if elsewhere:
         time.sleep(3 * HEART_S)

@@ -1,9 +1,9 @@
-"""The cost of early stopping in quality: the rules of `landscape.store.early_stopping`, replayed on finished runs.
+"""Early stopping: what it saved and cost in quality, by replaying `landscape.store.early_stopping` on finished runs.
 
 Each learning curve is replayed as the worker would have seen it: the rule is checked after every evaluation except the
 first and the last. The distance at which the run would have been stopped is compared with its final one. Only runs that
 no rule or pruner was watching are used: in a cell with stopped runs, the watched runs that finished are a biased
-sample.
+sample. What was saved, D updates and hours, is of the runs that were stopped.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ REPLAY_COLUMNS = (
     *("lower", "ratio", "fall_from", "fall_to"),
 )
 TAKEN_COLUMNS = ("cell", "id", "why", "stopped_at", "steps", "then", "end", "ratio", "stop_cause", "pruner")
+SAVED_COLUMNS = ("cell", "why", "stopped", "runs", "steps_left", "saved_s", "saved_share")
+KINDS: dict[str, str] = {
+    StopCause.COLLAPSED: "distance far above the run's best",
+    StopCause.SATURATED: "saturated discriminator",
+}
 
 
 class Curves(NamedTuple):
@@ -208,6 +213,58 @@ def taken_up(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     made = use.assign(why=use["stopped_why"], then=then, end=end, ratio=np.where(np.isinf(end), np.inf, end / then))
     made = made.sort_values("ratio", kind="stable")[list(TAKEN_COLUMNS)].reset_index(drop=True)
     return made.astype({"stopped_at": int, "steps": int})
+
+
+def kind(cause: str | None, pruner: str | None) -> str:
+    """The rule or pruner that stopped a run, in a few words."""
+    if cause == StopCause.PRUNED:
+        return f"pruner {pruner or '?'}"
+    return KINDS.get(cause or "", "other")
+
+
+def saved_seconds(runs: pd.DataFrame) -> pd.Series:
+    """The seconds that each stopped run would have taken for its remaining updates and evaluations, at its own speed.
+
+    A D update costs what it cost so far (with `--step-costs`, `train_s` is from these), and so does an evaluation, at
+    the run's interval. NaN if the run made no update or has no learning curve.
+    """
+    step, left = runs["step"].to_numpy(float), (runs["steps"] - runs["step"]).to_numpy(float)
+    made = runs["evaluations"].to_numpy(float)  # the one at step 0 among them
+    with np.errstate(divide="ignore", invalid="ignore"):
+        evaluations = np.ceil(np.round(left * (made - 1) / step, 6))
+        seconds = runs["train_s"].to_numpy(float) / step * left + runs["eval_s"].to_numpy(float) / made * evaluations
+    return pd.Series(np.where(np.isfinite(seconds), seconds, np.nan), index=runs.index)
+
+
+def saved_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell and reason, columns `SAVED_COLUMNS`; `runs` is one section, stopped runs included.
+
+    stopped, runs  number of runs with the status "stopped", and of runs in the cell that began training
+    steps_left     D updates that the stopped runs did not do
+    saved_s        seconds that these, with their evaluations, would have taken
+    saved_share    the same as a share of what all runs of the cell would have taken without stopping
+    """
+    runs = costed(runs)
+    runs = runs[runs["step"] > 0]
+    stopped = runs[runs["status"] == STOPPED]
+    causes = zip(stopped["stop_cause"], stopped["pruner"], strict=True)
+    stopped = stopped.assign(why=[kind(*one) for one in causes], saved_s=saved_seconds(stopped))
+    rows = []
+    for label in cell_order(stopped):
+        cell, mine = runs[runs["cell"] == label], stopped[stopped["cell"] == label]
+        spent = float(cell[["train_s", "eval_s"]].sum().sum() + mine["saved_s"].sum())
+        for why, group in mine.groupby("why", sort=True):
+            saved = float(group["saved_s"].sum())
+            left = int((group["steps"] - group["step"]).sum())
+            rows.append((label, why, len(group), len(cell), left, saved, share(saved, spent - saved)))
+    return pd.DataFrame(rows, columns=list(SAVED_COLUMNS))
+
+
+def saved_whole(runs: pd.DataFrame, table: pd.DataFrame) -> dict[str, float]:
+    """Totals of `saved_table` over all cells: stopped, runs, steps_left, saved_s, saved_share."""
+    spent, saved = float(costed(runs)[["train_s", "eval_s"]].sum().sum()), float(table["saved_s"].sum())
+    counts = {key: int(table[key].sum()) for key in ("stopped", "steps_left")}
+    return {**counts, "runs": int((runs["step"] > 0).sum()), "saved_s": saved, "saved_share": share(saved, spent)}
 
 
 def share(part: float, rest: float) -> float:

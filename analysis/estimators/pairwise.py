@@ -86,13 +86,6 @@ def arrangements(n: int, m: int, shared: int = 0) -> int:
     return int(2**shared * math.comb(n + m - 2 * shared, n - shared))
 
 
-def least_p(n: int, m: int, k: int = 1, shared: int = 0) -> float:
-    """The smallest possible p: that of A winning every comparison."""
-    if shared:
-        return min(1.0, 2 / arrangements(n, m, shared))
-    return min(1.0, 2 * math.comb(max(n, m) + k - 1, max(n, m)) / math.comb(n + m, n))
-
-
 def ordered_by(n: int, m: int, k: int, level: float) -> str:
     """Why no order of two cells can be claimed at this k and level, however far apart they are; "" if one can.
 

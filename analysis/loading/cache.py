@@ -20,7 +20,7 @@ from typing import Any
 
 from analysis.loading import read_run
 from analysis.loading.read_run import Record, read_record
-from landscape.config import identity, versions
+from landscape.config import axes, identity, versions
 from landscape.scores import COLUMNS
 from landscape.store import RunFolder, RunStatus, Store, early_stopping, old_names, protocols, run_meta, run_status
 from landscape.store.atomic_io import write_whole
@@ -110,6 +110,7 @@ def _code() -> str:
     files = (
         __file__,
         read_run.__file__,
+        axes.__file__,
         identity.__file__,
         early_stopping.__file__,
         old_names.__file__,

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.loading.cells import label_cells
 from landscape.config.text import plural
-from landscape.scores import DISTANCES, distance_name
+from landscape.scores import QUALITY, columns_of, distance_name
 from landscape.store import DIVERGED, STOPPED
 from landscape.store.protocols import EvalProtocol, differing_keys
 from landscape.store.trials import CONFIRM
@@ -111,11 +111,8 @@ def describe_protocol(text: EvalProtocol) -> str:
 def describe_floor(text: EvalProtocol) -> str:
     """The scores of held-out real images, as a sentence; empty if the protocol has none."""
     known = {key: value for key, value in (text.floor or {}).items() if is_number(value)}
-    names = dict.fromkeys(DISTANCES, "a distance of {:.3g}") | {
-        "is": "an IS of {:.3g}",
-        "ms_ssim": "an MS-SSIM of {:.3g}",
-    }
-    said = [name.format(known[key]) for key, name in names.items() if key in known]
+    quality = [(head, column) for head, column in columns_of([known]) if column.key in QUALITY]
+    said = [f"{head} {column.text(value)}" for head, column in quality if (value := column.of(known)) is not None]
     count = f"{known['n']:,} held-out" if "n" in known else "Held-out"
     return f"{count} real images score {', '.join(said)}." if said else ""
 

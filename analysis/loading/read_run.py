@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from landscape.config.axes import AXES, Axis, value
 from landscape.config.errors import CorruptFile
 from landscape.config.identity import flatten, setting_of, short_hash, superseded
-from landscape.scores import COLUMNS, CURVES, DISTANCES
+from landscape.scores import COLUMNS, CURVES
 from landscape.store import RunFolder, RunStatus
 from landscape.store.early_stopping import rule_text
 from landscape.store.metrics_row import MetricsRow
@@ -25,11 +25,7 @@ Rows = dict[str, list[Any]]  # evaluations by columns, as in `Record.rows`
 UNREADABLE = "unreadable"  # state of a run whose status.json cannot be read; never written to a store
 
 # Score columns of the frames -> the keys that an evaluation row may have them under.
-SCORES = {
-    key: DISTANCES if column.distance else (key,)
-    for key, column in COLUMNS.items()
-    if not column.curve and column.one_minus is None
-}
+SCORES = {key: column.keys for key, column in COLUMNS.items() if not column.curve and column.one_minus is None}
 
 
 @dataclass

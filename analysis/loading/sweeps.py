@@ -25,12 +25,9 @@ def read_sweeps(store: Store, problems: list[str]) -> list[Sweep]:
     for folder in store.sweep_folders():
         try:
             plan = folder.plan()
-            command = [str(argument) for argument in plan["command"]]
-            runs = frozenset(str(run) for run in plan["runs"])
-            code = Code.from_json(plan.get("code") or {}, folder.plan_file)
-            found.append(Sweep(folder.name, command, str(plan.get("made") or ""), code, runs))
+            found.append(
+                Sweep(folder.name, list(plan.command), plan.made or "", plan.code or Code(), frozenset(plan.runs))
+            )
         except (CorruptFile, FileNotFoundError) as e:
             problems.append(str(e))
-        except (KeyError, TypeError, ValueError) as e:
-            problems.append(f"{folder.plan_file} is not a valid plan ({' '.join(str(e).split())[:120]})")
     return sorted(found, key=lambda sweep: (sweep.made, sweep.name))

@@ -12,6 +12,7 @@ from landscape.config.errors import CorruptFile
 from landscape.config.identity import short_hash
 from landscape.store import Store
 from landscape.store.protocols import EvalRequest
+from landscape.store.searches import CellSearch
 from landscape.store.trials import CONFIRM, TrialRecord, read_rows
 
 # Samplers that propose a setting from earlier results; trials of the others are exchangeable.
@@ -54,19 +55,18 @@ def _row(trial: TrialRecord) -> dict[str, Any]:
 
 def _kinds(store: Store, name: str) -> dict[str | None, str]:
     """`alike` of each search of a sweep, by the search's id; empty if its search.json does not say."""
-    with suppress(CorruptFile, OSError, KeyError, TypeError):
-        cells = store.sweep(name).searches()["cells"]
-        return {cell["id"]: _alike(cell) for cell in cells}
+    with suppress(CorruptFile, OSError):
+        return {cell.id: _alike(cell) for cell in store.sweep(name).searches().cells}
     return {}
 
 
-def _alike(cell: dict[str, Any]) -> str:
-    size = None  # trials per round; of old searches, their share of the budget
-    if cell["rounds"] is not None:
-        size = cell.get("per_round") or -(-cell["trials"] // cell["rounds"])
-    asked = EvalRequest.of(cell["base"])
+def _alike(cell: CellSearch) -> str:
+    size = None if cell.rounds is None else cell.round_size
+    asked = EvalRequest.of(cell.base)
     # `draws` leaves out the protocol, on which the objective depends.
-    return short_hash([*(cell[key] for key in SEARCH_KEYS), sorted(cell["grid"]), size, asked and asked.unchecked()])
+    return short_hash(
+        [*(getattr(cell, key) for key in SEARCH_KEYS), sorted(cell.grid), size, asked and asked.unchecked()]
+    )
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:

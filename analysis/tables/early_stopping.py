@@ -7,8 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.early_stopping import free_runs, replay_table, rules_of, taken_up
-from analysis.estimators.saved import kind, saved_table, saved_whole
+from analysis.estimators.early_stopping import (
+    free_runs,
+    kind,
+    replay_table,
+    rules_of,
+    saved_table,
+    saved_whole,
+    taken_up,
+)
 from analysis.loading.clocks import time_of
 from analysis.tables.formatting import format_score, percent
 from landscape.config.text import duration, plural

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.tables.runs_and_cells import COUNTS, DISTANCES, SECONDS, SHARES, SPREADS
 from landscape.config.text import duration
-from landscape.scores import COLUMNS
+from landscape.scores import COLUMNS, DISTANCE
 
 
 def percent(value: float) -> str:
@@ -39,14 +39,10 @@ def _distance(key: str) -> bool:
 
 
 def format_score(key: str, value: float) -> str:
-    """Distances with four digits, other scores in their own format, chances with two decimals, the rest like "%g"."""
-    if abs(value) >= 1e9:
-        return f"{value:.4g}"
-    if _distance(key) or key in SPREADS:
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    if key in COLUMNS:
-        kind = COLUMNS[key].format
-        return f"{value:,.0f}" if kind.endswith("g") and abs(value) >= 1000 else format(value, kind)
+    """Scores in the formats of their columns, chances with two decimals, the rest like "%g"."""
+    column = DISTANCE if _distance(key) or key in SPREADS else COLUMNS.get(key)
+    if column is not None:
+        return column.text(value)
     if key == "p":
         return f"{value:.2g}"
     return f"{value:.2f}" if key in SHARES else f"{value:g}"

@@ -100,7 +100,7 @@ def _is_taken(parser: Parser, key: str) -> bool:
 
 def values(key: str, begun: str) -> Iterable[str]:
     """What may follow KEY=: choices of a group, legal values, true and false, folders; each after what is typed."""
-    from landscape.config.schema import keys
+    from landscape.config.keys import keys
 
     if key in ("store", "data.path", "data.test_path", "metrics.weights"):
         return paths(begun)
@@ -127,7 +127,7 @@ def groups() -> dict[str, list[str]]:
 
 
 def _keys() -> list[str]:
-    from landscape.config.schema import NOT_GIVEN, keys
+    from landscape.config.keys import NOT_GIVEN, keys
 
     return [name for name in keys() if name not in NOT_GIVEN and not name.startswith("study.")]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from landscape.config.errors import UserError, nearest
 from landscape.config.hardware import cores
-from landscape.config.schema import keys
+from landscape.config.keys import keys
 from landscape.config.text import plural
 from landscape.scores import SCORES
 

@@ -84,8 +84,8 @@ def keys(columns: Collection[str] = ()) -> list[str]:
 @cache
 def config_keys() -> tuple[str, ...]:
     """Every dotted key of a run's configuration."""
+    from landscape.config.keys import keys as all_keys
     from landscape.config.schema import Config
-    from landscape.config.schema import keys as all_keys
 
     parts = {field.name for field in fields(Config)}  # a sweep has others beside, which its runs do not know of
     return tuple(key for key in all_keys() if key.partition(".")[0] in parts)

@@ -17,7 +17,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import chi2
 
 from landscape.metrics.image_sources import Images
-from landscape.metrics.real_data import pixels, some
+from landscape.metrics.reference_stats import pixels, some
 from landscape.metrics.row_values import Value
 
 if TYPE_CHECKING:
@@ -54,11 +54,6 @@ def support(samples: int, duplicates: int) -> tuple[float, float]:
     pairs = samples * (samples - 1) / 2
     most = float(chi2.ppf(CONFIDENCE, 2 * duplicates + 2)) / 2
     return pairs / duplicates if duplicates else float("inf"), pairs / most
-
-
-def half_chance(size: float) -> float:
-    """How many samples of a uniform support of this size hold a duplicate with probability 1/2: about 1.18 sqrt(N)."""
-    return 0.5 + float(np.sqrt(0.25 + 2 * size * np.log(2)))
 
 
 def birthday(s: Sample) -> Mapping[str, Value]:

@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 from landscape.losses.adversarial import Loss
 from landscape.metrics.extractors import BATCH
 from landscape.metrics.networks_under_test import Subject, inference
-from landscape.metrics.real_data import some
+from landscape.metrics.reference_stats import some
 from landscape.metrics.row_values import Value
 
 if TYPE_CHECKING:

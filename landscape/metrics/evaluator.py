@@ -27,8 +27,7 @@ from landscape.metrics.image_sources import Generated, Images, NotFinite, Stored
 from landscape.metrics.kid import SEED
 from landscape.metrics.networks_under_test import Subject
 from landscape.metrics.real_baseline import noisy_floor, others, real_floor
-from landscape.metrics.real_data import Real
-from landscape.metrics.reference_stats import Reference
+from landscape.metrics.reference_stats import Real, Reference
 from landscape.metrics.row_values import Value, as_row
 from landscape.networks.latents import draw
 from landscape.rng import stream
@@ -43,12 +42,15 @@ class Sample(NamedTuple):
     images: Images  # (n, channels, side, side) in [0, 255]
     features: np.ndarray  # (n, d)
     logits: np.ndarray  # (n, classes)
-    reference: Moments  # of the real images' features
     request: EvalRequest
     protocol: EvalProtocol
-    real: Reference
     data: Real
     subject: Subject | None = None  # what made the images; None where they are real
+
+    @property
+    def reference(self) -> Moments:
+        """Moments of the real images' features."""
+        return self.data.reference.moments
 
 
 # Found when this module is loaded, so that workers that are forked have them.
@@ -112,15 +114,15 @@ class Scorer:
     def _prepare_reference(self, data: Dataset, real: np.ndarray, store: Store) -> None:
         """Statistics of the real images, and as a floor the scores of other real images in the fakes' place."""
         key = {k: getattr(self.protocol, k) for k in ("extractor", "weights", "data", "real", "version", "resize")}
-        self.real = Reference(
+        reference = Reference(
             lambda: self.extractor(Stored(data, real, self.device))[0],
             short_hash({**key, "holds": Moments._fields}),
             store,
             keep=any("real_features" in score.needs for score in self.scores.values()),
         )
-        self.reference = self.real.moments
+        self.reference = reference.moments
         same = {k: v for k, v in key.items() if k != "real"}
-        self.data = Real(data, self.asked.real, self.real, self.extractor, store, self.device, same)
+        self.data = Real(data, self.asked.real, reference, self.extractor, store, self.device, same)
         self.warnings = self._warnings(len(real), self.asked.n_fake)
         self.floor: Mapping[str, Any] | None = None
         self.noisy: dict[str, float] | None = None
@@ -166,9 +168,7 @@ class Scorer:
         self, images: Images, features: np.ndarray, logits: np.ndarray, subject: Subject | None = None
     ) -> tuple[dict[str, Value], dict[str, float]]:
         """`_measure` of images whose features are known."""
-        sample = Sample(
-            images, features, logits, self.reference, self.asked, self.protocol, self.real, self.data, subject
-        )
+        sample = Sample(images, features, logits, self.asked, self.protocol, self.data, subject)
         values: dict[str, Value] = {}
         cost: dict[str, float] = {}
         for name, described in self.scores.items():
@@ -204,8 +204,3 @@ class Scorer:
     def columns(self) -> list[Column]:
         """What the scores store."""
         return [column for score in self.scores.values() for column in score.columns if column.one_minus is None]
-
-    def newest(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a row of scores the first column of each, which the run's status keeps."""
-        firsts = [score.columns[0].stored(self.asked.extractor) for score in self.scores.values()]
-        return {key: row[key] for key in firsts if key in row}

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from landscape.metrics.real_data import pixels, some
+from landscape.metrics.reference_stats import pixels, some
 from landscape.metrics.row_values import Value
 
 if TYPE_CHECKING:

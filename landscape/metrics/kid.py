@@ -42,7 +42,7 @@ def kernel_distance(s: Sample) -> dict[str, Value]:
     """`kid` and `kid_std` of a set of samples."""
     try:
         own = s.request.options
-        mean, std = kid(s.features, s.real.features, own["kid_subsets"], own["kid_subset_size"])
+        mean, std = kid(s.features, s.data.reference.features, own["kid_subsets"], own["kid_subset_size"])
     except TooFew as e:
         return {"kid": str(e)}
     return {"kid": mean, "kid_std": std}

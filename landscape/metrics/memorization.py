@@ -16,7 +16,7 @@ from scipy.stats import mannwhitneyu
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from landscape.metrics.real_data import some
+from landscape.metrics.reference_stats import some
 from landscape.metrics.row_values import Value
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import torch
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from landscape.metrics.real_data import some
+from landscape.metrics.reference_stats import some
 from landscape.metrics.row_values import Value
 
 if TYPE_CHECKING:

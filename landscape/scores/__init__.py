@@ -7,7 +7,9 @@ its name in a file of `conf/metrics`, and a row of a test.
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterable, Mapping
 from importlib import import_module
+from typing import Any
 
 from landscape.scores.descriptor import Column, Need, Option, Score
 from landscape.scores.distance import (
@@ -20,8 +22,9 @@ from landscape.scores.distance import (
 )  # fmt: skip
 
 __all__ = [
-    "COLUMNS", "CURVES", "DIAGNOSTICS", "DISTANCES", "EXTRACTORS", "NUMBERS", "OPTIONS", "QUALITY", "SCORES", "STORED",
-    "Column", "Need", "Option", "Score", "distance_key", "distance_name", "distance_of", "name_of_all",
+    "COLUMNS", "CURVES", "DIAGNOSTICS", "DISTANCE", "DISTANCES", "EXTRACTORS", "NUMBERS", "OPTIONS", "QUALITY",
+    "SCORES", "STORED",
+    "Column", "Need", "Option", "Score", "columns_of", "distance_key", "distance_name", "distance_of", "name_of_all",
 ]  # fmt: skip
 
 
@@ -40,5 +43,14 @@ DIAGNOSTICS = tuple(
     column.key for score in SCORES.values() if score.diagnostic for column in score.columns if not column.curve
 )
 QUALITY = tuple(key for key in NUMBERS if key not in DIAGNOSTICS)
+DISTANCE = next(column for column in COLUMNS.values() if column.distance)
 # Keys of a row's numbers, as they are stored.
 STORED = (*DISTANCES, *(key for key in NUMBERS if not COLUMNS[key].distance and COLUMNS[key].one_minus is None))
+
+
+def columns_of(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, Column]]:
+    """The columns, each under its head, of a table of rows of scores as they are stored: those that any row has."""
+    rows = list(rows)
+    keys = {key for row in rows for key in row}
+    found = [column for column in COLUMNS.values() if column.label and keys & column.keys]
+    return [(name_of_all(rows) if column.distance else column.label, column) for column in found]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from landscape.ranges import Legal
-from landscape.scores.distance import distance_key
+from landscape.scores.distance import DISTANCES, distance_key, distance_of
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,24 @@ class Column:
     on_features: bool = False  # mirrors add the extractor to its key where that is not Inception
     distance: bool = False  # stored under `distance_key`, read as `key`
 
+    @property
+    def keys(self) -> set[str]:
+        """Those that a row of scores may have it under."""
+        return set(DISTANCES) if self.distance else {self.key}
+
     def stored(self, extractor: str | None) -> str:
         """Its key in a row of scores under this extractor."""
         return distance_key(extractor) if self.distance else self.key
+
+    def of(self, row: Mapping[str, Any]) -> float | None:
+        """Its value in a row of scores as they are stored; None where there is none that is finite."""
+        return distance_of(row) if self.distance else row.get(self.key)
+
+    def text(self, value: float) -> str:
+        """A value as people read it, wherever that is."""
+        if abs(value) >= 1e9:
+            return f"{value:.4g}"
+        return format(value, ",.0f" if self.format.endswith("g") and abs(value) >= 1000 else self.format)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from landscape.config.errors import CorruptFile
 from landscape.store.atomic_io import create_exclusively, write_whole
-from landscape.store.processes import is_here, lives, myself
+from landscape.store.process_record import ClaimRecord, ProcessRecord
 from landscape.store.run_folder import RunFolder
 
 _CLAIM = re.compile(r"[0-9]{1,15}\.json")  # "1 (conflicted copy).json" of a folder that syncs is none
@@ -49,7 +49,7 @@ def _numbers(run: RunFolder) -> list[int]:
     return found
 
 
-def newest_claim(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
+def newest_claim(run: RunFolder) -> tuple[int, ClaimRecord | None]:
     """The highest number, 0 where there is none, and its claim, or None where the run is free.
 
     A claim file that does not read counts as in force.
@@ -58,21 +58,13 @@ def newest_claim(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
     if number == 0:
         return 0, None
     try:
-        claim = run.claim(number)
+        claim = replace(run.claim(number), number=number)
     except CorruptFile as e:
-        claim = {"host": "?", "pid": 0, "unreadable": str(e)}
-    claim["number"] = number
-    return number, None if claim.get("released") else claim
+        claim = ClaimRecord(host="?", pid=0, started="", number=number, unreadable=str(e))
+    return number, None if claim.released else claim
 
 
-def named(claim: dict[str, Any]) -> str:
-    """The process behind a claim, for people."""
-    if "unreadable" in claim:
-        return f"whoever wrote a claim that does not read ({claim['unreadable']})"
-    return f"process {claim.get('pid')} on {claim.get('host')}"
-
-
-def claim_in_force(run: RunFolder) -> dict[str, Any] | None:
+def claim_in_force(run: RunFolder) -> ClaimRecord | None:
     """The claim of whoever works on a run (or died over it); None where it is free."""
     return newest_claim(run)[1]
 
@@ -85,13 +77,13 @@ class Observer:
     seen: dict[str, tuple[Mark, float]] = field(default_factory=dict)  # by run, and since when on this one's clock
     moved: set[str] = field(default_factory=set)
 
-    def still_s(self, run: RunFolder, claim: dict[str, Any]) -> float:
+    def still_s(self, run: RunFolder, claim: ProcessRecord) -> float:
         """For how long the heart of the worker behind `claim` has been seen to stand still; 0 at the first look."""
         try:
             beat: int | None = run.status().beat
         except (CorruptFile, FileNotFoundError):
             beat = None
-        mark = [*(claim.get(key) for key in PROCESS), beat]
+        mark = [*(getattr(claim, key) for key in PROCESS), beat]
         before, since = self.seen.get(run.id, (None, 0.0))
         now = time.monotonic()
         if mark == before:
@@ -103,18 +95,18 @@ class Observer:
             self.moved.discard(run.id)
         return 0.0
 
-    def is_lost(self, run: RunFolder, claim: dict[str, Any]) -> bool:
+    def is_lost(self, run: RunFolder, claim: ProcessRecord) -> bool:
         """Whether the worker behind `claim` is gone.
 
         Another boot of a host of the same name may be another machine on a shared disk: its heart is watched.
         """
-        if is_here(claim):
-            return not lives(claim)
+        if claim.is_here:
+            return not claim.lives
         return self.still_s(run, claim) > self.lost_after_s
 
-    def saw_life(self, run: RunFolder, claim: dict[str, Any]) -> bool:
+    def saw_life(self, run: RunFolder, claim: ProcessRecord) -> bool:
         """Whether the worker behind a claim that `is_lost` denied is known to live: here, or its heart has moved."""
-        return is_here(claim) or run.id in self.moved
+        return claim.is_here or run.id in self.moved
 
     def settle(self, run: RunFolder, tell: Callable[[str], None]) -> bool:
         """Whether nobody works on a run, waiting until that is sure: `tell` hears of it where it takes a while."""
@@ -125,7 +117,7 @@ class Observer:
             if not told:
                 told = True
                 tell(
-                    f"its last worker ({named(claim)}) cannot be looked up from here; "
+                    f"its last worker ({claim}) cannot be looked up from here; "
                     f"waiting for a heartbeat, {self.lost_after_s:.0f} s at the most"
                 )
             time.sleep(LOOK_S)
@@ -143,9 +135,7 @@ class Observer:
 class Claim:
     """A claim that this process holds."""
 
-    def __init__(
-        self, run: RunFolder, number: int, content: dict[str, Any], lost: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, run: RunFolder, number: int, content: ClaimRecord, lost: ClaimRecord | None = None) -> None:
         self.run, self.number, self.content = run, number, content
         self.lost = lost  # the claim of the dead worker that it was taken from
 
@@ -157,7 +147,7 @@ class Claim:
     def release(self) -> None:
         """Leave the run free for whoever comes next."""
         path = self.run.claims / f"{self.number}.json"
-        write_whole(path, json.dumps({**self.content, "released": True}) + "\n")
+        write_whole(path, json.dumps(replace(self.content, released=True).to_json()) + "\n")
 
 
 def take(run: RunFolder, observer: Observer) -> Claim | None:
@@ -166,8 +156,8 @@ def take(run: RunFolder, observer: Observer) -> Claim | None:
     if current is not None and not observer.is_lost(run, current):
         return None
     number = newest + 1  # the very next: a claim that was taken meanwhile has it, and this one fails
-    content = {"token": uuid.uuid4().hex, **myself()}
+    content = replace(ClaimRecord.of_this(), token=uuid.uuid4().hex)
     run.claims.mkdir(exist_ok=True)
-    if not create_exclusively(run.claims / f"{number}.json", json.dumps(content) + "\n"):
+    if not create_exclusively(run.claims / f"{number}.json", json.dumps(content.to_json()) + "\n"):
         return None
     return Claim(run, number, content, lost=current)

@@ -12,9 +12,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from landscape.store.processes import tag, tag_lives
+from landscape.store.process_record import ProcessRecord
+from landscape.store.processes import tag_lives
 from landscape.store.run_folder import RunFolder
 
 WRITER = r"(?P<writer>[0-9a-f]{12}-\d+-\w+)"
@@ -50,16 +50,16 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_dead(folder: Path, lost: dict[str, Any] | None = None) -> None:
+def remove_dead(folder: Path, lost: ProcessRecord | None = None) -> None:
     """Remove the temporary files right in a folder whose writers are dead; `lost` is one that was found to be."""
     with suppress(OSError):
         for entry in os.scandir(folder):
             writer = writer_of(entry.name)
-            if writer is not None and (tag_lives(writer) is False or (lost is not None and writer == tag(lost))):
+            if writer is not None and (tag_lives(writer) is False or (lost is not None and writer == lost.tag)):
                 remove(Path(entry.path))
 
 
-def clear_run(run: RunFolder, lost: dict[str, Any] | None) -> None:
+def clear_run(run: RunFolder, lost: ProcessRecord | None) -> None:
     """Remove what dead writers left in the folder of a run that is taken over from the claim `lost`."""
     for folder in (run.path, run.claims, run.checkpoints, run.samples, run.protocols, run.requests):
         remove_dead(folder, lost)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from landscape.config.identity import short_hash
-from landscape.scores import OPTIONS
+from landscape.scores import OPTIONS, SCORES
 from landscape.store import formats
 from landscape.store.formats import count, listed, mapped, number, or_null, text
 from landscape.store.record import Record, holds
@@ -71,6 +71,11 @@ class EvalRequest(Record):
     def id(self) -> str:
         """Which scores are listed does not change what each means, so it is not in the id."""
         return short_hash({"version": VERSION} | {k: v for k, v in defining(self).items() if k != "scores"})
+
+    @property
+    def newest(self) -> list[str]:
+        """What of its scores a run's status holds: the first column of each, as it is stored."""
+        return [SCORES[name].columns[0].stored(self.extractor) for name in self.scores if name in SCORES]
 
     def in_config(self) -> dict[str, Any]:
         """The keys of a configuration's `metrics` that ask for this."""

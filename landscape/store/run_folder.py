@@ -14,12 +14,11 @@ from typing import Any, BinaryIO
 
 from landscape.config.axes import axes_of
 from landscape.config.errors import CorruptFile
-from landscape.scores import DISTANCES, SCORES, STORED
+from landscape.scores import SCORES, STORED
 from landscape.store import formats, old_names
 from landscape.store.atomic_io import (
     beside_of,
     open_regular,
-    parse_json,
     read_bounded,
     read_json,
     read_yaml,
@@ -34,10 +33,10 @@ from landscape.store.formats import (
     PREEMPTED,
     RUN_ID,
     STOPPED,
-    Kind,
 )
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.old_names import named
+from landscape.store.process_record import ClaimRecord
 from landscape.store.protocols import EvalProtocol, EvalRequest
 from landscape.store.record import parsed, read, read_lines
 from landscape.store.run_meta import RunMeta
@@ -202,9 +201,6 @@ class RunFolder:
                 return replace(made, state=STOPPED, reason="its reason was lost with its status.json")
         return made
 
-    def _read(self, file: Path, kind: Kind) -> dict[str, Any]:
-        return kind.checked(read_json(file, kind.limit, self.within), file)
-
     def read_request(self, file: Path) -> EvalRequest:
         """A request for scores; raises `CorruptFile`, or `FileNotFoundError`."""
         return EvalRequest.from_json(read_yaml(file, EvalRequest.LIMIT, self.within), file)
@@ -225,11 +221,12 @@ class RunFolder:
 
     def mirrored(self) -> dict[str, Any]:
         """Which rows and samples a mirror has; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.mirror_file, formats.MIRROR)
+        kind = formats.MIRROR
+        return kind.checked(read_json(self.mirror_file, kind.limit, self.within), self.mirror_file)
 
-    def claim(self, number: int) -> dict[str, Any]:
+    def claim(self, number: int) -> ClaimRecord:
         """The claim of this number; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.claims / f"{number}.json", formats.PROCESS)
+        return read(ClaimRecord, self.claims / f"{number}.json", self.within)
 
     def write_status(self, status: RunStatus, durable: bool = True) -> None:
         write_whole(self.status_file, to_json(status.to_json()), durable)
@@ -311,14 +308,4 @@ _EXTRACTORS: dict[tuple[Path, str], str | None] = {}  # by folder of runs and pr
 def _lacks(why: Mapping[str, Any], score: str) -> bool:
     """Whether the reasons of a row say why it has nothing of a score."""
     columns = SCORES[score].columns if score in SCORES else ()
-    keys = {key for column in columns for key in (DISTANCES if column.distance else [column.key])}
-    return score in why or bool(keys & why.keys())
-
-
-def _parsed(data: bytes, file: str | Path, kind: Kind) -> dict[str, Any]:
-    """What a JSON file holds, if that is of its kind; raises `CorruptFile`."""
-    try:
-        value = parse_json(data)
-    except ValueError as e:
-        raise CorruptFile(f"{file} is not valid JSON ({e})") from e
-    return kind.checked(value, file)
+    return score in why or any(column.keys & why.keys() for column in columns)

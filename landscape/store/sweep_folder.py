@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from landscape.store import formats
 from landscape.store.atomic_io import (
     beside_of,
     is_ours_alone,
     open_regular,
     parse_json,
     read_bounded,
-    read_json,
     read_opened,
 )
-from landscape.store.formats import (
-    Kind,
-)
-from landscape.store.run_folder import _parsed
+from landscape.store.jobs import Jobs, Submission, SubmissionEvent
+from landscape.store.plan_record import PlanRecord
+from landscape.store.process_record import ProcessRecord
+from landscape.store.record import R, parsed, read
+from landscape.store.searches import Searches
 
 
 class SweepFolder:
@@ -49,45 +48,43 @@ class SweepFolder:
         """Where links in the folder may lead, as of a `RunFolder`."""
         return self.path.parent.parent, self.path.parent
 
-    def _read(self, file: Path, kind: Kind) -> dict[str, Any]:
-        return kind.checked(read_json(file, kind.limit, self.within), file)
-
-    def plan(self) -> dict[str, Any]:
+    def plan(self) -> PlanRecord:
         """The plan's record; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.plan_file, formats.PLAN)
+        return read(PlanRecord, self.plan_file, self.within)
 
-    def jobs(self) -> dict[str, Any]:
+    def jobs(self) -> Jobs:
         """The resources of its runs; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.jobs_file, formats.JOBS)
+        return read(Jobs, self.jobs_file, self.within)
 
-    def signed_plan(self) -> tuple[dict[str, Any], bool]:
+    def signed_plan(self) -> tuple[PlanRecord, bool]:
         """As `plan`, and whether no other user can have written it."""
-        return self._read_signed(self.plan_file, formats.PLAN)
+        return self._read_signed(PlanRecord, self.plan_file)
 
-    def signed_jobs(self) -> tuple[dict[str, Any], bool]:
+    def signed_jobs(self) -> tuple[Jobs, bool]:
         """As `jobs`, and whether no other user can have written it."""
-        return self._read_signed(self.jobs_file, formats.JOBS)
+        return self._read_signed(Jobs, self.jobs_file)
 
-    def _read_signed(self, file: Path, kind: Kind) -> tuple[dict[str, Any], bool]:
+    def _read_signed(self, of: type[R], file: Path) -> tuple[R, bool]:
         with open_regular(file, self.within) as f:
-            return _parsed(read_opened(f, file, kind.limit), file, kind), is_ours_alone(f, file)
+            return parsed(of, read_opened(f, file, of.LIMIT), file), is_ours_alone(f, file)
 
-    def controller(self) -> dict[str, Any]:
+    def controller(self) -> ProcessRecord:
         """The process that trains it on its own machine; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.controller_file, formats.PROCESS)
+        return self.search_worker(self.controller_file)
 
-    def search_worker(self, file: Path) -> dict[str, Any]:
+    def search_worker(self, file: Path) -> ProcessRecord:
         """A process that works on its searches; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(file, formats.PROCESS)
+        return read(ProcessRecord, file, self.within)
 
-    def searches(self) -> dict[str, Any]:
-        """Its searches as data; raises `CorruptFile`, or `FileNotFoundError`."""
-        return self._read(self.path / "search.json", formats.SEARCH)
+    def searches(self) -> Searches:
+        """Its searches; raises `CorruptFile`, or `FileNotFoundError`."""
+        return read(Searches, self.path / "search.json", self.within)
 
-    def submitted(self, token: str = "") -> Iterator[dict[str, Any]]:
-        """The lines of `submissions.jsonl` that hold `token`; torn ones are passed over. Raises `CorruptFile`."""
+    def submitted(self, token: str = "") -> Iterator[SubmissionEvent]:
+        """The lines of `submissions.jsonl` that hold `token`, `Submission`s and what became of them; torn ones are
+        passed over. Raises `CorruptFile`."""
         try:
-            data = read_bounded(self.submissions_file, formats.SUBMISSION.limit, self.within)
+            data = read_bounded(self.submissions_file, Submission.LIMIT, self.within)
         except FileNotFoundError:
             return
         for number, line in enumerate(data.split(b"\n"), 1):
@@ -97,4 +94,8 @@ class SweepFolder:
                 event = parse_json(line)
             except ValueError:
                 continue
-            yield formats.SUBMISSION.checked(event, f"{self.submissions_file} line {number}")
+            where = f"{self.submissions_file} line {number}"
+            if isinstance(event, dict) and "tasks" in event:
+                yield replace(Submission.from_json(event, where), sweep=self.name)
+            else:
+                yield SubmissionEvent.from_json(event, where)

@@ -21,7 +21,7 @@ def cancel(argv: list[str]) -> int:
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     jobs, stopped = cancel_jobs(store, folder), stop_here(store, folder)
-    for one in folder.plan()["runs"]:
+    for one in folder.plan().runs:
         run = store.run(one)
         with suppress(CorruptFile, OSError):
             status = run.status()

@@ -17,6 +17,6 @@ def confirm(argv: list[str]) -> int:
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     plan, ours = folder.signed_plan()
-    command = [str(text) for text in plan["command"]]
+    command = plan.command
     source = Source(folder.plan_file, ours, given.accept_setup)
     return main([*command, *given.overrides, f"store={quoted(str(store.root))}", "stage=confirm"], folder.name, source)

@@ -22,9 +22,8 @@ from sweeps.errors import run_command
 from sweeps.launchers.here import HereLauncher
 from sweeps.launchers.registry import launcher_of
 from sweeps.planning.composition import Composed, combinations, hydra
-from sweeps.planning.config_groups import groups, mentioned, read_choice
+from sweeps.planning.config_groups import copy_tree, groups, mentioned, read_choice
 from sweeps.planning.finalize import drop_unused, settle_metrics
-from sweeps.planning.fragments import copy_tree
 from sweeps.planning.freeze import add_requests
 from sweeps.planning.needs import need
 from sweeps.planning.overrides import parse

@@ -7,9 +7,8 @@ import textwrap
 from typing import Any
 
 from landscape.config.identity import flatten
-from landscape.config.schema import NOT_GIVEN, Key, keys
-from sweeps.planning.config_groups import groups
-from sweeps.planning.fragments import choose, merge
+from landscape.config.keys import NOT_GIVEN, Key, keys
+from sweeps.planning.config_groups import choose, groups, merge
 
 WIDTH = 100  # columns, where the terminal is not narrower
 NAME = 27  # columns of a key

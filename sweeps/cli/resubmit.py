@@ -30,7 +30,7 @@ def submit(argv: list[str]) -> int:
     if not wanted and not trials_wanted(store, folder):
         tell(f"nothing to submit: no run of sweep {folder.name} waits")
         return ExitCode.DONE
-    keys = folder.plan().get("launcher")
+    keys = folder.plan().launcher
     return scheduler_for(keys).resubmit(store, folder, wanted, given.accept_setup)
 
 
@@ -40,11 +40,11 @@ def retry(argv: list[str]) -> int:
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
     plan, ours = folder.signed_plan()
-    launcher = launcher_of(plan.get("launcher"))
+    launcher = launcher_of(plan.launcher)
     opened = reopen(store, folder)
     if opened and launcher.attached:
         # With its grid and its searches: what a search's workers need to know stands in the command.
-        command = [*map(str, plan["command"]), f"store={quoted(str(store.root))}"]
+        command = [*plan.command, f"store={quoted(str(store.root))}"]
         return main(command, folder.name, Source(folder.plan_file, ours, given.accept_setup))
     states = {run: state for run, state in unfinished(store, folder).items() if state != PLANNED}
     if launcher.attached:  # else who is lost is known of the scheduler's queue
@@ -58,7 +58,7 @@ def retry(argv: list[str]) -> int:
 
 def reopen(store: Store, folder: SweepFolder) -> int:
     """Open what a sweep's searches gave up again, where its newest command did not leave them out; how many trials."""
-    searches = folder.plan().get("stage") != "grid" and store.search_file(folder.name).exists()
+    searches = folder.plan().stage != "grid" and store.search_file(folder.name).exists()
     if not searches or not any(r.failed for r in read_rows(store, folder.name)):
         return 0
     from sweeps.search.worker import Searcher  # Optuna takes its time
@@ -72,7 +72,7 @@ def reopen(store: Store, folder: SweepFolder) -> int:
 
 def trials_wanted(store: Store, folder: SweepFolder) -> int:
     """Trials left of the sweep's searches, where it has any and its newest command did not leave them out."""
-    searches = folder.plan().get("stage") != "grid" and store.search_file(folder.name).exists()
+    searches = folder.plan().stage != "grid" and store.search_file(folder.name).exists()
     return trials_left(store, folder.name) if searches else 0
 
 
@@ -84,7 +84,7 @@ def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
     """
     found = {}
     plan = folder.plan()
-    for one in plan["runs"]:
+    for one in plan.runs:
         run = store.run(one)
         try:
             status = run.status()
@@ -93,4 +93,4 @@ def unfinished(store: Store, folder: SweepFolder) -> dict[str, str]:
                 found[one] = state
         except (CorruptFile, FileNotFoundError) as e:
             tell(f"{e}; mend it or move its folder away")
-    return {} if plan.get("stage") == "search" else found
+    return {} if plan.stage == "search" else found

@@ -18,7 +18,7 @@ from rich.text import Text
 from landscape.config.axes import CELL_KEYS, cell_name, shown_axes
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.text import plural, printable
-from landscape.scores import distance_of, name_of_all
+from landscape.scores import DISTANCE, columns_of, distance_of, name_of_all
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
 from landscape.store.lookup import find_sweep
 from sweeps.cli import arguments
@@ -92,7 +92,7 @@ def show(store: Store, look: Look) -> None:
     for cell, runs in sorted(cells.items()):
         counts = Counter(seen.state for seen in runs)
         best = lowest(runs, scores_of)
-        numbers = [score(best.get(name), 1) for name in protocols or [""]]
+        numbers = [score(DISTANCE, best.get(name)) for name in protocols or [""]]
         table.add_row(*(shown(cell[i]) for i, _ in columns), *(str(counts[state] or "") for state in states), *numbers)
     out.print(table)
     if len(protocols) > 1:
@@ -124,13 +124,13 @@ def scores_table(runs: list[Seen], called: dict[str, str]) -> Table:
     """The newest scores of some runs. A distance is named by its protocol where there is more than one."""
     protocols = {seen.status.scores.get("protocol") for seen in runs if seen.status.scores}
     table = Table(box=None, pad_edge=False, header_style="dim")
-    distance = name_of_all(seen.status.scores for seen in runs)
-    names = ("id", "state", "run", "step", distance, "IS", "MS-SSIM", *["protocol"] * (len(protocols) > 1))
+    columns = columns_of(seen.status.scores for seen in runs)
+    names = ("id", "state", "run", "step", *(head for head, _ in columns), *["protocol"] * (len(protocols) > 1))
     for name in names:
         table.add_column(name, justify="left" if name in ("id", "state", "run") else "right", no_wrap=name == "id")
     for seen in runs:
         scores = seen.status.scores
-        numbers = [score(distance_of(scores), 1), score(scores.get("is"), 2), score(scores.get("ms_ssim"), 3)]
+        numbers = [score(column, column.of(scores)) for _, column in columns]
         more = [str(scores.get("protocol", ""))[:8]] * (len(protocols) > 1)
         table.add_row(seen.id, seen.state, shown(called[seen.id]), f"{seen.steps[0]}/{seen.steps[1]}", *numbers, *more)
     return table

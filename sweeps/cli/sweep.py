@@ -61,7 +61,7 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
     searching = plan.stage in ("all", "search") and plan.trials_left > 0
     if not grid and not searching:
         folder = plan.store.sweep(plan.name)
-        if folder.plan_file.exists() and folder.plan().get("stage", "all") != plan.stage:
+        if folder.plan_file.exists() and folder.plan().stage != plan.stage:
             freeze(plan)  # what is asked for now: status and wait go by it
         if plan.given_up and plan.stage != "grid":
             n = f"{plural(plan.given_up, 'trial')}"

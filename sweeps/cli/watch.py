@@ -11,11 +11,11 @@ from rich.text import Text
 
 from landscape.config.errors import ExitCode
 from landscape.config.text import duration, printable
-from landscape.scores import distance_of, name_of_all
 from landscape.store import Store
 from sweeps.cli import arguments
 from sweeps.cli.status import console, shown, summary
 from sweeps.cli.wait import End, chosen, closing, pause_s
+from sweeps.formatting import distance
 from sweeps.launchers.progress import LINE_S, table_of
 from sweeps.launchers.registry import ask
 from sweeps.monitor import Course, Looker, Seen
@@ -26,10 +26,8 @@ logger = logging.getLogger(__name__)
 
 def told(seen: Seen, called: dict[str, str]) -> str:
     """A run's end in one line."""
-    scores, reason = seen.status.scores, seen.reason
-    found = distance_of(scores)
-    distance = "" if found is None else f", {name_of_all([scores])} {found:.4g}"
-    return f"{seen.id} {called[seen.id]}: {seen.state}{distance}" + f" ({reason})" * bool(reason)
+    reason = f" ({seen.reason})" if seen.reason else ""
+    return f"{seen.id} {called[seen.id]}: {seen.state}{distance(seen.status.scores)}{reason}"
 
 
 def watch(argv: list[str]) -> int:

@@ -7,6 +7,7 @@ A launcher is one file with a subclass of `Launcher`, a row of `sweeps.launchers
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from landscape.store import Store, SweepFolder
@@ -20,7 +21,7 @@ class Launcher(Scheduler, ABC):
 
     attached: ClassVar[bool]  # whether its command lives until the runs have ended
 
-    def __init__(self, keys: dict[str, Any]) -> None:
+    def __init__(self, keys: Mapping[str, Any]) -> None:
         self.keys = keys
 
     def check(self, plan: Plan) -> None:  # most can do all that is asked

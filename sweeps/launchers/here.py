@@ -17,7 +17,7 @@ from landscape.config.validation import check_cores
 from landscape.store import PLANNED, QUEUED, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import claim_in_force
-from landscape.store.processes import myself
+from landscape.store.process_record import ProcessRecord
 from landscape.store.run_meta import Machine
 from sweeps.console import tell
 from sweeps.launchers.base import Launcher
@@ -88,9 +88,9 @@ class HereLauncher(Launcher):
 
     def resubmit(self, store: Store, folder: SweepFolder, wanted: set[str], accepted: bool) -> int:
         record = folder.plan()
-        plan = stored_plan(store, [run for run in record["runs"] if run in wanted], record.get("execution") or {})
+        plan = stored_plan(store, [run for run in record.runs if run in wanted], record.execution)
         for planned in plan.runs:
-            planned.config["launcher"] |= record.get("launcher") or {}
+            planned.config["launcher"] |= record.launcher or {}
             planned.state, planned.need = need(store.run(planned.id), planned)
         plan.runs = [planned for planned in plan.runs if planned.need != NOTHING]
         return self.train(plan, folder)
@@ -137,7 +137,7 @@ def recorded(folder: SweepFolder | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    write_whole(folder.controller_file, to_json(myself()))
+    write_whole(folder.controller_file, to_json(ProcessRecord.of_this().to_json()))
     try:
         yield
     finally:
@@ -150,4 +150,4 @@ def report_failures(plan: Plan) -> None:
         if not is_met(plan, planned):
             run = plan.store.run(planned.id)
             tail = "".join(f"\n  | {line}" for line in run.log_tail().splitlines())
-            logger.error(f"\n{planned.label}: {outcome(run, planned)}\n  log: {run.log_file}{tail}")
+            logger.error(f"\n{planned.label}: {outcome(run)}\n  log: {run.log_file}{tail}")

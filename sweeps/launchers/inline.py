@@ -12,7 +12,7 @@ from landscape.config.errors import CorruptFile, ExitCode
 from landscape.config.log import run_log
 from landscape.signals import StopFlag
 from landscape.store import PREEMPTED, RunFolder
-from landscape.store.leases import Observer, claim_in_force, named
+from landscape.store.leases import Observer, claim_in_force
 from sweeps.console import tell
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.here import HereLauncher
@@ -71,10 +71,10 @@ def run_inline(plan: Plan) -> int:
             return ExitCode.INTERRUPTED
         if status is None:
             owner = claim_in_force(run)
-            who = "another process" if owner is None else named(owner)
+            who = "another process" if owner is None else str(owner)
             logger.error(f"{who} works on this run; give the command again when it has ended")
         elif len(todo) > 1:
-            tell(f"{planned.label}: {outcome(run, planned)}")
+            tell(f"{planned.label}: {outcome(run)}")
     return ExitCode.DONE if all(is_met(plan, planned) for planned in todo) else ExitCode.UNFINISHED
 
 

@@ -13,13 +13,13 @@ import signal
 import time
 from collections import deque
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from landscape.config.errors import UNWRITABLE, CorruptFile, ExitCode, error_name
 from landscape.config.text import plural
 from landscape.store import FAILED, PREEMPTED, RunFolder
-from landscape.store.leases import Observer, claim_in_force, named, take
-from landscape.store.processes import is_here
+from landscape.store.leases import Observer, claim_in_force, take
+from landscape.store.process_record import ClaimRecord
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.processes import UNTOLD, Process, Starter, starter
 from sweeps.launchers.supervisor import Allocation, Child, Supervisor
@@ -81,7 +81,7 @@ class Pool(Supervisor[Planned]):
                 claim = claim_in_force(run)
                 if claim is not None and not self.observer.is_lost(run, claim):
                     self.elsewhere.append(planned)
-                    here += is_here(claim)
+                    here += claim.is_here
                     self.event(f"{planned.label}: {_held(claim, self.observer)}")
                 elif not is_met(self.plan, planned):  # somebody else may have finished it meanwhile
                     slot = self.free_slot()
@@ -103,9 +103,9 @@ class Pool(Supervisor[Planned]):
             elif self.allocation is not None and self.observer.saw_life(run, claim):
                 self.elsewhere.remove(planned)
                 self.allocation.elsewhere.append(planned)
-                self.event(f"{planned.label}: left to {named(claim)}")
+                self.event(f"{planned.label}: left to {claim}")
             else:
-                here += is_here(claim)
+                here += claim.is_here
         return here
 
     def start(self, planned: Planned, slot: int) -> Process:
@@ -148,11 +148,11 @@ class Pool(Supervisor[Planned]):
         self.event("when it can be written again, the same command goes on")
 
 
-def _held(claim: dict[str, Any], observer: Observer) -> str:
-    if is_here(claim):
-        return f"{named(claim)} works on it; waiting"
+def _held(claim: ClaimRecord, observer: Observer) -> str:
+    if claim.is_here:
+        return f"{claim} works on it; waiting"
     return (
-        f"{named(claim)} has worked on it, and cannot be looked up from here; it is taken over "
+        f"{claim} has worked on it, and cannot be looked up from here; it is taken over "
         f"when there is no heartbeat for {observer.lost_after_s:.0f} s"
     )
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ class Search(Workers):
             tell(line)
 
 
-def searcher(store: Store, sweep: str, order: dict[str, Any]) -> list[str]:
+def searcher(store: Store, sweep: str, order: Mapping[str, Any]) -> list[str]:
     """The command of one worker of a stored sweep's searches."""
     where = ["--store", str(store.root), "--sweep", sweep]
     return [sys.executable, "-m", "sweeps.search.worker", *where, "--execution", json.dumps(order)]

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from landscape.config.cli import unquoted
 from landscape.config.errors import CorruptFile
 from landscape.config.text import plural
 from landscape.store import Store, SweepFolder, processes
 from landscape.store.leases import claim_in_force
-from landscape.store.processes import is_here, lives
+from landscape.store.process_record import ProcessRecord
 from sweeps.console import tell
 from sweeps.planning.sweep_runs import Members
 
@@ -33,15 +32,15 @@ SCRIPTS = ("landscape-sweep", "landscape-evaluate", "landscape-sweeps")  # of th
 DEFAULT = "outputs"  # the store of a command that names none
 
 
-def works_on(store: Store, one: Mapping[str, Any]) -> bool:
+def works_on(store: Store, one: ProcessRecord) -> bool:
     """Whether a process that a file of the store names lives here, and its command works on this very store."""
-    if not is_here(one) or not lives(one):
+    if not one.is_here or not one.lives:
         return False
-    words = processes.command(one["pid"])
+    words = processes.command(one.pid)
     named = store_of(words)
     if named is None:
         return False
-    folder = processes.folder(one["pid"])
+    folder = processes.folder(one.pid)
     if folder is None and not Path(named).expanduser().is_absolute():
         return True  # where there is no /proc: a command of this program, and no more can be known
     return ((folder or Path()) / Path(named).expanduser()).resolve() == store.root.resolve()
@@ -65,14 +64,15 @@ def store_of(words: Sequence[str]) -> str | None:
 def stop_here(store: Store, folder: SweepFolder) -> int:
     """Ask the local controller of the sweep to stop, as Ctrl-C does, and workers that have outlived theirs."""
     stopped = 0
+    controller: ProcessRecord | None
     try:
         controller = folder.controller()
     except (FileNotFoundError, CorruptFile):
-        controller = {}
-    if _is_ours(store, controller):
+        controller = None
+    if controller is not None and _is_ours(store, controller):
         with suppress(ProcessLookupError, PermissionError):
-            os.kill(controller["pid"], signal.SIGINT)
-            tell(f"process {controller['pid']} was asked to stop; its workers save and end")
+            os.kill(controller.pid, signal.SIGINT)
+            tell(f"process {controller.pid} was asked to stop; its workers save and end")
             stopped += 1
     workers = 0
     for pid in sorted(_workers_here(store, folder)):
@@ -90,21 +90,21 @@ def _workers_here(store: Store, folder: SweepFolder) -> set[int]:
     What killed workers of its searches left of themselves is cleared away.
     """
     claims = [claim_in_force(store.run(one)) for one in Members(store, folder).ids()]
-    found = {int(claim["pid"]) for claim in claims if claim is not None and _is_ours(store, claim)}
+    found = {claim.pid for claim in claims if claim is not None and _is_ours(store, claim)}
     for file in store.search_workers(folder.name).glob("*.json"):
         with suppress(FileNotFoundError, CorruptFile):
             worker = folder.search_worker(file)
             if _is_ours(store, worker):
-                found.add(int(worker["pid"]))
-            elif is_here(worker) and not lives(worker):
+                found.add(worker.pid)
+            elif worker.is_here and not worker.lives:
                 file.unlink()
     return found
 
 
-def _is_ours(store: Store, one: dict[str, Any]) -> bool:
+def _is_ours(store: Store, one: ProcessRecord) -> bool:
     """Whether a process that a file names may be signalled; one that lives and is something else is told of."""
     if works_on(store, one):
         return True
-    if is_here(one) and lives(one):
-        tell(f"process {one['pid']} is named as a worker here, but its command is not one on this store: left alone")
+    if one.is_here and one.lives:
+        tell(f"process {one.pid} is named as a worker here, but its command is not one on this store: left alone")
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -16,10 +16,11 @@ from rich.text import Text
 
 from landscape.config.errors import CorruptFile
 from landscape.config.text import duration, printable
-from landscape.scores import distance_name, distance_of, name_of_all
+from landscape.scores import columns_of
 from landscape.store import RUNNING, RunFolder
+from landscape.store.protocols import EvalRequest
 from sweeps.console import tell
-from sweeps.formatting import COLOURS, score
+from sweeps.formatting import COLOURS, distance, score
 from sweeps.monitor import Course, Look, Looker
 from sweeps.planning.plan import SCORE, Plan, Planned
 from sweeps.states import ALL_STATES, STALLED, TO_SCORE
@@ -34,9 +35,12 @@ def table_of(
     called: Mapping[str, str],
     left_s: float | None,
     elapsed_s: float | None = None,
-    distance: str | None = None,
+    asked: Sequence[EvalRequest] = (),
 ) -> RenderableType:
-    """A look as a live table: runs by state, those under way with their newest scores, time left."""
+    """A look as a live table: runs by state, those under way with their newest scores, time left.
+
+    Scores that are `asked` have a column before any run has one.
+    """
     head = Text()
     for state in (*ALL_STATES, TO_SCORE):
         if look.states[state]:
@@ -45,18 +49,13 @@ def table_of(
     head.append(elapsed + ("" if left_s is None else f"about {duration(left_s)} left"), style="dim")
     table = Table(box=None, pad_edge=False, header_style="dim")
     running = [seen for seen in look.runs if seen.state in (RUNNING, STALLED)]
-    distance = distance or name_of_all(seen.status.scores for seen in running)
-    for name in ("run", "step", "", distance, "IS", "MS-SSIM"):
+    columns = columns_of([*(seen.status.scores for seen in running), *(dict.fromkeys(one.newest) for one in asked)])
+    for name in ("run", "step", "", *(head for head, _ in columns)):
         table.add_column(name, justify="left" if name in ("run", "") else "right")
     for seen in running[:ROWS]:
-        (step, steps), scores = seen.steps, seen.status.scores
+        step, steps = seen.steps
         bar = ProgressBar(steps or 1, step, width=20)
-        found = distance_of(scores)
-        numbers = [
-            "-" if found is None else f"{found:.4g}",
-            score(scores.get("is"), 2),
-            score(scores.get("ms_ssim"), 3),
-        ]
+        numbers = [score(column, column.of(seen.status.scores)) for _, column in columns]
         table.add_row(Text(printable(called[seen.id])), f"{step}/{steps}", bar, *numbers)
     parts: list[RenderableType] = [head, table]
     if len(running) > ROWS:
@@ -66,16 +65,13 @@ def table_of(
     return Group(*parts)
 
 
-def outcome(run: RunFolder, planned: Planned) -> str:
+def outcome(run: RunFolder) -> str:
     """A run's end in one line: its state, its distance, and what went wrong."""
     try:
         status = run.status()
     except (CorruptFile, OSError) as e:
         return str(e)
-    text = status.state
-    distance = distance_of(status.scores)
-    if status.finished and distance is not None:
-        text += f", {distance_name(planned.config['metrics']['extractor'])} {distance:.4g}"
+    text = status.state + (distance(status.scores) if status.finished else "")
     if status.reason is not None:
         text += f" ({status.reason})"
     for reason in status.unmet.values():
@@ -92,7 +88,7 @@ class Display:
         wanted = {planned.id: planned.asked for planned in plan.needing(SCORE)}
         self.looker = Looker(plan.store, ids=[planned.id for planned in plan.runs], wanted=wanted)
         self.called = {planned.id: planned.label for planned in plan.runs}
-        self.distance = distance_name(plan.runs[0].config["metrics"]["extractor"])
+        self.asked = plan.runs[0].asked
         self.course = Course()
         self.next_look = 0.0
 
@@ -113,7 +109,7 @@ class Display:
 
     def ended(self, planned: Planned, run: RunFolder) -> None:
         """Tell of a run's end."""
-        self.event(f"{planned.label}: {outcome(run, planned)}")
+        self.event(f"{planned.label}: {outcome(run)}")
 
 
 class Lines(Display):
@@ -156,7 +152,7 @@ class Screen(Display):
         self.live.stop()
 
     def show(self, look: Look, left_s: float | None) -> None:
-        drawn = table_of(look, self.called, left_s, self.course.elapsed_s(), self.distance)
+        drawn = table_of(look, self.called, left_s, self.course.elapsed_s(), self.asked)
         self.live.update(drawn, refresh=True)
 
     def event(self, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,13 +38,13 @@ def launcher_class(kind: str) -> type[Launcher]:
     return found
 
 
-def launcher_of(keys: dict[str, Any] | None) -> Launcher:
+def launcher_of(keys: Mapping[str, Any] | None) -> Launcher:
     """The launcher that these keys of a configuration choose, or those that a sweep's plan holds."""
-    keys = {"kind": DEFAULT} | (keys or {})
+    keys = {"kind": DEFAULT, **(keys or {})}
     return launcher_class(keys["kind"])(keys)
 
 
-def scheduler_for(keys: dict[str, Any] | None) -> Launcher:
+def scheduler_for(keys: Mapping[str, Any] | None) -> Launcher:
     """The launcher that has a scheduler: the one that these keys choose, else the first there is."""
     chosen = launcher_of(keys)
     return (

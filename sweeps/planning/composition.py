@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from landscape.config.conf_dir import conf_dir
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.schema import Schema
-from sweeps.planning.fragments import Leaves, choose, copy_tree, leaves, merge, put, type_value
+from sweeps.planning.config_groups import Leaves, choose, copy_tree, leaves, merge, put, type_value
 from sweeps.planning.hydra_errors import refused, sentence
 from sweeps.planning.overrides import Command, Setting, parse
 
@@ -113,7 +113,7 @@ def _typed(setting: Setting, probe: Any) -> Leaves:
 
 
 def _agree_with_hydra(config: dict[str, Any], settings: list[Setting]) -> None:
-    """Guards our own composition against the day when `conf/` uses more of Hydra than `fragments` repeats."""
+    """Guards our own composition against the day when `conf/` uses more of Hydra than `config_groups` repeats."""
     reference = OmegaConf.to_container(compose("config", [t for s in settings for t in s.overrides]), resolve=False)
     assert isinstance(reference, dict)
     mine, theirs = leaves(config), leaves(reference)  # type: ignore[arg-type]

@@ -15,8 +15,7 @@ from landscape.scores import SCORES
 from landscape.store import Store
 from landscape.store.weights import PUBLISHED, find_weights
 from sweeps.planning.composition import Composed, resolve
-from sweeps.planning.config_groups import SWEEP, mentioned
-from sweeps.planning.fragments import fragment, primary, put
+from sweeps.planning.config_groups import SWEEP, fragment, mentioned, primary, put
 
 # Groups whose choice's file says which keys it uses. (A study is no part of a run.)
 CHOSEN = (*GROUPS, "metrics", "launcher", "logger")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from landscape.config.axes import axes_of
 from landscape.store import PLANNED, RunFolder, RunStatus, Store
 from landscape.store.atomic_io import to_json, to_yaml, write_whole
+from landscape.store.plan_record import PlanRecord
 from landscape.store.protocols import EvalRequest
 from landscape.store.provenance import code
 from landscape.store.run_meta import Origin, RunMeta, RunOrigin
@@ -28,17 +29,17 @@ def freeze(plan: Plan) -> set[str]:
         made = list(threads.map(lambda planned: freeze_run(store, planned, plan.command, name), plan.runs))
     file = store.sweep(name).plan_file
     file.parent.mkdir(parents=True, exist_ok=True)
-    record = {
-        "command": plan.command,
-        "study": plan.study,
-        "stage": plan.stage,
-        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "code": code().to_json(),
-        "launcher": plan.runs[0].config["launcher"],
-        "execution": execution(plan.runs[0]),
-        "runs": [run.id for run in plan.runs],
-    }
-    write_whole(file, to_json(record), alone=True)
+    record = PlanRecord(
+        command=plan.command,
+        study=plan.study,
+        stage=plan.stage,
+        made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        code=code(),
+        launcher=plan.runs[0].config["launcher"],
+        execution=execution(plan.runs[0]),
+        runs=[run.id for run in plan.runs],
+    )
+    write_whole(file, to_json(record.to_json()), alone=True)
     if plan.searches:
         write_searches(store, name, plan.search["storage"], plan.searches)
     return {planned.id for planned, created in zip(plan.runs, made, strict=True) if created}

@@ -14,10 +14,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, RangeSweep
 
 from landscape.config.errors import UserError, nearest
-from landscape.config.schema import SELECTORS
+from landscape.config.keys import SELECTORS, keys
 from landscape.config.validation import unknown_key
-from sweeps.planning.config_groups import NO_AXES, groups, keys, read_choice
-from sweeps.planning.fragments import leaves, primary
+from sweeps.planning.config_groups import NO_AXES, groups, leaves, primary, read_choice
 from sweeps.planning.hydra_errors import refused, sentence, shortened
 
 
@@ -83,7 +82,9 @@ def parse(overrides: list[str], multirun: bool) -> Command:
     exclude = list(content.get("exclude", []))
     for key in {key for pattern in exclude for key in pattern}:
         if key not in groups() and key not in keys():
-            raise UserError(f"study={study} excludes by {key}, which is no configuration key{nearest(key, keys())}")
+            raise UserError(
+                f"study={study} excludes by {key}, which is no configuration key{nearest(key, sorted(keys()))}"
+            )
     return Command(fixed, axes, study, exclude)
 
 
@@ -157,7 +158,7 @@ def _check_key(override: Override) -> None:
     if key.startswith("study."):
         raise UserError(f"{key} belongs to a study's file; choose one with study=NAME")
     _refuse_selectors([key])
-    known = keys()
+    known = sorted(keys())
     if key not in groups() and key not in known and not any(k.startswith(key + ".") for k in known):
         raise unknown_key(key, known + list(groups()))
     optional = key.startswith("search.space.") and override.value() is None

@@ -12,8 +12,9 @@ from landscape.config.identity import flatten, run_id, short_hash
 from landscape.config.versions import Change
 from landscape.store import Store
 from landscape.store.protocols import EvalRequest
+from landscape.store.searches import CellSearch
 from sweeps.credentials import without_password
-from sweeps.planning.search_spec import CellSearch, Gathering, check_pruner, trials_left
+from sweeps.planning.search_spec import Gathering, check_pruner, trials_left
 
 if TYPE_CHECKING:
     from sweeps.planning.composition import Composed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from landscape.config.errors import CorruptFile, UserError
@@ -15,9 +15,9 @@ from sweeps.planning.plan import Plan, Planned
 HOW = (*NO_AXES, "metrics")  # keys of an override that do not tell one run from another
 
 
-def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
+def stored_run(run: RunFolder, execution: Mapping[str, Any]) -> Planned:
     """A frozen run as its plan had it; raises `CorruptFile`, or `FileNotFoundError`."""
-    config = run.config() | execution
+    config = {**run.config(), **execution}
     config["train"].setdefault("world_size", 1)  # of a run that was frozen before there were such keys
     config.setdefault("launcher", {}).setdefault("warm", None)
     own = EvalRequest.of(config)
@@ -27,7 +27,7 @@ def stored_run(run: RunFolder, execution: dict[str, Any]) -> Planned:
     return Planned(run.id, config, [run.id, *overrides], [], asked, run.status().state)
 
 
-def stored_plan(store: Store, ids: Iterable[str], execution: dict[str, Any]) -> Plan:
+def stored_plan(store: Store, ids: Iterable[str], execution: Mapping[str, Any]) -> Plan:
     """These runs as a plan, without those that do not read, which are named; `execution` is how they are trained.
 
     Raises `UserError` where none is left.

@@ -5,10 +5,11 @@ Values are rounded to six significant digits, so that a table shows exactly what
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from landscape.config.errors import UserError
-from sweeps.planning.fragments import copy_tree
+from landscape.store.searches import Dimension
+from sweeps.planning.config_groups import copy_tree
 
 Params = dict[str, float]
 
@@ -19,16 +20,6 @@ KEYS = {
     "beta1": ("optim.beta1",),
     "beta2": ("optim.beta2",),
 }
-
-
-class Dimension(NamedTuple):
-    """One range of a search: its name, the keys that it sets, its ends (both legal), and whether it is logarithmic."""
-
-    name: str
-    keys: tuple[str, ...]
-    low: float
-    high: float
-    log: bool
 
 
 def dimensions(space: dict[str, Any], config: dict[str, Any], given: frozenset[str]) -> list[Dimension]:

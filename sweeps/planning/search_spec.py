@@ -5,19 +5,19 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from landscape.config.axes import cell_words
-from landscape.config.errors import CorruptFile, UserError
+from landscape.config.errors import UserError
 from landscape.config.identity import setting_of, short_hash
 from landscape.store import Store
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
 from landscape.store.protocols import EvalRequest
+from landscape.store.searches import CellSearch, Searches
 from landscape.store.trials import TrialRecord, read_rows
 from sweeps.credentials import without_password
-from sweeps.planning.search_space import Dimension, dimensions
+from sweeps.planning.search_space import dimensions
 
 NONE = "none"  # the choice that searches nothing
 LEARN = ("gp", "tpe")  # samplers that look at values
@@ -25,61 +25,6 @@ TRIES = 3  # a trial whose run failed so often is given up
 MOST_KILLS = 100  # and one over which so many workers were killed since its run last got further
 # Keys of `search` that make a search what it is; its budget may be raised later.
 DEFINES = ("kind", "seed", "startup", "rounds", "grid", "pruner", "grace")
-
-
-@dataclass(frozen=True)
-class CellSearch:
-    """A search in one cell. Its id covers all that it depends on but its budget, which may be raised later."""
-
-    id: str
-    draws: str  # what its random numbers hang on: not on how runs are scored, so that other scores ask the same runs
-    cell: dict[str, Any]  # its values on the axes of a cell
-    base: dict[str, Any]  # the configuration whose keys a trial replaces
-    overrides: list[str]  # what was typed for the cell
-    space: list[Dimension]
-    sampler: str
-    trials: int
-    seed: int
-    startup: int
-    rounds: int | None
-    grid: list[str]  # runs of the grid that the sampler is told of
-    pruner: str
-    grace: int
-    per_round: int | None = None  # trials a round, where a larger budget has come since
-
-    @property
-    def asked(self) -> EvalRequest:
-        """The scores that decide: how the base asks to be scored."""
-        asked = EvalRequest.of(self.base)
-        assert asked is not None, "a search without a distance is refused at planning"
-        return asked
-
-    @property
-    def evaluations(self) -> int:
-        """How many evaluations a run has after the one at step 0."""
-        return evaluations(self.base)
-
-    @property
-    def label(self) -> str:
-        """The cell in words; what is none is left out."""
-        return cell_words(self.cell)
-
-    def round_of(self, order: int) -> int | None:
-        """The round that the trial of this order belongs to, from 0; None where there are no rounds."""
-        return None if self.rounds is None else order // self.round_size
-
-    @property
-    def round_size(self) -> int:
-        return self.per_round or -(-self.trials // (self.rounds or 1))
-
-
-@dataclass(frozen=True)
-class Searches:
-    """All searches of a sweep, and where their trials are kept."""
-
-    token: str  # of this sweep in this store: keeps two stores apart in one data base
-    storage: str  # sqlite, journal or a URL without its password
-    cells: list[CellSearch]
 
 
 class Gathering:
@@ -136,12 +81,6 @@ def check_pruner(search: CellSearch) -> None:
         )
 
 
-def evaluations(config: dict[str, Any]) -> int:
-    """How many evaluations a run has after the one at step 0."""
-    every, steps = config["metrics"]["every"], int(config["train"]["steps"])
-    return 1 if not every else -(-steps // int(every))
-
-
 def trials_left(
     store: Store, sweep: str, searches: Iterable[CellSearch] | None = None, rows: Iterable[TrialRecord] | None = None
 ) -> int:
@@ -163,27 +102,19 @@ def write_searches(store: Store, name: str, storage: str, cells: list[CellSearch
     size of their rounds."""
     file = store.search_file(name)
     with locked(store.search_storage(name, ".plan.lock")):  # two first launches at once agree on the token
-        earlier = read_searches(store, name) if file.exists() else Searches(uuid.uuid4().hex[:16], storage, [])
+        earlier = read_searches(store, name) if file.exists() else Searches(uuid.uuid4().hex[:16], storage, ())
         begun = {r.search for r in read_rows(store, name)}
         sizes = {cell.id: cell.round_size for cell in earlier.cells if cell.id in begun}
         cells = [replace(cell, per_round=sizes.get(cell.id)) if cell.rounds else cell for cell in cells]
-        searches = Searches(earlier.token, without_password(storage), cells)
-        write_whole(file, to_json(asdict(searches)))
+        searches = Searches(earlier.token, without_password(storage), tuple(cells))
+        write_whole(file, to_json(searches.to_json()))
     return searches
 
 
 def read_searches(store: Store, name: str) -> Searches:
     """A sweep's searches; raises `UserError` where it has none, `CorruptFile`."""
     try:
-        content = store.sweep(name).searches()
+        return store.sweep(name).searches()
     except FileNotFoundError:
         names = ", ".join(store.sweep_names()) or "none"
         raise UserError(f"sweep {name} has no search in {store.root}; sweeps there: {names}") from None
-    try:
-        cells = [
-            CellSearch(**{**cell, "space": [Dimension(n, tuple(k), *rest) for n, k, *rest in cell["space"]]})
-            for cell in content["cells"]
-        ]
-    except TypeError as e:  # a key that no search has
-        raise CorruptFile(f"{store.search_file(name)} holds a search that is none ({e})") from e
-    return Searches(content["token"], content["storage"], cells)

@@ -57,7 +57,7 @@ def planned_runs(store: Store, sweep: str) -> list[str]:
             f"{'' if begin else nearest(sweep, names)}; there: {found}"
         )
     try:
-        grid = store.sweep(begin[0]).plan()["runs"]
+        grid = store.sweep(begin[0]).plan().runs
         return list(dict.fromkeys([*grid, *(row.run for row in read_rows(store, begin[0]))]))
     except CorruptFile as e:
         raise UserError(f"{store.sweep(begin[0]).plan_file} cannot be read ({e})") from e

@@ -25,7 +25,7 @@ class Members:
         if self.folder is None:
             return self.store.run_ids()
         plan = self.folder.plan()
-        self.stage, self.planned = str(plan.get("stage", "all")), [str(run) for run in plan["runs"]]
+        self.stage, self.planned = plan.stage, list(plan.runs)
         if not self.searches:
             return self.planned
         from landscape.store.trials import read_rows

@@ -28,7 +28,9 @@ class Before:
         if self.folder.controller_file.exists():
             return
         with suppress(CorruptFile):  # of a plan that does not read nobody knows what it means
-            wanted = {run for one in self.store.sweep_folders() if one.name != self.folder.name for run in _runs(one)}
+            wanted = {
+                run for one in self.store.sweep_folders() if one.name != self.folder.name for run in one.plan().runs
+            }
             for run in created - wanted:
                 _remove(self.store, run)
         if self.new:
@@ -50,11 +52,6 @@ def _content(file: Path) -> tuple[bytes | None, bool]:
             return f.read(), is_ours_alone(f, file)
     except (OSError, CorruptFile):
         return None, False
-
-
-def _runs(folder: SweepFolder) -> list[str]:
-    runs: list[str] = folder.plan()["runs"]
-    return runs
 
 
 def _remove(store: Store, name: str) -> None:

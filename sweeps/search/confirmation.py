@@ -21,11 +21,11 @@ from landscape.config.identity import run_id, setting_of, short_hash
 from landscape.config.schema import Data
 from landscape.config.text import plural
 from landscape.data import find_data
-from landscape.scores import distance_of
+from landscape.scores import DISTANCE, distance_of
 from landscape.store import DIVERGED, DONE, FINISHED, STOPPED, RunFolder
 from landscape.store.protocols import EvalRequest
 from landscape.store.trials import CONFIRM, SEARCH, TrialRecord, put_rows, read_rows
-from sweeps.planning.fragments import copy_tree
+from sweeps.planning.config_groups import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, Planned
 from sweeps.planning.search_space import KEYS
@@ -104,7 +104,7 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
             before.append(last_distance(run, as_chosen))
         n = len(setting.distances)
         yield (
-            f"{words(setting.config)}: chosen at {setting.worth:.4g} ({plural(n, 'run')}), fresh seeds "
+            f"{words(setting.config)}: chosen at {DISTANCE.text(setting.worth)} ({plural(n, 'run')}), fresh seeds "
             f"{spread(before)}; on fresh latents and metrics.real={fresh.real} {spread(again)}"
         )
     put_rows(plan.store, plan.name, rows)
@@ -114,7 +114,7 @@ def spread(distances: list[float | None]) -> str:
     """Mean and standard deviation of the runs that are finished, and how many diverged."""
     finite = [d for d in distances if d is not None and d < math.inf]
     lost = sum(d == math.inf for d in distances)
-    text = "-" if not finite else f"{fmean(finite):.4g}"
+    text = "-" if not finite else DISTANCE.text(fmean(finite))
     if len(finite) > 1:
         text += f" +- {stdev(finite):.2g}"
     return f"{text} (n = {len(finite)}{f', {lost} diverged' if lost else ''})"

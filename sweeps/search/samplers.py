@@ -20,8 +20,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from landscape.config.identity import short_hash
-from sweeps.planning.search_space import Dimension
-from sweeps.planning.search_spec import CellSearch
+from landscape.store.searches import CellSearch, Dimension
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # its hints are for whoever writes the search
 

@@ -14,7 +14,7 @@ given up under that name. What was given up can be opened again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -24,9 +24,10 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from landscape.store.locks import locked
-from landscape.store.processes import myself
+from landscape.store.process_record import ProcessRecord
+from landscape.store.searches import CellSearch
 from sweeps.planning.search_space import Params, rounded
-from sweeps.planning.search_spec import MOST_KILLS, TRIES, CellSearch
+from sweeps.planning.search_spec import MOST_KILLS, TRIES
 from sweeps.search.samplers import distributions, make_pruner, make_sampler
 from sweeps.search.storage import close_storage
 
@@ -34,8 +35,8 @@ from sweeps.search.storage import close_storage
 GRID, OWNER, TOLD, PRUNED = "grid", "owner", "told", "pruned"
 WHY, INSTEAD = "why", "instead"  # why it was given up; the number of the given-up trial in whose place it stands
 
-Owner = dict[str, Any]
-IsLost = Callable[[Params, Owner], bool]  # whether the worker that owns the trial with these parameters is gone
+Owner = Mapping[str, Any]  # a `ProcessRecord`, unless the trial was given back, and what is counted over the trial
+IsLost = Callable[[Params, ProcessRecord], bool]  # whether the worker that owns the trial with these parameters is gone
 StepOf = Callable[[Params], int]  # the step on record of the run with these parameters, 0 where there is none
 
 
@@ -68,7 +69,7 @@ class Ledger:
     def __init__(self, search: CellSearch, open_it: Callable[[], BaseStorage], token: str, lock: Path) -> None:
         self.search, self.lock = search, lock
         self.given_up: set[int] = set()  # failed in this process: left to another
-        self.me: Owner = myself()
+        self.me = ProcessRecord.of_this()
         with locked(lock):
             self.storage = open_it()
             try:
@@ -105,7 +106,7 @@ class Ledger:
                 if trial.state != TrialState.RUNNING:
                     continue
                 owner = trial.user_attrs.get(OWNER) or {}
-                if "pid" in owner and not is_lost(trial.params, owner):
+                if "pid" in owner and not is_lost(trial.params, ProcessRecord.from_json(owner, "a trial")):
                     busy = True
                 elif trial.number in self.given_up:
                     continue
@@ -165,7 +166,7 @@ class Ledger:
         before = trial.user_attrs.get(OWNER) or {}
         furthest = max(step, before.get("step", 0))  # after a kill a run goes on from an earlier step
         counts = {"failures": before.get("failures", 0), "kills": _kills(before, step)}
-        owner = {**self.me, **counts, "step": furthest}
+        owner = {**self.me.to_json(), **counts, "step": furthest}
         self.storage.set_trial_user_attr(trial._trial_id, OWNER, owner)
         params = {d.name: rounded(d, trial.params[d.name]) for d in self.search.space}
         return Trial(trial.number, order, params, again=bool(before))

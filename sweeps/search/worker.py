@@ -23,7 +23,7 @@ from landscape.config.cli import Parser
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import run_id
 from landscape.config.log import run_log
-from landscape.scores import distance_name, distance_of
+from landscape.scores import distance_of
 from landscape.signals import STOP_SIGNALS
 from landscape.store import FAILED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
@@ -31,17 +31,19 @@ from landscape.store.early_stopping import Watch
 from landscape.store.leases import Observer
 from landscape.store.locks import locked
 from landscape.store.metrics_row import MetricsRow
-from landscape.store.processes import myself
+from landscape.store.process_record import ProcessRecord
 from landscape.store.run_status import EarlyStop, StopCause
+from landscape.store.searches import CellSearch, Searches
 from landscape.store.trials import SEARCH, TrialRecord, put_rows
 from sweeps.errors import run_command
+from sweeps.formatting import distance
 from sweeps.planning.freeze import freeze_run
 from sweeps.planning.plan import Planned
 from sweeps.planning.search_space import Params, params_of, rounded, with_params
-from sweeps.planning.search_spec import CellSearch, Searches, read_searches
+from sweeps.planning.search_spec import read_searches
 from sweeps.search.objective import Worth, rows_of, worth
 from sweeps.search.storage import open_storage
-from sweeps.search.trial_queue import WAIT, Ledger, Owner, Trial
+from sweeps.search.trial_queue import WAIT, Ledger, Trial
 
 logger = logging.getLogger("sweeps.search.worker")  # also as the main module of its process
 
@@ -81,7 +83,7 @@ class Cell:
     def run(self, params: Params) -> RunFolder:
         return self.store.run(run_id(self.config(params)))
 
-    def is_lost(self, params: Params, owner: Owner) -> bool:
+    def is_lost(self, params: Params, owner: ProcessRecord) -> bool:
         lost = self.observer.is_lost(self.run(params), owner)
         self.unsure |= not lost and not self.observer.saw_life(self.run(params), owner)
         return lost
@@ -239,7 +241,7 @@ class Searcher:
         folder = self.store.search_workers(self.sweep)
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{socket.gethostname()}-{os.getpid()}.json"
-        write_whole(file, to_json(myself()))
+        write_whole(file, to_json(ProcessRecord.of_this().to_json()))
         try:
             yield
         finally:
@@ -282,11 +284,8 @@ class Searcher:
             cell.ledger.tell(trial, found.value, diverged=found.diverged, stopped=found.stopped, run=run.id)
         cell.record()
         rows = rows_of(run, cell.search.asked) if status != FAILED else []
-        last = distance_of(rows[-1].values) if rows else None
-        name = distance_name(cell.search.asked.extractor)
-        distance = "" if last is None else f", {name} {last:.4g}"
         settings = " ".join(f"{key}={value:.4g}" for key, value in trial.params.items())
-        self.say(f"{label}: {settings}: {status}{distance}")
+        self.say(f"{label}: {settings}: {status}{distance(rows[-1].values) if rows else ''}")
 
 
 def parser() -> Parser:

@@ -34,17 +34,17 @@ def hold(
     while True:
         for run in store.run_folders():
             claim = claim_in_force(run) if when(run) else None
-            if claim is None or pid not in (None, claim["pid"]) or process_start(claim["pid"]) != claim["started"]:
+            if claim is None or pid not in (None, claim.pid) or process_start(claim.pid) != claim.started:
                 continue
             with suppress(ProcessLookupError):
-                os.kill(claim["pid"], signal.SIGSTOP)
-            while not is_still(claim["pid"]):  # a signal sent sooner would overtake this one
+                os.kill(claim.pid, signal.SIGSTOP)
+            while not is_still(claim.pid):  # a signal sent sooner would overtake this one
                 assert time.monotonic() < deadline, "a worker that was told to stop did not"
                 time.sleep(0.01)
             if run.status().state == RUNNING and when(run) and claim_in_force(run) == claim:
-                return run, int(claim["pid"])
+                return run, int(claim.pid)
             with suppress(ProcessLookupError):  # it has just ended
-                os.kill(claim["pid"], signal.SIGCONT)
+                os.kill(claim.pid, signal.SIGCONT)
         assert time.monotonic() < deadline, "no worker was caught amid its run"
         time.sleep(0.01)
 

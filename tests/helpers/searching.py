@@ -13,12 +13,12 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from support import TINY
 
 from landscape.store import RunFolder, Store
+from landscape.store.searches import CellSearch
 from landscape.store.trials import read_rows
 from landscape.training import checkpoint
 from sweeps.planning.freeze import freeze
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, make_plan
-from sweeps.planning.search_spec import CellSearch
 from sweeps.search.trial_queue import Ledger
 from sweeps.search.worker import Searcher
 

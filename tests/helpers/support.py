@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import chdir, nullcontext, redirect_stderr, redirect_stdout
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import IO
 
 import landscape.sweep
 from landscape.store import RunFolder, Store
+from sweeps.planning.config_groups import groups, read_choice
 from sweeps.planning.freeze import freeze
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import make_plan
@@ -86,3 +88,15 @@ def call(
 def sweep(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The user's own command in this process; its workers are processes as ever."""
     return call(landscape.sweep.main, *arguments, cwd=cwd)
+
+
+@cache
+def kinds(group: str, key: str) -> frozenset[str]:
+    """The legal values of the key that names a function, such as loss.kind: those that some choice sets."""
+    found = set()
+    for choice in groups()[group]:
+        content = read_choice(group, choice)
+        value = content.get(group, content).get(key)
+        if value is not None:
+            found.add(value)
+    return frozenset(found)

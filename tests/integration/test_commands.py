@@ -12,7 +12,7 @@ from support import ROOT
 import analysis.report
 import landscape.sample
 from landscape.config.cli import ANY
-from landscape.config.schema import keys
+from landscape.config.keys import keys
 from sweeps.cli.arguments import COMMANDS, VERBS
 from sweeps.cli.completion import SCRIPTS as COMPLETED
 from sweeps.planning.config_groups import groups

@@ -80,6 +80,30 @@ def test_it_is_in_the_reports_files_and_on_its_page(store: Path) -> None:
     assert runs.read_text().count('"shift of the mean feature"') == 2 and '"mean_shift":[' in runs.read_text()
 
 
+def test_it_is_on_the_terminal_as_it_is_written_on_the_page(store: Path) -> None:
+    """`status` prints it, and the live table of `watch` and of a sweep has its column."""
+    (runs,) = store.glob("report/data/runs-*.js")
+    written = set(re.findall(r'"shift of the mean feature": ?"([^"]+)"', runs.read_text()))
+    assert len(written) == 2 and all(re.fullmatch(r"\d+\.\d\d", text) for text in written)  # as its descriptor says
+    newest = python(store, "-m", "sweeps", "status", "store=outputs").partition("newest scores")[2]
+    assert "shift of the mean" in newest and "IS" not in newest.split()  # what was not measured has no column
+    assert {line.split()[-1] for line in newest.splitlines() if " done " in line} == written
+    code = """if True:
+        from dataclasses import replace
+        from rich.console import Console
+        from landscape.store import Store
+        from sweeps.launchers.progress import table_of
+        from sweeps.monitor import Looker
+        store = Store("outputs")
+        look = Looker(store).look()
+        for seen in look.runs:
+            seen.state = "running"
+        Console(width=200).print(table_of(look, {seen.id: seen.id for seen in look.runs}, None))
+    """
+    live = python(store, "-c", code)
+    assert "shift of the mean feature" in live and all(text in live.split() for text in written)
+
+
 def test_it_is_mirrored(store: Path) -> None:
     code = """if True:
         from landscape.store import Store

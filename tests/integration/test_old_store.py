@@ -61,7 +61,7 @@ def test_its_runs_are_read_with_their_scores_and_origins(old: Store) -> None:
     for run in old.run_folders():
         rows = run.rows()
         assert all("fd_classifier" in row.values and "fid" not in row.values for row in rows)  # as which it was stored
-        assert not rows or "fd_classifier" in run.protocol(rows[0].protocol)["floor"]
+        assert not rows or "fd_classifier" in (run.protocol(rows[0].protocol).floor or {})
         assert not rows or "fd_classifier" in run.status().scores
     assert (frame["stage"] == "search").sum() == 4
 

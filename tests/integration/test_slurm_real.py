@@ -123,8 +123,8 @@ def started(store: Store) -> list[RunFolder]:
 
 def worker(run: RunFolder) -> int:
     claim = claim_in_force(run)
-    assert claim is not None and process_start(claim["pid"]) is not None
-    return int(claim["pid"])
+    assert claim is not None and process_start(claim.pid) is not None
+    return int(claim.pid)
 
 
 def task_of(store: Store, run: RunFolder) -> str:

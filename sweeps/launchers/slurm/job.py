@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from landscape.config.cli import Parser
 from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
 from landscape.store import FAILED, Store
+from landscape.store.jobs import Resources, Submission
 from sweeps.console import tell
 from sweeps.errors import run_command
 from sweeps.launchers.devices import slots
@@ -31,8 +33,7 @@ from sweeps.launchers.local_pool import UNREADABLE, run_pool
 from sweeps.launchers.local_search import Workers, searcher
 from sweeps.launchers.progress import Lines
 from sweeps.launchers.slurm.client import CLIENT
-from sweeps.launchers.slurm.resources import Resources, from_record
-from sweeps.launchers.slurm.submissions import Submission, submission
+from sweeps.launchers.slurm.submissions import submission
 from sweeps.launchers.supervisor import Allocation, Child
 from sweeps.planning.needs import is_met, need
 from sweeps.planning.plan import NOTHING, Plan, Planned
@@ -61,10 +62,10 @@ def main(argv: list[str] | None = None) -> int:
     return run_command(work, disk=ExitCode.UNFINISHED)
 
 
-def train(store: Store, given: Submission, ids: list[str]) -> int:
+def train(store: Store, given: Submission, ids: Sequence[str]) -> int:
     """Train these runs side by side and one after another; decide what becomes of the job."""
     plan, unreadable = _plan(store, given, ids)
-    resources, how = from_record(given.resources), given.execution
+    resources, how = given.resources, given.execution
     widest = max(run.config["train"]["world_size"] for run in plan.runs)
     places = slots(resources.at_once, how["threads"], how["device"], widest)
     job = _begin(f"{plural(len(plan.runs), 'run')}, {resources.at_once} at once")
@@ -88,7 +89,7 @@ def search(store: Store, given: Submission) -> int:
     is left to the scheduler, and its trial to whoever finds it dead.
     """
     job = _begin("a worker of the sweep's searches")
-    resources, how = from_record(given.resources), given.execution
+    resources, how = given.resources, given.execution
     before, start = _trial_steps(store, given.sweep), time.monotonic()
     allocation = Allocation(patience_s(resources))
     own = {key: str(how["threads"]) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -128,7 +129,7 @@ def _trial_steps(store: Store, sweep: str) -> int:
     return steps
 
 
-def _plan(store: Store, given: Submission, ids: list[str]) -> tuple[Plan, int]:
+def _plan(store: Store, given: Submission, ids: Sequence[str]) -> tuple[Plan, int]:
     """The runs of a task as a plan, and how many of them do not read."""
     plan, unreadable = Plan([], []), 0
     for one in ids:
@@ -181,7 +182,7 @@ def _again(store: Store, given: Submission, job: str, signals: list[int], vain: 
         tell(f"{names}: the scheduler ends this job ({state}); whether it runs again is the scheduler's to say")
         return ExitCode.PREEMPTED
     if vain:
-        tell(f"{names}: no run made a step in all of the job's {given.resources['time']} minutes, so it is not queued")
+        tell(f"{names}: no run made a step in all of the job's {given.resources.time} minutes, so it is not queued")
         tell("again; give more with launcher.time=")
         return ExitCode.PREEMPTED
     tell(f"{names}: the job is queued again")

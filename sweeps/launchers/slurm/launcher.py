@@ -9,15 +9,16 @@ from __future__ import annotations
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.text import duration, plural
 from landscape.store import QUEUED, RunFolder, RunStatus, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
+from landscape.store.jobs import JobClass, Jobs, Resources, SearchJobs, Submission, SubmissionEvent
 from landscape.store.leases import Observer, claim_in_force, take
 from landscape.store.locks import locked
 from sweeps.console import tell
@@ -26,23 +27,16 @@ from sweeps.launchers.estimate import Estimate
 from sweeps.launchers.setup_lines import Source
 from sweeps.launchers.slurm.client import CLIENT, Limits, Refused, user
 from sweeps.launchers.slurm.messages import Outcome, _with_help, report
-from sweeps.launchers.slurm.resources import Classes, Resources, from_record
+from sweeps.launchers.slurm.resources import Classes
 from sweeps.launchers.slurm.script import script
 from sweeps.launchers.slurm.site_limits import check_fits
-from sweeps.launchers.slurm.submissions import Queued, Submission, Submissions, append, in_queue, users
+from sweeps.launchers.slurm.submissions import Queued, Submissions, append, in_queue, users
 from sweeps.monitor import unclaimed
 from sweeps.planning.freeze import freeze
 from sweeps.planning.plan import NOTHING, Plan, execution
 from sweeps.planning.search_spec import trials_left, workers_of
 from sweeps.planning.withdraw import Before
 from sweeps.search.objective import record_grid
-
-
-class Wanted(NamedTuple):
-    """Runs that share resources, in the order of the plan."""
-
-    resources: Resources
-    runs: list[str]
 
 
 class SlurmLauncher(Submissions, Launcher):
@@ -67,7 +61,7 @@ class SlurmLauncher(Submissions, Launcher):
         grid = plan.stage != "search"
         wanted = by_class(plan, {run.id for run in plan.runs if grid and run.need != NOTHING})
         lines = []
-        for resources, runs in wanted:
+        for resources, runs in ((one.resources, one.runs) for one in wanted):
             jobs = -(-len(runs) // resources.runs_per_job)
             lines.append(f"{plural(len(runs), 'run')} in {plural(jobs, 'job')} of {resources.describe()}")
         if len(wanted) > 1:
@@ -75,7 +69,7 @@ class SlurmLauncher(Submissions, Launcher):
         left = plan.trials_left if plan.stage in ("all", "search") else 0
         if left:
             search = workers(plan)
-            jobs, each = min(search["workers"], left), from_record(search["resources"])
+            jobs, each = min(search.workers, left), search.resources
             lines.append(
                 f"{plural(left, 'trial')} in {plural(jobs, 'job')} of {each.describe()}, one after another in each"
             )
@@ -87,7 +81,7 @@ class SlurmLauncher(Submissions, Launcher):
         wanted = by_class(plan, {run.id for run in plan.runs if run.need != NOTHING} if grid else set())
         search = workers(plan) if searching else None
         site = CLIENT.limits()  # before anything is written
-        check_fits([one.resources for one in wanted] + ([] if search is None else [from_record(search["resources"])]))
+        check_fits([one.resources for one in wanted] + ([] if search is None else [search.resources]))
         store.check_writable()
         with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
             queued = in_queue(store, CLIENT.queue(users(store)))
@@ -96,17 +90,16 @@ class SlurmLauncher(Submissions, Launcher):
             created = freeze(plan)
             everything = by_class(plan, {run.id for run in plan.runs})
             launcher = plan.runs[0].config["launcher"]
-            record = {
-                "execution": execution(plan.runs[0]),
-                "max_submit": launcher["max_submit"],
-                "classes": [{"resources": one.resources.record(), "runs": one.runs} for one in everything],
-            }
+            record = Jobs(
+                execution=execution(plan.runs[0]),
+                max_submit=launcher["max_submit"],
+                classes=tuple(everything),
+                search=search,
+            )
             if plan.searches:
                 record_grid(plan)
-            if search is not None:
-                record["search"] = search
-            write_whole(folder.jobs_file, to_json(record), alone=True)
-            done = submit(store, folder, wanted, record["execution"], record["max_submit"], site, queued)
+            write_whole(folder.jobs_file, to_json(record.to_json()), alone=True)
+            done = submit(store, folder, wanted, record, site, queued)
             if searching:
                 submit_search(store, folder, record, site, queued, done)
             if done.refused and not (done.submitted or done.search):
@@ -119,20 +112,17 @@ class SlurmLauncher(Submissions, Launcher):
             record, ours = folder.signed_jobs()
         except FileNotFoundError as e:
             raise UserError(f"sweep {folder.name} was never launched with launcher=slurm") from e
-        classes = [
-            Wanted(from_record(one["resources"]), [run for run in one["runs"] if run in wanted])
-            for one in record["classes"]
-        ]
+        classes = [JobClass(one.resources, [run for run in one.runs if run in wanted]) for one in record.classes]
         resources = [one.resources for one in classes]
-        if "search" in record:
-            resources.append(from_record(record["search"]["resources"]))
+        if record.search is not None:
+            resources.append(record.search.resources)
         Source(folder.jobs_file, ours, accepted).check(text for one in resources for text in one.setup)
         site = CLIENT.limits()
         check_fits(one.resources for one in classes if one.runs)
         with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
             queued = in_queue(store, CLIENT.queue(users(store)))
-            done = submit(store, folder, classes, record["execution"], record["max_submit"], site, queued)
-            if "search" in record and folder.plan().get("stage") != "grid":
+            done = submit(store, folder, classes, record, site, queued)
+            if record.search is not None and folder.plan().stage != "grid":
                 submit_search(store, folder, record, site, queued, done)
         return report(store, folder, done)
 
@@ -157,22 +147,21 @@ class SlurmLauncher(Submissions, Launcher):
         return f"about {duration(seconds)} with {many} at once"
 
 
-def by_class(plan: Plan, ids: set[str], alone: bool = False) -> list[Wanted]:
+def by_class(plan: Plan, ids: set[str], alone: bool = False) -> list[JobClass]:
     """The runs with these ids by the resources that they get; with `alone` one after another in a search's worker."""
     classes = Classes(plan.runs[0].config["launcher"], alone)
     found: dict[Resources, list[str]] = {}
     for planned in plan.runs:
         if planned.id in ids:
             found.setdefault(classes.of(planned.config), []).append(planned.id)
-    return [Wanted(resources, runs) for resources, runs in found.items()]
+    return [JobClass(resources, runs) for resources, runs in found.items()]
 
 
 def submit(
     store: Store,
     folder: SweepFolder,
-    wanted: list[Wanted],
-    how: dict[str, Any],
-    max_submit: int | None,
+    wanted: list[JobClass],
+    record: Jobs,
     site: Limits,
     queued: Queued,
 ) -> Outcome:
@@ -181,8 +170,8 @@ def submit(
     free = unclaimed(store, [run for one in wanted for run in one.runs if run not in queued.runs])
     done.already = sum(run in queued.runs for one in wanted for run in one.runs)
     done.alive = sum(len(one.runs) for one in wanted) - done.already - len(free)
-    room = min(n for n in (max_submit, site.submit, site.jobs, sys.maxsize) if n is not None) - queued.tasks
-    for resources, runs in wanted:
+    room = min(n for n in (record.max_submit, site.submit, site.jobs, sys.maxsize) if n is not None) - queued.tasks
+    for resources, runs in ((one.resources, one.runs) for one in wanted):
         tasks = list(cut([run for run in runs if run in free], resources.runs_per_job))
         size = site.array
         while tasks and not done.refused:
@@ -191,7 +180,7 @@ def submit(
                 done.full = done.full or f"{queued.tasks + sum(len(s.tasks) for s in done.submitted)} jobs are queued"
                 break
             try:
-                done.submitted.append(_submit_array(store, folder, tasks[:size], resources, how))
+                done.submitted.append(_submit_array(store, folder, tasks[:size], resources, record.execution))
             except Refused as e:
                 if e.full and size > 1:  # a limit that the site does not tell: find out what fits
                     size //= 2
@@ -205,7 +194,7 @@ def submit(
     return done
 
 
-def workers(plan: Plan) -> dict[str, Any]:
+def workers(plan: Plan) -> SearchJobs:
     """How many jobs work on a plan's searches, and with what: the resources of one run, for one worker in each."""
     classes = by_class(plan, {run.id for run in plan.runs}, alone=True)
     if len(classes) > 1:
@@ -214,34 +203,34 @@ def workers(plan: Plan) -> dict[str, Any]:
             "search each class in a command of its own, or give stage=grid"
         )
     resources = classes[0].resources
-    return {"resources": resources.record(), "workers": workers_of(plan.searches, resources.parallel)}
+    return SearchJobs(resources, workers_of(plan.searches, resources.parallel))
 
 
 def submit_search(
     store: Store,
     folder: SweepFolder,
-    record: dict[str, Any],
+    record: Jobs,
     site: Limits,
     queued: Queued,
     done: Outcome,
 ) -> None:
     """Submit the searches' workers where trials are left and none of the workers is queued; the lock is held."""
     left = trials_left(store, folder.name)
-    if not left or done.refused:
+    if record.search is None or not left or done.refused:
         return
     if any(one.search and one.sweep == folder.name for one in queued.submissions):
         done.searching = True
         return
     taken = queued.tasks + sum(len(one.tasks) for one in done.submitted)
-    room = min(n for n in (record["max_submit"], site.submit, site.jobs, sys.maxsize) if n is not None) - taken
-    size = min(left, record["search"]["workers"], site.array, room)
+    room = min(n for n in (record.max_submit, site.submit, site.jobs, sys.maxsize) if n is not None) - taken
+    size = min(left, record.search.workers, site.array, room)
     if size < 1 or done.full:
         done.full, done.trials = done.full or f"{taken} jobs are queued", left
         return
-    resources = from_record(record["search"]["resources"])
+    resources = record.search.resources
     while size and done.search is None:
         try:
-            done.search = _submit_array(store, folder, [[]] * size, resources, record["execution"], search=True)
+            done.search = _submit_array(store, folder, [[]] * size, resources, record.execution, search=True)
         except Refused as e:
             if not e.full:
                 done.refused = _with_help(str(e), resources)
@@ -263,31 +252,32 @@ def _submit_array(
     folder: SweepFolder,
     tasks: list[list[str]],
     resources: Resources,
-    how: dict[str, Any],
+    how: Mapping[str, Any],
     search: bool = False,
 ) -> Submission:
     token = f"gan-landscape.{uuid.uuid4().hex[:16]}"
-    line: dict[str, Any] = {
-        "token": token,
-        "user": user(),
-        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "resources": resources.record(),
-        "execution": how,
-        "tasks": tasks,
-        "search": search,
-    }
+    submission = Submission(
+        token=token,
+        user=user(),
+        made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        resources=resources,
+        execution=how,
+        tasks=tasks,
+        search=search,
+        sweep=folder.name,
+    )
     text = script(store, folder, token, len(tasks), resources)
-    append(folder, line)
+    append(folder, submission)
     before = mark_queued(store, [run for task in tasks for run in task])
     try:
         job = CLIENT.submit(text)
     except Refused as e:
-        append(folder, {"token": token, "refused": str(e)})
+        append(folder, SubmissionEvent(token=token, refused=str(e)))
         for run, status in before.items():
             _unmark(store.run(run), status)
         raise
-    append(folder, {"token": token, "job": job})
-    return Submission(folder.name, **line, job=job)
+    append(folder, SubmissionEvent(token=token, job=job))
+    return replace(submission, job=job)
 
 
 def mark_queued(store: Store, runs: Iterable[str]) -> dict[str, RunStatus]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from landscape.config.errors import UserError
 from landscape.config.text import plural
 from landscape.store import Store, SweepFolder
+from landscape.store.jobs import Resources, Submission
 from sweeps.console import tell
 from sweeps.launchers.slurm.client import CLIENT
-from sweeps.launchers.slurm.resources import Resources, from_record
-from sweeps.launchers.slurm.submissions import Submission
 from sweeps.planning.search_spec import trials_left
 
 
@@ -58,7 +57,7 @@ def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
         tell(f"  python -m sweeps submit {where}")
     if done.search is not None:
         trials, workers = plural(trials_left(store, folder.name), "trial"), plural(len(done.search.tasks), "worker")
-        each = from_record(done.search.resources).describe()
+        each = done.search.resources.describe()
         tell(f"searching {trials}: submitted {workers} of {each}, job {done.search.job}")
     if done.searching:
         tell("the searches' workers are already in the queue")
@@ -80,5 +79,5 @@ def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
 def _by_resources(arrays: list[Submission]) -> dict[Resources, list[Submission]]:
     found: dict[Resources, list[Submission]] = {}
     for array in arrays:
-        found.setdefault(from_record(array.resources), []).append(array)
+        found.setdefault(array.resources, []).append(array)
     return found

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from landscape.config.errors import UserError, nearest
-from landscape.config.schema import SELECTORS
-from landscape.config.text import plural
+from landscape.config.keys import SELECTORS, keys
 from landscape.config.validation import check_ranges
 from landscape.ranges import gigabytes, minutes
-from sweeps.planning.config_groups import keys
+from landscape.store.jobs import Resources
 
 KEYS = (
     "partition", "account", "qos", "time", "memory", "cores", "gpus", "constraint",
@@ -33,59 +32,13 @@ OURS: tuple[str, ...] = (
 OURS += ("time", "open-mode", "test-only", "nodes", "ntasks", "ntasks-per-node", "export")
 
 
-@dataclass(frozen=True)
-class Resources:
-    """Of one job. Runs with equal resources are one class, and share arrays."""
-
-    partition: str | None
-    account: str | None
-    qos: str | None
-    time: int  # minutes
-    memory: float | None  # GB
-    cores: int
-    gpus: int
-    constraint: str | None
-    setup: tuple[str, ...]
-    extra: tuple[str, ...]
-    runs_per_job: int
-    at_once: int
-    parallel: int | None
-    signal_s: int
-
-    @property
-    def notice_s(self) -> int:
-        """Seconds before a job's end at which it is told: as asked for, but half of a short job at the most."""
-        return min(self.signal_s, self.time * 30)
-
-    def describe(self) -> str:
-        """The resources of one job in words."""
-        parts = [] if self.partition is None else [f"partition {self.partition}"]
-        parts += [plural(self.cores, "core")] + [plural(self.gpus, "GPU")] * (self.gpus > 0)
-        if self.memory is not None:
-            parts.append(f"{self.memory:g} GB" if self.memory >= 1 else f"{self.memory * 1024:.0f} MB")
-        parts.append(f"{self.time // 60}:{self.time % 60:02d} h")
-        if self.runs_per_job > 1:
-            parts.append(f"{self.runs_per_job} runs a job, {self.at_once} at once")
-        return ", ".join(parts)
-
-    def record(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-
-def from_record(record: dict[str, Any]) -> Resources:
-    """What `Resources.record` was made from."""
-    values: dict[str, Any] = {k: tuple(v) if k in LISTS else v for k, v in record.items()}
-    return Resources(**values)
-
-
 class Classes:
     """The rules of one command; raises `UserError` where they cannot be meant.
 
     With `alone` they are for jobs in which one worker of a search trains run after run: nothing is packed into those.
     """
 
-    def __init__(self, launcher: dict[str, Any], alone: bool = False) -> None:
+    def __init__(self, launcher: Mapping[str, Any], alone: bool = False) -> None:
         self.launcher, self.alone = launcher, alone
         self.rules: list[tuple[dict[str, list[Any]], dict[str, Any]]] = []
         for rule in launcher.get("classes") or []:
@@ -136,7 +89,7 @@ def _parse_rule(rule: Any) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     for key, value in rule["when"].items():
         name = BY_GROUP.get(key, key)
         if name not in keys():
-            near = nearest(key, [*keys(), *BY_GROUP])
+            near = nearest(key, [*sorted(keys()), *BY_GROUP])
             raise UserError(f"launcher.classes: {key} is no configuration key{near}; --cfg job shows all of them")
         when[name] = value if isinstance(value, list) else [value]
     given = {key: value for key, value in rule.items() if key != "when"}

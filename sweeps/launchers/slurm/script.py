@@ -14,7 +14,7 @@ import sys
 from landscape.config.errors import UserError
 from landscape.config.subprocess_env import code_root
 from landscape.store import Store, SweepFolder
-from sweeps.launchers.slurm.resources import Resources
+from landscape.store.jobs import Resources
 
 
 def script(store: Store, folder: SweepFolder, token: str, tasks: int, resources: Resources) -> str:

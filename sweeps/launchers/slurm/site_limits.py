@@ -10,8 +10,8 @@ import os
 from collections.abc import Iterable
 
 from landscape.config.errors import UserError
+from landscape.store.jobs import Resources
 from sweeps.launchers.slurm.client import CLIENT, Nodes
-from sweeps.launchers.slurm.resources import Resources
 
 ELSEWHERE = ("SBATCH_PARTITION", "SBATCH_CLUSTERS", "SLURM_CLUSTERS")  # sbatch goes by these, whatever the script says
 

@@ -10,40 +10,20 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from landscape.config.errors import CorruptFile, UserError
 from landscape.config.text import plural
 from landscape.store import Store, SweepFolder
+from landscape.store.jobs import Submission, SubmissionEvent
 from landscape.store.locks import locked
 from sweeps.console import tell
 from sweeps.launchers.slurm.client import CLIENT
 from sweeps.monitor import Queue, Scheduler, Task
 
 
-@dataclass
-class Submission:
-    """One array."""
-
-    sweep: str
-    token: str
-    user: str
-    tasks: list[list[str]]  # the ids of the runs of each task
-    resources: dict[str, Any]
-    execution: dict[str, Any]
-    made: str
-    job: str | None = None  # None: refused, or its controller died before it could write
-    refused: str | None = None
-    cancelled: bool = False
-    search: bool = False  # its tasks are workers of the sweep's searches, which find their runs themselves
-
-
-FIELDS = {field.name for field in fields(Submission)} - {"sweep"}
-
-
-def append(folder: SweepFolder, line: dict[str, Any]) -> None:
+def append(folder: SweepFolder, event: SubmissionEvent) -> None:
     """Add a line, on the disk before this returns; one that was torn by a crash is closed first."""
     with open(folder.submissions_file, "a+b") as f:
         f.seek(0, os.SEEK_END)
@@ -51,7 +31,7 @@ def append(folder: SweepFolder, line: dict[str, Any]) -> None:
             f.seek(-1, os.SEEK_END)
             if f.read(1) != b"\n":
                 f.write(b"\n")
-        f.write(json.dumps(line).encode() + b"\n")
+        f.write(json.dumps(event.to_json()).encode() + b"\n")
         f.flush()
         os.fsync(f.fileno())
 
@@ -69,16 +49,16 @@ def submission(folder: SweepFolder, token: str) -> Submission | None:
 def _read(folder: SweepFolder, token: str) -> dict[str, Submission]:
     found: dict[str, Submission] = {}
     for event in folder.submitted(token):
-        key = event["token"]
-        if "tasks" in event:
-            try:
-                found[key] = Submission(folder.name, **{name: event[name] for name in FIELDS if name in event})
-            except TypeError as e:
-                raise CorruptFile(f"{folder.submissions_file} holds a submission that is none ({e})") from e
-        elif key in found:
-            for name in ("job", "refused", "cancelled"):
-                if name in event:
-                    setattr(found[key], name, event[name])
+        before = found.get(event.token)
+        if isinstance(event, Submission):
+            found[event.token] = event
+        elif before is not None:
+            found[event.token] = replace(
+                before,
+                job=event.job or before.job,
+                refused=event.refused or before.refused,
+                cancelled=event.cancelled or before.cancelled,
+            )
     return found
 
 
@@ -111,7 +91,7 @@ class Submissions(Scheduler):
         with locked(store.submit_lock()):
             live = [one for one in in_queue(store, CLIENT.queue(users(store))).submissions if one.sweep == folder.name]
             for one in live:
-                append(folder, {"token": one.token, "cancelled": True})
+                append(folder, SubmissionEvent(token=one.token, cancelled=True))
             CLIENT.cancel([str(one.job) for one in live])
         if live:
             tell(f"cancelled {plural(len(live), 'array')}: job {', '.join(str(one.job) for one in live)}")
@@ -153,8 +133,7 @@ def in_queue(store: Store, tasks: list[Task]) -> Queued:
             # A cluster that was set up anew counts its jobs from 1 again; some sites strip comments.
             present = [t for t in present if t.number < len(one.tasks) and t.token in (one.token, "(null)", "")]
             if present:
-                live.append(one)
-                one.job = present[0].job
+                live.append(replace(one, job=present[0].job))
                 if all(task.stuck for task in present):
                     stuck[one.token] = present[0]
             for task in sorted(present, key=lambda task: not task.stuck):  # one that can start says more of a run

@@ -13,7 +13,7 @@ from analysis.estimators.components import components
 from analysis.estimators.effects import above_by_chance, critical, rank_sums, ratio_of_medians, share_interval
 from analysis.estimators.families import claims, compare_censored, differ, differ_matched, level_of, ranks
 from analysis.estimators.normal_model import check, games_howell
-from analysis.estimators.pairwise import alike_in_spread, compare, least_p, needed, ordered_by
+from analysis.estimators.pairwise import alike_in_spread, compare, needed, ordered_by
 from analysis.estimators.top_share import expected_lowest, top, top_count
 from analysis.html.sections import shown_table
 from analysis.loading.filters import on_outcome
@@ -109,8 +109,6 @@ def test_random_permutations_agree_with_all_of_them_and_reach_small_levels(monke
 
 
 def test_what_the_least_numbers_of_runs_are():
-    assert [next(n for n in range(k + 1, 30) if least_p(n, n, k) <= 0.05) for k in (1, 2, 3, 5, 10)] == [4, 5, 7, 9, 14]
-    assert least_p(7, 7, shared=7) == 2**-6 and least_p(3, 3) == pytest.approx(0.1)
     assert [needed(k) for k in (2, 3, 5, 10)] == [11, 16, 27, 54]
     assert ordered_by(3, 3, 1, 0.05) == "3 runs per cell" and ordered_by(4, 20, 1, 0.05) == "4 runs against 20"
     assert not ordered_by(4, 4, 1, 0.05) and not ordered_by(5, 20, 1, 0.05) and not ordered_by(11, 11, 2, 0.05)
@@ -203,7 +201,7 @@ def frame(values, **changes):
     made["fid"] = made["worth"].where(np.isfinite(made["worth"]))
     made["status"] = np.where(np.isfinite(made["worth"]), "done", "diverged")
     constant: dict[str, Any] = {"arch": "a", "penalty": "gp", "norm": "none", "n_dis": 1, "repeat": 0, "stage": "grid"}
-    constant |= {"sampler": None, "superseded": None}
+    constant |= {"algorithm": "gan", "sampler": None, "superseded": None}
     constant |= {"lr_g": 1.0, "beta1": 0.5, "beta2": 0.9, "width": 1.0, "batch_size": 64, "steps": 10, "strength": 1.0}
     return made.assign(**(constant | changes))
 

@@ -8,8 +8,18 @@ import pytest
 from synthetic import add_run, config
 
 import analysis
-from analysis.estimators.early_stopping import curves, free_runs, replay_table, rules_of, stops_at, taken_up
-from analysis.estimators.saved import kind, saved_seconds, saved_table, saved_whole
+from analysis.estimators.early_stopping import (
+    curves,
+    free_runs,
+    kind,
+    replay_table,
+    rules_of,
+    saved_seconds,
+    saved_table,
+    saved_whole,
+    stops_at,
+    taken_up,
+)
 from analysis.report import main, make_report
 from analysis.tables.early_stopping import early_stopping_tables
 from landscape.config.schema import Stop

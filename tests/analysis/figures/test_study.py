@@ -27,8 +27,7 @@ from landscape.config.errors import UserError
 from landscape.config.identity import flatten
 from landscape.store import DIVERGED, Store
 from landscape.store.protocols import EvalProtocol
-from sweeps.planning.config_groups import groups
-from sweeps.planning.fragments import choose, merge
+from sweeps.planning.config_groups import choose, groups, merge
 
 STUDY_PROTOCOL = EvalProtocol(extractor="inception", quantise="float", real="test", generator="raw")
 
@@ -47,7 +46,7 @@ def report(searched, tmp_path_factory):
 
 def cells(*facts):
     names = ["data", "arch", "loss", "penalty", "norm", "n_dis"]
-    return pd.DataFrame(facts, columns=names).assign(worth=9.0)
+    return pd.DataFrame(facts, columns=names).assign(worth=9.0, algorithm="gan")
 
 
 def test_the_studies_have_the_papers_cells():

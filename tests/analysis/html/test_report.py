@@ -155,7 +155,7 @@ def test_the_floor_stands_beside_the_tables_and_is_drawn_where_it_is_known_for_s
         add_run(store, [100.0, 20.0], config(), protocol=replace(PROTOCOL, floor=floor))
         assert make_report(store, tmp_path / "out") == []
         page = (tmp_path / "out" / "index.html").read_text()
-        assert page.count("898 held-out real images score a distance of 3.9.") == 3
+        assert page.count("898 held-out real images score FD (classifier) 3.9.".replace("'", "&#39;")) == 3
         assert ("-floor.png" in page) == (tmp_path / "out" / "figures" / "01-digits-floor.svg").exists() == (seed == 0)
         shutil.rmtree(store.runs)
     assert protocols.floor_by_n(EvalProtocol(floor={"by_n": by_n})) == [(898, 3.9), (1000, 3.5), (2000, 2.1)]

@@ -130,9 +130,9 @@ def test_only_inceptions_distance_is_called_plain_fid():
 
 
 def test_the_floor_is_said_as_far_as_it_is_known():
-    known = "898 held-out real images score a distance of 0.25, an IS of 9.12, an MS-SSIM of 0.21."
+    known = "898 held-out real images score FD (classifier) 0.25, IS 9.12, MS-SSIM 0.210."
     assert describe_floor(PROTOCOL) == known
-    assert describe_floor(EvalProtocol(floor={"is": 9.0})) == "Held-out real images score an IS of 9."
+    assert describe_floor(EvalProtocol(floor={"is": 9.0})) == "Held-out real images score IS 9.00."
     assert describe_floor(UNKNOWN) == describe_floor(EvalProtocol(floor={"fid": "low"})) == ""
 
 

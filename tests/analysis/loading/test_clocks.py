@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from synthetic import add_run, config, looks_of
 
-from analysis.estimators.early_stopping import replay_table
-from analysis.estimators.saved import saved_table, saved_whole
+from analysis.estimators.early_stopping import replay_table, saved_table, saved_whole
 from analysis.estimators.time_budget import timed
 from analysis.figures.budget import hours_figure
 from analysis.loading.runs import load, load_rows

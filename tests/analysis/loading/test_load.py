@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import synthetic
 from synthetic import PROTOCOL, add_row, add_run, config
 
 import analysis
+from analysis.loading import cache
 from analysis.loading.runs import ROW_COLUMNS, RUN_COLUMNS
+from landscape.config import axes
 from landscape.store import Store
 from landscape.store.metrics_row import MetricsRow
 
@@ -159,3 +162,14 @@ def test_a_run_had_its_device_to_itself_if_that_is_on_record_for_all_machines(tm
     machine = synthetic.META["machines"][0]
     synthetic.change_meta(run, machines=[machine | {"sharing": count} for count in counts])
     assert analysis.load(store).iloc[0]["sharing"] == expected
+
+
+def test_what_was_read_before_there_was_an_axis_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, copy = cache._code(), tmp_path / "axes.py"
+    copy.write_text(Path(axes.__file__).read_text() + "# one more\n")
+    monkeypatch.setattr(axes, "__file__", str(copy))
+    cache._code.cache_clear()
+    assert cache._code() != before
+    monkeypatch.undo()
+    cache._code.cache_clear()
+    assert cache._code() == before

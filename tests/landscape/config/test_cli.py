@@ -16,7 +16,7 @@ from landscape.config import log
 from landscape.config.cli import ANY, Old, Parser, default, quoted, run_cli, unquoted
 from landscape.config.errors import Answered, ExitCode
 from landscape.config.log import run_log
-from sweeps.planning.fragments import primary
+from sweeps.planning.config_groups import primary
 
 logger = logging.getLogger("landscape.test")
 

@@ -8,10 +8,9 @@ import pytest
 
 from landscape.config.errors import UserError
 from landscape.config.identity import flatten
-from landscape.config.schema import keys
+from landscape.config.keys import keys
 from landscape.config.validation import check_ranges
-from sweeps.planning.config_groups import groups
-from sweeps.planning.fragments import choose, merge
+from sweeps.planning.config_groups import choose, groups, merge
 
 
 def test_every_key_has_a_line_of_help() -> None:

@@ -6,11 +6,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support import kinds
 
 from landscape.config.schema import Data
 from landscape.data import DATASETS, SOURCES, Dataset, load_data
 from landscape.data.digits import read_table
-from sweeps.planning.config_groups import kinds
 
 
 @pytest.fixture(scope="module")

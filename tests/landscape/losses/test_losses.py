@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
+from support import kinds
 
 from landscape.config.errors import UserError
 from landscape.losses.adversarial import LOSSES, get_loss
-from sweeps.planning.config_groups import kinds
 
 LOG2 = math.log(2)
 # name: logit at which D is undecided, L_D and L_G there, dL_G/da at a = -20

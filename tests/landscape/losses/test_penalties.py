@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from support import kinds
 
 from landscape.config.schema import Arch, Config, Data, Latent, Norm, Reg
 from landscape.losses.dragan_noise import NOISES
 from landscape.losses.penalties import REGULARIZERS, clip, gradient_penalty, l2, squared_gradient_norms, weight_tensors
 from landscape.networks.build import build
 from landscape.rng import stream
-from sweeps.planning.config_groups import kinds
 
 SHAPE = (6, 2, 4, 4)
 

@@ -16,10 +16,8 @@ from landscape.losses.adversarial import LOSSES
 from landscape.metrics.discriminator_accuracy import d_accuracy, logits, verdicts
 from landscape.metrics.evaluator import Sample
 from landscape.metrics.extractors import Extractor
-from landscape.metrics.frechet import Moments
 from landscape.metrics.networks_under_test import Subject, inference
-from landscape.metrics.real_data import Real
-from landscape.metrics.reference_stats import Reference
+from landscape.metrics.reference_stats import Real, Reference
 from landscape.metrics.row_values import as_row
 from landscape.networks.build import build
 from landscape.store import RunFolder, Store
@@ -83,9 +81,9 @@ def test_images_arrive_as_the_training_loop_shows_them(run: RunFolder, store: St
     seen = Seen()
     subject = Subject(Grey(), seen, LOSSES["ns"], torch.zeros(100, 2), lambda name, samples: None)
     images = real.images(data.test)
-    moments, asked = Moments(nothing[0], nothing), EvalRequest.of(run.config())
+    asked = EvalRequest.of(run.config())
     assert asked is not None
-    found = d_accuracy(Sample(images, nothing, nothing, moments, asked, EvalProtocol(), reference, real, subject))
+    found = d_accuracy(Sample(images, nothing, nothing, asked, EvalProtocol(), real, subject))
     train, test, fake = seen.batches
     trained_on = Batches(data.images, data.train, len(data.train), 0, cpu).next().images
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from landscape.metrics.birthday_test import closest_pairs, half_chance, nearest_other, support
+from landscape.metrics.birthday_test import closest_pairs, nearest_other, support
 from landscape.metrics.memorization import memorisation, nearer, nearest
 
 
@@ -17,25 +17,6 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 # Birthdays
-
-
-def chance_of_none(samples: int, size: int) -> float:
-    """Exactly: the product of (1 - i / N)."""
-    return math.prod(1 - i / size for i in range(samples))
-
-
-@pytest.mark.parametrize("size", [365, 10_000, 1_000_000])
-def test_a_duplicate_is_as_likely_as_not_at_the_half_chance(size: int) -> None:
-    s = half_chance(size)
-    assert s == pytest.approx(1.1774 * math.sqrt(size), rel=0.03)
-    assert chance_of_none(math.floor(s) - 1, size) > 0.5 > chance_of_none(math.ceil(s) + 1, size)
-
-
-def test_ten_thousand_images_show_a_duplicate_among_118() -> None:
-    assert half_chance(10_000) == pytest.approx(118, abs=0.5)
-    draws = rng().integers(10_000, size=(2000, 118))
-    shown = np.mean([len(np.unique(row)) < 118 for row in draws])
-    assert shown == pytest.approx(0.5, abs=0.04)
 
 
 def test_the_support_of_a_finite_generator_is_recovered() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from support import kinds
 
 from landscape.config.schema import Arch, Config, Data, Latent, Norm
 from landscape.config.validation import SIZES
@@ -14,7 +15,6 @@ from landscape.networks.build import NETWORKS, build, initialise
 from landscape.networks.normalizers import layers
 from landscape.networks.resnet import up_nearest, up_zeros
 from landscape.networks.spectral_norm import SpectralNorm
-from sweeps.planning.config_groups import kinds
 
 
 def config(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from support import kinds
 from torch import nn
 
 from landscape.config.schema import Arch, Config, Data, Latent, Norm
@@ -11,7 +12,6 @@ from landscape.networks.build import NETWORKS, build
 from landscape.networks.normalizers import NORMALIZERS, normalize_weights
 from landscape.networks.spectral_norm import SpectralNorm, add_spectral_norm, advance_spectral_norms
 from landscape.rng import stream
-from sweeps.planning.config_groups import kinds
 
 
 def small_net() -> nn.Sequential:

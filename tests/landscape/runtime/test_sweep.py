@@ -99,7 +99,7 @@ def test_a_worker_that_dies_before_it_can_say_so_is_failed(store: Store, monkeyp
 def test_an_unreadable_status_costs_its_own_run(store: Store) -> None:
     process = start(store, "-m", "seed=range(0,3)", *TINY, "train.steps=600", "metrics.every=600", "launcher.jobs=1")
     wait_for(lambda: len(runs(store)) == 3 and store.sweep_names())
-    victim = store.run(store.sweep_folders()[0].plan()["runs"][-1])  # whose turn comes last
+    victim = store.run(store.sweep_folders()[0].plan().runs[-1])  # whose turn comes last
     _, pid = hold(store, lambda run: run.id != victim.id and len(run.rows()) > 0)
     victim.status_file.write_text("{")
     let_go(pid)

@@ -149,7 +149,7 @@ def test_a_confirmation_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -
 def test_a_searchs_worker_watches_the_owner_of_the_last_trial(store: Store) -> None:
     plan = planned(store, "search=random", "search.trials=1")
     (cell,) = Searcher(store, plan.name, None, {}).cells
-    cell.ledger.me = {**myself(), "pid": 4, "started": "5", **ELSEWHERE["boot"]}
+    cell.ledger.me = replace(cell.ledger.me, pid=4, started="5", **ELSEWHERE["boot"])
     trial = cell.next()
     assert isinstance(trial, Trial)
     run = cell.freeze(trial)

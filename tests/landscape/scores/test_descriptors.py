@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from landscape.metrics.extractors import EXTRACTORS as MADE
-from landscape.scores import COLUMNS, DISTANCES, EXTRACTORS, OPTIONS, SCORES, distance_key, distance_name, distance_of
+from landscape.scores import (
+    COLUMNS,
+    DISTANCE,
+    DISTANCES,
+    EXTRACTORS,
+    OPTIONS,
+    SCORES,
+    columns_of,
+    distance_key,
+    distance_name,
+    distance_of,
+)
 from landscape.scores.distance import name_of_all
 from landscape.store.atomic_io import read_yaml
 from landscape.store.old_names import named
@@ -50,3 +61,13 @@ def test_older_rows_are_renamed() -> None:
     new = {"fd_classifier": None, "is": 2.0}
     assert named(old, "classifier") == new and list(named(old, "classifier")) == list(new)
     assert named(old, "inception") == old and named(new, "classifier") == new
+
+
+def test_a_table_has_the_columns_that_its_rows_have_and_a_value_is_written_as_its_column_says() -> None:
+    row = {"step": 3, "fd_classifier": 2815.4, "ms_ssim": 0.2, "is_std": 0.1, "mrlt": [1.0]}
+    found = columns_of([row, {"kid": None}])
+    assert [head for head, _ in found] == ["FD (classifier)", "KID", "MS-SSIM"]
+    values = [column.of(row) for _, column in found]
+    texts = [None if value is None else column.text(value) for (_, column), value in zip(found, values, strict=True)]
+    assert texts == ["2,815", None, "0.200"] and DISTANCE.text(28.154) == "28.15" and DISTANCE.text(3e9) == "3e+09"
+    assert columns_of([]) == []

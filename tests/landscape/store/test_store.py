@@ -9,7 +9,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support import TINY, frozen_runs
@@ -20,6 +19,7 @@ from landscape.store import RunFolder, RunStatus, Store, atomic_io, leases
 from landscape.store.atomic_io import create_exclusively, write_whole
 from landscape.store.leases import Claim, ClaimLost, Observer, claim_in_force, take
 from landscape.store.metrics_row import MetricsRow
+from landscape.store.process_record import ClaimRecord
 from landscape.store.run_meta import RunMeta
 from landscape.store.run_writer import Journal
 
@@ -106,11 +106,11 @@ def test_a_dead_process_of_this_machine_is_lost_at_once(run: RunFolder) -> None:
 def test_a_reused_pid_does_not_revive_a_dead_worker(run: RunFolder) -> None:
     claim = take(run, Observer())
     assert claim is not None
-    other = {**claim.content, "started": "1", "number": 1}
-    assert Observer().is_lost(run, other) and not Observer().is_lost(run, {**claim.content, "number": 1})
+    other = replace(claim.content, started="1")
+    assert Observer().is_lost(run, other) and not Observer().is_lost(run, claim.content)
 
 
-def elsewhere(run: RunFolder) -> dict[str, object]:
+def elsewhere(run: RunFolder) -> ClaimRecord:
     """A claim of another machine."""
     content = {"token": "t", "host": "far-away", "boot": "b", "pids": "p", "pid": 1, "started": "1"}
     create_exclusively(run.claims / "1.json", json.dumps(content))
@@ -137,7 +137,7 @@ def test_another_boot_of_the_same_name_is_watched_not_robbed(run: RunFolder) -> 
     claim = take(run, Observer())
     assert claim is not None
     observer = Observer(lost_after_s=0)
-    other = {**claim.content, "boot": "another", "number": 1}
+    other = replace(claim.content, boot="another")
     assert not observer.is_lost(run, other)
     assert observer.is_lost(run, other)  # the counter has not moved since
 
@@ -147,7 +147,7 @@ def test_a_claim_taken_while_another_taker_looks_is_not_overtaken(
 ) -> None:
     real, first = leases.newest_claim, []
 
-    def looks_slowly(run: RunFolder) -> tuple[int, dict[str, Any] | None]:
+    def looks_slowly(run: RunFolder) -> tuple[int, ClaimRecord | None]:
         seen = real(run)
         monkeypatch.setattr(leases, "newest_claim", real)
         first.append(take(run, Observer()))
@@ -162,9 +162,9 @@ def test_a_claim_taken_while_another_taker_looks_is_not_overtaken(
 def test_without_proc_the_dead_are_still_told_from_the_living(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "exists", lambda self: False)
     claim = take(run, Observer())
-    assert claim is not None and claim.content["started"] == "alive"
-    assert not Observer().is_lost(run, {**claim.content, "number": 1})
-    assert Observer().is_lost(run, {**claim.content, "pid": 2**22 + 1, "number": 1})
+    assert claim is not None and claim.content.started == "alive"
+    assert not Observer().is_lost(run, claim.content)
+    assert Observer().is_lost(run, replace(claim.content, pid=2**22 + 1))
 
 
 def test_an_owner_that_lost_its_claim_writes_nothing_more(run: RunFolder) -> None:
@@ -172,7 +172,7 @@ def test_an_owner_that_lost_its_claim_writes_nothing_more(run: RunFolder) -> Non
     assert owner is not None
     with Journal(run, owner) as journal:
         journal.write(state="running")
-        create_exclusively(run.claims / "2.json", json.dumps({**owner.content, "token": "thief"}))
+        create_exclusively(run.claims / "2.json", json.dumps({**owner.content.to_json(), "token": "thief"}))
         before = run.status_file.read_bytes()
         for attempt in (lambda: journal.write(state="done"), lambda: journal.row(MetricsRow(step=1, protocol="p"))):
             with pytest.raises(ClaimLost):
@@ -187,7 +187,7 @@ def test_a_worker_that_is_overtaken_stops_without_writing(store: Store, monkeypa
 
     def check(self: Claim) -> None:
         if self.number == 1 and len(run.rows()) == 2:
-            create_exclusively(run.claims / "2.json", json.dumps(self.content))
+            create_exclusively(run.claims / "2.json", json.dumps(self.content.to_json()))
         real(self)
 
     monkeypatch.setattr(Claim, "check", check)

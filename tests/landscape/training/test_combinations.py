@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from support import TINY
+from support import TINY, kinds
 
 from landscape.config.schema import typed
 from landscape.data import load_data
 from landscape.training.loop import train
 from landscape.training.state import new_state
-from sweeps.planning.config_groups import groups, kinds
+from sweeps.planning.config_groups import groups
 from sweeps.planning.plan import make_plan
 
 AXES = {

@@ -12,13 +12,13 @@ import torch
 from support import TINY, frozen_runs
 
 from landscape.config import hardware
-from landscape.runtime import worker
+from landscape.runtime.train_run import Training
 from landscape.runtime.worker import work
 from landscape.store import DONE, Store
 from landscape.training import checkpoint
 from landscape.training.meter import Meter
 from sweeps.cli.status import status as tell_status
-from sweeps.planning.describe import describe
+from sweeps.launchers.registry import launcher_of
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import make_plan
 
@@ -59,16 +59,16 @@ def test_rows_status_and_checkpoint_have_both_clocks(store: Store, capsys: pytes
 def test_a_run_of_before_goes_on_without_them(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not on record of its beginning is not made up: no seconds of processors, rather than too few."""
     (run,) = frozen_runs(store, *TINY)
-    real = worker._Work.after_step
+    real = Training.after_step
 
     def stopped(self: Any, state: Any) -> None:
         if state.step == 4:
             self.stop.signal = 15
         real(self, state)
 
-    monkeypatch.setattr(worker._Work, "after_step", stopped)
+    monkeypatch.setattr(Training, "after_step", stopped)
     assert work(store, run.id, lambda text: None) == "preempted"
-    monkeypatch.setattr(worker._Work, "after_step", real)
+    monkeypatch.setattr(Training, "after_step", real)
     saved, _ = checkpoint.load_newest(run)
     assert saved is not None
     for name in ("train_busy_s", "eval_busy_s"):
@@ -114,7 +114,12 @@ def test_bf16_without_units_is_told_before_training(
     for precision in ("bf16", "fp32"):
         plan = make_plan([*TINY, f"train.precision={precision}", "device=cpu", f"store={store.root}"], multirun=False)
         survey(plan)
-        said.append(any(line.startswith("warning: train.precision=bf16") for line in describe(plan)))
+        said.append(
+            any(
+                line.startswith("warning: train.precision=bf16")
+                for line in launcher_of(plan.runs[0].config["launcher"]).warnings(plan)
+            )
+        )
     assert said == [units is False, False]
     if units is False:
         (run,) = frozen_runs(store, *TINY, "train.precision=bf16", "train.steps=2", "metrics=none")

@@ -18,7 +18,7 @@ from held import hold
 from resuming import kept, same, two
 from support import TINY, frozen_runs
 
-from landscape.runtime import worker
+from landscape.runtime.train_run import Training
 from landscape.runtime.worker import work
 from landscape.store import DONE, PREEMPTED, RunFolder, Store
 from landscape.store.metrics_row import MetricsRow
@@ -32,7 +32,7 @@ def test_stopped_by_a_signal(
 ) -> None:
     disturbed, quiet = two(store, *options)
     work(store, quiet.id, lambda text: None)
-    real = worker._Work.after_step
+    real = Training.after_step
 
     def after_step(self: Any, state: Any) -> None:
         if state.step in kill and self.run.id == disturbed.id and not (self.run.path / f"killed{state.step}").exists():
@@ -40,7 +40,7 @@ def test_stopped_by_a_signal(
             os.kill(os.getpid(), signal.SIGTERM)
         real(self, state)
 
-    monkeypatch.setattr(worker._Work, "after_step", after_step)
+    monkeypatch.setattr(Training, "after_step", after_step)
     for _ in kill:
         assert work(store, disturbed.id, lambda text: None) == PREEMPTED
     assert work(store, disturbed.id, lambda text: None) == DONE
@@ -105,7 +105,7 @@ def test_killed_process(store: Store) -> None:
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     disturbed, quiet = two(store, "checkpoint.every_s=0")
     work(store, quiet.id, lambda text: None)
-    real = worker._Work.after_step
+    real = Training.after_step
 
     def after_step(self: Any, state: Any) -> None:
         real(self, state)
@@ -113,7 +113,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(store: Store, monkeyp
             raise Died
 
     with monkeypatch.context() as m:
-        m.setattr(worker._Work, "after_step", after_step)
+        m.setattr(Training, "after_step", after_step)
         with pytest.raises(Died):
             work(store, disturbed.id, lambda text: None)
     damaged = bytearray(disturbed.newest_checkpoint.read_bytes())

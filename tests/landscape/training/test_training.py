@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 import torch
-from support import TINY
+from support import TINY, kinds
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
@@ -25,7 +25,6 @@ from landscape.networks.sync_batchnorm import synchronise
 from landscape.rng import stream
 from landscape.training.loop import Diverged, move_average, train
 from landscape.training.state import State, new_state
-from sweeps.planning.config_groups import kinds
 from sweeps.planning.plan import make_plan
 
 CPU = torch.device("cpu")
@@ -155,7 +154,8 @@ def test_epochs_show_every_image_once_without_the_remainder() -> None:
 
 
 def test_latents_follow_their_law() -> None:
-    from landscape.config.schema import Latent, keys
+    from landscape.config.keys import keys
+    from landscape.config.schema import Latent
 
     legal = keys()["latent.dist"].range
     assert legal is not None and legal.words.split(", ") == sorted(LATENTS, reverse=True)

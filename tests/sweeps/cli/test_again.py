@@ -14,7 +14,8 @@ from support import TINY, command, frozen_runs
 
 from landscape.store import Store
 from landscape.store.leases import Observer, claim_in_force, newest_claim
-from landscape.store.processes import machine, myself, process_start
+from landscape.store.process_record import ProcessRecord
+from landscape.store.processes import machine, process_start
 from sweeps.__main__ import VERBS
 from sweeps.launchers import own_processes
 
@@ -112,4 +113,4 @@ def test_a_process_is_a_worker_of_a_store_by_its_command(
     given = ["/usr/bin/python", *(word.format(store=store.root) for word in words)]
     monkeypatch.setattr(own_processes.processes, "command", lambda pid: given)
     monkeypatch.setattr(own_processes.processes, "folder", lambda pid: store.root.parent)
-    assert own_processes.works_on(store, myself()) is ours
+    assert own_processes.works_on(store, ProcessRecord.of_this()) is ours

@@ -8,7 +8,7 @@ import sys
 import pytest
 from support import ROOT
 
-from landscape.config.schema import NOT_GIVEN, keys
+from landscape.config.keys import NOT_GIVEN, keys
 from landscape.sweep import main
 from sweeps.planning.config_groups import groups
 

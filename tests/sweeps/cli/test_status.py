@@ -95,7 +95,7 @@ def test_where_and_sweep_take_a_part_and_json_tells_all(
         == ids("--where", "state=failed")
         == [other[0].id]
     )
-    names = {folder.name: folder.plan()["runs"] for folder in store.sweep_folders()}
+    names = {folder.name: folder.plan().runs for folder in store.sweep_folders()}
     assert all(ids("--sweep", name) == ids(name[:9]) == runs for name, runs in names.items())
     call("status", "--json")
     told = json.loads(capsys.readouterr().out)

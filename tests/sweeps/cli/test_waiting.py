@@ -70,7 +70,7 @@ def test_failures_and_what_nobody_works_on_are_1_and_named(
 def test_the_newest_sweep_is_meant_where_none_is_named(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     old = frozen_runs(store, *TINY, "seed=5")
     new = frozen_runs(store, *TINY, "seed=0,1")
-    folders = {len(folder.plan()["runs"]): folder for folder in store.sweep_folders()}
+    folders = {len(folder.plan().runs): folder for folder in store.sweep_folders()}
     os.utime(folders[1].plan_file, (1, 1))
     for run in new:
         set_status(run, state="done")
@@ -201,7 +201,7 @@ def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
     assert "2 trials to go" in out and "its search was left out by stage=grid" in out
     frozen_runs(store, *searched, "stage=all")
     assert VERBS[verb]([f"store={store.root}"]) == 1
-    plan = folder.plan()
+    plan = folder.plan().to_json()
     del plan["stage"]
     folder.plan_file.write_text(json.dumps(plan))
     assert VERBS[verb]([f"store={store.root}"]) == 1
@@ -218,7 +218,7 @@ def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
     assert status([folder.name, f"store={store.root}"]) == 0 and "nobody works" not in capsys.readouterr().out
     grid.status_file.write_text("{")
     assert VERBS[verb]([folder.name, f"store={store.root}"]) == 0, "nor for a grid that reads"
-    folder.plan_file.write_text(json.dumps({**folder.plan(), "stage": "grid"}))
+    folder.plan_file.write_text(json.dumps(replace(folder.plan(), stage="grid").to_json()))
     assert VERBS[verb]([folder.name, f"store={store.root}"]) == 1
     assert status([folder.name, f"store={store.root}"]) == 2
 
@@ -233,7 +233,7 @@ def test_a_stage_that_is_finished_already_is_what_was_asked_for_last(
     (folder,) = store.sweep_folders()
     assert wait([f"store={store.root}"]) == 1
     assert main([*asked, "stage=grid", f"store={store.root}"]) == 0
-    assert "nothing to do" in capsys.readouterr().err and folder.plan()["stage"] == "grid"
+    assert "nothing to do" in capsys.readouterr().err and folder.plan().stage == "grid"
     assert wait([f"store={store.root}"]) == 0
     before = folder.plan_file.stat()
     assert main([*asked, "stage=grid", f"store={store.root}"]) == 0

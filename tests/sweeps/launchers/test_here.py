@@ -13,6 +13,7 @@ from searching import equal_weights
 from support import TINY, frozen_runs
 
 from landscape.runtime import worker
+from landscape.runtime.train_run import Training
 from landscape.store import RunFolder, Store
 from landscape.store.trials import read_rows
 from landscape.training.state import State
@@ -40,7 +41,7 @@ def states(store: Store) -> list[str]:
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Ctrl-C comes once, after this step of whichever run gets there first."""
-    after, came = worker._Work.after_step, list[int]()
+    after, came = Training.after_step, list[int]()
 
     def interrupted(self: Any, state: State) -> None:
         if state.step == step and not came:
@@ -48,7 +49,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
             signal.raise_signal(signal.SIGINT)
         after(self, state)
 
-    monkeypatch.setattr(worker._Work, "after_step", interrupted)
+    monkeypatch.setattr(Training, "after_step", interrupted)
 
 
 @pytest.mark.parametrize("kind", HERE)
@@ -69,7 +70,7 @@ def test_its_runs_are_those_of_the_local_launcher_to_the_last_bit(
     assert pids == [os.getpid()] * 2, "each run in this very process"
     for here, there in zip(by_seed(store), by_seed(pool), strict=True):
         assert here.id == there.id and equal_weights(here, there)
-        assert [row.values["fid"] for row in here.rows()] == [row.values["fid"] for row in there.rows()]
+        assert [row.values for row in here.rows()] == [row.values for row in there.rows()]
         assert here.log_file.read_text().splitlines()[-1].startswith("done at step 12")
     (folder,) = store.sweep_folders()
     assert not folder.controller_file.exists()

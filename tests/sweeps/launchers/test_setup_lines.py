@@ -7,7 +7,6 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fake_slurm import FakeSlurm
@@ -140,8 +139,8 @@ def test_a_local_retry_whose_command_says_slurm_is_asked_for(
     assert main([*GRID, SETUP, f"store={store.root}"]) == 0
     site.drop()
     (folder,) = store.sweep_folders()
-    plan = folder.plan()
-    folder.plan_file.write_text(json.dumps({**plan, "launcher": {"kind": "local"}}))  # forged
+    forged = replace(folder.plan(), launcher={"kind": "local"})
+    folder.plan_file.write_text(json.dumps(forged.to_json()))
     by_anybody(folder.plan_file)
     monkeypatch.setattr(resubmit, "reopen", lambda store, folder: 1)
     capsys.readouterr()
@@ -160,7 +159,7 @@ def test_a_line_break_in_an_option_is_refused(
     assert main(["-q", *GRID, "seed=7", f"launcher.{key}={value}", f"store={store.root}"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and f"launcher.{key}" in error and "one line" in error
-    record: dict[str, Any] = sweep.jobs()
+    record = sweep.jobs().to_json()
     record["classes"][0]["resources"][key] = [text] if key == "extra" else text
     sweep.jobs_file.write_text(json.dumps(record))
     with pytest.raises(CorruptFile):

@@ -14,6 +14,7 @@ from slurm import wait_for
 from support import TINY
 
 from landscape.store import Store
+from landscape.store.jobs import SubmissionEvent
 from landscape.store.leases import Observer, claim_in_force
 from sweeps.cli.sweep import main
 from sweeps.launchers.slurm import job as body
@@ -61,7 +62,7 @@ def test_a_job_queues_itself_again_where_the_scheduler_would_not(
     assert end_of(store, monkeypatch, "COMPLETING", [TERM]) == []  # requeued or cancelled already
     assert end_of(store, monkeypatch, None, [TERM]) == []
     (folder,) = store.sweep_folders()
-    append(folder, {"token": submissions(folder)[0].token, "cancelled": True})
+    append(folder, SubmissionEvent(token=submissions(folder)[0].token, cancelled=True))
     assert end_of(store, monkeypatch, "RUNNING", [USR2]) == []
 
 
@@ -125,11 +126,11 @@ def test_a_worker_that_does_not_save_in_time_does_not_keep_its_job_from_the_queu
     wait_for(lambda: run.status().step > 0)
     claim = claim_in_force(run)
     assert claim is not None
-    os.kill(claim["pid"], signal.SIGSTOP)  # in a long evaluation, say
+    os.kill(claim.pid, signal.SIGSTOP)  # in a long evaluation, say
     job.send_signal(USR2)
     try:
         out, _ = job.communicate(timeout=300)
     finally:
-        os.kill(claim["pid"], signal.SIGKILL)
+        os.kill(claim.pid, signal.SIGKILL)
     assert job.returncode == 75 and "SIGUSR2: the job is queued again" in out, out
     assert site.calls("scontrol")[-1] == "scontrol requeue 1_0"

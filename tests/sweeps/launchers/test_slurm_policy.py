@@ -12,6 +12,7 @@ from support import TINY, frozen_runs
 
 from landscape.config.errors import UserError
 from landscape.store import RunStatus, Store
+from landscape.store.jobs import SubmissionEvent
 from landscape.store.leases import Observer, take
 from landscape.store.processes import myself
 from sweeps import monitor
@@ -199,8 +200,9 @@ def test_a_worker_elsewhere_whose_heart_stands_still_is_no_reason_to_wait(
     monkeypatch.setattr(monitor, "HEART_S", 0.01)
     main([*GRID, f"store={store.root}"])
     site.drop()
+    me = myself()
     with monkeypatch.context() as other:
-        other.setattr("landscape.store.leases.myself", lambda: {**myself(), "host": "node7"})
+        other.setattr("landscape.store.processes.myself", lambda: me | {"host": "node7"})
         claim = take(next(iter(store.run_folders())), Observer())
     assert claim is not None
     assert monitor.unclaimed(store, [claim.run.id]) == {claim.run.id}
@@ -254,5 +256,5 @@ def test_an_unknown_word_between_lines_does_not_spoil_the_record(store: Store, s
     with open(folder.submissions_file, "a") as f:
         f.write('{"token": "torn')  # a crash in the middle of a line
     token = submissions(folder)[0].token
-    append(folder, {"token": token, "cancelled": True})
+    append(folder, SubmissionEvent(token=token, cancelled=True))
     assert len(submissions(folder)) == 3 and submission(folder, token).cancelled  # type: ignore[union-attr]

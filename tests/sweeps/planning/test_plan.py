@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from support import TINY, frozen_runs
 
 from landscape.config.errors import UserError
-from landscape.config.schema import keys
+from landscape.config.keys import keys
 from landscape.metrics.extractors import EXTRACTORS
 from landscape.runtime.worker import work
 from landscape.scores import SCORES
@@ -27,8 +27,8 @@ from landscape.store.protocols import EvalRequest
 from sweeps.planning import config_groups
 from sweeps.planning import overrides as grammar
 from sweeps.planning.composition import combinations, hydra
+from sweeps.planning.config_groups import choose, merge
 from sweeps.planning.describe import describe, what_can_be_told_apart
-from sweeps.planning.fragments import choose, merge
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, make_plan
 

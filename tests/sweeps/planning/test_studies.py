@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sweeps.planning.config_groups import groups
+from landscape.config.axes import CELL_KEYS
+from sweeps.planning.config_groups import choose, groups, merge
 from sweeps.planning.describe import cells as planned_cells
-from sweeps.planning.fragments import choose, merge
 from sweeps.planning.plan import Plan, make_plan
 
 Name = tuple[Any, ...]
@@ -16,7 +16,12 @@ Name = tuple[Any, ...]
 
 def cells(plan: Plan) -> dict[Name, tuple[int, int]]:
     """(loss, penalty, norm, n_dis) -> number of settings, number of runs, as `python -m sweeps plan` prints them."""
-    return {(*cell.name[2:5], int(cell.name[5])): (cell.settings, cell.runs) for cell in planned_cells(plan)}
+    found = {}
+    for cell in planned_cells(plan):
+        told = dict(zip(CELL_KEYS, cell.name, strict=True))
+        key = (told["loss"], told["penalty"], told["norm"], int(told["n_dis"]))
+        found[key] = cell.settings, cell.runs
+    return found
 
 
 def plan(*overrides: str) -> Plan:

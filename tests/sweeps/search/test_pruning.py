@@ -14,8 +14,8 @@ from searching import bowl, cell, equal_weights, ledger, nobody_is_lost, planned
 from landscape.config.errors import UserError
 from landscape.runtime.worker import work
 from landscape.store import STOPPED, Store
+from landscape.store.searches import CellSearch
 from sweeps.planning.plan import make_plan
-from sweeps.planning.search_spec import CellSearch
 from sweeps.search.samplers import SAMPLERS
 from sweeps.search.trial_queue import Ledger, Trial
 

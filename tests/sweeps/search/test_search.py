@@ -19,10 +19,11 @@ from support import ROOT
 
 from landscape.config.identity import run_id
 from landscape.store import Store
+from landscape.store.searches import CellSearch
 from sweeps.credentials import environment, without_password
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_space import params_of, with_params
-from sweeps.planning.search_spec import MOST_KILLS, TRIES, CellSearch
+from sweeps.planning.search_spec import MOST_KILLS, TRIES
 from sweeps.search.samplers import SAMPLERS
 from sweeps.search.storage import open_storage
 from sweeps.search.trial_queue import WAIT, Ledger, Trial
@@ -301,7 +302,7 @@ sys.path.insert(0, {tests!r})
 from searching import cell
 book = Ledger(cell(trials={trials}), lambda: open_storage({kind!r}, Store({root!r}), "s", "c"), "t", Path({lock!r}))
 from landscape.store.processes import process_start
-gone = lambda params, owner: process_start(owner["pid"]) != owner["started"]
+gone = lambda params, owner: process_start(owner.pid) != owner.started
 while not isinstance(trial := book.next(gone), Trial) and trial is not None:
     time.sleep(0.05)
 tells = int(sys.argv[1])  # so many; then it holds a trial until it is killed

@@ -1,0 +1,101 @@
+"""`jobs.json` and `submissions.jsonl`: what the runs of a sweep get from a scheduler, and what was handed to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from landscape.config.text import plural
+from landscape.store.formats import EXECUTION, count, flag, ident, line, listed, positive, score, text
+from landscape.store.record import Record, holds, one_record, records
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources(Record):
+    """Of one job. Runs with equal resources are one class, and share arrays."""
+
+    partition: str | None = field(default=None, metadata=holds(line, always=True))
+    account: str | None = field(default=None, metadata=holds(line, always=True))
+    qos: str | None = field(default=None, metadata=holds(line, always=True))
+    time: int = field(metadata=holds(positive))  # minutes
+    memory: float | None = field(default=None, metadata=holds(score, always=True))  # GB
+    cores: int = field(metadata=holds(positive))
+    gpus: int = field(metadata=holds(count))
+    constraint: str | None = field(default=None, metadata=holds(line, always=True))
+    setup: tuple[str, ...] = field(default=(), metadata=holds(listed(text), None, tuple, list, always=True))
+    extra: tuple[str, ...] = field(default=(), metadata=holds(listed(line), None, tuple, list, always=True))
+    runs_per_job: int = field(metadata=holds(positive))
+    at_once: int = field(metadata=holds(positive))
+    parallel: int | None = field(default=None, metadata=holds(positive, always=True))
+    signal_s: int = field(metadata=holds(count))
+
+    @property
+    def notice_s(self) -> int:
+        """Seconds before a job's end at which it is told: as asked for, but half of a short job at the most."""
+        return min(self.signal_s, self.time * 30)
+
+    def describe(self) -> str:
+        """The resources of one job in words."""
+        parts = [] if self.partition is None else [f"partition {self.partition}"]
+        parts += [plural(self.cores, "core")] + [plural(self.gpus, "GPU")] * (self.gpus > 0)
+        if self.memory is not None:
+            parts.append(f"{self.memory:g} GB" if self.memory >= 1 else f"{self.memory * 1024:.0f} MB")
+        parts.append(f"{self.time // 60}:{self.time % 60:02d} h")
+        if self.runs_per_job > 1:
+            parts.append(f"{self.runs_per_job} runs a job, {self.at_once} at once")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class JobClass(Record):
+    """Runs that share resources, in the order of the plan."""
+
+    resources: Resources = field(metadata=one_record(Resources))
+    runs: Sequence[str] = field(metadata=holds(listed(ident)))
+
+
+@dataclass(frozen=True)
+class SearchJobs(Record):
+    """How many jobs work on a sweep's searches, and with what."""
+
+    resources: Resources = field(metadata=one_record(Resources))
+    workers: int = field(metadata=holds(count))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs(Record):
+    """The resources of each run of a sweep, and of its searches."""
+
+    LIMIT: ClassVar[int] = 256 << 20
+
+    execution: Mapping[str, Any] = field(metadata=holds(EXECUTION))
+    max_submit: int | None = field(default=None, metadata=holds(count, always=True))
+    classes: tuple[JobClass, ...] = field(metadata=records(JobClass))
+    search: SearchJobs | None = field(default=None, metadata=one_record(SearchJobs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmissionEvent(Record):
+    """What became of a submission: the scheduler's job, a refusal, or its end by a command."""
+
+    LIMIT: ClassVar[int] = 256 << 20
+
+    token: str = field(metadata=holds(text))
+    job: str | None = field(default=None, metadata=holds(text))  # None: its controller died before it could write
+    refused: str | None = field(default=None, metadata=holds(text))
+    cancelled: bool = field(default=False, metadata=holds(flag))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission(SubmissionEvent):
+    """One array, as it was handed over, and what the events of its token say since."""
+
+    user: str = field(metadata=holds(text))
+    made: str = field(metadata=holds(text))
+    resources: Resources = field(metadata=one_record(Resources))
+    execution: Mapping[str, Any] = field(metadata=holds(EXECUTION))
+    tasks: Sequence[Sequence[str]] = field(metadata=holds(listed(listed(ident))))  # the ids of each task's runs
+    # Its tasks are workers of the sweep's searches, which find their runs themselves.
+    search: bool = field(default=False, metadata=holds(flag, always=True))
+    sweep: str = ""  # whose file it is in
