@@ -1,12 +1,14 @@
-"""Several searches of one cell by one sampler that learns: each is one draw, so that their median has a band.
+"""Adaptive searches of one cell by one sampler: the best after k trials, and a band for the median of several.
 
-A search's trials depend on one another, and no band holds over them; searches that differ in `search.seed` alone do
-not. Of each, the best after k trials is one curve, and for every k the curves' values are independent draws of one
-distribution. Its median lies between two of their order statistics with a chance that is exact for any distribution.
+The trials of an adaptive search depend on one another, so that no band holds over them. Searches that differ in
+`search.seed` alone are independent. The best after k trials is one curve per search. For every k the values of the
+curves are independent draws from one distribution. Its median lies between two of their order statistics with a
+probability that is exact for any distribution.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -49,37 +51,55 @@ class Several(NamedTuple):
     missing: int
 
 
-def several_searches(runs: pd.DataFrame, trials: pd.DataFrame, confidence: float = 0.95) -> dict[str, list[Several]]:
-    """For each cell with two searches or more that differ in their seed alone: those, by sampler.
+def of_searches(runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials of adaptive searches, with columns `cell` and `value`.
 
-    `runs` is one section, stopped runs included; `trials` as in `Collected.trials`. A trial that diverged, was stopped
-    or failed takes its place and finds nothing; a search is followed up to its first trial that is not finished.
+    The value is infinite for a trial that diverged, was stopped or failed. If `search` is missing, it is the sweep; if
+    `alike` is missing, it is the search, which is then like no other.
     """
     known = runs.drop_duplicates("id").set_index("id")
     mine = trials[
-        (trials["stage"] == SEARCH)
-        & trials["sampler"].isin(ADAPTIVE)
-        & trials["search"].notna()
-        & trials["alike"].notna()
-        & trials["id"].isin(known.index)
-    ]
+        (trials["stage"] == SEARCH) & trials["sampler"].isin(ADAPTIVE) & trials["id"].isin(known.index)
+    ].copy()
     values = known["worth"].where(~known["status"].isin((STOPPED, FAILED)), np.inf)
-    worth = mine["id"].map(values).astype(float).where(~mine["failed"].astype(bool), np.inf)
-    mine = mine.assign(cell=mine["id"].map(known["cell"]), value=worth)
+    mine["value"] = mine["id"].map(values).astype(float).where(~mine["failed"].astype(bool), np.inf)
+    mine["cell"] = mine["id"].map(known["cell"])
+    mine["search"] = mine["search"].fillna(mine["sweep"])
+    mine["alike"] = mine["alike"].fillna(mine["search"])
+    return mine
+
+
+def several_searches(
+    runs: pd.DataFrame, trials: pd.DataFrame, confidence: float = 0.95, fewest: int = 2
+) -> dict[str, list[Several]]:
+    """By cell, the adaptive searches in groups that differ in their seed alone, of at least `fewest` searches each.
+
+    `runs` is one section, stopped runs included; `trials` is as in `Collected.trials`. A search counts up to its first
+    unfinished trial.
+    """
+    known, mine = runs.drop_duplicates("id").set_index("id"), of_searches(runs, trials)
     found: dict[str, list[Several]] = {}
     for (label, sampler, _), group in mine.groupby(["cell", "sampler", "alike"], sort=True):
-        # The same search asked for by two sweeps is one.
+        # A search that two sweeps asked for counts once.
         paths = [
             max((path(one) for _, one in search.groupby("sweep", sort=True)), key=len)
             for _, search in group.groupby("search", sort=True)
         ]
         paths = [one for one in paths if len(one)]
-        if len(paths) > 1:
+        if len(paths) >= fewest:
             counts = known.loc[group["id"], "n_dis"]
             apart = (known.loc[known["cell"] == label, "n_dis"] != counts.iloc[0]).any()
             name = f"{sampler}, n_dis {counts.iloc[0]}" if apart else str(sampler)
             found.setdefault(str(label), []).append(compared(name, paths, confidence))
     return found
+
+
+def trajectories(found: Mapping[str, list[Several]]) -> dict[str, Array]:
+    """By cell, the best after k = 1, 2, ... trials: the median over its largest group of searches.
+
+    It describes these searches and does not predict others.
+    """
+    return {label: max(each, key=lambda one: len(one.paths)).median for label, each in found.items()}
 
 
 def path(search: pd.DataFrame) -> Array:

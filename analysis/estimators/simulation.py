@@ -55,28 +55,32 @@ def random_orders(n: int, generator: np.random.Generator, orders: int = 1000) ->
     return generator.permuted(np.tile(np.arange(n, dtype=np.int32), (orders, 1)), axis=1)
 
 
-def best_over_time(costs: Array, values: Array, order: NDArray[np.int32], points: int = 100) -> OverTime:
-    """The best of what is finished after a time, runs being trained one after the other in random order.
+def best_over_time(
+    costs: Array, values: Array, order: NDArray[np.int32] | NDArray[np.int64], points: int = 100
+) -> OverTime:
+    """The median of the best distance so far over time, if the runs are trained one at a time in the given orders.
 
-    costs   seconds (or any unit) that each run took, above 0
-    values  what it is worth when it ends, infinite where it diverged; a run that is not finished counts nothing
-    order   rows of `random_orders`
+    costs   seconds (or any unit) that each run takes, above 0
+    values  the distance at the end of each run, infinite if it diverged; a run counts once it is finished
+    order   an order per row: of `random_orders`, or the order of a search, padded with -1
 
-    Infinite while most orders have finished nothing worth anything. It ends where all runs are spent. It
-    describes these n runs; nothing is said of runs to come. Raises `ValueError` for costs that are not positive, or
-    NaN.
+    The median is infinite until half of the orders have a finite distance. The curve ends with the shortest order. It
+    describes these n runs, not future runs. Raises `ValueError` for costs that are not positive, and for NaN.
     """
     costs, values = np.asarray(costs, float), np.asarray(values, float)
     if not len(costs) or len(costs) != len(values) or not (costs > 0).all() or np.isnan(values).any():
         raise ValueError("each run needs a cost above 0 and a value")
     orders = len(order)
-    ends = np.cumsum(costs[order], axis=1)
-    total = float(costs.sum())
-    ends[:, -1] = total  # all orders end together, whatever rounding says
-    best = np.concatenate([np.full((orders, 1), np.inf), np.minimum.accumulate(values[order], axis=1)], axis=1)
-    times = np.geomspace(costs.min(), total, points) if len(costs) > 1 else np.array([total])
+    there = order >= 0
+    total = float(np.where(there, costs[order], 0.0).sum(1).min())
+    ends = np.cumsum(np.where(there, costs[order], np.inf), axis=1)
+    drawn = np.where(there, values[order], np.inf)
+    best = np.concatenate([np.full((orders, 1), np.inf), np.minimum.accumulate(drawn, axis=1)], axis=1)
+    first = float(costs[order[there]].min())
+    times = np.geomspace(first, total, points) if first < total else np.array([total])
     times[-1] = total
-    known = np.stack([row[np.searchsorted(end, times, "right")] for end, row in zip(ends, best, strict=True)])
+    late = times * (1 + 1e-12)  # sums differ by rounding
+    known = np.stack([row[np.searchsorted(end, late, "right")] for end, row in zip(ends, best, strict=True)])
     known.sort(axis=0)
     reach = 1.96 * math.sqrt(orders) / 2  # a median's order statistics, by the normal approximation of the binomial
     low, high = max(0, math.floor(orders / 2 - reach)), min(orders - 1, math.ceil(orders / 2 + reach))

@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from analysis.estimators.repeated_searches import of_searches
 from analysis.estimators.simulation import Array, OverTime, best_over_time, random_orders
+from analysis.loading.cells import adaptive
 from analysis.loading.clocks import CPU, by_cpu, costed
 from analysis.loading.csv_runs import MAX_SECONDS, MIN_SECONDS
 from landscape.config.axes import CELL_KEYS
@@ -20,16 +23,24 @@ APART = "any device, with training time from the given cost of a D update"
 
 
 class Timed(NamedTuple):
-    """Of runs on one kind of device that none shared, by cell: `hours` by clock, and what they are `worth`; on which
-    device, how many were left out since they shared it, how many on others, and how many of the runs were stopped.
+    """The cost and the result of runs on one kind of device, by cell, without runs that shared the device.
 
-    `by_cpu`: whether hours are CPU hours, as where every run has those on record, or of the clock; `apart`: cells whose
-    seconds by the clock and by the processor differ by more than a quarter, and their ratio.
-    `unsure`: whether there are runs of which it is not on record that they had it to themselves.
+    hours     of each run, by clock and cell
+    worth     the final distances
+    orders    for cells of an adaptive search: its trials in their order, a row per search; other cells are taken in
+              random order
+    device    the kind of device, None if unknown
+    shared    the number of runs left out because they shared the device
+    left_out  the number of runs left out because they were on other devices
+    stopped   the number of stopped runs among those that count
+    unsure    whether it is unknown for some runs if they shared the device
+    by_cpu    whether hours are CPU time (every run has it on record) or wall-clock time
+    apart     the ratio of wall-clock to CPU time of cells where they differ by more than a quarter
     """
 
     hours: dict[str, dict[str, Array]]
     worth: dict[str, Array]
+    orders: dict[str, NDArray[np.int64]]
     device: str | None
     shared: int
     left_out: int
@@ -39,13 +50,14 @@ class Timed(NamedTuple):
     apart: dict[str, float]
 
 
-def timed(runs: pd.DataFrame) -> Timed:
-    """A part's runs with a result, stopped ones included, confirming ones not, all on one kind of device.
+def timed(runs: pd.DataFrame, trials: pd.DataFrame | None = None) -> Timed:
+    """The runs of a section that have a result, with stopped runs and without confirmation runs, on one kind of device.
 
-    Runs that shared a GPU or core with others are left out: what they took says how many those were. The device is
-    that of most runs; a run that moved between kinds is left out with those on others. Seconds thrown
-    away by interruptions are not counted. A clock that a run of the cell did not record is left out for that cell, a
-    cell of one run altogether. Where training was measured apart there is no clock of evaluation, which was not.
+    Runs that shared a GPU or core with others are left out, because their time depends on those. The device is the one
+    of most runs; a run that moved between kinds of device is left out. Time lost to interruptions does not count. A
+    cell has no curve for a clock that one of its runs did not record, and none at all if it has one run. For a cell of
+    an adaptive search, the trials are taken from `trials`, each search up to its first trial that is left out. With
+    the given cost of a D update (`--step-costs`) there is no clock for evaluation.
     """
     use = runs[runs["worth"].notna() & (runs["stage"] != CONFIRM)].drop_duplicates("id")
     alone = use[use["sharing"] <= 1]
@@ -66,18 +78,45 @@ def timed(runs: pd.DataFrame) -> Timed:
             if ((costs > MIN_SECONDS) & (costs < MAX_SECONDS)).all():
                 hours.setdefault(clock, {})[label] = costs.sum(1) / 3600
     worth = {label: cell["worth"].to_numpy(float) for label, cell in cells.items()}
+    searched = [label for label, cell in cells.items() if adaptive(cell)]
+    orders = {} if trials is None else {label: in_order(cells[label], trials) for label in searched}
+    orders = {label: order for label, order in orders.items() if order.size}
+    for label in {*searched} - {*orders}:  # the order of its trials is unknown
+        for curves in hours.values():
+            curves.pop(label, None)
     shared, left_out = len(use) - len(alone), len(alone) - len(mine)
     stopped, unsure = int((mine["status"] == STOPPED).sum()), bool((mine["sharing"] == 0).any())
-    return Timed(hours, worth, device, shared, left_out, stopped, unsure, cpu_counts, ratios)
+    return Timed(hours, worth, orders, device, shared, left_out, stopped, unsure, cpu_counts, ratios)
+
+
+def in_order(cell: pd.DataFrame, trials: pd.DataFrame) -> NDArray[np.int64]:
+    """Row numbers in `cell` of the trials of its searches in their order, a row per search, padded with -1."""
+    place = {name: at for at, name in enumerate(cell["id"])}
+    mine, rows = of_searches(cell, trials).drop_duplicates(["search", "order"]), []
+    for _, search in mine.sort_values("order", kind="stable").groupby("search", sort=True):
+        whole = search["order"].to_numpy(float) == np.arange(len(search))
+        rows.append([place[name] for name in search["id"][np.logical_and.accumulate(whole)]])
+    made = np.full((len(rows), max(map(len, rows), default=0)), -1)
+    for row, found in zip(made, rows, strict=True):
+        row[: len(found)] = found
+    return made[(made >= 0).any(axis=1)]
 
 
 def over_hours(found: Timed, seed: int) -> dict[str, dict[str, OverTime]]:
-    """The best known over hours, by clock and cell; a cell's runs come in the same random orders for each clock."""
+    """The best distance so far over hours, by clock and cell.
+
+    The runs of a cell are in the same random orders for each clock, those of an adaptive search in its own order.
+    """
     generator = np.random.default_rng(seed)
-    orders = {label: random_orders(len(worth), generator) for label, worth in found.worth.items()}
+    orders = {label: random_orders(len(worth), generator) for label, worth in found.worth.items()} | found.orders
+
+    def curve(label: str, spent: Array) -> OverTime:
+        made = best_over_time(spent, found.worth[label], orders[label])
+        # The spread of a few searches is not a Monte-Carlo error.
+        return made._replace(lower=made.median, upper=made.median) if label in found.orders else made
+
     return {
-        clock: {label: best_over_time(spent, found.worth[label], orders[label]) for label, spent in cells.items()}
-        for clock, cells in found.hours.items()
+        clock: {label: curve(label, spent) for label, spent in cells.items()} for clock, cells in found.hours.items()
     }
 
 

@@ -80,17 +80,21 @@ def median_rank(n: int, k: int) -> int:
     return i
 
 
-def median_best_band(values: Array, ks: NDArray[np.int64], confidence: float = 0.95) -> Band:
+def median_best_band(
+    values: Array, ks: NDArray[np.int64], confidence: float = 0.95, least: Array | None = None
+) -> Band:
     """`median_best` with a band that covers the true curve at all k at once, with probability `confidence`.
 
-    It needs the values to be independent draws of one distribution, of whatever form. Diverged runs tie at
-    infinity; with ties the coverage is more than asked for, not less. Raises as `median_best`.
+    The values must be independent draws from one distribution, of any form. Diverged runs tie at infinity; with ties
+    the coverage is higher than `confidence`. For unknown values, `values` has the upper and `least` the lower bounds:
+    the band then holds for all values between them. Raises as `median_best`.
     """
     values = np.sort(_checked(values, ks))
+    least = values if least is None else np.sort(_checked(least, ks))
     # The median of the best of k is the quantile that one run is below with this chance, one half or less.
     first, last = ranks(len(values), -np.expm1(-np.log(2) / np.asarray(ks, float)), confidence)
-    ends = np.concatenate([[0.0], values, [np.inf]])  # what a distance can be
-    return Band(ks, median_best(values, ks), ends[first], ends[last], confidence)
+    lower, upper = np.r_[0.0, least], np.r_[0.0, values, np.inf]  # what a distance can be
+    return Band(ks, median_best(values, ks), lower[first], upper[last], confidence)
 
 
 def mean_best(values: Array, ks: NDArray[np.int64]) -> Array:

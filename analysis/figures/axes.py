@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -126,16 +126,20 @@ def columns(ax: Axes, values: Mapping[str, Array], styles: Mapping[str, CellStyl
     return ax
 
 
-def distribution(ax: Axes, values: Mapping[str, Array], styles: Mapping[str, CellStyle]) -> Axes:
+def distribution(
+    ax: Axes, values: Mapping[str, Array], styles: Mapping[str, CellStyle], stopped: Container[str] = ()
+) -> Axes:
     """Final distances, a column of points per cell as in `columns`, with the number of diverged runs on top.
 
-    `values` maps a label to distances, infinite for a run that diverged.
+    `values` maps a label to distances, infinite for a run that diverged. In the cells of `stopped` a stopped run is
+    infinite too.
     """
     columns(ax, values, styles)
-    for x, distances in enumerate(values.values()):
+    for x, (label, distances) in enumerate(values.items()):
         lost = int(np.isinf(distances).sum())
         if lost:
-            text = f"{lost} of {len(distances)}\ndiverged" if len(values) <= 7 else f"{lost}/{len(distances)}\ndiverged"
+            share = f"{lost} of {len(distances)}" if len(values) <= 7 else f"{lost}/{len(distances)}"
+            text = f"{share}\n{'lost or stopped' if label in stopped else 'diverged'}"
             ax.text(
                 x,
                 1.01,

@@ -12,8 +12,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from numpy.typing import NDArray
 
-from analysis.estimators.tuning_curves import Band, budgets, chance_all_fail, mean_best, median_best, median_best_band
+from analysis.estimators.tuning_curves import (
+    Array,
+    Band,
+    budgets,
+    chance_all_fail,
+    mean_best,
+    median_best,
+    median_best_band,
+)
 from analysis.figures import axes as figures
 from analysis.figures.style import MUTED_COLOR, RC_PARAMS, TEXT_COLOR, CellStyle
 from analysis.figures.ticks import drawn, limits
@@ -23,40 +32,54 @@ UNIT_NAMES = {"run": "single runs", "setting": "settings, each the median of its
 
 
 def budget_figure(
-    units: pd.DataFrame, styles: Mapping[str, CellStyle], distance: str, unit: str, untrained: float
+    units: pd.DataFrame,
+    paths: Mapping[str, Array],
+    styles: Mapping[str, CellStyle],
+    distance: str,
+    unit: str,
+    untrained: float,
 ) -> Figure:
-    """Median and mean of the best of k for every cell, and the chance that all k diverge if any run did.
+    """Median and mean of the best of k for every cell, and the chance that all k fail if any run did.
 
-    `units` is a frame of `cells.unit_values` for `unit`; `untrained` is the step-0 distance, NaN if unknown.
+    `units` is a frame of `cells.unit_values` for `unit`. `paths` has the best after k trials of cells that are not in
+    it, which is drawn with the medians. `untrained` is the step-0 distance, NaN if unknown.
     """
-    medians, means, shares = {}, {}, {}
+    medians: dict[str, tuple[NDArray[np.int64], Array]] = {}
+    means, shares = {}, {}
     for label, cell in units.groupby("cell", sort=False):
         values, capped, ks = cell["worth"].to_numpy(float), cell["capped"].to_numpy(float), budgets(len(cell))
         medians[str(label)] = (ks, median_best(values, ks))
         if np.isfinite(capped).all():
             means[str(label)] = (ks, mean_best(capped, ks))
-        if cell["diverged"].any():
-            shares[str(label)] = (int(cell["diverged"].sum()), len(cell))
+        lost = int(np.isinf(values).sum())
+        if lost:
+            shares[str(label)] = (lost, len(cell))
+    medians |= {label: (np.arange(1, len(path) + 1), path) for label, path in paths.items()}
+    stopped = np.isinf(units["worth"]).sum() > units["diverged"].sum()
     chances, styles = _chances(shares, styles)
     panels = [
-        (f"Median of the best of k, future {unit}s", medians),
+        (f"Median of the best of k, future {unit}s" + ", and trials of searches" * bool(paths), medians),
         (f"Mean of the best of k of these {unit}s", means),
     ]
+    panels = [(title, lines) for title, lines in panels if lines or lines is medians]
     with matplotlib.rc_context(RC_PARAMS):
-        widths = [4.6, 4.6] + [3.6] * bool(chances)
+        widths = [4.6] * len(panels) + [3.6] * bool(chances)
         fig = Figure(figsize=(sum(widths), max(4.1, 1 + 0.17 * len(medians))), layout="constrained")
         axes = fig.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
         for ax, (title, lines) in zip(axes, panels, strict=False):
             figures.curves(ax, lines, styles).set(title=title, xlabel=f"k ({UNIT_NAMES[unit]})")
         axes[0].set_ylabel(f"{distance}, log scale")
-        _same_limits(list(axes[:2]), untrained)
+        _same_limits(list(axes[: len(panels)]), untrained)
         if chances:
-            figures.curves(axes[2], chances, styles, log=False)
+            figures.curves(axes[-1], chances, styles, log=False)
             top = max(float(line.max()) for _, line in chances.values())
-            axes[2].set(
-                title="Chance that all k diverge", xlabel=f"k (of these {unit}s)", ylim=(-0.02 * top, 1.02 * top)
+            axes[-1].set(
+                title="Chance that all k diverge" + " or are stopped" * bool(stopped),
+                xlabel=f"k (of these {unit}s)",
+                ylim=(-0.02 * top, 1.02 * top),
             )
-        for ax, lines in zip(axes, (medians, means, chances), strict=False):
+        drawn = [*(lines for _, lines in panels), *([chances] if chances else [])]
+        for ax, lines in zip(axes, drawn, strict=True):
             figures.name_ends(ax, lines, styles)
     return fig
 
@@ -85,7 +108,7 @@ def band_figure(
     for label, cell in units.groupby("cell", sort=False):
         values = cell["worth"].to_numpy(float)
         ks = budgets(len(values))
-        result = median_best_band(values, ks)
+        result = median_best_band(values, ks, least=cell["least"].to_numpy(float))
         if str(label) in no_band:
             open_band = Band(ks, result.point, np.zeros(len(ks)), np.full(len(ks), np.inf), result.confidence)
             found[str(label)] = open_band, no_band[str(label)].note
@@ -112,13 +135,14 @@ def distribution_figure(
 ) -> Figure:
     """The final distance of every run, a column per cell."""
     values = {str(label): cell["worth"].to_numpy(float) for label, cell in units.groupby("cell", sort=False)}
+    stopped = set(units.loc[units["least"] < units["worth"], "cell"])
     with matplotlib.rc_context(RC_PARAMS):
         fig = Figure(
             figsize=(max(5.5, min(1.6 + 1.15 * len(values), max(9.5, 1.6 + 0.42 * len(values)))), 4.2),
             layout="constrained",
         )
         ax = fig.subplots()
-        figures.distribution(ax, values, styles).set(ylabel=f"final {distance}, log scale")
+        figures.distribution(ax, values, styles, stopped).set(ylabel=f"final {distance}, log scale")
         _same_limits([ax], untrained)
     return fig
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 import matplotlib
@@ -19,19 +19,21 @@ from analysis.figures import axes as figures
 from analysis.figures import paper_layout
 from analysis.figures.style import MUTED_COLOR, RC_PARAMS, TEXT_COLOR, CellStyle, cell_styles
 from analysis.figures.ticks import Readable, limits, log_axis, log_budget_axis
-from analysis.loading.cells import CUT, SEARCHED, comparable, countable, no_bands, unit_values
-from landscape.store import STOPPED
+from analysis.loading.cells import PICKED, SEARCHED, adaptive, comparable, equal_seeds, no_bands, unit_values
 
 
 class FigureData(NamedTuple):
-    """The data of one data set in a figure: countable runs under one protocol, their `cell` the figure's label."""
+    """The data of one data set in a figure: comparable runs under one protocol, their `cell` the figure's label.
+
+    `picked` tells whether the runs were filtered by outcome.
+    """
 
     data: str
     distance: str
     runs: pd.DataFrame
     trials: pd.DataFrame
     lines: dict[str, float]  # reference levels of diversity, by name
-    cut: frozenset[str] = frozenset()  # cells with runs that were stopped early: the others are a biased sample
+    picked: bool = False
 
 
 def block(
@@ -41,12 +43,11 @@ def block(
     runs: pd.DataFrame,
     trials: pd.DataFrame,
     lines: dict[str, float],
+    picked: bool = False,
 ) -> FigureData:
     """The runs of `figure`'s cells, labeled and ordered as in the figure."""
     parts = [paper_layout.of_cell(runs, facts).assign(cell=label) for label, facts in figure.cells.items()]
-    every = pd.concat(parts)
-    cut = frozenset(comparable(every).loc[lambda kept: kept["status"] == STOPPED, "cell"])
-    return FigureData(data, distance, countable(every), trials, lines, cut)
+    return FigureData(data, distance, comparable(pd.concat(parts)), trials, lines, picked)
 
 
 def paper_figure(figure: paper_layout.PaperFigure, blocks: list[FigureData], generator: np.random.Generator) -> Figure:
@@ -64,9 +65,11 @@ def paper_figure(figure: paper_layout.PaperFigure, blocks: list[FigureData], gen
                 for label in figure.cells
                 if (units["cell"] == label).any()
             }
-            top_runs(upper, values, styles).set(ylabel=f"{one.distance}, log scale")
+            searched = {label for label in values if adaptive(runs[runs["cell"] == label])}
+            stopped = set(units.loc[units["least"] < units["worth"], "cell"])
+            top_runs(upper, values, styles, searched).set(ylabel=f"{one.distance}, log scale")
             upper.set_title(f"{one.data}: {upper.get_title(loc='left')}", pad=18)
-            figures.distribution(whole, values, styles).set(ylabel=f"{one.distance}, log scale")
+            figures.distribution(whole, values, styles, stopped).set(ylabel=f"{one.distance}, log scale")
             whole.set_title("All runs", pad=30 if any(np.isinf(v).any() for v in values.values()) else 6)
             after_settings(lower, one, runs, styles, generator)
             if not diversity(diverse, runs, list(values), styles, one.lines):
@@ -84,11 +87,13 @@ def figure_styles(figure: paper_layout.PaperFigure) -> dict[str, CellStyle]:
     return {label: made[name] for label, name in full.items()}
 
 
-def top_runs(ax: Axes, values: Mapping[str, Array], styles: Mapping[str, CellStyle]) -> Axes:
+def top_runs(
+    ax: Axes, values: Mapping[str, Array], styles: Mapping[str, CellStyle], searched: Container[str] = ()
+) -> Axes:
     """The lowest ceil(0.05 n) runs of each cell as points (n includes diverged runs), with a box from five on.
 
     If cells differ in size, an open diamond beside them is the expected lowest among as few runs as the smallest cell
-    has.
+    has. The cells of `searched`, tuned by an adaptive search, have no diamond, because their runs are not exchangeable.
     """
     smallest = min((len(every) for every in values.values()), default=0)
     uneven = any(len(every) != smallest for every in values.values())
@@ -104,7 +109,7 @@ def top_runs(ax: Axes, values: Mapping[str, Array], styles: Mapping[str, CellSty
             fontsize=7.5,
             color=MUTED_COLOR,
         )
-        if uneven:
+        if uneven and label not in searched:
             equal = expected_lowest(every, smallest, top_count(smallest))
             equal = equal[np.isfinite(equal)]
             ax.plot(
@@ -129,9 +134,9 @@ def after_settings(
     If an adaptive search tuned any cell, all curves are the paper's simulated practitioner instead, without a band.
     Units are runs if each cell has one setting.
     """
-    settings = unit_values(runs, "setting")
+    settings = unit_values(equal_seeds(runs), "setting")
     unit = "setting" if (settings.groupby("cell").size() >= 2).any() else "run"
-    unbanded = dict.fromkeys(one.cut, CUT) | no_bands(runs, unit)
+    unbanded = dict.fromkeys(styles, PICKED) if one.picked else no_bands(runs, unit)
     if SEARCHED in unbanded.values():
         simulated = practitioners(runs, one.trials, generator)
         practitioner_curves(ax, simulated, styles)
@@ -139,7 +144,9 @@ def after_settings(
     else:
         units = settings if unit == "setting" else unit_values(runs)
         found = {
-            str(label): median_best_band(cell["worth"].to_numpy(float), budgets(len(cell)))
+            str(label): median_best_band(
+                cell["worth"].to_numpy(float), budgets(len(cell)), least=cell["least"].to_numpy(float)
+            )
             for label, cell in units.groupby("cell", sort=False)
         }
         ordered = {label: found[label] for label in styles if label in found}

@@ -14,18 +14,25 @@ from analysis.figures.style import CellStyle
 MAX_POINTS = 60  # per curve
 
 
-def budget_curves(units: pd.DataFrame, no_band: Container[str], styles: Mapping[str, CellStyle]) -> dict[str, Any]:
+def budget_curves(
+    units: pd.DataFrame, paths: Mapping[str, Array], no_band: Container[str], styles: Mapping[str, CellStyle]
+) -> dict[str, Any]:
     """The lines of the chart by kind, "median" (with its band, unless in `no_band`) and "mean", one per cell.
 
-    `units` is a frame of `cells.unit_values`. Values that are not finite are None. A cell has no mean if a diverged run
-    has no step-0 score.
+    `units` is a frame of `cells.unit_values`. `paths` has the best after k trials of other cells, drawn with the
+    medians. Values that are not finite are None. A cell has no mean if a diverged run has no step-0 score.
     """
     drawn: dict[str, list[dict[str, Any]]] = {"median": [], "mean": []}
+    for searched, path in paths.items():
+        ks = budgets(len(path), MAX_POINTS)
+        style = styles[searched]
+        base = {"label": f"{searched}, as searched", "color": style.color, "dash": style.dash}
+        drawn["median"].append(base | {"x": ks.tolist(), "y": _numbers(path[ks - 1])})
     for label, cell in units.groupby("cell", sort=False):
         values, capped = cell["worth"].to_numpy(float), cell["capped"].to_numpy(float)
         ks = budgets(len(values), MAX_POINTS)
         base = {"label": str(label), "color": styles[str(label)].color, "dash": styles[str(label)].dash}
-        found = median_best_band(values, ks)
+        found = median_best_band(values, ks, least=cell["least"].to_numpy(float))
         line = base | {"x": ks.tolist(), "y": _numbers(found.point)}
         if str(label) not in no_band and found.bounded_above.any():
             line |= {"low": _numbers(np.where(found.bounded_above, found.lower, np.nan)), "high": _numbers(found.upper)}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.estimators.repeated_searches import several_searches, trajectories
 from analysis.figures import panels
 from analysis.figures.axes import MAX_LINES
 from analysis.figures.render import FigureRenderer
@@ -22,18 +23,23 @@ from analysis.html.run_pages import curve_names, write_runs, write_table
 from analysis.html.sections import TABLE_HEADERS, section_tables, shown_table, write_tables
 from analysis.loading import protocols
 from analysis.loading.cells import (
-    CUT,
+    PICKED,
+    adaptive,
+    bounded,
     cell_facts,
     cell_order,
     cells_to_draw,
     countable,
+    equal_seeds,
     independent,
     no_bands,
+    stopped_cells,
     unit_values,
 )
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import is_distance_column, to_file_columns
+from analysis.loading.filters import on_outcome
 from analysis.loading.runs import Collected
 from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.evaluation_cost import evaluation_sentences
@@ -163,7 +169,7 @@ def section(
         "diverged": int((runs["status"] == DIVERGED).sum()),
         "results": int(counted["worth"].notna().sum()),
         "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
-        "cut": [label for label, why in no_bands(runs, "setting").items() if why is CUT],
+        "cut": stopped_cells(runs),
         "no_mean": _without_mean(counted),
         "partly": partly,
         "settings": "setting" in curves,
@@ -201,15 +207,27 @@ def _figures(
     if text.floor and (by_n := protocols.floor_by_n(text)):
         submit("floor", panels.floor_figure, by_n, int(text.floor.get("n", 0)), distance)
     every = every[every["superseded"].isna()]
-    runs, order = countable(every), cell_order(every)
-    units = {unit: _in_order(unit_values(runs, unit), order) for unit in ("run", "setting")}
+    order = cell_order(every)
+    units = {
+        "run": _in_order(unit_values(every), order),
+        "setting": _in_order(unit_values(equal_seeds(every), "setting"), order),
+    }
     curves: dict[str, Any] = {}
     if len(units["run"]):
+        # Trials of an adaptive search are not independent draws: the best after k trials is drawn instead.
+        searched = {label for label, cell in bounded(every).groupby("cell") if adaptive(cell)}
+        paths = trajectories(several_searches(every, found.trials, fewest=1))
+        paths = {label: paths[label] for label in order if label in searched & {*paths}}
+        picked = any(on_outcome(condition) for condition in found.filters)
         for unit in ("run", "setting") if (units["setting"].groupby("cell").size() >= 2).any() else ("run",):
             end, apart = "" if unit == "run" else "-settings", no_bands(every, unit)
-            submit(f"budget{end}", panels.budget_figure, units[unit], styles, distance, unit, untrained)
-            submit(f"band{end}", panels.band_figure, units[unit], apart, styles, distance, unit)
-            curves[unit] = budget_curves(units[unit], apart, styles)
+            apart = dict.fromkeys(order, PICKED) if picked else apart
+            drawn = units[unit][~units[unit]["cell"].isin(searched)]
+            if len(drawn) or paths:
+                submit(f"budget{end}", panels.budget_figure, drawn, paths, styles, distance, unit, untrained)
+                curves[unit] = budget_curves(drawn, paths, apart, styles)
+            if len(drawn):
+                submit(f"band{end}", panels.band_figure, drawn, apart, styles, distance, unit)
         submit("distribution", panels.distribution_figure, units["run"], styles, distance, untrained)
     # `every` has the section's labels, which may name the architecture.
     rows = found.rows.loc[found.rows["protocol"] == name, ["id", "status", "step", "fid"]]

@@ -13,6 +13,7 @@ from analysis.figures.render import FigureRenderer
 from analysis.html.sections import SEED
 from analysis.loading import protocols
 from analysis.loading.cells import countable
+from analysis.loading.filters import on_outcome
 from analysis.loading.protocols import is_number
 from analysis.loading.runs import Collected
 from landscape.store.protocols import EvalProtocol
@@ -30,7 +31,7 @@ def paper_sections(found: Collected, parts: list[Part], renderer: FigureRenderer
     first: dict[str, Part] = {}
     for part in parts:
         if part[1] is not None:
-            first.setdefault(part[0], part)
+            first.setdefault(part[0], (*part[:2], protocols.wholly_scored(found.runs, part[2])))
     if not first:
         return []
     drawn: list[dict[str, Any]] = []
@@ -40,7 +41,8 @@ def paper_sections(found: Collected, parts: list[Part], renderer: FigureRenderer
         for data, name, runs in first.values():
             text = found.protocols.get(name or "", protocols.UNKNOWN)
             distance = protocols.distance_label(text)
-            one = block(figure, data, distance, runs, found.trials, diversity_lines(text))
+            picked = any(on_outcome(condition) for condition in found.filters)
+            one = block(figure, data, distance, runs, found.trials, diversity_lines(text), picked)
             if one.runs.loc[one.runs["worth"].notna(), "cell"].nunique() >= 2:
                 blocks.append(one)
         if blocks and len(drawn) < MOST_FIGURES:

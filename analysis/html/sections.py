@@ -16,7 +16,7 @@ from analysis.estimators.time_budget import timed
 from analysis.figures import budget
 from analysis.figures.searches import several_figure
 from analysis.figures.style import CellStyle
-from analysis.loading.cells import MOST_DRAWN, POOLED, VARIED, VARIED_NAMES, adaptive, cell_order, countable
+from analysis.loading.cells import MOST_DRAWN, POOLED, VARIED, VARIED_NAMES, adaptive, bounded, cell_order
 from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import DISTANCE, is_distance_column
@@ -32,7 +32,7 @@ from analysis.tables.pairs import budgets_said, could_be_told, of_one_seed, pair
 from analysis.tables.runs_and_cells import SCORE_NAMES
 from landscape.store import STOPPED
 from landscape.store.protocols import EvalProtocol
-from landscape.store.trials import SEARCH
+from landscape.store.trials import CONFIRM, SEARCH
 
 SEED = 0  # of all resampling: equal stores give equal reports
 CONFIDENCE = 0.95
@@ -50,6 +50,7 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
         "ratio": "ratio of distances, A to B",
         "taken": "permutation",
         "n": "n",
+        "differ": "other differences, A against B",
     },
     "ranks": {"cell": "cell"},
     "agreement": {
@@ -81,8 +82,9 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
         "sd": "sd",
         "n": "fresh seeds",
         "lost": "diverged",
-        "mean_low": "95 % from",
-        "mean_high": "to",
+        "middle": "geometric mean",
+        "middle_low": "95 % from",
+        "middle_high": "to",
         **VARIED_NAMES,
     },
     "best": BEST_COLUMNS,
@@ -113,7 +115,9 @@ def section_tables(
     outcomes = [condition for condition in found.filters if on_outcome(condition)]
     frames = {
         "confirm": confirm_table(runs, CONFIDENCE),
-        "pairs": pair_table(few[:0] if outcomes else few, budgets_said(runs, CONFIDENCE), CONFIDENCE, chosen_of),
+        "pairs": pair_table(
+            few[:0] if outcomes else few, budgets_said(runs, CONFIDENCE), CONFIDENCE, chosen_of, found.configs
+        ),
         "agreement": agreement_table(runs),
         "spread": spread_table(runs),
         "best": best_table(runs, text, found.configs),
@@ -125,27 +129,29 @@ def section_tables(
         submit("pairs", budget.pairs_figure, frames["pairs"], drawn)
     # Stopped runs are counted under any protocol.
     same_data = found.runs["data"] == runs["data"].iloc[0]
-    hours = timed(few)
+    hours = timed(few, found.trials)
     submit("hours", budget.hours_figure, hours, ordered, distance, SEED)
     searched = ((few["stage"] == SEARCH) & few["worth"].notna()).any()
     found_paths = practitioners(few, found.trials, generator) if searched else {}
     if found_paths:
         submit("practitioner", budget.practitioner_figure, found_paths, ordered, distance)
-    several = several_searches(few, found.trials, CONFIDENCE)
-    if several:
+    several = several_searches(few, found.trials, CONFIDENCE, fewest=1)
+    if several and not outcomes:
         submit("searches", several_figure, several, ordered, distance)
     return {
         "frames": frames,
         "hours": {
             key: getattr(hours, key) for key in ("device", "shared", "left_out", "stopped", "unsure", "by_cpu", "apart")
         },
-        "searched": [label for label in order if adaptive(countable(runs[runs["cell"] == label]))],
+        "searched": [label for label in order if adaptive(bounded(runs[runs["cell"] == label]))],
         "early": said_early,
         "stopped": found.runs[same_data & (found.runs["status"] == STOPPED)]["id"].nunique(),
         "orders": int((frames["pairs"]["said"] != "").sum()),
         "differ": bool((frames["pairs"]["said"] == DIFFER).any()),
+        "designs": int((frames["pairs"]["differ"] != "").sum()),
         "could": could_be_told(few),
         "outcomes": outcomes,
+        "fresh": not (runs["worth"].notna() & (runs["stage"] != CONFIRM)).any(),
         "one_seed": of_one_seed(few),
         "model": model_sentences(few, frames["pairs"]),
         "error": f"{100 * (1 - CONFIDENCE):.0f} %",
@@ -156,19 +162,22 @@ def section_tables(
 
 
 def shown_table(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
-    """A frame of `statements` as it is shown: columns in order, words for codes, without columns that say nothing."""
+    """A frame of `section_tables` for display: columns in order, words for codes, no columns without information."""
     if kind == "ranks":
         return _ranks_by_budget(frame)
     if kind in EARLY_HEADERS:
         return shown_early_stopping(kind, frame)
     whole = frame
     if kind == "pairs":
-        told = frame["said"].map(SAID)
+        told = frame["said"].map(SAID) + frame["for_seed"].where(frame["said"] != "", "").map(
+            lambda seeds: f", for seed {seeds}" if seeds else ""
+        )
         if frame["why"].nunique() > 1:  # else the page's text has the reason
             told = told.where(frame["why"] == "", "none possible: " + frame["why"])
         ends = zip(*(frame[key] for key in ("ratio", "ratio_low", "ratio_high")), strict=True)
         size = [f"{one:.2f} ({low:.2g} to {high:.2g})" if np.isfinite(one) else "" for one, low, high in ends]
-        frame = frame[[key for key in TABLE_HEADERS[kind] if key != "why"]].assign(said=told, ratio=size)
+        silent = {"why"} if frame["differ"].any() else {"why", "differ"}
+        frame = frame[[key for key in TABLE_HEADERS[kind] if key not in silent]].assign(said=told, ratio=size)
     else:
         frame = frame[[key for key in TABLE_HEADERS[kind] if key in frame]].copy()
     if kind == "agreement":

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.loading.trials import ADAPTIVE
 from landscape.config.axes import CELL_AXES, CELL_KEYS, VARIED_AXES, cell_label
-from landscape.store import STOPPED
+from landscape.store import DONE, STOPPED
 from landscape.store.trials import CONFIRM
 
 # Columns that may vary within a cell, in display order: hyperparameters, and n_dis in pooled cells.
@@ -20,6 +20,7 @@ VARIED_NAMES = {axis.name: axis.title for axis in VARIED_AXES}
 POOLED = " (n_dis "  # in the label of a cell pooled over n_dis
 
 UNITS = ("run", "setting")
+ENDS = ["least", "worth"]  # columns: bounds of the final distance
 
 MOST_DRAWN = 40  # cells in a figure or a table of pairs; more cannot be read
 
@@ -64,30 +65,63 @@ def comparable(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[(runs["stage"] != CONFIRM) & runs["superseded"].isna()]
 
 
+def bounded(runs: pd.DataFrame) -> pd.DataFrame:
+    """The `comparable` runs that have a result, with bounds `least` and `worth` of their final distance.
+
+    The bounds are equal if the distance is known. That of a stopped run may be anything, from zero to divergence, and
+    so may that of a finished run without a value (a row of a CSV file). Cells without any known distance are left out.
+    A frame that has bounds is returned as it is.
+    """
+    if "least" in runs:
+        return runs
+    kept = comparable(runs)
+    stopped = kept["status"] == STOPPED
+    known = kept["worth"].notna() & ~stopped
+    unknown = stopped | ((kept["status"] == DONE) & ~known)
+    kept = kept.assign(least=kept["worth"].mask(unknown, 0.0), worth=kept["worth"].mask(unknown, np.inf))
+    return kept[kept["worth"].notna() & known.groupby(kept["cell"]).transform("any")]
+
+
 def unit_values(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
-    """The value of each unit of budget: one row per unit, columns cell, setting, worth, capped, diverged.
+    """The value of each unit of budget: one row per unit, columns cell, setting, worth, least, capped, diverged.
 
     `runs` is a frame of `load` under one protocol. Rows without a result (`worth` NaN) are left out.
 
-    worth     the distance, infinite for a unit that diverged; used by the median of the best of k
-    capped    the same with the step-0 score for a diverged run, NaN if it has none; used by the mean
-    diverged  whether `worth` is infinite
+    worth     the distance, infinite for a unit that diverged or was stopped; used by the median of the best of k
+    least     the same, but zero for a unit that was stopped (see `bounded`)
+    capped    `worth` with the step-0 score in place of infinity, NaN without a step-0 score; used by the mean
+    diverged  whether the unit is known to have diverged
 
     The unit "run" is a setting and seed: repeats of one seed are nearly copies and count once, by their median. The
     unit "setting" is the median over its seeds; it diverges if half of them do. Raises `ValueError` for another unit.
     """
     if unit not in UNITS:
         raise ValueError(f"unit {unit!r} is none of {', '.join(UNITS)}")
-    known = runs.loc[runs["worth"].notna(), ["cell", "setting", "seed", "worth", "fid_start"]].copy()
+    known = bounded(runs)[["cell", "setting", "seed", *ENDS, "fid_start"]].copy()
     # Rounding may put a distance near 0 below it.
-    known[["worth", "fid_start"]] = known[["worth", "fid_start"]].clip(lower=0)
+    known[[*ENDS, "fid_start"]] = known[[*ENDS, "fid_start"]].clip(lower=0)
     known["capped"] = known["worth"].where(np.isfinite(known["worth"]), known["fid_start"])
     for keys in (["cell", "setting", "seed"], ["cell", "setting"])[: UNITS.index(unit) + 1]:
-        groups = known.groupby(keys, sort=True)[["worth", "capped"]]
+        groups = known.groupby(keys, sort=True)[[*ENDS, "capped"]]
         # A missing step-0 score makes the median missing; infinities count as values.
         known = groups.median().where(groups.count().eq(groups.size(), axis=0)).reset_index()
-    known["diverged"] = np.isinf(known["worth"])
-    return known[["cell", "setting", "worth", "capped", "diverged"]]
+    known["diverged"] = np.isinf(known["least"])
+    return known[["cell", "setting", *ENDS, "capped", "diverged"]]
+
+
+def equal_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """The `bounded` runs with the same number of seeds for all settings: the first that every setting has.
+
+    A median over several seeds varies less than a single seed, so that the best setting of a cell with one seed each
+    would look too good, the more so the more settings there are. A cell with one setting keeps all its seeds, because
+    they are its units.
+    """
+    known = bounded(runs)
+    seeds = known.groupby(["cell", "setting"])["seed"]
+    several = known.groupby("cell")["setting"].transform("nunique") > 1
+    fewest = seeds.transform("nunique")[several].min()
+    kept: pd.DataFrame = known[~several | (seeds.rank("dense") <= fewest)]
+    return kept
 
 
 def independent(runs: pd.DataFrame) -> bool:
@@ -107,27 +141,30 @@ def adaptive(runs: pd.DataFrame) -> bool:
 class NoBand(NamedTuple):
     """Why a cell has no band (`cause`), and the `note` in its figure."""
 
-    cause: Literal["searched", "clustered", "stopped"]
+    cause: Literal["searched", "clustered", "picked"]
     note: str
 
 
 SEARCHED = NoBand("searched", "no band: an adaptive search\nis one trajectory")
 CLUSTERED = NoBand("clustered", "no band: seeds of one\nsetting are correlated")
-CUT = NoBand("stopped", "no band: some runs\nwere stopped early")
+PICKED = NoBand("picked", "no band: runs were\nfiltered by outcome")
 
 
 def no_bands(runs: pd.DataFrame, unit: str) -> dict[str, NoBand]:
-    """The cells that have no band, and why. `runs` is as in `unit_values`, with stopped runs."""
+    """The cells that have no band, and why. `runs` is as in `unit_values`."""
     reasons = {}
-    for label, cell in comparable(runs).groupby("cell"):
-        known = countable(cell)
-        if adaptive(known[known["worth"].notna()]):
+    for label, cell in bounded(runs).groupby("cell"):
+        if adaptive(cell):
             reasons[str(label)] = SEARCHED
-        elif (cell["status"] == STOPPED).any():
-            reasons[str(label)] = CUT
-        elif unit == "run" and not independent(known):
+        elif unit == "run" and not independent(cell):
             reasons[str(label)] = CLUSTERED
     return reasons
+
+
+def stopped_cells(runs: pd.DataFrame) -> list[str]:
+    """The cells whose curves are upper bounds, because the results of some runs are unknown."""
+    known = bounded(runs)
+    return sorted(known.loc[(known["least"] < known["worth"]) & ~known["sampler"].isin(ADAPTIVE), "cell"].unique())
 
 
 def varied(runs: pd.DataFrame) -> list[str]:
@@ -150,6 +187,6 @@ def cells_to_draw(runs: pd.DataFrame) -> list[str]:
     order = cell_order(runs)
     if len(order) <= MOST_DRAWN:
         return order
-    medians = unit_values(countable(runs)).groupby("cell")["worth"].median().reindex(order)
+    medians = unit_values(runs).groupby("cell")["worth"].median().reindex(order)
     kept = set(medians.sort_values(kind="stable").index[:MOST_DRAWN])
     return [label for label in order if label in kept]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.loading.cells import label_cells
 from landscape.config.text import plural
-from landscape.scores import QUALITY, columns_of, distance_name
+from landscape.scores import NUMBERS, QUALITY, columns_of, distance_name
 from landscape.store import DIVERGED, STOPPED
 from landscape.store.protocols import EvalProtocol, differing_keys
 from landscape.store.trials import CONFIRM
@@ -134,8 +134,8 @@ def sections(runs: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
     """The sections of the page, within which scores are comparable: (data, protocol, runs), each run once.
 
     They are sorted by data set, then by the number of scored runs, most first. A run without evaluations is in every
-    section of its data set. Diverged runs are not rescored: under a later protocol they count as diverged once all
-    other runs of the cell are scored under it (earlier, they would be overrepresented).
+    section of its data set. Diverged and stopped runs are not rescored: under a later protocol they count as diverged
+    or stopped once all other runs of the cell are scored under it (earlier, they would be overrepresented).
     """
     parts: list[tuple[str, str | None, pd.DataFrame]] = []
     for data, of_data in runs.groupby("data", sort=True):
@@ -151,14 +151,18 @@ def sections(runs: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
 
 
 def _carried(of_data: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
-    """Diverged runs of cells that are fully scored under the protocol of `part`, without scores of other protocols."""
+    """Diverged and stopped runs of cells that are fully scored under the protocol of `part`.
+
+    They have no scores of other protocols.
+    """
     elsewhere = of_data[of_data["protocol"].notna() & ~of_data["id"].isin(part["id"])].drop_duplicates("id")
-    open_cells = set(elsewhere.loc[elsewhere["worth"].notna() & (elsewhere["status"] != DIVERGED), "cell"])
+    cut = elsewhere["status"].isin((DIVERGED, STOPPED))
+    open_cells = set(elsewhere.loc[elsewhere["worth"].notna() & ~cut, "cell"])
     scored_cells = set(part["cell"])
-    carried = elsewhere[
-        (elsewhere["status"] == DIVERGED) & ~elsewhere["cell"].isin(open_cells) & elsewhere["cell"].isin(scored_cells)
-    ].copy()
+    carried = elsewhere[cut & ~elsewhere["cell"].isin(open_cells) & elsewhere["cell"].isin(scored_cells)].copy()
     carried[["fid_last", "fid_best", "fid_start"]] = float("nan")
+    scores = [key for key in {"fid", "worth", *NUMBERS} if key in carried]
+    carried.loc[carried["status"] == STOPPED, scores] = float("nan")
     carried["protocol"], carried["evaluations"], carried["why"] = None, 0, None
     return carried
 
@@ -178,6 +182,11 @@ def partly_scored(runs: pd.DataFrame, part: pd.DataFrame) -> dict[str, tuple[int
         if scored < whole and label in set(part["cell"]):
             found[str(label)] = (scored, whole)
     return found
+
+
+def wholly_scored(runs: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
+    """The runs of a section without the cells that are `partly_scored`: for curves and comparisons."""
+    return part[~part["cell"].isin(partly_scored(runs, part))]
 
 
 def is_number(value: Any) -> bool:

@@ -64,9 +64,8 @@ def _alike(cell: CellSearch) -> str:
     size = None if cell.rounds is None else cell.round_size
     asked = EvalRequest.of(cell.base)
     # `draws` leaves out the protocol, on which the objective depends.
-    return short_hash(
-        [*(getattr(cell, key) for key in SEARCH_KEYS), sorted(cell.grid), size, asked and asked.unchecked()]
-    )
+    known = [*(getattr(cell, key) for key in SEARCH_KEYS), sorted(cell.grid), size, asked and asked.unchecked()]
+    return short_hash([*known, cell.fresh])
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:

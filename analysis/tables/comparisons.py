@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.estimators.components import components
@@ -15,6 +16,8 @@ from analysis.loading.read_run import SCORES
 from landscape.scores import COLUMNS, DIAGNOSTICS
 from landscape.store import DIVERGED, DONE
 from landscape.store.trials import CONFIRM
+
+Array = NDArray[np.float64]
 
 
 def agreement_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -115,11 +118,11 @@ def _pooled(groups: pd.api.typing.SeriesGroupBy[Any, Any]) -> tuple[float, int]:
 
 
 def confirm_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """The values a paper may print: of each setting trained again to confirm it, mean and sd over fresh seeds.
+    """The results of confirmed settings over fresh seeds: one row per cell and setting of the stage "confirm".
 
-    One row a cell and setting of the stage "confirm": n runs with a result, how many of them diverged; mean, sd and the
-    ends of Student's interval for the mean, over those that did not diverge (NaN where one did: the mean would
-    flatter); hyperparameters.
+    Columns: n (runs with a result) and lost (how many of them diverged); mean and sd; middle (the geometric mean), with
+    Student's interval on the logarithms, because distances are skewed; hyperparameters. Mean, sd and middle are NaN if
+    a seed diverged, because without it they would be optimistic.
     """
     use = runs[(runs["stage"] == CONFIRM) & runs["worth"].notna()]
     rows = []
@@ -128,7 +131,7 @@ def confirm_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
         whole = bool(np.isfinite(values).all())
         n, mean = len(values), float(values.mean()) if whole else float("nan")
         sd = float(values.std(ddof=1)) if n > 1 and whole else float("nan")
-        reach = float(stats.t.ppf(0.5 + confidence / 2, n - 1)) * sd / np.sqrt(n) if n > 1 else float("nan")
+        middle, low, high = middle_interval(values, confidence)
         first = group.iloc[0]
         rows.append(
             {
@@ -137,11 +140,25 @@ def confirm_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
                 "lost": int(np.isinf(values).sum()),
                 "mean": mean,
                 "sd": sd,
-                "mean_low": mean - reach,
-                "mean_high": mean + reach,
+                "middle": middle,
+                "middle_low": low,
+                "middle_high": high,
                 **{key: first[key] for key in VARIED},
                 "setting": setting,
             }
         )
-    names = ("cell", "n", "lost", "mean", "sd", "mean_low", "mean_high", *VARIED, "setting")
+    names = ("cell", "n", "lost", "mean", "sd", "middle", "middle_low", "middle_high", *VARIED, "setting")
     return pd.DataFrame(rows, columns=list(names))
+
+
+def middle_interval(values: Array, confidence: float = 0.95) -> tuple[float, float, float]:
+    """The geometric mean, and Student's interval for it on logarithms.
+
+    All are NaN if a value is infinite or zero. The interval is NaN for a single value.
+    """
+    if not np.isfinite(values).all() or values.min() <= 0:
+        return (np.nan,) * 3
+    logs = np.log(values)
+    n, middle = len(logs), float(logs.mean())
+    reach = float(stats.t.ppf(0.5 + confidence / 2, n - 1) * logs.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
+    return float(np.exp(middle)), float(np.exp(middle - reach)), float(np.exp(middle + reach))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from analysis.estimators.effects import ratio_of_medians
 from analysis.estimators.families import BETTER, DIFFER, Claim, claims, ranks
 from analysis.estimators.pairwise import needed
-from analysis.loading.cells import cell_order, comparable
+from analysis.loading.cells import ENDS, bounded, cell_facts, cell_order, equal_seeds
+from analysis.loading.protocols import one_protocol
 from analysis.loading.trials import ADAPTIVE
+from analysis.tables.designs import design, differing, refused
 from landscape.config.axes import VARIED_AXES
 from landscape.config.seeds import what_can_be_told
-from landscape.store import STOPPED
 
 PAIR_COLUMNS = (
     *("a", "b", "k", "taken", "n", "chance", "lower", "upper", "p", "said", "why"),
-    *("ratio", "ratio_low", "ratio_high"),
+    *("for_seed", "ratio", "ratio_low", "ratio_high", "differ"),
 )
 RANK_COLUMNS = ("cell", "k", "n", "lowest", "highest")
 BUDGETS = (2, 3, 5, 10, 20, 50)
 # Runs of two cells share a setting if these agree. A penalty's strength belongs to the cell, and so does n_dis.
 MATCHED = tuple(axis.name for axis in VARIED_AXES if axis.matched and not axis.pools)
-ENDS = ["worth", "most"]  # columns: bounds of the final distance
 
 Array = NDArray[np.float64]
 
@@ -36,23 +36,30 @@ class Sample(NamedTuple):
     """The units of a cell in comparisons: one value per setting, or, for a cell with one setting, per seed.
 
     unit    "setting" or "seed"
+    seeds   the seeds of these runs
     keys    equal in two cells for the same setting (and seed)
     values  the median over the first seeds of each setting, the same number for all settings of all cells
     most    the same with stopped runs at infinity, where `values` has them at zero: bounds of their outcome
-    steps   the D updates that the runs were to be trained for
-    seeds   the seeds of the runs
     """
 
     unit: str
     keys: list[str]
     values: Array
     most: Array
-    steps: frozenset[int]
     seeds: frozenset[int]
+
+    @property
+    def for_seed(self) -> int | None:
+        """The seed, if all settings are taken with the same one: claims then hold for that seed."""
+        return min(self.seeds) if self.unit == "setting" and len(self.seeds) == 1 else None
 
 
 def pair_table(
-    runs: pd.DataFrame, budgets: Sequence[int], confidence: float = 0.95, chosen_of: int = 0
+    runs: pd.DataFrame,
+    budgets: Sequence[int],
+    confidence: float = 0.95,
+    chosen_of: int = 0,
+    configs: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """For each pair of cells and budget k: the chance that the best of k of `a` beats that of `b`, and what is claimed.
 
@@ -66,14 +73,19 @@ def pair_table(
     p        of this pair alone; a claim takes more
     said     "a" or "b" for the one claimed better, "differ" if the spreads are too unequal to say which, else ""
     why      why no claim was possible, whatever the values
+    for_seed the seeds of the cells whose settings are all taken with one seed: the claim holds for these
     ratio    of A's distances to B's (the median of all ratios of two runs), with its 95 % interval; NaN for k > 1, and
              if there is none
+    differ   the keys in which the cells differ beyond their names, from `configs` (as in `Collected`)
 
-    If the cells were chosen by their results from `chosen_of` cells, all pairs of these are counted. A row takes n > k
-    and two values per cell.
+    Cells that differ in steps or images are not compared. More than one protocol raises `TwoProtocols`. If the cells
+    were chosen by their results from `chosen_of` cells, all pairs of these are counted. A row takes n > k and two
+    values per cell.
     """
-    drawn = samples(runs)
+    one_protocol(runs)
+    drawn, facts = samples(runs), cell_facts(runs)
     order = [label for label in cell_order(runs) if label in drawn]
+    designs = {str(label): design(cell, configs or {}) for label, cell in _entering(runs).groupby("cell")}
     rows = []
     chosen_of = chosen_of if chosen_of > runs["cell"].nunique() else 0
     for k in budgets:
@@ -86,14 +98,21 @@ def pair_table(
             1 - confidence,
             chosen_of,
             [one.most for one in taken],
-            {(i, j): why for i, j in combinations(range(len(taken)), 2) if (why := _unlike(taken[i], taken[j]))},
+            {
+                (i, j): why
+                for i, j in combinations(range(len(taken)), 2)
+                if (why := refused(designs[labels[i]], designs[labels[j]]) or _unlike(taken[i], taken[j]))
+            },
         )
         for (i, j), claim in found.items():
             a, b = labels[i], labels[j]
             n = min(len(drawn[a].values), len(drawn[b].values))
             pair = claim.pair
             said = (pair.theta, pair.lower, pair.upper, pair.p, _said(claim), claim.why)
-            rows.append((a, b, k, _taken(claim, n), n, *said, *_ratio(drawn[a], drawn[b], k)))
+            seeds = dict.fromkeys(str(s) for one in (drawn[a], drawn[b]) if (s := one.for_seed) is not None)
+            size = _ratio(drawn[a], drawn[b], k)
+            differ = differing(designs[a], designs[b], facts[a], facts[b])
+            rows.append((a, b, k, _taken(claim, n), n, *said, " and ".join(seeds), *size, differ))
     return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
 
 
@@ -117,24 +136,15 @@ def could_be_told(runs: pd.DataFrame) -> str:
 def samples(runs: pd.DataFrame) -> dict[str, Sample]:
     """The `Sample` of each cell; `runs` is one section.
 
-    A median over several seeds varies less than a single seed, so all settings are taken with the same number of seeds,
-    the first that every one has. Stopped runs are included, with bounds.
+    All settings are taken with the same number of seeds (`equal_seeds`). Stopped runs are included, with bounds.
     """
-    use = comparable(runs)
-    cut = use["status"] == STOPPED
-    use = use.assign(most=use["worth"].mask(cut, np.inf), worth=use["worth"].mask(cut, 0.0))
-    use = use[use["worth"].notna() & ~use["sampler"].isin(ADAPTIVE)]
+    use = equal_seeds(_entering(runs))
     pooled = (use.groupby("cell")["n_dis"].nunique() > 1).any()
     keys = [*MATCHED, "n_dis"] if pooled else list(MATCHED)
     use = use.assign(_key=["|".join(map(str, row)) for row in use[keys].itertuples(index=False)])
     one = use.groupby(["cell", "setting", "_key", "seed"], sort=True)[ENDS].median().reset_index()
     several = one.groupby("cell")["setting"].transform("nunique") > 1
-    seeds = one[several].groupby("setting").size()
-    fewest = int(seeds.min()) if len(seeds) else 1
-    whole = {
-        label: (frozenset(cell["steps"].dropna().astype(int)), frozenset(cell["seed"].astype(int)))
-        for label, cell in use.groupby("cell")
-    }
+    seeds_of = {label: frozenset(cell["seed"].astype(int)) for label, cell in use.groupby("cell")}
     found = {}
     for label, cell in one.groupby("cell", sort=False):
         unit, made, names = (
@@ -143,27 +153,30 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
             [f"{key}|{seed}" for key, seed in zip(cell["_key"], cell["seed"], strict=True)],
         )
         if several[cell.index[0]]:
-            first = cell.groupby("setting", sort=True).head(fewest)
-            made = first.groupby(["setting", "_key"], sort=True)[ENDS].median().reset_index()
+            made = cell.groupby(["setting", "_key"], sort=True)[ENDS].median().reset_index()
             unit, names = "setting", list(made["_key"])
         values, most = (made[end].to_numpy(float) for end in ENDS)
-        found[str(label)] = Sample(unit, names, values, most, *whole[label])
+        found[str(label)] = Sample(unit, names, values, most, seeds_of[label])
     return found
 
 
+def _entering(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that are compared, with bounds of their final distances."""
+    use = bounded(runs)
+    return use[~use["sampler"].isin(ADAPTIVE)]
+
+
 def of_one_seed(runs: pd.DataFrame) -> dict[int, list[str]]:
-    """Cells whose settings were all trained with one seed, by seed: claims about them hold for that seed."""
+    """Cells whose settings are all taken with one seed, by seed: claims about them hold for that seed."""
     found: dict[int, list[str]] = {}
     for label, one in samples(runs).items():
-        if one.unit == "setting" and len(one.seeds) == 1:
-            found.setdefault(min(one.seeds), []).append(label)
+        if one.for_seed is not None:
+            found.setdefault(one.for_seed, []).append(label)
     return found
 
 
 def _unlike(a: Sample, b: Sample) -> str:
-    """Why two cells must not be compared, whatever their values: "20 against 1,000 steps"; "" if they may."""
-    if a.steps != b.steps:
-        return " against ".join(", ".join(f"{n:,}" for n in sorted(one.steps)) for one in (a, b)) + " steps"
+    """Why the units of two cells must not be compared: "seeds against settings"; "" if they may."""
     return "" if a.unit == b.unit else f"{a.unit}s against {b.unit}s"
 
 

@@ -58,7 +58,7 @@ RUN_COLUMNS = {
 
 # Columns of all tables by format: distances, their standard deviations, chances and correlations.
 DISTANCES = (
-    *("mean", "mean_low", "mean_high", "median", "paper"),
+    *("mean", "middle", "middle_low", "middle_high", "median", "paper"),
     *("best", "best_left", "fall_from", "fall_to", "then", "end"),
 )
 SPREADS = ("sd",)

@@ -34,6 +34,7 @@ from landscape.scores import EXTRACTORS, OPTIONS, SCORES
 T = TypeVar("T")
 
 MOST_SIDE = 1024  # pixels of an image
+FIXED = "fixed"  # of `search.seed`
 PARTS = ("train", "test", "test_a", "test_b", "all")  # of a data set
 
 
@@ -284,7 +285,10 @@ class Search:
 
     kind: str = key("sampler of the search, or none")
     trials: int = key("trials of a cell", at_least(1, 1_000_000))
-    seed: int = key("seed of the search", SEED)
+    seed: str = key(
+        "seed of the search, and so of each trial's run; fixed: 0, and all trials of a cell with the seed of its grid",
+        Legal(lambda v: v == FIXED or (v.isdecimal() and SEED.test(int(v))), f"{SEED.words}, or {FIXED}"),
+    )
     startup: int = key("trials at random before a model is asked", at_least(1, 1_000_000))
     rounds: int | None = optional(
         "equal batches of trials, each told whole before the next is asked; null: no waiting", at_least(1, 1_000_000)

@@ -58,6 +58,8 @@ class CellSearch(Record):
     grace: int = field(metadata=holds(count))
     # Trials a round, where a larger budget has come since.
     per_round: int | None = field(default=None, metadata=holds(positive, always=True))
+    # Whether each trial's run has a seed of its own; false in searches of old, whose trials share one.
+    fresh: bool = field(default=False, metadata=holds(flag))
 
     @property
     def asked(self) -> EvalRequest:

@@ -12,6 +12,7 @@ from landscape.store.searches import Dimension
 from sweeps.planning.config_groups import copy_tree
 
 Params = dict[str, float]
+SEED = "seed"  # among the parameters of a trial whose run has a seed of its own
 
 # Ranges of `search.space`, and the configuration keys that each sets. A rate sets both networks' unless one was given.
 KEYS = {
@@ -54,8 +55,9 @@ def rounded(dimension: Dimension, value: float) -> float:
 
 
 def with_params(base: dict[str, Any], space: list[Dimension], params: Params) -> dict[str, Any]:
-    """The configuration of a setting: a copy of `base` with the parameters' keys set."""
+    """The configuration of a setting: `base` with the keys of the parameters set, the seed too where it is one."""
     config: dict[str, Any] = copy_tree(base)
+    config["seed"] = int(params.get(SEED, base["seed"]))
     for dimension in space:
         for key in dimension.keys:
             group, name = key.split(".")

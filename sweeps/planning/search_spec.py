@@ -10,6 +10,7 @@ from typing import Any
 
 from landscape.config.errors import UserError
 from landscape.config.identity import setting_of, short_hash
+from landscape.config.schema import FIXED
 from landscape.store import Store
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
@@ -59,11 +60,13 @@ class Gathering:
             "asked": asked.id,
             "space": space,
             **{key: search[key] for key in DEFINES},
+            "seed": FIXED if search["seed"] == FIXED else int(search["seed"]),
         }
         key = short_hash(what)
         if key not in self.cells:
             kept = [text for text in overrides if text.partition("=")[0] not in varied]
-            settings = {key: search[key] for key in ("trials", *DEFINES) if key not in ("kind", "grid")}
+            settings = {key: search[key] for key in ("trials", *DEFINES) if key not in ("kind", "grid", "seed")}
+            settings |= {"seed": 0, "fresh": False} if what["seed"] == FIXED else {"seed": what["seed"], "fresh": True}
             draws = short_hash([fixed, space, search["kind"]])
             self.cells[key] = CellSearch(key, draws, cell, config, kept, space, search["kind"], grid=[], **settings)
         if search["grid"]:
@@ -98,14 +101,16 @@ def workers_of(searches: list[CellSearch], parallel: int | None) -> int:
 
 
 def write_searches(store: Store, name: str, storage: str, cells: list[CellSearch]) -> Searches:
-    """Put a sweep's searches into the store, with the token of an earlier plan, and of searches that have begun the
-    size of their rounds."""
+    """Put a sweep's searches into the store, with the token of an earlier plan, where their trials' seeds came from
+    there, and of searches that have begun the size of their rounds."""
     file = store.search_file(name)
     with locked(store.search_storage(name, ".plan.lock")):  # two first launches at once agree on the token
         earlier = read_searches(store, name) if file.exists() else Searches(uuid.uuid4().hex[:16], storage, ())
         begun = {r.search for r in read_rows(store, name)}
         sizes = {cell.id: cell.round_size for cell in earlier.cells if cell.id in begun}
         cells = [replace(cell, per_round=sizes.get(cell.id)) if cell.rounds else cell for cell in cells]
+        fresh = {cell.id: cell.fresh for cell in earlier.cells}
+        cells = [replace(cell, fresh=fresh.get(cell.id, cell.fresh)) for cell in cells]
         searches = Searches(earlier.token, without_password(storage), tuple(cells))
         write_whole(file, to_json(searches.to_json()))
     return searches

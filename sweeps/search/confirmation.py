@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, islice
-from statistics import fmean, median, stdev
+from statistics import fmean, median, median_high, stdev, variance
 from typing import Any
 
 from landscape.config.axes import AXES, axes_of, cell_of, cell_words
@@ -77,8 +77,7 @@ def confirmation(plan: Plan) -> Confirmation:
     made = Plan([*plan.command], [], f"{plan.study or 'sweep'}-confirm", search=plan.search, stage="confirm")
     settings = []
     for cell in tried.values():
-        chosen = sorted((s for s in cell if s.worth < math.inf), key=lambda s: s.worth)[: wanted["top"]]
-        for setting in chosen:
+        for setting in best(cell)[: wanted["top"]]:
             planned = list(again(setting, seeds, plan))
             settings.append((setting, planned))
             made.runs += planned
@@ -87,6 +86,29 @@ def confirmation(plan: Plan) -> Confirmation:
     made.points = len(made.runs)
     survey(made)
     return Confirmation(made, settings)
+
+
+def best(settings: list[Candidate]) -> list[Candidate]:
+    """A cell's settings that did not diverge, the best first, by their medians shrunken towards those of all.
+
+    A single seed may be low by luck alone, a median of five less so. What a median (of logarithms) of n seeds says of
+    its setting is the share s / (s + e / n) of its distance from the middle, where settings vary by s and seeds by e,
+    both estimated by moments.
+    """
+    left = sorted((s for s in settings if s.worth < math.inf), key=lambda s: s.worth)
+    finite = [[_log(d) for d in s.distances if d < math.inf] for s in left]
+    several = [logs for logs in finite if len(logs) > 1]
+    of_seeds = fmean(map(variance, several), map(len, several)) if several else 0.0
+    if not of_seeds or len(left) < 2:
+        return left
+    medians = [_log(s.worth) for s in left]
+    noise = of_seeds * fmean(1 / len(s.distances) for s in left)
+    ratio, middle = max(0.0, variance(medians) - noise) / of_seeds, median(medians)
+    return sorted(left, key=lambda s: (_log(s.worth) - middle) / (ratio + 1 / len(s.distances)))
+
+
+def _log(distance: float) -> float:
+    return math.log(max(distance, 1e-12))  # nearly nothing may come out as 0
 
 
 def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
@@ -111,13 +133,17 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
 
 
 def spread(distances: list[float | None]) -> str:
-    """Mean and standard deviation of the runs that are finished, and how many diverged."""
-    finite = [d for d in distances if d is not None and d < math.inf]
-    lost = sum(d == math.inf for d in distances)
-    text = "-" if not finite else DISTANCE.text(fmean(finite))
-    if len(finite) > 1:
-        text += f" +- {stdev(finite):.2g}"
-    return f"{text} (n = {len(finite)}{f', {lost} diverged' if lost else ''})"
+    """Mean and standard deviation of the runs that are finished; where one diverged the median of all, since a mean
+    without it would flatter."""
+    ended = [d for d in distances if d is not None]
+    lost = ended.count(math.inf)
+    if lost:
+        middle = median_high(ended)
+        text = "no mean" if middle == math.inf else f"median {DISTANCE.text(middle)}, no mean"
+    else:
+        text = DISTANCE.text(fmean(ended)) if ended else "-"
+        text += f" +- {stdev(ended):.2g}" if len(ended) > 1 else ""
+    return f"{text} (n = {len(ended)}{f', {lost} diverged' if lost else ''})"
 
 
 def candidates(plan: Plan) -> dict[str, list[Candidate]]:

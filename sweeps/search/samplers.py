@@ -72,6 +72,11 @@ def search_seed(search: CellSearch, *place: int) -> int:
     return int(short_hash([search.draws, search.seed, *place])[:8], 16)
 
 
+def run_seed(search: CellSearch, order: int) -> int:
+    """The seed of the run of the trial of this order, where each has its own: short, for it stands in tables."""
+    return search_seed(search, order, 1) % 10**6
+
+
 def make_sampler(search: CellSearch, order: int) -> BaseSampler:
     """What proposes the trial of this order."""
     return SAMPLERS[search.sampler](search, search_seed(search, order))

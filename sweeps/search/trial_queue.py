@@ -26,9 +26,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from landscape.store.locks import locked
 from landscape.store.process_record import ProcessRecord
 from landscape.store.searches import CellSearch
-from sweeps.planning.search_space import Params, rounded
+from sweeps.planning.search_space import SEED, Params, rounded
 from sweeps.planning.search_spec import MOST_KILLS, TRIES
-from sweeps.search.samplers import distributions, make_pruner, make_sampler
+from sweeps.search.samplers import distributions, make_pruner, make_sampler, run_seed
 from sweeps.search.storage import close_storage
 
 # Attributes of a trial. (Those that begin with "told" say what its value is.)
@@ -106,11 +106,12 @@ class Ledger:
                 if trial.state != TrialState.RUNNING:
                     continue
                 owner = trial.user_attrs.get(OWNER) or {}
-                if "pid" in owner and not is_lost(trial.params, ProcessRecord.from_json(owner, "a trial")):
+                params = self._params(trial, order)
+                if "pid" in owner and not is_lost(params, ProcessRecord.from_json(owner, "a trial")):
                     busy = True
                 elif trial.number in self.given_up:
                     continue
-                elif why := _hopeless(owner, step := step_of(trial.params)):
+                elif why := _hopeless(owner, step := step_of(params)):
                     self.storage.set_trial_user_attr(trial._trial_id, WHY, why)
                     self.study.tell(trial.number, state=TrialState.FAIL)
                 else:
@@ -119,7 +120,7 @@ class Ledger:
             if fewest is None or fewest[0] >= TRIES:
                 new = self._new(trials)
                 if new is not None:
-                    return self._own(new, len(trials), step_of(new.params))
+                    return self._own(new, len(trials), step_of(self._params(new, len(trials))))
             if fewest is None:
                 return WAIT if busy else None
             _, order, step, trial = fewest
@@ -168,8 +169,11 @@ class Ledger:
         counts = {"failures": before.get("failures", 0), "kills": _kills(before, step)}
         owner = {**self.me.to_json(), **counts, "step": furthest}
         self.storage.set_trial_user_attr(trial._trial_id, OWNER, owner)
-        params = {d.name: rounded(d, trial.params[d.name]) for d in self.search.space}
-        return Trial(trial.number, order, params, again=bool(before))
+        return Trial(trial.number, order, self._params(trial, order), again=bool(before))
+
+    def _params(self, trial: FrozenTrial, order: int) -> Params:
+        found: Params = {d.name: rounded(d, trial.params[d.name]) for d in self.search.space}
+        return found | {SEED: run_seed(self.search, order)} if self.search.fresh else found
 
     def give_back(self, trial: Trial, tried: bool) -> None:
         """Leave a trial to another worker; `tried` says that its run failed, rather than was interrupted."""
@@ -257,7 +261,7 @@ class Ledger:
             return [
                 Told(
                     order,
-                    {d.name: rounded(d, trial.params[d.name]) for d in self.search.space},
+                    self._params(trial, order),
                     trial.value,
                     bool(trial.user_attrs.get(TOLD, {}).get("diverged")),
                     trial.state.name.lower(),

@@ -118,7 +118,11 @@ class Cell:
         config = self.config(trial.params)
         run = self.run(trial.params)
         picked = [f"{d.keys[0]}={rounded(d, trial.params[d.name]):g}" for d in self.search.space]
-        planned = Planned(run.id, config, picked, self.search.overrides, [self.search.asked])
+        shared = self.search.overrides
+        if self.search.fresh:
+            picked.append(f"seed={config['seed']}")
+            shared = [text for text in shared if not text.startswith("seed=")]
+        planned = Planned(run.id, config, picked, shared, [self.search.asked])
         freeze_run(self.store, planned, self.search.sampler, self.sweep)
         return run
 

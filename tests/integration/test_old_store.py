@@ -21,6 +21,7 @@ from support import ROOT, call
 
 import analysis
 from landscape.store import Store
+from landscape.store.protocols import EvalRequest
 
 FIXTURE = ROOT / "tests" / "fixtures" / "store-before-rooms.zip"
 TINY = (
@@ -64,6 +65,25 @@ def test_its_runs_are_read_with_their_scores_and_origins(old: Store) -> None:
         assert not rows or "fd_classifier" in (run.protocol(rows[0].protocol).floor or {})
         assert not rows or "fd_classifier" in run.status().scores
     assert (frame["stage"] == "search").sum() == 4
+
+
+def test_its_files_would_be_written_as_they_are_and_its_ids_are_those_of_today(old: Store) -> None:
+    for folder in old.sweep_folders():
+        assert folder.plan().to_json() == json.loads(folder.plan_file.read_text())
+    folder = old.sweep(SLURM)
+    assert folder.jobs().to_json() == json.loads(folder.jobs_file.read_text())
+    lines = [json.loads(line) for line in folder.submissions_file.read_text().splitlines()]
+    assert [event.to_json() for event in folder.submitted()] == lines
+    assert old.sweep(SEARCH).searches().to_json() == json.loads(old.search_file(SEARCH).read_text())
+    claims, scored = 0, 0
+    for run in old.run_folders():
+        for file in run.claims.glob("*.json"):
+            claims += run.claim(int(file.stem)).to_json() == json.loads(file.read_text())
+        assert all(run.protocol(row.protocol).id == row.protocol for row in run.rows())
+        asked = EvalRequest.of(run.config())
+        assert asked is not None
+        scored += run.status().state == "done" and asked.missing(run.status()) == []
+    assert (claims, scored) == (sum(1 for _ in old.runs.glob("*/claims/*.json")), 8)
 
 
 def test_commands_find_everything_finished_that_was(old: Store) -> None:

@@ -80,3 +80,21 @@ def test_nonsense_is_refused():
     for n, p, confidence in ((0, 0.5, 0.95), (5, 0.5, 1.0), (5, 0.5, 0.0), (5, 0.6, 0.95)):
         with pytest.raises(ValueError):
             ranks(n, np.array([p]), confidence)
+
+
+def test_a_band_over_a_cell_with_stopped_runs_holds_whatever_these_would_have_come_to():
+    rng, ks = np.random.default_rng(0), budgets(24)
+    p = -np.expm1(-np.log(2) / ks)
+    hits = np.zeros(2)
+    for _ in range(200):
+        values = rng.exponential(size=24)
+        kept = values <= np.median(values)  # a rule stops the worse half
+        bands = (
+            median_best_band(values[kept], ks[:12]),
+            median_best_band(np.where(kept, values, np.inf), ks, least=np.where(kept, values, 0.0)),
+        )
+        for at, band in enumerate(bands):
+            true = -np.log1p(-p[: len(band.ks)])
+            hits[at] += bool(((band.lower <= true) & (true <= band.upper)).all())
+    assert hits[0] < 0.7 * 200, "those that were let finish are a selection"
+    assert hits[1] >= 0.93 * 200

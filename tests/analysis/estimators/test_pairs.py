@@ -1,5 +1,6 @@
 """Claims about pairs, families of cells and ranks: worked examples, brute force, symmetry, ties, and refusals."""
 
+import json
 from itertools import combinations, product
 from typing import Any
 
@@ -17,7 +18,7 @@ from analysis.estimators.pairwise import alike_in_spread, compare, needed, order
 from analysis.estimators.top_share import expected_lowest, top, top_count
 from analysis.html.sections import shown_table
 from analysis.loading.filters import on_outcome
-from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
+from analysis.tables.comparisons import agreement_table, confirm_table, middle_interval, spread_table
 from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, of_one_seed, pair_table, rank_table, samples
 
@@ -201,7 +202,7 @@ def frame(values, **changes):
     made["fid"] = made["worth"].where(np.isfinite(made["worth"]))
     made["status"] = np.where(np.isfinite(made["worth"]), "done", "diverged")
     constant: dict[str, Any] = {"arch": "a", "penalty": "gp", "norm": "none", "n_dis": 1, "repeat": 0, "stage": "grid"}
-    constant |= {"algorithm": "gan", "sampler": None, "superseded": None}
+    constant |= {"sampler": None, "superseded": None, "data": "digits", "algorithm": "gan", "protocol": "p"}
     constant |= {"lr_g": 1.0, "beta1": 0.5, "beta2": 0.9, "width": 1.0, "batch_size": 64, "steps": 10, "strength": 1.0}
     return made.assign(**(constant | changes))
 
@@ -277,13 +278,83 @@ def test_cells_of_other_steps_or_of_seeds_against_settings_are_not_ordered():
     runs.loc[runs["cell"] == "A", "steps"] = 1000
     table = pair_table(runs, [1])
     assert not table["said"].any() and table["why"].tolist() == ["1,000 against 10 steps"]
+    runs["steps"] = runs["steps"].where(runs["cell"] == "B")
+    assert pair_table(runs, [1])["why"].tolist() == ["unknown against 10 steps"], "as a CSV may leave it"
     table = pair_table(frame({"A": values["A"], "B": [[40], [41], [42], [42.5], [43]]}), [1])
     assert not table["said"].any() and table["why"].tolist() == ["seeds against settings"]
 
 
 def test_settings_of_one_seed_are_told():
     runs = frame({"A": np.ones((6, 1)), "B": np.ones((6, 2)), "C": [[1, 2, 3]]})
-    assert of_one_seed(runs) == {0: ["A"]}
+    assert of_one_seed(runs) == {0: ["A", "B"]}, "B is taken with the first of its two, for A has one"
+    assert of_one_seed(runs[runs["cell"] != "A"]) == {}
+
+
+def test_each_claim_on_settings_of_one_seed_is_for_that_seed():
+    values = {cell: level + np.arange(12.0)[:, None] / 100 for cell, level in (("A", 20), ("B", 40))}
+    values["C"] = np.repeat(values["B"] + 40, 2, axis=1)
+    table = pair_table(frame(values), [1])
+    assert table["for_seed"].tolist() == ["0", "0", "0"]
+    assert shown_table("pairs", table, "FID")["said"].tolist() == ["A is better, for seed 0"] * 3
+    several = pair_table(frame({"A": values["C"] - 60, "C": values["C"]}), [1])
+    assert several["for_seed"].tolist() == [""] and shown_table("pairs", several, "FID")["said"].tolist() == [
+        "A is better"
+    ]
+
+
+def lines(**keys):
+    """A configuration as `Collected.configs` has it."""
+    flat = {"data.size": 8, "data.content": "ab", "latent.dim": 128, "train.ema": None, "optim.lr_d": 1e-3}
+    flat |= {"reg.strength": 1, "reg.norm": None, "arch.kind": "sndcgan", "store": "here", "metrics.every": 10}
+    return "\n".join(f"{k}: {json.dumps(v)}" for k, v in (flat | keys).items())
+
+
+def test_what_else_differs_between_two_cells_stands_at_their_comparison():
+    runs = frame({"A": [[20, 21, 22, 22.5, 23]], "B": [[40, 41, 42, 42.5, 43]], "C": [[60, 61, 62, 62.5, 63]]})
+    runs.loc[runs["cell"] == "B", "penalty"] = "none"
+    other = {"latent.dim": 8, "train.ema": 0.999, "reg.strength": None, "store": "there", "metrics.every": 5}
+    configs = {run: lines(**other if cell == "B" else {}) for run, cell in zip(runs["id"], runs["cell"], strict=True)}
+    table = pair_table(runs, [1], configs=configs)
+    assert table["differ"].tolist() == [
+        "latent.dim 128 against 8; train.ema null against 0.999",
+        "",
+        "latent.dim 8 against 128; train.ema 0.999 against null",
+    ], "of the penalty's own keys none, for it was asked for"
+    assert table["said"].all() and "latent.dim" in shown_table("pairs", table, "FID")["differ"].iloc[0]
+    assert "differ" not in shown_table("pairs", pair_table(runs, [1]), "FID"), "where no configurations are at hand"
+
+
+def test_what_a_search_drew_is_no_difference_of_design_and_what_one_alone_drew_is():
+    runs = frame({cell: level + np.arange(8.0)[:, None] / 100 for cell, level in (("A", 20), ("B", 40), ("C", 60))})
+    runs["stage"] = np.where(runs["cell"] == "C", "grid", "search")
+    configs = {run: lines(**{} if "C" in run else {"optim.lr_d": i + 1}) for i, run in enumerate(runs["id"])}
+    assert pair_table(runs, [1], configs=configs)["differ"].tolist() == [
+        *("", "optim.lr_d searched against 0.001", "optim.lr_d searched against 0.001")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "why"), [("data.size", "images of side 8 against 16"), ("data.content", "different images")]
+)
+def test_cells_of_other_images_are_not_compared(key, why):
+    runs = frame({"A": [[20, 21, 22, 22.5, 23]], "B": [[40, 41, 42, 42.5, 43]]})
+    configs = {run: lines(**{key: 16} if "B" in run else {}) for run in runs["id"]}
+    table = pair_table(runs, [1], configs=configs)
+    assert not table["said"].any() and table["why"].tolist() == [why]
+
+
+def test_cells_that_share_a_part_of_their_settings_are_compared_by_all_of_them():
+    """A wins in the twelve settings that both have and loses in the twelve of its own: no order. Of cells that share
+    one seed all eight are compared."""
+    both, own = np.linspace(20, 22, 12), np.linspace(40, 42, 12)
+    runs = frame({"A": np.r_[both, own + 20][:, None], "B": np.r_[both + 20, own][:, None]})
+    late = (runs["cell"] == "B") & (runs["lr_d"] >= 12)
+    runs.loc[late, "lr_d"] += 100
+    row = pair_table(runs, [1]).iloc[0]
+    assert (row["taken"], row["n"], row["said"]) == ("12 of 24 matched", 24, "") and 0.2 < row["chance"] < 0.8
+    seeds = frame({"A": [np.arange(20.0, 28)], "B": [np.arange(40.0, 48)]})
+    seeds.loc[seeds["cell"] == "B", "seed"] += 7
+    assert pair_table(seeds, [1])[["taken", "n", "said"]].to_numpy().tolist() == [["1 of 8 matched", 8, "a"]]
 
 
 def test_conditions_on_outcomes_are_known():
@@ -424,11 +495,25 @@ def test_diagnostics_are_set_beside_fid_and_is_and_not_beside_one_another():
 
 def test_what_confirms_has_its_own_table_and_no_mean_where_a_seed_diverged():
     runs = frame({"A": [[4.0, 5.0, 6.0]], "B": [[4.0, np.inf, 6.0]]}, stage="confirm")
-    table = confirm_table(runs).set_index("cell")
+    table: Any = confirm_table(runs).set_index("cell")
     assert table.loc["A", ["n", "mean", "sd"]].tolist() == [3, 5, 1]
-    assert table.loc["A", "mean_high"] - 5 == pytest.approx(4.302652729911275 / np.sqrt(3))  # Student's t, 2 df
+    logs = np.log([4.0, 5.0, 6.0])
+    reach = 4.302652729911275 * logs.std(ddof=1) / np.sqrt(3)  # Student's t, 2 df
+    assert table.loc["A", "middle"] == pytest.approx(120 ** (1 / 3))
+    assert table.loc["A", "middle_high"] == pytest.approx(120 ** (1 / 3) * np.exp(reach))
+    assert table.loc["A", "middle_low"] > 0
     assert np.isnan(table["mean"]["B"]) and table.loc["B", "lost"] == 1
     assert confirm_table(frame({"A": [[4.0]]})).empty
+
+
+def test_the_interval_of_what_was_confirmed_covers_where_scores_are_skewed():
+    rng, hits = np.random.default_rng(0), np.zeros(2)
+    for _ in range(500):
+        values = np.exp(rng.normal(size=5))
+        _, low, high = middle_interval(values)
+        half = 2.7764451 * values.std(ddof=1) / np.sqrt(5)
+        hits += low <= 1 <= high, abs(values.mean() - np.exp(0.5)) <= half
+    assert hits[0] >= 0.93 * 500 > hits[1], "Student's interval for the mean does not"
 
 
 def test_the_top_five_per_cent_is_rounded_up_and_diverged_runs_count():

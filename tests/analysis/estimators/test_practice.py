@@ -73,7 +73,14 @@ def test_cheap_runs_reach_as_far_in_less_time():
 def runs(**changes):
     made = pd.DataFrame({"id": list("abcd"), "worth": [5.0, 3.0, np.inf, 8.0], "train_s": [3600.0, 7200, 1800, 60]})
     made = made.assign(
-        cell="NS GP", setting=made["id"], seed=0, fid_start=90.0, stage="grid", status="done", sampler=None
+        cell="NS GP",
+        setting=made["id"],
+        seed=0,
+        fid_start=90.0,
+        stage="grid",
+        status="done",
+        sampler=None,
+        superseded=None,
     )
     made = made.assign(train_cpu_s=np.nan, eval_cpu_s=np.nan)
     return made.assign(eval_s=60.0, device="P100", device_kinds=1, sharing=1, step=1000, loss="ns", data="d").assign(

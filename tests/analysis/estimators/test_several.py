@@ -14,12 +14,16 @@ from synthetic import add_run, config, run_id
 
 import analysis
 from analysis.estimators.practitioner import rounds_of
-from analysis.estimators.repeated_searches import compared, inner, needed, several_searches
-from analysis.loading.cells import countable
+from analysis.estimators.repeated_searches import compared, inner, needed, several_searches, trajectories
+from analysis.estimators.time_budget import over_hours, timed
+from analysis.figures.style import cell_styles
+from analysis.html.page import _figures
+from analysis.loading.cells import cell_facts, countable
 from analysis.loading.trials import read_trials
 from analysis.report import main, make_report
 from landscape.config.errors import UserError
 from landscape.store import DIVERGED, RUNNING, STOPPED, Store
+from landscape.store.protocols import EvalProtocol
 from landscape.store.trials import TrialRecord, put_rows
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_spec import write_searches
@@ -155,7 +159,7 @@ def test_the_report_draws_them_and_says_what_is_missing(store, tmp_path):
         searched(store, seed, rng.uniform(5, 50, 4))
     assert make_report(store, tmp_path / "out") == []
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "Several searches of a cell" in page
+    assert "The searches of a cell" in page
     assert "no band: 3 more searches needed" in _words(tmp_path / "out" / "figures" / "01-digits-searches.svg")
     again = tmp_path / "again"
     assert main(["--csv", str(tmp_path / "out" / "runs.csv"), "--out", str(again)]) == 0
@@ -204,3 +208,30 @@ def test_rounds_of_one_size_are_alike_whatever_the_budget(store):
     searched(store, 1, [9.0], search=replace(rounds, trials=24, per_round=6))
     searched(store, 2, [9.0], search=replace(rounds, trials=24))
     assert analysis.collect(store).trials.groupby("alike").size().tolist() in ([1, 2], [2, 1])
+
+
+def test_what_a_search_found_is_drawn_in_its_order_and_not_as_runs_to_come(store):
+    fids = [40.0, 30.0, 20.0, 10.0]
+    searched(store, 0, fids)
+    both = analysis.collect(store)
+    taken = trajectories(several_searches(both.runs, both.trials, fewest=1))
+    assert taken["NS GP"].tolist() == fids, "taken for draws the best of two would be at 20"
+    text = EvalProtocol(source="tests")
+    found, drawn = replace(both, protocols=dict.fromkeys(both.protocols, text)), {}
+    runs = both.runs
+    curves = _figures(
+        found, cell_styles(cell_facts(runs)), str(runs["protocol"].iloc[0]), runs, "FID", 90.0, drawn_in(drawn)
+    )
+    assert curves["run"]["median"][0]["y"] == fids and curves["run"]["mean"] == []
+    assert drawn["budget"][0].empty and "band" not in drawn
+    hours = timed(runs.assign(train_s=3600.0, device="x", device_kinds=1, sharing=1), both.trials)
+    over = over_hours(hours, seed=0)["training"]["NS GP"]
+    assert over.median[0] == 40 and over.median[-1] == 10 and over.times[-1] == pytest.approx(4)
+    assert (over.lower == over.median).all()
+
+
+def drawn_in(drawn):
+    def submit(kind, draw, *arguments):
+        drawn[kind] = arguments
+
+    return submit

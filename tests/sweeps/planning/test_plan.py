@@ -208,7 +208,7 @@ def test_a_finished_run_asked_for_another_protocol_is_only_scored(store: Store) 
 
 def test_a_request_that_fails_keeps_no_other_from_being_met(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from landscape.metrics.evaluator import Scorer
-    from landscape.runtime import worker
+    from landscape.runtime import claimed_run
 
     (run,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)
@@ -221,7 +221,7 @@ def test_a_request_that_fails_keeps_no_other_from_being_met(store: Store, monkey
         return Scorer(asked, *rest)
 
     with monkeypatch.context() as m:
-        m.setattr(worker, "Scorer", broken)
+        m.setattr(claimed_run, "Scorer", broken)
         assert work(store, run.id, lambda text: None) == "done"
     assert list(run.status().unmet.values()) == ["OSError: no such weights"]
     assert needs(store, "metrics.quantise=float") == [NOTHING] and needs(store, "metrics.n_fake=32") == [SCORE]

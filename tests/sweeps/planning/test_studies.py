@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from landscape.config.axes import CELL_KEYS
+from landscape.config.axes import CELL_KEYS, cell_of
 from sweeps.planning.config_groups import choose, groups, merge
 from sweeps.planning.describe import cells as planned_cells
 from sweeps.planning.plan import Plan, make_plan
@@ -90,7 +90,22 @@ def test_the_smaller_studies(study: str, runs: int) -> None:
 
 
 def test_every_study_has_a_plan_on_the_embedded_data() -> None:
-    assert all(plan(f"study={study}").runs for study in groups()["study"])
+    assert all(plan(f"study={study}", "data=digits").runs for study in groups()["study"])
+
+
+def test_cifar10_small_trains_every_cell_before_any_cell_again() -> None:
+    found = plan("study=cifar10_small", "data=digits")
+    asked = {(loss, reg, norm, 1) for loss in ("ns", "wgan", "ls") for reg in ("none", "gp") for norm in ("none", "sn")}
+    assert cells(found) == dict.fromkeys(asked, WITHOUT)
+    assert len(found.searches) == 12 and found.searches[0].trials == 10
+    runs = [
+        (run.config["seed"], run.config["optim"]["lr_d"], tuple(cell_of(run.config).values())) for run in found.runs
+    ]
+    for i in range(0, len(runs), 12):  # a dozen is one seed and one rate of each cell
+        seeds, rates, dozen = zip(*runs[i : i + 12], strict=True)
+        assert len(set(seeds)) == len(set(rates)) == 1 and len(set(dozen)) == 12
+    assert [seed for seed, _, _ in runs] == sorted(seed for seed, _, _ in runs)
+    assert {run.config["metrics"]["n_fake"] for run in found.runs} == {10_000}
 
 
 # Best models: data, FID reported, rate, betas, n_dis, normalizer, penalty and strength, steps.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import statistics
 import subprocess
 import sys
@@ -13,17 +15,19 @@ from typing import Any
 
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
-from searching import bowl, cell, ledger, nobody_is_lost
+from searching import bowl, cell, ledger, nobody_is_lost, planned
 from slurm import wait_for
 from support import ROOT
 
+from landscape.config.errors import UserError
 from landscape.config.identity import run_id
 from landscape.store import Store
 from landscape.store.searches import CellSearch
 from sweeps.credentials import environment, without_password
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_space import params_of, with_params
-from sweeps.planning.search_spec import MOST_KILLS, TRIES
+from sweeps.planning.search_spec import MOST_KILLS, TRIES, read_searches
+from sweeps.search.confirmation import spread
 from sweeps.search.samplers import SAMPLERS
 from sweeps.search.storage import open_storage
 from sweeps.search.trial_queue import WAIT, Ledger, Trial
@@ -127,6 +131,39 @@ def test_a_random_search_is_the_same_whoever_works_on_it_and_starts_over(tmp_pat
         assert isinstance(trial, Trial) and trial.order == i
         found.append(trial.params)
     assert found == alone
+
+
+def test_each_trial_has_a_seed_of_its_own_unless_the_search_fixes_it(tmp_path: Path) -> None:
+    """One seed for all trials of a cell would pass for what its settings are worth."""
+    search = cell(trials=24)
+    fresh = [t.params for t in search_for_least(search, tmp_path)]
+    seeds = {with_params(search.base, search.space, params)["seed"] for params in fresh}
+    assert len(seeds) == 24 and all(0 <= seed < 10**6 for seed in seeds)
+    assert [t.params for t in search_for_least(search, tmp_path)] == fresh, "a trial's seed is a function of its place"
+    assert [t.params["seed"] for t in search_for_least(replace(search, seed=1), tmp_path)] != [p["seed"] for p in fresh]
+    fixed = cell("search.seed=fixed", trials=24)
+    old = [t.params for t in search_for_least(fixed, tmp_path)]
+    assert fixed.id != search.id and {with_params(fixed.base, fixed.space, params)["seed"] for params in old} == {0}
+    assert [{**params, "seed": 0} for params in old] == [{**params, "seed": 0} for params in fresh], (
+        "settings are as before"
+    )
+
+
+def test_a_search_that_is_in_a_store_goes_on_with_the_seeds_that_it_was_planned_with(store: Store) -> None:
+    plan = planned(store, "search=random", "search.trials=2")
+    file = store.search_file(plan.name)
+    content = json.loads(file.read_text())
+    assert content["cells"][0].pop("fresh") is True
+    file.write_text(json.dumps(content))  # as it was before trials had seeds of their own
+    again = planned(store, "search=random", "search.trials=3")
+    (search,) = read_searches(store, again.name).cells
+    assert again.name == plan.name and (search.fresh, search.trials) == (False, 3)
+
+
+@pytest.mark.parametrize("seed", ["-1", "fresh", "0.5", "null", str(2**63)])
+def test_the_seed_of_a_search_is_a_number_or_fixed(seed: str) -> None:
+    with pytest.raises(UserError, match=r"search\.seed"):
+        make_plan(["search=random", f"search.seed={seed}"], multirun=False)
 
 
 def test_a_sobol_search_covers_each_range_evenly(tmp_path: Path) -> None:
@@ -377,3 +414,9 @@ def test_a_torn_journal_goes_on(tmp_path: Path) -> None:
     second = again.next(nobody_is_lost)
     assert isinstance(second, Trial) and again.tell(second, 2.0)
     assert [t.value for t in again.told()] == [1.0, 2.0]
+
+
+def test_a_diverged_seed_is_no_part_of_a_mean_that_flatters():
+    assert spread([10.0, 12.0]) == "11 +- 1.4 (n = 2)" and spread([None]) == "- (n = 0)"
+    assert spread([10.0, 12.0, math.inf]) == "median 12, no mean (n = 3, 1 diverged)"
+    assert spread([10.0, math.inf]) == "no mean (n = 2, 1 diverged)"
