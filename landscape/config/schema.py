@@ -320,8 +320,7 @@ class Search:
     kind: str = key("sampler of the search, or none")
     trials: int = key("trials per cell", at_least(1, 1_000_000))
     seed: str = key(
-        "seed of the search, from which the seed of each trial's run follows; fixed: 0 for the search, and for all "
-        "trials of a cell one seed, that of its grid",
+        "seed of the search and of the seeds of its trials; fixed: 0, and one seed for all trials of a cell",
         Legal(lambda v: v == FIXED or (v.isdecimal() and SEED.test(int(v))), f"{SEED.words}, or {FIXED}"),
     )
     startup: int = key("random trials before the sampler uses its model", at_least(1, 1_000_000))

@@ -133,4 +133,4 @@ def test_pairs_are_by_place_in_the_batch() -> None:
 def test_unknown_loss_names_the_known_ones() -> None:
     with pytest.raises(UserError) as error:
         get_loss("nss")
-    assert str(error.value) == f"loss.kind=nss is not known; legal: {', '.join(sorted(LOSSES))}"
+    assert str(error.value) == f"loss.kind=nss is unknown; legal: {', '.join(sorted(LOSSES))}"

@@ -116,7 +116,7 @@ def test_what_cannot_be_scored_is_named_and_left_alone(store: Store) -> None:
     assert "4 runs: 1 to score, 0 already scored, 3 skipped" in said
     assert f"{by(store, seed=1).id}: planned" in said and f"{by(store, seed=2).id}: diverged" in said
     assert f"{ls.id}: its weights are missing" in said
-    assert "near it" in "\n".join(scoring(store, ns.id, f"{ns.id[:5]}zz", "metrics.seed=7").skipped)
+    assert f"similar: {ns.id}" in "\n".join(scoring(store, ns.id, f"{ns.id[:5]}zz", "metrics.seed=7").skipped)
 
 
 def test_several_protocols_at_once(store: Store) -> None:

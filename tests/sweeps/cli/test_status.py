@@ -321,8 +321,8 @@ def test_distances_under_two_protocols_stand_in_a_column_each(
     lines = capsys.readouterr().out.splitlines()
     head = next(line for line in lines if "lowest FID" in line)
     assert head.split("lowest FID, ")[1:] == ["one  ", "two"]
-    assert [next(x for x in lines if " wgan " in f" {x} ").split()[-2:]] == [["10.0", "-"]]
-    assert [next(x for x in lines if " ns " in f" {x} ").split()[-2:]] == [["20.0", "7.0"]]
+    assert [next(x for x in lines if " wgan " in f" {x} ").split()[-2:]] == [["10", "-"]]
+    assert [next(x for x in lines if " ns " in f" {x} ").split()[-2:]] == [["20", "7"]]
     assert call("status", "--json") == 0
     cells = json.loads(capsys.readouterr().out)["cells"]
     assert [cell["lowest"] for cell in cells] == [{"one": 20.0, "two": 7.0}, {"one": 10.0}]

@@ -117,7 +117,7 @@ CASES = [
         ["search=gp", "search.storage=postgresql://me:pw@127.0.0.1:1/x"],
         "postgresql://me@127.0.0.1:1/x cannot be reached",
     ),
-    (["study=nope"], "study=nope is not known; legal: demo"),
+    (["study=nope"], "study=nope is not known; legal: cifar10_small, demo"),
     (["optim.lr=${nothing.here}"], "optim.lr=${nothing.here}: ${nothing.here} names no configuration key"),
     # interpolations: what they stand for is held to the schema like what is typed
     (["seed=${oc.env:LETTERS}"], "seed=${oc.env:LETTERS}: Value 'letters' of type 'str' could not be converted to Int"),
