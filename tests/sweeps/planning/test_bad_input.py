@@ -46,7 +46,7 @@ CASES = [
     (["metrics=none", "metrics.scores=[fid]"], "metrics.scores needs an extractor; choose metrics=classifier"),
     (
         ["metrics.scores=[modes]"],
-        "metrics.scores=modes needs metrics.extractor=points, and it is classifier; metrics=modes",
+        "metrics.scores=modes needs metrics.extractor=points, and it is classifier; choose metrics=modes",
     ),
     (["data=ring", "metrics=classifier"], "metrics.extractor=classifier does not fit data=ring; choose metrics=modes"),
     (["data=ring", "metrics=inception"], "metrics.extractor=inception does not fit data=ring; choose metrics=modes"),
