@@ -241,7 +241,7 @@ def test_where_nothing_was_or_would_be_stopped_the_page_says_so_in_a_line(store,
     add(store, [100.0, 20.0, 15.0, 12.0, 10.0], 0)
     frames_, said = early_stopping_tables(*frames(store))
     assert said["saved"] == "" and "replay" not in frames_ and len(said["cost"]) == 1
-    assert said["cost"][0].startswith("None of the 1 finished runs would have been stopped")
+    assert said["cost"][0].startswith("No rule would have stopped any of the 1 finished runs")
 
 
 def test_short_curves_say_nothing_of_stopping(store, tmp_path):
