@@ -31,7 +31,7 @@ from analysis.loading.filters import filter_runs
 from analysis.loading.pooling import POOLS, pool_cells
 from analysis.loading.runs import Collected, collect
 from analysis.tables.provenance import code_text, packages_text, shell_command
-from landscape.config.cli import Old, Parser, run_cli
+from landscape.config.cli import Deprecated, Parser, run_cli
 from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
 from landscape.config.where import HELP, METAVAR
@@ -177,7 +177,7 @@ def _pool(store: Store) -> Iterator[Executor | None]:
 def parser() -> Parser:
     """The argument parser of `python -m analysis.report`."""
     about = "Write a report of a store's runs into a folder, as a page that opens offline."
-    made = Parser("python -m analysis.report", about, ("store",), [Old("--store", "store=")])
+    made = Parser("python -m analysis.report", about, ("store",), [Deprecated("--store", "store=")])
     made.add_argument("--out", metavar="FOLDER", default="report", help="the folder to write (default: %(default)s)")
     made.add_argument("--csv", metavar="FILE", help="read runs from a CSV file, in the columns of runs.csv, instead")
     made.add_argument(

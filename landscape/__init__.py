@@ -1,7 +1,6 @@
-"""What one run is and does: losses, penalties, networks, data, training, scores and the store.
+"""Training and scoring of a single run: losses, penalties, networks, data, metrics and the store.
 
-Only the modules that compute import torch; `store`, `config`, `identity` and `data` do not, so that
-planning and reporting stay light.
+`config`, `scores`, `store`, `data` and `tracking` do not import torch, so planning and reporting start fast.
 """
 
 __version__ = "0.2.0"

@@ -1,12 +1,11 @@
-"""What the processes of one run (its ranks) share: slices of one batch, and averages over it.
+"""Data-parallel ranks of one run: slices of the batch and collectives. Without ranks every function is a no-op.
 
-Every rank makes the same random draws, for the whole batch, and takes its own rows of them; a term of a loss is a
-mean over samples, so that the average of the ranks' gradients is the gradient of the whole batch. With one rank
-everything here hands back what it was given. The ranks are those of torch's default process group.
+Every rank draws the same random numbers for the whole batch and takes its own rows. Losses are means over samples, so
+the mean of the ranks' gradients is the gradient of the whole batch. The ranks form torch's default process group.
 
-Gradients are averaged by one flat all-reduce after the backward pass, not by DistributedDataParallel: its hooks and
-its broadcast of buffers do not take penalties that differentiate twice, nor two passes before one backward, and
-networks of this size leave it little communication to hide.
+Gradients are averaged by one flat all-reduce after the backward pass. DistributedDataParallel is not used: its hooks
+and buffer broadcasts support neither double backward (gradient penalties) nor two forward passes before one backward,
+and these networks are too small to gain from overlapping communication.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ import torch
 import torch.distributed as dist
 from torch import Generator, Tensor, nn
 
-STUCK = timedelta(minutes=20)  # rank 0 never waits long for another: they only train
-PATIENT = timedelta(days=30)  # they wait for rank 0 as long as it scores; should it die, they end at once (team.py)
+STUCK = timedelta(minutes=20)  # rank 0's timeout: the other ranks only train, so they answer soon
+PATIENT = timedelta(days=30)  # other ranks' timeout: rank 0 may evaluate for long; if it dies, they exit at once
 
 
 def join(rank: int, size: int, meeting: Path, device: torch.device) -> None:
-    """Meet the other ranks of this machine over the file `meeting`, which only this run's user may read.
+    """Join the process group of this run's ranks on this machine.
 
-    Tensors on a GPU travel by NCCL, all others by gloo over the loopback interface.
+    `meeting` is a file in a folder that only this user can read. CUDA tensors use NCCL, CPU tensors gloo over loopback.
     """
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -41,32 +40,32 @@ def join(rank: int, size: int, meeting: Path, device: torch.device) -> None:
 
 
 def leave() -> None:
-    """Be alone again."""
+    """Leave the process group."""
     if size() > 1:
         dist.destroy_process_group()
 
 
 def check_same(number: int) -> None:
-    """Raise `RuntimeError` unless every rank calls this with the same number; all of them wait for the last."""
+    """Barrier. Raises `RuntimeError` unless every rank passes the same number."""
     mine = torch.tensor([number, -number])
     if size() > 1:
         dist.all_reduce(mine, dist.ReduceOp.MAX)
     if mine.tolist() != [number, -number]:
-        raise RuntimeError(f"ranks of one run stand at different steps, between {-mine[1]} and {mine[0]}")
+        raise RuntimeError(f"the ranks are at different steps, from {-mine[1]} to {mine[0]}")
 
 
 def size() -> int:
-    """How many ranks train this run."""
+    """Number of ranks that train this run."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """This process's number among them, from 0."""
+    """This process's rank, from 0."""
     return dist.get_rank() if size() > 1 else 0
 
 
-def share(whole: Tensor) -> Tensor:
-    """This rank's rows of what all ranks hold of the whole batch; its length is a multiple of their number."""
+def local_rows(whole: Tensor) -> Tensor:
+    """This rank's rows of a tensor of the whole batch. The batch size must be a multiple of the number of ranks."""
     if size() == 1:
         return whole
     n = len(whole) // size()
@@ -74,30 +73,31 @@ def share(whole: Tensor) -> Tensor:
 
 
 def uniform(shape: torch.Size | tuple[int, ...], like: Tensor, rng: Generator) -> Tensor:
-    """U[0, 1) of `shape` (samples first): this rank's rows of one draw for the whole batch."""
-    return share(torch.rand(_whole(shape), generator=rng, device=like.device, dtype=like.dtype))
+    """U[0, 1) of `shape` (samples first): this rank's rows of one draw for the whole batch, on `like`'s device and
+    dtype."""
+    return local_rows(torch.rand(_whole(shape), generator=rng, device=like.device, dtype=like.dtype))
 
 
 def normal(shape: torch.Size | tuple[int, ...], like: Tensor, rng: Generator) -> Tensor:
-    """N(0, 1), in the same way."""
-    return share(torch.randn(_whole(shape), generator=rng, device=like.device, dtype=like.dtype))
+    """N(0, 1), otherwise as `uniform`."""
+    return local_rows(torch.randn(_whole(shape), generator=rng, device=like.device, dtype=like.dtype))
 
 
 def _whole(shape: torch.Size | tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0] * size(), *shape[1:])
 
 
-def together(seconds: float, device: torch.device) -> float:
-    """What all ranks' processors took; devices are kept in step, so that each takes as long as this rank's."""
+def sum_seconds(seconds: float, device: torch.device) -> float:
+    """Sum of the ranks' busy seconds. GPU ranks run in lockstep, so there it is `seconds` times the number of ranks."""
     if size() == 1 or device.type == "cuda":
         return seconds * size()
-    every = torch.tensor([seconds], dtype=torch.float64)  # in a message of its own: sums of gradients keep their order
+    every = torch.tensor([seconds], dtype=torch.float64)  # a separate all-reduce: gradients keep their summation order
     dist.all_reduce(every)
     return every.item()
 
 
-def deviation(x: Tensor, per_pixel: bool = False) -> Tensor:
-    """The population standard deviation of all values of the whole batch, or of each pixel, (1, ...), over it."""
+def std(x: Tensor, per_pixel: bool = False) -> Tensor:
+    """Population standard deviation over the whole batch: of all values (), or of each pixel (1, ...)."""
     if size() == 1:
         return x.std(0, correction=0, keepdim=True) if per_pixel else x.std(correction=0)
     dims = [0] if per_pixel else list(range(x.ndim))
@@ -110,7 +110,7 @@ def deviation(x: Tensor, per_pixel: bool = False) -> Tensor:
 
 @torch.no_grad()
 def average(tensors: Iterable[Tensor | None]) -> None:
-    """Replace each tensor by its mean over the ranks, all of them in one message; None is passed over."""
+    """Replace each tensor by its mean over the ranks, in place, with a single all-reduce. None is skipped."""
     if size() == 1:
         return
     present = [t for t in tensors if t is not None]
@@ -121,14 +121,14 @@ def average(tensors: Iterable[Tensor | None]) -> None:
         t.copy_(mean.view(t.shape))
 
 
-def statistics(*networks: nn.Module) -> list[Tensor]:
-    """The running means and variances of batch norms, which ranks average as they do gradients."""
+def running_statistics(*networks: nn.Module) -> list[Tensor]:
+    """Running means and variances of batch norms. Ranks average them as they average gradients."""
     norms = [m for net in networks for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     return [s for m in norms for s in (m.running_mean, m.running_var) if s is not None]
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over ranks; its gradient is the sum of theirs, and so is that one's."""
+    """Sum over ranks. Its gradient is again a sum over ranks, so it can be differentiated twice."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -142,7 +142,7 @@ class _Sum(torch.autograd.Function):
 
 
 def total(x: Tensor) -> Tensor:
-    """The differentiable sum of `x` over the ranks, to any order."""
+    """Sum of `x` over the ranks, differentiable to any order."""
     if size() == 1:
         return x
     summed: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]

@@ -1,6 +1,7 @@
-"""`python -m landscape.evaluate [RUN ...] [--where KEY=VALUE] [--sweep NAME] [metrics.KEY=VALUE ...]`.
+"""Command-line entry point: `python -m landscape.evaluate [RUN ...] [--where KEY=VALUE] [--sweep NAME] [KEY=VALUE
+...]`.
 
-Scores finished runs from their kept generators and trains nothing; what it does stands in `sweeps.cli.evaluate`.
+The implementation is `sweeps.cli.evaluate`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from landscape.config.cli import run_cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, 1 where a run could not be scored, 2 for invalid usage, 130 when interrupted."""
+    """Run the command. Returns the exit code: 0, 1 if a run could not be scored, 2 for invalid usage, 130 when
+    interrupted."""
     from sweeps.cli.arguments import COMMANDS
 
     return run_cli(lambda: COMMANDS["evaluate"](sys.argv[1:] if argv is None else argv), interrupted="")

@@ -1,4 +1,4 @@
-"""The old name of `landscape.tracking.process`, which workers of version 0.1 still start; to be removed in 0.3."""
+"""Old name of `landscape.tracking.process`. Workers of version 0.1 still start it. Remove in 0.3."""
 
 import sys
 

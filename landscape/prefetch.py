@@ -1,4 +1,5 @@
-"""`python -m landscape.prefetch KEY=VALUE ...`: the command is `sweeps.cli.prefetch`."""
+"""Command-line entry point: `python -m landscape.prefetch KEY=VALUE ...`. The implementation is
+`sweeps.cli.prefetch`."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from landscape.config.cli import run_cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code."""
+    """Run the command. Returns the exit code: 0, 2 for invalid usage, 130 when interrupted."""
     from sweeps.cli.arguments import COMMANDS
 
     return run_cli(lambda: COMMANDS["prefetch"](sys.argv[1:] if argv is None else argv), interrupted="")

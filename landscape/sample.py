@@ -1,4 +1,4 @@
-"""Draw samples from a run's kept generator: `python -m landscape.sample RUN [--n N] ...`."""
+"""Generate images from a run's saved generator: `python -m landscape.sample RUN [--n N] ...`."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landscape.config.cli import Old, Parser, run_cli
+from landscape.config.cli import Deprecated, Parser, run_cli
 from landscape.config.errors import UserError
 
-if TYPE_CHECKING:  # torch is loaded once it is clear what is asked for
+if TYPE_CHECKING:  # torch is imported only after the command line is checked
     from torch import Tensor, nn
 
     from landscape.config.schema import Config
     from landscape.store import RunFolder
 
 
-ABOUT = """Draw samples from a run's kept generator.
+ABOUT = """Generate images from a run's saved generator.
 
-It writes 00000.png, 00001.png, ..., grid.png of the first 64 (of points one map, grid.png, alone), small images
-enlarged without smoothing, and samples.pt, which torch.load(..., weights_only=True) reads: {"images": (n, channels,
-side, side), "latents": (n, dim) float32, "run", "step", "seed", "generator": "ema" or "raw"}.
+Writes 00000.png, 00001.png, ..., grid.png with the first 64 images, and samples.pt. For 2-D point data only grid.png
+(a scatter plot) and samples.pt are written. Small images are enlarged without smoothing.
 
-KEY=VALUE is store=FOLDER, where the run is (default: outputs), or device=auto, cpu, cuda or cuda:N (default: cpu)."""
+torch.load("samples.pt", weights_only=True) gives {"images": (n, channels, side, side), "latents": (n, dim) float32,
+"run", "step", "seed", "generator": "ema" or "raw"}.
+
+KEY=VALUE: store=FOLDER is the store of the run (default: outputs); device=auto, cpu, cuda or cuda:N (default: cpu)."""
 
 
 @dataclass
 class Request:
-    """What a command line asks for; None where the run decides."""
+    """A parsed command line. None: take the run's own value."""
 
     run: str
     n: int = 64
@@ -44,47 +46,47 @@ class Request:
 
 
 def parser() -> Parser:
-    """Of this command."""
-    old = [Old(f"{name}=", f"--{name}") for name in ("n", "seed", "out", "ema", "quantise")]
-    made = Parser("python -m landscape.sample", ABOUT, ("store", "device"), [Old("run=", ""), *old])
-    made.word("run", "the run; the beginning of its id will do where it is unique", "?", run_ids)
-    made.add_argument("--n", type=_whole(1), default=64, help="how many samples (default: 64)")
+    """The argument parser of this command."""
+    old = [Deprecated(f"{name}=", f"--{name}") for name in ("n", "seed", "out", "ema", "quantise")]
+    made = Parser("python -m landscape.sample", ABOUT, ("store", "device"), [Deprecated("run=", ""), *old])
+    made.positional("run", "the run's id, or a unique prefix of it", "?", run_ids)
+    made.add_argument("--n", type=_whole(1), default=64, help="number of samples (default: 64)")
     made.add_argument(
-        "--seed", type=_whole(0), default=0, help="of the latents; equal seeds give equal latents, whatever the run"
+        "--seed", type=_whole(0), default=0, help="seed of the latents; equal seeds give equal latents for every run"
     )
-    made.add_argument(
-        "--out", metavar="FOLDER", help="where to write (default: samples-ID); not there yet, or an empty folder"
-    )
+    made.add_argument("--out", metavar="FOLDER", help="output folder (default: samples-ID); must be new or empty")
     made.add_argument(
         "--ema",
         choices=("true", "false"),
-        help="the average of the generator's weights, or the generator itself (default: what the run was scored by)",
+        help="true: EMA weights; false: raw weights (default: the ones that were scored)",
     )
     made.add_argument(
-        "--quantise", choices=("uint8", "float"), help="values of samples.pt: 0..255, or in [0, 1] (default: uint8)"
+        "--quantise",
+        choices=("uint8", "float"),
+        help="values of samples.pt: 0..255 or floats in [0, 1] (default: uint8)",
     )
     return made
 
 
 def run_ids(begun: str, given: Namespace) -> list[str]:
-    """The runs of the store."""
+    """Ids of all runs in the store, for shell completion."""
     from landscape.store import Store
 
     return [run.id for run in Store(given.store).run_folders()]
 
 
 def read_request(argv: Sequence[str]) -> Request:
-    """The command line; raises `UserError` for a key that is none and a value that is not legal."""
+    """Parse the command line. Raises `UserError` for an unknown key or an illegal value."""
     given = parser().parse(argv)
     if given.run is None:
-        raise UserError("which run? give its id; python -m sweeps status and runs.csv of the report list them")
+        raise UserError("no run given; run ids are listed by python -m sweeps status and in the report's runs.csv")
     device = [text.partition("=")[2] for text in given.overrides if text.startswith("device=")]
     ema = None if given.ema is None else given.ema == "true"
     return Request(given.run, given.n, given.seed, given.out, given.store, ema, given.quantise, *device[-1:])
 
 
 def _whole(least: int) -> Callable[[str], int]:
-    """A reader of whole numbers from `least` on."""
+    """Returns an argparse type: an integer of at least `least`."""
 
     def whole(text: str) -> int:
         try:
@@ -98,9 +100,11 @@ def _whole(least: int) -> Callable[[str], int]:
 
 
 def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None) -> tuple[nn.Module, str, int]:
-    """A finished run's generator on the CPU, "ema" or "raw", and the step that it was kept at.
+    """Load a finished run's generator on the CPU.
 
-    Raises `UserError` for a run that keeps no weights, or no average where one is asked for.
+    Returns the generator, "ema" or "raw", and the step of the weights. `ema=None` takes the EMA where the run kept one.
+
+    Raises `UserError` if the run kept no weights, or no EMA although `ema=True`.
     """
     from landscape.algorithms.registry import algorithm_of
     from landscape.training import checkpoint
@@ -109,9 +113,9 @@ def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None)
         kept = checkpoint.load(run.weights)
     except FileNotFoundError as e:
         state = run.status().state
-        raise UserError(f"run {run.id} is {state} and keeps no weights: only a finished run does") from e
+        raise UserError(f"run {run.id} is {state} and has no saved weights; only finished runs have") from e
     if ema and kept.get("average") is None:
-        raise UserError(f"run {run.id} kept no average of its generator (train.ema=null); legal: --ema false")
+        raise UserError(f"run {run.id} has no EMA weights (train.ema=null); legal: --ema false")
     averaged = kept.get("average") is not None if ema is None else ema
     algorithm = algorithm_of(cfg)
     g = algorithm.networks(cfg, channels)[algorithm.sampler]
@@ -119,24 +123,24 @@ def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None)
         g.load_state_dict(kept["average"] if averaged else kept[algorithm.sampler])
         return g, "ema" if averaged else "raw", int(kept["step"])
     except (RuntimeError, KeyError, TypeError, AttributeError) as e:
-        raise UserError(f"{run.weights} holds no weights of run {run.id}'s networks") from e
+        raise UserError(f"{run.weights} does not match the networks of run {run.id}") from e
 
 
 def draw_samples(request: Request) -> str:
-    """Write what the request asks for; returns a sentence that says what there is. Raises `UserError`."""
+    """Generate and write the samples. Returns a summary line. Raises `UserError`."""
     import torch
 
     from landscape.config.identity import check_current
     from landscape.config.schema import typed
     from landscape.data import load_data
-    from landscape.metrics.evaluator import generate, quantise
+    from landscape.metrics.evaluator import generate, quantize
     from landscape.metrics.extractors import BATCH
-    from landscape.networks.latents import draw
+    from landscape.networks.latents import sample_latents
     from landscape.rng import stream
     from landscape.store import Store
     from landscape.store.lookup import find_run
     from landscape.training.devices import pick_device
-    from landscape.training.image_grid import readable, save_image, save_samples
+    from landscape.training.image_grid import enlarge, save_image, save_samples
 
     store = Store(request.store)
     run = find_run(store, request.run)
@@ -145,12 +149,12 @@ def draw_samples(request: Request) -> str:
     cfg = typed(frozen)
     out = Path(request.out or f"samples-{run.id}").expanduser()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"--out {out} is there already; give another folder with --out FOLDER")
+        raise UserError(f"--out {out} already exists and is not empty; give another folder with --out FOLDER")
     device = pick_device(request.device)
     data = load_data(cfg.data, store)
     g, kind, step = kept_generator(run, cfg, data.channels, request.ema)
     g.to(device)
-    latents = draw(cfg.latent, request.n, stream(request.seed, "samples"))
+    latents = sample_latents(cfg.latent, request.n, stream(request.seed, "samples"))
     how = request.quantise or ("float" if data.size == 1 else "uint8")
     parts: list[Tensor] = []
     try:
@@ -161,14 +165,14 @@ def draw_samples(request: Request) -> str:
             for z in latents.split(BATCH):
                 images = generate(g, z.to(device)).cpu()
                 if not images.isfinite().all():
-                    raise UserError(f"the output of run {run.id}'s generator is not finite, so that it has no pictures")
+                    raise UserError(f"the generator of run {run.id} returns values that are not finite")
                 if data.size > 1:
                     for i, image in enumerate(images, sum(len(part) for part in parts)):
-                        save_image(readable(image), folder / f"{i:05d}.png")
-                parts.append(quantise(images, how).byte() if how == "uint8" else images)
+                        save_image(enlarge(image), folder / f"{i:05d}.png")
+                parts.append(quantize(images, how).byte() if how == "uint8" else images)
             samples = torch.cat(parts)
             shown = samples / 255 if how == "uint8" else samples
-            save_samples(readable(shown), folder / "grid.png")
+            save_samples(enlarge(shown), folder / "grid.png")
             content = {"images": samples, "latents": latents, "run": run.id, "step": step, "seed": request.seed}
             torch.save({**content, "generator": kind}, folder / "samples.pt")
             folder.rename(out)
@@ -176,15 +180,15 @@ def draw_samples(request: Request) -> str:
         raise UserError(
             f"--out {out} cannot be written ({e.strerror or e}); give another folder with --out FOLDER"
         ) from e
-    files = "grid.png, samples.pt" + ("" if data.size == 1 else " and each as a picture")
-    which = "the average of its generator's weights" if kind == "ema" else "its generator"
+    files = "grid.png, samples.pt" + ("" if data.size == 1 else " and one PNG per sample")
+    which = "EMA weights" if kind == "ema" else "raw weights"
     return f"{out}: {files}; {len(samples)} samples of run {run.id} ({run.status().state} at step {step}), {which}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, 2 for what cannot be meant, 130 interrupted."""
+    """Run the command. Returns the exit code: 0, 2 for invalid usage, 130 when interrupted."""
     given = sys.argv[1:] if argv is None else argv
-    return run_cli(lambda: print(draw_samples(read_request(given))), interrupted="stopped; nothing half made is left")
+    return run_cli(lambda: print(draw_samples(read_request(given))), interrupted="interrupted; nothing was written")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How a worker hears that it should save and stop: between two steps, by a flag that the first signal sets."""
+"""Stop signals: the first one sets a flag, and the worker saves and stops after the current step."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
 class StopFlag:
-    """Turns a first signal into a flag that is looked at between steps; a second SIGINT interrupts at once.
+    """Signal handler that records the first signal. A second SIGINT raises `KeyboardInterrupt`.
 
-    One that listens inside another's block tells that one too: who trains run after run then knows to stop.
+    A nested flag also sets the enclosing one, so that a process that trains several runs stops after the current one.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class StopFlag:
         self.outer: StopFlag | None = None
 
     def __call__(self, number: int, frame: Any) -> None:
-        """The handler; raises `KeyboardInterrupt` on a SIGINT after the first signal."""
+        """Handle a signal. Raises `KeyboardInterrupt` on a SIGINT after the first signal."""
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
@@ -30,7 +30,7 @@ class StopFlag:
 
     @contextmanager
     def listening(self) -> Iterator[StopFlag]:
-        """Handle `STOP_SIGNALS` meanwhile, and put the handlers from before back; of the main thread alone."""
+        """Handle `STOP_SIGNALS` inside the block and restore the previous handlers. Main thread only."""
         around = signal.getsignal(signal.SIGINT)
         self.outer = around if isinstance(around, StopFlag) else None
         before = {s: signal.signal(s, self) for s in STOP_SIGNALS}

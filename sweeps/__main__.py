@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from landscape.config.cli import VERSION
 from landscape.config.completion import COMPLETE, typed_words
-from landscape.config.errors import Answered, UserError, nearest
+from landscape.config.errors import EarlyExit, UserError, nearest
 from sweeps.cli.arguments import VERBS
 
 
@@ -28,21 +28,21 @@ def usage() -> str:
 
 
 def do(argv: Sequence[str]) -> int:
-    """The exit code of a verb; raises `UserError` and `Answered`."""
+    """The exit code of a verb; raises `UserError` and `EarlyExit`."""
     words = typed_words()
     if words is not None and len(words) == 1:
         print("\n".join(f"{verb} " for verb in VERBS if verb.startswith(words[0])))
-        raise Answered
+        raise EarlyExit
     if words is not None:
         os.environ[COMPLETE] = "\n".join(words[1:])  # for the verb
         argv = words
     verb, *arguments = argv or ["--help"]
     if verb == "--version":
         print(VERSION)
-        raise Answered
+        raise EarlyExit
     if verb in ("-h", "--help", "help"):
         print(usage())
-        raise Answered
+        raise EarlyExit
     if verb not in VERBS:
         raise UserError(f"{verb} is no verb{nearest(verb, VERBS)}; legal: {', '.join(VERBS)}")
     return VERBS[verb](arguments)

@@ -29,7 +29,7 @@ from landscape.store import (
     Store,
     SweepFolder,
 )
-from landscape.store.leases import Observer, claim_in_force
+from landscape.store.leases import LeaseMonitor, claim_in_force
 from landscape.store.process_record import ClaimRecord
 from landscape.store.processes import is_stopped
 from landscape.store.protocols import EvalRequest
@@ -172,7 +172,7 @@ class Looker:
     ) -> None:
         self.store, self.members, self.given = store, Members(store, sweep), ids
         self.ask, self.wanted = ask, wanted or {}
-        self.observer = Observer()
+        self.observer = LeaseMonitor()
         self.kept: dict[str, Seen] = {}
         self.scheduler, self.asked_at = Queue(), -ASK_S
         self.mark: object = None
@@ -356,7 +356,7 @@ def unclaimed(store: Store, ids: list[str]) -> set[str]:
     Whether a worker of another machine lives takes minutes to be sure of; its next claimant will be, so here a heart
     that stands still for some beats is enough.
     """
-    observer, free, elsewhere = Observer(), set(), {}
+    observer, free, elsewhere = LeaseMonitor(), set(), {}
     for one in ids:
         run = store.run(one)
         claim = claim_in_force(run)

@@ -91,7 +91,9 @@ def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[st
         "studies": studies,
         "sections": drawn,
         "failures": failures(distinct, store),
-        "strangers": [text.replace(f"{store.root}/", "") for text in (store.strangers() if found.file_stats else ())],
+        "strangers": [
+            text.replace(f"{store.root}/", "") for text in (store.unknown_folders() if found.file_stats else ())
+        ],
         "reproduce": provenance(found),
         "shards": shards,
         "lines": MAX_LINES,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from analysis.loading.runs import RUN_COLUMNS, Collected
-from landscape.config.where import chosen
+from landscape.config.where import filter_mask
 from landscape.scores import NUMBERS
 from landscape.store import STATES
 
@@ -35,7 +35,7 @@ def filter_runs(found: Collected, conditions: Iterable[str]) -> Collected:
         told = {run: _value(text, key) for run, text in found.configs.items()}
         return [told.get(run) for run in runs["id"]]
 
-    met = chosen(conditions, column, len(runs), RUN_COLUMNS, {"status": STATES})
+    met = filter_mask(conditions, column, len(runs), RUN_COLUMNS, {"status": STATES})
     runs = runs[met]
     ids = set(runs["id"])
     parts: dict[str, Any] = {"runs": runs.reset_index(drop=True), "filters": found.filters + conditions}

@@ -18,7 +18,7 @@ from analysis.loading.protocols import one_protocol
 from analysis.loading.trials import ADAPTIVE
 from analysis.tables.designs import design, differing, refused
 from landscape.config.axes import VARIED_AXES
-from landscape.config.seeds import what_can_be_told
+from landscape.config.seeds import power_summary
 
 PAIR_COLUMNS = (
     *("a", "b", "k", "taken", "n", "chance", "lower", "upper", "p", "said", "why"),
@@ -130,7 +130,7 @@ def could_be_told(runs: pd.DataFrame) -> str:
     if len(drawn) < 2:
         return ""
     fewest = min(drawn, key=lambda one: len(one.values))
-    return what_can_be_told(len(drawn), len(fewest.values), fewest.unit)
+    return power_summary(len(drawn), len(fewest.values), fewest.unit)
 
 
 def samples(runs: pd.DataFrame) -> dict[str, Sample]:

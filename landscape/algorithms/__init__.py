@@ -1,1 +1,1 @@
-"""What the training loop asks of a family of models, and the families: the GAN step, its optimizers and schedules."""
+"""Training algorithms: the interface to the training loop, and the GAN step with its optimizers and schedules."""

@@ -1,7 +1,7 @@
-"""What the training loop asks of a family of models, and what it gives to it.
+"""Interface between the training loop and an algorithm (a family of models).
 
-Adding a family is a file like `landscape/algorithms/gan.py` that ends in an `Algorithm` (a recipe is in
-CONTRIBUTING.md); `tests/landscape/algorithms/test_algorithm.py` trains one of three networks.
+A new one needs a file like `landscape/algorithms/gan.py`; CONTRIBUTING.md has the recipe.
+`tests/landscape/algorithms/test_algorithm.py` trains an algorithm with three networks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from landscape.config.schema import Config
 
 
 class Batch(NamedTuple):
-    """Real images (batch, channels, side, side) in [0, 1] and, where the algorithm takes them, their classes."""
+    """Real images (batch, channels, side, side) in [0, 1] and, for algorithms that use them, class labels."""
 
     images: Tensor
     labels: Tensor | None = None  # int64 (batch,)
@@ -25,34 +25,35 @@ class Batch(NamedTuple):
 
 @dataclass(kw_only=True)
 class Model:
-    """What an algorithm moves, by name. A checkpoint keeps all of it under these names ("opt_" before optimizers)."""
+    """What an algorithm trains, by name. A checkpoint has everything under these names (optimizers with prefix
+    "opt_")."""
 
     modules: dict[str, nn.Module]
     optimizers: dict[str, torch.optim.Optimizer]
-    streams: dict[str, Generator]  # random numbers, one generator a purpose
-    counts: dict[str, int]  # whatever an algorithm counts beside the loop's steps
+    streams: dict[str, Generator]  # random generators by purpose
+    counts: dict[str, int]  # the algorithm's own counters
     device: torch.device
-    step: int = 0  # of the loop: batches that have been trained on
-    losses: dict[str, Tensor] = field(default_factory=dict)  # newest values, left on the device; NaN before the first
-    watched: dict[str, Tensor] = field(default_factory=dict)  # what else is worth logging
+    step: int = 0  # number of training steps done
+    losses: dict[str, Tensor] = field(default_factory=dict)  # latest values, on the device; NaN before the first step
+    watched: dict[str, Tensor] = field(default_factory=dict)  # further values to log
 
 
 class Step(NamedTuple):
-    """What one step has to say; values are detached scalars, left on the device."""
+    """Results of one step: detached scalars on the device."""
 
-    losses: dict[str, Tensor]  # those that were made in this step: the run has diverged where one is not finite
+    losses: dict[str, Tensor]  # computed in this step; the run has diverged if one is not finite
     watched: dict[str, Tensor]
-    sampler_moved: bool  # whether an average of the sampler has something new to follow
+    sampler_moved: bool  # whether the sampler was updated (then the EMA is too)
 
 
 class Algorithm(NamedTuple):
-    """A family of models: what it is made of and how a step moves it.
+    """A family of models and their training step.
 
-    `networks(cfg, channels)` are its modules by name, initialized, on the CPU; `optimizers(modules, cfg)` is called
-    when they are on their device. `steps(model, cfg)` looks once at the model, before the first step, and returns the
-    function that trains it on a batch; `model.step` is the number of the step (from 1) by then. That function averages
-    over the ranks whatever it makes of its slice of the batch. The module named `sampler` turns latents into images:
-    its samples are scored, its average is kept. `warnings(model, cfg)` are sentences for the user.
+    `networks(cfg, channels)` returns the modules by name, initialized, on the CPU. `optimizers(modules, cfg)` is called
+    when they are on their device. `steps(model, cfg)` is called once before the first step and returns the function
+    that trains on a batch; `model.step` is then the step's number (from 1). That function averages over the ranks
+    everything that it computes from its slice of the batch. The module named `sampler` maps latents to images: it is
+    scored, and the EMA follows it. `warnings(model, cfg)` returns messages for the user.
     """
 
     networks: Callable[[Config, int], dict[str, nn.Module]]
@@ -62,5 +63,5 @@ class Algorithm(NamedTuple):
     losses: tuple[str, ...]
     streams: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
-    labelled: bool = False  # whether its batches carry labels
+    labeled: bool = False  # whether its batches carry labels
     warnings: Callable[[Model, Config], list[str]] = lambda model, cfg: []

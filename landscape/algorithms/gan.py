@@ -1,14 +1,13 @@
-"""Generator against discriminator: one step, read from top to bottom, that never asks which loss it runs.
+"""The GAN training step.
 
-What is settled here is part of what a run's id means: steps are D updates; G moves after D steps 1, 1+n_dis,
-1+2*n_dis, ...; the G step uses the D step's latents, so the fakes of a D step that G follows are made once,
-with their graph, and all others without; D sees real and fake in one pass, in two where it normalizes over the
-batch; spectral norm's power iteration moves once per D update (G's, where it has one, once per G update) and
-nowhere else, or with `norm.moves=pass`, as in the study's code, before each pass of D that trains; nothing but a
-D step's own passes moves D's running statistics.
+The following is part of what a run id means. Steps are D updates. G is updated after D steps 1, 1+n_dis, 1+2*n_dis, ...
+The G step reuses the latents of its D step, so those fakes are generated once, with their graph. D processes real and
+fake images in one pass, or in two if it couples samples (batch norm). Spectral normalization iterates once per D update
+(once per G update in G), or with `norm.moves=pass` in every training pass of D, as in the study's code. Only the D
+step's own passes update D's running statistics.
 
-A run of several ranks takes this same step in each of them, on its slice of every batch: what they average is
-gradients, the losses' values and running statistics, so that their states stay equal.
+With several ranks, each one takes this step on its slice of the batch. They average gradients, loss values and running
+statistics, so their states stay equal.
 """
 
 from __future__ import annotations
@@ -28,39 +27,39 @@ from landscape.config.schema import Config
 from landscape.losses.adversarial import get_loss
 from landscape.losses.penalties import get_regularizer
 from landscape.networks.build import build
-from landscape.networks.latents import draw
+from landscape.networks.latents import sample_latents
 from landscape.networks.normalizers import couples_samples
 from landscape.networks.spectral_norm import advance_spectral_norms
 
 
 def networks(cfg: Config, channels: int) -> dict[str, nn.Module]:
-    """G and D, initialized from the run's seed; raises `UserError` for what the configuration cannot mean."""
+    """G and D, initialized from the run's seed. Raises `UserError` for an unknown architecture or normalizer."""
     g, d = build(cfg, channels)
     return {"g": g, "d": d}
 
 
 def optimizers(modules: dict[str, nn.Module], cfg: Config) -> dict[str, torch.optim.Optimizer]:
-    """One optimizer a network, each at its own rate."""
+    """One optimizer per network, each with its own learning rate."""
     rates = {"g": cfg.optim.lr_g, "d": cfg.optim.lr_d}
     return {name: make_optimizer(modules[name].parameters(), lr, cfg.optim) for name, lr in rates.items()}
 
 
 def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
-    """The function that makes one D update, and the G update that follows some of them."""
+    """Returns the function that makes one D update, followed by a G update if one is due."""
     loss, regularizer = get_loss(cfg.loss.kind), get_regularizer(cfg.reg.penalty)
     g, d = model.modules["g"], model.modules["d"]
     opt_g, opt_d = model.optimizers["g"], model.optimizers["d"]
     streams, counts = model.streams, model.counts
     d_parameters = list(d.parameters())
     by_pass = cfg.norm.moves == "pass"
-    apart = couples_samples(d) or by_pass
+    separate_passes = couples_samples(d) or by_pass
 
-    def half() -> torch.autocast:
-        """Networks in bfloat16 where the run asks for it; losses, penalties and sigma stay in single precision."""
+    def autocast() -> torch.autocast:
+        """bf16 for the networks if configured. Losses, penalties and sigma stay fp32."""
         return torch.autocast(model.device.type, torch.bfloat16, enabled=cfg.train.precision == "bf16")
 
-    def see(images: Tensor) -> Tensor:
-        """A pass of D, which moves its spectral norms where each of them does."""
+    def discriminate(images: Tensor) -> Tensor:
+        """A forward pass of D. With `norm.moves=pass` it iterates D's spectral norms first."""
         if by_pass:
             advance_spectral_norms(d)
         logits: Tensor = d(images)
@@ -73,23 +72,26 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         set_rates(model, rate_factor(model.step, cfg), cfg)
         noise = instance_noise(model.step, cfg)
 
-        # Discriminator: real against detached fakes, and the penalty.
+        # Discriminator: real against detached fakes, plus the penalty.
         real = batch.images
-        z = distributed.share(draw(cfg.latent, cfg.train.batch_size, streams["latents"]))
+        z = distributed.local_rows(sample_latents(cfg.latent, cfg.train.batch_size, streams["latents"]))
         if g_follows:
             advance_spectral_norms(g)
-        with torch.set_grad_enabled(g_follows), half():
+        with torch.set_grad_enabled(g_follows), autocast():
             fake = g(z)
         fake = fake.float()
-        seen_real, seen_fake = blur(real, noise, streams["noise"]), blur(fake, noise, streams["noise"])
+        seen_real, seen_fake = (
+            add_instance_noise(real, noise, streams["noise"]),
+            add_instance_noise(fake, noise, streams["noise"]),
+        )
         if regularizer.clamp is not None and cfg.reg.when == "before":
             watched["saturated"] = regularizer.clamp(d, cfg.reg)
         if not by_pass:
             advance_spectral_norms(d)
-        with nullcontext() if by_pass else parametrize.cached():  # the penalty's pass reuses the normalized weights
-            with half():
-                if apart:
-                    logits_real, logits_fake = see(seen_real), see(seen_fake.detach())
+        with nullcontext() if by_pass else parametrize.cached():  # the penalty reuses the normalized weights
+            with autocast():
+                if separate_passes:
+                    logits_real, logits_fake = discriminate(seen_real), discriminate(seen_fake.detach())
                 else:
                     logits_real, logits_fake = d(torch.cat([seen_real, seen_fake.detach()])).chunk(2)
             loss_d = loss.d(logits_real.float(), logits_fake.float())
@@ -101,29 +103,34 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         opt_d.zero_grad()
         loss_d.backward()
         losses["loss_d"] = loss_d.detach()
-        # G's graph still needs its own statistics where a G step follows.
-        moved = distributed.statistics(d) if g_follows else distributed.statistics(g, d)
+        # If a G step follows, G's graph still needs its statistics.
+        moved = distributed.running_statistics(d) if g_follows else distributed.running_statistics(g, d)
         distributed.average([*(p.grad for p in d_parameters), *moved, losses["loss_d"]])
         opt_d.step()
         if regularizer.clamp is not None and cfg.reg.when == "after":
             watched["saturated"] = regularizer.clamp(d, cfg.reg)
         counts["since_g"] += 1
 
-        # Generator: the same latents, D frozen with its buffers.
+        # Generator: same latents, D frozen including its buffers.
         if g_follows:
             freeze(d_parameters, True)
-            with frozen_statistics(d), half():
-                logits_fake = see(seen_fake).float()
+            with frozen_statistics(d), autocast():
+                logits_fake = discriminate(seen_fake).float()
                 with torch.no_grad():
-                    paired = see(seen_real).float() if loss.pairs else None
+                    paired = discriminate(seen_real).float() if loss.needs_real_logits else None
             loss_g = loss.g(logits_fake, paired)
             opt_g.zero_grad()
             loss_g.backward()
             losses["loss_g"] = loss_g.detach()
-            extra = {} if loss.watch is None else loss.watch(logits_fake.detach())
+            extra = {} if loss.log_extra is None else loss.log_extra(logits_fake.detach())
             watched.update(extra)
             distributed.average(
-                [*(p.grad for p in g.parameters()), *distributed.statistics(g), *extra.values(), losses["loss_g"]]
+                [
+                    *(p.grad for p in g.parameters()),
+                    *distributed.running_statistics(g),
+                    *extra.values(),
+                    losses["loss_g"],
+                ]
             )
             opt_g.step()
             freeze(d_parameters, False)
@@ -134,9 +141,9 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
 
 
 def warnings(model: Model, cfg: Config) -> list[str]:
-    """What the user should know of a legal combination that means little."""
+    """Warnings about legal combinations that make little sense."""
     if couples_samples(model.modules["d"]) and get_regularizer(cfg.reg.penalty).per_sample:
-        return ["the penalty takes each sample's own gradient, but batch normalization couples D's samples"]
+        return ["the penalty uses per-sample gradients, but batch normalization couples D's samples"]
     return []
 
 
@@ -147,20 +154,20 @@ GAN = Algorithm(
     sampler="g",
     losses=("loss_d", "loss_g"),
     streams=("latents", "penalty", "noise"),
-    counts=("g_step", "since_g"),  # G updates, and D updates since the last of them
+    counts=("g_step", "since_g"),  # G updates; D updates since the last G update
     warnings=warnings,
 )
 
 
 def freeze(parameters: list[nn.Parameter], frozen: bool) -> None:
-    """Keep a network's parameters out of the graph, or let them in again."""
+    """Exclude parameters from the graph (`frozen`), or include them again."""
     for p in parameters:
         p.requires_grad_(not frozen)
 
 
 @contextmanager
 def frozen_statistics(network: nn.Module) -> Iterator[None]:
-    """Batch norms use their batch's statistics but do not move the running ones: penalties and G steps are no data."""
+    """Batch norms use batch statistics without updating running ones, for penalties and G steps."""
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     for m in norms:
         m.track_running_stats = False
@@ -171,15 +178,15 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
             m.track_running_stats = True
 
 
-def blur(images: Tensor, std: float, rng: Generator) -> Tensor:
-    """Images with instance noise of this deviation; the images themselves where it is 0."""
+def add_instance_noise(images: Tensor, std: float, rng: Generator) -> Tensor:
+    """Add Gaussian noise of standard deviation `std` to images; returns the images themselves for 0."""
     if std == 0:
         return images
     return images + std * distributed.normal(images.shape, images, rng)
 
 
 def set_rates(model: Model, factor: float, cfg: Config) -> None:
-    """Learning rates of this step."""
+    """Set the learning rates of this step."""
     if cfg.optim.decay == "none":
         return
     for name, lr in (("d", cfg.optim.lr_d), ("g", cfg.optim.lr_g)):

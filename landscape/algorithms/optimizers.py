@@ -1,4 +1,4 @@
-"""The optimizers, by name."""
+"""Optimizers by name."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from landscape.config.schema import Optim
 
 
 class TFAdam(torch.optim.Adam):
-    """Adam as TF1 has it: epsilon is added to the root of the mean square before its bias is corrected.
+    """Adam as in TensorFlow 1: epsilon is added to the root of the uncorrected second moment.
 
-    Torch's at update t with epsilon / sqrt(1 - beta2^t): the same in the end, smaller steps at the start wherever
-    gradients are small. Counts its updates beside its rates, so that a saved state goes on.
+    This is torch's Adam with epsilon / sqrt(1 - beta2^t) at update t. Early steps are smaller for small gradients. The
+    update count is part of the optimizer's state.
     """
 
     def __init__(self, parameters: Iterable[Parameter], lr: float, betas: tuple[float, float], epsilon: float) -> None:
@@ -35,7 +35,7 @@ class TFAdam(torch.optim.Adam):
 
 
 def adam(parameters: Iterable[Parameter], lr: float, optim: Optim) -> torch.optim.Optimizer:
-    """Adam (arXiv 1412.6980), fused: small networks are bound by the number of calls, not by arithmetic."""
+    """Adam (arXiv 1412.6980), fused, because small networks are limited by kernel launches."""
     assert optim.beta1 is not None and optim.beta2 is not None and optim.epsilon is not None
     betas = optim.beta1, optim.beta2
     if optim.epsilon_form == "tf":
@@ -44,7 +44,7 @@ def adam(parameters: Iterable[Parameter], lr: float, optim: Optim) -> torch.opti
 
 
 def rmsprop(parameters: Iterable[Parameter], lr: float, optim: Optim) -> torch.optim.Optimizer:
-    """RMSprop without momentum, as the WGAN paper's critic (arXiv 1701.07875, algorithm 1)."""
+    """RMSprop without momentum, as for the WGAN paper's critic (arXiv 1701.07875, algorithm 1)."""
     assert optim.alpha is not None and optim.epsilon is not None
     return torch.optim.RMSprop(parameters, lr, optim.alpha, optim.epsilon, foreach=True)
 
@@ -56,5 +56,5 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Parameter], float, Optim], torch.optim.
 
 
 def make_optimizer(parameters: Iterable[Parameter], lr: float, optim: Optim) -> torch.optim.Optimizer:
-    """The optimizer `optim.kind` at rate `lr`; raises `UserError` naming the known ones."""
+    """The optimizer `optim.kind` with learning rate `lr`. Raises `UserError` with the legal names."""
     return lookup("optim.kind", optim.kind, OPTIMIZERS)(parameters, lr, optim)

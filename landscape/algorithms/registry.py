@@ -1,4 +1,4 @@
-"""The families of models, by name; a recipe for another is in CONTRIBUTING.md."""
+"""Algorithms by name. CONTRIBUTING.md has the recipe for a new one."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ ALGORITHMS: dict[str, Algorithm] = {
 
 
 def algorithm_of(cfg: Config) -> Algorithm:
-    """The algorithm of a run; raises `UserError` naming the known ones."""
+    """The algorithm of a run. Raises `UserError` with the legal names."""
     return lookup("algorithm.kind", cfg.algorithm.kind, ALGORITHMS)

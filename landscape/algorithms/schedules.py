@@ -1,4 +1,4 @@
-"""What changes along a run: when G moves, learning rates, instance noise. Pure functions of the step."""
+"""Schedules as functions of the step: G updates, learning rates, instance noise."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ BURN_IN_G_STEPS, BURN_IN_EVERY, BURN_IN_D_STEPS = 25, 500, 100
 
 
 def d_steps_before(g_step: int, optim: Optim) -> int:
-    """D updates that come between G update number `g_step` (from 0) and the one before.
+    """Number of D updates before G update `g_step` (from 0), since the previous one.
 
-    With `burn_in`, 100 for the first 25 and for every 500th (the code of arXiv 1701.07875), else n_dis.
+    With `burn_in`: 100 for the first 25 G updates and every 500th (the code of arXiv 1701.07875), else n_dis.
     """
     if optim.burn_in and (g_step < BURN_IN_G_STEPS or g_step % BURN_IN_EVERY == 0):
         return BURN_IN_D_STEPS
@@ -18,22 +18,22 @@ def d_steps_before(g_step: int, optim: Optim) -> int:
 
 
 def generator_moves(step: int, g_step: int, since: int, optim: Optim) -> bool:
-    """Whether a G update follows D update number `step` (from 1), the `since`-th after the last G update.
+    """Whether a G update follows D update `step` (from 1), which is the `since`-th after the last G update.
 
-    As in the study, G moves after D steps 1, 1 + n_dis, 1 + 2 n_dis, ...; with `burn_in` it waits at the
-    start as well.
+    As in the study, G is updated after D steps 1, 1 + n_dis, 1 + 2 n_dis, ... With `burn_in`, D also trains longer
+    before the first G update.
     """
     return (step == 1 and not optim.burn_in) or since >= d_steps_before(g_step, optim)
 
 
 def rate_factor(step: int, cfg: Config) -> float:
-    """What learning rates are multiplied by at D update number `step`: 1, or falling linearly to 0 at the end."""
+    """Factor of the learning rates at D update `step`: 1, or linear decay to 0."""
     return 1 - (step - 1) / cfg.train.steps if cfg.optim.decay == "linear" else 1.0
 
 
 def instance_noise(step: int, cfg: Config) -> float:
-    """Standard deviation of the noise on all of D's inputs at D update number `step`, falling linearly to 0.
+    """Standard deviation of the noise on D's inputs at D update `step`, with linear decay to 0.
 
-    Sonderby et al. (arXiv 1610.04490), section 3; 0 where `train.noise_std` is null.
+    Sonderby et al. (arXiv 1610.04490), section 3. 0 if `train.noise_std` is null.
     """
     return (cfg.train.noise_std or 0.0) * (1 - (step - 1) / cfg.train.steps)

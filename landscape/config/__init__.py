@@ -1,1 +1,1 @@
-"""The configuration of a run: its schema, legal values and identity, and how a user's mistake is told. No torch."""
+"""The configuration of a run: schema, legal values, identity, and user errors. No torch."""

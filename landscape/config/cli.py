@@ -1,7 +1,7 @@
-"""What every command shares: one parser, its version, how it ends, and a sentence in place of a traceback. No torch.
+"""Shared by all commands: the argument parser, the version, exit codes, and errors without a traceback. No torch.
 
-The grammar: what `conf/` knows is written KEY=VALUE; what a command does beside it is a flag; what it is about (a
-sweep, a run) stands by itself. No thing has two forms.
+Grammar: configuration keys are written KEY=VALUE, options of a command are flags, and what a command acts on (a sweep,
+a run) is a positional argument. Nothing has two forms.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from landscape import __version__
 from landscape.config import log
 from landscape.config.completion import COMPLETE, candidates, typed_words
 from landscape.config.conf_dir import conf_dir
-from landscape.config.errors import Answered, CorruptFile, ExitCode, UserError, in_words, nearest
+from landscape.config.errors import CorruptFile, EarlyExit, ExitCode, UserError, nearest, os_error_text
 
 VERSION = f"gan-landscape {__version__}"
 AGAIN = "interrupted; the same command goes on from here"
-ANY = "any"  # in the place of the keys that a command takes: all of the configuration
+ANY = "any"  # `keys` of a command that takes any configuration key
 KEY = re.compile(r"(?:~|\+\+?)?([A-Za-z_][\w./@-]*)=")
 
 logger = logging.getLogger(__name__)
@@ -32,21 +32,21 @@ logger = logging.getLogger(__name__)
 Complete = Callable[[str, "argparse.Namespace"], Iterable[str]]
 
 
-class Old(NamedTuple):
-    """A form of the commands of version 0.1, which still works in 0.2: what it was, and what is written now."""
+class Deprecated(NamedTuple):
+    """A form of version 0.1 that is still accepted in 0.2."""
 
     form: str  # "--store" or "run="
-    new: str  # "store=" for a key, "--out" for a flag, "" for what stands by itself
+    new: str  # "store=" for a key, "--out" for a flag, "" for a positional argument
 
 
 class Parser(argparse.ArgumentParser):
-    """The one parser of all commands: flags and words as argparse has them, and KEY=VALUE for what `conf/` knows.
+    """The argument parser of all commands: argparse, plus KEY=VALUE for configuration keys.
 
-    `keys` names the keys that it takes, or is `ANY`. What is invalid is a `UserError`; help, version and a shell's
-    completion are printed and leave as `Answered`.
+    `keys` are the configuration keys that it accepts, or `ANY`. Invalid usage raises `UserError`. Help, version and
+    shell completion are printed and raise `EarlyExit`.
     """
 
-    def __init__(self, prog: str, about: str, keys: Sequence[str] = (), old: Sequence[Old] = ()) -> None:
+    def __init__(self, prog: str, about: str, keys: Sequence[str] = (), old: Sequence[Deprecated] = ()) -> None:
         super().__init__(
             prog=prog,
             description=about,
@@ -55,42 +55,43 @@ class Parser(argparse.ArgumentParser):
             add_help=False,
         )
         self.keys, self.old = keys, old
-        self.takes: Sequence[str] | None = None  # of all keys those of these groups alone
+        self.allowed_groups: Sequence[str] | None = None  # if given, accept only keys of these groups
         self.completes: dict[str, Complete] = {}
-        self.more: Callable[[], str] = str  # of the help, made when it is asked for
-        every = self.add_argument_group("of every command")
-        every.add_argument("-h", "--help", action="help", help="show this and end")
-        every.add_argument("--version", action="version", version=VERSION, help="show the version and end")
-        every.add_argument("-v", "--verbose", action="store_true", help="log details too, with times")
-        every.add_argument("-q", "--quiet", action="store_true", help="log warnings alone")
+        self.extra_help: Callable[[], str] = str  # further help text, made on demand
+        every = self.add_argument_group("options of every command")
+        every.add_argument("-h", "--help", action="help", help="show this help and exit")
+        every.add_argument("--version", action="version", version=VERSION, help="show the version and exit")
+        every.add_argument("-v", "--verbose", action="store_true", help="log details, with times")
+        every.add_argument("-q", "--quiet", action="store_true", help="log warnings only")
 
-    def word(self, name: str, help: str, nargs: str | None = "?", complete: Complete | None = None) -> None:
-        """What the command is about, which stands by itself; `complete` knows what there is."""
+    def positional(self, name: str, help: str, nargs: str | None = "?", complete: Complete | None = None) -> None:
+        """Add a positional argument. `complete` lists its values for shell completion."""
         self.add_argument(name, metavar=name.upper(), help=help, nargs=nargs)
         if complete is not None:
             self.completes[name] = complete
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """The arguments as argparse has them, and those KEY=VALUE as `overrides` and (the folder) `store`.
+        """Parse the arguments. Sets the log level.
 
-        How much is logged is set by them.
+        The namespace also has `overrides`, the KEY=VALUE arguments, and `store`, the store's folder, if `store` is a
+        legal key.
         """
         if COMPLETE in os.environ:
             print("\n".join(candidates(self, typed_words() or [""])))
-            raise Answered
+            raise EarlyExit
         if {"-v", "--verbose", "-q", "--quiet"} & set(argv):
             log.configure(bool({"-v", "--verbose"} & set(argv)), bool({"-q", "--quiet"} & set(argv)))
         if "--" in argv:
-            raise UserError("-- is no flag of this program; see --help")
-        overrides, rest = self.split(self.modern(argv))
+            raise UserError("-- is not a flag of this program; see --help")
+        overrides, rest = self.split(self.replace_deprecated(argv))
         given, unknown = self.parse_known_intermixed_args(rest)
-        if self.keys == ANY and not self.completes:  # how they are spelled, whoever reads the overrides says
+        if self.keys == ANY and not self.completes:  # whoever reads the overrides checks their form
             overrides += [word for word in unknown if not word.startswith("-")]
             unknown = [word for word in unknown if word.startswith("-")]
         if unknown:
             flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            kind = "flag" if unknown[0].startswith("-") else "argument"
-            raise UserError(f"{unknown[0]} is no {kind} of this program{nearest(unknown[0], flags)}; see --help")
+            kind = "a flag" if unknown[0].startswith("-") else "an argument"
+            raise UserError(f"{unknown[0]} is not {kind} of this program{nearest(unknown[0], flags)}; see --help")
         given.overrides = overrides
         if self.keys == ANY or "store" in self.keys:
             stores = [unquoted(text.partition("=")[2]) for text in overrides if text.startswith("store=")]
@@ -100,7 +101,7 @@ class Parser(argparse.ArgumentParser):
         return given
 
     def split(self, argv: Sequence[str]) -> tuple[list[str], list[str]]:
-        """What is KEY=VALUE, and the rest; what follows a flag that takes a value is its own."""
+        """Split into KEY=VALUE arguments and the rest. The value of a flag stays with its flag."""
         overrides, rest, owed = [], [], False
         for word in argv:
             key = None if owed else KEY.match(word)
@@ -112,8 +113,8 @@ class Parser(argparse.ArgumentParser):
             owed = action is not None and action.nargs != 0
         return overrides, rest
 
-    def modern(self, argv: Sequence[str]) -> list[str]:
-        """The arguments with old forms in their new one; a line is logged for each."""
+    def replace_deprecated(self, argv: Sequence[str]) -> list[str]:
+        """Replace deprecated forms by the current ones. Logs a warning for each."""
         found: list[str] = []
         rest = iter(argv)
         for word in rest:
@@ -132,43 +133,43 @@ class Parser(argparse.ArgumentParser):
             else:
                 found += [part for part in value.split(",") if part]
             forms = [form + "VALUE" if form.endswith("=") else f"{form} VALUE".strip() for form in old]
-            logger.warning(f"{forms[0]} is written {forms[1]} now; the old form goes with 0.3")
+            logger.warning(f"{forms[0]} is deprecated and will be removed in 0.3; write {forms[1]}")
         return found
 
     def format_help(self) -> str:
-        """The help, with what the command adds to argparse's."""
-        more = self.more()
+        """argparse's help, followed by the command's own text."""
+        more = self.extra_help()
         return super().format_help() + (f"\n{more}\n" if more else "")
 
     def error(self, message: str) -> NoReturn:
-        """A `UserError` in the place of argparse's own exit."""
+        """Raise `UserError` instead of exiting."""
         raise UserError(f"{message.removeprefix('argument ').replace(' (choose from ', '; legal: (')}; see --help")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """Help or version have been printed."""
-        raise Answered
+        """Raise `EarlyExit` after help or version was printed."""
+        raise EarlyExit
 
 
-def asks_only(argv: Sequence[str]) -> bool:
-    """Whether a command line asks for what the parser itself answers, so that nothing else need be loaded."""
+def prints_only(argv: Sequence[str]) -> bool:
+    """Whether the command line only asks for help, version or completion, so that no plan is needed."""
     return COMPLETE in os.environ or bool({"-h", "--help", "--version"} & set(argv))
 
 
 @cache
 def default(key: str) -> Any:
-    """What `conf/config.yaml` itself says of a key."""
+    """The value of a key in `conf/config.yaml`."""
     import yaml
 
     return yaml.load((conf_dir() / "config.yaml").read_text(), yaml.CSafeLoader)[key]
 
 
 def quoted(value: str) -> str:
-    """A text as Hydra's grammar takes it, whatever is in it."""
+    """Quote a string for Hydra's override grammar."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def unquoted(value: str) -> str:
-    """A text of Hydra's grammar, without its quotes."""
+    """Remove the quotes of Hydra's override grammar."""
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         return value[1:-1].replace(f"\\{value[0]}", value[0]).replace("\\\\", "\\")
     return value
@@ -184,20 +185,20 @@ def run_cli(
     redact: Callable[[str], str] = str,
     disk: ExitCode = ExitCode.USER,
 ) -> int:
-    """The exit code of `work()`, which is what it returns (None is 0), or what its error means, told on stderr.
+    """Run a command and return its exit code. Errors are logged without a traceback.
 
-    `redact` takes out of an error's sentence what must not be shown; `disk` is the code of what the system refused. Who
-    closed the pipe (`| head`) is told nothing.
+    `work` returns an exit code; None is 0. `redact` removes secrets from error messages. `disk` is the exit code for an
+    `OSError`. A closed pipe (`| head`) is not an error.
     """
     global _outermost
     outermost, _outermost = _outermost, False
-    if outermost:  # a command that runs another is as quiet as it was told to be
+    if outermost:  # a nested command keeps the log level
         log.configure()
     try:
         code = work()
         sys.stdout.flush()
         return code or ExitCode.DONE
-    except Answered:
+    except EarlyExit:
         sys.stdout.flush()
         return ExitCode.DONE
     except KeyboardInterrupt:
@@ -207,15 +208,15 @@ def run_cli(
     except (UserError, CorruptFile, OSError) as e:
         if isinstance(e, BrokenPipeError) and _nobody_reads():
             return ExitCode.DONE
-        logger.debug("where it came from:", exc_info=True)
-        logger.error(redact(in_words(e) if isinstance(e, OSError) else str(e)))
+        logger.debug("traceback:", exc_info=True)
+        logger.error(redact(os_error_text(e) if isinstance(e, OSError) else str(e)))
         return disk if isinstance(e, OSError) else ExitCode.USER
     finally:
         _outermost = outermost
 
 
 def _nobody_reads() -> bool:
-    """Whether it is standard output whose reader is gone; then what is left of it goes nowhere."""
+    """Whether the reader of standard output is gone. If so, further output is discarded."""
     asked = select.poll()
     asked.register(sys.stdout.fileno(), select.POLLOUT)
     if not any(event & select.POLLERR for _, event in asked.poll(0)):

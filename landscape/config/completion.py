@@ -1,7 +1,8 @@
-"""A shell's completion of the commands: what may stand at a place of a command line, and the script that asks.
+"""Shell completion of the commands.
 
-A command completes its own line: the script calls it with the words so far in `LANDSCAPE_COMPLETE`, a line each, and
-takes a candidate a line. One that ends in a space is complete; after the others (`loss=`, a folder) one types on.
+The completion script calls the command itself with `LANDSCAPE_COMPLETE` set to the words so far, one a line. The
+command prints one candidate a line. A candidate that ends in a space is complete; others (`loss=`, a folder) can be
+continued.
 """
 
 from __future__ import annotations
@@ -19,23 +20,24 @@ if TYPE_CHECKING:
     from landscape.config.cli import Parser
 
 COMPLETE = "LANDSCAPE_COMPLETE"
-BREAKS = ("=", ":")  # at which bash takes words apart
+BREAKS = ("=", ":")  # characters at which bash splits words
 
 
 def typed_words() -> list[str] | None:
-    """The words of the line that is to be completed, the begun one last; None where nothing is to be completed."""
+    """The words of the line to complete, the unfinished one last. None: no completion was requested."""
     return os.environ[COMPLETE].split("\n") if COMPLETE in os.environ else None
 
 
 def candidates(parser: Parser, words: Sequence[str]) -> list[str]:
-    """What the last word may become, each as the shell wants it: without what is another word to bash."""
+    """Completions of the last word, without the part that bash treats as a separate word."""
     before, begun, apart = _joined(words)
     found = sorted(set(_candidates(parser, before, begun)))
     return [text[apart:] for text in found if text.startswith(begun)]
 
 
 def _joined(words: Sequence[str]) -> tuple[list[str], str, int]:
-    """The words before, the begun one, and how much of its beginning bash has taken off: `loss`, `=` before `n`."""
+    """Undo bash's splitting at `BREAKS`. Returns the words before, the unfinished word, and how many of its characters
+    bash split off."""
     whole: list[str] = []
     apart, glued = 0, False
     for word in words:
@@ -65,7 +67,7 @@ def _candidates(parser: Parser, before: Sequence[str], begun: str) -> Iterable[s
 
 
 def _words(parser: Parser, begun: str, given: Namespace) -> Iterable[str]:
-    """What a command is about: sweeps, runs."""
+    """Completions of positional arguments: sweeps, runs."""
     for action in parser._positionals._group_actions:
         yield from _of_action(parser, action, action.dest, begun, given)
 
@@ -81,7 +83,7 @@ def _of_action(parser: Parser, action: Action, name: str, begun: str, given: Nam
 
 
 def _overrides(parser: Parser, begun: str) -> Iterable[str]:
-    """KEY= of what may be given, or VALUE of one; after a comma another value of the same key."""
+    """KEY= for legal keys, or KEY=VALUE for a given key. After a comma: another value of the same key."""
     if not parser.keys:
         return []
     key, equals, value = begun.partition("=")
@@ -93,13 +95,14 @@ def _overrides(parser: Parser, begun: str) -> Iterable[str]:
 def _is_taken(parser: Parser, key: str) -> bool:
     from landscape.config.cli import ANY
 
-    if parser.takes is not None:
-        return key.partition(".")[0] in parser.takes
+    if parser.allowed_groups is not None:
+        return key.partition(".")[0] in parser.allowed_groups
     return parser.keys == ANY or key in parser.keys
 
 
 def values(key: str, begun: str) -> Iterable[str]:
-    """What may follow KEY=: choices of a group, legal values, true and false, folders; each after what is typed."""
+    """Legal values of a key: choices of a group, names, true and false, or paths. Each starts with what is typed so
+    far."""
     from landscape.config.keys import keys
 
     if key in ("store", "data.path", "data.test_path", "metrics.weights"):
@@ -121,7 +124,7 @@ def values(key: str, begun: str) -> Iterable[str]:
 
 @cache
 def groups() -> dict[str, list[str]]:
-    """The groups of `conf/` and their choices, by the names of their files alone."""
+    """The groups of `conf/` and their choices, from file names only."""
     folders = [folder for folder in sorted(conf_dir().iterdir()) if folder.is_dir()]
     return {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
 
@@ -140,7 +143,7 @@ def _store(words: Sequence[str]) -> str:
 
 
 def paths(begun: str) -> list[str]:
-    """Files and folders that begin so; a folder ends in a slash."""
+    """Files and folders that start with `begun`. A folder ends in a slash."""
     folder, name = os.path.split(begun)
     try:
         found = sorted(os.scandir(Path(folder or ".").expanduser()), key=lambda one: one.name)

@@ -1,4 +1,4 @@
-"""Where the choices of `conf/` lie."""
+"""Location of `conf/`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import landscape
 
 @cache
 def conf_dir() -> Path:
-    """Where `conf/` is: inside the package in a wheel, beside it in a checkout or an editable install."""
+    """The `conf/` folder: inside the package in a wheel, next to it in a checkout or an editable install."""
     package = Path(landscape.__file__).parent
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"

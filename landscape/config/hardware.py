@@ -1,4 +1,4 @@
-"""What this machine has, without loading torch: cores, bf16 units, GPUs."""
+"""Hardware of this machine without loading torch: cores, bf16 support, GPUs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @cache
 def cpu() -> str:
-    """The processor's name."""
+    """Name of the processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -25,7 +25,7 @@ def cpu() -> str:
 
 @cache
 def bf16_units() -> bool | None:
-    """Whether the processor multiplies in bfloat16, by what Linux says of it; None where it does not say."""
+    """Whether the processor has bf16 instructions, from /proc/cpuinfo; None if unknown."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -37,17 +37,17 @@ def bf16_units() -> bool | None:
 
 
 def slow_bf16(precision: str, on_cpu: bool) -> str | None:
-    """What to say before a run in bf16 is trained on a processor that has no units for it, else None."""
+    """Warning for a run in bf16 on a processor that emulates bf16, else None."""
     if precision != "bf16" or not on_cpu or bf16_units() is not False:
         return None
     return (
-        "train.precision=bf16 on a processor without bf16 units, which emulates it: such a run can take many times as "
-        "long as with train.precision=fp32 (22 times was measured), and it is another run"
+        "train.precision=bf16 is emulated on this processor and can be many times slower than fp32 (22 times was "
+        "measured); train.precision=fp32 is faster, and is a different run"
     )
 
 
 def cores() -> int:
-    """Cores that this process may use: its affinity, cut to the container's quota where there is one."""
+    """Number of cores that this process may use: its CPU affinity, limited by the container's quota."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -59,7 +59,7 @@ def cores() -> int:
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """GPUs that a run could use, without loading torch: CUDA_VISIBLE_DEVICES, else what nvidia-smi lists."""
+    """GPUs that a run can use, without loading torch: CUDA_VISIBLE_DEVICES, else those that nvidia-smi lists."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return tuple(part.strip() for part in visible.split(",") if part.strip() not in ("", "-1"))

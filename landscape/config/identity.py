@@ -1,8 +1,7 @@
-"""What a run is: the hash of everything that determines its training, and of nothing else.
+"""Run ids: a hash of everything that determines a run's training, and of nothing else.
 
-The *resolved values* count, never the names of the choices that brought them, so that `reg=sn` and
-`norm=sn` are one run. Not in it: device, threads, paths, launcher, logger, cadence of checkpoints, and the
-scores asked for, because training does not depend on them.
+The resolved values are hashed, not the names of choices: `reg=sn` and `norm=sn` are one run. Not included, because
+training does not depend on them: device, threads, paths, launcher, logger, checkpoint interval, and scores.
 """
 
 from __future__ import annotations
@@ -15,15 +14,14 @@ from landscape.config.axes import ADDED, LUCK_KEYS, SECTIONS
 from landscape.config.errors import UserError
 from landscape.config.versions import Change, changes_of, versions
 
-ID_LENGTH = 16  # hex digits, 64 bits: ten thousand runs collide with a chance of 3e-12
+ID_LENGTH = 16  # hex digits (64 bits); 10,000 runs collide with probability 3e-12
 
-# Parts of the configuration that determine the training, whole: those in which an axis lies, and the latents. Of the
-# data their content does, wherever they lie.
+# Sections that determine training: those that hold an axis, and the latents. Data enters by its content digest.
 GROUPS = (*(section for section in SECTIONS if section != "data"), "latent")
-# Keys inside them that only feed other keys.
+# Keys that are only defaults of other keys.
 DERIVED = ("optim.lr",)
-# Append-only. A key that was added after the first release stands here with the value that means what runs
-# did before there was such a key; at that value it does not enter the hash, so that old runs stay done.
+# Append-only. Keys added after the first release, with the value that equals the behavior before. At that value a key
+# is not hashed, so that ids of old runs stay valid.
 NEUTRAL: dict[str, Any] = {
     "arch.g_norm": "bn",
     "arch.g_spectral": False,
@@ -35,12 +33,12 @@ NEUTRAL: dict[str, Any] = {
     "train.bn_variance": "unbiased",
     **{axis.keys[-1]: axis.plain for axis in ADDED},
 }
-# Parts that came with an axis that did: a run of old has none.
+# Sections that old runs lack, because they came with an added axis.
 LATER = {axis.keys[-1].partition(".")[0] for axis in ADDED if axis.group is not None}
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}; lists are leaves."""
+    """{"a": {"b": 1}} -> {"a.b": 1}. Lists are leaves."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
@@ -51,9 +49,9 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def identity(config: dict[str, Any], before: int = 0) -> dict[str, Any]:
-    """The flat dictionary that is hashed: keys of `config` that determine training; a null key is no key.
+    """The flat dictionary that is hashed: the keys of `config` that determine training. Null keys are omitted.
 
-    With `before`, as it was before the newest so many of the changes that affect it (`landscape.config.versions`).
+    `before`: undo this many of the newest changes that affect the configuration (`landscape.config.versions`).
     """
     flat = flatten({group: config[group] for group in GROUPS if group in config or group not in LATER})
     changes = changes_of(flat)
@@ -62,7 +60,7 @@ def identity(config: dict[str, Any], before: int = 0) -> dict[str, Any]:
         "data.content": config["data"]["content"],
         "seed": config["seed"],
         "repeat": config["repeat"],
-        "world_size": flat.pop("train.world_size", None) or 1,  # once no key, and always 1
+        "world_size": flat.pop("train.world_size", None) or 1,  # absent in old runs, which used one device
     }
     return {
         key: value
@@ -72,32 +70,32 @@ def identity(config: dict[str, Any], before: int = 0) -> dict[str, Any]:
 
 
 def setting_of(config: dict[str, Any], before: int = 0) -> dict[str, Any]:
-    """All that a run's training depends on but luck: its identity without seed and repeat; `before` as above."""
+    """A run's identity without seed and repeat. `before` as in `identity`."""
     return {key: value for key, value in identity(config, before).items() if key not in LUCK_KEYS}
 
 
 def short_hash(value: Any) -> str:
-    """The first 64 bits of SHA-256 over canonical JSON: sorted keys, floats by their shortest text."""
+    """The first 64 bits, in hex, of SHA-256 of canonical JSON (sorted keys, shortest float representation)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
 def run_id(config: dict[str, Any], before: int = 0) -> str:
-    """The id of a frozen configuration (nested plain dictionaries, `data.content` filled in); `before` as above."""
+    """The id of a frozen configuration (nested dictionaries with `data.content`). `before` as in `identity`."""
     return short_hash(identity(config, before))
 
 
 def superseded(run: str, config: dict[str, Any]) -> list[Change]:
-    """The changes that a run of this id came before, oldest first; none where its configuration means it now."""
+    """The changes since the run with this id was planned, oldest first; empty if its meaning is unchanged."""
     changes = changes_of(flatten(config))
     older = (before for before in range(len(changes), 0, -1) if run_id(config, before) == run)
     return changes[-before:] if (before := next(older, 0)) else []
 
 
 def check_current(run: str, config: dict[str, Any]) -> None:
-    """Raise `UserError` for a run that this code would train, or draw from, as another than it is."""
+    """Raise `UserError` if this code would train, or sample from, a different run than the id stands for."""
     for change in superseded(run, config):
         raise UserError(
-            f"run {run} was planned when {change.choice} meant something else (before {change.when} {change.why}); "
-            "what it gave stays, and its sweep's command given again trains it anew under another id"
+            f"run {run} predates a change of {change.choice} (before {change.when} {change.why}); its results are "
+            "kept, and running its sweep's command again trains it under a new id"
         )

@@ -1,4 +1,4 @@
-"""The configuration's keys by dotted name: help, legal range, type, and which are choices. No torch."""
+"""Configuration keys by dotted name: help, legal range, type, and which are set by choices. No torch."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from landscape.config import axes
 from landscape.config.schema import Schema
 from landscape.ranges import Legal
 
-# The keys by which a choice names its function: choosing sets them, together with all that they need.
+# Keys set by a choice, which name its implementation.
 SELECTORS = {f"{group}.kind": group for group in ("launcher", "logger", "search")} | axes.SELECTORS
 SELECTORS |= {"reg.norm": "norm"}
-# What is made of a choice or of files at planning, and cannot be given.
+# Keys that planning sets and a user cannot.
 NOT_GIVEN = (*SELECTORS, "data.content", "metrics.weights_sha256")
 
 
 class Key(NamedTuple):
-    """A key of the configuration, as help and checks see it."""
+    """A configuration key, for help and checks."""
 
-    help: str  # a line
-    range: Legal | None  # of a value that is not null; None: anything of its type
+    help: str  # one line
+    range: Legal | None  # legal values that are not null; None: any of its type
     type: str  # as annotated
 
 
 @cache
 def keys() -> dict[str, Key]:
-    """Every key of `Schema` by its dotted name, in its order."""
+    """Every dotted key of `Schema`, in declaration order."""
     return dict(_keys(Schema, "", None))
 
 
 def _keys(group: type, prefix: str, ends: Legal | None) -> list[tuple[str, Key]]:
-    """The keys of a group; `ends` is the range that numbers of a `Range` have of the field that holds it."""
+    """The keys of a group. `ends` is the range for numbers inside a `Range` field."""
     found, types = [], get_type_hints(group)
     for one in fields(group):
         name, kind = prefix + one.name, types[one.name]

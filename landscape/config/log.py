@@ -1,7 +1,7 @@
-"""What commands and workers say beside their results: the standard `logging`, on standard error. No torch.
+"""Log messages of commands and workers: `logging` to standard error. No torch.
 
-A module says things by `logging.getLogger(__name__)`: progress at INFO, what a user should see even with `-q` at
-WARNING, details for `-v` at DEBUG. Results, which a user may pipe, are printed and are no part of this.
+Levels: INFO for progress, WARNING for what is shown even with `-q`, DEBUG for details shown with `-v`. Results are
+printed to standard output instead, so that they can be piped.
 """
 
 from __future__ import annotations
@@ -15,27 +15,24 @@ from pathlib import Path
 
 from landscape.config.text import printable
 
-PACKAGES = ("landscape", "sweeps", "analysis", "__main__")  # the last is a module that `python -m` runs
-VARIABLE = "LANDSCAPE_LOG"  # "debug" in the environment of what `-v` starts, jobs of a scheduler too
+PACKAGES = ("landscape", "sweeps", "analysis", "__main__")  # "__main__" is the module run by `python -m`
+VARIABLE = "LANDSCAPE_LOG"  # set to "debug" by `-v`, for child processes and scheduler jobs
 DETAILS = "%(asctime)s %(levelname)s %(module)s: %(message)s"
 
 
 class PrintableFormatter(logging.Formatter):
-    """A record as one may show it in a terminal: what it quotes from files moves no cursor."""
+    """Escapes control characters, which text from files may contain."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The text, its control characters spelled."""
+        """The record's text with control characters escaped."""
         return printable(super().format(record))
 
 
 class StderrHandler(logging.Handler):
-    """Writes to standard error as it is at that moment; who closed it is told nothing.
-
-    A live display of rich takes the place of `sys.stderr` meanwhile and writes lines above itself.
-    """
+    """Writes to the current `sys.stderr`, also while rich's live display replaces it. A closed stream is ignored."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record at once."""
+        """Write a record and flush."""
         try:
             sys.stderr.write(f"{self.format(record)}\n")
             sys.stderr.flush()
@@ -49,10 +46,10 @@ HANDLER = StderrHandler()
 
 
 def configure(verbose: bool = False, quiet: bool = False) -> None:
-    """Send what this project logs to standard error: INFO and above, all with `verbose`, warnings alone with `quiet`.
+    """Send this project's log messages to standard error: from INFO, with `verbose` DEBUG, with `quiet` WARNING.
 
-    What the process starts is as verbose; it is never quiet, for its log is a file. Other libraries' logs are left as
-    they are.
+    Child processes inherit `verbose` but not `quiet`, because their output goes to log files. Other libraries' loggers
+    are left unchanged.
     """
     if verbose:
         os.environ[VARIABLE] = "debug"
@@ -68,8 +65,10 @@ def configure(verbose: bool = False, quiet: bool = False) -> None:
 
 @contextmanager
 def run_log(file: Path, shown: bool) -> Iterator[Callable[[str], None]]:
-    """Yields a function that logs a line of a run that is trained in this process to `file`, the run's own log; where
-    `shown`, also to wherever this process logs."""
+    """Yields a function that logs a line to `file`, the log of a run trained in this process.
+
+    `shown`: also log it where this process logs.
+    """
     logger = logging.getLogger(f"landscape.run.{file.parent.name}")
     logger.setLevel(logging.DEBUG if os.environ.get(VARIABLE) == "debug" else logging.INFO)
     logger.propagate = shown

@@ -1,4 +1,4 @@
-"""Looking a name up in an axis' table: an unknown one is answered with the known ones."""
+"""Lookup of a name in a table, with an error that lists the legal names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def lookup(key: str, given: str, table: Mapping[str, T]) -> T:
-    """`table[given]`; raises `UserError` that names `key`, what was given and what is legal."""
+    """Returns `table[given]`. Raises `UserError` with `key`, the given name and the legal names."""
     if given not in table:
-        raise UserError(f"{key}={given} is not known; legal: {', '.join(sorted(table))}")
+        raise UserError(f"{key}={given} is unknown; legal: {', '.join(sorted(table))}")
     return table[given]

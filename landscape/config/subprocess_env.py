@@ -1,4 +1,4 @@
-"""The environment of the processes that this program starts. No torch."""
+"""Environment of child processes. No torch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import landscape
 
 
 def code_root() -> str:
-    """The folder that this program is imported from, for a process that starts elsewhere."""
+    """The folder that contains the imported packages, for child processes with another working folder."""
     return os.fspath(Path(landscape.__file__).parent.parent)
 
 
 def subprocess_env(own: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment, in which a child imports the same code first; `own` is added to it."""
+    """This process's environment plus `own`, with PYTHONPATH set so that a child imports the same code."""
     paths = [code_root(), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(own or {})}

@@ -1,11 +1,10 @@
-"""Text from data, as a terminal may be shown it. No torch."""
+"""Text formatting for terminals. No torch."""
 
 from __future__ import annotations
 
 import re
 
-# Controls of a terminal (but tab and line break), what turns the direction of writing, and halves of characters, which
-# no output can encode.
+# Control characters except tab and newline, characters that change the writing direction, and lone surrogates.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -15,7 +14,7 @@ def plural(n: int, what: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: "0.4 s", "42 s", "3 min 20 s", "2 h 5 min", "4 d 3 h"; no zero for what took time."""
+    """A readable duration: "0.4 s", "42 s", "3 min 20 s", "2 h 5 min", "4 d 3 h". Never "0 s" for a positive time."""
     if 0 < seconds < 9.95:
         return f"{max(0.1, seconds):.1f} s".replace(".0", "")
     whole = round(seconds)
@@ -27,8 +26,8 @@ def duration(seconds: float) -> str:
 
 
 def printable(text: object) -> str:
-    """`text` with its control characters spelled: what a file says moves no cursor and sets no title.
+    """`text` with control characters escaped, so that it cannot move the cursor or set a title.
 
-    It stands where text leaves the program, once, and nowhere before.
+    Call it once, where text leaves the program.
     """
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], str(text))

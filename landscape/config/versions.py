@@ -1,9 +1,8 @@
-"""Choices whose meaning has changed: which configurations train otherwise than they once did, since when, and why.
+"""Versions of choices whose meaning changed: which configurations are trained differently since when, and why.
 
-A mend of `landscape` that changes what some runs train is a row of `CHANGES`. Each row raises the version of its choice
-for the configurations that it speaks of, and the version is part of a run's id (`landscape.config.identity`): such runs
-are trained anew, and those trained before keep their ids and are known by them. Version 1 is no key, so that all other
-ids stay as they are. No torch.
+A fix that changes what some runs train is a row of `CHANGES`. It raises the version of its choice for the affected
+configurations. Versions above 1 are part of the run id (`landscape.config.identity`), so affected runs are trained
+again and all other ids stay valid. No torch.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """From `when` on, `choice` means something else in configurations that have one of the values of each key."""
+    """Since `when`, `choice` has another meaning in configurations with one of the given values for every key."""
 
     choice: str
     where: dict[str, tuple[Any, ...]]
@@ -24,11 +23,11 @@ class Change:
 
     @property
     def before(self) -> str:
-        """What runs that it came after are called."""
+        """Label of runs planned before the change."""
         return f"{self.choice} before {self.when}"
 
 
-# Append-only, oldest first: ids depend on the order. Keys are those of a flat configuration.
+# Append-only, oldest first, because ids depend on the order. Keys are dotted.
 CHANGES = (
     Change(
         "arch.g_spectral",
@@ -47,10 +46,10 @@ CHANGES = (
 
 
 def changes_of(flat: dict[str, Any]) -> list[Change]:
-    """The changes that a flat configuration is affected by, oldest first."""
+    """The changes that affect a flat configuration, oldest first."""
     return [one for one in CHANGES if all(flat.get(key) in values for key, values in one.where.items())]
 
 
 def versions(changes: list[Change]) -> dict[str, int]:
-    """What these changes add to a run's identity: the version of each choice, where it is above 1."""
+    """What these changes add to a run's identity: versions above 1, by key."""
     return {f"version.{choice}": 1 + count for choice, count in Counter(one.choice for one in changes).items()}

@@ -1,8 +1,8 @@
-"""The language of `--where`, in which every command chooses runs: `loss=ns,wgan`, `reg=gp`, `lr=1e-4`. No torch.
+"""The filter language of `--where` in every command: `loss=ns,wgan`, `reg=gp`, `lr=1e-4`. No torch.
 
-A condition is `KEY=VALUE[,VALUE ...]`, met by a run that has one of the values; several conditions must all be met. A
-key is an axis (`landscape.config.axes`), a group of `conf/` that is one, `lr`, `status`, a key of the configuration
-(`optim.beta1`), or a column that the command shows besides. Numbers are compared as numbers; `null` is no value.
+A condition is `KEY=VALUE[,VALUE ...]` and holds for runs with one of the values. All conditions must hold. A key is an
+axis (`landscape.config.axes`), its group in `conf/`, `lr`, `status`, a configuration key (`optim.beta1`), or another
+column of the command. Numbers are compared as numbers; `null` is a missing value.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from landscape.config.conf_dir import conf_dir
 from landscape.config.errors import UserError, nearest
 
 HELP = (
-    "only runs that meet all of these: an axis, status or a configuration key, and its values (loss=ns,wgan reg=gp "
-    "lr=1e-4 status=done)"
+    "only runs that match all conditions on axes, status or configuration keys (loss=ns,wgan reg=gp lr=1e-4 "
+    "status=done)"
 )
 METAVAR = "KEY=VALUE[,VALUE]"
-SHOWN = 12  # values that are listed
+SHOWN = 12  # values shown in an error
 
 Column = Callable[[str], Sequence[Any]]
 
 
 class Condition(NamedTuple):
-    """One condition as it was typed, its key, and the values that it allows."""
+    """A condition: its text, its key, and the values it allows."""
 
     text: str
     key: str
@@ -36,7 +36,7 @@ class Condition(NamedTuple):
 
 
 def _regularization(penalty: Any, norm: Any) -> Any:
-    """As `reg` is typed: the penalty, or without one the normalizer."""
+    """The value of `reg`: the penalty, else the normalizer."""
     return penalty if penalty != BY_NAME["penalty"].plain else norm
 
 
@@ -44,7 +44,7 @@ def _rate(d: Any, g: Any) -> Any:
     return d if d == g else f"{_spelled(d)}/{_spelled(g)}"
 
 
-# What may be typed for several columns or another one, and how it follows from them.
+# Keys derived from other columns.
 DERIVED: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
     "reg": (("penalty", "norm"), _regularization),
     "lr": (("lr_d", "lr_g"), _rate),
@@ -52,18 +52,18 @@ DERIVED: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
 }
 
 
-def chosen(
+def filter_mask(
     texts: Iterable[str],
     column: Column,
     count: int,
     columns: Collection[str] = ("id", "status"),
     legal: Mapping[str, Collection[str]] | None = None,
 ) -> list[bool]:
-    """Which of `count` runs meet all conditions.
+    """For each of `count` runs, whether it meets all conditions.
 
-    `column(key)` gives the value of each run for an axis, one of `columns`, or a dotted key of the configuration;
-    `legal` names values that are no mistake where no run has them. Raises `UserError` for what is no condition, a key
-    that no run has, a value that no run has, and conditions that no run meets together.
+    `column(key)` returns the values of all runs for an axis, one of `columns`, or a dotted configuration key. `legal`
+    lists values by key that are accepted even if no run has them. Raises `UserError` for a malformed condition, an
+    unknown key, a value that no run has, and conditions that no run meets together.
     """
     conditions = [_parse(text, columns) for text in texts]
     met = [True] * count
@@ -77,7 +77,7 @@ def chosen(
 
 
 def keys(columns: Collection[str] = ()) -> list[str]:
-    """The keys of conditions but those of the configuration, axes first."""
+    """Keys of conditions except configuration keys, axes first."""
     return list(dict.fromkeys([*BY_NAME, *(key for key in DERIVED if key != "state"), *columns]))
 
 
@@ -87,7 +87,7 @@ def config_keys() -> tuple[str, ...]:
     from landscape.config.keys import keys as all_keys
     from landscape.config.schema import Config
 
-    parts = {field.name for field in fields(Config)}  # a sweep has others beside, which its runs do not know of
+    parts = {field.name for field in fields(Config)}  # sweep-level keys are not part of a run
     return tuple(key for key in all_keys() if key.partition(".")[0] in parts)
 
 
@@ -95,12 +95,12 @@ def _parse(text: str, columns: Collection[str]) -> Condition:
     key, equals, given = text.partition("=")
     key, values = key.strip(), tuple(value.strip() for value in given.split(","))
     if not equals or not all(values):
-        raise UserError(f"--where {text} is no condition; write --where KEY=VALUE or --where KEY=VALUE,VALUE")
+        raise UserError(f"--where {text} is not a condition; write --where KEY=VALUE or --where KEY=VALUE,VALUE")
     legal = keys(columns)
     if key not in legal and key not in DERIVED and key not in config_keys():
         hint = nearest(key, config_keys() if "." in key else legal)
         raise UserError(
-            f"--where {text}: no run has a {key}{hint}; legal: {', '.join(legal)}, and configuration keys such as "
+            f"--where {text}: unknown key {key}{hint}; legal: {', '.join(legal)}, and configuration keys such as "
             "optim.epsilon"
         )
     return Condition(text, "status" if key == "state" else key, values)
@@ -116,7 +116,7 @@ def _values(key: str, column: Column) -> Sequence[Any]:
 def _check_values(condition: Condition, values: Sequence[Any], legal: Collection[str]) -> None:
     """Raise `UserError` for a value that no run has.
 
-    Beside one that some run has, another number, choice or legal value may be had by none: it is no slip.
+    If another value of the condition matches some run, a number, choice or legal value that matches none is accepted.
     """
     missing = [text for text in condition.values if not any(_is(value, text) for value in values)]
     known = {*legal, *_choices(condition.key)}
@@ -130,13 +130,13 @@ def _check_values(condition: Condition, values: Sequence[Any], legal: Collection
     text, hint = (slips or missing)[0], nearest(slips[0], [*told, *legal]) if slips else ""
     raise UserError(
         f"--where {condition.text}: no run has {condition.key}={text}{hint}; "
-        + (f"legal: {', '.join(legal)}" if slips and legal else f"{condition.key} there: {shown}")
+        + (f"legal: {', '.join(legal)}" if slips and legal else f"existing values: {shown}")
     )
 
 
 @cache
 def _choices(key: str) -> frozenset[str]:
-    """The names of an axis' choices in `conf/`."""
+    """Names of an axis's choices in `conf/`."""
     groups = {axis.group for axis in AXES if axis.group is not None and key in (axis.name, axis.group)}
     groups |= {"norm"} if key == "reg" else set()
     return frozenset(file.stem for group in groups for file in (conf_dir() / group).glob("*.yaml"))
@@ -147,7 +147,7 @@ def _meets(value: Any, wanted: Iterable[str]) -> bool:
 
 
 def _is(value: Any, text: str) -> bool:
-    """Whether a run's value is what was typed: 1e-3 is 0.001, true is True, null is nothing."""
+    """Whether a run's value equals the typed one: 1e-3 is 0.001, true is True, null is missing."""
     if _is_null(value):
         return text == "null"
     if isinstance(value, bool):

@@ -1,9 +1,8 @@
-"""The data sets, by name, as arrays; no torch here, so that planning can hash what training will see.
+"""Data sets by name, as arrays. No torch, so that planning can hash the training data.
 
-Two kinds: those of `DATASETS` come with the package and are made on the spot; those of `SOURCES` are files of the
-user's, decoded once into the store's cache. Adding one is a file like `landscape/data/digits.py` or
-`landscape/data/celebahq128.py`, a row of its table, a file in `conf/data`, a row in
-`tests/landscape/data/test_data.py`.
+Data sets in `DATASETS` come with the package and are made in memory. Those in `SOURCES` are the user's files, decoded
+once into the store's cache. A new one needs a file like `landscape/data/digits.py` or `landscape/data/celebahq128.py`,
+a row of its table, a file in `conf/data`, and a row in `tests/landscape/data/test_data.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from landscape.config.schema import Data
 from landscape.data.celebahq128 import celebahq128_source
 from landscape.data.cifar10 import cifar10_source
 from landscape.data.dataset import Dataset
-from landscape.data.decode_cache import find, open_cached
+from landscape.data.decode_cache import find_or_decode, open_cached
 from landscape.data.digits import load_digits
 from landscape.data.folder import folder_side, folder_source
 from landscape.data.lsun_bedroom import lsun_bedroom_source
@@ -31,33 +30,33 @@ SOURCES: dict[str, Callable[[Data, Store], Source]] = {
     "folder": folder_source,
     "lsun_bedroom": lsun_bedroom_source,
 }
-SIDES: dict[str, Callable[[Data, Store], int]] = {"folder": folder_side}  # of kinds that may be given without a size
+SIDES: dict[str, Callable[[Data, Store], int]] = {"folder": folder_side}  # kinds whose size can be read from the files
 
 
 def find_data(data: Data, store: Store, thorough: bool = False) -> Dataset:
-    """The data set that a planner's `data` asks for, decoded into the store's cache first where it must be.
+    """The data set of a `data` config at planning. Decodes it into the store's cache if necessary.
 
-    Raises `UserError` for an unknown kind and for what is wrong with the files.
+    `thorough`: verify every byte of a cached data set. Raises `UserError` for an unknown kind or bad files.
     """
     lookup("data.kind", data.kind, {**DATASETS, **SOURCES})
     if data.kind in DATASETS:
         return DATASETS[data.kind](data)
-    return find(SOURCES[data.kind](data, store), store, thorough)
+    return find_or_decode(SOURCES[data.kind](data, store), store, thorough)
 
 
 def find_side(data: Data, store: Store) -> int | None:
-    """The side of the images of a planner's `data` that has no size; None where its kind must be given one.
+    """The image side in pixels of a `data` config without a size; None if its kind needs one.
 
-    Raises `UserError` for an unknown kind, for what is wrong with the files, and where they have no one side.
+    Raises `UserError` for an unknown kind, bad files, or images of several sizes.
     """
     lookup("data.kind", data.kind, {**DATASETS, **SOURCES})
     return SIDES[data.kind](data, store) if data.kind in SIDES else None
 
 
 def load_data(data: Data, store: Store | None = None) -> Dataset:
-    """The data set of a frozen `data`: made, or opened from the store's cache by its digest, whatever its path.
+    """The data set of a frozen `data` config: made in memory, or opened from the store's cache by its digest.
 
-    Raises `UserError` for an unknown kind, and where the cache holds it no more or damaged.
+    Raises `UserError` for an unknown kind, and if the cached data are missing or damaged.
     """
     lookup("data.kind", data.kind, {**DATASETS, **SOURCES})
     if data.kind in DATASETS:
@@ -67,8 +66,8 @@ def load_data(data: Data, store: Store | None = None) -> Dataset:
         return open_cached(store, data.content, data.name or data.kind)
     except (FileNotFoundError, CorruptFile, ValueError, KeyError) as e:
         raise UserError(
-            f"the decoded images of data={data.name or data.kind} cannot be had from the store ({e}); "
-            "the sweep's command given again decodes them again"
+            f"the decoded images of data={data.name or data.kind} cannot be read from the store ({e}); "
+            "run the sweep's command again to decode them again"
         ) from e
 
 

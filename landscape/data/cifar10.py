@@ -1,4 +1,4 @@
-"""CIFAR-10 from the files that torchvision lays out: 50,000 images to train on, 10,000 to test with, ten labels."""
+"""CIFAR-10 from the files of its Python version: 50,000 training and 10,000 test images, ten classes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from landscape.store import Store
 
 FOLDER = "cifar-10-batches-py"
 SIDE = 32
-# As torchvision checks them. They fix the data: what is cached under them needs no files any more.
+# The MD5 sums that torchvision checks. They identify the data, so cached data need no files.
 MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
@@ -30,7 +30,7 @@ MD5 = {
     "test_batch": "40351d587109b95175f43aff81a1287e",
     "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
 }
-# All that a pickled array asks for.
+# The globals that a pickled array needs.
 ALLOWED = {
     ("numpy._core.multiarray", "_reconstruct"),
     ("numpy", "ndarray"),
@@ -39,8 +39,8 @@ ALLOWED = {
 }
 
 
-class Absent(UserError):
-    """The files are not there; `root` is where they would be."""
+class FilesMissing(UserError):
+    """The files are not in `root`."""
 
     def __init__(self, root: Path, data: Data, store: Store) -> None:
         given = [] if data.path is None else [_override("data.path", data.path)]
@@ -50,7 +50,7 @@ class Absent(UserError):
 
 
 def _override(key: str, value: str) -> str:
-    """An override that Hydra reads back as it was meant."""
+    """KEY=VALUE, quoted for Hydra if necessary."""
     if re.fullmatch(r"[\w./~-]+", value):
         return f"{key}={value}"
     quoted = value.replace("\\", "\\\\").replace("'", "\\'")
@@ -58,18 +58,18 @@ def _override(key: str, value: str) -> str:
 
 
 def cifar10_source(data: Data, store: Store) -> Source:
-    """The files below `data.path` (else below the store's downloads); the split is that of the files."""
+    """The files in `data.path` (default: the store's downloads), with their own split."""
     root = Path(data.path).expanduser() if data.path is not None else store.downloads("cifar10")
 
     def contents() -> Contents:
         if data.size != SIDE:
-            raise UserError(f"CIFAR-10 has images of {SIDE} px; data.size={data.size} is not legal")
+            raise UserError(f"data.size={data.size} is not legal for CIFAR-10; legal: {SIDE}")
         folder = root if root.name == FOLDER else root / FOLDER
         if not folder.is_dir():
-            raise Absent(root, data, store)
+            raise FilesMissing(root, data, store)
         files = {name: _checked(folder / name, md5) for name, md5 in MD5.items()}
         classes = tuple(_unpickle(files.pop("batches.meta"))["label_names"])
-        batches = [_unpickle(content) for content in files.values()]  # the test images last
+        batches = [_unpickle(content) for content in files.values()]  # test images last
         counts = [len(batch["labels"]) for batch in batches]
         labels = np.concatenate([np.asarray(batch["labels"], dtype=np.int64) for batch in batches])
         train, test = np.split(np.arange(len(labels)), [len(labels) - counts[-1]])
@@ -85,7 +85,7 @@ def cifar10_source(data: Data, store: Store) -> Source:
 
 
 def download(root: Path) -> None:
-    """Fetch the files to `root` by torchvision; raises `UserError` where that fails."""
+    """Download the files to `root` with torchvision. Raises `UserError` on failure."""
     try:
         from torchvision.datasets import CIFAR10
     except ImportError as e:
@@ -104,17 +104,17 @@ def _checked(file: Path, md5: str) -> bytes:
     except OSError as e:
         raise UserError(f"{file} cannot be read ({e.strerror})") from e
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-        raise UserError(f"{file} is not CIFAR-10's: its MD5 differs; remove it and fetch it again")
+        raise UserError(f"{file} is not a CIFAR-10 file (its MD5 differs); remove it and download it again")
     return content
 
 
 class _Arrays(pickle.Unpickler):
-    """An unpickler of arrays and plain values alone: a pickle may name any function, and these name four."""
+    """Unpickler of arrays and plain values. Other globals are rejected, because a pickle can call any function."""
 
     def find_class(self, module: str, name: str) -> Any:
-        module = module.replace("numpy.core.", "numpy._core.")  # its name when the files were written
+        module = module.replace("numpy.core.", "numpy._core.")  # old name of the module
         if (module, name) not in ALLOWED:
-            raise UserError(f"a file of CIFAR-10 asks for {module}.{name}, which no data do; it is not read")
+            raise UserError(f"a CIFAR-10 file refers to {module}.{name}, which is not allowed in data; it was not read")
         return super().find_class(module, name)
 
 

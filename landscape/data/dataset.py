@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the program: bytes, labels, a split, and the digest of all three."""
+"""A data set in memory: images, labels, split, and the digest of all three."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images as uint8 (n, channels, side, side), where 0..255 stand for [0, 1]; labels int64 (n,) or None.
+    """Images as uint8 (n, channels, side, side), where 0..255 stand for [0, 1]; labels as int64 (n,) or None.
 
-    `train` and `test` index into them and share nothing. `images` may be a memory map: take what is needed of it,
-    never all.
+    `train` and `test` are disjoint index arrays. `images` may be a memory map; do not read it whole.
     """
 
     name: str
@@ -26,7 +25,7 @@ class Dataset:
 
     @property
     def channels(self) -> int:
-        """Channels of an image: 1 is gray, 3 is color."""
+        """Channels of an image: 1 (gray) or 3 (color); 2 for points."""
         return int(self.images.shape[1])
 
     @property
@@ -40,9 +39,9 @@ class Dataset:
         return 0 if self.labels is None else int(self.labels.max()) + 1
 
     def part(self, which: str) -> np.ndarray:
-        """Indices of "train", "test", one of the test images' two fixed halves ("test_a", "test_b"), or "all".
+        """Indices of "train", "test", "all", or one of two fixed halves of the test set ("test_a", "test_b").
 
-        The halves are drawn without looking at labels: what was chosen on one can be confirmed on the other.
+        The halves are drawn at random, independent of labels: select on one, confirm on the other.
         """
         if which in ("test_a", "test_b"):
             mixed = np.random.Generator(np.random.PCG64(0)).permutation(self.test)
@@ -52,15 +51,15 @@ class Dataset:
 
     @cached_property
     def content(self) -> str:
-        """SHA-256 over shape, pixels, labels and split: the data's place in a run's id (never its path)."""
+        """SHA-256 of shape, pixels, labels and split. It enters the run id; paths do not."""
         return content_digest(self.images.shape, pieces(self.images), self.labels, self.train, self.test)
 
 
-PIECE = 2**24  # bytes that are looked at in one go
+PIECE = 2**24  # bytes that are processed at a time
 
 
 def pieces(array: np.ndarray) -> Iterator[np.ndarray]:
-    """Consecutive parts of an array of a few megabytes each, so that a memory map is never in memory whole."""
+    """Consecutive parts of an array, about `PIECE` bytes each, so that a memory map is never loaded whole."""
     step = max(1, PIECE * len(array) // max(1, array.nbytes))
     for start in range(0, len(array), step):
         yield np.ascontiguousarray(array[start : start + step])
@@ -73,7 +72,7 @@ def content_digest(
     train: np.ndarray,
     test: np.ndarray,
 ) -> str:
-    """The digest that `Dataset.content` is, of images that come in consecutive pieces."""
+    """`Dataset.content` for images that arrive in consecutive pieces."""
     digest = hashlib.sha256(repr(shape).encode() + b"|")
     for piece in images:
         digest.update(piece.data)

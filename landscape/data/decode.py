@@ -1,4 +1,4 @@
-"""Many pictures to pixels: in order, by a few threads, a bounded number of them in memory."""
+"""Parallel decoding of many images, in order, with bounded memory."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from landscape.data.image_decoding import BadPicture, WrongSize
 from landscape.data.image_files import Listing
 from landscape.data.source import Advance
 
-PIECE = 64  # pictures that a thread takes at a time
+PIECE = 64  # images per task of a thread
 
 
 class Piece(NamedTuple):
-    """Consecutive pictures: their pixels, and by name what is wrong with those that have none."""
+    """Consecutive images: decoded arrays, and the errors of those that failed, by name."""
 
     size: int
     good: list[np.ndarray]
@@ -27,15 +27,14 @@ class Piece(NamedTuple):
 
 
 def decode(listing: Listing, picture: Callable[[bytes], np.ndarray], advance: Advance) -> Iterator[np.ndarray]:
-    """Blocks of uint8 (k, channels, side, side), in the listing's order.
+    """Yields uint8 blocks (k, channels, side, side) in the listing's order.
 
-    All pictures are looked at before `UserError` says how many are of a wrong size or broken, and names the first:
-    mending a large set must not take one attempt a picture.
+    All images are checked before a `UserError` reports how many are broken or of the wrong size, and names the first.
     """
     names = list(listing.entries)
     bad: list[tuple[str, BadPicture]] = []
     workers = cores()
-    # Threads: Pillow decodes without the interpreter's lock. On tiny pictures they gain nothing and cost nothing.
+    # Threads suffice, because Pillow releases the GIL while decoding.
     with listing.opened() as read, ThreadPoolExecutor(workers) as pool:
 
         def work(part: list[str]) -> Piece:
@@ -68,7 +67,7 @@ def decode(listing: Listing, picture: Callable[[bytes], np.ndarray], advance: Ad
 def _read(read: Callable[[object], bytes], entry: object) -> bytes:
     try:
         return read(entry)
-    except Exception as e:  # a zip's own errors, its decompressors', the disk's
+    except Exception as e:  # errors of the zip, its decompressor, or the disk
         raise BadPicture(" ".join(str(e).split()) or type(e).__name__) from e
 
 
@@ -83,6 +82,6 @@ def _complaint(bad: list[tuple[str, BadPicture]], total: int) -> str:
         name, size = sizes[0]
         parts.append(
             f"{len(sizes)} of {total} images are not of data.size: the first is {name} ({size}); "
-            "give data.resize=crop, stretch or crop_or_pad to bring them to it"
+            "set data.resize=crop, stretch or crop_or_pad to resize them"
         )
     return "; ".join(parts)

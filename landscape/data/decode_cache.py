@@ -1,7 +1,7 @@
-"""Decoded data sets in the store's cache: made once per content, opened as memory maps, shared by all runs.
+"""Cache of decoded data sets in the store: written once per content, opened as memory maps.
 
-A folder named by the digest of pixels, labels and split holds them; a small file named by the fingerprint of the
-source says which folder that source decodes to. So a run needs the digest alone, and its source may be gone.
+A data set's folder is named by the digest of pixels, labels and split. A small index file per source fingerprint names
+that folder. A run needs only the digest, so its source may be deleted.
 """
 
 from __future__ import annotations
@@ -30,52 +30,52 @@ from landscape.store.locks import locked
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1  # of decoding and of the layout: raised when the same files would give other bytes
+VERSION = 1  # of decoding and layout; raise it if the same files would give other bytes
 ARRAYS = ("images", "labels", "train", "test")
 
 
-def find(source: Source, store: Store, thorough: bool = False) -> Dataset:
-    """The data set of a source from the cache, decoded into it first where it is not there.
+def find_or_decode(source: Source, store: Store, thorough: bool = False) -> Dataset:
+    """The data set of a source from the cache, decoded into it if necessary.
 
-    Of two processes that need it, one decodes and the other waits. With `thorough` every byte of what was there is
-    checked, and a damaged data set made again. Raises `UserError` for what is wrong with the source or the store;
-    then nothing half made is left.
+    Concurrent processes wait for the one that decodes. `thorough`: verify every byte and decode damaged data again.
+    Raises `UserError` for a bad source or an unwritable store, and leaves no partial data.
     """
     fingerprint = short_hash({"version": VERSION, **source.fingerprint})
 
-    def print_damage(what: str) -> None:
-        logger.warning(f"{what}; data={source.name} are decoded again")
+    def warn_damaged(what: str) -> None:
+        logger.warning(f"{what}; decoding data={source.name} again")
 
     def waiting() -> None:
-        logger.info(f"another process decodes data={source.name}; waiting for it")
+        logger.info(f"waiting for another process that decodes data={source.name}")
 
     try:
         found = None if thorough else _known(store, fingerprint, source.name)
         if found is not None:
             return found
         with locked(store.lock_file("datasets", fingerprint), waiting):
-            found = _known(store, fingerprint, source.name, print_damage)
-            if found is not None and thorough and not sound(found):
-                print_damage(f"{store.dataset(found.content).path} is not as it was written")
+            found = _known(store, fingerprint, source.name, warn_damaged)
+            if found is not None and thorough and not is_intact(found):
+                warn_damaged(f"{store.dataset(found.content).path} is damaged")
                 found = None
             return found or _decode(source, store, fingerprint)
     except OSError as e:
         raise UserError(
-            f"the store at {store.root} cannot take data={source.name} ({e.strerror or e}); "
-            "give another with store=PATH"
+            f"data={source.name} cannot be written to the store at {store.root} ({e.strerror or e}); "
+            "give another with store=FOLDER"
         ) from e
 
 
 def open_cached(store: Store, content: str, name: str) -> Dataset:
-    """The data set of digest `content`, its images a memory map; raises `CorruptFile`, or `FileNotFoundError`.
+    """Open the data set with digest `content`; its images are a memory map. Raises `CorruptFile` or
+    `FileNotFoundError`.
 
-    Sizes, header and the small arrays are checked in full; pixels were when they were decoded.
+    File sizes, the header and the small arrays are verified. Pixels were verified when they were decoded.
     """
     folder = store.dataset(content)
     header = read_json(folder.header_file)
     body = {key: value for key, value in header.items() if key != "digest"}
     if header.get("digest") != _digest_of(body) or body["content"] != content:
-        raise CorruptFile(f"{folder.header_file} is not as it was written")
+        raise CorruptFile(f"{folder.header_file} is damaged")
     arrays: dict[str, Any] = dict.fromkeys(ARRAYS)
     for array, facts in body["arrays"].items():
         file = folder.array_file(array)
@@ -83,22 +83,22 @@ def open_cached(store: Store, content: str, name: str) -> Dataset:
         if size != facts["bytes"]:
             raise CorruptFile(f"{file} has {size} bytes instead of {facts['bytes']}")
         if array != "images" and hashlib.sha256(file.read_bytes()).hexdigest() != facts["sha256"]:
-            raise CorruptFile(f"{file} is not as it was written")
+            raise CorruptFile(f"{file} is damaged")
         arrays[array] = np.load(file, mmap_mode="r" if array == "images" else None, allow_pickle=False)
     data = Dataset(name, **arrays)
-    data.__dict__["content"] = content  # computing it would read every pixel
+    data.__dict__["content"] = content  # avoids reading every pixel
     return data
 
 
-def sound(data: Dataset) -> bool:
-    """Whether every byte of an opened data set is what its digest says; reads all of it."""
+def is_intact(data: Dataset) -> bool:
+    """Whether all bytes of an opened data set match its digest. Reads everything."""
     return dataclasses.replace(data).content == data.content
 
 
 def _known(
     store: Store, fingerprint: str, name: str, damaged: Callable[[str], None] = lambda what: None
 ) -> Dataset | None:
-    """What the cache holds for a fingerprint; None where that is nothing, or damaged (`damaged` is told how)."""
+    """The cached data set of a fingerprint; None if missing or damaged (`damaged` is called with the reason)."""
     try:
         content = str(read_json(store.source_file(fingerprint))["content"])
     except (FileNotFoundError, CorruptFile, KeyError, TypeError):
@@ -113,10 +113,10 @@ def _known(
 
 
 def _decode(source: Source, store: Store, fingerprint: str) -> Dataset:
-    """Decode beside, check what the disk gives back, rename; the caller holds the lock."""
+    """Decode to a temporary folder, verify, rename. The caller holds the lock."""
     contents = source.contents()
-    making = store.dataset_in_the_making(fingerprint)
-    making.remove()  # of a process that was killed
+    making = store.dataset_being_decoded(fingerprint)
+    making.remove()  # left by a killed process
     making.path.mkdir(parents=True)
     try:
         _check_room(making.path, contents)
@@ -128,13 +128,13 @@ def _decode(source: Source, store: Store, fingerprint: str) -> Dataset:
         except OSError as e:
             if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            folder.remove()  # damaged, or of other files with the same content: then it is equal
+            folder.remove()  # damaged, or decoded from other files with equal content
             making.path.rename(folder.path)
         sync_folder(folder.path.parent)
         data = open_cached(store, content, source.name)
-        if not sound(data):
+        if not is_intact(data):
             folder.remove()
-            raise UserError(f"the disk under {folder.path.parent} does not give back what was written to it")
+            raise UserError(f"the disk of {folder.path.parent} returns other data than were written")
     except BaseException:
         making.remove()
         raise
@@ -148,13 +148,13 @@ def _check_room(folder: Path, contents: Contents) -> None:
     needed, free = int(np.prod(contents.shape)), shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"the decoded images need {needed / 2**30:.1f} GiB and the store's disk has {free / 2**30:.1f} GiB left; "
-            "give another with store=PATH"
+            f"the decoded images need {needed / 2**30:.1f} GiB, but the store's disk has {free / 2**30:.1f} GiB left; "
+            "give another with store=FOLDER"
         )
 
 
 def _write(folder: DatasetFolder, contents: Contents, advance: Any) -> str:
-    """Write arrays and header into `folder`, pixels as they come; returns the digest of the content."""
+    """Write arrays and header into `folder`, streaming the pixels. Returns the digest of the content."""
     arrays: dict[str, dict[str, Any]] = {}
     with open(folder.array_file("images"), "wb") as f:
         facts = {"descr": "|u1", "fortran_order": False, "shape": contents.shape}
@@ -179,7 +179,7 @@ def _write(folder: DatasetFolder, contents: Contents, advance: Any) -> str:
 
 
 def _written(f: BinaryIO, contents: Contents, advance: Any) -> Iterator[np.ndarray]:
-    """Each block once it is in the file."""
+    """Write each block to the file, then yield it."""
     count = 0
     for block in contents.blocks(advance):
         assert block.dtype == np.uint8 and block.shape[1:] == contents.shape[1:]

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 grey images of 8x8 pixels in 17 levels, ten classes, no download."""
+"""scikit-learn's handwritten digits: 1,797 gray images of 8x8 pixels with 17 levels, ten classes. No download."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TEST_PER_CLASS = 50
 
 @cache
 def read_table() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (1797, 8, 8) in 0..16 and labels (1797,), as `sklearn.datasets.load_digits` gives them.
+    """Pixels (1797, 8, 8) in 0..16 and labels (1797,), as `sklearn.datasets.load_digits` returns them.
 
-    Read from scikit-learn's file without importing it, which takes a second in every planner and worker.
+    Reads scikit-learn's file without importing scikit-learn, which takes a second.
     """
     spec = find_spec("sklearn")
     assert spec is not None and spec.submodule_search_locations is not None
@@ -33,10 +33,10 @@ def read_table() -> tuple[np.ndarray, np.ndarray]:
 
 
 def load_digits(data: Data) -> Dataset:
-    """All digits at `data.size` (bilinear from 8x8), split into 1,297 for training and 500 for testing.
+    """All digits at `data.size` (bilinear from 8x8): 1,297 training and 500 test images.
 
-    The test images are 50 of each class, drawn with a fixed seed: the file is in the order of its writers,
-    so that its tail would be other people's hands, not a sample of the same.
+    The test set has 50 random images per class (fixed seed). The file is ordered by writer, so its tail would have
+    other writers than the training set.
     """
     pixels, labels = read_table()
     images = np.rint(pixels * (255 / LEVELS)).astype(np.uint8)

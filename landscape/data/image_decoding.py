@@ -1,9 +1,8 @@
-"""One encoded picture (PNG, JPEG, WebP, BMP) to pixels: uint8 (channels, side, side).
+"""Decoding of one image file (PNG, JPEG, WebP, BMP) to uint8 (channels, side, side).
 
-What is done to a picture is said here and nowhere else: it is turned as its EXIF orientation says; transparency is
-laid on white; colour becomes grey by ITU-R 601 luma, grey becomes colour by repetition; of an animation the first
-frame counts. Pictures with more than 8 bits a channel, grey or color, are refused, because squeezing them is a
-choice that the data's owner must make.
+EXIF orientation is applied; transparency is blended with white; color becomes gray by ITU-R 601 luma, and gray becomes
+color by repetition; the first frame of an animation is used. More than 8 bits per channel are rejected, because the
+owner of the data must choose a conversion.
 """
 
 from __future__ import annotations
@@ -19,43 +18,43 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 MODES = {1: "L", 3: "RGB"}
-PIXELS = 2**26  # of one picture; decoded, each takes several bytes
-LARGE = 2**23  # pictures of more are decoded one at a time, so that threads together stay within bounds
+PIXELS = 2**26  # most pixels of an image
+LARGE = 2**23  # larger images are decoded one at a time, to bound memory
 _one_large = threading.Lock()
-Image.MAX_IMAGE_PIXELS = None  # Pillow's own bound, twice, the first a warning; PIXELS is lower
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit is higher than PIXELS, and only warns at first
 
 DEEP = "more than 8 bits a channel; convert it to 8 bits"
 
 
 class BadPicture(Exception):
-    """A picture that does not read; the text is the reason."""
+    """An image that cannot be decoded. The message is the reason."""
 
 
 class WrongSize(BadPicture):
-    """A picture that reads but is of another size; the text is "WIDTHxHEIGHT"."""
+    """A valid image of the wrong size. The message is "WIDTHxHEIGHT"."""
 
 
-def pixels(encoded: bytes, side: int, channels: int, resize: str | None) -> np.ndarray:
-    """The picture as uint8 (channels, side, side); raises `BadPicture`, or `WrongSize` with `resize` None.
+def decode_image(encoded: bytes, side: int, channels: int, resize: str | None) -> np.ndarray:
+    """The image as uint8 (channels, side, side). Raises `BadPicture`, or `WrongSize` if `resize` is None.
 
-    "crop" cuts the largest centred square and scales it (bilinear, antialiased), "stretch" scales both sides alone,
-    "crop_or_pad" scales nothing: what is over `side` is cut off evenly, what is under is filled up with black.
+    "crop": cut the largest centered square and scale it (bilinear, antialiased). "stretch": scale both sides
+    independently. "crop_or_pad": crop or pad with black around the center, without scaling.
     """
     with _opened(encoded) as picture:
         width, height = picture.size
         if width * height > PIXELS:
-            raise BadPicture(f"{width}x{height} are {width * height:,} pixels; legal: up to {PIXELS:,}")
+            raise BadPicture(f"{width}x{height} is {width * height:,} pixels; legal: up to {PIXELS:,}")
         if resize is None and picture.size != (side, side):
             raise WrongSize("x".join(map(str, picture.size)))
         if picture.format == "PNG" and encoded[12:16] == b"IHDR" and encoded[24] > 8:
-            raise BadPicture(DEEP)  # Pillow would cut 48-bit color to 24 without a word
+            raise BadPicture(DEEP)  # Pillow would silently truncate 48-bit color
         with _one_large if width * height > LARGE else nullcontext():
             picture.load()
             return _array(_resized(_plain(picture, channels), side, resize))
 
 
-def shown_size(encoded: bytes) -> tuple[int, int]:
-    """Width and height of the picture once it stands upright, from its head alone; raises `BadPicture`."""
+def displayed_size(encoded: bytes) -> tuple[int, int]:
+    """Width and height after EXIF orientation, from the file's header. Raises `BadPicture`."""
     with _opened(encoded) as picture:
         width, height = picture.size
         return (height, width) if picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5 else (width, height)
@@ -63,20 +62,20 @@ def shown_size(encoded: bytes) -> tuple[int, int]:
 
 @contextmanager
 def _opened(encoded: bytes) -> Iterator[Image.Image]:
-    """The picture, nothing decoded yet; what goes wrong with it in the body is a `BadPicture`."""
+    """The image, not decoded yet. Errors inside the block become `BadPicture`."""
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
             yield picture
     except BadPicture:
         raise
-    except Exception as e:  # each decoder has its own kinds of error for broken bytes, SyntaxError among them
+    except Exception as e:  # decoders raise many types, including SyntaxError
         known = isinstance(e, UnidentifiedImageError)
-        reason = "no PNG, JPEG, WebP or BMP" if known else " ".join(str(e).split())
+        reason = "not a PNG, JPEG, WebP or BMP" if known else " ".join(str(e).split())
         raise BadPicture(reason or type(e).__name__) from e
 
 
 def _plain(picture: Image.Image, channels: int) -> Image.Image:
-    """Upright, opaque, and of as many channels as asked for."""
+    """Upright, opaque, with the given number of channels."""
     if picture.mode.startswith(("I", "F")):
         raise BadPicture(DEEP)
     if "exif" in picture.info:
@@ -91,16 +90,16 @@ def _resized(picture: Image.Image, side: int, resize: str | None) -> Image.Image
     if (width, height) == (side, side):
         return picture
     if resize == "crop_or_pad":
-        return _centred(picture, side)
+        return _centered(picture, side)
     if resize == "crop":
-        picture = _centred(picture, min(width, height))
-    if resize is None:  # turned by its orientation: the stored size was right, the shown one is not
+        picture = _centered(picture, min(width, height))
+    if resize is None:  # the stored size is right, but the rotated one is not
         raise WrongSize(f"{width}x{height}")
     return picture.resize((side, side), Image.Resampling.BILINEAR)
 
 
-def _centred(picture: Image.Image, side: int) -> Image.Image:
-    """The centred square of that side; where the picture ends it is black. An odd pixel goes right and down."""
+def _centered(picture: Image.Image, side: int) -> Image.Image:
+    """The centered square of that side, padded with black. An odd pixel goes right and down."""
     left, top = ((n - side) // 2 if n >= side else -((side - n) // 2) for n in picture.size)
     return picture.crop((left, top, left + side, top + side))
 

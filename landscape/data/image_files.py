@@ -1,7 +1,7 @@
-"""The pictures in a folder or in a zip, by name, and how to read one. Nothing is ever unpacked to the disk.
+"""Images in a folder or zip, by name. Zips are read in place.
 
-Names have slashes, stand in natural order (9 before 10) and lie below what all have in common, so that a folder
-wrapped in folders is the same as the inner one. Hidden files and macOS' "__MACOSX" twins are no pictures.
+Names have slashes, are in natural order (9 before 10), and omit the folders that all share, so that a wrapped folder
+equals the inner one. Hidden files and macOS's "__MACOSX" entries are skipped.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from typing import Any
 from landscape.config.errors import UserError
 from landscape.data.image_decoding import EXTENSIONS
 
-LARGEST = 2**26  # bytes of one picture; more is no picture but an attack on memory
+LARGEST = 2**26  # most bytes of an image file, to bound memory
 
 Read = Callable[[Any], bytes]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Pictures by name; `opened()` is a context whose value reads an entry (from several threads at once)."""
+    """Images by name. `opened()` is a context manager that yields a thread-safe function to read an entry."""
 
     entries: dict[str, Any]
-    stamp: str  # changes when a name, a size, or a time and place (folder) or checksum (zip) does
+    stamp: str  # changes with names, sizes, and the time and location (folder) or checksum (zip)
     opened: Callable[[], AbstractContextManager[Read]]
 
 
 def list_pictures(path: str, key: str = "data.path") -> Listing:
-    """The pictures at `path`; raises `UserError` for a path that is absent, holds none, or is no sound zip."""
+    """The images at `path`. Raises `UserError` if it is missing, has no images, or is not a valid zip."""
     where = Path(path).expanduser()
     if where.is_dir():
         listing = _list_folder(where)
@@ -47,12 +47,12 @@ def list_pictures(path: str, key: str = "data.path") -> Listing:
     else:
         raise UserError(f"{key}={path} does not exist; give a folder or a zip of images")
     if not listing.entries:
-        raise UserError(f"{key}={path} holds no images; legal: {' '.join(EXTENSIONS)}")
+        raise UserError(f"{key}={path} has no images; legal: {' '.join(EXTENSIONS)}")
     return _below_common(listing)
 
 
-def joined(train: Listing, test: Listing) -> Listing:
-    """Two listings as one with the folders train/ and test/."""
+def join_listings(train: Listing, test: Listing) -> Listing:
+    """Both listings as one, under train/ and test/."""
     entries = {f"train/{name}": (0, entry) for name, entry in train.entries.items()}
     entries |= {f"test/{name}": (1, entry) for name, entry in test.entries.items()}
 
@@ -66,15 +66,15 @@ def joined(train: Listing, test: Listing) -> Listing:
 
 
 def stamp_of(facts: dict[str, Any]) -> str:
-    """A digest of names and what is known of each without reading it."""
+    """A digest of names and facts that are known without reading the files."""
     digest = hashlib.sha256()
     for name, fact in facts.items():
         digest.update(f"{name}\0{fact}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def natural(name: str) -> tuple[list[Any], str]:
-    """A sorting key that reads runs of digits, however long, as numbers."""
+def natural_key(name: str) -> tuple[list[Any], str]:
+    """Sort key that compares digit sequences as numbers."""
     parts: list[Any] = re.split(r"([0-9]+)", name)
     parts[1::2] = [(len(digits), digits) for digits in (part.lstrip("0") for part in parts[1::2])]
     return parts, name
@@ -82,15 +82,15 @@ def natural(name: str) -> tuple[list[Any], str]:
 
 def _check_size(size: int, what: str) -> None:
     if size > LARGEST:
-        raise UserError(f"{what} has {size:,} bytes; legal for a picture: up to {LARGEST:,}")
+        raise UserError(f"{what} has {size:,} bytes; legal for an image: up to {LARGEST:,}")
 
 
 def _read_file(path: Path) -> bytes:
-    """A regular file within bounds, whatever has come in its place since it was listed; a FIFO is not waited for."""
+    """Read a regular file of bounded size, whatever has replaced it since listing. Does not block on a FIFO."""
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as f:
         facts = os.fstat(f.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST:
-            raise OSError(f"no regular file of up to {LARGEST >> 20} MiB")
+            raise OSError(f"not a regular file of up to {LARGEST >> 20} MiB")
         return f.read(LARGEST)
 
 
@@ -101,7 +101,7 @@ def _is_picture(name: str) -> bool:
 
 def _list_folder(root: Path) -> Listing:
     found: dict[str, tuple[Path, str]] = {}
-    seen = set()  # folders by device and number: a link to a folder above must not go round for ever
+    seen = set()  # folders by device and inode, to stop at link cycles
 
     def failed(error: OSError) -> None:
         raise UserError(f"{error.filename} cannot be read ({error.strerror})") from error
@@ -122,11 +122,11 @@ def _list_folder(root: Path) -> Listing:
                 except OSError as e:
                     raise UserError(f"{file} cannot be read ({e.strerror})") from e
                 if not stat.S_ISREG(facts.st_mode):
-                    raise UserError(f"{file} is no regular file; pictures are read from regular files alone")
+                    raise UserError(f"{file} is not a regular file; images must be regular files")
                 _check_size(facts.st_size, str(file))
                 found[full] = (file, f"{facts.st_size} {facts.st_mtime_ns}")
-    names = sorted(found, key=natural)
-    # The place belongs to it: two folders may agree in every name, size and (unpacked alike) time.
+    names = sorted(found, key=natural_key)
+    # The location is included, because two folders may agree in all names, sizes and times.
     stamp = stamp_of({str(root.resolve()): "", **{name: found[name][1] for name in names}})
     return Listing({name: found[name][0] for name in names}, stamp, lambda: nullcontext(_read_file))
 
@@ -140,7 +140,7 @@ def _list_zip(path: Path, key: str) -> Listing:
             meant = path.suffix.lower() == ".zip" or f.read(4) == b"PK\3\4"
         if not meant:
             raise UserError(f"{key}={path} is neither a folder nor a zip file") from e
-        raise UserError(f"{key}={path} is no whole zip file ({e}); was its copying cut short?") from e
+        raise UserError(f"{key}={path} is not a complete zip file ({e}); it may be truncated") from e
     except (OSError, ValueError, NotImplementedError) as e:
         raise UserError(f"{key}={path} cannot be read ({e})") from e
     found: dict[str, zipfile.ZipInfo] = {}
@@ -149,7 +149,7 @@ def _list_zip(path: Path, key: str) -> Listing:
         if not member.is_dir() and _is_picture(name):
             _check_size(member.file_size, f"{path}: {name}")
             found[name] = member
-    names = sorted(found, key=natural)
+    names = sorted(found, key=natural_key)
     stamp = stamp_of({name: f"{found[name].file_size} {found[name].CRC}" for name in names})
 
     @contextmanager
@@ -161,22 +161,22 @@ def _list_zip(path: Path, key: str) -> Listing:
 
 
 def _checked_name(member: zipfile.ZipInfo, path: Path) -> str:
-    """The member's name with slashes; raises `UserError` for one that an unpacker could be tricked with.
+    """The member's name with slashes. Raises `UserError` for unsafe names, links and encryption.
 
-    Nothing is unpacked here, but a zip that holds such a name is not what its owner believes it to be.
+    Nothing is extracted, but a zip with such an entry is not what its owner believes it to be.
     """
     name = member.filename.replace("\\", "/")
     if name.startswith("/") or ".." in name.split("/") or PureWindowsPath(name).drive:
-        raise UserError(f"{path} holds an entry that points out of it ({member.filename}); it is not read")
+        raise UserError(f"{path} has an entry with an unsafe path ({member.filename}); it was not read")
     if stat.S_ISLNK(member.external_attr >> 16):
-        raise UserError(f"{path} holds a symbolic link ({member.filename}); it is not read")
+        raise UserError(f"{path} has a symbolic link ({member.filename}); it was not read")
     if member.flag_bits & 1:
-        raise UserError(f"{path} is encrypted ({member.filename}); it is not read")
+        raise UserError(f"{path} is encrypted ({member.filename}); it was not read")
     return name
 
 
 def _below_common(listing: Listing) -> Listing:
-    """Names without the folders that all of them share."""
+    """Remove the folders that all names share."""
     folders = [posixpath.dirname(name) for name in listing.entries]
     common = posixpath.commonpath([min(folders), max(folders)])
     cut = len(common) + 1 if common else 0

@@ -1,4 +1,4 @@
-"""LSUN bedrooms: three million photographs without labels, cut or padded to 128 px around their centre."""
+"""LSUN bedrooms: three million unlabeled photos, center-cropped or padded to 128 px."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import numpy as np
 
 from landscape.config.errors import UserError
 from landscape.config.schema import Data
-from landscape.data.folder import Arranged, given_path, pictures_source
+from landscape.data.folder import LabelsAndSplit, given_path, pictures_source
 from landscape.data.image_files import Listing, Read, list_pictures, stamp_of
 from landscape.data.source import Source
 from landscape.store import Store
 
-TEST = 30_588  # the study's
+TEST = 30_588  # as in the study
 
 
 def lsun_bedroom_source(data: Data, store: Store) -> Source:
-    """The images at `data.path` (folder, zip, or LSUN's own lmdb); the last 30,588 in name order are for testing."""
+    """The images at `data.path` (folder, zip, or LSUN's lmdb). The last 30,588 in name order are the test set."""
     where = Path(given_path(data)).expanduser()
     listing = list_lmdb(where) if (where / "data.mdb").exists() else list_pictures(given_path(data))
     n = len(listing.entries)
 
-    def arrange() -> Arranged:
+    def arrange() -> LabelsAndSplit:
         if n <= TEST:
             raise UserError(
-                f"the study tests on {TEST} bedrooms and {data.path} holds {n}; data=folder takes any number"
+                f"the study tests on {TEST} bedrooms, but {data.path} has {n} images; data=folder accepts any number"
             )
         train, test = np.split(np.arange(n), [n - TEST])
         return None, (), train, test
@@ -37,7 +37,7 @@ def lsun_bedroom_source(data: Data, store: Store) -> Source:
 
 
 def list_lmdb(path: Path) -> Listing:
-    """The pictures of an lmdb in the order of their keys; raises `UserError` where lmdb is missing or refuses."""
+    """The images of an lmdb in key order. Raises `UserError` if lmdb is not installed or the file is invalid."""
     try:
         import lmdb
     except ImportError as e:
@@ -47,12 +47,12 @@ def list_lmdb(path: Path) -> Listing:
         try:
             return lmdb.open(str(path), readonly=True, lock=False, readahead=False, max_readers=1024)
         except lmdb.Error as e:
-            raise UserError(f"{path} is no lmdb that can be read ({e})") from e
+            raise UserError(f"{path} cannot be read as an lmdb ({e})") from e
 
     with environment() as env, env.begin() as transaction:
         keys = list(transaction.cursor().iternext(keys=True, values=False))
     if not keys:
-        raise UserError(f"data.path={path} holds no images")
+        raise UserError(f"data.path={path} has no images")
     facts = (path / "data.mdb").stat()
     stamp = stamp_of({str(path.resolve()): f"{len(keys)} {facts.st_size} {facts.st_mtime_ns}"})
 

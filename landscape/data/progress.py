@@ -1,4 +1,4 @@
-"""How far a long reading is: a bar in a terminal, a line now and then elsewhere; on standard error."""
+"""Progress of long reads on standard error: a bar in a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from landscape.data.source import Advance
 
 logger = logging.getLogger(__name__)
 
-LINE_S = 30.0  # between plain lines
+LINE_S = 30.0  # between lines
 
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Advance]:
-    """Yields a function that is told how many more of `total` images are through."""
+    """Yields a function to call with the number of further images that are done."""
     if sys.stderr.isatty() and logger.isEnabledFor(logging.INFO):
         yield from _bar(what, total)
     else:

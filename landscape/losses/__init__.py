@@ -1,1 +1,1 @@
-"""What D and G minimize: adversarial losses, and the penalties on D."""
+"""Objectives of D and G: adversarial losses, and penalties on D."""

@@ -1,10 +1,8 @@
-"""The discriminator's regularizers: terms added to its loss, or a clamp on its weights. Images are in [0, 1].
+"""Regularizers of the discriminator: terms of its loss, or weight clipping. Images are in [0, 1].
 
-A term receives the critic, so it knows nothing of networks. Strengths are *not* portable between pixel
-ranges: gradients with respect to [-1, 1] images are half as large as these. A term is a mean over samples and draws its
-noise by `landscape.distributed`, which is what lets several devices share a batch.
-Adding one is a function here, a row of `REGULARIZERS`, a file in `conf/reg`, a row in
-`tests/landscape/losses/test_penalties.py`.
+Strengths depend on the pixel range: gradients with respect to images in [-1, 1] are half as large. A term is a mean
+over samples and draws its noise by `landscape.distributed`, so that devices can split a batch. A new one needs a
+function here, a row of `REGULARIZERS`, a file in `conf/reg`, and a row in `tests/landscape/losses/test_penalties.py`.
 """
 
 from __future__ import annotations
@@ -25,9 +23,9 @@ Term = Callable[[Critic, Tensor, Tensor, Reg, Generator], Tensor]
 
 
 class Regularizer(NamedTuple):
-    """What a choice of `reg` does: a term of L_D, or a clamp of D's weights that returns the saturated share.
+    """A choice of `reg`: a term of L_D, or a clamp of D's weights that returns the clipped fraction.
 
-    `per_sample`: the term takes each sample's own gradient, which has no meaning where D couples samples (BN).
+    `per_sample`: the term uses each sample's own gradient, which is undefined if D couples samples (BN).
     """
 
     term: Term | None = None
@@ -36,9 +34,9 @@ class Regularizer(NamedTuple):
 
 
 def squared_gradient_norms(critic: Critic, points: Tensor, sigmoid: bool = False) -> Tensor:
-    """Squared Euclidean norms, shape (batch,), of the gradient of each raw logit (or its sigmoid) at its own point.
+    """Squared L2 norms, shape (batch,), of the gradient of each logit (or its sigmoid) with respect to its own input.
 
-    Differentiable again (the graph is kept), which is why penalties stay out of `torch.compile`.
+    The graph is kept for double backward, so penalties are not compiled with `torch.compile`.
     """
     points = points.detach().requires_grad_(True)
     out = critic(points)
@@ -55,38 +53,38 @@ def two_sided(squared: Tensor, reg: Reg) -> Tensor:
 
 
 def interpolates(real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
-    """x + alpha (x~ - x) with one alpha ~ U[0, 1] a sample; real and fake are (batch, channels, h, w)."""
+    """x + alpha (x~ - x) with alpha ~ U[0, 1] per sample. real and fake are (batch, channels, h, w)."""
     alpha = distributed.uniform((len(real), 1, 1, 1), real, rng)
     return torch.lerp(real, fake, alpha)
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
-    """WGAN-GP: strength * E (sqrt(epsilon + ||grad a(x^)||^2) - target)^2 on interpolates, two-sided.
+    """WGAN-GP, two-sided: strength * E (sqrt(epsilon + ||grad a(x^)||^2) - target)^2 on interpolates.
 
-    Gulrajani et al., "Improved Training of Wasserstein GANs" (arXiv 1704.00028), eq. 3; the epsilon under the
-    root is the study's code's.
+    Gulrajani et al., "Improved Training of Wasserstein GANs" (arXiv 1704.00028), eq. 3. The epsilon under the root is
+    from the study's code.
     """
     return two_sided(squared_gradient_norms(critic, interpolates(real, fake, rng)), reg)
 
 
-def zero_centred(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
+def zero_centered(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
     """strength * E ||grad a(x^)||^2 on interpolates (Thanh-Tung et al., arXiv 1902.03984, eq. 10)."""
     assert reg.strength is not None
     return reg.strength * squared_gradient_norms(critic, interpolates(real, fake, rng)).mean()
 
 
 def dragan(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
-    """The two-sided penalty near the data only (Kodali et al., arXiv 1705.07215, eq. 2).
+    """The two-sided penalty around the data only (Kodali et al., arXiv 1705.07215, eq. 2).
 
-    Sources disagree on the noise: `reg.noise` names a convention of `landscape.losses.dragan_noise`.
+    Sources disagree on the noise: `reg.noise` selects a convention of `landscape.losses.dragan_noise`.
     """
     assert reg.noise is not None
     noise = lookup("reg.noise", reg.noise, NOISES)
-    return two_sided(squared_gradient_norms(critic, noise.perturb(real, rng), noise.of_sigmoid), reg)
+    return two_sided(squared_gradient_norms(critic, noise.perturb(real, rng), noise.on_probability), reg)
 
 
 def r1(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
-    """strength/2 E ||grad a(x)||^2 on real images (Mescheder et al., arXiv 1801.04406, eq. 9, with its 1/2)."""
+    """strength/2 E ||grad a(x)||^2 on real images (Mescheder et al., arXiv 1801.04406, eq. 9, including the 1/2)."""
     assert reg.strength is not None
     return reg.strength / 2 * squared_gradient_norms(critic, real).mean()
 
@@ -97,13 +95,14 @@ def r2(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> 
 
 
 def r1r2(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
-    """R1 + R2 in one pass over both, each a mean over its own half (R3GAN, arXiv 2501.05441)."""
+    """R1 + R2 in one forward pass, each a mean over its own half (R3GAN, arXiv 2501.05441)."""
     assert reg.strength is not None
     return reg.strength * squared_gradient_norms(critic, torch.cat([real, fake])).mean()
 
 
 def weight_tensors(d: nn.Module) -> list[Tensor]:
-    """The raw weights of D's convolutions and linear layers: no biases, no norm parameters, not divided by sigma."""
+    """Raw weights of D's convolutions and linear layers: no biases, no norm parameters, before spectral
+    normalization."""
     found = []
     for layer in d.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
@@ -113,17 +112,17 @@ def weight_tensors(d: nn.Module) -> list[Tensor]:
 
 
 def l2(critic: Critic, real: Tensor, fake: Tensor, reg: Reg, rng: Generator) -> Tensor:
-    """strength * mean over weight tensors of 1/2 ||W||^2, as the study's code."""
+    """strength * mean over weight tensors of 1/2 ||W||^2, as in the study's code."""
     assert reg.strength is not None and isinstance(critic, nn.Module)
     return reg.strength * torch.stack([w.square().sum() / 2 for w in weight_tensors(critic)]).mean()
 
 
 @torch.no_grad()
 def clip(d: nn.Module, reg: Reg) -> Tensor:
-    """Clamp D's parameters to [-bound, bound] in place; returns the share that lies on the bound then.
+    """Clamp D's parameters to [-bound, bound] in place. Returns the fraction of parameters at the bound.
 
-    Arjovsky et al., "Wasserstein GAN" (arXiv 1701.07875), algorithm 1. `reg.norms` says whether scales and
-    offsets of normalizers are clamped too, as the authors' code does: a scale of 1 is cut to 0.01.
+    Arjovsky et al., "Wasserstein GAN" (arXiv 1701.07875), algorithm 1. `reg.norms`: also clamp scales and biases of
+    normalizers, as the authors' code does (a scale of 1 becomes 0.01).
     """
     assert reg.bound is not None
     norms = () if reg.norms else (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
@@ -138,7 +137,7 @@ def clip(d: nn.Module, reg: Reg) -> Tensor:
 REGULARIZERS: dict[str, Regularizer] = {
     "none": Regularizer(per_sample=False),
     "gp": Regularizer(gradient_penalty),
-    "gp0": Regularizer(zero_centred),
+    "gp0": Regularizer(zero_centered),
     "dragan": Regularizer(dragan),
     "r1": Regularizer(r1),
     "r2": Regularizer(r2),
@@ -149,5 +148,5 @@ REGULARIZERS: dict[str, Regularizer] = {
 
 
 def get_regularizer(kind: str) -> Regularizer:
-    """The regularizer called `kind`; raises `UserError` naming the known ones."""
+    """The regularizer named `kind`. Raises `UserError` with the legal names."""
     return lookup("reg.penalty", kind, REGULARIZERS)

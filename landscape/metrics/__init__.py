@@ -1,1 +1,1 @@
-"""Scores of a generator: features, the numbers made from them, and the protocol that each number needs."""
+"""Scores of a generator: feature extractors, metrics, and the protocol that defines each score."""

@@ -1,4 +1,4 @@
-"""Things made once and shared: whoever needs one first makes it, the others wait for it."""
+"""Cross-process cache in the store: the first process computes a value, others wait for it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from landscape.training import checkpoint
 logger = logging.getLogger(__name__)
 
 
-def once(store: Store, kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The cached content of `kind` and `key` (tensors and plain values), made by `make` where it is absent.
+def compute_once(store: Store, kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The cached value (tensors and plain values) for `kind` and `key`, computed by `make` if missing.
 
-    Its digest is checked on reading; a damaged file is made again.
+    A value whose digest does not match is computed again.
     """
     path = store.cached(kind, key, ".pt")
 
     def waiting() -> None:
-        logger.info(f"another process uses or makes this {kind}; waiting for it")
+        logger.info(f"waiting for another process that computes this {kind}")
 
     with locked(store.lock_file(kind, key), waiting):
         try:
@@ -30,7 +30,7 @@ def once(store: Store, kind: str, key: str, make: Callable[[], dict[str, Any]]) 
         except FileNotFoundError:
             pass
         except CorruptFile as e:
-            logger.warning(f"{e}; it is made again")
+            logger.warning(f"{e}; computing it again")
         content = make()
         checkpoint.save(path, content)
         return checkpoint.load(path)

@@ -1,7 +1,7 @@
-"""What the discriminator makes of training, test and fake images: one that knows its training images has memorised.
+"""Discriminator accuracy on training, test and fake images. A gap between training and test shows overfitting.
 
-The study's code reports the like, but on images of another scale than the networks were trained on; here D sees
-what the training loop shows it (in [0, 1]), in inference mode, with no trace left in its state.
+D sees images in [0, 1] as in training, in inference mode, and its state is unchanged. (The study's code feeds it images
+of another range.)
 """
 
 from __future__ import annotations
@@ -15,59 +15,57 @@ from torch.nn.utils import parametrize
 
 from landscape.losses.adversarial import Loss
 from landscape.metrics.extractors import BATCH
-from landscape.metrics.networks_under_test import Subject, inference
-from landscape.metrics.reference_stats import some
+from landscape.metrics.networks_under_test import NetworksUnderTest, inference
+from landscape.metrics.reference_stats import subsample
 from landscape.metrics.row_values import Value
 
 if TYPE_CHECKING:
-    from landscape.metrics.evaluator import Sample
+    from landscape.metrics.evaluator import ScoringInput
 
 
 def logits(d: nn.Module, batches: Iterable[Tensor]) -> Tensor:
-    """D's outputs (n,) on batches of images in [0, 1]; call it inside `inference(d)`."""
+    """D's outputs (n,) on batches of images in [0, 1]. Call it inside `inference(d)`."""
     with parametrize.cached():
         return torch.cat([d(batch.contiguous(memory_format=torch.channels_last)).flatten() for batch in batches])
 
 
-def verdicts(train: Tensor, test: Tensor, fake: Tensor, loss: Loss) -> dict[str, Value]:
-    """Accuracies, losses and mean logits from logits (n,), one count for all three.
+def discriminator_stats(train: Tensor, test: Tensor, fake: Tensor, loss: Loss) -> dict[str, Value]:
+    """Accuracies, losses and mean logits from logits (n,) of equally many train, test and fake images.
 
-    Real counts as recognised above the loss's threshold, fake below it. The loss is D's own, on (train, fake)
-    and on (test, fake), without the penalty.
+    Real images count as correct above the loss's threshold, fakes below it. The loss is D's own on (train, fake) and
+    (test, fake), without the penalty.
     """
     found: dict[str, Value] = {}
     for name, values in (("train", train), ("test", test), ("fake", fake)):
         right = None
         if loss.threshold is not None:
             right = values < loss.threshold if name == "fake" else values > loss.threshold
-        found[f"d_acc_{name}"] = (
-            "the loss sets no logit at which D is undecided" if right is None else right.float().mean().item()
-        )
+        found[f"d_acc_{name}"] = "the loss has no decision threshold" if right is None else right.float().mean().item()
         found[f"d_logit_{name}"] = values.double().mean().item()
     found["d_loss_train"] = loss.d(train, fake).item()
     found["d_loss_test"] = loss.d(test, fake).item()
     return found
 
 
-def judged(subject: Subject, s: Sample) -> Mapping[str, Value]:
-    """`verdicts` on as many training, test and fake images as the smallest of the three sets has."""
+def score_discriminator(networks: NetworksUnderTest, s: ScoringInput) -> Mapping[str, Value]:
+    """`discriminator_stats` on equally many images of each set: as many as the smallest has."""
     seed = s.request.seed
-    assert subject.d is not None and subject.loss is not None  # its descriptor says so
-    n = min(len(s.data.rows("train")), len(s.data.rows("test")), len(subject.latents))
+    assert networks.d is not None and networks.loss is not None  # because it needs "discriminator"
+    n = min(len(s.data.rows("train")), len(s.data.rows("test")), len(networks.latents))
 
     def real(part: str) -> Iterator[Tensor]:
         rows = s.data.rows(part)
-        return (batch / 255 for batch in s.data.images(rows[some(len(rows), n, seed)]).split(BATCH))
+        return (batch / 255 for batch in s.data.images(rows[subsample(len(rows), n, seed)]).split(BATCH))
 
-    with inference(subject.g, subject.d):
-        fakes = (subject.g(z) for z in subject.latents[:n].split(BATCH))
-        train, test, fake = (logits(subject.d, x) for x in (real("train"), real("test"), fakes))
-        return verdicts(train, test, fake, subject.loss)
+    with inference(networks.g, networks.d):
+        fakes = (networks.g(z) for z in networks.latents[:n].split(BATCH))
+        train, test, fake = (logits(networks.d, x) for x in (real("train"), real("test"), fakes))
+        return discriminator_stats(train, test, fake, networks.loss)
 
 
-def d_accuracy(s: Sample) -> Mapping[str, Value]:
-    """Columns d_acc_*, d_logit_* of train, test and fake, and d_loss_train, d_loss_test; of a run's own D only."""
-    assert s.subject is not None  # its descriptor says so
+def d_accuracy(s: ScoringInput) -> Mapping[str, Value]:
+    """Columns d_acc_*, d_logit_* of train, test and fake, and d_loss_train, d_loss_test."""
+    assert s.networks is not None  # because it needs "networks"
     if not len(s.data.rows("test")):
         return {"d_acc_test": "the data have no test images"}
-    return judged(s.subject, s)
+    return score_discriminator(s.networks, s)

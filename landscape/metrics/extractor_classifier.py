@@ -1,18 +1,17 @@
 """The `classifier` extractor: a small network trained once on a data set's own labels.
 
-It lets labelled data be scored without a download. Its distance is not "FID" in the literature's sense and is never
-shown beside an Inception FID. Whether it means anything rests on two quantities. A generator that shows one image
-over and over, wherever its features lie, is at least the trace of the real features' covariance away: that is the
-height of the scale. Other real images are as far as the network treats what it was trained on unlike what it was
-not: that is its floor, and a network that knows its training images by heart has a floor nearly as high as the
-scale. So training is short and disturbed (label smoothing, weight decay, shifts, noise), and stops while train and
-test images look alike to the network. Each feature is standardised to variance 1 over the disturbed training images,
-so that the trace is of the order of the number of features, whatever the data. Noise is of a random strength per
-image, so that clean images are among those trained on. No flips: they are harmless to photographs and not to digits.
-tests/landscape/metrics/test_ladders.py holds the distance to all this.
+It scores labeled data without a download. Its distance is not FID and is never shown next to an Inception FID.
 
-Images of up to 16 pixels keep a smaller network, longer trained and with features as they come: it passes the same
-tests, and the digits' numbers stay what they were.
+Two quantities decide whether the distance is useful. Its scale: a generator that repeats a single image has a distance
+of at least the trace of the real features' covariance. Its floor: the distance of held-out real images, which depends
+on how differently the network treats training and test images. An overfitted network has a floor nearly as high as the
+scale. Training is therefore short and regularized (label smoothing, weight decay, shifts, noise). Each feature is
+standardized to variance 1 over the augmented training images, so the trace is about the number of features. The noise
+level is random per image, so that clean images are among the training inputs. There are no flips, because flipped
+digits are not digits. tests/landscape/metrics/test_ladders.py checks these properties.
+
+Images of up to 16 pixels use a smaller network that is trained longer, without standardization. It passes the same
+tests and keeps earlier results on digits valid.
 """
 
 from __future__ import annotations
@@ -34,16 +33,16 @@ from landscape.rng import stream
 
 logger = logging.getLogger(__name__)
 
-SMALL = 16  # sides in pixels up to which images count as small
-LONG = 1000  # steps from which a training says how far it is
-SIDE = 32  # of the first full stage: larger images are halved by strided stages before it
+SMALL = 16  # largest side, in pixels, for the small network
+LONG = 1000  # trainings of at least this many steps show their progress
+SIDE = 32  # side at the first full stage; strided stages halve larger images before it
 
 
 def spec(size: int) -> dict[str, Any]:
-    """How the classifier of images of `size` pixels is made; all of it is in the cache's key and the protocol's text.
+    """Architecture and training of the classifier for images of `size` pixels. Part of the cache key and the protocol.
 
-    Training ends after `epochs` passes or `images` images, whichever comes first. `noise` is the range of each
-    image's noise, in units of the image range; `shift` is in pixels.
+    Training ends after `epochs` epochs or `images` images, whichever is first. `noise` is the range of the noise's
+    standard deviation per image (images are in [0, 1]); `shift` is in pixels.
     """
     shared = {"version": 2, "features": 64, "batch_size": 64, "weight_decay": 5e-2, "label_smoothing": 0.1}
     if size <= SMALL:
@@ -62,7 +61,7 @@ class Classifier(nn.Module):
     """Images (batch, channels, side, side) in [0, 1] to (features (batch, 64), logits (batch, classes))."""
 
     def __init__(self, how: dict[str, Any], channels: int, classes: int) -> None:
-        """`how` as `spec` gives it."""
+        """`how` is the result of `spec`."""
         super().__init__()
         layers: list[nn.Module] = []
         before = channels
@@ -76,7 +75,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(how["features"], classes)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features before their ReLU, which are scored, and logits; see the class."""
+        """Features before their ReLU (these are scored), and logits."""
         h = self.features(self.body(2 * x - 1))
         return h, self.head(h.relu())
 
@@ -97,7 +96,7 @@ def _augment(x: Tensor, how: dict[str, Any], rng: Generator) -> Tensor:
 
 
 def _batches(train: Tensor, size: int, steps: int, rng: Generator) -> Iterator[Tensor]:
-    """`steps` batches of rows, every pass over `train` in a new order and without its incomplete last batch."""
+    """`steps` batches of indices: each epoch in a new order, without its incomplete last batch."""
     full = len(train) // size
     for step in range(steps):
         if step % full == 0:
@@ -106,9 +105,9 @@ def _batches(train: Tensor, size: int, steps: int, rng: Generator) -> Iterator[T
 
 
 def train_classifier(data: Dataset, seed: int) -> tuple[Classifier, float]:
-    """A classifier trained on the train split, on the CPU, and its accuracy on the test split.
+    """A classifier trained on the train split (on the CPU), and its accuracy on the test split.
 
-    The weights are a function of data, seed, machine and thread count. A long training says how far it is.
+    The weights depend on data, seed, machine and number of threads only.
     """
     assert data.labels is not None
     how = spec(data.size)
@@ -143,5 +142,5 @@ def train_classifier(data: Dataset, seed: int) -> tuple[Classifier, float]:
         found = torch.cat([net(images(part))[1].argmax(1) for part in torch.from_numpy(data.test).split(1000)])
     accuracy = float((found == labels[torch.from_numpy(data.test)]).float().mean())
     if long:
-        logger.info(f"{what}: {accuracy:.1%} of the test images right")
+        logger.info(f"{what}: test accuracy {accuracy:.1%}")
     return net, accuracy

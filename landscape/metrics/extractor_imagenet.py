@@ -1,7 +1,7 @@
 """The `imagenet` extractor: timm's EfficientNet-Lite0 with its published ImageNet weights.
 
-Its distance is written `fd_imagenet`, never FID: it does not compare with Inception's. Input size and kernel were
-chosen by the accuracy of a linear probe on CIFAR-10 and by their cost; docs/scores.md has the table.
+Its distance is `fd_imagenet`, not FID, and not comparable with Inception's. Input size and resampling were chosen by
+linear-probe accuracy on CIFAR-10 and by cost; see docs/scores.md.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from landscape.config.errors import UserError
 
 SIDE = 96
 RESIZE = f"{SIDE} px, bicubic, antialiased, cut to the levels (torch's)"
-BATCH = 32  # on a CPU larger ones leave its cache: 125 cost 1.5 times as much an image
+BATCH = 32  # larger batches exceed the CPU cache: 125 takes 1.5 times as long per image
 
-# Names of layers in the published file, and in timm's network.
+# Layer names: published file -> timm.
 OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 EXPANDED = {
@@ -34,19 +34,20 @@ class ImageNetFeatures(nn.Module):
     """Images (n, 1 or 3, side, side) in [0, 255] to (pooled features (n, 1280), logits (n, 1000))."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
-        """Raises `KeyError` or `RuntimeError` where the weights are those of another network."""
+        """Raises `KeyError` or `RuntimeError` if the weights belong to another network."""
         super().__init__()
-        import timm  # takes a second, and brings torchvision
+        import timm  # slow import (1 s), which also loads torchvision
 
-        with torch.random.fork_rng(devices=[]):  # its initial weights are drawn, and then replaced
+        with torch.random.fork_rng(devices=[]):  # keep the initialization from changing the global random state
             net: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         blocks = [(stage, place) for stage, part in enumerate(net.blocks) for place in range(len(part))]
         net.load_state_dict({_timm_name(name, blocks): tensor for name, tensor in weights.items()})
-        self.net: Any = net.to(memory_format=torch.channels_last)  # 1.6 times as fast on a CPU
+        self.net: Any = net.to(memory_format=torch.channels_last)  # 1.6 times faster on a CPU
         self.eval().requires_grad_(False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Resized to `SIDE`, scaled to [-1, 1]; gray images go in by all three channels."""
+        """Features and logits. Images are resized to `SIDE` and scaled to [-1, 1]; gray is repeated to three
+        channels."""
         x = x.float().expand(-1, 3, -1, -1)
         if x.shape[-1] != SIDE:
             x = interpolate(x, size=(SIDE, SIDE), mode="bicubic", align_corners=False, antialias=True).clamp(0, 255)
@@ -56,19 +57,19 @@ class ImageNetFeatures(nn.Module):
 
 
 def network(content: bytes) -> ImageNetFeatures:
-    """The network with the weights of a file, of which no code is run; raises `UserError` where they do not fit."""
+    """The network with the weights in `content`. Loads tensors only. Raises `UserError` if they do not fit."""
     try:
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return ImageNetFeatures(weights)
     except ImportError as e:
-        raise UserError(f"metrics=imagenet needs timm ({e}); pip install 'gan-landscape[imagenet]' brings it") from e
+        raise UserError(f"metrics=imagenet needs timm ({e}): pip install 'gan-landscape[imagenet]'") from e
     except (KeyError, RuntimeError, ValueError, EOFError, TypeError, AttributeError, pickle.UnpicklingError) as e:
         reason = " ".join(str(e).split())[:160]
-        raise UserError(f"metrics.weights holds no weights of EfficientNet-Lite0 ({reason})") from e
+        raise UserError(f"metrics.weights is not a file of EfficientNet-Lite0 weights ({reason})") from e
 
 
 def _timm_name(name: str, blocks: list[tuple[int, int]]) -> str:
-    """What timm calls a tensor of the published file; raises `KeyError` for one that the network has not."""
+    """timm's name of a tensor in the published file. Raises `KeyError` if there is none."""
     if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
         number, layer, tensor = match.groups()
         if int(number) >= len(blocks):

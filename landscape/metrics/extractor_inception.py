@@ -1,7 +1,7 @@
-"""The `inception` extractor: torch-fidelity's Inception v3, that of TensorFlow with its resizing and its weights.
+"""The `inception` extractor: torch-fidelity's port of TensorFlow's Inception v3, with its resizing and weights.
 
-Its features are the literature's: a Frechet distance on them is plain FID. Nothing of the network is written again
-here, but its parts are called from here: torch-fidelity's `forward` takes whole levels alone.
+The Frechet distance of its features is the FID of the literature. The layers are called from here, because
+torch-fidelity's own `forward` accepts only uint8 images.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ class Inception(nn.Module):
     """Images (n, 1 or 3, side, side) in [0, 255] to (pool3 features (n, 2048), logits without bias (n, 1008))."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
-        """Raises `RuntimeError` where the weights are those of another network."""
+        """Raises `RuntimeError` if the weights belong to another network."""
         super().__init__()
-        with torch.random.fork_rng(devices=[]):  # its initial weights are drawn, and then replaced
+        with torch.random.fork_rng(devices=[]):  # keep the initialization from changing the global random state
             net = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], _as_file(weights))
         self.body = nn.Sequential(*(part for name, part in net.named_children() if name != "fc"), nn.Flatten())
         self.classes = net.fc.weight
         self.eval().requires_grad_(False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Resized to 299 px and scaled to [-1, 1) as the weights expect it; see the class."""
-        x = x.float().expand(-1, 3, -1, -1)  # a grey image in all three channels
+        """Features and logits. Images are resized to 299 px and scaled to [-1, 1)."""
+        x = x.float().expand(-1, 3, -1, -1)  # gray is repeated to three channels
         x = interpolate_bilinear_2d_like_tensorflow1x(x, (SIDE, SIDE), align_corners=False)
         features = self.body((x - 128) / 128)
         return features, features @ self.classes.T
 
 
 def inception_from(content: bytes) -> Inception:
-    """The network with the weights of a file, of which no code is run; raises `UserError` where they do not fit."""
+    """The network with the weights in `content`. Loads tensors only. Raises `UserError` if they do not fit."""
     try:
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return Inception(weights)
     except (RuntimeError, ValueError, EOFError, TypeError, AttributeError, pickle.UnpicklingError) as e:
         reason = " ".join(str(e).split())[:160]
-        raise UserError(f"metrics.weights holds no weights of torch-fidelity's Inception network ({reason})") from e
+        raise UserError(f"metrics.weights is not a file of torch-fidelity's Inception weights ({reason})") from e
 
 
 def download(store: Store) -> None:
-    """Fetch the published weights into the store, as torch-fidelity would; raises `UserError` where that fails."""
+    """Download the published weights into the store. Raises `UserError` on failure."""
     digest = PUBLISHED["inception"].digest
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / INCEPTION
@@ -65,16 +65,16 @@ def download(store: Store) -> None:
         except (OSError, RuntimeError) as e:
             reason = " ".join(str(e).split())
             raise UserError(
-                f"the Inception weights cannot be downloaded ({reason}); fetch {URL_INCEPTION_V3} where there is a "
-                "network and name the file with metrics.weights=FILE"
+                f"the Inception weights cannot be downloaded ({reason}); download {URL_INCEPTION_V3} elsewhere and "
+                "set metrics.weights=FILE"
             ) from e
         keep(file, store, digest)
 
 
 def _as_file(weights: dict[str, Tensor]) -> io.BytesIO:
-    """Weights as the constructor takes them. It unpickles whatever it reads: let that be what was written just now."""
+    """The weights as a file for the constructor, which unpickles it; it is written here from tensors only."""
     if not all(isinstance(value, Tensor) for value in weights.values()):
-        raise ValueError("it holds other things than tensors")
+        raise ValueError("it has values that are not tensors")
     file = io.BytesIO()
     torch.save(dict(weights), file)
     file.seek(0)

@@ -1,4 +1,4 @@
-"""Feature extractors, by name: images in, features and class logits out, with what identifies the weights."""
+"""Feature extractors by name: images to features and class logits, with a digest of the weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from landscape.config.identity import short_hash
 from landscape.config.registry import lookup
 from landscape.data import Dataset
 from landscape.metrics import extractor_imagenet
-from landscape.metrics.content_cache import once
+from landscape.metrics.content_cache import compute_once
 from landscape.metrics.extractor_classifier import Classifier, spec, train_classifier
 from landscape.metrics.extractor_inception import RESIZE, inception_from
 from landscape.metrics.image_sources import Images
@@ -33,13 +33,13 @@ class Extractor:
 
     run: Callable[[Tensor], tuple[Tensor, Tensor]]
     weights: str  # SHA-256
-    about: Mapping[str, Any]  # for the protocol's text
-    unit: float = 255  # what images in [0, 255] are divided by first
+    about: Mapping[str, Any]  # further facts for the stored protocol
+    unit: float = 255  # images in [0, 255] are divided by this
     resize: str = "none"
     batch: int = BATCH
 
     def __call__(self, images: Images) -> tuple[np.ndarray, np.ndarray]:
-        """Features and logits of images in [0, 255], in batches, as float64 arrays."""
+        """Features (n, d) and logits (n, classes) of images in [0, 255], as float64, computed in batches."""
         with torch.inference_mode():
             parts = [[out.cpu() for out in self.run(b.float() / self.unit)] for b in images.split(self.batch)]
         features, logits = (torch.cat(p).double().numpy() for p in zip(*parts, strict=True))
@@ -47,7 +47,7 @@ class Extractor:
 
 
 def weights_digest(weights: dict[str, Tensor]) -> str:
-    """SHA-256 over names, shapes and bytes of a state dict."""
+    """SHA-256 of names, shapes and values of a state dict."""
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
@@ -56,7 +56,7 @@ def weights_digest(weights: dict[str, Tensor]) -> str:
 
 
 def classifier(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
-    """As `classifier_of`."""
+    """The data set's own classifier, trained once per data set and seed and cached in the store."""
     assert asked.extractor_seed is not None, "as the choice has it"
     return classifier_of(asked.data, asked.extractor_seed, data, store, device)
 
@@ -65,19 +65,19 @@ def classifier_of(content: str, seed: int, data: Dataset, store: Store, device: 
     """The data set's own classifier, trained once per data set (by the digest of its content) and seed, and cached in
     the store."""
     if data.labels is None:
-        raise UserError(f"metrics.extractor=classifier needs labels, and data={data.name} has none")
+        raise UserError(f"metrics.extractor=classifier needs labels, but data={data.name} has none")
     how = spec(data.size)
     if len(data.train) < how["batch_size"]:
         raise UserError(
-            f"metrics.extractor=classifier needs {how['batch_size']} training images at least, "
-            f"and data={data.name} has {len(data.train)}"
+            f"metrics.extractor=classifier needs at least {how['batch_size']} training images, "
+            f"but data={data.name} has {len(data.train)}"
         )
 
     def make() -> dict[str, Any]:
         net, accuracy = train_classifier(data, seed)
         return {"weights": net.state_dict(), "accuracy": accuracy}
 
-    cached = once(store, "classifier", short_hash({"data": content, "seed": seed, "spec": how}), make)
+    cached = compute_once(store, "classifier", short_hash({"data": content, "seed": seed, "spec": how}), make)
     net = Classifier(how, data.channels, data.classes)
     net.load_state_dict(cached["weights"])
     net.eval().requires_grad_(False).to(device)
@@ -85,12 +85,12 @@ def classifier_of(content: str, seed: int, data: Dataset, store: Store, device: 
 
 
 def points(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
-    """For labelled points: the features are the coordinates, a logit is -d^2 / (2 s^2) of the distance to a mode.
+    """For labeled points: features are the coordinates, logits are -d^2 / (2 s^2) with the distance d to each mode.
 
-    Modes are the labels' means over the training points, s is their pooled deviation in one coordinate.
+    Modes are the class means of the training points; s is their pooled standard deviation per coordinate.
     """
     if data.labels is None:
-        raise UserError(f"metrics.extractor=points needs labels, and data={data.name} has none")
+        raise UserError(f"metrics.extractor=points needs labels, but data={data.name} has none")
     labels = data.labels[data.train]
     x = data.images[data.train].reshape(len(labels), -1).astype(np.float64) / 255
     centres = np.stack([x[labels == c].mean(0) for c in range(data.classes)])
@@ -106,7 +106,7 @@ def points(asked: EvalRequest, data: Dataset, store: Store, device: torch.device
 
 
 def inception(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
-    """torch-fidelity's Inception network with the weights that the request names by their digest."""
+    """torch-fidelity's Inception network, with the weights whose digest the request has."""
     digest = asked.weights_sha256
     assert digest is not None, "planning found the weights"
     net = inception_from(read_weights("inception", digest, store)).to(device)
@@ -114,7 +114,7 @@ def inception(asked: EvalRequest, data: Dataset, store: Store, device: torch.dev
 
 
 def imagenet(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
-    """EfficientNet-Lite0, trained on ImageNet, with the weights that the request names by their digest."""
+    """EfficientNet-Lite0 trained on ImageNet, with the weights whose digest the request has."""
     digest = asked.weights_sha256
     assert digest is not None, "planning found the weights"
     net = extractor_imagenet.network(read_weights("imagenet", digest, store)).to(device)
@@ -130,5 +130,5 @@ EXTRACTORS: dict[str, Callable[[EvalRequest, Dataset, Store, torch.device], Extr
 
 
 def get_extractor(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
-    """The extractor of a request, made if need be; raises `UserError` naming the known ones."""
+    """The extractor of a request, trained if necessary. Raises `UserError` for an unknown name or missing weights."""
     return lookup("metrics.extractor", asked.extractor, EXTRACTORS)(asked, data, store, device)

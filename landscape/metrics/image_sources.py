@@ -1,4 +1,4 @@
-"""Images under scoring: a tensor, those of a data set, or a generator's, read or made in pieces."""
+"""Sources of images to score: a tensor, a data set, or a generator, read in batches."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from landscape.data import Dataset
 
 
 class Images(Protocol):
-    """Images (n, channels, side, side) in [0, 255], as a tensor is; they need not be in memory."""
+    """Images (n, channels, side, side) in [0, 255]. Interface of a tensor; they need not be in memory."""
 
     def __getitem__(self, which: Tensor, /) -> Tensor: ...
     def split(self, size: int, /) -> Iterable[Tensor]:
-        """All of them in order, `size` at a time; the last piece may be smaller."""
+        """All images in order, `size` at a time; the last batch may be smaller."""
         ...
 
 
-class Stored:
-    """Images of a data set under scoring, read when they are asked for: a large set is never in memory whole."""
+class StoredImages:
+    """Images of a data set, read on demand, so that a large set is never in memory whole."""
 
     def __init__(self, data: Dataset, rows: np.ndarray, device: torch.device) -> None:
         self.images, self.rows, self.device = data.images, rows, device
 
     def __getitem__(self, which: Tensor) -> Tensor:
         """Images (k, channels, side, side) in [0, 255]."""
-        # By indexing, not np.take: with one channel the strides differ, and with them a score's last digits.
+        # Plain indexing: np.take gives other strides for one channel, which changes the last digits of scores.
         taken = self.images[self.rows[which.numpy()]]
         return torch.from_numpy(taken).float().to(self.device)
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """All of them, `size` at a time."""
+        """All images in order, `size` at a time."""
         return (self[which] for which in torch.arange(len(self.rows)).split(size))
 
 
-class Noisy:
-    """Images of a data set with Gaussian noise, rounded and cut to what a file may hold.
+class NoisyImages:
+    """Images of a data set with Gaussian noise, rounded and clipped to [0, 255].
 
-    An image's noise follows from `seed` and its row in the data set: it is the same whenever it is asked for.
+    An image's noise depends on `seed` and its row in the data set only.
     """
 
-    def __init__(self, images: Stored, deviation: float, seed: int) -> None:
-        """`deviation` is of the 0..255 that pixels have."""
+    def __init__(self, images: StoredImages, deviation: float, seed: int) -> None:
+        """`deviation` is the standard deviation of the noise, on the scale 0..255."""
         self.images, self.deviation, self.seed = images, deviation, seed
 
     def __getitem__(self, which: Tensor) -> Tensor:
@@ -58,30 +58,30 @@ class Noisy:
         return (clean + self.deviation * torch.from_numpy(np.stack(noise)).to(clean)).round().clamp(0, 255)
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """All of them, `size` at a time."""
+        """All images in order, `size` at a time."""
         return (self[which] for which in torch.arange(len(self.images.rows)).split(size))
 
 
 class NotFinite(Exception):
-    """A generator made something that is no image."""
+    """A generator returned values that are not finite."""
 
 
-class Generated:
-    """Images of a generator, made in pieces when they are asked for: never all of them as floating point in memory.
+class GeneratedImages:
+    """Images of a generator, made on demand, so that they are never all in memory as floats.
 
-    A piece of whole levels is kept as bytes. Any other is made again, from the same latents, when it is asked for
-    again; only the last one stays at hand.
+    Integer-valued batches are kept as uint8. Others are generated again from the same latents when needed; only the
+    last one is kept.
     """
 
     def __init__(self, make: Callable[[Tensor], Tensor], latents: Tensor, piece: int) -> None:
-        """`make` maps latents (k, dim) to images (k, channels, side, side) in [0, 255], `piece` at a time."""
+        """`make` maps latents (k, dim) to images (k, channels, side, side) in [0, 255]; `piece` is its batch size."""
         self.make, self.latents, self.piece = make, latents.split(piece), piece
         self.n = len(latents)
         self.levels: dict[int, Tensor] = {}
         self.last: tuple[int, Tensor] | None = None
 
     def __getitem__(self, which: Tensor) -> Tensor:
-        """Images (k, channels, side, side) in [0, 255], k at least 1; raises `NotFinite`."""
+        """Images (k, channels, side, side) in [0, 255], k at least 1. Raises `NotFinite`."""
         which = which.cpu()
         home, place = which // self.piece, which % self.piece
         parts = [(home == number, self._made(number)) for number in home.unique().tolist()]
@@ -91,7 +91,7 @@ class Generated:
         return images
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """All of them, `size` at a time; raises `NotFinite`."""
+        """All images in order, `size` at a time. Raises `NotFinite`."""
         return (self[which] for which in torch.arange(self.n).split(size))
 
     def _made(self, number: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The Inception Score of class predictions (on whatever classifier the protocol names)."""
+"""Inception Score from class predictions (of the classifier that the protocol names)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 from scipy.special import log_softmax
 
 if TYPE_CHECKING:
-    from landscape.metrics.evaluator import Sample
+    from landscape.metrics.evaluator import ScoringInput
 
-LEAST = np.finfo(np.float64).tiny  # of a class's share: one that is smaller adds nothing, as 0 log 0 does
+LEAST = np.finfo(np.float64).tiny  # smallest class probability, because 0 log 0 is 0
 
 
 def inception_score(logits: np.ndarray, splits: int = 1, shuffle: int | None = None) -> tuple[float, float]:
-    """exp E KL(p(y|x) || p(y)), mean and population standard deviation over `splits` consecutive parts.
+    """exp E KL(p(y|x) || p(y)): mean and population standard deviation over `splits` consecutive splits.
 
-    `logits` is (n, classes), put into torch-fidelity's random order first where `shuffle` is its seed. The score lies
-    in [1, classes] and grows with n per split. Salimans et al. (arXiv 1606.03498), section 4.
+    `logits` is (n, classes), shuffled first in torch-fidelity's order if `shuffle` is its seed. The score is in [1,
+    classes] and grows with the number of images per split. Salimans et al. (arXiv 1606.03498), section 4.
     """
     log_p = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
     n = len(log_p)
@@ -32,7 +32,7 @@ def inception_score(logits: np.ndarray, splits: int = 1, shuffle: int | None = N
     return float(np.mean(scores)), float(np.std(scores))
 
 
-def inception(s: Sample) -> dict[str, float]:
+def is_score(s: ScoringInput) -> dict[str, float]:
     """`is` and `is_std` of a set of samples."""
     mean, std = inception_score(s.logits, s.protocol.is_splits or 1, s.protocol.is_shuffle)
     return {"is": mean, "is_std": std}

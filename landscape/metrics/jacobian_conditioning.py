@@ -1,10 +1,9 @@
-"""Generator conditioning: how unevenly a step in the latent space moves the image, from G's Jacobian J.
+"""Generator conditioning: condition number of M_z = J^T J, with the generator's Jacobian J.
 
-Odena et al., "Is Generator Conditioning Causally Related to GAN Performance?" (arXiv 1802.08768). The metric
-M_z = J^T J has the squares of J's singular values as eigenvalues, so log kappa(M_z) = 2 log kappa(J); singular
-values are taken of J itself, because squaring first would lose half the digits. Rectifiers that are off, and images
-with fewer pixels than the latent has dimensions, make M_z singular: kappa is over the directions that move the image
-at all, and their number is reported beside it (the study's code lets rounding stand in for the zeros).
+Odena et al., "Is Generator Conditioning Causally Related to GAN Performance?" (arXiv 1802.08768). log kappa(M_z) = 2
+log kappa(J), and singular values are computed of J, because squaring loses half the digits. Inactive ReLUs, and images
+with fewer pixels than latent dimensions, make M_z singular. kappa is therefore over the nonzero directions, and their
+number is reported too. (The study's code relies on rounding instead.)
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from torch.nn.utils import parametrize
 from landscape.metrics.row_values import Value
 
 if TYPE_CHECKING:
-    from landscape.metrics.evaluator import Sample
+    from landscape.metrics.evaluator import ScoringInput
 
-CHUNK = 32  # directions in one pass: memory is that of generating so many images
+CHUNK = 32  # directions per pass; needs the memory of generating that many images
 
 
 def jacobian(g: nn.Module, z: Tensor) -> Tensor:
-    """dG/dz (dim, pixels), a row for each latent direction, at one latent z (dim,); g in inference mode.
+    """dG/dz (dim, pixels) at one latent z (dim,); g in inference mode.
 
-    By forward differentiation: as many directions as latent dimensions, where backward would take as many passes
-    as pixels. Costs about as much as generating so many images.
+    Forward-mode differentiation needs one pass per latent dimension, not per pixel. The cost is about that of
+    generating as many images.
     """
 
     def push(direction: Tensor) -> Tensor:
@@ -41,17 +40,17 @@ def jacobian(g: nn.Module, z: Tensor) -> Tensor:
 
 
 def conditions(g: nn.Module, latents: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """log kappa(M_z) (n,), natural, and the rank (n,) of M_z, at each latent (n, dim); the mean M's eigenvalues (dim,).
+    """log kappa(M_z) (n,) and the rank of M_z (n,) at latents (n, dim), and eigenvalues (dim,) of the mean M,
+    descending.
 
-    Eigenvalues descend. J has the precision of g; a singular value below dim times its rounding, relative to the
-    largest, counts as zero (in single precision log kappa ends at 22), and kappa is over the others: NaN where there
-    are none. g itself is left alone.
+    The logarithm is natural. Singular values below dim * epsilon, relative to the largest, count as zero (in fp32 log
+    kappa is at most 22); kappa is over the others and NaN if there are none. g is unchanged.
     """
     dim = latents.shape[1]
     g = copy.deepcopy(g).eval().requires_grad_(False)
     zero = dim * torch.finfo(latents.dtype).eps
     logs, ranks, mean = [], [], torch.zeros(dim, dim, dtype=torch.float64, device=latents.device)
-    # TF32, where a GPU has it, would leave three digits.
+    # TF32 would leave only three digits.
     exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False)
     with torch.no_grad(), parametrize.cached(), exact:
         for z in latents:
@@ -71,14 +70,14 @@ def log_spectrum(eigenvalues: np.ndarray) -> list[float]:
     return [round(float(v), 6) for v in np.log10(eigenvalues[eigenvalues > 0])]
 
 
-def conditioning(s: Sample) -> Mapping[str, Value]:
-    """`log_condition` and `latent_rank`, means over latents, the former's deviation, and `spectrum`.
+def conditioning(s: ScoringInput) -> Mapping[str, Value]:
+    """`log_condition` and `latent_rank` (means over latents), `log_condition_std`, and `spectrum`.
 
-    The spectrum is log10 of the mean M's eigenvalues, largest first, without the zeros.
+    The spectrum is log10 of the mean M's nonzero eigenvalues, descending.
     """
-    assert s.subject is not None  # its descriptor says so
-    logs, ranks, eigenvalues = conditions(s.subject.g, s.subject.latents[: s.request.options["jacobians"]])
-    still = "the latent moves nothing"
+    assert s.networks is not None  # because it needs "networks"
+    logs, ranks, eigenvalues = conditions(s.networks.g, s.networks.latents[: s.request.options["jacobians"]])
+    still = "G's output does not depend on the latent"
     return {
         "log_condition": float(logs.mean()) if ranks.all() else still,
         "log_condition_std": float(logs.std()) if ranks.all() else still,

@@ -1,4 +1,4 @@
-"""The Kernel Inception Distance of two sets of features (on whatever extractor the protocol names)."""
+"""Kernel Inception Distance between two sets of features (of the extractor that the protocol names)."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 from landscape.metrics.row_values import Value
 
 if TYPE_CHECKING:
-    from landscape.metrics.evaluator import Sample
+    from landscape.metrics.evaluator import ScoringInput
 
-SEED = 2020  # torch-fidelity's, so that the subsets, and with them the numbers, are its
+SEED = 2020  # as in torch-fidelity, for the same subsets and values
 
 
 class TooFew(ValueError):
-    """A set is smaller than a subset."""
+    """A set has fewer images than a subset."""
 
 
 def kid(fake: np.ndarray, real: np.ndarray, subsets: int, size: int) -> tuple[float, float]:
-    """Unbiased MMD^2 under the kernel (x.y / d + 1)^3: mean and population standard deviation over random subsets.
+    """Unbiased MMD^2 with the kernel (x.y / d + 1)^3: mean and population standard deviation over random subsets.
 
-    `fake` (n, d) and `real` (m, d); each of the `subsets` draws `size` of either without replacement. Not biased by
-    the number of images, and may be negative. Binkowski et al. (arXiv 1801.01401), section 4. Raises `TooFew`.
+    `fake` is (n, d), `real` (m, d). Each of the `subsets` subsets draws `size` images of both without replacement. The
+    value may be negative. Binkowski et al. (arXiv 1801.01401), section 4. Raises `TooFew`.
     """
     if min(len(fake), len(real)) < size:
         raise TooFew(
-            f"KID compares subsets of {size} images, and there are {len(fake)} fakes and {len(real)} real images; "
-            "metrics.kid_subset_size=N takes smaller ones"
+            f"KID compares subsets of {size} images, but there are {len(fake)} fakes and {len(real)} real images; "
+            "set a smaller metrics.kid_subset_size"
         )
     rng = np.random.RandomState(SEED)
     values = []
@@ -38,7 +38,7 @@ def kid(fake: np.ndarray, real: np.ndarray, subsets: int, size: int) -> tuple[fl
     return float(np.mean(values)), float(np.std(values))
 
 
-def kernel_distance(s: Sample) -> dict[str, Value]:
+def kid_score(s: ScoringInput) -> dict[str, Value]:
     """`kid` and `kid_std` of a set of samples."""
     try:
         own = s.request.options
@@ -49,7 +49,7 @@ def kernel_distance(s: Sample) -> dict[str, Value]:
 
 
 def _mmd2(x: np.ndarray, y: np.ndarray) -> float:
-    """The unbiased estimate of squared maximum mean discrepancy from x and y, both (n, d)."""
+    """Unbiased estimate of the squared maximum mean discrepancy of x and y, both (n, d)."""
     n = len(x)
     xx, yy, xy = _kernel(x, x), _kernel(y, y), _kernel(x, y)
     within = xx.sum() - np.trace(xx) + yy.sum() - np.trace(yy)

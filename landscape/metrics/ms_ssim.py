@@ -1,10 +1,9 @@
-"""Multi-scale structural similarity between images of one kind: high means that a generator repeats itself.
+"""Multi-scale structural similarity (MS-SSIM) between images of one kind. High values mean low diversity.
 
-Wang et al., "Multi-scale structural similarity" (2003), as the study computes it: 11x11 Gaussian windows of
-sigma 1.5, "valid" only, shrunk to the image at coarse scales while sigma stays; relu'd contrast-structure at
-every scale but the last, full SSIM there; the product over scales per channel, then the channels' mean. The
-study's pairs are all those within a batch of 64, over five batches; on data of several classes pairs within a
-class say more.
+Wang et al., "Multi-scale structural similarity" (2003), as in the study: 11x11 Gaussian windows with sigma 1.5, "valid"
+padding, smaller windows for small images; ReLU of the contrast-structure term at every scale but the last, full SSIM
+there; the product over scales per channel, then the mean over channels. The study compares all pairs within batches of
+64, over five batches. For data with several classes, pairs within a class are more informative.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from torch.nn.functional import avg_pool2d, pad
 from landscape.metrics.image_sources import Images
 
 if TYPE_CHECKING:
-    from landscape.metrics.evaluator import Sample
+    from landscape.metrics.evaluator import ScoringInput
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-BATCHES, BATCH = 5, 64  # the study's
-CHUNK = 2**18  # values of a side of the pairs that are compared at once: 2 MiB in double precision
+BATCHES, BATCH = 5, 64  # as in the study
+CHUNK = 2**18  # values per side compared at a time: 2 MiB in float64
 
 
 def scales_for(size: int) -> int:
-    """How many scales have something to say: those whose side is at least 2 (five from 32 px on, three at 8)."""
+    """Number of scales with a side of at least 2 (five from 32 px on, three at 8)."""
     sides = [size]
     while len(sides) < len(WEIGHTS):
         sides.append((sides[-1] + 1) // 2)
@@ -38,13 +37,13 @@ def scales_for(size: int) -> int:
 
 
 def weights_for(size: int) -> list[float]:
-    """The published weights of the scales in use, made to sum to one again where some are left out."""
+    """The published weights of the scales in use, normalized to sum to one."""
     used = WEIGHTS[: scales_for(size)]
     return [w / sum(used) for w in used] if len(used) < len(WEIGHTS) else list(used)
 
 
 def protocol(size: int, pairs: str | None, per_class: int | None) -> dict[str, Any]:
-    """What a score's protocol says of MS-SSIM on images of this side."""
+    """The protocol's entry on MS-SSIM for images of this size."""
     if pairs == "batches":
         how: dict[str, Any] = {"pairs": "all within a batch", "batches": BATCHES, "batch_size": BATCH}
     else:
@@ -53,10 +52,7 @@ def protocol(size: int, pairs: str | None, per_class: int | None) -> dict[str, A
 
 
 def _averager(side: int, dtype: torch.dtype) -> Tensor:
-    """The matrix (side - window + 1, side) that takes the Gaussian window's averages along one direction.
-
-    The window is a product of two such, so that averages of an image x are A x A^T.
-    """
+    """Matrix A (side - window + 1, side) of Gaussian averages along one axis; averages of an image x are A x A^T."""
     window = min(WINDOW, side)
     x = torch.arange(window, dtype=dtype) - (window - 1) / 2
     g = torch.exp(-x.square() / (2 * SIGMA**2))
@@ -68,15 +64,15 @@ def _averager(side: int, dtype: torch.dtype) -> Tensor:
 
 
 def _halve(x: Tensor) -> Tensor:
-    """2x2 means; an odd side is padded by repeating its edge ("symmetric")."""
+    """2x2 average pooling. Odd sides are padded by repeating the edge."""
     x = pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2), mode="replicate")
     return avg_pool2d(x, 2)
 
 
 def _compare(images: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean SSIM and mean contrast-structure of pairs (2, k) among `images` at one scale, each (k, channels).
+    """Mean SSIM and mean contrast-structure of pairs (2, k) of `images` at one scale, each (k, channels).
 
-    What belongs to one image is computed once, whatever the number of its pairs.
+    Statistics of single images are computed once, not per pair.
     """
     matrix = _averager(images.shape[-1], images.dtype).to(images.device)
 
@@ -95,9 +91,9 @@ def _compare(images: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def ms_ssim(images: Tensor, pairs: Tensor) -> Tensor:
-    """MS-SSIM (k,) of pairs: `images` is (n, channels, side, side) in [0, 255], `pairs` (2, k) of their numbers.
+    """MS-SSIM (k,) of pairs: `images` is (n, channels, side, side) in [0, 255], `pairs` (2, k) are indices.
 
-    1 for equal images. Memory is that of the images and of a few copies of `CHUNK` values.
+    1 for equal images. Needs the memory of the images and a few copies of `CHUNK` values.
     """
     images, pairs = images.double(), pairs.to(images.device)
     weights = weights_for(images.shape[-1])
@@ -112,7 +108,7 @@ def ms_ssim(images: Tensor, pairs: Tensor) -> Tensor:
 
 
 def _mean_within(images: Images, groups: Iterable[np.ndarray]) -> float:
-    """Mean over all pairs of images of one group (every pair weighs the same); NaN where there is none."""
+    """Mean over all pairs within the groups, each pair weighted equally; NaN if there are no pairs."""
     found = [
         ms_ssim(images[torch.from_numpy(group)], torch.triu_indices(len(group), len(group), 1))
         for group in groups
@@ -122,18 +118,17 @@ def _mean_within(images: Images, groups: Iterable[np.ndarray]) -> float:
 
 
 def within_class(images: Images, classes: np.ndarray, per_class: int) -> float:
-    """Mean MS-SSIM over all pairs of the first `per_class` images of each class; NaN where no class has two.
+    """Mean MS-SSIM over all pairs of the first `per_class` images of each class; NaN if no class has two.
 
-    `images` is (n, channels, side, side) in [0, 255], `classes` (n,).
+    `images` is (n, channels, side, side) in [0, 255], `classes` is (n,).
     """
     return _mean_within(images, (np.flatnonzero(classes == c)[:per_class] for c in np.unique(classes)))
 
 
 def within_batches(images: Images, n: int) -> float:
-    """The study's: mean MS-SSIM over all pairs within each of the first five batches of 64 of `n` images.
+    """Mean MS-SSIM over all pairs within each of the first five batches of 64, as in the study.
 
-    Pairs i < j alone: MS-SSIM is symmetric, so that the 4,032 ordered ones have the same mean. NaN for fewer
-    than 320 images.
+    Only pairs i < j: MS-SSIM is symmetric, so the mean equals that over the 4,032 ordered pairs. NaN if n < 320.
     """
     if n < BATCHES * BATCH:
         return float("nan")
@@ -141,15 +136,15 @@ def within_batches(images: Images, n: int) -> float:
 
 
 def within(images: Images, n: int, how: Mapping[str, Any], classes: Callable[[], np.ndarray]) -> float:
-    """Mean MS-SSIM of `n` images as a protocol has it (`how` is from `protocol`); NaN where there are too few.
+    """Mean MS-SSIM of `n` images under a protocol (`how` is from `protocol`); NaN if there are too few.
 
-    `classes` gives those (n,) of the images, and is only asked where pairs are within a class.
+    `classes` returns classes (n,). It is called only for pairs within a class.
     """
     if "batches" in how:
         return within_batches(images, n)
     return within_class(images, classes(), how["pairs_per_class"])
 
 
-def similarity(s: Sample) -> dict[str, float]:
+def ms_ssim_score(s: ScoringInput) -> dict[str, float]:
     """`ms_ssim` of a set of samples."""
     return {"ms_ssim": within(s.images, len(s.features), s.protocol.ms_ssim, lambda: s.logits.argmax(1))}

@@ -1,4 +1,4 @@
-"""What made the images under scoring, for scores that ask more than images can say."""
+"""The networks that made the images, for scores that need more than images."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch import Tensor, nn
 from landscape.losses.adversarial import Loss
 
 
-class Subject(NamedTuple):
-    """The networks of a run, and where a score may leave a picture; `d` and `loss` are None where there is no D."""
+class NetworksUnderTest(NamedTuple):
+    """The networks of a run, and a function to save pictures."""
 
-    g: nn.Module  # the generator that is scored (its average where there is one)
+    g: nn.Module  # the generator that is scored (its EMA if there is one)
     d: nn.Module | None
     loss: Loss | None
-    latents: Tensor  # (n, dim), those of the images under scoring, in their order
-    show: Callable[[str, Tensor], None]  # keeps a picture of samples (n, channels, side, side) in [0, 1] by name
+    latents: Tensor  # (n, dim), the latents of the scored images, in the same order
+    show: Callable[[str, Tensor], None]  # saves images (n, channels, side, side) in [0, 1] as a picture of this name
 
 
 @contextmanager
 def inference(*networks: nn.Module) -> Iterator[None]:
-    """Networks in inference mode, without gradients; their training modes are put back."""
+    """Inference mode without gradients. Restores the networks' training modes."""
     before = [network.training for network in networks]
     for network in networks:
         network.eval()

@@ -1,7 +1,4 @@
-"""Precision and recall of distributions (PRD): how much of the fakes is good, and how much of the data is covered.
-
-Sajjadi et al., "Assessing Generative Models via Precision and Recall" (arXiv 1806.00035).
-"""
+"""Precision and recall for distributions (PRD): quality of the fakes, and coverage of the data."""
 
 from __future__ import annotations
 
@@ -13,20 +10,20 @@ import torch
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from landscape.metrics.reference_stats import some
+from landscape.metrics.reference_stats import subsample
 from landscape.metrics.row_values import Value
 
 if TYPE_CHECKING:
-    from landscape.metrics.evaluator import Sample
+    from landscape.metrics.evaluator import ScoringInput
 
 BETA = 8  # F_8 weighs recall, F_1/8 precision
 
 
 def curve(real: np.ndarray, fake: np.ndarray, angles: int) -> tuple[np.ndarray, np.ndarray]:
-    """Precision alpha and recall beta (angles,) of histograms (bins,) that sum to one, steepest trade-off last.
+    """Precision alpha and recall beta (angles,) of histograms (bins,) that sum to one, by ascending slope.
 
-    alpha(l) = sum min(l p, q), beta(l) = alpha(l) / l for slopes l = tan of `angles` angles evenly over
-    (0, pi/2); p is the data, q the model (eq. 4 and section 3.1).
+    alpha(l) = sum min(l p, q) and beta(l) = alpha(l) / l for slopes l = tan of `angles` equidistant angles in (0,
+    pi/2); p is the data, q the model (eq. 4 and section 3.1).
     """
     slopes = np.tan(np.linspace(1e-10, np.pi / 2 - 1e-10, angles))
     alpha = np.minimum(slopes[:, None] * real, fake).sum(1)
@@ -34,12 +31,12 @@ def curve(real: np.ndarray, fake: np.ndarray, angles: int) -> tuple[np.ndarray, 
 
 
 def f_scores(real: np.ndarray, fake: np.ndarray, angles: int) -> tuple[float, float]:
-    """The largest F_8 (recall) and the largest F_1/8 (precision) on the curve; both 1 where p = q, 0 where disjoint."""
+    """The largest F_8 (recall) and F_1/8 (precision) on the curve: 1 if p = q, 0 if disjoint."""
     return best_f(*curve(real, fake, angles))
 
 
 def best_f(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
-    """`f_scores` of a curve (angles,) that is there."""
+    """`f_scores` of a given curve (angles,)."""
 
     def largest(b: float) -> float:
         return float(((1 + b * b) * alpha * beta / np.maximum(b * b * alpha + beta, 1e-300)).max())
@@ -48,14 +45,14 @@ def best_f(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
 
 
 def histograms(real: np.ndarray, fake: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Shares (clusters,) of the two sets of points in clusters of their union; the sets are of equal size.
+    """Histograms (clusters,) of two equally large sets of points over clusters of their union.
 
-    Of unequal sets the larger would shape the clusters.
+    Unequal sizes would let the larger set shape the clusters.
     """
     assert len(real) == len(fake)
     both = np.concatenate([real, fake])
     clusters = min(clusters, len(np.unique(both, axis=0)))
-    with threadpool_limits(torch.get_num_threads()):  # as many threads as the run has, whatever the machine has
+    with threadpool_limits(torch.get_num_threads()):  # use the run's number of threads
         of = MiniBatchKMeans(clusters, n_init=10, random_state=seed).fit_predict(both)
     counts = [np.bincount(part, minlength=clusters) / len(part) for part in (of[: len(real)], of[len(real) :])]
     return counts[0], counts[1]
@@ -66,11 +63,11 @@ def precision_recall(
 ) -> tuple[float, float]:
     """F_8 (recall) and F_1/8 (precision) of points (n, d) and (m, d) over `runs` clusterings.
 
-    `average` is "scores", their means, or "curve": those of the mean curve, as in the authors' code. The latter are
-    never higher: at one angle F is linear in the curve, and one angle must serve all clusterings.
+    `average`: "scores" averages the two scores; "curve" takes the scores of the mean curve, as in the authors' code,
+    which are never higher.
     """
     n = min(len(real), len(fake))
-    real, fake = real[some(len(real), n, seed)], fake[some(len(fake), n, seed)]
+    real, fake = real[subsample(len(real), n, seed)], fake[subsample(len(fake), n, seed)]
     curves = [curve(*histograms(real, fake, clusters, seed + i), angles) for i in range(runs)]
     if average == "curve":
         return best_f(*np.mean(curves, axis=0))
@@ -79,7 +76,7 @@ def precision_recall(
     return float(recall), float(precision)
 
 
-def prd(s: Sample) -> Mapping[str, Value]:
+def prd(s: ScoringInput) -> Mapping[str, Value]:
     """`prd_f8` (recall) and `prd_f1_8` (precision), both in [0, 1], on the protocol's features."""
     if not np.isfinite(s.features).all():
         return dict.fromkeys(("prd_f8", "prd_f1_8"), "the features are not finite")

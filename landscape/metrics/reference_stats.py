@@ -1,4 +1,4 @@
-"""The real images' side of every comparison: made once per data set and protocol, shared by all runs of a store."""
+"""Reference statistics of the real images, cached in the store and shared by all runs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import torch
 
 from landscape.config.identity import short_hash
 from landscape.data import Dataset
-from landscape.metrics.content_cache import once
+from landscape.metrics.content_cache import compute_once
 from landscape.metrics.extractors import Extractor
 from landscape.metrics.frechet import Moments, reference_moments
-from landscape.metrics.image_sources import Images, Stored
+from landscape.metrics.image_sources import Images, StoredImages
 from landscape.store import Store
 
 
 class Reference:
-    """Features of the real images and what is made of them, from the store's cache where it holds them.
+    """Features of the real images and their moments, cached in the store.
 
-    `extract` gives the features (n, d), `key` names them. With `keep` they are cached too, not their moments alone.
+    `extract` returns features (n, d), `key` identifies them in the cache. `keep`: cache the features too, not only
+    their moments.
     """
 
     def __init__(self, extract: Callable[[], np.ndarray], key: str, store: Store, keep: bool) -> None:
@@ -30,32 +31,32 @@ class Reference:
 
     @cached_property
     def features(self) -> np.ndarray:
-        """Features (n, d), float64; they have single precision, as extractors do."""
+        """Features (n, d), float64 with fp32 precision."""
 
         def make() -> dict[str, Any]:
             return {"features": torch.from_numpy(self.extract()).float()}
 
-        return np.asarray(once(self.store, "features", self.key, make)["features"].double().numpy())
+        return np.asarray(compute_once(self.store, "features", self.key, make)["features"].double().numpy())
 
     @cached_property
     def moments(self) -> Moments:
-        """Their moments, with the root."""
+        """Moments of the features, with the root."""
 
         def make() -> dict[str, Any]:
             found = reference_moments(self.features if self.keep else self.extract())
             return {name: torch.from_numpy(part) for name, part in found._asdict().items() if part is not None}
 
-        cached = once(self.store, "reference", self.key, make)
+        cached = compute_once(self.store, "reference", self.key, make)
         return Moments(**{name: part.numpy() for name, part in cached.items()})
 
 
 @dataclass(frozen=True)
-class Real:
-    """The data set behind a scorer. `key` identifies the data and the extractor: what is cached is cached by it."""
+class RealData:
+    """The data set that a scorer compares with. `key` identifies data and extractor in the cache."""
 
     data: Dataset
-    part: str  # which images the fakes are compared with: train, test or all
-    reference: Reference  # of that part
+    part: str  # the reference split
+    reference: Reference  # of that split
     extractor: Extractor
     store: Store
     device: torch.device
@@ -63,15 +64,15 @@ class Real:
     _features: dict[str, np.ndarray] = field(default_factory=dict)
 
     def rows(self, part: str) -> np.ndarray:
-        """Rows of "train", "test" or "all"."""
+        """Indices of a split: "train", "test" or "all"."""
         return self.data.part(part)
 
-    def images(self, rows: np.ndarray) -> Stored:
-        """Images of the data set by row."""
-        return Stored(self.data, rows, self.device)
+    def images(self, rows: np.ndarray) -> StoredImages:
+        """Images of the data set by index."""
+        return StoredImages(self.data, rows, self.device)
 
     def features(self, part: str) -> np.ndarray:
-        """Features (n, d) of a part of the data in its order, made once per store."""
+        """Features (n, d) of a split in its order, computed once per store."""
         if part == self.part:
             return self.reference.features
 
@@ -80,22 +81,22 @@ class Real:
             return {"features": torch.from_numpy(found.astype(np.float32))}
 
         if part not in self._features:
-            self._features[part] = self.once("features", {"part": part}, make)["features"].numpy()
+            self._features[part] = self.cached("features", {"part": part}, make)["features"].numpy()
         return self._features[part]
 
-    def once(self, kind: str, more: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What `make` gives for this data, extractor and `more`, from the store's cache where it is there."""
-        return once(self.store, kind, short_hash(self.key | more), make)
+    def cached(self, kind: str, more: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The cached result of `make` for this data, extractor and `more`."""
+        return compute_once(self.store, kind, short_hash(self.key | more), make)
 
 
-def pixels(images: Images, rows: np.ndarray) -> np.ndarray:
-    """Images by row as points (n, channels * side * side) in [0, 1], double precision."""
+def flat_pixels(images: Images, rows: np.ndarray) -> np.ndarray:
+    """Images by index as points (n, channels * side * side) in [0, 1], float64."""
     parts = [images[part].double().flatten(1).cpu() for part in torch.from_numpy(rows).split(1000)]
     return torch.cat(parts).numpy() / 255
 
 
-def some(n: int, count: int, seed: int) -> np.ndarray:
-    """`count` of n rows in order, drawn without replacement; all of them where there are no more."""
+def subsample(n: int, count: int, seed: int) -> np.ndarray:
+    """Sorted random `count` of n indices, without replacement; all if there are no more."""
     if count >= n:
         return np.arange(n)
     return np.sort(np.random.Generator(np.random.PCG64(seed)).choice(n, count, replace=False))

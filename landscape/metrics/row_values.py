@@ -1,4 +1,4 @@
-"""What a score function returns, and how a row of `metrics.jsonl` holds it."""
+"""Values that score functions return, and their form in a row of `metrics.jsonl`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-Value = float | str | list[float]  # a number, the reason why there is none, or a curve
+Value = float | str | list[float]  # a number, the reason for its absence, or a curve
 
 
 def as_row(values: Mapping[str, Value]) -> dict[str, Any]:
-    """Values by column: what is no finite number is null, and "why" has its reason."""
+    """Values by column. Values that are not finite become null, with the reason in "why"."""
     why = {}
     for key, value in values.items():
         if isinstance(value, str):

@@ -1,7 +1,7 @@
-"""The networks, by name: a generator from latents to images in [0, 1], a discriminator to logits.
+"""Networks by name: a generator from latents to images in [0, 1], and a discriminator from images to logits.
 
-Adding one is a file like `landscape/networks/sndcgan.py`, a row of `NETWORKS`, a file in `conf/arch`, a rule for its
-sizes in `landscape/config/validation.py`, a row in `tests/landscape/networks/test_networks.py`.
+A new one needs a file like `landscape/networks/sndcgan.py`, a row of `NETWORKS`, a file in `conf/arch`, a size rule in
+`landscape/config/validation.py`, and a row in `tests/landscape/networks/test_networks.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from landscape.config.registry import lookup
 from landscape.config.schema import Arch, Config
 from landscape.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from landscape.networks.mlp import MLPDiscriminator, MLPGenerator
-from landscape.networks.normalizers import MakeLayer, layers, normalize_weights
+from landscape.networks.normalizers import MakeLayer, layer_factory, normalize_weights
 from landscape.networks.resnet import (
     ResNet19Discriminator,
     ResNet19Generator,
@@ -30,10 +30,10 @@ G_SPECTRAL_EPS = 1e-12
 
 
 class Network(NamedTuple):
-    """Constructors of one architecture; `size` is the side in pixels, one that `landscape.config.validation` allows.
+    """Constructors of an architecture.
 
-    `generator(size, channels, latent_dim, arch)` and `discriminator(size, channels, arch, norm)`, where
-    `norm(channels)` makes the layer for the places that the architecture gives to normalization.
+    `generator(size, channels, latent_dim, arch)` and `discriminator(size, channels, arch, norm)`, where `size` is the
+    side in pixels and `norm(channels)` makes a normalization layer.
     """
 
     generator: Callable[[int, int, int, Arch], nn.Module]
@@ -49,12 +49,13 @@ NETWORKS: dict[str, Network] = {
 }
 
 
-def initialise(layer: nn.Module, std: float, rng: Generator) -> None:
-    """Weights of linear and (de)convolution layers ~ N(0, std), biases 0; norms keep scale 1 and offset 0.
+def initialize(layer: nn.Module, std: float, rng: Generator) -> None:
+    """Initialize linear and (transposed) convolution layers: weights ~ N(0, std), biases 0. Norms keep scale 1 and bias
+    0.
 
-    A layer or a whole network with a method `initialise(std, rng)` brings its own, of all that is in it.
+    A module with a method `initialize(std, rng)` initializes itself and its children.
     """
-    own = getattr(layer, "initialise", None)
+    own = getattr(layer, "initialize", None)
     if own is not None:
         own(std, rng)
         return
@@ -63,19 +64,16 @@ def initialise(layer: nn.Module, std: float, rng: Generator) -> None:
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
     for inner in layer.children():
-        initialise(inner, std, rng)
+        initialize(inner, std, rng)
 
 
 def build(cfg: Config, channels: int) -> tuple[nn.Module, nn.Module]:
-    """The generator and discriminator of a run, initialised from its seed, on the CPU.
-
-    Raises `UserError` for an unknown `arch.kind` or `norm.kind`.
-    """
+    """The generator and discriminator of a run, on the CPU, initialized from the run's seed."""
     network = lookup("arch.kind", cfg.arch.kind, NETWORKS)
     g = network.generator(cfg.data.size, channels, cfg.latent.dim, cfg.arch)
-    d = network.discriminator(cfg.data.size, channels, cfg.arch, layers(cfg.norm))
-    initialise(g, cfg.arch.init_std, stream(cfg.seed, "init/g"))
-    initialise(d, cfg.arch.init_std, stream(cfg.seed, "init/d"))
+    d = network.discriminator(cfg.data.size, channels, cfg.arch, layer_factory(cfg.norm))
+    initialize(g, cfg.arch.init_std, stream(cfg.seed, "init/g"))
+    initialize(d, cfg.arch.init_std, stream(cfg.seed, "init/d"))
     normalize_weights(d, cfg.norm, stream(cfg.seed, "norm/d"))
     if cfg.arch.g_spectral:
         add_spectral_norm(g, G_SPECTRAL_EPS, stream(cfg.seed, "norm/g"))

@@ -1,9 +1,9 @@
-"""DCGAN at any size divisible by 16, as the study's code has it: 5x5 kernels at stride 2, padded as TensorFlow does.
+"""DCGAN for sizes divisible by 16, as in the study's code: 5x5 kernels, stride 2, TensorFlow's "same" padding.
 
-Radford et al. (arXiv 1511.06434). At width 1 and 32x32x3 the generator has 4,572,163 parameters, the
-discriminator 4,308,609. The discriminator takes images in [0, 1] as they are and starts from truncated weights; fed
-2x - 1 and with plain normal weights its gradient would be 3.3 times as large at the start, and so would a penalty mean
-something else.
+Radford et al. (arXiv 1511.06434). At width 1 and 32x32x3 the generator has 4,572,163 parameters, the discriminator
+4,308,609. The discriminator takes images in [0, 1] without rescaling and starts from truncated normal weights. With
+inputs 2x - 1 and plain normal weights, its initial gradient would be 3.3 times as large, and a penalty strength would
+mean something else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class DCGANGenerator(nn.Module):
 
     def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch) -> None:
         super().__init__()
-        assert size >= 16 and size % 16 == 0, "checked at planning: four halvings must leave whole pixels"
+        assert size >= 16 and size % 16 == 0, "checked at planning: the size is divisible by 16"
         c = [channels_at(arch.width, n) for n in (512, 256, 128, 64)]
         self.start = (c[0], size // 16, size // 16)
         self.linear = nn.Linear(latent_dim, c[0] * (size // 16) ** 2)
@@ -51,7 +51,7 @@ class DCGANDiscriminator(nn.Module):
 
     def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
         super().__init__()
-        assert size >= 16 and size % 16 == 0, "checked at planning: four halvings must leave whole pixels"
+        assert size >= 16 and size % 16 == 0, "checked at planning: the size is divisible by 16"
         c = [channels, *(channels_at(arch.width, n) for n in (64, 128, 256, 512))]
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise(c)):

@@ -1,4 +1,4 @@
-"""The generator's input: laws of the latent vector, by name."""
+"""Latent distributions by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landscape.config.schema import Latent
 
 
 def uniform(n: int, dim: int, rng: Generator) -> Tensor:
-    """U(-1, 1), the study's code."""
+    """U(-1, 1), as in the study's code."""
     return torch.rand(n, dim, generator=rng, device=rng.device) * 2 - 1
 
 
@@ -24,6 +24,6 @@ def normal(n: int, dim: int, rng: Generator) -> Tensor:
 LATENTS: dict[str, Callable[[int, int, Generator], Tensor]] = {"uniform": uniform, "normal": normal}
 
 
-def draw(latent: Latent, n: int, rng: Generator) -> Tensor:
-    """(n, dim) latents on the generator's device; raises `UserError` naming the known laws."""
+def sample_latents(latent: Latent, n: int, rng: Generator) -> Tensor:
+    """Latents (n, dim) on the device of `rng`. Raises `UserError` for an unknown distribution."""
     return lookup("latent.dist", latent.dist, LATENTS)(n, latent.dim, rng)

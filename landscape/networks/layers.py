@@ -1,4 +1,4 @@
-"""Small pieces that several networks share."""
+"""Layers shared by several networks."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from landscape.config.schema import Arch
 
 
 def channels_at(width: float, channels: int) -> int:
-    """A channel count at a width multiplier, never under one."""
+    """A channel count times the width multiplier, rounded, at least 1."""
     return max(1, round(width * channels))
 
 
 def g_norm1d(arch: Arch, features: int, epsilon: float) -> nn.Module:
-    """The generator's normalization of a flat layer: `arch.g_norm` is bn, or none (a question of the WGAN paper)."""
+    """The generator's normalization after a linear layer: `arch.g_norm` is bn or none."""
     make = lookup("arch.g_norm", arch.g_norm or "bn", {"bn": nn.BatchNorm1d, "none": None})
     return nn.Identity() if make is None else make(features, eps=epsilon)
 
 
 def g_norm2d(arch: Arch, channels: int, epsilon: float) -> nn.Module:
-    """The same of a convolution's output."""
+    """The generator's normalization after a convolution."""
     make = lookup("arch.g_norm", arch.g_norm or "bn", {"bn": nn.BatchNorm2d, "none": None})
     return nn.Identity() if make is None else make(channels, eps=epsilon)
 
 
 class TruncatedConv2d(nn.Conv2d):
-    """A convolution of ResNets and DCGAN: the study's code truncates its initial weights at two deviations."""
+    """Convolution with truncated normal initialization, as in the study's ResNets and DCGAN."""
 
     couples_samples = False
 
-    def initialise(self, std: float, rng: Generator) -> None:
-        """Weights ~ N(0, std) within two deviations, biases 0."""
+    def initialize(self, std: float, rng: Generator) -> None:
+        """Weights ~ N(0, std) truncated at two standard deviations, biases 0."""
         nn.init.trunc_normal_(self.weight, 0.0, std, -2 * std, 2 * std, generator=rng)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
 
 class SamePad(nn.Module):
-    """Pads for a 5x5 kernel at stride 2 as TensorFlow's "same": one pixel before, two after (sides even)."""
+    """TensorFlow's "same" padding for a 5x5 kernel at stride 2 and even sides: 1 pixel before, 2 after."""
 
     couples_samples = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, h, w) to (batch, channels, h + 3, w + 3), zeros around."""
+        """(batch, channels, h, w) to (batch, channels, h + 3, w + 3), padded with zeros."""
         return nn.functional.pad(x, (1, 2, 1, 2))
 
 
 class SameConvTranspose2d(nn.ConvTranspose2d):
-    """The transposed convolution that belongs to `SamePad` and a 5x5 kernel at stride 2: it doubles the side.
+    """Transposed counterpart of `SamePad` with a 5x5 kernel at stride 2: doubles the side.
 
-    Torch pads both sides alike (one pixel, as it must be made); of TensorFlow's two pixels after the image one is left.
+    Create it with padding 1. torch pads both sides equally, so the last row and column are cut off to match TensorFlow.
     """
 
     couples_samples = False
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Maps (batch, channels, h, w) to (batch, out channels, 2h, 2w)."""
+        """(batch, channels, h, w) to (batch, out channels, 2h, 2w)."""
         return super().forward(x, output_size)[..., :-1, :-1]

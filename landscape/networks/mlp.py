@@ -1,6 +1,6 @@
-"""A multilayer perceptron for points: three hidden layers of 128 at width 1, written as 1x1 convolutions.
+"""Multilayer perceptron for 2-D points: three hidden layers of 128 units at width 1, as 1x1 convolutions.
 
-In that form every normalizer and penalty of the larger networks applies as it is.
+Convolutions let every normalizer and penalty apply unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BN_EPS = 1e-5
 
 
 class MLPGenerator(nn.Module):
-    """Latents (batch, latent_dim) to points (batch, channels, 1, 1); [0, 1] is where the data are, not a bound."""
+    """Latents (batch, latent_dim) to points (batch, channels, 1, 1). Data are in [0, 1]; outputs are not bounded."""
 
     def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch) -> None:
         super().__init__()

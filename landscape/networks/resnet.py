@@ -1,9 +1,9 @@
-"""The study's two residual architectures: ResNet19 and ResNet-CIFAR, with the variants that sources tell apart.
+"""The study's residual architectures, ResNet19 and ResNet-CIFAR, with the variants found in other sources.
 
-Kurach et al. (arXiv 1807.04720), table 4 and its code. `arch.shortcut`: `conv3` (the study: a 3x3 convolution,
-always there), `conv1` (1x1, always there) or `identity` (1x1 only where the shape changes: SNGAN). `arch.pool`: the
-discriminator's last mean (the study) or sum (SNGAN). `arch.upsample`: `zeros` (the study: each cell of 2x2 gets one
-value and three zeros) or `nearest`.
+Kurach et al. (arXiv 1807.04720), table 4, and its code. `arch.shortcut`: `conv3` (the study: always a 3x3 convolution),
+`conv1` (always 1x1) or `identity` (1x1 only if the shape changes: SNGAN). `arch.pool`: final mean (the study) or sum
+(SNGAN) of the discriminator. `arch.upsample`: `zeros` (the study: each 2x2 cell gets one value and three zeros) or
+`nearest`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BN_EPS = 1e-5
 
 
 def up_zeros(x: Tensor) -> Tensor:
-    """Double the side; the value stands in the first pixel of each 2x2 cell, the others are zero."""
+    """Double the side: the value in the first pixel of each 2x2 cell, zeros in the others."""
     n, c, h, w = x.shape
     out = x.new_zeros(n, c, h, 2, w, 2)
     out[:, :, :, 0, :, 0] = x
@@ -32,7 +32,7 @@ def up_nearest(x: Tensor) -> Tensor:
 
 
 def down(x: Tensor) -> Tensor:
-    """2x2 means; a single pixel stays (TensorFlow's "same" pooling)."""
+    """2x2 average pooling. A single pixel is unchanged (TensorFlow's "same" pooling)."""
     return avg_pool2d(x, 2) if x.shape[-1] > 1 else x
 
 
@@ -40,7 +40,7 @@ UPSAMPLE = {"zeros": up_zeros, "nearest": up_nearest}
 
 
 class Block(nn.Module):
-    """Pre-activation block: norm, ReLU, (up,) 3x3, norm, ReLU, 3x3(, down), beside a shortcut from its raw input."""
+    """Pre-activation block: norm, ReLU, (up,) 3x3, norm, ReLU, 3x3(, down), plus a shortcut from the block's input."""
 
     couples_samples = False
 
@@ -57,7 +57,7 @@ class Block(nn.Module):
         self.shortcut = nn.Identity() if same else TruncatedConv2d(before, after, kernel, 1, kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, before, s, s) to (batch, after, s, s); the side is 2s where it goes up, s / 2 where it goes down."""
+        """(batch, before, s, s) to (batch, after, t, t), where t is 2s if upsampling, s / 2 if pooling, else s."""
         h = self.norm1(x).relu()
         short = x
         if self.up is not None:
@@ -68,7 +68,7 @@ class Block(nn.Module):
 
 
 class _Generator(nn.Module):
-    """Linear to 4x4, blocks, norm, ReLU, 3x3 to the image's channels, sigmoid."""
+    """Linear to 4x4, blocks, norm, ReLU, 3x3 convolution to the image's channels, sigmoid."""
 
     def __init__(self, channels: int, latent_dim: int, arch: Arch, first: int, plan: list[tuple[int, bool]]) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class _Generator(nn.Module):
 
 
 class _Discriminator(nn.Module):
-    """Blocks, ReLU, mean (or sum) over pixels, linear. Normalization before both ReLUs of each block, none after."""
+    """Blocks, ReLU, mean (or sum) over pixels, linear. Each block normalizes before both ReLUs."""
 
     couples_samples = False
 
@@ -118,7 +118,7 @@ class _Discriminator(nn.Module):
 
 
 class ResNet19Generator(_Generator):
-    """Latents to images of 4 to 128 pixels (powers of two): the first log2(size / 4) of five blocks upsample."""
+    """Latents to images of 4 to 128 pixels (powers of two). The first log2(size / 4) of five blocks upsample."""
 
     def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch) -> None:
         ups = (size // 4).bit_length() - 1
@@ -128,7 +128,7 @@ class ResNet19Generator(_Generator):
 
 
 class ResNet19Discriminator(_Discriminator):
-    """Images to logits; six blocks that halve (at 32 pixels the last finds one pixel and leaves it)."""
+    """Images to logits. Six pooling blocks; at 32 pixels the last one receives a single pixel."""
 
     def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
         super().__init__(channels, arch, norm, [(width, True) for width in (64, 128, 256, 256, 512, 512)])
@@ -143,7 +143,7 @@ class ResNetCIFARGenerator(_Generator):
 
 
 class ResNetCIFARDiscriminator(_Discriminator):
-    """32x32 images to logits: four blocks of 128, the first two halve."""
+    """32x32 images to logits: four blocks of 128, the first two pool."""
 
     def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
         assert size == 32, "checked at planning"

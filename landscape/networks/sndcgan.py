@@ -1,8 +1,8 @@
-"""SNDCGAN at any size divisible by 8, any channel count and any width.
+"""SNDCGAN for sizes divisible by 8, any channel count and width.
 
-Miyato et al. (arXiv 1802.05957), table 3, in the form of the study's code: lReLU slope 0.1, batch
-normalization on the flat output of the generator's linear layer, images in [0, 1] outside both networks.
-At width 1 and 32x32x3 the generator has 3,828,739 parameters, the discriminator 5,860,865.
+Miyato et al. (arXiv 1802.05957), table 3, as in the study's code: LeakyReLU slope 0.1, batch norm on the flat output of
+the generator's linear layer, images in [0, 1] outside both networks. At width 1 and 32x32x3 the generator has 3,828,739
+parameters, the discriminator 5,860,865.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class SNDCGANGenerator(nn.Module):
 
     def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch) -> None:
         super().__init__()
-        assert size >= 8 and size % 8 == 0, "checked at planning: three halvings must leave whole pixels"
+        assert size >= 8 and size % 8 == 0, "checked at planning: the size is divisible by 8"
         c = [channels_at(arch.width, n) for n in (512, 256, 128, 64)]
         self.start = (c[0], size // 8, size // 8)
         flat = c[0] * (size // 8) ** 2
@@ -45,15 +45,15 @@ class SNDCGANGenerator(nn.Module):
 class SNDCGANDiscriminator(nn.Module):
     """Images (batch, channels, size, size) in [0, 1] to logits (batch,).
 
-    The study's code refuses BN and LN here; they are placed after convolutions 2 to 7, before the activation,
-    as in chainer-gan-lib's critic.
+    BN and LN follow convolutions 2 to 7, before the activation, as in chainer-gan-lib. The study's code does not
+    support them here.
     """
 
     couples_samples = False
 
     def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
         super().__init__()
-        assert size >= 8 and size % 8 == 0, "checked at planning: three halvings must leave whole pixels"
+        assert size >= 8 and size % 8 == 0, "checked at planning: the size is divisible by 8"
         c64, c128, c256, c512 = (channels_at(arch.width, n) for n in (64, 128, 256, 512))
         plan = [  # (out channels, kernel, stride); padding 1 is "same" for both kernels
             (c64, 3, 1), (c128, 4, 2), (c128, 3, 1), (c256, 4, 2), (c256, 3, 1), (c512, 4, 2), (c512, 3, 1),

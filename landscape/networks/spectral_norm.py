@@ -1,13 +1,12 @@
-"""Spectral normalization with a power iteration that moves only when told to.
+"""Spectral normalization with an explicit power iteration step.
 
-Miyato et al., "Spectral Normalization for GANs" (arXiv 1802.05957), algorithm 1. Torch's own
-parametrization moves the iteration at every forward pass in training mode, and the study's code at every
-call of the discriminator (real, fake, penalty, G step, evaluation). Here it moves once per D update and
-nowhere else, so that neither the penalty nor an evaluation changes what is trained; `norm.moves=pass` has it move
-at every pass of training.
+Miyato et al., "Spectral Normalization for GANs" (arXiv 1802.05957), algorithm 1. torch's parametrization iterates in
+every training-mode forward pass, and the study's code in every call of D (real, fake, penalty, G step, evaluation).
+Here it iterates once per D update, so that neither the penalty nor an evaluation changes training; `norm.moves=pass`
+iterates in every training pass.
 
-The bound is on the reshaped kernel, not on the convolution: its norm can be larger by up to
-sqrt(kh * kw) at stride 1, which is why SN and a gradient penalty combine usefully.
+The bound is on the reshaped kernel. The norm of the convolution can be larger by up to sqrt(kh * kw) at stride 1, so SN
+and a gradient penalty are not redundant.
 """
 
 from __future__ import annotations
@@ -19,9 +18,10 @@ from torch.nn.utils import parametrize
 
 
 class SpectralNorm(nn.Module):
-    """W -> W / sigma(W), W reshaped to (out, in * kh * kw), sigma = u^T W v with W live, u and v constant.
+    """W -> W / sigma(W), with W reshaped to (out, in * kh * kw) and sigma = u^T W v. u and v are constants in the
+    backward pass.
 
-    `axis` is that of the output channels: 1 in a transposed convolution, whose weight is (in, out, kh, kw).
+    `axis` is the axis of output channels: 1 in a transposed convolution, whose weight is (in, out, kh, kw).
     """
 
     couples_samples = False
@@ -37,18 +37,18 @@ class SpectralNorm(nn.Module):
         self.register_buffer("v", normalize(matrix.t() @ u, dim=0, eps=epsilon))
 
     def matrix(self, weight: Tensor) -> Tensor:
-        """The weight with a row for each output channel."""
+        """The weight as a matrix with one row per output channel."""
         return weight.transpose(0, self.axis).flatten(1)
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The weight over its largest singular value, as power iteration has it (arXiv 1802.05957, eq. 8)."""
-        with torch.autocast(weight.device.type, enabled=False):  # in single precision whatever the network runs in
+        """The weight divided by its estimated largest singular value (arXiv 1802.05957, eq. 8)."""
+        with torch.autocast(weight.device.type, enabled=False):  # always fp32
             sigma = torch.dot(self.u, self.matrix(weight) @ self.v)
             return weight / sigma
 
     @torch.no_grad()
     def advance(self, weight: Tensor) -> None:
-        """One power iteration: v = norm(W^T u), u = norm(W v), new tensors so that no graph is disturbed."""
+        """One power iteration: v = norm(W^T u), u = norm(W v). New tensors keep earlier graphs valid."""
         with torch.autocast(weight.device.type, enabled=False):
             matrix = self.matrix(weight)
             self.v = normalize(matrix.t() @ self.u, dim=0, eps=self.epsilon)
@@ -56,7 +56,7 @@ class SpectralNorm(nn.Module):
 
 
 def add_spectral_norm(module: nn.Module, epsilon: float, rng: Generator) -> None:
-    """Normalize the weight of every linear layer and (transposed) convolution of `module`; biases are left alone."""
+    """Add spectral normalization to the weights of all linear and (transposed) convolution layers of `module`."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             axis = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
@@ -65,7 +65,7 @@ def add_spectral_norm(module: nn.Module, epsilon: float, rng: Generator) -> None
 
 
 def advance_spectral_norms(module: nn.Module) -> None:
-    """Move every power iteration inside `module` by one; call it once per D update, before the first pass."""
+    """Run one power iteration for all weights of `module`. Call it once per D update, before the first pass."""
     for layer in module.modules():
         if isinstance(layer, parametrize.ParametrizationList):
             for norm in layer:

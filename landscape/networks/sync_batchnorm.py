@@ -1,6 +1,6 @@
-"""Batch normalization over the whole batch of a run on several devices: `train.sync_bn`.
+"""Batch norm with statistics over all ranks: `train.sync_bn`.
 
-Torch's own SyncBatchNorm runs on CUDA alone and cannot be differentiated twice; this one is plain tensor arithmetic.
+torch's SyncBatchNorm needs CUDA and does not support double backward. This one uses plain tensor operations.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from landscape import distributed
 
 
 class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """As nn.BatchNorm1d and 2d, its batch statistics those of all ranks together (equal shares)."""
+    """nn.BatchNorm1d and 2d with batch statistics over all ranks, which hold equal shares."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         pass
 
     def forward(self, input: Tensor) -> Tensor:
-        """(batch, channels, ...) normalized per channel; every rank must call it with as many images."""
+        """(batch, channels, ...) normalized per channel. Every rank must call it with the same batch size."""
         if not self.training or distributed.size() == 1:
             return super().forward(input)
         x = input.float()
         dims = [0, *range(2, x.ndim)]
         own_var, own_mean = torch.var_mean(x, dims, correction=0)
-        # One message: every rank's moments in its own row. Their combination loses no digits, as raw squares would.
+        # One all-reduce with a row per rank. Combining moments is more accurate than summing raw squares.
         moments = torch.stack([own_mean, own_var])
         rows = [moments if r == distributed.rank() else torch.zeros_like(moments) for r in range(distributed.size())]
         means, variances = distributed.total(torch.stack(rows)).unbind(1)
@@ -47,8 +47,8 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         self.running_var.lerp_(var * (n / (n - 1)), self.momentum)
 
 
-def synchronise(network: nn.Module) -> None:
-    """Turn every batch norm inside `network` into one over all ranks, in place; its parameters and buffers stay."""
+def use_sync_batchnorm(network: nn.Module) -> None:
+    """Replace every batch norm inside `network` by `SyncBatchNorm`, in place. Parameters and buffers stay."""
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.__class__ = SyncBatchNorm

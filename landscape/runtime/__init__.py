@@ -1,1 +1,1 @@
-"""A run as a process: it is claimed, trained and scored; the fork server, and the ranks of several devices."""
+"""A run as a process: the worker, its training and scoring, the fork server, and further ranks."""

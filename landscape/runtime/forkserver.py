@@ -1,19 +1,19 @@
-"""Workers without their start-up time: a process that has loaded torch forks one for every run that it is asked for.
+"""Fork server: a process with torch loaded forks a worker per run, which saves the start-up time.
 
-`python -m landscape.runtime.forkserver --store DIR` reads requests, a JSON object a line, from standard input:
+`python -m landscape.runtime.forkserver --store DIR` reads requests from standard input, one JSON object per line:
 
     {"id": 3, "arguments": [...], "environment": {...}, "log": "/path/log.txt"}
 
-and answers on standard output `{"ready": true}` once, `{"id": 3, "pid": 123}` when the worker is a session of its own,
-and `{"id": 3, "code": 0}` when it has ended (minus the signal's number where it was killed). A worker is
-`landscape.runtime.worker` with those arguments, with that environment and its output at the end of that log. The end of
-standard input ends the server; its workers live on. The store is named for whoever asks what a process is, for
-a worker keeps the command of its server; requests say all that decides.
+It answers on standard output: `{"ready": true}` once, `{"id": 3, "pid": 123}` when the worker has its own session, and
+`{"id": 3, "code": 0}` when it has ended (negative signal number if it was killed). A worker runs
+`landscape.runtime.worker` with the given arguments and environment, and appends its output to the log. The server ends
+with its standard input; its workers continue. `--store` only identifies the process in process lists, because a worker
+inherits the server's command line.
 
-Python's multiprocessing.forkserver was weighed: it names a worker before it is a session (a signal to the session
-is lost then), waits for its workers when the controller ends, and serves one environment only.
+multiprocessing.forkserver is not used: it reports a worker before it has its session (a signal to the session would be
+lost), waits for workers when the controller ends, and has a single environment.
 
-No torch operation runs before a fork, and CUDA is not touched: neither survives one.
+No torch operation runs before a fork and CUDA is not initialized, because neither survives a fork.
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ from typing import Any
 
 from landscape.config.errors import ExitCode
 
-# What a worker would load in its first steps: torch._dynamo comes with the first optimizer, the others with data and
-# pictures.
+# Modules that a worker would import in its first steps: torch._dynamo comes with the first optimizer, the others with
+# data and pictures.
 PRELOAD = ("landscape.runtime.worker", "torch._dynamo", "sklearn.datasets", "PIL.PngImagePlugin")
 
 
 def main() -> int:
-    """Serve until standard input ends; in a forked worker, the exit code of its run."""
+    """Serve until standard input ends. In a forked worker: returns the exit code of its run."""
     requests, answers = os.dup(0), os.dup(1)
-    os.dup2(2, 1)  # what an import may print is no answer
-    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asked whether there is a GPU, torch does not start CUDA
+    os.dup2(2, 1)  # output of imports must not mix with answers
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # query GPUs without initializing CUDA
     for name in PRELOAD:
         importlib.import_module(name)
     from landscape.runtime import worker
     from landscape.store import provenance
 
-    provenance.code(), provenance.packages()  # those that were loaded, whatever happens to the files meanwhile
-    gc.freeze()  # a collection in a worker does not copy what it shares with the others
+    provenance.code(), provenance.packages()  # record the versions that were loaded, even if files change later
+    gc.freeze()  # avoids copy-on-write by garbage collection in workers
     job = serve(requests, answers)
     return ExitCode.DONE if job is None else worker.main(job["arguments"])
 
 
 def serve(requests: int, answers: int) -> dict[str, Any] | None:
-    """Serve until `requests` ends (None); in a forked worker, return its job."""
+    """Serve until `requests` ends (returns None). In a forked worker: returns its job."""
     woken, wake = os.pipe()
     os.set_blocking(woken, False)
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    running: dict[int, int] = {}  # pids to ids
+    running: dict[int, int] = {}  # pid -> id of the request
     text = b""
     try:
         answer(answers, {"ready": True})
@@ -85,12 +85,12 @@ def serve(requests: int, answers: int) -> dict[str, Any] | None:
 
 
 def answer(answers: int, what: dict[str, Any]) -> None:
-    """Write one line of JSON to the file descriptor; raises `BrokenPipeError` where nobody reads any more."""
+    """Write one line of JSON to the file descriptor. Raises `BrokenPipeError` if nobody reads."""
     os.write(answers, json.dumps(what).encode() + b"\n")
 
 
 def reap(running: dict[int, int], answers: int) -> None:
-    """Tell of every worker that has ended."""
+    """Report every worker that has ended."""
     while running:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
@@ -99,15 +99,15 @@ def reap(running: dict[int, int], answers: int) -> None:
 
 
 def fork(job: dict[str, Any], own: list[int]) -> int:
-    """Fork: the worker's pid once it is ready for signals to its session, or 0 in the worker, which is set up then."""
+    """Fork a worker. Returns its pid once it can receive signals to its session; returns 0 in the worker."""
     started, tell = os.pipe()
     with warnings.catch_warnings():
-        # Threads that a linear algebra library holds ready; it takes them down for the fork and up again.
+        # Threads of a linear algebra library, which it stops for the fork and restarts.
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         pid = os.fork()
     if pid:
         os.close(tell)
-        os.read(started, 1)  # its end
+        os.read(started, 1)  # wait until the worker closes its end
         os.close(started)
         return pid
     os.setsid()

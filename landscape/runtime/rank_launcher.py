@@ -1,8 +1,8 @@
-"""The processes of a run on several devices: its worker is rank 0, starts the others and takes them along.
+"""The processes of a run on several devices: the worker is rank 0 and starts the others.
 
-The others have no state of their own to lose, so that they need no care: they are told nothing of stops (signals to
-the group are blocked in them), and are killed when rank 0 leaves. If rank 0 dies, the end of their standard input ends
-them. If one of them dies, the run fails with that reason, and the next worker goes on from the checkpoint.
+Ranks above 0 are stateless: stop signals are blocked in them, and rank 0 kills them when it leaves. If rank 0 dies,
+they exit because their standard input ends. If one of them dies, the run fails, and the next worker resumes from the
+checkpoint.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from landscape import distributed
 from landscape.config.errors import UserError
 from landscape.config.subprocess_env import subprocess_env
 
-GRACE_S = 30.0  # for rank 0 to notice by itself that another is gone; in a long evaluation it cannot
+GRACE_S = 30.0  # time for rank 0 to notice a failed rank itself; during a long evaluation it cannot
 BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class RankLost(Exception):
-    """Another rank of this run ended before its time."""
+    """Another rank of this run ended unexpectedly."""
 
 
-class Team:
-    """The other ranks of this process's run, rank 1 to size - 1."""
+class RankGroup:
+    """Ranks 1 to size - 1 of this process's run."""
 
     def __init__(self, size: int, command: list[str], orders: list[dict[str, Any]], folder: Path) -> None:
         self.meeting, self.size = folder / "meeting", size
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)  # inherited: no signal finds them unprepared
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)  # inherited by the new processes
         try:
             self.processes = [
                 subprocess.Popen(
@@ -52,14 +52,14 @@ class Team:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.over = threading.Event()
 
-    def meet(self, step: int, device: torch.device) -> None:
-        """Go on together: returns when every rank has loaded the newest checkpoint and stands at `step` too."""
+    def barrier_at(self, step: int, device: torch.device) -> None:
+        """Wait until every rank has loaded the newest checkpoint. Raises `RuntimeError` unless all are at `step`."""
         if self.processes:
             distributed.join(0, self.size, self.meeting, device)
             distributed.check_same(step)
 
-    def lost(self, within_s: float = 0.0) -> str | None:
-        """Which rank ended badly, and how, if one does within so many seconds."""
+    def failed_rank(self, within_s: float = 0.0) -> str | None:
+        """Description of a rank that failed, waiting up to `within_s` seconds; None if there is none."""
         deadline = time.monotonic() + within_s
         while True:
             for rank, process in enumerate(self.processes, 1):
@@ -71,16 +71,16 @@ class Team:
                 return None
             time.sleep(0.05)
 
-    def watch(self, abandon: Callable[[str], None]) -> None:
-        """Where this process is too deep in something to notice a lost rank, let `abandon` end it."""
+    def watch(self, on_rank_failure: Callable[[str], None]) -> None:
+        """Call `on_rank_failure` if a rank failed and this process has not noticed in time."""
         while not self.over.wait(0.5):
-            reason = self.lost()
+            reason = self.failed_rank()
             if reason is not None and not self.over.wait(GRACE_S):
-                abandon(reason)
+                on_rank_failure(reason)
                 return
 
     def end(self) -> None:
-        """Leave the process group, kill the other ranks and wait until they are gone."""
+        """Leave the process group, kill the other ranks and wait for them."""
         self.over.set()
         distributed.leave()
         for process in self.processes:
@@ -92,31 +92,31 @@ class Team:
 
 
 @contextmanager
-def team(
-    size: int, device: torch.device, command: list[str], order: dict[str, Any], abandon: Callable[[str], None]
-) -> Iterator[Team]:
-    """Ranks 1 to size - 1 as processes, started now and gone afterwards; none for a size of 1.
+def rank_group(
+    size: int, device: torch.device, command: list[str], order: dict[str, Any], on_rank_failure: Callable[[str], None]
+) -> Iterator[RankGroup]:
+    """Context manager: starts ranks 1 to size - 1 and ends them on exit. No processes for size 1.
 
-    `command` starts one, `order` is how and where the run is executed; on CUDA rank r has GPU number r. Raises
-    `UserError` for too few GPUs, and `RankLost` in the place of the error that a lost rank causes here.
+    `command` starts a rank, `order` is its device, threads and checkpoint settings; on CUDA rank r uses GPU r. Raises
+    `UserError` for too few GPUs, and `RankLost` instead of the error that a failed rank causes here.
     """
     if device.type == "cuda" and torch.cuda.device_count() < size:
         raise UserError(
-            f"train.world_size={size} needs as many GPUs, and {torch.cuda.device_count()} can be seen here; "
-            "device=cpu trains on cores"
+            f"train.world_size={size} needs {size} GPUs, but {torch.cuda.device_count()} are visible; use "
+            "device=cpu to train on CPU cores"
         )
     if size == 1:
-        yield Team(1, command, [], Path())
+        yield RankGroup(1, command, [], Path())
         return
     orders = [{**order, "device": "cpu" if device.type == "cpu" else f"cuda:{rank}"} for rank in range(1, size)]
     with tempfile.TemporaryDirectory(prefix="landscape-ranks-") as folder:
-        others = Team(size, command, orders, Path(folder))
-        watcher = threading.Thread(target=others.watch, args=(abandon,), daemon=True)
+        others = RankGroup(size, command, orders, Path(folder))
+        watcher = threading.Thread(target=others.watch, args=(on_rank_failure,), daemon=True)
         watcher.start()
         try:
             yield others
         except RuntimeError as e:
-            reason = others.lost(within_s=5.0)
+            reason = others.failed_rank(within_s=5.0)
             if reason is None:
                 raise
             raise RankLost(reason) from e
@@ -125,6 +125,6 @@ def team(
             watcher.join()
 
 
-def teammate(store: Path, run_id: str) -> list[str]:
+def rank_command(store: Path, run_id: str) -> list[str]:
     """The command that starts another rank of a run."""
     return [sys.executable, "-m", "landscape.runtime.rank_process", "--store", str(store), "--run", run_id]

@@ -1,6 +1,6 @@
-"""Another rank of a run on several devices: trains beside rank 0, writes nothing, and ends when rank 0 does.
+"""A further rank of a run on several devices: trains like rank 0, writes nothing, and exits with rank 0.
 
-Started by `landscape.runtime.rank_launcher` and by nobody else.
+Started by `landscape.runtime.rank_launcher` only.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from landscape.training.state import new_state
 
 
 def end_with_rank_0() -> None:
-    """Wait for the end of standard input, whose other end rank 0 alone holds, and be gone."""
+    """Exit when rank 0 closes the pipe to standard input."""
     while os.read(0, 4096):
         pass
     os._exit(0)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code."""
+    """Run the process. Returns the exit code."""
     return run_cli(lambda: train_beside(sys.argv[1:] if argv is None else argv), interrupted="")
 
 
 def train_beside(argv: list[str]) -> int:
-    """Train as the rank that the command line names, until rank 0 ends or the run has taken its last step."""
+    """Train as the rank on the command line, until rank 0 exits or the last step is done."""
     parser = Parser("python -m landscape.runtime.rank_process", __doc__ or "")
     for name in ("--store", "--run", "--rank", "--meeting"):
         parser.add_argument(name, required=True)
@@ -54,11 +54,11 @@ def train_beside(argv: list[str]) -> int:
     device = pick_device(cfg.device)
     state = new_state(cfg, load_data(cfg.data, store), device)
     distributed.join(int(arguments.rank), cfg.train.world_size, Path(arguments.meeting), device)
-    saved, _ = checkpoint.load_newest(run, device)  # rank 0 has put damaged ones aside before it came to the meeting
+    saved, _ = checkpoint.load_newest(run, device)  # rank 0 has set damaged checkpoints aside before the barrier
     if saved is not None:
         state.load_state_dict(saved)
     distributed.check_same(state.step)
-    with suppress(Diverged):  # rank 0 says so
+    with suppress(Diverged):  # rank 0 reports it
         train(state, cfg, lambda _: None)
     distributed.leave()
     return ExitCode.DONE

@@ -1,4 +1,4 @@
-"""Scoring a finished run again, from its kept weights."""
+"""Scoring of a finished run from its saved weights."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from landscape.training.state import Clocks, new_state
 
 
 def rescore_run(work: ClaimedRun, data: Dataset) -> None:
-    """Meet every request that the finished run does not meet yet."""
-    cfg, journal = work.cfg, work.journal
-    asked = [work.own] if work.own is not None and work.own.missing(journal.status) else []
+    """Compute the scores of every request that is not complete."""
+    cfg, writer = work.cfg, work.writer
+    asked = [work.own] if work.own is not None and work.own.missing(writer.status) else []
     asked += work.run.pending_requests()
     if not asked:
         return
@@ -25,11 +25,11 @@ def rescore_run(work: ClaimedRun, data: Dataset) -> None:
     for one in asked:
         try:
             scorer = work.scorer(one, data)
-        except Exception as e:  # one request that cannot be met keeps none of the others from it
+        except Exception as e:  # a failed request must not prevent the others
             work.say(traceback.format_exc().rstrip())
             unmet[one.id] = f"{type(e).__name__}: {e}"[:500]
             continue
-        status = journal.status
+        status = writer.status
         clocks = Clocks(status.train_s or 0.0, status.eval_s or 0.0, status.train_busy_s, status.eval_busy_s)
         scores = work.score(scorer, state, kept["step"], clocks)
         g_step = rows[-1].g_step if rows else None
@@ -37,4 +37,4 @@ def rescore_run(work: ClaimedRun, data: Dataset) -> None:
             g_step = 1 + (cfg.train.steps - 1) // cfg.optim.n_dis
         work.put_row(scorer, kept["step"], g_step, clocks, scores, {})
         work.mark_scored(one)
-    journal.write(unmet=unmet, reason=None)
+    writer.write(unmet=unmet, reason=None)

@@ -1,7 +1,7 @@
-"""What each score is: a descriptor that planning, storing, training, mirrors and reports read. No torch.
+"""Score descriptors, which planning, storing, training, trackers and reports read. No torch.
 
-Every module of this folder that has `SCORES` adds its own: a new score is a file here (a recipe is in CONTRIBUTING.md),
-its name in a file of `conf/metrics`, and a row of a test.
+Every module of this folder with a list `SCORES` adds its scores. A new score needs a file here (recipe in
+CONTRIBUTING.md), its name in a file of `conf/metrics`, and a row of a test.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _found() -> list[Score]:
     return sorted(scores, key=lambda score: score.diagnostic)
 
 
-SCORES = {score.name: score for score in _found()}  # those of quality first
+SCORES = {score.name: score for score in _found()}  # quality scores first
 OPTIONS = {option.name: option for score in SCORES.values() for option in score.options}
 COLUMNS = {column.key: column for score in SCORES.values() for column in score.columns}
 CURVES = tuple(key for key, column in COLUMNS.items() if column.curve)
@@ -44,7 +44,7 @@ DIAGNOSTICS = tuple(
 )
 QUALITY = tuple(key for key in NUMBERS if key not in DIAGNOSTICS)
 DISTANCE = next(column for column in COLUMNS.values() if column.distance)
-# Keys of a row's numbers, as they are stored.
+# Keys of the numbers in a stored row.
 STORED = (*DISTANCES, *(key for key in NUMBERS if not COLUMNS[key].distance and COLUMNS[key].one_minus is None))
 
 

@@ -1,4 +1,4 @@
-"""How a score is described: its columns, its options, what it needs. No torch."""
+"""Descriptor of a score: its columns, options and requirements. No torch."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from landscape.scores.distance import DISTANCES, distance_key, distance_of
 
 @dataclass(frozen=True)
 class Column:
-    """A value of a score: its key in rows, frames and files, and how a report shows it."""
+    """A value of a score: its key in rows, frames and files, and how reports show it."""
 
     key: str
-    label: str = ""  # the head of its column ("{distance}" is the distance's own name); "": in files only
-    format: str = ".3g"  # of a number
+    label: str = ""  # column header ("{distance}": the distance's own name); "": in files only
+    format: str = ".3g"  # number format
     better: Literal["lower", "higher"] | None = None
-    spread: bool = False  # how far another column spreads
+    spread: bool = False  # standard deviation of the column before
     curve: bool = False  # a list of numbers
-    one_minus: str | None = None  # the column that it is 1 minus, when rows are read; it is stored nowhere
-    on_features: bool = False  # mirrors add the extractor to its key where that is not Inception
+    one_minus: str | None = None  # computed on reading as 1 minus this column; not stored
+    on_features: bool = False  # trackers append the extractor to its key unless it is Inception
     distance: bool = False  # stored under `distance_key`, read as `key`
 
     @property
@@ -30,7 +30,7 @@ class Column:
         return set(DISTANCES) if self.distance else {self.key}
 
     def stored(self, extractor: str | None) -> str:
-        """Its key in a row of scores under this extractor."""
+        """Its key in a row of scores for this extractor."""
         return distance_key(extractor) if self.distance else self.key
 
     def of(self, row: Mapping[str, Any]) -> float | None:
@@ -46,9 +46,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Option:
-    """A key of `metrics` that a score needs. Its defaults stand in `conf/metrics`.
+    """A key of `metrics` that a score needs. Defaults are in `conf/metrics`.
 
-    At the value `neutral` it is not part of a protocol's id, so that scores from before there was the key stay valid.
+    At the value `neutral` it is not part of a protocol's id, so that scores from before the key existed stay valid.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Option:
     help: str
 
 
-# What a score may need beyond the features of the samples: those of the real images, not only their moments; the
-# networks that made the samples, without which it is left out; and a D among them, without which it is refused.
+# What a score needs besides the samples' features: the features of real images (not only their moments); the networks
+# (without them the score is omitted); or a discriminator (without one the score is refused).
 Need = Literal["real_features", "networks", "discriminator"]
 
 
@@ -66,14 +66,14 @@ Need = Literal["real_features", "networks", "discriminator"]
 class Score:
     """A score by its name in `metrics.scores`.
 
-    `measure` names the function ("module:function") from `landscape.metrics.evaluator.Sample` to values by column: a
-    number, a list of numbers, or a sentence that says why there is none.
+    `measure` ("module:function") maps `landscape.metrics.evaluator.ScoringInput` to values by column: a number, a list
+    of numbers, or the reason why there is none.
     """
 
     name: str
     measure: str
     columns: tuple[Column, ...]
     options: tuple[Option, ...] = ()
-    extractors: tuple[str, ...] = ()  # that it can be made from; (): all
+    extractors: tuple[str, ...] = ()  # supported extractors; (): all
     needs: tuple[Need, ...] = ()
-    diagnostic: bool = True  # asks why a generator is good or bad: its columns are in the table of diagnostics
+    diagnostic: bool = True  # a diagnostic: shown in the table of diagnostics

@@ -1,4 +1,4 @@
-"""Scores that ask why samples are good or bad."""
+"""Diagnostic scores: why samples are good or bad."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCORES = (
                 "prd_average",
                 "scores",
                 one_of("scores", "curve"),
-                "what is averaged over clusterings: the two scores, or the curve that they are read off (the study)",
+                "averaged over clusterings: the two scores, or the curve (the study)",
             ),
         ),
         needs=("real_features",),
@@ -32,7 +32,7 @@ SCORES = (
         "d_accuracy",
         "landscape.metrics.discriminator_accuracy:d_accuracy",
         (
-            *(Column(f"d_acc_{of}", f"D right on {name}") for of, name in JUDGED.items()),
+            *(Column(f"d_acc_{of}", f"D accuracy, {name}") for of, name in JUDGED.items()),
             *(Column(f"d_logit_{of}", f"D's mean logit, {name}") for of, name in JUDGED.items()),
             *(Column(f"d_loss_{of}", f"D's loss, {of}") for of in ("train", "test")),
         ),
@@ -43,8 +43,8 @@ SCORES = (
         "landscape.metrics.jacobian_conditioning:conditioning",
         (
             Column("log_condition", "log condition of G", better="lower"),
-            Column("log_condition_std", "its deviation over latents", spread=True),
-            Column("latent_rank", "latent directions in use", better="higher"),
+            Column("log_condition_std", "log condition of G, sd", spread=True),
+            Column("latent_rank", "effective latent dimensions", better="higher"),
             Column("spectrum", curve=True),
         ),
         (Option("jacobians", 64, at_least(1, 100_000), "latents at which G's conditioning is measured"),),
@@ -60,11 +60,16 @@ SCORES = (
                 "geometry_gamma",
                 1 / 32,
                 positive(),
-                "largest alpha of the geometry score, over the largest distance of a point to a landmark",
+                "alpha_max of the geometry score, relative to the largest distance of a point to a landmark",
             ),
             Option("geometry_holes", 100, at_least(2, 10_000), "length of the geometry score's MRLT"),
-            Option("geometry_draws", 50, at_least(1, 1_000_000), "draws of landmarks for the geometry score"),
-            Option("geometry_points", 500, at_least(4, 1_000_000), "most images of either side of the geometry score"),
+            Option("geometry_draws", 50, at_least(1, 1_000_000), "landmark draws of the geometry score"),
+            Option(
+                "geometry_points",
+                500,
+                at_least(4, 1_000_000),
+                "largest number of images per set for the geometry score",
+            ),
         ),
     ),
     Score(
@@ -72,8 +77,8 @@ SCORES = (
         "landscape.metrics.birthday_test:birthday",
         (
             Column("duplicates", "duplicate pairs", better="lower"),
-            Column("support", "support they imply", better="higher"),
-            Column("support_low", "support at least", better="higher"),
+            Column("support", "support size", better="higher"),
+            Column("support_low", "support size, lower bound", better="higher"),
             Column("closest_pairs", curve=True),
         ),
         (
@@ -87,13 +92,13 @@ SCORES = (
                 "birthday_share",
                 0.25,
                 positive(),
-                "share of the distance between nearest real images within which samples are duplicates",
+                "duplicate threshold, as a share of the distance between nearest real images",
             ),
             Option(
                 "birthday_space",
                 "features",
                 one_of("features", "pixels"),
-                "where the birthday test measures distances",
+                "space in which the birthday test measures distances",
             ),
         ),
         needs=("real_features",),
@@ -111,7 +116,7 @@ SCORES = (
                 "neighbours",
                 1000,
                 at_least(1, 100_000),
-                "samples whose nearest training images are looked for",
+                "samples whose nearest training images are searched",
             ),
         ),
         needs=("real_features", "networks"),

@@ -1,36 +1,36 @@
-"""The store: every path and file name in it, and how each file is read and written. No torch.
+"""The store: all paths and file formats. No torch.
 
     <store>/
       runs/<id>/
-        config.yaml        frozen at planning: all that the run is
-        meta.json          the overrides, the planner's code version, one entry for each machine it was on
-        status.json        state, heartbeat, axes, newest scores: the one file that `status` reads
-        metrics.jsonl      one row an evaluation
-        protocols/<p>.json the full text of each protocol that a row names
-        requests/<r>.yaml  scores asked for beyond those of config.yaml
-        claims/<n>.json    who works on it; the highest number is in force
-        checkpoint/        the last two checkpoints while it trains, the kept weights afterwards
-        samples/<step>.png sample grids; <score>-<step>-<protocol>.png pictures that belong to a score
-        log.txt            what the worker printed
-        mirror.json        which rows a mirror of the run (wandb) has
-      sweeps/<name>/       nothing that a run needs
-        plan.json          a plan: which runs, from which command
-        jobs.json          which resources each of them gets from a scheduler
-        submissions.jsonl  what was handed to the scheduler, one array a line, and what became of it
-        logs/              what the scheduler's jobs printed
-        controller.json    the process that trains it on its own machine
-        search.json        its searches, a cell each: what they vary and how
-        trials.jsonl       where its runs came from: grid, search or confirm, in which order
-        search/            the searches' trials (SQLite or journals), locks, and the logs of their workers
+        config.yaml        frozen configuration, written at planning
+        meta.json          overrides, code version at planning, one entry per machine
+        status.json        state, heartbeat, axes, latest scores; the only file that `status` reads
+        metrics.jsonl      one row per evaluation
+        protocols/<p>.json full protocols that rows refer to
+        requests/<r>.yaml  requests for scores beyond those of config.yaml
+        claims/<n>.json    leases: which process works on the run; the highest number is valid
+        checkpoint/        the last two checkpoints during training, the final weights afterwards
+        samples/<step>.png sample grids; <score>-<step>-<protocol>.png pictures of a score
+        log.txt            output of the worker
+        mirror.json        which rows an experiment tracker (wandb) has
+      sweeps/<name>/       not needed by runs
+        plan.json          the plan: its runs and its command
+        jobs.json          resources that each run gets from a scheduler
+        submissions.jsonl  submitted jobs, one array per line, and their outcome
+        logs/              output of the scheduler's jobs
+        controller.json    the process that trains the sweep on this machine
+        search.json        searches, one per cell: space, sampler, number of trials
+        trials.jsonl       origin of each run: grid, search or confirm, in order
+        search/            storage of the searches (SQLite or journals), locks, logs of their workers
       cache/               trained extractors and reference statistics, by content
         datasets/<digest>/ a decoded data set: header.json, and images, labels, train, test as .npy
-        sources/<f>.json   which data set the files of this fingerprint decode to
-        sizes/<f>.json     how many images of which size the files of this fingerprint are
-        weights/<digest>.pth   published weights of an extractor, as they were given or downloaded
-        downloads/<kind>/  what landscape.prefetch fetched
-      wandb/               what logger=wandb leaves for `wandb sync`
+        sources/<f>.json   the data set that files with this fingerprint decode to
+        sizes/<f>.json     image sizes of the files with this fingerprint
+        weights/<digest>.pth   weights of published extractors
+        downloads/<kind>/  downloads of landscape.prefetch
+      wandb/               files of logger=wandb, for `wandb sync`
 
-Other modules ask here for a path and never build one.
+Other modules get all paths from here.
 """
 
 from landscape.store.dataset_folder import DatasetFolder

@@ -1,8 +1,8 @@
-"""Files that appear whole or not at all, and the one reader of files that others may have written.
+"""Atomic writes, and safe reads of files that others may have written.
 
-Writing: beside, fsync, rename. Reading: regular files only, of a bounded size, that lie where they seem to lie (no link
-leads out of the store), with bounded nesting, finite numbers and no aliases. What does not read so is a `CorruptFile`,
-never a hang, a full memory or an exception of a parser.
+Writes go to a temporary file, then fsync and rename. Reads accept only regular files of bounded size inside the store
+(links out of it are refused), with bounded nesting, finite numbers and no YAML aliases. Everything else raises
+`CorruptFile` instead of hanging, exhausting memory or raising a parser's exception.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ import yaml
 from landscape.config.errors import CorruptFile
 from landscape.store.processes import myself, tag
 
-SMALL = 16 << 20  # bytes of a JSON or YAML file at most, where its kind says nothing else
-DEEPEST = 40  # mappings and lists inside each other, of a file's content
+SMALL = 16 << 20  # default limit of a JSON or YAML file, in bytes
+MAX_DEPTH = 40  # deepest nesting of mappings and lists
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-GREATEST = 2**64  # of whole numbers
+MAX_INT = 2**64  # largest integer
 
 
 def beside_of(path: Path) -> Path:
-    """A temporary name beside `path` that says who writes there, so that it can be told when that process is dead."""
+    """A temporary path next to `path`. Its name identifies the writer, so leftovers of dead processes can be
+    removed."""
     return path.with_name(f".{path.name}.{tag(myself())}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 def write_whole(path: Path, data: bytes | str, durable: bool = True, alone: bool = False) -> None:
-    """Put `data` at `path` in one rename; with `durable` it is on the disk before this returns.
+    """Write `data` to `path` atomically. `durable`: fsync before returning; heartbeats do without.
 
-    Heartbeats go without: losing one in a power cut costs nothing. With `alone` no other user may write to the file,
-    whatever the umask; `is_ours_alone` then says who wrote it.
+    `alone`: no other user may write to the file, whatever the umask; check it with `is_ours_alone`.
     """
     beside = beside_of(path)
     try:
@@ -59,7 +59,7 @@ def write_whole(path: Path, data: bytes | str, durable: bool = True, alone: bool
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` survive a power cut."""
+    """fsync a folder, so that renames in it survive a power failure."""
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -68,7 +68,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def create_exclusively(path: Path, data: str) -> bool:
-    """Create `path` with all of `data`, or return False because it is there already (link is atomic on NFS too)."""
+    """Create `path` with all of `data`. Returns False if it exists. Atomic on NFS too (hard link)."""
     beside = beside_of(path)
     try:
         beside.write_text(data)
@@ -81,16 +81,15 @@ def create_exclusively(path: Path, data: str) -> bool:
 
 
 def to_json(value: Any) -> str:
-    """JSON for people: indented, keys as given; NaN is refused, because readers disagree about it."""
+    """Indented JSON with keys in order. Raises `ValueError` for NaN and infinities."""
     return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
 def open_regular(path: Path | str, within: Sequence[Path | str] = ()) -> BinaryIO:
-    """Open a regular file for reading; never waits, and follows a link only to what lies in one of `within`.
+    """Open a regular file for reading, without blocking. Links may only lead into one of the folders `within`.
 
-    `within` are folders; a file is taken to lie in one where its real path does, links in the path resolved. None: the
-    file may lie anywhere. Raises `FileNotFoundError`, and `CorruptFile` for a FIFO, a device, a folder, a link that
-    leads elsewhere, and for what cannot be opened.
+    An empty `within` allows any location. Raises `FileNotFoundError`, or `CorruptFile` for FIFOs, devices, folders,
+    links that lead elsewhere, and unreadable files.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     name = os.fspath(path)
@@ -100,21 +99,21 @@ def open_regular(path: Path | str, within: Sequence[Path | str] = ()) -> BinaryI
         except OSError as e:
             if not (within and e.errno == errno.ELOOP):
                 raise
-            real = os.path.realpath(name, strict=True)  # looked at before it is opened: it may be a device
+            real = os.path.realpath(name, strict=True)  # checked before opening, because it may be a device
             if not _lies_in(real, within):
-                raise CorruptFile(f"{name} is a link that leads out of the store") from None
+                raise CorruptFile(f"{name} is a link out of the store") from None
             fd = os.open(real, flags | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise
-    except NotADirectoryError as e:  # no less missing
+    except NotADirectoryError as e:  # counts as missing
         raise FileNotFoundError(*e.args) from e
-    except (OSError, ValueError) as e:  # ValueError: a name that no file can have
+    except (OSError, ValueError) as e:  # ValueError: an invalid file name
         raise CorruptFile(f"{name} cannot be read ({getattr(e, 'strerror', None) or e})") from e
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise CorruptFile(f"{name} is no regular file")
+            raise CorruptFile(f"{name} is not a regular file")
         if within and not _lies_in(_real(fd, name), within):
-            raise CorruptFile(f"{name} lies in a folder that is a link out of the store")
+            raise CorruptFile(f"{name} is in a folder that is a link out of the store")
         return open(fd, "rb")
     except BaseException:
         os.close(fd)
@@ -122,35 +121,34 @@ def open_regular(path: Path | str, within: Sequence[Path | str] = ()) -> BinaryI
 
 
 def read_bounded(path: Path | str, limit: int, within: Sequence[Path | str] = ()) -> bytes:
-    """All of a regular file of at most `limit` bytes; the one way in which files of a store are read.
+    """Content of a regular file of at most `limit` bytes. All files of a store are read through it.
 
-    `within` as in `open_regular`: give the store's folders. Raises `FileNotFoundError`, and `CorruptFile`, whose text
-    names the file and what is wrong, for anything else.
+    `within` as in `open_regular`: the store's folders. Raises `FileNotFoundError`, or `CorruptFile` with the fault.
     """
     with open_regular(path, within) as f:
         return read_opened(f, path, limit)
 
 
 def read_opened(f: BinaryIO, path: Path | str, limit: int) -> bytes:
-    """All of an opened file of at most `limit` bytes; raises `CorruptFile`, which names `path`."""
+    """Content of an opened file of at most `limit` bytes. Raises `CorruptFile`, which names `path`."""
     size = os.fstat(f.fileno()).st_size
     if size > limit:
-        raise CorruptFile(f"{path} is larger than the {limit:,} bytes that such a file may have")
+        raise CorruptFile(f"{path} is larger than the limit of {limit:,} bytes")
     try:
-        return f.read(size)  # what is appended meanwhile is for the next look
+        return f.read(size)  # ignore what is appended meanwhile
     except OSError as e:
         raise CorruptFile(f"{path} cannot be read ({e.strerror})") from e
 
 
 def is_ours_alone(f: BinaryIO, path: Path | str) -> bool:
-    """Whether an opened file is this user's, nobody else may write to it, and `path` is the file and no link to it."""
+    """Whether an opened file belongs to this user, nobody else may write to it, and `path` is not a link to it."""
     found, named = os.fstat(f.fileno()), os.lstat(path)
     same = (found.st_dev, found.st_ino) == (named.st_dev, named.st_ino)
     return same and found.st_uid == os.geteuid() and not found.st_mode & OTHERS_WRITE
 
 
 def _real(fd: int, name: str) -> str:
-    """Where an opened file lies, its folders' links resolved; asked of the kernel where it says."""
+    """Real path of an opened file; from the kernel if possible."""
     try:
         return os.readlink(f"/proc/self/fd/{fd}")
     except OSError:
@@ -166,37 +164,38 @@ def _lies_in(real: str, within: Sequence[Path | str]) -> bool:
     folders = [os.fspath(folder) for folder in within]
     if any(real.startswith(_resolved(folder) + os.sep) for folder in folders):
         return True
-    return any(real.startswith(os.path.realpath(folder) + os.sep) for folder in folders)  # moved since it was kept
+    return any(real.startswith(os.path.realpath(folder) + os.sep) for folder in folders)  # moved since it was cached
 
 
-_SUSPECT = re.compile(rb"(?<![.\d])\d{19}|\d[eE]\+?\d{3}")  # numbers that may be too large for what takes them
-_NESTS = re.compile(rb"&|[-?][ \t]+[-?][ \t]")  # YAML's anchors, and nesting that takes no room
+_SUSPECT = re.compile(rb"(?<![.\d])\d{19}|\d[eE]\+?\d{3}")  # numbers that may overflow
+_NESTS = re.compile(rb"&|[-?][ \t]+[-?][ \t]")  # YAML anchors, and compact nesting
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)  # NaN and Infinity are no JSON
+_DECODER = json.JSONDecoder(parse_constant=_refuse)  # NaN and Infinity are not JSON
 
 
 def parse_json(data: bytes) -> Any:
-    """The value of JSON text: UTF-8, finite numbers, nesting that any reader of it can follow; raises `ValueError`."""
+    """Parse JSON text (UTF-8). Raises `ValueError` for invalid text, NaN, infinities, huge integers and deep
+    nesting."""
     try:
         value = _DECODER.decode(data.decode())
     except RecursionError:
         raise ValueError("it is nested too deep") from None
-    if data.count(b"[") + data.count(b"{") > DEEPEST or _SUSPECT.search(data):
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH or _SUSPECT.search(data):
         check_plain(value)
     return value
 
 
 def check_plain(value: Any) -> None:
-    """Raise `ValueError` where a parsed value is nested too deep or holds a number that is not finite, or huge."""
+    """Raise `ValueError` if a parsed value is nested too deep or has a number that is not finite or too large."""
     level, depth = [value], 0
     while level:
         depth += 1
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise ValueError("it is nested too deep")
         below: list[Any] = []
         for one in level:
@@ -205,14 +204,14 @@ def check_plain(value: Any) -> None:
             elif isinstance(one, list):
                 below += one
             elif isinstance(one, float) and not math.isfinite(one):
-                raise ValueError(f"{one} is no number")
-            elif isinstance(one, int) and abs(one) > GREATEST:
-                raise ValueError("a whole number in it is too large")
+                raise ValueError(f"{one} is not a number")
+            elif isinstance(one, int) and abs(one) > MAX_INT:
+                raise ValueError("an integer in it is too large")
         level = below
 
 
 def read_json(path: Path, limit: int = SMALL, within: Sequence[Path | str] = ()) -> Any:
-    """The JSON at `path`, read as `read_bounded` does; raises `CorruptFile`, or `FileNotFoundError`."""
+    """The JSON value at `path`, read by `read_bounded`. Raises `CorruptFile` or `FileNotFoundError`."""
     try:
         return parse_json(read_bounded(path, limit, within))
     except ValueError as e:
@@ -220,29 +219,28 @@ def read_json(path: Path, limit: int = SMALL, within: Sequence[Path | str] = ())
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Writes what is there twice twice: a reader of a store takes no aliases."""
+    """Writes repeated values without aliases, because readers refuse aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def to_yaml(value: Any) -> str:
-    """Block-style YAML, keys as given."""
+    """Block-style YAML with keys in order."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False)
 
 
 def read_yaml(
     path: Path, limit: int = SMALL, within: Sequence[Path | str] = (), aliases: bool = False
 ) -> dict[str, Any]:
-    """The YAML mapping at `path`, read as `read_bounded` does; raises `CorruptFile`, or `FileNotFoundError`.
+    """The YAML mapping at `path`, read by `read_bounded`. Raises `CorruptFile` or `FileNotFoundError`.
 
-    An alias may stand for more than memory holds, so they are refused; `aliases` allows them in files of this program's
-    own.
+    Aliases are refused because they can expand without bound; `aliases` allows them, for this program's own files.
     """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     data = read_bounded(path, limit, within)
     try:
-        if not aliases and (_NESTS.search(data) or data.count(b"[") + data.count(b"{") > DEEPEST):
+        if not aliases and (_NESTS.search(data) or data.count(b"[") + data.count(b"{") > MAX_DEPTH):
             _check_events(data.decode(), loader)
         value = yaml.load(data.decode(), Loader=loader)
         if not aliases:
@@ -250,16 +248,16 @@ def read_yaml(
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as e:
         raise CorruptFile(f"{path} is not valid YAML ({' '.join(str(e).split())[:120]})") from e
     if not isinstance(value, dict):
-        raise CorruptFile(f"{path} holds no mapping")
+        raise CorruptFile(f"{path} is not a mapping")
     return value
 
 
 def _check_events(text: str, loader: Any) -> None:
-    """Raise `ValueError` for aliases and deep nesting, before anything is made of the text."""
+    """Raise `ValueError` for aliases and deep nesting, before objects are built."""
     depth = 0
     for event in yaml.parse(text, Loader=loader):
         if isinstance(event, yaml.AliasEvent):
             raise ValueError(f"it has an alias, *{event.anchor}")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise ValueError("it is nested too deep")

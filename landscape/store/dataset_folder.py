@@ -1,4 +1,4 @@
-"""A decoded data set's folder in the cache."""
+"""The folder of a decoded data set in the cache."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from landscape.store.atomic_io import (
 
 
 class DatasetFolder:
-    """A decoded data set's folder; its name is the digest of what it holds."""
+    """The folder of a decoded data set, named by its digest."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.header_file = path / "header.json"
 
     def array_file(self, name: str) -> Path:
-        """Where one of "images", "labels", "train" and "test" lies."""
+        """Path of an array: "images", "labels", "train" or "test"."""
         return self.path / f"{name}.npy"
 
     def remove(self) -> None:
-        """Take the folder away, first from under its name, so that nobody meets half of it."""
+        """Delete the folder. It is renamed first, so that nobody sees it half deleted."""
         gone = beside_of(self.path.with_name(self.path.name.lstrip(".")))
         try:
             self.path.rename(gone)

@@ -1,7 +1,6 @@
-"""When a collapsed run may be ended early: rules over the rows of its own scores. No torch.
+"""Early stopping of collapsed runs, by rules on their scores. No torch.
 
-Where nothing stops a run but its last step and numbers that are not finite (`stop.factor` and `stop.loss_d` null, the
-default), nothing here is asked.
+Without rules (`stop.factor` and `stop.loss_d` null, the default) a run stops only at its last step or when it diverges.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ from landscape.scores import distance_of
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.run_status import EarlyStop, StopCause
 
-# Asked after each evaluation but the last with the row just written; the answer, where
-# there is one, ends the run. This is how a search prunes.
-Watch = Callable[[MetricsRow], EarlyStop | None]
+# Called after each evaluation but the last, with the new row. A result ends the run; searches prune this way.
+StopCheck = Callable[[MetricsRow], EarlyStop | None]
 
 
 class Stopped(Exception):
-    """The run is ended early; `stop` says why, and its full checkpoint is kept."""
+    """The run was stopped early for the reason `stop`. Its full checkpoint is kept."""
 
     def __init__(self, stop: EarlyStop) -> None:
         super().__init__(stop.reason)
@@ -33,7 +31,7 @@ def may_stop(stop: Stop) -> bool:
 
 
 def rule_text(given: Mapping[str, Any]) -> str | None:
-    """The rules of a configuration's `stop` as typed, "stop.factor=3 stop.evaluations=3"; None for none."""
+    """The rules as typed ("stop.factor=3 stop.evaluations=3"); None if there are none."""
     stop = Stop(**{key: given.get(key) for key in ("factor", "loss_d", "evaluations")})
     if not may_stop(stop):
         return None
@@ -42,26 +40,26 @@ def rule_text(given: Mapping[str, Any]) -> str | None:
 
 
 def rule_of(text: str) -> Stop:
-    """`rule_text` read back; raises `ValueError` for what is none."""
+    """Parse the result of `rule_text`. Raises `ValueError` for anything else."""
     pairs = dict(part.removeprefix("stop.").split("=") for part in text.split())
     if not pairs or set(pairs) - {"factor", "loss_d", "evaluations"}:
-        raise ValueError(f"{text!r} is no rule to stop by")
+        raise ValueError(f"{text!r} is not a stopping rule")
     evaluations = int(pairs.pop("evaluations", 1))
     return Stop(**{key: float(value) for key, value in pairs.items()}, evaluations=evaluations)
 
 
 def reason_to_stop(rows: list[MetricsRow], stop: Stop) -> EarlyStop | None:
-    """Why a run with these rows (of one protocol, oldest first) should end now, by the rules of `stop`; else None.
+    """The stop that the rules demand after these rows (of one protocol, oldest first), else None.
 
-    A distance that is not finite counts as far above any best. A discriminator's loss that is negative (a critic's) is
-    never saturated.
+    A distance that is not finite counts as above any limit. A negative loss of D (a critic's) never counts as
+    saturated.
     """
     n = stop.evaluations or 1
     newest = rows[-n:]
     if len(newest) < n:
         return None
     if stop.loss_d is not None and all(_within(row.values.get("loss_d"), stop.loss_d) for row in newest):
-        why = f"the discriminator is saturated: its loss was at most {stop.loss_d:g} at {n} evaluations in a row"
+        why = f"the discriminator is saturated: its loss was at most {stop.loss_d:g} at {n} consecutive evaluations"
         return EarlyStop(step=newest[-1].step, cause=StopCause.SATURATED, reason=why)
     distances = [distance_of(row.values) for row in rows]
     known = [distance for distance in distances if distance is not None]
@@ -69,7 +67,7 @@ def reason_to_stop(rows: list[MetricsRow], stop: Stop) -> EarlyStop | None:
         limit = stop.factor * min(known)
         if all(distance is None or distance > limit for distance in distances[-n:]):
             best = min(known)
-            why = f"the distance was above {stop.factor:g} times its best, {best:.4g}, at {n} evaluations in a row"
+            why = f"the distance was above {stop.factor:g} times its best, {best:.4g}, at {n} consecutive evaluations"
             return EarlyStop(step=newest[-1].step, cause=StopCause.COLLAPSED, reason=why)
     return None
 

@@ -1,8 +1,8 @@
-"""What each kind of file in a store may hold, checked when it is read. No torch.
+"""Validation of the store's files when they are read. No torch.
 
-A file is data of whoever may write the store: what is read of it is a mapping with the keys named here, each of the
-type and range that its readers count on, or the file is refused by name. Keys that are not named pass, so that a
-store of a later version reads; whoever wants one names it here.
+Files may have been written by anyone with access to the store. A file is refused unless it is a mapping with the
+required keys, and known keys have the expected type and range. Unknown keys are allowed, so that stores of later
+versions can be read.
 """
 
 from __future__ import annotations
@@ -17,105 +17,117 @@ from landscape.store.atomic_io import (
     SMALL,
 )
 
-RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")  # a hash; also the ids of protocols, requests and searches
+RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")  # a hash; also for protocols, requests and searches
 SWEEP_NAME = re.compile(r"\w[\w .,+=@()-]{0,150}")  # a study's name and a hash
 
-# The states of a run. "lost" is not among them: it is what an observer makes of running or queued.
+# States of a run. "lost" is not stored: a monitor derives it for running and queued runs.
 PLANNED, QUEUED, RUNNING, DONE = "planned", "queued", "running", "done"
 DIVERGED, STOPPED, FAILED, PREEMPTED = "diverged", "stopped", "failed", "preempted"
 STATES = (PLANNED, QUEUED, RUNNING, DONE, DIVERGED, STOPPED, FAILED, PREEMPTED)
-FINISHED = (DONE, DIVERGED, STOPPED)  # training is over and its outcome is a result
+FINISHED = (DONE, DIVERGED, STOPPED)  # training has ended with a result
 STAGES = ("all", "grid", "search", "confirm")
 
 Check = Callable[[Any], bool]
 
 
 def text(value: Any) -> bool:
+    """A string."""
     return isinstance(value, str)
 
 
 def line(value: Any) -> bool:
-    """A text that begins no new line, wherever it is written."""
+    """A string of printable characters, without line breaks."""
     return isinstance(value, str) and value.isprintable()
 
 
 def ident(value: Any) -> bool:
+    """An id."""
     return isinstance(value, str) and RUN_ID.fullmatch(value) is not None
 
 
 def flag(value: Any) -> bool:
+    """A boolean."""
     return isinstance(value, bool)
 
 
 def number(value: Any) -> bool:
+    """An integer or float."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def count(value: Any) -> bool:
+    """A non-negative integer below 2^53."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
 def positive(value: Any) -> bool:
+    """A positive integer below 2^53."""
     return count(value) and value > 0
 
 
 def seed(value: Any) -> bool:
+    """A non-negative integer below 2^64."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**64
 
 
 def seconds(value: Any) -> bool:
+    """A non-negative number."""
     return number(value) and value >= 0
 
 
 def scalar(value: Any) -> bool:
+    """A string, a number, a boolean or null."""
     return value is None or isinstance(value, str | int | float)
 
 
 def one_of(*values: str) -> Check:
+    """Check for one of these strings."""
     return lambda value: isinstance(value, str) and value in values
 
 
 def or_null(check: Check) -> Check:
+    """Check for null or a value that passes `check`."""
     return lambda value: value is None or check(value)
 
 
 def listed(check: Check) -> Check:
+    """Check for a list whose items all pass."""
     return lambda value: isinstance(value, list) and all(map(check, value))
 
 
 def mapped(check: Check = lambda value: True) -> Check:
-    """A mapping by texts whose values all pass."""
+    """Check for a mapping with string keys whose values all pass."""
     return lambda value: isinstance(value, dict) and all(map(text, value)) and all(map(check, value.values()))
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A mapping: the keys that it must have, those that it may have, and what each of them must be."""
+    """Checks of a mapping: required keys and optional keys."""
 
     must: Mapping[str, Check] = field(default_factory=dict)
     may: Mapping[str, Check] = field(default_factory=dict)
-    limit: int = SMALL  # bytes of a file of this kind at most
+    limit: int = SMALL  # limit of a file of this kind, in bytes
 
     def wrong(self, value: Any) -> str | None:
-        """What is wrong with a value, in words that follow the name of its file; None where nothing is."""
+        """What is wrong with a value, as the rest of a sentence after the file's name; None if it is valid."""
         if not isinstance(value, dict):
-            return "holds no mapping"
+            return "is not a mapping"
         for key, check in self.must.items():
             if key not in value:
                 return f"lacks the key {key}"
             if not check(value[key]):
-                return f"holds something else in the place of {key}"
+                return f"has an invalid value for {key}"
         for key, check in self.may.items():
             if key in value and not check(value[key]):
-                return f"holds something else in the place of {key}"
+                return f"has an invalid value for {key}"
         return None
 
     def __call__(self, value: Any) -> bool:
-        """As a `Check` of a key of another kind."""
+        """Use as a `Check` inside another kind."""
         return self.wrong(value) is None
 
     def checked(self, value: Any, where: object) -> dict[str, Any]:
-        """`value`, if it is one; raises `CorruptFile` that names `where`."""
+        """`value` if it is valid. Raises `CorruptFile`, which names `where`."""
         wrong = self.wrong(value)
         if wrong is not None:
             raise CorruptFile(f"{where} {wrong}")

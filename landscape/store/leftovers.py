@@ -1,7 +1,7 @@
-"""What killed processes leave: temporary files and folders, which bear their writer's process in their names.
+"""Temporary files and folders of killed processes. Their names identify the writer.
 
-Writers that can be looked up from here are; of others (and of files that an older version wrote) nothing is known but
-whether a file still changes.
+For local writers it is known whether they live. For others (and files of older versions) only whether the file still
+changes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from landscape.store.processes import tag_lives
 from landscape.store.run_folder import RunFolder
 
 WRITER = r"(?P<writer>[0-9a-f]{12}-\d+-\w+)"
-# Names that `files.beside` and the report make, and those of older versions, which tell of no writer.
+# Names of `atomic_io.beside_of` and of the report, and names of older versions, which do not identify the writer.
 NAMES = re.compile(
     rf"\..+\.{WRITER}\.[0-9a-f]{{8}}\.tmp|\.new-{WRITER.replace('writer', 'reporter')}-\w{{8}}"
     r"|\..+\.[0-9a-f]{12}\.tmp|\.previous\.tmp|\.[0-9a-f]{16}\.\w{8}|\.\w+\.\d+\.gone|\.new-\w{8}"
@@ -26,24 +26,24 @@ NAMES = re.compile(
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file or folder of this name is temporary, whoever may be writing it."""
+    """Whether this is the name of a temporary file or folder, of a live or dead writer."""
     return NAMES.fullmatch(name) is not None
 
 
 def writer_of(name: str) -> str | None:
-    """The tag of the process that writes a temporary file; None where its name has none."""
+    """The tag of the process that writes a temporary file; None if the name has none."""
     found = NAMES.fullmatch(name)
     return None if found is None else found["writer"] or found["reporter"]
 
 
 def writer_lives(name: str) -> bool | None:
-    """Whether the writer of a temporary file lives; None where that cannot be known from here."""
+    """Whether the writer of a temporary file is alive; None if unknown."""
     writer = writer_of(name)
     return None if writer is None else tag_lives(writer)
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link (never what it leads to) or a folder."""
+    """Remove a file, a folder, or a link (not its target)."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -51,7 +51,7 @@ def remove(path: Path) -> None:
 
 
 def remove_dead(folder: Path, lost: ProcessRecord | None = None) -> None:
-    """Remove the temporary files right in a folder whose writers are dead; `lost` is one that was found to be."""
+    """Remove temporary files of dead writers directly in `folder`. `lost` is a holder known to be dead."""
     with suppress(OSError):
         for entry in os.scandir(folder):
             writer = writer_of(entry.name)
@@ -60,13 +60,13 @@ def remove_dead(folder: Path, lost: ProcessRecord | None = None) -> None:
 
 
 def clear_run(run: RunFolder, lost: ProcessRecord | None) -> None:
-    """Remove what dead writers left in the folder of a run that is taken over from the claim `lost`."""
+    """Remove temporary files of dead writers in a run's folder. `lost` is its former holder."""
     for folder in (run.path, run.claims, run.checkpoints, run.samples, run.protocols, run.requests):
         remove_dead(folder, lost)
 
 
 def temporary(root: Path) -> Iterator[Path]:
-    """Every temporary file and folder below `root`; links are not followed."""
+    """All temporary files and folders below `root`. Links are not followed."""
     for folder, folders, files in os.walk(root):
         for name in (*folders, *files):
             if is_leftover(name):
@@ -75,7 +75,7 @@ def temporary(root: Path) -> Iterator[Path]:
 
 
 def mark(path: Path) -> tuple[int, int, int]:
-    """What changes while somebody writes: files, bytes and the newest time, of all that a path holds."""
+    """Changes while a path is written: number of files, bytes, and the latest modification time (ns)."""
     paths = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
     stats = []
     for one in paths:

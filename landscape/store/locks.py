@@ -1,4 +1,4 @@
-"""A lock that one process holds and others wait for. No torch: planners wait too."""
+"""File locks between processes. No torch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import IO
 
 @contextmanager
 def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold the lock file at `path`; the kernel lets go of it when its holder dies.
+    """Hold the lock file at `path` inside the block. The kernel releases it if the holder dies.
 
-    `waiting` is called once where another process holds it.
+    `waiting` is called once if another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -25,14 +25,14 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[No
                 if waiting is not None:
                     waiting()
                 fcntl.flock(f, fcntl.LOCK_EX)
-            if not _is_at(f, path):  # whoever held it has removed the file: others would lock another one
+            if not _is_at(f, path):  # the former holder has removed the file; others would lock a new one
                 continue
             yield
             return
 
 
 def held(path: Path) -> bool:
-    """Whether a process holds the lock file at `path`; leaves no file where there was none."""
+    """Whether a process holds the lock file at `path`. Does not create the file."""
     try:
         with open(path) as f:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)

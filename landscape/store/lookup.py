@@ -1,4 +1,4 @@
-"""Finding a run or a sweep by what a person types: its id or name, or as much of it as is unique. No torch."""
+"""Find a run or sweep by its id or name, or a unique prefix. No torch."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from landscape.store.sweep_folder import SweepFolder
 
 
 def find_run(store: Store, text: str) -> RunFolder:
-    """The run whose id is `text` or alone begins with it; raises `UserError` that names the near ones."""
+    """The run with this id or unique prefix. Raises `UserError` with similar ids."""
     if RUN_ID.fullmatch(text) and store.run(text).exists():
         return store.run(text)
     ids = [run.id for run in store.run_folders()]
     if not ids:
-        raise UserError(f"no runs in {store.root}; give another store with store=PATH")
+        raise UserError(f"no runs in {store.root}; give another store with store=FOLDER")
     begin = [name for name in ids if text and name.startswith(text)]
     if len(begin) == 1:
         return store.run(begin[0])
     if begin:
-        raise UserError(f"run {text} begins {_some(begin)}; give more of the id")
+        raise UserError(f"run {text} is ambiguous: {_some(begin)}; give more of the id")
     near = get_close_matches(text, [name[: len(text)] for name in ids], n=3, cutoff=0.5)
     close = [name for name in ids if name[: len(text)] in near]
-    hint = f"near it: {_some(close)}" if close else f"there: {_some(ids)}"
+    hint = f"similar: {_some(close)}" if close else f"runs there: {_some(ids)}"
     raise UserError(f"run {text} is not in {store.root}; {hint}")
 
 
@@ -34,7 +34,7 @@ def _some(ids: list[str]) -> str:
 
 
 def by_age(store: Store) -> list[SweepFolder]:
-    """The sweeps of a store, the one that was planned last first; raises `UserError` where there is none."""
+    """The sweeps of a store, newest plan first. Raises `UserError` if there are none."""
     folders = store.sweep_folders()
     if not folders:
         raise UserError(f"no sweeps in {store.root}; give another store with store=FOLDER")
@@ -42,7 +42,8 @@ def by_age(store: Store) -> list[SweepFolder]:
 
 
 def find_sweep(store: Store, name: str | None) -> SweepFolder:
-    """The sweep whose name this is or begins with, or the only one; raises `UserError` naming those there are."""
+    """The sweep with this name or unique prefix, or the only one if `name` is None. Raises `UserError` with the
+    names."""
     newest = by_age(store)
     folders = {folder.name: folder for folder in newest}
     names = ", ".join(f.name for f in newest[:10]) + (", ..." if len(newest) > 10 else "")
@@ -52,6 +53,6 @@ def find_sweep(store: Store, name: str | None) -> SweepFolder:
         return newest[0]
     found = [folders[name]] if name in folders else [f for n, f in folders.items() if n.startswith(name)]
     if len(found) != 1:
-        what = "is not known" + nearest(name, folders) if not found else "is the beginning of several"
+        what = "is not known" + nearest(name, folders) if not found else "is ambiguous"
         raise UserError(f"sweep {name} {what}; in the store (newest first): {names}")
     return found[0]

@@ -1,4 +1,4 @@
-"""A line of `metrics.jsonl`: what one evaluation found."""
+"""A row of `metrics.jsonl`: the result of one evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landscape.store.record import Record, holds
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsRow(Record):
-    """When a run was evaluated, under which protocol, and what that gave; seconds are of the run up to then."""
+    """When a run was evaluated, under which protocol, and the scores. Seconds are totals of the run up to then."""
 
     LIMIT: ClassVar[int] = 256 << 20
     ALSO: ClassVar[Mapping[str, Check]] = dict.fromkeys((*STORED, "loss_d", "loss_g"), score)
@@ -21,15 +21,15 @@ class MetricsRow(Record):
     step: int = field(metadata=holds(count))  # D updates
     protocol: str = field(metadata=holds(ident))
     g_step: int | None = field(default=None, metadata=holds(count))
-    images: int | None = field(default=None, metadata=holds(count))  # real ones shown
+    images: int | None = field(default=None, metadata=holds(count))  # real images seen in training
     train_s: float | None = field(default=None, metadata=holds(score))
     eval_s: float | None = field(default=None, metadata=holds(score))
     train_busy_s: float | None = field(default=None, metadata=holds(score))
     eval_busy_s: float | None = field(default=None, metadata=holds(score))
-    why: Mapping[str, Any] = field(default_factory=dict, metadata=holds(or_null(mapped())))  # of a score that is null
-    cost: Mapping[str, Any] = field(default_factory=dict, metadata=holds(or_null(mapped())))  # seconds, by score
+    why: Mapping[str, Any] = field(default_factory=dict, metadata=holds(or_null(mapped())))  # reasons for null scores
+    cost: Mapping[str, Any] = field(default_factory=dict, metadata=holds(or_null(mapped())))  # seconds per score
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """Scores, losses and what else is watched, by name: a number, a curve, or None where it is not finite."""
+        """Scores, losses and logged values by name: a number, a curve, or None if not finite."""
         return self.more

@@ -1,6 +1,6 @@
-"""What older stores call things, renamed when they are read, here and nowhere else.
+"""Names in older stores, translated on reading. This is the only place.
 
-A Frechet distance was `fid` whatever it was measured on; now that is Inception's alone.
+Every Frechet distance was called `fid`; now only Inception's is.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ OLD = "fid"
 
 
 def named(scores: Mapping[str, Any], extractor: str | None) -> Mapping[str, Any]:
-    """Values by column (of a row, a status or a floor) with the distance under the name that its extractor gives it."""
+    """Values by column (of a row, a status or a floor) with the distance under its present name."""
     key = distance_key(extractor)
-    if key == OLD or OLD not in scores or key not in DISTANCES:  # an extractor that only another version knows
+    if key == OLD or OLD not in scores or key not in DISTANCES:  # or an unknown extractor
         return scores
     return {key if name == OLD else name: value for name, value in scores.items()}

@@ -1,7 +1,6 @@
-"""Whether a run goes on at its own pace, judged by its worker on its own clock: its heart asks with every beat.
+"""Detection of stalled runs: a worker compares steps, evaluations and checkpoints with earlier ones on its own clock.
 
-Steps, evaluations and checkpoints are each held against those before them in the same process. What has no before (the
-first of each, loading and decoding data) may take any time.
+The first of each kind, and loading and decoding of data, may take any time.
 """
 
 from __future__ import annotations
@@ -10,19 +9,22 @@ import time
 
 from landscape.store.run_status import Stalled
 
-FLOOR_S = 120.0  # what is quicker is never called stalled: a disk or a swapping machine may pause so long
-FACTOR = 20  # times the mean of its kind
+FLOOR_S = 120.0  # never stalled below this: disks and swapping machines may pause this long
+FACTOR = 20  # stalled above this multiple of the mean of its kind
 
 
 class Pace:
-    """What the main thread does now, and how long that took before."""
+    """What the main thread is doing, and how long it usually takes."""
 
     def __init__(self) -> None:
-        self.now: tuple[str | None, float] = (None, time.monotonic())  # replaced whole: another thread reads it
-        self.means: dict[str, tuple[int, float]] = {}  # by kind: how many, and their mean seconds
+        self.now: tuple[str | None, float] = (
+            None,
+            time.monotonic(),
+        )  # replaced atomically: another thread reads it
+        self.means: dict[str, tuple[int, float]] = {}  # by kind: count and mean seconds
 
     def begin(self, kind: str | None) -> None:
-        """What was done is over and `kind` begins; None for what has no pace."""
+        """The previous activity has ended and `kind` begins; None for an activity without a limit."""
         before, since = self.now
         now = time.monotonic()
         if before is not None:
@@ -31,7 +33,7 @@ class Pace:
         self.now = (kind, now)
 
     def stalled(self) -> Stalled | None:
-        """What takes too long: its kind, for how long, and the seconds usual; None where all is well."""
+        """The activity that takes too long, or None."""
         kind, since = self.now
         if kind not in self.means:
             return None

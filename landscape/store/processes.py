@@ -1,4 +1,4 @@
-"""Processes told apart: which machine one is on, when it started, what it runs, and whether it is that one still."""
+"""Identity of processes: machine, start time, command, and whether one is still alive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def _stat(pid: int) -> list[str] | None:
-    """What the kernel tells of a process from its state on; None where it is dead."""
+    """Fields of /proc/<pid>/stat from the state on; None if the process does not exist."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -21,9 +21,9 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def process_start(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks, which tells a reused pid from the old one; None where it is dead.
+    """Start time of a process in kernel ticks, which detects reused pids; None if it does not exist.
 
-    Where there is no /proc, "alive" for any process that lives.
+    Without /proc: "alive" for any existing process.
     """
     if not Path("/proc/self/stat").exists():
         try:
@@ -39,7 +39,7 @@ def process_start(pid: int) -> str | None:
 
 @cache
 def machine() -> dict[str, Any]:
-    """What makes a pid comparable: host, boot and pid namespace."""
+    """Host, boot and pid namespace: pids are comparable within these."""
 
     def read(path: str) -> str:
         try:
@@ -55,29 +55,29 @@ def machine() -> dict[str, Any]:
 
 
 def myself() -> dict[str, Any]:
-    """This process, as files of the store name one."""
+    """This process, as files of the store identify one."""
     return {**machine(), "pid": os.getpid(), "started": process_start(os.getpid())}
 
 
 def is_here(one: Mapping[str, Any]) -> bool:
-    """Whether a process can be looked up from here: same host, same boot, same pid namespace."""
+    """Whether a process is local: same host, boot and pid namespace."""
     return {key: one.get(key) for key in machine()} == machine()
 
 
 def lives(one: Mapping[str, Any]) -> bool:
-    """Whether a process that `is_here` is that one still, and no other of its number."""
+    """Whether a local process is still alive, and its pid not reused."""
     pid, started = one.get("pid"), one.get("started")
     return type(pid) is int and pid > 0 and started is not None and process_start(pid) == started
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a process was stopped, by SIGSTOP, a terminal or a debugger; False where there is no telling."""
+    """Whether a process is stopped (SIGSTOP, terminal, debugger); False if unknown."""
     stat = _stat(pid)
     return stat is not None and stat[0] in "Tt"
 
 
 def command(pid: int) -> list[str]:
-    """The words of the command that a process was started by; none where that cannot be known."""
+    """The command line of a process; empty if unknown."""
     try:
         if Path("/proc/self/cmdline").exists():
             return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
@@ -88,7 +88,7 @@ def command(pid: int) -> list[str]:
 
 
 def folder(pid: int) -> Path | None:
-    """The working folder of a process; None where that cannot be known."""
+    """The working folder of a process; None if unknown."""
     try:
         return Path(os.readlink(f"/proc/{pid}/cwd"))
     except OSError:
@@ -96,13 +96,13 @@ def folder(pid: int) -> Path | None:
 
 
 def tag(one: Mapping[str, Any]) -> str:
-    """A process in few characters, for names of files that it writes."""
+    """A short identifier of a process, for file names."""
     where = "\0".join(str(one.get(key)) for key in ("host", "boot", "pids"))
     return f"{hashlib.sha256(where.encode()).hexdigest()[:12]}-{one.get('pid')}-{one.get('started')}"
 
 
 def tag_lives(text: str) -> bool | None:
-    """Whether the process of a tag lives; None where it cannot be looked up from here."""
+    """Whether the process of a tag is alive; None if it is not local."""
     where, pid, started = text.split("-")
     if where != tag(machine()).partition("-")[0]:
         return None

@@ -1,4 +1,4 @@
-"""Where a run came from: the code's commit, the packages, the machine. No torch."""
+"""Provenance of a run: code version, packages and machine. No torch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import landscape
 from landscape.config.hardware import cpu
 from landscape.store.run_meta import Code, Machine
 
-SHARING = "LANDSCAPE_SHARING"  # in a worker's environment: how many runs its launcher puts on one GPU or core
+SHARING = "LANDSCAPE_SHARING"  # environment variable of a worker: number of runs that share one GPU or core
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "hydra-core", "pandas", "opda", "torch-fidelity")
 
 
 def _git(*arguments: str) -> str | None:
     root = Path(landscape.__file__).parent.parent
-    if not (root / ".git").exists():  # a wheel inside somebody else's repository is not at their commit
+    if not (root / ".git").exists():  # a wheel inside another repository is not at its commit
         return None
     try:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20)
@@ -31,7 +31,7 @@ def _git(*arguments: str) -> str | None:
 
 @cache
 def code() -> Code:
-    """The package's version and, in a checkout, its commit and whether the tree differed from it."""
+    """Version of the package and, in a checkout, its commit and whether there were local changes."""
     changes = _git("status", "--porcelain", "--untracked-files=no")
     dirty = None if changes is None else bool(changes)
     return Code(version=landscape.__version__, commit=_git("rev-parse", "HEAD"), dirty=dirty)
@@ -39,7 +39,7 @@ def code() -> Code:
 
 @cache
 def packages() -> dict[str, str]:
-    """Versions of Python and of the packages that numbers may depend on."""
+    """Versions of Python and of the packages that results may depend on."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -52,7 +52,7 @@ def packages() -> dict[str, str]:
 def machine_entry(
     device: str, gpu: str | None, threads: int, precision: str, world_size: int, batch_size: int
 ) -> Machine:
-    """This machine, as an entry of `meta.json`'s "machines"."""
+    """This machine, as an entry of "machines" in `meta.json`."""
     return Machine(
         host=socket.gethostname(),
         cpu=cpu(),

@@ -1,4 +1,4 @@
-"""A file's content as a frozen dataclass: one declaration of its keys, from which it is checked, read and written."""
+"""Records: frozen dataclasses that declare, check, read and write the content of a file."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from landscape.store.formats import Check, Kind, listed, or_null
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """The base of them. A field is a key; `more` holds keys that are none, as those of a later version, and keeps them.
+    """Base class of records. A field is a key of the file; `more` keeps unknown keys, such as those of a later version.
 
-    A field without a default is a key that must be there. One at its default is written only where `holds` says
-    "always"; null may stand for one whose default is None. A field of which `holds` says nothing is not in the file.
+    A field without a default is a required key. A field at its default is written only if `holds` says "always". Null
+    is accepted for a field whose default is None.
     """
 
-    LIMIT: ClassVar[int] = SMALL  # bytes of a file of this kind at most
-    ALSO: ClassVar[Mapping[str, Check]] = {}  # what some keys of `more` must be
+    LIMIT: ClassVar[int] = SMALL  # limit of the file, in bytes
+    ALSO: ClassVar[Mapping[str, Check]] = {}  # checks of some keys of `more`
 
     more: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
     def from_json(cls, value: Any, where: object) -> Self:
-        """The record that a parsed value is; raises `CorruptFile` that names `where`."""
+        """The record of a parsed value. Raises `CorruptFile`, which names `where`."""
         return cls._of(kind(cls).checked(value, where))
 
     @classmethod
@@ -40,15 +40,15 @@ class Record:
         return cls(**known, more=more)
 
     def to_json(self) -> dict[str, Any]:
-        """What is written; raises `ValueError` for what could not be read again."""
+        """The value to write. Raises `ValueError` if it could not be read again."""
         made = self.unchecked()
         wrong = kind(type(self)).wrong(made)
         if wrong is not None:
-            raise ValueError(f"what is to be written {wrong}")
+            raise ValueError(f"a record to be written {wrong}")
         return made
 
     def unchecked(self) -> dict[str, Any]:
-        """As `to_json`, of whatever values it has."""
+        """As `to_json`, without the check."""
         values = ((one, getattr(self, one.name)) for one in _layout(type(self)).keys)
         return {one.key: one.dump(value) for one, value in values if one.always or value != one.default} | {**self.more}
 
@@ -57,7 +57,7 @@ class _Key(NamedTuple):
     name: str
     key: str
     check: Check
-    default: Any  # `MISSING` for a key that must be there
+    default: Any  # `MISSING` for a required key
     load: Callable[[Any], Any]
     dump: Callable[[Any], Any]
     always: bool
@@ -74,17 +74,17 @@ def holds(
     dump: Callable[[Any], Any] = _same,
     always: bool = False,
 ) -> dict[str, Any]:
-    """The metadata of a field: what its value must be, the key where that is called otherwise, how it is converted."""
+    """Metadata of a field: its check, its key if that differs from the name, and conversions."""
     return {"check": check, "key": key, "load": load, "dump": dump, "always": always}
 
 
 def one_record(of: type[Record], key: str | None = None) -> dict[str, Any]:
-    """The metadata of a field that is a record itself."""
+    """Metadata of a field that is a record."""
     return holds(kind(of), key, of._of, of.to_json)
 
 
 def records(of: type[Record], always: bool = False) -> dict[str, Any]:
-    """The metadata of a field that is a tuple of records."""
+    """Metadata of a field that is a tuple of records."""
 
     def load(found: list[Any]) -> tuple[Record, ...]:
         return tuple(map(of._of, found))
@@ -104,7 +104,7 @@ _LAYOUTS: dict[type[Any], _Layout] = {}
 
 
 def _layout(of: type[Record]) -> _Layout:
-    """The keys of a kind of record, and what a mapping must be to be read as one; made once."""
+    """The keys of a record class, and the check of its mapping; computed once."""
     if of not in _LAYOUTS:
         keys = []
         for one in fields(of):
@@ -121,7 +121,7 @@ def _layout(of: type[Record]) -> _Layout:
 
 
 def kind(of: type[Record]) -> Kind:
-    """What a mapping must be to be read as such a record."""
+    """The check of a mapping for this record class."""
     return _layout(of).kind
 
 
@@ -129,12 +129,12 @@ R = TypeVar("R", bound=Record)
 
 
 def read(of: type[R], file: Path, within: Sequence[Path]) -> R:
-    """The record that a JSON file holds; raises `CorruptFile`, or `FileNotFoundError`."""
+    """The record in a JSON file. Raises `CorruptFile` or `FileNotFoundError`."""
     return parsed(of, read_bounded(file, of.LIMIT, within), file)
 
 
 def parsed(of: type[R], data: bytes, file: str | Path) -> R:
-    """The record that the text of a JSON file is; raises `CorruptFile`."""
+    """The record in the text of a JSON file. Raises `CorruptFile`."""
     try:
         value = parse_json(data)
     except ValueError as e:
@@ -143,20 +143,20 @@ def parsed(of: type[R], data: bytes, file: str | Path) -> R:
 
 
 def read_lines(of: type[R], file: Path, within: Sequence[Path]) -> list[R]:
-    """The records that the lines of a file hold, a torn last one left out; none where there is no file.
+    """The records in the lines of a file; empty if there is no file. An incomplete last line is ignored.
 
-    Raises `CorruptFile` with the number of the first that is none.
+    Raises `CorruptFile` with the number of the first invalid line.
     """
     try:
         data = read_bounded(file, of.LIMIT, within)
     except FileNotFoundError:
         return []
     found = []
-    whole = data.split(b"\n")[:-1]  # what follows the last line break is torn, or nothing
+    whole = data.split(b"\n")[:-1]  # text after the last line break is incomplete or empty
     for number, line in enumerate(whole, 1):
         try:
             value = parse_json(line)
         except ValueError as e:
-            raise CorruptFile(f"{file} line {number} is no row ({e})") from e
+            raise CorruptFile(f"{file} line {number} is not a valid row ({e})") from e
         found.append(of.from_json(value, f"{file} line {number}"))
     return found

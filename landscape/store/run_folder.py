@@ -1,4 +1,4 @@
-"""One run's folder: the names of its files, and how each is read and written."""
+"""The folder of a run: its files, and how each is read and written."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ _PICTURE = re.compile(r"(?:(?P<score>\w+)-)?(?P<step>\d+)(?:-(?P<protocol>\w+))?
 
 
 def _below(name: str) -> cached_property[Path]:
-    """The path `name` in a folder, made when it is first asked for: a store has thousands of folders."""
+    """The path `name` in a folder, computed on demand, because a store has thousands of folders."""
     return cached_property(lambda folder: folder.path / name)
 
 
 class RunFolder:
-    """One run's folder: names of its files, and reading and writing of those that several parts share."""
+    """The folder of a run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,7 +61,7 @@ class RunFolder:
 
     @cached_property
     def within(self) -> tuple[Path, ...]:
-        """Where links in the folder may lead: anywhere in the store; its `runs` may be a link itself."""
+        """Folders that links may lead to: the store, and `runs`, which may be a link itself."""
         return self.path.parent.parent, self.path.parent
 
     config_file = _below(CONFIG)
@@ -80,17 +80,17 @@ class RunFolder:
     weights = _below("checkpoint/weights.pt")
 
     def sample_grid(self, step: int) -> Path:
-        """The picture of samples at `step`; names sort by step."""
+        """The picture of samples at `step`. Names sort by step."""
         return self.samples / f"{step:08d}.png"
 
     def picture(self, score: str, step: int, protocol: str) -> Path:
-        """A picture that a score keeps of an evaluation (closest pairs, nearest neighbours)."""
+        """The picture of a score at an evaluation (closest pairs, nearest neighbors)."""
         return self.samples / f"{score}-{step:08d}-{protocol}.png"
 
     def newest_pictures(self) -> dict[tuple[str, str], tuple[int, Path]]:
-        """(score, protocol) -> step and path of the newest picture of each kind; ("", "") is the grid of samples.
+        """(score, protocol) -> (step, path) of the latest picture of each kind; ("", "") is the sample grid.
 
-        From one look into the folder; empty where it cannot be read.
+        Lists the folder once. Empty if it cannot be read.
         """
         found: dict[tuple[str, str], tuple[int, Path]] = {}
         try:
@@ -106,24 +106,24 @@ class RunFolder:
         return found
 
     def protocol_file(self, protocol: str) -> Path:
+        """Path of a protocol by its id."""
         return self.protocols / f"{protocol}.json"
 
     def read_by_reports(self, protocols: Iterable[str]) -> list[str]:
-        """Configuration, status, meta, metrics, log and these protocols' files, for those who look at thousands."""
+        """Paths of configuration, status, meta, metrics, log and these protocols, for readers of thousands of runs."""
         names = (CONFIG, STATUS, META, METRICS, LOG, *(f"protocols/{name}.json" for name in protocols))
         return [f"{self.path}/{name}" for name in names]
 
     def request_file(self, request: str) -> Path:
+        """Path of a request by its id."""
         return self.requests / f"{request}.yaml"
 
     def exists(self) -> bool:
+        """Whether the run was planned."""
         return self.config_file.exists()
 
     def create(self, config: dict[str, Any], meta: RunMeta, status: RunStatus) -> bool:
-        """Freeze a planned run; whether this call did. The folder appears whole: it is filled beside and renamed.
-
-        Another planner may have frozen the same run meanwhile; then theirs stays, being equal.
-        """
+        """Write a planned run atomically. Returns False if another planner was faster; its files are equal."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = beside_of(self.path)
         beside.mkdir()
@@ -149,41 +149,37 @@ class RunFolder:
             return False
 
     def set_aside(self) -> RunFolder:
-        """Take the folder from under its name, to be removed or put back; the folder as it is now."""
+        """Rename the folder, to remove it or put it back. Returns the renamed folder."""
         gone = beside_of(self.path)
         self.path.rename(gone)
         return RunFolder(gone)
 
     def config(self) -> dict[str, Any]:
-        """The frozen configuration; raises `CorruptFile`, or `FileNotFoundError`."""
+        """The frozen configuration. Raises `CorruptFile` or `FileNotFoundError`."""
         kind = formats.CONFIG
         return kind.checked(read_yaml(self.config_file, kind.limit, self.within), self.config_file)
 
     def meta(self) -> RunMeta:
-        """How the run came about and where it was; raises `CorruptFile`, or `FileNotFoundError`."""
+        """Origin of the run and its machines. Raises `CorruptFile` or `FileNotFoundError`."""
         return read(RunMeta, self.meta_file, self.within)
 
     def status(self) -> RunStatus:
-        """The status; raises `CorruptFile`, or `FileNotFoundError`.
+        """The status. Raises `CorruptFile` or `FileNotFoundError`.
 
-        An empty file, as a power cut leaves where renames reach the disk before what they name, is none: the status is
-        made again of the rows and the checkpoints.
+        An empty file, as a power failure may leave it, is replaced by a status reconstructed from rows and checkpoints.
         """
         data = read_bounded(self.status_file, RunStatus.LIMIT, self.within)
         if not data.strip(b"\0"):
-            return self._status_again()
+            return self._reconstruct_status()
         status = parsed(RunStatus, data, self.status_file)
         return replace(status, scores=self._named(status.scores, status.scores.get("protocol")))
 
-    def _status_again(self) -> RunStatus:
-        """What the status must have been, as far as the other files tell; where they do not, the run is to be trained.
-
-        A run trained again gives the same bits, so that doubt costs time and no result.
-        """
+    def _reconstruct_status(self) -> RunStatus:
+        """The status as far as other files tell. In doubt the run is trained again, which gives identical results."""
         config, rows = self.config(), self.rows()
         steps = config["train"]["steps"]
-        own = [row for row in rows if row.protocol == rows[0].protocol]  # the first is of the run's own protocol
-        warning = "status.json was empty, as a power cut leaves it; it is made again of other files"
+        own = [row for row in rows if row.protocol == rows[0].protocol]  # the first row has the run's own protocol
+        warning = "status.json was empty (power failure?) and was reconstructed from other files"
         state = PREEMPTED if rows or self.newest_checkpoint.exists() else PLANNED
         made = RunStatus(state=state, axes=axes_of(config), steps=steps, warnings=[warning])
         if rows:
@@ -191,9 +187,9 @@ class RunFolder:
             known = {key: last.values[key] for key in STORED if key in last.values}
             scores = {"step": last.step, "protocol": last.protocol, **known}
             made = replace(made, step=own[-1].step, scores=scores, train_s=last.train_s, eval_s=last.eval_s)
-        if rows and self.weights.exists():  # they are kept once training is over
+        if rows and self.weights.exists():  # weights are saved when training has ended
             why = own[-1].why
-            if why and all(_lacks(why, score) for score in config["metrics"].get("scores") or []):  # none is finite
+            if why and all(_lacks(why, score) for score in config["metrics"].get("scores") or []):  # no score is finite
                 return replace(made, state=DIVERGED, reason=str(next(iter(why.values()))))
             if own[-1].step == steps:
                 return replace(made, state=DONE)
@@ -202,11 +198,11 @@ class RunFolder:
         return made
 
     def read_request(self, file: Path) -> EvalRequest:
-        """A request for scores; raises `CorruptFile`, or `FileNotFoundError`."""
+        """A request for scores. Raises `CorruptFile` or `FileNotFoundError`."""
         return EvalRequest.from_json(read_yaml(file, EvalRequest.LIMIT, self.within), file)
 
     def asked(self) -> list[EvalRequest]:
-        """The requests for scores beyond those of the configuration, by name; raises `CorruptFile`."""
+        """The requests for scores beyond those of the configuration, by name. Raises `CorruptFile`."""
         try:
             names = sorted(name for name in os.listdir(self.requests) if _REQUEST.fullmatch(name))
         except (FileNotFoundError, NotADirectoryError):
@@ -214,39 +210,40 @@ class RunFolder:
         return [self.read_request(self.requests / name) for name in names]
 
     def pending_requests(self) -> list[EvalRequest]:
-        """Those of `asked` that its status does not list as met."""
+        """The requests of `asked` that are not complete according to the status."""
         asked = self.asked()
         status = self.status() if asked else None
         return [one for one in asked if one.missing(status)]
 
     def mirrored(self) -> dict[str, Any]:
-        """Which rows and samples a mirror has; raises `CorruptFile`, or `FileNotFoundError`."""
+        """Which rows and samples an experiment tracker has. Raises `CorruptFile` or `FileNotFoundError`."""
         kind = formats.MIRROR
         return kind.checked(read_json(self.mirror_file, kind.limit, self.within), self.mirror_file)
 
     def claim(self, number: int) -> ClaimRecord:
-        """The claim of this number; raises `CorruptFile`, or `FileNotFoundError`."""
+        """The lease with this number. Raises `CorruptFile` or `FileNotFoundError`."""
         return read(ClaimRecord, self.claims / f"{number}.json", self.within)
 
     def write_status(self, status: RunStatus, durable: bool = True) -> None:
+        """Write the status. Only the run's lease holder or its planner may."""
         write_whole(self.status_file, to_json(status.to_json()), durable)
 
     def write_meta(self, meta: RunMeta) -> None:
+        """Write `meta.json`."""
         write_whole(self.meta_file, to_json(meta.to_json()))
 
     def rows(self) -> list[MetricsRow]:
-        """The rows of `metrics.jsonl`, oldest first; none where there is no file.
+        """The rows of `metrics.jsonl`, oldest first; empty if there is no file.
 
-        A torn last line (a power cut while it was appended) is ignored; anything else that is no row raises
-        `CorruptFile` with the line's number.
+        An incomplete last line (power failure) is ignored. Another invalid line raises `CorruptFile` with its number.
         """
         rows = read_lines(MetricsRow, self.metrics_file, self.within)
         return [self._named_row(row) if old_names.OLD in row.values else row for row in rows]
 
     def append_row(self, row: MetricsRow) -> None:
-        """Add one row, on the disk before this returns. NaN is refused: write null and a reason.
+        """Append a row durably. Raises `ValueError` for NaN: write null and a reason.
 
-        A torn last line is cut first: a row appended to it would make a line that never reads.
+        An incomplete last line is removed first.
         """
         line = (json.dumps(row.to_json(), allow_nan=False) + "\n").encode()
         with open(self.metrics_file, "a+b") as f:
@@ -257,18 +254,18 @@ class RunFolder:
             os.fsync(f.fileno())
 
     def cut_rows(self, count: int) -> int:
-        """Keep the first `count` rows (those a checkpoint knows of) and return how many were cut.
+        """Keep the first `count` rows (those before the checkpoint). Returns the number of removed rows.
 
-        Raises `CorruptFile` where there are fewer.
+        Raises `CorruptFile` if there are fewer.
         """
         rows = self.rows()
         if len(rows) < count:
-            raise CorruptFile(f"{self.metrics_file} holds {len(rows)} rows, and the checkpoint knows of {count}")
+            raise CorruptFile(f"{self.metrics_file} has {len(rows)} rows, but the checkpoint has {count}")
         write_whole(self.metrics_file, "".join(json.dumps(row.to_json()) + "\n" for row in rows[:count]))
         return len(rows) - count
 
     def protocol(self, protocol: str) -> EvalProtocol:
-        """A protocol that a row names; raises `CorruptFile`, or `FileNotFoundError`."""
+        """A protocol by its id. Raises `CorruptFile` or `FileNotFoundError`."""
         found = read(EvalProtocol, self.protocol_file(protocol), self.within)
         return replace(found, floor=named(found.floor, found.extractor)) if found.floor else found
 
@@ -276,7 +273,7 @@ class RunFolder:
         return replace(row, more=self._named(row.more, row.protocol), why=self._named(row.why, row.protocol))
 
     def _named(self, scores: Mapping[str, Any], protocol: str | None) -> Mapping[str, Any]:
-        """`old_names.named` of values under a protocol; as they are where its text cannot be read."""
+        """`old_names.named` of values under a protocol; unchanged if the protocol cannot be read."""
         if old_names.OLD not in scores or protocol is None:
             return scores
         key = self.path.parent, protocol
@@ -288,11 +285,11 @@ class RunFolder:
         return named(scores, _EXTRACTORS[key])
 
     def open_log(self) -> BinaryIO:
-        """The log, to be read from any place; raises `CorruptFile` where it is none, or `FileNotFoundError`."""
+        """The log, opened for reading. Raises `CorruptFile` or `FileNotFoundError`."""
         return open_regular(self.log_file, self.within)
 
     def log_tail(self, lines: int = 8) -> str:
-        """The last lines of the log; empty where there is none, or none that may be read."""
+        """The last lines of the log; empty if it is missing or unreadable."""
         try:
             with self.open_log() as f:
                 f.seek(0, os.SEEK_END)
@@ -302,10 +299,10 @@ class RunFolder:
             return ""
 
 
-_EXTRACTORS: dict[tuple[Path, str], str | None] = {}  # by folder of runs and protocol, whose id says as much
+_EXTRACTORS: dict[tuple[Path, str], str | None] = {}  # by folder of runs and protocol id
 
 
 def _lacks(why: Mapping[str, Any], score: str) -> bool:
-    """Whether the reasons of a row say why it has nothing of a score."""
+    """Whether a row's reasons explain that a score is missing."""
     columns = SCORES[score].columns if score in SCORES else ()
     return score in why or any(column.keys & why.keys() for column in columns)

@@ -1,4 +1,4 @@
-"""`meta.json`: what planned a run, from which code, and the machines that it was on."""
+"""`meta.json`: what planned a run, from which code, and on which machines it ran."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from landscape.store.record import Record, holds, one_record, records
 class Origin(StrEnum):
     """What planned a run."""
 
-    COMMAND = "command"  # a command line, which is there too
-    SEARCH = "search"  # a trial, by the sampler of a sweep's search
+    COMMAND = "command"  # a command line, which is also recorded
+    SEARCH = "search"  # a trial of a sweep's search
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOrigin(Record):
-    """What planned a run, and which sampler where it was a search."""
+    """What planned a run, and the sampler if it was a search."""
 
-    kind: str = field(metadata=holds(text))  # an `Origin`, or one of a later version
+    kind: str = field(metadata=holds(text))  # an `Origin`, or a value of a later version
     sampler: str | None = field(default=None, metadata=holds(text))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Code(Record):
-    """The package's version and, in a checkout, its commit and whether the tree differed from it."""
+    """Version of the package and, in a checkout, its commit and whether there were local changes."""
 
     version: str | None = field(default=None, metadata=holds(scalar, always=True))
     commit: str | None = field(default=None, metadata=holds(scalar, always=True))
@@ -37,14 +37,14 @@ class Code(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Machine(Record):
-    """What bits, or seconds, of a run can depend on."""
+    """Facts about a machine that results or timings can depend on."""
 
     host: str | None = field(default=None, metadata=holds(scalar, always=True))
     cpu: str | None = field(default=None, metadata=holds(scalar, always=True))
     gpu: str | None = field(default=None, metadata=holds(scalar, always=True))
     device: str | None = field(default=None, metadata=holds(scalar, always=True))
     threads: int | None = field(default=None, metadata=holds(count, always=True))
-    # Runs on one GPU or core, as far as the launcher knows.
+    # Number of runs that share one GPU or core, as far as the launcher knows.
     sharing: int | None = field(default=None, metadata=holds(count, always=True))
     world_size: int | None = field(default=None, metadata=holds(count, always=True))
     device_batch_size: int | None = field(default=None, metadata=holds(count, always=True))
@@ -55,7 +55,7 @@ class Machine(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RunMeta(Record):
-    """How a run came about and where it was."""
+    """Origin of a run and its machines."""
 
     overrides: Sequence[str] = field(default_factory=list, metadata=holds(or_null(listed(text)), always=True))
     origin: RunOrigin | None = field(default=None, metadata=one_record(RunOrigin))
@@ -72,16 +72,16 @@ class RunMeta(Record):
 
     @property
     def by_command(self) -> bool:
-        """Whether a command line planned it, and not a search or what only a later version knows."""
+        """Whether a command line planned it."""
         return self.origin is not None and self.origin.kind == Origin.COMMAND
 
 
 def _of_old_command(command: Sequence[str]) -> Origin:
-    """As stores say it that have no `origin`: a trial has ["search=SAMPLER", "sweep=NAME"] for its command."""
+    """The origin in older stores without `origin`: a trial has the command ["search=SAMPLER", "sweep=NAME"]."""
     return Origin.SEARCH if any(argument.startswith("sweep=") for argument in command) else Origin.COMMAND
 
 
 def _joint_settings(override: str) -> list[str]:
-    """An override as older stores have it, where a study's joint settings ("a=1 b=2") are one text."""
+    """Split an override of older stores, where joint settings ("a=1 b=2") are a single text."""
     parts = override.split(" ")
     return parts if all("=" in part for part in parts) else [override]

@@ -1,4 +1,4 @@
-"""The store at a path: its runs, sweeps and cache, each by name."""
+"""The store at a path: runs, sweeps and cache, by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from landscape.store.sweep_folder import SweepFolder
 
 
 class Store:
-    """The store at `root`; nothing is created until something is written."""
+    """The store at `root`. Nothing is created until something is written."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser().absolute()
@@ -32,21 +32,21 @@ class Store:
         self.cache = self.root / "cache"
 
     def run(self, run_id: str) -> RunFolder:
-        """The folder of a run, which need not be there; raises `UserError` for what can be no run's id."""
+        """The folder of a run, which need not exist. Raises `UserError` for an invalid id."""
         if not RUN_ID.fullmatch(run_id):
-            raise UserError(f"{run_id!r} is no run's id: one has letters, digits, - and _")
+            raise UserError(f"{run_id!r} is not a run id; legal: letters, digits, - and _")
         return RunFolder(self.runs / run_id)
 
     def run_ids(self) -> list[str]:
-        """The id of every run in the store, in order; half-made folders (their names begin with a dot) are none."""
+        """Sorted ids of all runs. Temporary folders are skipped."""
         return sorted(name for name in self._folders() if RUN_ID.fullmatch(name))
 
-    def strangers(self) -> list[str]:
-        """A sentence on what lies among the runs and is none by its name: it is passed over."""
+    def unknown_folders(self) -> list[str]:
+        """A message about folders among the runs whose names are not run ids; empty if there are none."""
         names = sorted(name for name in self._folders() if not RUN_ID.fullmatch(name))
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         shown = ", ".join(map(ascii, names[:3]))
-        return [f"passed over in {self.runs}, being named as no run is: {shown}{more}"] if names else []
+        return [f"skipped in {self.runs}, because the names are not run ids: {shown}{more}"] if names else []
 
     def _folders(self) -> list[str]:
         try:
@@ -55,9 +55,9 @@ class Store:
             return []
 
     def status_of(self, run_id: str) -> tuple[RunStatus, float]:
-        """A run's status and when it was written, in the file system's own seconds; raises `CorruptFile`, `OSError`.
+        """A run's status and its modification time (file system clock, seconds). Raises `CorruptFile` or `OSError`.
 
-        For those who read thousands: it makes none of the paths of a `RunFolder`.
+        Fast path for readers of thousands of runs.
         """
         file = f"{self.runs}/{run_id}/{STATUS}"
         with open_regular(file, (self.root, self.runs)) as f:
@@ -67,17 +67,17 @@ class Store:
         return self.run(run_id).status(), found.st_mtime
 
     def run_folders(self) -> Iterator[RunFolder]:
-        """Every run in the store, by id."""
+        """All runs, by id."""
         yield from map(self.run, self.run_ids())
 
     def sweep(self, name: str) -> SweepFolder:
-        """The folder of a sweep, which need not be there; raises `UserError` for what can be no sweep's name."""
+        """The folder of a sweep, which need not exist. Raises `UserError` for an invalid name."""
         if not SWEEP_NAME.fullmatch(name):
-            raise UserError(f"{name!r} is no name of a sweep")
+            raise UserError(f"{name!r} is not a sweep name")
         return SweepFolder(self.sweeps / name)
 
     def sweep_folders(self) -> list[SweepFolder]:
-        """Every sweep of the store that has a plan, by name."""
+        """All sweeps with a plan, by name."""
         return [SweepFolder(self.sweeps / name) for name in self._sweeps_with("plan.json")]
 
     def _sweeps_with(self, file: str) -> list[str]:
@@ -85,68 +85,72 @@ class Store:
         return sorted(name for name in names if SWEEP_NAME.fullmatch(name))
 
     def submit_lock(self) -> Path:
-        """Held by whoever submits, so that two commands at once do not submit one run twice."""
+        """Lock held while jobs are submitted, so that concurrent commands do not submit a run twice."""
         return self.sweeps / ".submit.lock"
 
     def sweep_names(self) -> list[str]:
-        """Names of the sweeps that were planned into this store, sorted."""
+        """Sorted names of the sweeps with a plan."""
         return self._sweeps_with("plan.json")
 
     def search_file(self, name: str) -> Path:
+        """Path of the searches of a sweep."""
         return self.sweeps / name / "search.json"
 
     def trials_file(self, name: str) -> Path:
-        """The trials of a search: one JSON object a line, which run, from which stage and sampler, in which order."""
+        """Path of the trials of a sweep, one JSON object per line."""
         return self.sweeps / name / "trials.jsonl"
 
     def searches(self) -> list[str]:
-        """Names of the sweeps that have trials, sorted."""
+        """Sorted names of the sweeps with trials."""
         return self._sweeps_with("trials.jsonl")
 
     def search_storage(self, name: str, file: str) -> Path:
-        """Where a file of a sweep's search lies: a data base, a journal, a lock, a worker's log."""
+        """Path of a file of a sweep's search: database, journal, lock, or a worker's log."""
         return self.sweeps / name / "search" / file
 
     def search_workers(self, name: str) -> Path:
-        """The folder in which each worker of a sweep's searches says which process it is, while it works."""
+        """Folder in which each worker of a sweep's searches registers while it works."""
         return self.sweeps / name / "search" / "workers"
 
     def cached(self, kind: str, key: str, suffix: str) -> Path:
-        """Where the thing of this kind ("classifier", "reference") and content key lies, or will."""
+        """Path of a cached item by kind ("classifier", "reference") and content key."""
         return self.cache / kind / f"{key}{suffix}"
 
     def weights_file(self, digest: str) -> Path:
-        """Where the published weights whose file has this SHA-256 lie, or will."""
+        """Path of the published weights with this SHA-256."""
         return self.cached("weights", digest, ".pth")
 
     def weights(self, begins: str) -> list[Path]:
-        """The published weights here whose SHA-256 begins so."""
+        """The published weights in the store whose SHA-256 starts with `begins`."""
         return sorted((self.cache / "weights").glob(f"{begins}*.pth"))
 
     def lock_file(self, kind: str, key: str) -> Path:
+        """Path of the lock of a cached item."""
         return self.cache / kind / f".{key}.lock"
 
     def dataset(self, content: str) -> DatasetFolder:
-        """Where the decoded data set of this digest lies, or will."""
+        """Folder of the decoded data set with this digest."""
         return DatasetFolder(self.cache / "datasets" / content)
 
-    def dataset_in_the_making(self, fingerprint: str) -> DatasetFolder:
-        """Where a data set is decoded to before its digest is known; one process at a time (hold the lock)."""
+    def dataset_being_decoded(self, fingerprint: str) -> DatasetFolder:
+        """Folder for decoding a data set before its digest is known. Hold the lock."""
         return DatasetFolder(self.cache / "datasets" / f".{fingerprint}.making")
 
     def source_file(self, fingerprint: str) -> Path:
+        """Path of the index file of a source fingerprint."""
         return self.cached("sources", fingerprint, ".json")
 
     @property
     def wandb(self) -> Path:
-        """Where wandb keeps what is still to be uploaded: this is the name that it makes itself inside a folder."""
+        """Folder of wandb's files. The name is wandb's own."""
         return self.root / "wandb"
 
     def downloads(self, kind: str) -> Path:
+        """Folder of downloads of this kind."""
         return self.cache / "downloads" / kind
 
     def check_writable(self) -> None:
-        """Raise `UserError` where a run could not be written; leaves nothing behind in a store that was there."""
+        """Raise `UserError` if runs cannot be written. Leaves no files in an existing store."""
         try:
             self.runs.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.runs) as f:
@@ -154,5 +158,5 @@ class Store:
                 f.flush()
         except OSError as e:
             raise UserError(
-                f"the store at {self.root} cannot be written ({e.strerror}); give another with store=PATH"
+                f"the store at {self.root} cannot be written ({e.strerror}); give another with store=FOLDER"
             ) from e

@@ -1,4 +1,4 @@
-"""A sweep's folder: its plan, its searches, and what was handed to a scheduler."""
+"""The folder of a sweep: plan, searches, and submitted jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from landscape.store.searches import Searches
 
 
 class SweepFolder:
-    """A sweep's folder: its plan, and who was asked to train it."""
+    """The folder of a sweep."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,34 +34,34 @@ class SweepFolder:
         self.controller_file = path / "controller.json"
 
     def job_log(self, job: str, number: int) -> Path:
-        """What one task of an array printed."""
+        """Output of one task of a job array."""
         return self.logs / f"{job}_{number}.log"
 
     def set_aside(self) -> Path:
-        """Take the folder from under its name, to be removed; where it is now."""
+        """Rename the folder, to remove it. Returns its new path."""
         gone = beside_of(self.path)
         self.path.rename(gone)
         return gone
 
     @property
     def within(self) -> tuple[Path, ...]:
-        """Where links in the folder may lead, as of a `RunFolder`."""
+        """Folders that links may lead to, as in `RunFolder`."""
         return self.path.parent.parent, self.path.parent
 
     def plan(self) -> PlanRecord:
-        """The plan's record; raises `CorruptFile`, or `FileNotFoundError`."""
+        """The plan. Raises `CorruptFile` or `FileNotFoundError`."""
         return read(PlanRecord, self.plan_file, self.within)
 
     def jobs(self) -> Jobs:
-        """The resources of its runs; raises `CorruptFile`, or `FileNotFoundError`."""
+        """The resources of the runs. Raises `CorruptFile` or `FileNotFoundError`."""
         return read(Jobs, self.jobs_file, self.within)
 
     def signed_plan(self) -> tuple[PlanRecord, bool]:
-        """As `plan`, and whether no other user can have written it."""
+        """As `plan`, and whether only this user can have written it."""
         return self._read_signed(PlanRecord, self.plan_file)
 
     def signed_jobs(self) -> tuple[Jobs, bool]:
-        """As `jobs`, and whether no other user can have written it."""
+        """As `jobs`, and whether only this user can have written it."""
         return self._read_signed(Jobs, self.jobs_file)
 
     def _read_signed(self, of: type[R], file: Path) -> tuple[R, bool]:
@@ -69,20 +69,20 @@ class SweepFolder:
             return parsed(of, read_opened(f, file, of.LIMIT), file), is_ours_alone(f, file)
 
     def controller(self) -> ProcessRecord:
-        """The process that trains it on its own machine; raises `CorruptFile`, or `FileNotFoundError`."""
+        """The process that trains the sweep on its machine. Raises `CorruptFile` or `FileNotFoundError`."""
         return self.search_worker(self.controller_file)
 
     def search_worker(self, file: Path) -> ProcessRecord:
-        """A process that works on its searches; raises `CorruptFile`, or `FileNotFoundError`."""
+        """A process that works on the searches. Raises `CorruptFile` or `FileNotFoundError`."""
         return read(ProcessRecord, file, self.within)
 
     def searches(self) -> Searches:
-        """Its searches; raises `CorruptFile`, or `FileNotFoundError`."""
+        """The searches. Raises `CorruptFile` or `FileNotFoundError`."""
         return read(Searches, self.path / "search.json", self.within)
 
     def submitted(self, token: str = "") -> Iterator[SubmissionEvent]:
-        """The lines of `submissions.jsonl` that hold `token`, `Submission`s and what became of them; torn ones are
-        passed over. Raises `CorruptFile`."""
+        """The lines of `submissions.jsonl` that contain `token`: each `Submission`, and what became of it. Incomplete
+        lines are skipped. Raises `CorruptFile`."""
         try:
             data = read_bounded(self.submissions_file, Submission.LIMIT, self.within)
         except FileNotFoundError:

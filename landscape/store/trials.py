@@ -1,6 +1,6 @@
-"""`trials.jsonl`: where each run of a sweep came from, a row a run, in the order asked.
+"""`trials.jsonl`: the origin of each run of a sweep, one row per trial, in order.
 
-All of it can be derived again from the store and the searches' storage, so a row is replaced, never appended twice.
+The file can be derived from the store and the searches' storage, so rows are replaced, not appended.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ STAGES = (GRID, SEARCH, CONFIRM)
 
 @dataclass(frozen=True)
 class TrialRecord(Record):
-    """A run of a sweep, and what asked for it: the grid, a search by its sampler, or the confirmation of a choice."""
+    """A run of a sweep and what proposed it: the grid, a search, or a confirmation."""
 
     LIMIT: ClassVar[int] = 256 << 20
 
     run: str = field(metadata=holds(ident))
     cell: Mapping[str, Any] = field(metadata=holds(mapped(scalar)))
     stage: str = field(metadata=holds(one_of(*STAGES)))
-    order: int = field(metadata=holds(count))  # from 0 within the grid, within one search, within one confirmation
+    order: int = field(metadata=holds(count))  # from 0, within the grid, one search, or one confirmation
     sampler: str | None = field(default=None, metadata=holds(text, always=True))
     round: int | None = field(default=None, metadata=holds(count, always=True))
-    # The logarithm of the distance (of a diverged run's at step 0); None while it is not known.
+    # Logarithm of the distance (for a diverged run: at step 0); None if unknown.
     value: float | None = field(default=None, metadata=holds(number, always=True))
     diverged: bool = field(default=False, metadata=holds(flag, always=True))
     search: str | None = field(default=None, metadata=holds(ident, always=True))
-    failed: bool = field(default=False, metadata=holds(flag))  # it was given up, and has no value
-    why: str | None = field(default=None, metadata=holds(text))  # for what it was given up
+    failed: bool = field(default=False, metadata=holds(flag))  # given up, without a value
+    why: str | None = field(default=None, metadata=holds(text))  # why it was given up
 
     @property
     def settled(self) -> bool:
-        """Whether nobody works on it any more: it has a value, or it was given up."""
+        """Whether it has a value or was given up."""
         return self.value is not None or self.failed
 
 
 def read_rows(store: Store, sweep: str) -> list[TrialRecord]:
-    """The rows of a sweep's record; none where there is no file. Raises `CorruptFile`."""
+    """The trials of a sweep; empty if there is no file. Raises `CorruptFile`."""
     return read_lines(TrialRecord, store.trials_file(sweep), store.sweep(sweep).within)
 
 
 def put_rows(store: Store, sweep: str, new: list[TrialRecord]) -> None:
-    """Put rows into a sweep's record in the place of those of the same part (stage and search).
+    """Replace the rows of the same part (stage and search) by `new`.
 
-    A run that the grid has stays with it in a confirmation; each trial of a search has its row, for a search may
-    propose what was tried before, and its budget counts that.
+    A grid run that is also confirmed keeps its grid row. Every trial of a search has its row: a search may propose the
+    same run again, which counts against its budget.
     """
     parts = {(r.stage, r.search) for r in new}
     with locked(store.search_storage(sweep, ".record.lock")):

@@ -1,1 +1,1 @@
-"""Mirrors of a run (wandb), kept by a process of their own that reads the run's folder. No torch."""
+"""Experiment trackers (wandb). A separate process reads the run's folder and uploads it. No torch."""

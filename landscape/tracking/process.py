@@ -1,10 +1,10 @@
-"""A run mirrored elsewhere, by a process beside its worker that reads the run's folder: `logger=wandb`. No torch.
+"""Mirror of a run to an experiment tracker (`logger=wandb`), by a separate process that reads the run's folder.
 
-    python -m landscape.tracking.process --store DIR --logger '{"kind": "wandb", ...}' RUN ...  # of runs that are over
+    python -m landscape.tracking.process --store DIR --logger '{"kind": "wandb", ...}' RUN ...  # finished runs
 
-The folder stays the truth. The worker tells the process nothing but the end, by closing its standard input, and waits
-for it only then and not for long; if it fails, the worker says so once and goes on. What was mirrored stands in the
-run's folder, so that the mirror of a resumed run goes on where it stopped, and a later call adds what is missing.
+The worker signals the end by closing the process's standard input, then waits for it for a limited time. If the process
+fails, the worker warns once and continues. What was mirrored is recorded in the run's folder, so that a resumed run
+continues and a later call adds what is missing. No torch.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from landscape.tracking.wandb import LOGGERS, Event
 logger = logging.getLogger(__name__)
 
 POLL_S = 1.0
-PATIENCE_S = 60.0  # with the mirror of a run that is over
-HASTE_S = 10.0  # where the worker was asked to stop
+FINISH_WAIT_S = 60.0  # wait for the process after a finished run
+STOP_WAIT_S = 10.0  # wait if the worker was asked to stop
 
 
 @contextmanager
 def mirrored(
     store: Store, run: RunFolder, logger: dict[str, Any], warn: Callable[[str], None], hurried: Callable[[], bool]
 ) -> Iterator[Callable[[], None]]:
-    """While a worker is at a run, mirror it as `logger` says. Yields a function that warns if that has failed.
+    """Mirror a run while a worker trains it. Yields a function that warns once if the mirror has failed.
 
-    Raises nothing for what the mirror does.
+    `hurried` tells whether the worker was asked to stop. Failures of the mirror are never raised.
     """
     if logger["kind"] == "none":
         yield lambda: None
@@ -68,12 +68,12 @@ def mirrored(
                 with suppress(OSError):
                     process.stdin.close()
                 try:
-                    process.wait(HASTE_S if hurried() else PATIENCE_S)
+                    process.wait(STOP_WAIT_S if hurried() else FINISH_WAIT_S)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
                     told = True
-                    again = "python -m landscape.tracking.process adds what is missing"
+                    again = "python -m landscape.tracking.process uploads what is missing"
                     warn(f"{logger['kind']} did not end in time; {again}")
                 check()
 
@@ -104,19 +104,19 @@ def _start(
 
 
 def _why(output: IO[bytes], reason: IO[bytes], code: int) -> str:
-    """Why the process of a mirror ended: the reason that it gave, else the last of what it printed."""
+    """Why the process ended: the reason that it reported, else its last line of output."""
     for file in (reason, output):
         file.seek(0)
         lines = file.read().decode(errors="replace").split("\n")
         if words := [line.strip() for line in lines if line.strip()]:
             return words[-1][:300]
-    return f"it ended with exit code {code}"
+    return f"exit code {code}"
 
 
 def events(run: RunFolder, wait: Callable[[], bool]) -> Iterator[Event]:
-    """What of a run is not mirrored yet, then what is added, until `wait` (which takes a while) says that it is over.
+    """Yields what is not mirrored yet, then new rows and samples, until `wait` returns False after a pause.
 
-    An event counts as mirrored once the next is asked for. Raises `CorruptFile`.
+    An event counts as mirrored when the next one is requested. Raises `CorruptFile`.
     """
     try:
         known = run.mirrored()
@@ -131,7 +131,7 @@ def events(run: RunFolder, wait: Callable[[], bool]) -> Iterator[Event]:
         new = [row for row in rows if row.step > known["rows"].get(row.protocol, -1)]
         steps = {row.step for row in new}
         for step, picture in _pictures(run):
-            # Scores follow their samples, which wait for them.
+            # Samples wait for the scores of their step.
             if step > known["samples"] and step not in steps and (over or not scored):
                 yield Event(step, {}, picture)
                 known["samples"] = step
@@ -153,7 +153,8 @@ def _pictures(run: RunFolder) -> list[tuple[int, Path]]:
 
 
 def _values(run: RunFolder, row: MetricsRow, own: bool) -> dict[str, float]:
-    """The finite numbers of a row: with the extractor where it is not Inception, the protocol where not the first."""
+    """The finite numbers of a row. Keys get the extractor as suffix unless it is Inception, and the protocol as prefix
+    unless it is the run's own."""
     extractor = run.protocol(row.protocol).extractor
     end = "" if extractor == "inception" else f"_{extractor}"
     start = "" if own else f"{row.protocol[:8]}/"
@@ -165,19 +166,17 @@ def _values(run: RunFolder, row: MetricsRow, own: bool) -> dict[str, float]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0, or 1 where a mirror failed."""
+    """Run the command. Returns the exit code: 0, 1 if a tracker failed, 2 for invalid usage."""
     return run_cli(lambda: mirror(sys.argv[1:] if argv is None else argv), interrupted="")
 
 
 def mirror(argv: list[str]) -> int:
-    """Mirror the runs that a command line names; returns the exit code."""
+    """Mirror the runs on the command line. Returns the exit code."""
     parser = Parser("python -m landscape.tracking.process", __doc__ or "")
     parser.add_argument("--store", default=default("store"))
-    parser.add_argument(
-        "--logger", type=json.loads, help="JSON with kind and its keys; as frozen with the run if left out"
-    )
-    parser.add_argument("--follow", action="store_true", help="until standard input ends")
-    parser.add_argument("--reason", type=int, help="number of an open file for why it failed")
+    parser.add_argument("--logger", type=json.loads, help="JSON of the logger's keys (default: the run's own)")
+    parser.add_argument("--follow", action="store_true", help="mirror until standard input is closed")
+    parser.add_argument("--reason", type=int, help="file descriptor for the reason of a failure")
     parser.add_argument("runs", nargs="+", metavar="RUN")
     arguments = parser.parse(argv)
     store, failed = Store(arguments.store), ExitCode.DONE
@@ -198,20 +197,20 @@ def mirror(argv: list[str]) -> int:
             send = lookup("logger", logger["kind"], LOGGERS)
             stream = events(run, _stdin_is_open if arguments.follow else lambda: False)
             first = next(stream, None)
-            if first is not None:  # else there is nothing to start a third party's program for
+            if first is not None:  # skip starting the tracker if there is nothing to send
                 send(store, run, logger, chain([first], stream))
         except (UserError, CorruptFile) as e:
             tell(str(e))
             failed = ExitCode.USER
-        except BaseException as e:  # whatever a third party's program comes to
+        except BaseException as e:  # the tracker may fail in any way
             words = str(e).strip().splitlines()
             tell(f"{type(e).__name__}: {words[0] if words else ''}")
-            os._exit(ExitCode.UNFINISHED)  # its own clean-up may hang
+            os._exit(ExitCode.UNFINISHED)  # the tracker's clean-up may hang
     return failed
 
 
 def _stdin_is_open() -> bool:
-    """After a moment, or as soon as standard input has ended."""
+    """Wait for `POLL_S`, or until standard input is closed."""
     ready, _, _ = select.select([sys.stdin], [], [], POLL_S)
     return not ready
 

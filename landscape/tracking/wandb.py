@@ -1,7 +1,7 @@
-"""Where runs can be mirrored to. A logger takes what happens to a run and sends it on; no torch.
+"""Experiment trackers: functions that receive the events of a run and upload them. No torch.
 
-A new one is a function here, a file in conf/logger and a row in tests/landscape/tracking/test_mirror.py. It may raise,
-hang or die as it likes: it has a process of its own (`landscape.tracking.process`).
+A new one needs a function here, a file in conf/logger and a row in tests/landscape/tracking/test_mirror.py. It may
+raise, hang or crash, because it runs in a separate process (`landscape.tracking.process`).
 """
 
 from __future__ import annotations
@@ -15,27 +15,26 @@ from landscape.store import RunFolder, Store
 
 
 class Event(NamedTuple):
-    """What a run has to show at a step."""
+    """New results of a run at a step."""
 
     step: int  # D updates
-    values: dict[str, float]  # finite ones
-    picture: Path | None  # a grid of samples
-    late: bool = False  # scores that were asked for when the run was over, under another protocol
+    values: dict[str, float]  # finite values
+    picture: Path | None  # sample grid
+    late: bool = False  # scores computed after the run, under another protocol
 
 
 Logger = Callable[[Store, RunFolder, dict[str, Any], Iterator[Event]], None]
 
 
 def to_wandb(store: Store, run: RunFolder, logger: dict[str, Any], events: Iterator[Event]) -> None:
-    """Weights & Biases: the run under its own id, grouped by the sweep that first planned it, D updates as steps.
+    """Weights & Biases: run id as id, grouped by the sweep that first planned the run, steps are D updates.
 
-    Offline, wandb 0.31 makes a further folder under the same id for each worker of a resumed run; `wandb sync` uploads
-    the folders of one id one after another, oldest first, into one run.
+    Offline, wandb 0.31 makes one folder per worker of a resumed run; `wandb sync` merges them by id, oldest first.
     """
     import wandb
 
     store.wandb.mkdir(exist_ok=True)
-    tempfile.TemporaryFile(dir=store.wandb).close()  # wandb itself would go elsewhere without a word
+    tempfile.TemporaryFile(dir=store.wandb).close()  # fail now, because wandb would silently use another folder
     meta = run.meta()
     mirror = wandb.init(
         project=logger.get("project"),
@@ -54,7 +53,7 @@ def to_wandb(store: Store, run: RunFolder, logger: dict[str, Any], events: Itera
         if event.picture is not None:
             row["samples"] = wandb.Image(str(event.picture))
         if event.late:
-            mirror.summary.update(row)  # its history is closed
+            mirror.summary.update(row)  # the run's history is closed
         else:
             mirror.log(row, step=event.step)
     status = run.status()

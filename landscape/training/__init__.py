@@ -1,1 +1,1 @@
-"""The training loop and what it moves: state, batches, image grids and checkpoints."""
+"""The training loop, its state, data loading, checkpoints and image grids."""

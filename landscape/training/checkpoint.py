@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, two generations, each with its own digest, the newest sound one read."""
+"""Checkpoints: atomic writes, two generations, verified by digest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LARGEST = 64 << 30  # bytes
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` (tensors and plain values) at `path`, preceded by a line with its digest."""
+    """Write `content` (tensors and plain values) to `path`, after a line with its digest."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     payload = buffer.getvalue()
@@ -28,28 +28,28 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """What `save` wrote; raises `CorruptFile` for anything else, `FileNotFoundError` where there is nothing.
+    """Read what `save` wrote. Raises `CorruptFile`, or `FileNotFoundError`.
 
-    Only tensors and plain values are unpickled: no code from the file is run.
+    Only tensors and plain values are unpickled; no code from the file is executed.
     """
     # The store, and its folder of runs or its cache, which may be a link to another disk.
     within = path.parents[2:4] if path.parent.name == "checkpoint" else path.parents[1:3]
     head, _, payload = read_bounded(path, LARGEST, within).partition(b"\n")
     if head != MAGIC + hashlib.sha256(payload).hexdigest().encode():
-        raise CorruptFile(f"{path} is damaged, or no checkpoint")
+        raise CorruptFile(f"{path} is damaged or not a checkpoint")
     try:
-        # What torch.save writes is not compressed, so that nothing unpacks to more than was read.
+        # torch.save does not compress, so uncompressed archives cannot expand beyond what was read.
         packed = [one for one in zipfile.ZipFile(io.BytesIO(payload)).infolist() if one.compress_type]
         content = None if packed else torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
-    except Exception as e:  # torch raises many kinds on what is no checkpoint
-        raise CorruptFile(f"{path} holds no checkpoint ({type(e).__name__})") from e
+    except Exception as e:  # torch raises many types for invalid files
+        raise CorruptFile(f"{path} is not a checkpoint ({type(e).__name__})") from e
     if not isinstance(content, dict):
-        raise CorruptFile(f"{path} holds no checkpoint")
+        raise CorruptFile(f"{path} is not a checkpoint")
     return content
 
 
 def save_generation(run: RunFolder, content: dict[str, Any]) -> None:
-    """The newest checkpoint becomes the previous one; at no moment is there none."""
+    """Write a checkpoint and keep the one before it. At least one exists at any time."""
     run.checkpoints.mkdir(exist_ok=True)
     if run.newest_checkpoint.exists():
         beside = beside_of(run.previous_checkpoint)
@@ -59,9 +59,9 @@ def save_generation(run: RunFolder, content: dict[str, Any]) -> None:
 
 
 def load_newest(run: RunFolder, device: torch.device | str = "cpu") -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest sound checkpoint, or None, and a sentence for each damaged one that was passed over.
+    """The newest intact checkpoint, or None, and a message for each damaged one.
 
-    A damaged one is put aside, so that it never takes the place of a sound one when the next is written.
+    Damaged checkpoints are renamed, so that they never replace an intact one.
     """
     damaged: list[str] = []
     for path in (run.newest_checkpoint, run.previous_checkpoint):
@@ -69,7 +69,7 @@ def load_newest(run: RunFolder, device: torch.device | str = "cpu") -> tuple[dic
             return load(path, device), damaged
         except FileNotFoundError:
             continue
-        except Exception as e:  # torch raises many kinds on garbage
-            damaged.append(f"{path.name} passed over: {' '.join(str(e).split())[:200]}")
+        except Exception as e:  # torch raises many types for invalid files
+            damaged.append(f"{path.name} skipped: {' '.join(str(e).split())[:200]}")
             path.replace(path.with_suffix(".damaged"))
     return None, damaged

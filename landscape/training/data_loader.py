@@ -1,4 +1,4 @@
-"""Real images in batches: uint8 on the way in, [0, 1] floats on the way out, and an exact place to resume from."""
+"""Batches of real images: uint8 in, [0, 1] floats out, with an exact position to resume from."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from landscape import distributed
 from landscape.algorithms.algorithm import Batch
 from landscape.rng import stream
 
-SMALL = 2**30  # bytes of training images that a GPU keeps whole; a CPU trusts the disk's cache with as much
+SMALL = 2**30  # most bytes of training images kept on a GPU, or read without prefetching on a CPU
 
 
 class Batches:
-    """Endless batches of (batch, channels, side, side) in [0, 1], each epoch in a new order without its remainder.
+    """Endless batches (batch, channels, side, side) in [0, 1]: each epoch in a new order, without its incomplete last
+    batch.
 
-    `rows` are the images to train on; batches carry the `labels` (int64, of all images) where they are given. The
-    order of an epoch is drawn from a stream of the run's seed; its state before the draw and the position inside the
-    epoch are all that a checkpoint needs. How the images are read changes no batch: few live on a GPU whole, many are
-    read from their memory map, the next batch by a thread while this one trains. What was read ahead is no part of the
-    position.
+    `rows` are the training images. `labels` (int64, of all images) are added to the batches if given. The order of an
+    epoch comes from a stream of the run's seed, so a checkpoint needs only the stream's state before the epoch and the
+    position in it. Small data sets are kept on a GPU; large ones are read from their memory map, with the next batch
+    prefetched by a thread. This does not affect the batches.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class Batches:
         self.labels = None if labels is None else torch.from_numpy(labels[rows]).to(device)
         fits = len(rows) * images[:1].nbytes <= small
         self.resident = self._upload() if fits and device.type != "cpu" else None
-        # On a CPU few images are read where they lie: runs side by side share the disk's cache.
+        # On a CPU small data sets are read directly, because concurrent runs share the page cache.
         self.reader = None if fits else ThreadPoolExecutor(1, "batches")
         self.ahead: Future[Tensor] | None = None
         self.rng = stream(seed, "data")
         self._draw()
 
     def _upload(self) -> Tensor:
-        """The training images on the device; on the way there never all of them twice."""
+        """The training images on the device, copied in parts to limit host memory."""
         whole = torch.empty((len(self.rows), *self.images.shape[1:]), dtype=torch.uint8, device=self.device)
         at = 0
         for part in np.array_split(self.rows, max(1, whole.nbytes >> 24)):
@@ -61,10 +61,11 @@ class Batches:
         order = torch.randperm(len(self.rows), generator=self.rng)
         self.order = order if self.resident is None else order.to(self.device)
         self.position = 0
-        self.ahead = None  # it was read in another order
+        self.ahead = None  # prefetched in the old order
 
     def next(self) -> Batch:
-        """The next batch, on the device, its images in channels-last order; a new epoch where too few are left."""
+        """The next batch, on the device, with images in channels-last format. Starts a new epoch if too few images are
+        left."""
         if self.position + self.batch_size > len(self.order):
             self._draw()
         pixels = self._pixels()
@@ -75,11 +76,11 @@ class Batches:
         return Batch((pixels.float() / 255).contiguous(memory_format=torch.channels_last), labels)
 
     def _chosen(self, position: int) -> Tensor:
-        """Places among the rows of the batch at a position: of several ranks, this one's slice of it."""
-        return distributed.share(self.order[position : position + self.batch_size])
+        """Indices into `rows` of the batch at a position: this rank's slice."""
+        return distributed.local_rows(self.order[position : position + self.batch_size])
 
     def _pixels(self) -> Tensor:
-        """The batch at the position, uint8 on the device."""
+        """The batch at the current position, uint8 on the device."""
         if self.resident is not None:
             return self.resident[self._chosen(self.position)]
         read, self.ahead = self.ahead, None
@@ -92,11 +93,11 @@ class Batches:
         return pixels if self.device.type == "cpu" else pixels.pin_memory()
 
     def state_dict(self) -> dict[str, Any]:
-        """The place to resume from: the random stream before this epoch was drawn, and the position inside it."""
+        """The position to resume from: the random state before this epoch, and the position in it."""
         return {"before": self.before, "position": self.position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to the place that `state_dict` gave; the next batch is the one that followed it."""
+        """Resume from the result of `state_dict`; the next batch is the one that followed."""
         self.rng.set_state(state["before"].cpu())
         self._draw()
         self.position = state["position"]

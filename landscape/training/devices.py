@@ -1,4 +1,4 @@
-"""The device that a configuration names."""
+"""Selection of the device."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from landscape.config.errors import UserError
 
 
 def pick_device(device: str) -> torch.device:
-    """ "auto" is the first GPU where there is one; raises `UserError` for a device that is not there."""
+    """The torch device; "auto" is the first GPU if there is one. Raises `UserError` if it is not available."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as e:
-        raise UserError(
-            f"device={device} cannot be used here; legal: auto, cpu, or a CUDA device that is present"
-        ) from e
+        raise UserError(f"device={device} is not available here; legal: auto, cpu, or an available CUDA device") from e
     return chosen

@@ -1,4 +1,4 @@
-"""Grids of samples as pictures."""
+"""Pictures of samples."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from torch import Tensor
 
 from landscape.store.atomic_io import write_whole
 
-GRID = 8  # images a side
-POINTS, SIDE = 2048, 256  # samples and pixels a side of a picture of points
+GRID = 8  # images per side
+POINTS, SIDE = 2048, 256  # samples in, and pixels per side of, a picture of points
 
 
-READABLE = 64  # pixels a side that an image for people has at least
+MIN_SIDE = 64  # smallest side, in pixels, of a saved image
 
 
-def readable(images: Tensor) -> Tensor:
-    """Images (..., side, side) as a person can look at: each pixel of small ones a square; points as they are."""
+def enlarge(images: Tensor) -> Tensor:
+    """Enlarge small images (..., side, side) by repeating pixels. Points are unchanged."""
     side = images.shape[-1]
-    factor = 1 if side == 1 else -(-READABLE // side)
+    factor = 1 if side == 1 else -(-MIN_SIDE // side)
     return images.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
 
 
-def how_many(size: int) -> int:
-    """Samples that a picture holds: 64 images, or many points where a sample is one."""
+def samples_per_picture(size: int) -> int:
+    """Number of samples in a picture: 64 images, or 2048 points."""
     return POINTS if size == 1 else GRID * GRID
 
 
 def save_samples(samples: Tensor, path: Path) -> None:
-    """A picture of samples (n, channels, side, side) in [0, 1]: a grid of images, or a map of points."""
+    """Save samples (n, channels, side, side) in [0, 1] as PNG: a grid of images, or a scatter plot of points."""
     _save(points(samples) if samples.shape[-1] == 1 else grid(samples), path)
 
 
 def save_image(image: Tensor, path: Path) -> None:
-    """A picture of one image (channels, side, side) in [0, 1], a pixel a pixel."""
-    _save(_shown(_pixels(image)), path)
+    """Save one image (channels, side, side) in [0, 1] as PNG."""
+    _save(_to_picture(_pixels(image)), path)
 
 
 def _save(picture: np.ndarray, path: Path) -> None:
@@ -51,22 +51,22 @@ def _pixels(images: Tensor) -> np.ndarray:
     return (images.nan_to_num(0, 0, 0).clamp(0, 1) * 255).round().byte().cpu().numpy()
 
 
-def _shown(pixels: np.ndarray) -> np.ndarray:
-    """(channels, h, w) as pictures are: grey (h, w), or RGB (h, w, 3)."""
+def _to_picture(pixels: np.ndarray) -> np.ndarray:
+    """(channels, h, w) to grayscale (h, w) or RGB (h, w, 3)."""
     return pixels[0] if len(pixels) == 1 else pixels[:3].transpose(1, 2, 0)
 
 
 def points(samples: Tensor) -> np.ndarray:
-    """Points of the unit square (n, 2, 1, 1) as pixels (256, 256), brighter where more fall; those outside are lost."""
+    """Points (n, 2, 1, 1) in the unit square as pixels (256, 256), brighter where denser. Others are not shown."""
     x, y = samples.nan_to_num(-1, -1, -1).double().cpu().numpy()[:, :2, 0, 0].T
     counts, _, _ = np.histogram2d(1 - y, x, bins=SIDE, range=((0, 1), (0, 1)))
     return np.asarray(np.minimum(24 + 77 * counts, 255), np.uint8)
 
 
 def grid(images: Tensor) -> np.ndarray:
-    """The first 64 images (n, channels, side, side) in [0, 1] as pixels, 8x8 of them, one dark pixel between.
+    """The first 64 images (n, channels, side, side) in [0, 1] as an 8x8 grid, with a dark pixel between images.
 
-    One channel makes a grey picture, three an RGB one; values that are no numbers come out black.
+    Returns grayscale or RGB pixels, uint8. NaN and infinities are black.
     """
     pixels = _pixels(images[: GRID * GRID])
     n, channels, side, _ = pixels.shape
@@ -75,4 +75,4 @@ def grid(images: Tensor) -> np.ndarray:
     for i, image in enumerate(pixels):
         y, x = divmod(i, GRID)
         canvas[:, y * (side + 1) : y * (side + 1) + side, x * (side + 1) : x * (side + 1) + side] = image
-    return _shown(canvas)
+    return _to_picture(canvas)

@@ -1,7 +1,6 @@
-"""The training loop: it moves an algorithm and looks after clocks, divergence, the average and the places to stop.
+"""The training loop: calls an algorithm's step, and handles clocks, divergence, EMA and interruptions.
 
-What a step is, the algorithm says (`landscape.algorithms`); the loop asks no family's name. A run of several ranks is
-this same loop in each of them.
+Algorithms define the step (`landscape.algorithms`). With several ranks, each one runs this loop.
 """
 
 from __future__ import annotations
@@ -16,23 +15,22 @@ from landscape import distributed
 from landscape.config.schema import Config
 from landscape.training.state import State
 
-CHECK_EVERY = 25  # steps between looks at whether the losses are still finite (a look waits for the device)
-LIMIT = 1e15  # a loss of this size is as good as infinite: single precision has nothing left to learn from
+CHECK_EVERY = 25  # steps between checks that losses are finite (a check waits for the device)
+LIMIT = 1e15  # a loss of this size counts as infinite
 
 
 class Diverged(Exception):
-    """Training left the finite numbers; the text says what and when."""
+    """A loss or weight is not finite. The message says when."""
 
 
 def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> None:
-    """Train `state` in place up to `cfg.train.steps` steps (of a GAN: D updates).
+    """Train `state` in place for `cfg.train.steps` steps (for a GAN: D updates).
 
-    `after_step` is called between steps, where evaluations, checkpoints and stops belong: it may raise, and
-    nothing of the state is half done then. (Of several ranks only rank 0 has any use for it.) Raises `Diverged` when a
-    loss or a weight is no finite number (a loss beyond 1e15 counts as none).
+    `after_step` is called between steps, for evaluations, checkpoints and stops. It may raise; the state is then
+    consistent. Only rank 0 uses it. Raises `Diverged` if a loss or a weight is not finite (or a loss is beyond 1e15).
 
-    A layer with a method `set_progress(share)` is told before each step which share of the steps lies behind it. What
-    it makes of that belongs into a buffer: those are kept with the weights and copied to the average.
+    A layer with a method `set_progress(fraction)` is called before each step with the fraction of steps done. It should
+    store the result in a buffer, which is saved with the weights and copied to the EMA.
     """
     networks = list(state.modules.values())
     parameters = [p for network in networks for p in network.parameters()]
@@ -53,27 +51,27 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
         state.losses.update(done.losses)
         state.watched.update(done.watched)
         for value in done.losses.values():
-            state.finite &= value.abs() < LIMIT  # false for NaN too
-        if done.sampler_moved and state.average is not None:
+            state.finite &= value.abs() < LIMIT  # also false for NaN
+        if done.sampler_moved and state.ema is not None:
             assert cfg.train.ema is not None
-            move_average(state.average, sampler, cfg.train.ema)
+            update_ema(state.ema, sampler, cfg.train.ema)
 
         looks = state.step % CHECK_EVERY == 0 or state.step == cfg.train.steps
         if looks:
             state.finite &= all(p.isfinite().all() for p in parameters)
             diverged = not state.finite
-        state.clocks.add_busy(distributed.together(state.meter.stop(), state.device))
+        state.clocks.add_busy(distributed.sum_seconds(state.meter.stop(), state.device))
         if looks:
-            state.settle()  # the look has waited for the device
+            state.sync_clocks()  # the check has waited for the device
         state.clocks.train_s += time.perf_counter() - start
         if diverged:
-            raise Diverged(f"a loss or weight left the finite numbers by step {state.step}")
+            raise Diverged(f"a loss or weight is not finite at step {state.step}")
         after_step(state)
 
 
 @torch.no_grad()
-def move_average(average: nn.Module, sampler: nn.Module, decay: float) -> None:
-    """average <- decay * average + (1 - decay) * sampler for parameters; buffers (batch statistics) are copied."""
-    torch._foreach_lerp_(list(average.parameters()), list(sampler.parameters()), 1 - decay)
-    if buffers := list(sampler.buffers()):  # a network may have none
-        torch._foreach_copy_(list(average.buffers()), buffers)
+def update_ema(ema: nn.Module, sampler: nn.Module, decay: float) -> None:
+    """ema <- decay * ema + (1 - decay) * sampler for parameters. Buffers (batch statistics) are copied."""
+    torch._foreach_lerp_(list(ema.parameters()), list(sampler.parameters()), 1 - decay)
+    if buffers := list(sampler.buffers()):  # a network may have no buffers
+        torch._foreach_copy_(list(ema.buffers()), buffers)

@@ -1,4 +1,4 @@
-"""What a run's processors did, beside what its clock said: seconds that do not grow with the load of the machine."""
+"""Processor time of a run, in contrast to wall time: it does not depend on the machine's load."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import torch
 
 
 class Meter:
-    """Between `start` and `stop` CPU seconds of this process, all its threads; on CUDA the device's, by two events.
+    """Processor seconds between `start` and `stop`: of this process with all its threads, or of the device on CUDA.
 
-    A device is not waited for: what its events say is added by `stop` where they have passed, and the rest by `rest`.
+    CUDA events are not waited for. `stop` adds those that have completed, `rest` the others.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.pairs: list[tuple[Any, Any]] = []  # of events, oldest first
+        self.pairs: list[tuple[Any, Any]] = []  # start and end events, oldest first
         self.begun: Any = None
 
     def start(self) -> None:
-        """Begin a span; `stop` ends it."""
+        """Start a measurement, which `stop` ends."""
         self.begun = self._event() if self.device.type == "cuda" else time.process_time()
 
     def stop(self) -> float:
-        """Seconds that have become known: of this span, or of earlier ones on a device."""
+        """Seconds that have become known: of this measurement, or of earlier ones on CUDA."""
         if self.device.type != "cuda":
             return time.process_time() - float(self.begun)
         self.pairs.append((self.begun, self._event()))
         return self._passed()
 
     def rest(self) -> float:
-        """Seconds of the spans that are not known yet; waits for the device."""
+        """Seconds of the measurements that are not known yet. Waits for the device."""
         if self.pairs:
             self.pairs[-1][1].synchronize()
         return self._passed()

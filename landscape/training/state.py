@@ -1,4 +1,4 @@
-"""Everything that training changes, in one object that can be saved and put back to the bit."""
+"""The complete state of training, which can be saved and restored exactly."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from landscape.algorithms.algorithm import Algorithm, Model
 from landscape.algorithms.registry import algorithm_of
 from landscape.config.schema import Config
 from landscape.data import Dataset
-from landscape.networks.population_batchnorm import keep_population_variance
-from landscape.networks.sync_batchnorm import synchronise
+from landscape.networks.population_batchnorm import use_population_variance
+from landscape.networks.sync_batchnorm import use_sync_batchnorm
 from landscape.rng import stream
 from landscape.training.data_loader import Batches
 from landscape.training.meter import Meter
@@ -24,10 +24,10 @@ from landscape.training.meter import Meter
 
 @dataclass
 class Clocks:
-    """Seconds, of the history that led to this state: what a resume threw away is counted apart.
+    """Seconds spent to reach this state. Work lost by interruptions is counted elsewhere.
 
-    `busy`: CPU seconds of all its processes or, on CUDA, the devices' (`landscape.training.meter`), where the others
-    are by the clock. None where the run began before these were kept.
+    `train_s` and `eval_s` are wall time. The `busy` values are CPU seconds of all processes or, on CUDA, device seconds
+    (`landscape.training.meter`); None if the run began before they were recorded.
     """
 
     train_s: float = 0.0
@@ -37,11 +37,11 @@ class Clocks:
 
     @classmethod
     def of(cls, saved: dict[str, Any]) -> Clocks:
-        """The clocks of a checkpoint; busy seconds that an older one lacks are None."""
+        """The clocks of a checkpoint. Busy seconds that an older checkpoint lacks are None."""
         return cls(**{"train_busy_s": None, "eval_busy_s": None, **saved})
 
     def add_busy(self, train_s: float = 0.0, eval_s: float = 0.0) -> None:
-        """Add busy seconds, unless the run began before these were kept."""
+        """Add busy seconds, unless the run began before they were recorded."""
         if self.train_busy_s is not None:
             self.train_busy_s += train_s
         if self.eval_busy_s is not None:
@@ -50,42 +50,42 @@ class Clocks:
 
 @dataclass(kw_only=True)
 class State(Model):
-    """A run between two steps: its model, and what the loop keeps beside it."""
+    """A run between two steps: its model, and the loop's own state."""
 
     algorithm: Algorithm
-    average: nn.Module | None  # exponential moving average of the sampler, its buffers copied
+    ema: nn.Module | None  # moving average of the sampler's parameters; buffers are copied
     batches: Batches
-    rows: int = 0  # lines of metrics.jsonl that belong to this history
-    finite: Tensor = field(default_factory=lambda: torch.tensor(True))  # no loss so far was infinite or NaN
+    rows: int = 0  # number of rows in metrics.jsonl up to this state
+    finite: Tensor = field(default_factory=lambda: torch.tensor(True))  # whether all losses so far were finite
     clocks: Clocks = field(default_factory=Clocks)
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.device)
 
-    def settle(self) -> None:
-        """Bring the clocks up to date with what the device still does, for which this waits."""
+    def sync_clocks(self) -> None:
+        """Add the device time that is not known yet. Waits for the device."""
         self.clocks.add_busy(self.meter.rest() * distributed.size())
 
     @property
     def scored(self) -> nn.Module:
-        """The network whose samples are scored and kept first: the sampler's average where there is one."""
-        return self.modules[self.algorithm.sampler] if self.average is None else self.average
+        """The network that is scored and saved first: the EMA of the sampler if there is one."""
+        return self.modules[self.algorithm.sampler] if self.ema is None else self.ema
 
     def weights(self) -> dict[str, Any]:
-        """What is kept of a finished run: every network, and the sampler's average."""
-        average = None if self.average is None else self.average.state_dict()
+        """The weights kept of a finished run: all networks and the EMA."""
+        average = None if self.ema is None else self.ema.state_dict()
         return {**_states(self.modules), "average": average, "step": self.step}
 
     def load_weights(self, kept: dict[str, Any]) -> None:
-        """Put back the networks that `weights` gave."""
+        """Restore the result of `weights`."""
         for name, module in self.modules.items():
             module.load_state_dict(kept[name])
-        if self.average is not None:
-            self.average.load_state_dict(kept["average"])
+        if self.ema is not None:
+            self.ema.load_state_dict(kept["average"])
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a checkpoint needs; waits for the device, whose time counts."""
-        self.settle()
+        """The content of a checkpoint. Waits for the device."""
+        self.sync_clocks()
         return {
             **self.weights(),
             **{f"opt_{name}": state for name, state in _states(self.optimizers).items()},
@@ -100,7 +100,7 @@ class State(Model):
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Put back what `state_dict` gave: the run goes on to the bit. Raises `KeyError` where something is missing."""
+        """Restore the result of `state_dict` exactly. Raises `KeyError` if something is missing."""
         self.load_weights(saved)
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(saved[f"opt_{name}"])
@@ -119,22 +119,22 @@ def _states(parts: Mapping[str, nn.Module] | Mapping[str, torch.optim.Optimizer]
 
 
 def new_state(cfg: Config, data: Dataset, device: torch.device) -> State:
-    """The state of a run before its first step; raises `UserError` for what the configuration cannot mean."""
+    """The state of a run before its first step. Raises `UserError` for an unknown name in the configuration."""
     algorithm = algorithm_of(cfg)
     modules = algorithm.networks(cfg, data.channels)
     for name, module in modules.items():
         if cfg.train.sync_bn:
-            synchronise(module)
+            use_sync_batchnorm(module)
         if cfg.train.bn_variance == "population":
-            keep_population_variance(module)
-        # faster wide, equal narrow
+            use_population_variance(module)
+        # channels-last is faster for wide networks and equal for narrow ones
         modules[name] = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     sampler = modules[algorithm.sampler]
-    labels = data.labels if algorithm.labelled else None
+    labels = data.labels if algorithm.labeled else None
     return State(
         algorithm=algorithm,
         modules=modules,
-        average=None if cfg.train.ema is None else copy.deepcopy(sampler).requires_grad_(False).eval(),
+        ema=None if cfg.train.ema is None else copy.deepcopy(sampler).requires_grad_(False).eval(),
         optimizers=algorithm.optimizers(modules, cfg),
         streams={name: stream(cfg.seed, name, device) for name in algorithm.streams},
         counts=dict.fromkeys(algorithm.counts, 0),

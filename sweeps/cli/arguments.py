@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from landscape.config.cli import ANY, Old, Parser, asks_only
+from landscape.config.cli import ANY, Deprecated, Parser, prints_only
 
-STORE = Old("--store", "store=")
+STORE = Deprecated("--store", "store=")
 ACCEPT_SETUP = "--accept-setup"
 TAKES = ("metrics", "store", "threads", "device", "launcher")  # keys that scoring finished runs takes
 OVERRIDES = (
@@ -62,8 +62,8 @@ class Command(NamedTuple):
     help: str = ""
 
     def __call__(self, argv: Sequence[str]) -> int:
-        """The exit code; raises `UserError` and `Answered`."""
-        if asks_only(argv):
+        """The exit code; raises `UserError` and `EarlyExit`."""
+        if prints_only(argv):
             self.parser().parse(argv)
         module, _, name = self.function.partition(":")
         code: int = getattr(importlib.import_module(module), name)(list(argv))
@@ -85,7 +85,7 @@ def run_ids(begun: str, given: Namespace) -> Iterable[str]:
 def sweep() -> Parser:
     """Of `landscape.sweep`."""
     made = Parser("python -m landscape.sweep", SWEEP, ANY)
-    made.more = _keys_help
+    made.extra_help = _keys_help
     _multirun(made)
     hydra = made.add_argument_group("of Hydra, which prints and trains nothing")
     hydra.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="the composed configuration")
@@ -104,9 +104,9 @@ def plan() -> Parser:
 
 def evaluate() -> Parser:
     """Of `landscape.evaluate`."""
-    made = Parser("python -m landscape.evaluate", EVALUATE, ANY, [STORE, Old("run=", "")])
-    made.takes = TAKES
-    made.word("run", "runs, by their ids or the beginnings of these", "*", run_ids)
+    made = Parser("python -m landscape.evaluate", EVALUATE, ANY, [STORE, Deprecated("run=", "")])
+    made.allowed_groups = TAKES
+    made.positional("run", "runs, by their ids or the beginnings of these", "*", run_ids)
     made.add_argument("--sweep", action="append", default=[], metavar="SWEEP", help="the runs that a sweep planned")
     made.completes["--sweep"] = sweep_names
     made.add_argument(
@@ -124,7 +124,7 @@ def prefetch() -> Parser:
 def status() -> Parser:
     """Of `sweeps status`."""
     about = "Count runs by cell and state; show the newest scores, and what is lost or failed and why."
-    made = Parser("python -m sweeps status", about, ["store"], [STORE, Old("--sweep", "")])
+    made = Parser("python -m sweeps status", about, ["store"], [STORE, Deprecated("--sweep", "")])
     _sweep(made, "all runs of the store")
     made.add_argument(
         "--where",
@@ -156,7 +156,7 @@ def logs() -> Parser:
     """Of `sweeps logs`."""
     about = "Print the last lines of a run's log, and of the scheduler's log of its newest job where there is one."
     made = Parser("python -m sweeps logs", about, ["store"], [STORE])
-    made.word("run", "its id or the beginning of it; status names them", None, run_ids)
+    made.positional("run", "its id or the beginning of it; status names them", None, run_ids)
     made.add_argument("-n", "--lines", type=int, default=40, help="how many lines of each log (default: 40)")
     made.add_argument("-f", "--follow", action="store_true", help="go on with what is added, until the run ends")
     return made
@@ -191,7 +191,7 @@ def confirm() -> Parser:
     )
     more = "KEY=VALUE are such as confirm.top=3 confirm.seeds=10 launcher.jobs=2, or store=FOLDER."
     made = Parser("python -m sweeps confirm", f"{about}\n\n{more}", ANY, [STORE])
-    made.word("sweep", "its name or the beginning of it", None, sweep_names)
+    made.positional("sweep", "its name or the beginning of it", None, sweep_names)
     return _accept(made)
 
 
@@ -227,7 +227,7 @@ def _multirun(made: Parser) -> None:
 
 
 def _sweep(made: Parser, otherwise: str = "the only one of the store") -> Parser:
-    made.word("sweep", f"its name or the beginning of it (default: {otherwise})", "?", sweep_names)
+    made.positional("sweep", f"its name or the beginning of it (default: {otherwise})", "?", sweep_names)
     return made
 
 

@@ -88,13 +88,13 @@ def _data(given: dict[str, Any], store: Store) -> Dataset:
     """The data set, decoded or checked; CIFAR-10's files are downloaded where they are not there."""
     from landscape.config.schema import Data
     from landscape.data import find_data
-    from landscape.data.cifar10 import Absent, download
+    from landscape.data.cifar10 import FilesMissing, download
 
     data = Data(**given)
     start = time.monotonic()
     try:
         found = find_data(data, store, thorough=True)
-    except Absent as e:
+    except FilesMissing as e:
         logger.info(f"downloading CIFAR-10 to {e.root}")
         download(e.root)
         found = find_data(data, store, thorough=True)

@@ -56,7 +56,7 @@ def status(argv: list[str]) -> int:
         for line in advice(store, folder.name if folder else None, asked(looker, look)):
             print(printable(line))
     wrong = [*look.unreadable.values(), *filter(None, (seen.claim for seen in look.runs))]
-    for sentence in [*wrong, *(store.strangers() if folder is None else ())]:
+    for sentence in [*wrong, *(store.unknown_folders() if folder is None else ())]:
         logger.warning(sentence)
     return ExitCode.USER if wrong else ExitCode.DONE
 

@@ -12,7 +12,7 @@ from landscape.config.errors import CorruptFile, ExitCode
 from landscape.config.log import run_log
 from landscape.signals import StopFlag
 from landscape.store import PREEMPTED, RunFolder
-from landscape.store.leases import Observer, claim_in_force
+from landscape.store.leases import LeaseMonitor, claim_in_force
 from sweeps.console import tell
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.here import HereLauncher
@@ -56,12 +56,12 @@ def run_inline(plan: Plan) -> int:
     The first Ctrl-C has the run save and stop, a second one interrupts it.
     """
     todo = [planned for planned in plan.runs if planned.need != NOTHING]
-    observer, stopped = Observer(), False
+    observer, stopped = LeaseMonitor(), False
     for planned in todo:
         run, status = plan.store.run(planned.id), None
         tell(f"run {run.id} in {run.path}" if len(todo) == 1 else f"{planned.label}: run {run.id} in {run.path}")
         try:
-            if observer.settle(run, tell):
+            if observer.wait_until_free(run, tell):
                 status, stopped = _work(plan, planned, run, observer)
         except CorruptFile as e:
             logger.error(f"{planned.label}: cannot be started ({e})")
@@ -78,7 +78,7 @@ def run_inline(plan: Plan) -> int:
     return ExitCode.DONE if all(is_met(plan, planned) for planned in todo) else ExitCode.UNFINISHED
 
 
-def _work(plan: Plan, planned: Planned, run: RunFolder, observer: Observer) -> tuple[str | None, bool]:
+def _work(plan: Plan, planned: Planned, run: RunFolder, observer: LeaseMonitor) -> tuple[str | None, bool]:
     """What the worker says, and whether a signal came. Its lines go to the terminal and to the run's log."""
     from landscape.runtime import worker  # torch
 

@@ -18,7 +18,7 @@ from typing import Protocol
 from landscape.config.errors import UNWRITABLE, CorruptFile, ExitCode, error_name
 from landscape.config.text import plural
 from landscape.store import FAILED, PREEMPTED, RunFolder
-from landscape.store.leases import Observer, claim_in_force, take
+from landscape.store.leases import LeaseMonitor, acquire, claim_in_force
 from landscape.store.process_record import ClaimRecord
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.processes import UNTOLD, Process, Starter, starter
@@ -60,7 +60,7 @@ class Pool(Supervisor[Planned]):
         super().__init__(slots.count, display.event, allocation)
         self.plan, self.slots, self.starter, self.display = plan, slots, starter, display
         self.waiting = deque(planned for planned in plan.runs if planned.need != NOTHING)
-        self.observer = Observer()
+        self.observer = LeaseMonitor()
         self.elsewhere: list[Planned] = []  # other processes' workers hold these
         self.rests_until: dict[str, float] = {}  # runs whose worker came back at once
         self.unwritable = False  # the store, so that nothing more is started
@@ -100,7 +100,7 @@ class Pool(Supervisor[Planned]):
                 if time.monotonic() >= self.rests_until.get(planned.id, 0.0):
                     self.elsewhere.remove(planned)
                     self.waiting.appendleft(planned)
-            elif self.allocation is not None and self.observer.saw_life(run, claim):
+            elif self.allocation is not None and self.observer.is_known_alive(run, claim):
                 self.elsewhere.remove(planned)
                 self.allocation.elsewhere.append(planned)
                 self.event(f"{planned.label}: left to {claim}")
@@ -148,7 +148,7 @@ class Pool(Supervisor[Planned]):
         self.event("when it can be written again, the same command goes on")
 
 
-def _held(claim: ClaimRecord, observer: Observer) -> str:
+def _held(claim: ClaimRecord, observer: LeaseMonitor) -> str:
     if claim.is_here:
         return f"{claim} works on it; waiting"
     return (
@@ -157,7 +157,7 @@ def _held(claim: ClaimRecord, observer: Observer) -> str:
     )
 
 
-def _record_death(run: RunFolder, code: int, told: bool, observer: Observer) -> None:
+def _record_death(run: RunFolder, code: int, told: bool, observer: LeaseMonitor) -> None:
     """A worker that could not say why it ended: note it, unless somebody has taken the run over already."""
     if told or code in (-signal.SIGTERM, -signal.SIGUSR2):  # before it listened, as it loaded its modules
         state, reason = PREEMPTED, "stopped before its worker could save"
@@ -170,7 +170,7 @@ def _record_death(run: RunFolder, code: int, told: bool, observer: Observer) -> 
         state, reason = FAILED, f"the worker was killed by {name}{' (out of memory?)' * (name == 'SIGKILL')}"
     else:
         state, reason = FAILED, f"the worker ended with exit code {code}: {run.log_tail(1)}"
-    claim = take(run, observer)
+    claim = acquire(run, observer)
     if claim is None:
         return
     try:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from landscape.config.axes import cell_name, cell_of
 from landscape.config.identity import identity, setting_of, short_hash
-from landscape.config.seeds import what_can_be_told
+from landscape.config.seeds import power_summary
 from landscape.config.text import plural
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, Plan
 
@@ -90,6 +90,6 @@ def what_can_be_told_apart(plan: Plan) -> list[str]:
         mine = [name for name in seeds if name[0] == data]
         several = max(drawn[name] for name in mine) > 1
         fewest = min(drawn[name] if several else len(seeds[name]) for name in mine)
-        if told := what_can_be_told(len(mine), fewest, "setting" if several else "seed"):
+        if told := power_summary(len(mine), fewest, "setting" if several else "seed"):
             lines.append(told if len(mine) == len(seeds) else f"{data}: {told}")
     return lines

@@ -142,7 +142,7 @@ def _decide_norm(config: dict[str, Any]) -> None:
 
 
 def _drop_sync(composed: Composed, unused: set[str]) -> None:
-    """One device has nothing to synchronise, so that `train.world_size=1,2 train.sync_bn=true` is two runs."""
+    """One device has nothing to use_sync_batchnorm, so that `train.world_size=1,2 train.sync_bn=true` is two runs."""
     train = composed.config["train"]
     if train["world_size"] == 1 and train["sync_bn"]:
         train["sync_bn"] = False

@@ -69,7 +69,7 @@ def by_where(
     """Those of the runs, id -> (state, its values by axis), that meet all conditions (`landscape.config.where`).
 
     A configuration is read where a status does not tell; `states` are those that there may be. Raises `UserError` as
-    `where.chosen` does.
+    `where.filter_mask` does.
     """
     configs: dict[str, dict[str, Any]] = {}
 
@@ -80,7 +80,7 @@ def by_where(
             configs[run] = _config(store.run(run))
         return found[key] if key in found else configs[run].get(key)
 
-    met = where.chosen(texts, lambda key: [value(run, key) for run in runs], len(runs), legal={"status": states})
+    met = where.filter_mask(texts, lambda key: [value(run, key) for run in runs], len(runs), legal={"status": states})
     return [run for run, meets in zip(runs, met, strict=True) if meets]
 
 

@@ -27,8 +27,8 @@ from landscape.scores import distance_of
 from landscape.signals import STOP_SIGNALS
 from landscape.store import FAILED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
-from landscape.store.early_stopping import Watch
-from landscape.store.leases import Observer
+from landscape.store.early_stopping import StopCheck
+from landscape.store.leases import LeaseMonitor
 from landscape.store.locks import locked
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.process_record import ProcessRecord
@@ -55,7 +55,7 @@ class Cell:
 
     def __init__(self, store: Store, sweep: str, searches: Searches, search: CellSearch) -> None:
         self.store, self.sweep, self.search = store, sweep, search
-        self.observer = Observer()
+        self.observer = LeaseMonitor()
         self.unsure = False  # whether a trial's worker may be dead, which its heart must tell
         lock = store.search_storage(sweep, f".{search.id}.lock")
         with locked(store.search_storage(sweep, ".open.lock")):  # a data base's tables are made once
@@ -85,7 +85,7 @@ class Cell:
 
     def is_lost(self, params: Params, owner: ProcessRecord) -> bool:
         lost = self.observer.is_lost(self.run(params), owner)
-        self.unsure |= not lost and not self.observer.saw_life(self.run(params), owner)
+        self.unsure |= not lost and not self.observer.is_known_alive(self.run(params), owner)
         return lost
 
     def step_of(self, params: Params) -> int:
@@ -126,7 +126,7 @@ class Cell:
         freeze_run(self.store, planned, self.search.sampler, self.sweep)
         return run
 
-    def watch(self, trial: Trial) -> Watch:
+    def watch(self, trial: Trial) -> StopCheck:
         """What the worker asks after each evaluation: whether the pruner would end the run."""
         every = self.search.base["metrics"]["every"] or self.search.base["train"]["steps"]
 

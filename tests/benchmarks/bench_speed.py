@@ -28,7 +28,7 @@ from landscape.data import Dataset, load_data
 from landscape.losses.adversarial import get_loss
 from landscape.metrics.evaluator import Scorer
 from landscape.metrics.frechet import Moments, distance_of_features, reference_moments
-from landscape.metrics.networks_under_test import Subject
+from landscape.metrics.networks_under_test import NetworksUnderTest
 from landscape.networks.build import build
 from landscape.store import RunStatus, Store
 from landscape.store.protocols import EvalRequest
@@ -197,9 +197,11 @@ def test_a_diagnostic_of_500_digits(benchmark: Any, score: str) -> None:
     state = new_state(cfg, data, CPU)
     with tempfile.TemporaryDirectory() as folder:
         scorer = Scorer(asked, data, cfg.latent, Store(folder), CPU)
-        subject = Subject(state.scored, state.modules["d"], get_loss("ns"), scorer.latents, lambda name, samples: None)
+        networks = NetworksUnderTest(
+            state.scored, state.modules["d"], get_loss("ns"), scorer.latents, lambda name, samples: None
+        )
         benchmark.group = "diagnostics"
-        row = benchmark.pedantic(lambda: scorer.score(state.scored, subject), rounds=2, warmup_rounds=1)
+        row = benchmark.pedantic(lambda: scorer.score(state.scored, networks), rounds=2, warmup_rounds=1)
         benchmark.extra_info["its own seconds"] = row["cost"][score]
 
 

@@ -7,7 +7,7 @@ import subprocess
 from support import command
 
 from landscape.store import RunFolder, Store
-from landscape.store.leases import Observer, claim_in_force
+from landscape.store.leases import LeaseMonitor, claim_in_force
 
 
 def runs(store: Store) -> list[RunFolder]:
@@ -26,4 +26,4 @@ def start(store: Store, *overrides: str) -> subprocess.Popen[str]:
 def workers(store: Store) -> list[int]:
     """Pids of workers that live."""
     claims = [(run, claim_in_force(run)) for run in runs(store)]
-    return [claim.pid for run, claim in claims if claim is not None and not Observer().is_lost(run, claim)]
+    return [claim.pid for run, claim in claims if claim is not None and not LeaseMonitor().is_lost(run, claim)]

@@ -95,7 +95,7 @@ def test_a_row_adds_an_axis_to_plans_ids_filters_tables_and_figures(tree: Path, 
     # Filters, and the labels of runs.
     assert "8 runs: 8 done" in told and "augment=flip 0" in told and "4 runs: 4 done" in told
     assert "\nloss=ls augment=flip ema=0.99 seed=1\n" in told and "augment=folded 2" in told
-    assert "--where augment=folded: no run has augment=folded; augment there: flip, none" in done.stderr
+    assert "--where augment=folded: no run has augment=folded; existing values: flip, none" in done.stderr
     # Tables, and the figures' labels.
     runs, cells = (out / "runs.csv").read_text(), (out / "cells.csv").read_text()
     assert {"augment", "ema"} <= set(runs.partition("\n")[0].split(","))

@@ -19,7 +19,7 @@ from landscape.config.text import duration, plural
 from landscape.store import QUEUED, RunFolder, RunStatus, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.jobs import JobClass, Jobs, Resources, SearchJobs, Submission, SubmissionEvent
-from landscape.store.leases import Observer, claim_in_force, take
+from landscape.store.leases import LeaseMonitor, acquire, claim_in_force
 from landscape.store.locks import locked
 from sweeps.console import tell
 from sweeps.launchers.base import Launcher
@@ -291,7 +291,7 @@ def mark_queued(store: Store, runs: Iterable[str]) -> dict[str, RunStatus]:
                 continue
             claim = None
             if claim_in_force(run) is not None:
-                claim = take(run, Observer())
+                claim = acquire(run, LeaseMonitor())
                 if claim is None:
                     continue
             before[one] = status

@@ -171,7 +171,7 @@ def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
 
 def test_where_nothing_can_be_told_apart_the_page_says_what_would_and_ranks_nothing(report):
     page = (report / "index.html").read_text()
-    assert "2 cells of 3 settings: they cannot be told apart; 4 settings find a difference of 3 sd" in page
+    assert "2 cells of 3 settings: they cannot be told apart; 4 settings detect a difference of 3 sd" in page
     assert "none claimed" in page and "rank at k" not in page
 
 
@@ -379,10 +379,10 @@ def test_where_narrows_by_any_column(searched):
     assert set(one.rows["id"]) == set(one.runs["id"]) == set(one.meta) and set(one.trials["id"]) <= set(one.runs["id"])
     assert len(filter_runs(found, []).runs) == len(found.runs)
     for condition, message in (
-        ("loss", "loss is no condition; write --where KEY=VALUE"),
+        ("loss", "loss is not a condition; write --where KEY=VALUE"),
         ("loss=", "loss= is no condition"),
-        ("los=ns", r"no run has a los \(did you mean loss\?\); legal: data, arch, algorithm"),
-        ("loss=hinge", "no run has loss=hinge; loss there: ns, wgan"),
+        ("los=ns", r"unknown key los \(did you mean loss\?\); legal: data, arch, algorithm"),
+        ("loss=hinge", "no run has loss=hinge; existing values: ns, wgan"),
         ("seed=x", "no run has seed=x"),
     ):
         with pytest.raises(UserError, match=message):

@@ -267,4 +267,4 @@ def test_pictures_are_taken_from_the_store_only(tmp_path, figures):
         make(run.sample_grid(250))
     problems = make_report(store, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out" / "samples").iterdir()] == [f"{plain.id}.png"]
-    assert len(problems) == 2 and any("is a link that leads out of the store" in text for text in problems)
+    assert len(problems) == 2 and any("is a link out of the store" in text for text in problems)

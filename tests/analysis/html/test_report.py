@@ -168,13 +168,13 @@ def test_folders_that_are_no_runs_are_told_where_the_troubles_are(tmp_path):
     store = Store(tmp_path / "store")
     run = add_run(store, [100.0, 50.0], config())
     make_report(store, tmp_path / "out")
-    assert "passed over" not in (tmp_path / "out" / "index.html").read_text()
+    assert "skipped in" not in (tmp_path / "out" / "index.html").read_text()
     (store.runs / f"{run.id} (copy)").mkdir()
     (store.runs / "<b>").mkdir()
     assert make_report(store, tmp_path / "out") == []
     page = (tmp_path / "out" / "index.html").read_text()
     failures = page[page.index('<section id="failures">') :]
-    assert f"{run.id} (copy)" in failures and "passed over in runs" in failures and "<b>'" not in failures
+    assert f"{run.id} (copy)" in failures and "skipped in runs" in failures and "<b>'" not in failures
     assert str(store.root) not in failures.partition("</section>")[0]
 
 

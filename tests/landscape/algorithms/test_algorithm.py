@@ -80,7 +80,7 @@ AUTOENCODER = Algorithm(
     losses=("reconstruction",),
     streams=("posterior",),
     counts=("sevens",),
-    labelled=True,
+    labeled=True,
 )
 
 
@@ -124,9 +124,9 @@ def test_the_loop_trains_networks_of_any_name_and_averages_the_sampler() -> None
     for name in NETS:
         assert not any(map(torch.equal, before[name].parameters(), state.modules[name].parameters()))
     assert told == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
-    assert state.scored is state.average and isinstance(state.average, Growing)
-    assert torch.equal(state.average.share, state.modules["decoder"].get_buffer("share"))
-    for e, p in zip(average.parameters(), state.average.parameters(), strict=True):
+    assert state.scored is state.ema and isinstance(state.ema, Growing)
+    assert torch.equal(state.ema.share, state.modules["decoder"].get_buffer("share"))
+    for e, p in zip(average.parameters(), state.ema.parameters(), strict=True):
         torch.testing.assert_close(e, p)
     assert state.losses["reconstruction"].isfinite() and state.watched["spread"] > 0 and state.counts["sevens"] > 0
 

@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.text import Text
 
 from landscape.config import log
-from landscape.config.cli import ANY, Old, Parser, default, quoted, run_cli, unquoted
-from landscape.config.errors import Answered, ExitCode
+from landscape.config.cli import ANY, Deprecated, Parser, default, quoted, run_cli, unquoted
+from landscape.config.errors import EarlyExit, ExitCode
 from landscape.config.log import run_log
 from sweeps.planning.config_groups import primary
 
@@ -22,8 +22,13 @@ logger = logging.getLogger("landscape.test")
 
 
 def parser(keys: str | tuple[str, ...] = ("store",)) -> Parser:
-    made = Parser("python -m it", "What it is.", keys, [Old("--store", "store="), Old("n=", "--n"), Old("run=", "")])
-    made.word("run", "runs", "*")
+    made = Parser(
+        "python -m it",
+        "What it is.",
+        keys,
+        [Deprecated("--store", "store="), Deprecated("n=", "--n"), Deprecated("run=", "")],
+    )
+    made.positional("run", "runs", "*")
     made.add_argument("--n", type=int, default=1)
     made.add_argument("--where", action="append", default=[])
     return made
@@ -49,17 +54,17 @@ def test_an_old_form_works_and_is_told_of_in_a_line(capsys: pytest.CaptureFixtur
     given = parser().parse(["--store", "x", "n=3", "run=a,b"])
     assert (given.store, given.n, given.run) == ("x", 3, ["a", "b"])
     assert capsys.readouterr().err.splitlines() == [
-        "--store VALUE is written store=VALUE now; the old form goes with 0.3",
-        "n=VALUE is written --n VALUE now; the old form goes with 0.3",
-        "run=VALUE is written VALUE now; the old form goes with 0.3",
+        "--store VALUE is deprecated and will be removed in 0.3; write store=VALUE",
+        "n=VALUE is deprecated and will be removed in 0.3; write --n VALUE",
+        "run=VALUE is deprecated and will be removed in 0.3; write VALUE",
     ]
 
 
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--hwere", "x"], "--hwere is no flag of this program (did you mean --where?); see --help"),
-        (["--"], "-- is no flag of this program; see --help"),
+        (["--hwere", "x"], "--hwere is not a flag of this program (did you mean --where?); see --help"),
+        (["--"], "-- is not a flag of this program; see --help"),
         (["--n", "many"], "--n: invalid int value: 'many'; see --help"),
         (["store="], "store= needs a folder"),
         (["--store"], "--store needs a value"),
@@ -74,7 +79,7 @@ def test_what_cannot_be_meant_is_a_sentence_and_2(
 
 def test_help_and_version_answer(capsys: pytest.CaptureFixture[str]) -> None:
     for argv in (["--help"], ["--n", "2", "--version"]):
-        with pytest.raises(Answered):
+        with pytest.raises(EarlyExit):
             parser().parse(argv)
         assert capsys.readouterr().out
         assert run_cli(lambda argv=argv: parser().parse(argv).n) == ExitCode.DONE  # type: ignore[misc]

@@ -131,7 +131,7 @@ def test_runs_of_before_a_change_are_known_by_their_ids() -> None:
         for age, old in enumerate(ids, 1):
             changes = after[kind, on][-age:]
             assert superseded(old, config) == changes
-            with pytest.raises(UserError, match=f"run {old} was planned when {changes[0].choice} meant something else"):
+            with pytest.raises(UserError, match=f"run {old} predates a change of {changes[0].choice}"):
                 check_current(old, config)
     assert superseded("f" * 16, spectral("dcgan", True)) == []  # not of this configuration at all
     plain = spectral("sndcgan", False)

@@ -48,7 +48,7 @@ def test_no_worker_trains_or_scores_it_as_what_it_is_not(store: Store, status: s
     assert work(store, old.id, lambda text: None) == FAILED
     found = old.status()
     assert found.state == (FAILED if status == PLANNED else DONE) and found.reason is not None
-    assert "arch.g_spectral meant something else" in found.reason and "trains it anew" in found.reason
+    assert "predates a change of arch.g_spectral" in found.reason and "under a new id" in found.reason
 
 
 def test_nothing_is_drawn_from_it_or_scored_again(store: Store, tmp_path: Path) -> None:
@@ -61,5 +61,5 @@ def test_nothing_is_drawn_from_it_or_scored_again(store: Store, tmp_path: Path) 
         lambda: sample.draw_samples(request),
         lambda: make_scoring(read_order([f"store={store.root}", f"run={old.id}", "metrics=classifier"])),
     ):
-        with pytest.raises(UserError, match=r"arch\.g_spectral meant something else"):
+        with pytest.raises(UserError, match=r"predates a change of arch\.g_spectral"):
             refused()

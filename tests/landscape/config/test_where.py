@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from landscape.config.errors import UserError
-from landscape.config.where import chosen, config_keys
+from landscape.config.where import config_keys, filter_mask
 
 RUNS: list[dict[str, Any]] = [
     {"loss": "ns", "penalty": "gp", "norm": "none", "lr_d": 1e-4, "lr_g": 1e-4, "optim.beta1": 0.5, "status": "done"},
@@ -31,7 +31,7 @@ def column(key: str) -> Sequence[Any]:
 
 
 def places(*conditions: str) -> list[int]:
-    met = chosen(conditions, column, len(RUNS), legal={"status": ("planned", "done", "failed", "lost")})
+    met = filter_mask(conditions, column, len(RUNS), legal={"status": ("planned", "done", "failed", "lost")})
     return [place for place, meets in enumerate(met) if meets]
 
 
@@ -67,23 +67,23 @@ def test_conditions_mean_what_a_sweep_takes(conditions: list[str], expected: lis
 @pytest.mark.parametrize(
     ("conditions", "sentence"),
     [
-        (["loss"], "--where loss is no condition; write --where KEY=VALUE or --where KEY=VALUE,VALUE"),
-        (["loss=ns,"], "--where loss=ns, is no condition"),
-        (["los=ns"], "--where los=ns: no run has a los (did you mean loss?); legal: data, arch, algorithm, loss"),
-        (["optim.beta=0"], "no run has a optim.beta (did you mean optim.beta"),
-        (["search.trials=1"], "no run has a search.trials"),
-        (["loss=nss"], "--where loss=nss: no run has loss=nss (did you mean ns?); loss there: ls, ns"),
-        (["loss=ns,wgam"], "--where loss=ns,wgam: no run has loss=wgam; loss there: ls, ns"),
+        (["loss"], "--where loss is not a condition; write --where KEY=VALUE or --where KEY=VALUE,VALUE"),
+        (["loss=ns,"], "--where loss=ns, is not a condition"),
+        (["los=ns"], "--where los=ns: unknown key los (did you mean loss?); legal: data, arch, algorithm, loss"),
+        (["optim.beta=0"], "unknown key optim.beta (did you mean optim.beta"),
+        (["search.trials=1"], "unknown key search.trials"),
+        (["loss=nss"], "--where loss=nss: no run has loss=nss (did you mean ns?); existing values: ls, ns"),
+        (["loss=ns,wgam"], "--where loss=ns,wgam: no run has loss=wgam; existing values: ls, ns"),
         (["loss=hinge"], "no run has loss=hinge"),
-        (["reg=wgan"], "no run has reg=wgan; reg there: gp, none, sn"),
-        (["lr=3e-4"], "no run has lr=3e-4; lr there: 0.0001, 0.001, 0.0001/0.0002"),
-        (["seed=8"], "no run has seed=8; seed there: 7"),
-        (["seed=x"], "no run has seed=x; seed there: 7"),
+        (["reg=wgan"], "no run has reg=wgan; existing values: gp, none, sn"),
+        (["lr=3e-4"], "no run has lr=3e-4; existing values: 0.0001, 0.001, 0.0001/0.0002"),
+        (["seed=8"], "no run has seed=8; existing values: 7"),
+        (["seed=x"], "no run has seed=x; existing values: 7"),
         (
             ["state=fine"],
             "--where state=fine: no run has status=fine (did you mean failed?); legal: planned, done, failed, lost",
         ),
-        (["state=lost"], "no run has status=lost; status there: done, failed"),
+        (["state=lost"], "no run has status=lost; existing values: done, failed"),
         (["status=dnoe"], "(did you mean done?)"),
         (["loss=ns", "lr=1e-3"], "no run meets all of --where loss=ns, --where lr=1e-3"),
     ],

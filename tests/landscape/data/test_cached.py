@@ -146,7 +146,7 @@ def damage(store: Store, content: str, how: str) -> None:
 def test_damage_is_met_by_decoding_again_or_by_a_sentence(how: str, store: Store, source: Path) -> None:
     data = data_of(store, "data=folder", f"data.path={source}")
     damage(store, data["content"], how)
-    with pytest.raises(UserError, match=r"the decoded images of data=folder cannot be had from the store .*again"):
+    with pytest.raises(UserError, match=r"the decoded images of data=folder cannot be read from the store .*again"):
         load_data(Data(**data), store)
     assert data_of(store, "data=folder", f"data.path={source}") == data
     assert load_data(Data(**data), store).content == data["content"]
@@ -158,20 +158,20 @@ def test_prefetch_finds_a_flipped_bit(store: Store, source: Path, decodings: lis
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    assert decode_cache.sound(find_data(asked(source), store, thorough=True))
+    assert decode_cache.is_intact(find_data(asked(source), store, thorough=True))
     assert decodings == ["folder"] * 2
 
 
 def test_a_full_disk_is_seen_before_decoding(store: Store, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
-    with pytest.raises(UserError, match=r"the store's disk has 0.0 GiB left; give another with store=PATH"):
+    with pytest.raises(UserError, match=r"the store's disk has 0.0 GiB left; give another with store=FOLDER"):
         find_data(asked(source), store)
     assert left_in(store) == []
 
 
 def test_a_store_that_cannot_be_written_is_named(tmp_path: Path, source: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"the store at .*file cannot take data=folder"):
+    with pytest.raises(UserError, match=r"data=folder cannot be written to the store at .*file"):
         find_data(asked(source), Store(tmp_path / "file"))
 
 
@@ -225,7 +225,7 @@ def test_of_two_processes_one_decodes_and_a_killed_one_is_made_good(store: Store
     first = slowly(store, source, go_on)
     hear(first, first.stdout, "decoding")
     second = slowly(store, source, go_on)
-    hear(second, second.stderr, "another process decodes data=folder; waiting for it")
+    hear(second, second.stderr, "waiting for another process that decodes data=folder")
     go_on.touch()
     first.communicate(timeout=300)
     out2, _ = second.communicate(timeout=300)
@@ -262,10 +262,10 @@ def test_prefetch_says_what_it_found(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["data=folder"], "data.path must be given"),
+        (["data=folder"], "data=folder needs data.path"),
         (["data=flickr"], "data=flickr is not known"),
         (["data=folder,cifar10"], "has several values"),
-        (["data.pth=x"], "data.pth is no configuration key (did you mean data.path?)"),
+        (["data.pth=x"], "data.pth is not a configuration key (did you mean data.path?)"),
     ],
 )
 def test_prefetch_refuses_in_a_sentence(

@@ -23,8 +23,8 @@ from PIL import Image
 from landscape.config.errors import UserError
 from landscape.config.schema import Data
 from landscape.data import Dataset, celebahq128, cifar10, load_data, lsun_bedroom, sizes
-from landscape.data.image_decoding import BadPicture, pixels, shown_size
-from landscape.data.image_files import natural
+from landscape.data.image_decoding import BadPicture, decode_image, displayed_size
+from landscape.data.image_files import natural_key
 from landscape.store import Store
 from sweeps.cli import prefetch
 from sweeps.planning.plan import make_plan
@@ -102,35 +102,35 @@ def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP"])
 def test_lossless_formats_come_out_to_the_bit(kind: str) -> None:
-    assert np.array_equal(pixels(encoded(3, kind=kind), SIDE, 3, None), chw(3))
+    assert np.array_equal(decode_image(encoded(3, kind=kind), SIDE, 3, None), chw(3))
 
 
 def test_grey_is_repeated_colour_becomes_luma_and_transparency_white() -> None:
     grey = Image.fromarray(array(0)[:, :, 0])
-    assert np.array_equal(pixels(saved(grey), SIDE, 3, None), np.stack([array(0)[:, :, 0]] * 3))
+    assert np.array_equal(decode_image(saved(grey), SIDE, 3, None), np.stack([array(0)[:, :, 0]] * 3))
     red = Image.new("RGB", (SIDE, SIDE), (255, 0, 0))
-    assert (pixels(saved(red), SIDE, 1, None) == 76).all()  # 0.299 * 255
+    assert (decode_image(saved(red), SIDE, 1, None) == 76).all()  # 0.299 * 255
     clear = Image.new("RGBA", (SIDE, SIDE), (255, 0, 0, 0))
     clear.putpixel((0, 0), (255, 0, 0, 255))
-    made = pixels(saved(clear), SIDE, 3, None)
+    made = decode_image(saved(clear), SIDE, 3, None)
     assert made[:, 0, 0].tolist() == [255, 0, 0] and made[:, 1, 1].tolist() == [255, 255, 255]
     palette = Image.new("P", (SIDE, SIDE), 0)
     palette.putpalette([0, 0, 0])
-    assert (pixels(saved(palette, transparency=0), SIDE, 3, None) == 255).all()
+    assert (decode_image(saved(palette, transparency=0), SIDE, 3, None) == 255).all()
 
 
 def test_a_photograph_stands_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
-    made = pixels(saved(Image.fromarray(array(1)), exif=exif), SIDE, 3, None)
+    made = decode_image(saved(Image.fromarray(array(1)), exif=exif), SIDE, 3, None)
     assert np.array_equal(made, chw(1)[:, ::-1, ::-1])
 
 
 def test_resizing_crops_stretches_or_cuts_and_pads() -> None:
     wide = saved(Image.fromarray(array(2, width=12, height=8)))
-    assert np.array_equal(pixels(wide, 8, 3, "crop"), array(2, 12, 8)[:, 2:10].transpose(2, 0, 1))
-    assert pixels(wide, 4, 3, "stretch").shape == pixels(wide, 4, 3, "crop").shape == (3, 4, 4)
-    made = pixels(wide, 10, 3, "crop_or_pad")
+    assert np.array_equal(decode_image(wide, 8, 3, "crop"), array(2, 12, 8)[:, 2:10].transpose(2, 0, 1))
+    assert decode_image(wide, 4, 3, "stretch").shape == decode_image(wide, 4, 3, "crop").shape == (3, 4, 4)
+    made = decode_image(wide, 10, 3, "crop_or_pad")
     assert np.array_equal(made[:, 1:9], array(2, 12, 8)[:, 1:11].transpose(2, 0, 1))
     assert (made[:, [0, 9]] == 0).all()
 
@@ -138,7 +138,7 @@ def test_resizing_crops_stretches_or_cuts_and_pads() -> None:
 def test_sixteen_bits_are_refused() -> None:
     deep = Image.fromarray(np.full((SIDE, SIDE), 40000, np.uint16))
     with pytest.raises(BadPicture, match="more than 8 bits"):
-        pixels(saved(deep), SIDE, 3, None)
+        decode_image(saved(deep), SIDE, 3, None)
 
 
 def png(width: int, height: int, depth: int, kind: int, rows: bytes) -> bytes:
@@ -156,17 +156,17 @@ def png(width: int, height: int, depth: int, kind: int, rows: bytes) -> bytes:
 def test_sixteen_bits_are_refused_in_grey_and_in_color(kind: int, channels: int) -> None:
     rows = (b"\0" + b"\x80\x01" * channels * SIDE) * SIDE
     with pytest.raises(BadPicture, match="more than 8 bits"):
-        pixels(png(SIDE, SIDE, 16, kind, rows), SIDE, 3, None)
+        decode_image(png(SIDE, SIDE, 16, kind, rows), SIDE, 3, None)
 
 
 def test_a_picture_of_too_many_pixels_is_not_decoded() -> None:
-    with pytest.raises(BadPicture, match="13000x13000 are 169,000,000 pixels; legal: up to 67,108,864"):
-        pixels(png(13000, 13000, 1, 0, b""), SIDE, 3, "crop")
+    with pytest.raises(BadPicture, match="13000x13000 is 169,000,000 pixels; legal: up to 67,108,864"):
+        decode_image(png(13000, 13000, 1, 0, b""), SIDE, 3, "crop")
 
 
 def test_names_with_many_digits_stand_in_their_order(store: Store, tmp_path: Path) -> None:
     mixed = ["a10", "10.png", "a2", "9.png", "0009.png"]
-    assert sorted(mixed, key=natural) == ["0009.png", "9.png", "10.png", "a2", "a10"]
+    assert sorted(mixed, key=natural_key) == ["0009.png", "9.png", "10.png", "a2", "a10"]
     files = {f"{'1' * 5000}.png": encoded(1), "2.png": encoded(2), "3.png": encoded(3)}
     data = planned(store, "data=folder", f"data.path={zipped(tmp_path / 'in.zip', files)}")
     assert np.array_equal(data.images[0], chw(2)) and np.array_equal(data.images[2], chw(1))
@@ -265,28 +265,28 @@ def pipe(root: Path) -> Path:
 
 WRONG: list[tuple[Callable[[Path], Path], str]] = [
     (lambda root: root, "data.path={path} does not exist; give a folder or a zip of images"),
-    (folder_of(), "data.path={path} holds no images; legal: .png .jpg .jpeg .webp .bmp"),
+    (folder_of(), "data.path={path} has no images; legal: .png .jpg .jpeg .webp .bmp"),
     (broken, "2 of 4 images cannot be read: the first is 2.png ("),
-    (other_sizes, "2 of 3 images are not of data.size: the first is 2.png (9x7); give data.resize=crop, stretch or"),
-    (cut_short, "data.path={path} is no whole zip file (File is not a zip file); was its copying cut short?"),
+    (other_sizes, "2 of 3 images are not of data.size: the first is 2.png (9x7); set data.resize=crop, stretch or"),
+    (cut_short, "data.path={path} is not a complete zip file (File is not a zip file); it may be truncated"),
     (flipped, "1 of 3 images cannot be read: the first is 0.png (Bad CRC-32 for file '0.png')"),
-    (fifo, "{path}/2.png is no regular file; pictures are read from regular files alone"),
-    (endless, "{path}/2.png is no regular file; pictures are read from regular files alone"),
-    (large, "{path}/2.png has 67,108,865 bytes; legal for a picture: up to 67,108,864"),
-    (zeros, "{path}: 2.png has 67,108,865 bytes; legal for a picture: up to 67,108,864"),
+    (fifo, "{path}/2.png is not a regular file; images must be regular files"),
+    (endless, "{path}/2.png is not a regular file; images must be regular files"),
+    (large, "{path}/2.png has 67,108,865 bytes; legal for an image: up to 67,108,864"),
+    (zeros, "{path}: 2.png has 67,108,865 bytes; legal for an image: up to 67,108,864"),
     (pipe, "data.path={path} is neither a folder nor a zip file"),
     (text, "data.path={path} is neither a folder nor a zip file"),
-    (escaping("../2.png"), "{path} holds an entry that points out of it (../2.png); it is not read"),
-    (escaping("/2.png"), "points out of it (/2.png)"),
-    (escaping("a\\..\\..\\2.png"), "points out of it"),
-    (escaping("C:/2.png"), "points out of it"),
-    (with_link, "{path} holds a symbolic link (2.png); it is not read"),
+    (escaping("../2.png"), "{path} has an entry with an unsafe path (../2.png); it was not read"),
+    (escaping("/2.png"), "has an entry with an unsafe path (/2.png)"),
+    (escaping("a\\..\\..\\2.png"), "has an entry with an unsafe path"),
+    (escaping("C:/2.png"), "has an entry with an unsafe path"),
+    (with_link, "{path} has a symbolic link (2.png); it was not read"),
     (
         folder_of("a/1.png", "a/2.png", "3.png"),
-        "1 of 3 images lie beside class folders instead of in one: the first",
+        "1 of 3 images are not in a class folder: the first",
     ),
-    (folder_of("train/a/1.png", "test/b/1.png"), "the test images have a class that the training images have not: b"),
-    (folder_of("1.png"), "data=folder needs an image to train on and one to test with at least"),
+    (folder_of("train/a/1.png", "test/b/1.png"), "class b has test images but no training images"),
+    (folder_of("1.png"), "data=folder needs at least one training image and one test image"),
 ]
 
 
@@ -306,9 +306,9 @@ def test_wrong_files_get_a_sentence_and_leave_nothing(
     [
         (
             ["data=folder", "data.size=8"],
-            "data.path must be given: the folder or zip that holds the images of data=folder",
+            "data=folder needs data.path: a folder or zip of images",
         ),
-        (["data=folder"], "data.path must be given: the folder or zip that holds the images of data=folder"),
+        (["data=folder"], "data=folder needs data.path: a folder or zip of images"),
         (["data=folder", "data.path=x"], "data.path=x does not exist; give a folder or a zip of images"),
         (["data=folder", "data.path=''"], "legal: a folder or a file"),
         (
@@ -318,7 +318,7 @@ def test_wrong_files_get_a_sentence_and_leave_nothing(
         (["data=folder", "data.size=8", "data.channels=2"], "data.channels=2 is out of range; legal: 1, 3"),
         (["data=folder", "data.size=8", "data.test_share=1"], "legal: a number between 0 and 1"),
         (["data=cifar10"], "; to download it: python -m landscape.prefetch data=cifar10 store="),
-        (["data=cifar10", "data.size=64"], "CIFAR-10 has images of 32 px; data.size=64 is not legal"),
+        (["data=cifar10", "data.size=64"], "data.size=64 is not legal for CIFAR-10; legal: 32"),
     ],
 )
 def test_keys_are_checked(overrides: list[str], sentence: str, store: Store) -> None:
@@ -359,8 +359,8 @@ def test_sizes_are_read_once_for_the_same_files(
 ) -> None:
     root = sized(tmp_path / "in", *[(16, 16)] * 5)
     read: list[bytes] = []
-    real = sizes.shown_size
-    monkeypatch.setattr(sizes, "shown_size", lambda encoded: (read.append(encoded), real(encoded))[1])
+    real = sizes.displayed_size
+    monkeypatch.setattr(sizes, "displayed_size", lambda encoded: (read.append(encoded), real(encoded))[1])
     given = ["data=folder", f"data.path={root}", "metrics=none", "train.batch_size=2", f"store={store.root}"]
     assert len(make_plan([*given, "loss=ns,ls", "seed=0,1"], multirun=True).runs) == 4 and len(read) == 5
     make_plan(given, multirun=False)
@@ -384,15 +384,15 @@ def test_sizes_are_read_once_for_the_same_files(
     [
         (
             [(16, 16), (40, 30), (16, 16)],
-            "data.size must be given, because the 3 images are not of one size (2 of 16x16, 1 of 40x30); "
-            "write one, and data.resize=crop, stretch or crop_or_pad, such as data.size=16 data.resize=crop",
+            "data.size is needed, because the 3 images are not of one size (2 of 16x16, 1 of 40x30); "
+            "set data.size and data.resize (crop, stretch or crop_or_pad), such as data.size=16 data.resize=crop",
         ),
         (
             [(40, 30)] * 3,
-            "data.size must be given, because the 3 images are of 40x30, which is not square; "
-            "write one, and data.resize=crop, stretch or crop_or_pad, such as data.size=16 data.resize=crop",
+            "data.size is needed, because the 3 images are of 40x30, which is not square; "
+            "set data.size and data.resize (crop, stretch or crop_or_pad), such as data.size=16 data.resize=crop",
         ),
-        ([(1100, 1100)] * 2, "because the 2 images are of 1100x1100, and 1024 is the most; write one"),
+        ([(1100, 1100)] * 2, "because the 2 images are of 1100x1100, above the largest side 1024; set data.size"),
         ([(n, n) for n in range(8, 16)], "(1 of 8x8, 1 of 9x9, 1 of 10x10, 1 of 11x11, 1 of 12x12 and 3 more sizes)"),
     ],
 )
@@ -411,8 +411,8 @@ def test_a_picture_that_lies_counts_as_it_is_shown() -> None:
     image = Image.fromarray(array(0, 40, 30))
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert shown_size(saved(image)) == (40, 30)
-    assert shown_size(saved(image, "JPEG", exif=exif)) == (30, 40)
+    assert displayed_size(saved(image)) == (40, 30)
+    assert displayed_size(saved(image, "JPEG", exif=exif)) == (30, 40)
 
 
 def test_without_a_size_broken_pictures_are_named(store: Store, tmp_path: Path) -> None:
@@ -456,13 +456,13 @@ def test_cifar10_of_other_bytes_is_refused(store: Store, tmp_path: Path, monkeyp
     fake_cifar10(tmp_path / "in", monkeypatch)
     file = tmp_path / "in" / cifar10.FOLDER / "data_batch_3"
     file.write_bytes(file.read_bytes() + b"x")
-    with pytest.raises(UserError, match="data_batch_3 is not CIFAR-10's: its MD5 differs"):
+    with pytest.raises(UserError, match=r"data_batch_3 is not a CIFAR-10 file \(its MD5 differs"):
         planned(store, "data=cifar10", f"data.path={tmp_path / 'in'}", "data.size=32")
     assert leftovers(store) == []
 
 
 def test_a_pickle_that_asks_for_more_than_arrays_is_not_read() -> None:
-    with pytest.raises(UserError, match=r"asks for .*system"):
+    with pytest.raises(UserError, match=r"refers to .*system"):
         cifar10._unpickle(pickle.dumps({"data": os.system}, protocol=2))
 
 
@@ -475,7 +475,7 @@ def test_celebahq_tests_on_its_last_tenth_by_name(
     assert data.labels is None and data.test.tolist() == [18, 19]
     assert np.array_equal(data.images[18], chw(18))
     (root / "0.png").unlink()
-    with pytest.raises(UserError, match=r"CelebA-HQ has 20 images and .* holds 19; data=folder takes any number"):
+    with pytest.raises(UserError, match=r"CelebA-HQ has 20 images, but .* has 19; data=folder accepts any number"):
         planned(store, "data=celebahq128", f"data.path={root}")
 
 

@@ -120,7 +120,7 @@ def test_generators_gradient_where_it_wins(name: str, gradient: float) -> None:
 def test_ml_caps_its_exponent_and_says_how_often() -> None:
     a = torch.tensor([0.0, 19.0, 21.0, 500.0])
     assert LOSSES["ml"].g(a, None).isfinite()
-    watch = LOSSES["ml"].watch
+    watch = LOSSES["ml"].log_extra
     assert watch is not None and watch(a)["capped"].item() == 0.5
 
 
@@ -133,4 +133,4 @@ def test_pairs_are_by_place_in_the_batch() -> None:
 def test_unknown_loss_names_the_known_ones() -> None:
     with pytest.raises(UserError) as error:
         get_loss("nss")
-    assert str(error.value) == f"loss.kind=nss is not known; legal: {', '.join(sorted(LOSSES))}"
+    assert str(error.value) == f"loss.kind=nss is unknown; legal: {', '.join(sorted(LOSSES))}"

@@ -97,7 +97,7 @@ def test_the_authors_noise_is_upward_with_one_alpha_a_sample() -> None:
     assert moved.min() >= 0 and moved.max() <= x.std(correction=0) / 2
     largest = moved.flatten(1).max(1).values / (x.std(correction=0) / 2)
     assert largest.std() > 0.05  # samples differ in how far they go
-    assert NOISES["authors_sigmoid"].of_sigmoid and not NOISES["authors"].of_sigmoid
+    assert NOISES["authors_sigmoid"].on_probability and not NOISES["authors"].on_probability
 
 
 def test_per_pixel_noise_leaves_constant_pixels_alone() -> None:

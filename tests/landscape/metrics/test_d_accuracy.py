@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from landscape.config.schema import typed
 from landscape.data import load_data
 from landscape.losses.adversarial import LOSSES
-from landscape.metrics.discriminator_accuracy import d_accuracy, logits, verdicts
-from landscape.metrics.evaluator import Sample
+from landscape.metrics.discriminator_accuracy import d_accuracy, discriminator_stats, logits
+from landscape.metrics.evaluator import ScoringInput
 from landscape.metrics.extractors import Extractor
-from landscape.metrics.networks_under_test import Subject, inference
-from landscape.metrics.reference_stats import Real, Reference
+from landscape.metrics.networks_under_test import NetworksUnderTest, inference
+from landscape.metrics.reference_stats import RealData, Reference
 from landscape.metrics.row_values import as_row
 from landscape.networks.build import build
 from landscape.store import RunFolder, Store
@@ -28,9 +28,9 @@ TRAIN, TEST, FAKE = torch.tensor([2.0, 0.3, 0.7]), torch.tensor([0.3, -1.0, 0.7]
 
 
 def test_accuracy_counts_logits_on_their_side_of_the_threshold() -> None:
-    ns = verdicts(TRAIN, TEST, FAKE, LOSSES["ns"])
+    ns = discriminator_stats(TRAIN, TEST, FAKE, LOSSES["ns"])
     assert [ns[f"d_acc_{k}"] for k in ("train", "test", "fake")] == pytest.approx([1, 2 / 3, 1 / 3])
-    ls = verdicts(TRAIN, TEST, FAKE, LOSSES["ls"])  # undecided at 1/2
+    ls = discriminator_stats(TRAIN, TEST, FAKE, LOSSES["ls"])  # undecided at 1/2
     assert [ls[f"d_acc_{k}"] for k in ("train", "test", "fake")] == pytest.approx([2 / 3, 1 / 3, 2 / 3])
     assert ls["d_logit_train"] == pytest.approx(1.0)
 
@@ -39,10 +39,10 @@ def test_accuracy_counts_logits_on_their_side_of_the_threshold() -> None:
 def test_each_loss_says_where_d_is_undecided_or_gives_none_with_a_reason(kind: str) -> None:
     """At the threshold a step of D's own loss pushes real and fake logits apart by equal amounts."""
     loss = LOSSES[kind]
-    row = as_row(verdicts(TRAIN, TEST, FAKE, loss))
+    row = as_row(discriminator_stats(TRAIN, TEST, FAKE, loss))
     assert math.isfinite(row["d_logit_fake"]) and math.isfinite(row["d_loss_test"])
     if loss.threshold is None:
-        assert row["d_acc_train"] is None and "no logit" in row["why"]["d_acc_train"]
+        assert row["d_acc_train"] is None and "no decision threshold" in row["why"]["d_acc_train"]
         return
     real, fake = (torch.full((4,), loss.threshold, requires_grad=True) for _ in range(2))
     loss.d(real, fake).backward()
@@ -51,7 +51,7 @@ def test_each_loss_says_where_d_is_undecided_or_gives_none_with_a_reason(kind: s
 
 
 def test_loss_on_training_images_is_that_of_the_training_loop() -> None:
-    found = verdicts(TRAIN, TEST, FAKE, LOSSES["hinge"])
+    found = discriminator_stats(TRAIN, TEST, FAKE, LOSSES["hinge"])
     assert found["d_loss_train"] == pytest.approx(LOSSES["hinge"].d(TRAIN, FAKE).item())
 
 
@@ -77,13 +77,13 @@ def test_images_arrive_as_the_training_loop_shows_them(run: RunFolder, store: St
     data, cpu = load_data(typed(run.config()).data), torch.device("cpu")
     nothing = np.zeros((2, 1))
     reference = Reference(lambda: nothing, "none", store, keep=False)
-    real = Real(data, "test", reference, Extractor(lambda x: (x, x), "", {}), store, cpu, {})
+    real = RealData(data, "test", reference, Extractor(lambda x: (x, x), "", {}), store, cpu, {})
     seen = Seen()
-    subject = Subject(Grey(), seen, LOSSES["ns"], torch.zeros(100, 2), lambda name, samples: None)
+    networks = NetworksUnderTest(Grey(), seen, LOSSES["ns"], torch.zeros(100, 2), lambda name, samples: None)
     images = real.images(data.test)
     asked = EvalRequest.of(run.config())
     assert asked is not None
-    found = d_accuracy(Sample(images, nothing, nothing, asked, EvalProtocol(), real, subject))
+    found = d_accuracy(ScoringInput(images, nothing, nothing, asked, EvalProtocol(), real, networks))
     train, test, fake = seen.batches
     trained_on = Batches(data.images, data.train, len(data.train), 0, cpu).next().images
 

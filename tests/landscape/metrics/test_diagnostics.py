@@ -67,7 +67,7 @@ def test_points_have_their_geometry(tmp_path: object) -> None:
     row = run.rows()[-1]
     floor = run.protocol(row.protocol).floor
     assert floor["geometry"] < 0.1 < row.values["geometry"] and floor["mrlt"][1] > 0.1
-    assert row.values["d_acc_fake"] is None and "undecided" in row.why["d_acc_fake"]
+    assert row.values["d_acc_fake"] is None and "no decision threshold" in row.why["d_acc_fake"]
     assert math.isfinite(row.values["d_logit_fake"])
 
 

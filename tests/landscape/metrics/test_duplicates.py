@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from landscape.metrics.birthday_test import closest_pairs, nearest_other, support
-from landscape.metrics.memorization import memorisation, nearer, nearest
+from landscape.metrics.memorization import memorization, nearest, probability_smaller
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -67,8 +67,8 @@ def test_nearest_points_are_found_in_order() -> None:
 
 def test_the_chance_of_being_nearer_is_one_half_between_equals() -> None:
     a = rng().random(500)
-    assert nearer(a, a) == pytest.approx(0.5)
-    assert nearer(a, a + 2) == 1 and nearer(a + 2, a) == 0
+    assert probability_smaller(a, a) == pytest.approx(0.5)
+    assert probability_smaller(a, a + 2) == 1 and probability_smaller(a + 2, a) == 0
 
 
 def test_copies_are_told_from_honest_and_from_poor_samples() -> None:
@@ -76,7 +76,7 @@ def test_copies_are_told_from_honest_and_from_poor_samples() -> None:
     yardstick = nearest(test, train)[0][:, 0]
 
     def found(samples: np.ndarray) -> dict[str, float]:
-        return memorisation(samples, train, test, yardstick, 0)
+        return memorization(samples, train, test, yardstick, 0)
 
     copies = train[rng(3).integers(2000, size=400)] + 0.01 * rng(4).standard_normal((400, 6))
     honest, memorised, poor = found(fresh), found(copies), found(fresh + 4)

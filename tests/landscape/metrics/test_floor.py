@@ -13,8 +13,8 @@ from landscape.data import load_data
 from landscape.metrics import extractors, ms_ssim
 from landscape.metrics.evaluator import Scorer
 from landscape.metrics.frechet import frechet_distance, moments
-from landscape.metrics.image_sources import Images, Noisy, Stored
-from landscape.metrics.real_baseline import NOISE, Others, noisy_floor
+from landscape.metrics.image_sources import Images, NoisyImages, StoredImages
+from landscape.metrics.real_baseline import NOISE, HeldOutReal, noisy_floor
 from landscape.store import Store
 from landscape.store.protocols import ABOUT, EvalRequest
 from landscape.training import checkpoint
@@ -102,16 +102,16 @@ def test_it_is_there_only_with_ms_ssim_and_asks_for_no_features_where_pairs_are_
             file.unlink()
     monkeypatch.setattr(extractors.Extractor, "__call__", lambda *_: pytest.fail("features were extracted"))
     assert scorer(store, "metrics.ms_ssim_pairs=batches").noisy == first.noisy
-    few = Others(np.arange(319), 319, lambda rows: pytest.fail("features were extracted"))
+    few = HeldOutReal(np.arange(319), 319, lambda rows: pytest.fail("features were extracted"))
     other = replace(first.asked, seed=7), replace(first.protocol, seed=7)
     assert noisy_floor(store, *other, few, lambda rows: first.data.images(rows)) is None, "the study's pairs need 320"
 
 
 def test_the_more_noise_the_more_diverse_and_the_same_noise_whatever_the_order() -> None:
     data = load_data(Data(kind="digits", size=8))
-    images = Stored(data, np.arange(320), torch.device("cpu"))
+    images = StoredImages(data, np.arange(320), torch.device("cpu"))
     some = torch.tensor([5, 3, 300])
-    assert torch.equal(Noisy(images, 10, 1)[some], torch.cat(list(Noisy(images, 10, 1).split(100)))[some])
-    assert not torch.equal(Noisy(images, 10, 1)[some], Noisy(images, 10, 2)[some])
-    levels = [1 - ms_ssim.within_batches(Noisy(images, deviation, 1), 320) for deviation in (0, 40, 80, 160)]
+    assert torch.equal(NoisyImages(images, 10, 1)[some], torch.cat(list(NoisyImages(images, 10, 1).split(100)))[some])
+    assert not torch.equal(NoisyImages(images, 10, 1)[some], NoisyImages(images, 10, 2)[some])
+    levels = [1 - ms_ssim.within_batches(NoisyImages(images, deviation, 1), 320) for deviation in (0, 40, 80, 160)]
     assert levels == sorted(levels) and levels[0] == 1 - ms_ssim.within_batches(images, 320)

@@ -88,4 +88,4 @@ def test_landmarks_out_of_reach_are_not_missed(gamma: float, monkeypatch: pytest
 
 def test_few_points_are_all_landmarks() -> None:
     assert mrlt(circle(0, 10)).sum() == pytest.approx(1)
-    assert geometry.shown(np.array([0.5, 0.5, 0, 0])) == [0.5, 0.5]
+    assert geometry.rounded_curve(np.array([0.5, 0.5, 0, 0])) == [0.5, 0.5]

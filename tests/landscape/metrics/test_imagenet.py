@@ -84,7 +84,7 @@ def test_other_files_are_refused_by_name(content: bytes) -> None:
     def refused(weights: object) -> str:
         file = io.BytesIO()
         torch.save(weights, file)
-        with pytest.raises(UserError, match="holds no weights of EfficientNet-Lite0") as e:
+        with pytest.raises(UserError, match="is not a file of EfficientNet-Lite0 weights") as e:
             network(file.getvalue())
         return str(e.value)
 

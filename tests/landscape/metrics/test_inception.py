@@ -24,7 +24,7 @@ from landscape.metrics.evaluator import Scorer
 from landscape.metrics.extractor_inception import Inception, inception_from
 from landscape.metrics.extractors import get_extractor
 from landscape.metrics.frechet import distance_of_features, reference_moments
-from landscape.metrics.image_sources import Stored
+from landscape.metrics.image_sources import StoredImages
 from landscape.metrics.inception_score import inception_score
 from landscape.metrics.kid import SEED
 from landscape.store import Store
@@ -187,9 +187,9 @@ def test_a_file_of_weights_runs_no_code_and_must_fit(tmp_path: Path) -> None:
     for content in ({"a": Evil(tmp_path / "made")}, {"a": torch.zeros(1)}, {"a": 1}, [torch.zeros(1)], torch.zeros(1)):
         file = io.BytesIO()
         torch.save(content, file)
-        with pytest.raises(UserError, match="holds no weights of torch-fidelity's Inception network"):
+        with pytest.raises(UserError, match="is not a file of torch-fidelity's Inception weights"):
             inception_from(file.getvalue())
-    with pytest.raises(UserError, match="holds no weights"):
+    with pytest.raises(UserError, match="is not a file of torch-fidelity's Inception weights"):
         inception_from(b"PK garbage")
     assert not (tmp_path / "made").exists()
 
@@ -208,5 +208,5 @@ def test_published_inception_score_of_cifar10(tmp_path: Path) -> None:
         make_plan(["data=cifar10", "metrics=inception", f"store={store.root}"], False).runs[0].config
     )
     assert asked is not None
-    _, logits = get_extractor(asked, data, store, device)(Stored(data, data.train, device))
+    _, logits = get_extractor(asked, data, store, device)(StoredImages(data, data.train, device))
     assert inception_score(logits, 10, SEED)[0] == pytest.approx(11.2368, abs=1e-3)

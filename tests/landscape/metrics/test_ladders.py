@@ -155,5 +155,5 @@ def test_prefetch_makes_the_classifier(store: Store, capsys: pytest.CaptureFixtu
     prefetch(["data=digits", f"store={store.root}"])
     assert "metrics=classifier" not in capsys.readouterr().out  # the default score is no request for it
     prefetch(["data=digits", "metrics='classifier'", f"store={store.root}"])
-    assert "of the test images right" in capsys.readouterr().out
+    assert "metrics=classifier: weights" in capsys.readouterr().out
     assert len(list((store.cache / "classifier").glob("*.pt"))) == 1

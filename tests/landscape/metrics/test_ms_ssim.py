@@ -14,7 +14,7 @@ from scipy.signal import convolve2d
 from landscape.config.errors import UserError
 from landscape.config.schema import Data
 from landscape.data import load_data
-from landscape.metrics.evaluator import Sample
+from landscape.metrics.evaluator import ScoringInput
 from landscape.metrics.ms_ssim import (
     WEIGHTS,
     ms_ssim,
@@ -23,8 +23,8 @@ from landscape.metrics.ms_ssim import (
     within_batches,
     within_class,
 )
+from landscape.metrics.ms_ssim import ms_ssim_score as score
 from landscape.metrics.ms_ssim import protocol as ms_ssim_protocol
-from landscape.metrics.ms_ssim import similarity as score
 from landscape.store.protocols import EvalProtocol, EvalRequest
 from sweeps.planning.finalize import STUDY_PAIRS, settle_metrics
 from sweeps.planning.plan import make_plan
@@ -39,7 +39,7 @@ def pictures(seed: int, n: int = 4, channels: int = 3, side: int = 32) -> torch.
     return torch.nn.functional.interpolate(smooth, size=(side, side), mode="bicubic").clamp(0, 1) * 255
 
 
-def similarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def ms_ssim_score(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """MS-SSIM of the images of `a` with those of `b`, one by one."""
     n = len(a)
     return ms_ssim(torch.cat([a, b]), torch.stack([torch.arange(n), n + torch.arange(n)]))
@@ -77,7 +77,7 @@ def test_similarity_is_the_studys_formula_written_out(side: int) -> None:
     a = pictures(0, n=2, side=side)
     b = (0.6 * a + 0.4 * pictures(1, n=2, side=side)).clamp(0, 255)
     expected = [studys(*(x[i].permute(1, 2, 0).numpy() for x in (a, b))) for i in range(2)]
-    assert similarity(a, b).tolist() == pytest.approx(expected, rel=1e-10)
+    assert ms_ssim_score(a, b).tolist() == pytest.approx(expected, rel=1e-10)
     assert min(expected) > 0.1 and max(expected) < 0.98
 
 
@@ -92,28 +92,28 @@ def test_the_studys_three_flat_images() -> None:
 @pytest.mark.parametrize("side", [8, 16, 32, 40, 128])
 def test_equal_images_are_fully_similar_and_noise_lowers_it(side: int) -> None:
     a = pictures(0, side=side)
-    torch.testing.assert_close(similarity(a, a), torch.ones(4, dtype=torch.float64))
+    torch.testing.assert_close(ms_ssim_score(a, a), torch.ones(4, dtype=torch.float64))
     noise = torch.from_numpy(rng(1).standard_normal(a.shape))
-    values = [similarity(a, (a + s * noise).clamp(0, 255)).mean().item() for s in (0, 5, 20, 60)]
+    values = [ms_ssim_score(a, (a + s * noise).clamp(0, 255)).mean().item() for s in (0, 5, 20, 60)]
     assert values == sorted(values, reverse=True) and values[-1] < 0.95
 
 
 def test_similarity_is_symmetric() -> None:
     a, b = pictures(0), pictures(1)
-    torch.testing.assert_close(similarity(a, b), similarity(b, a))
+    torch.testing.assert_close(ms_ssim_score(a, b), ms_ssim_score(b, a))
 
 
 def test_flat_images_have_luminance_alone() -> None:
     """Contrast terms are 1 on flat images, so the value is the luminance term to the last scale's weight."""
     a, b = torch.full((1, 1, 32, 32), 50.0), torch.full((1, 1, 32, 32), 200.0)
     luminance = (2 * 50 * 200 + 2.55**2) / (50**2 + 200**2 + 2.55**2)
-    assert similarity(a, b).item() == pytest.approx(luminance ** WEIGHTS[-1], rel=1e-9)
+    assert ms_ssim_score(a, b).item() == pytest.approx(luminance ** WEIGHTS[-1], rel=1e-9)
 
 
 def test_channels_are_averaged_after_their_own_products() -> None:
     a, b = pictures(0), pictures(1)
-    each = torch.stack([similarity(a[:, c : c + 1], b[:, c : c + 1]) for c in range(3)])
-    torch.testing.assert_close(similarity(a, b), each.mean(0))
+    each = torch.stack([ms_ssim_score(a[:, c : c + 1], b[:, c : c + 1]) for c in range(3)])
+    torch.testing.assert_close(ms_ssim_score(a, b), each.mean(0))
 
 
 def test_scales_that_say_nothing_are_left_out_and_named() -> None:
@@ -144,8 +144,8 @@ def test_the_studys_pairs_ask_for_no_classes() -> None:
     """Data without labels, on whatever features: a generator of one image is found out."""
     images = pictures(0, n=320, channels=1, side=8)
     seen: dict[str, Any] = {"images": images, "features": np.zeros((320, 3)), "logits": np.zeros((320, 0))}
-    sample = Sample(
-        **{**dict.fromkeys(Sample._fields), **seen, "protocol": EvalProtocol(ms_ssim=protocol_of("batches"))}
+    sample = ScoringInput(
+        **{**dict.fromkeys(ScoringInput._fields), **seen, "protocol": EvalProtocol(ms_ssim=protocol_of("batches"))}
     )
     assert score(sample)["ms_ssim"] < 0.9
     same = sample._replace(images=images[:1].expand(320, -1, -1, -1))

@@ -11,7 +11,7 @@ from support import frozen_runs
 
 from landscape.config.schema import Data, Latent, typed
 from landscape.data import load_data
-from landscape.metrics.evaluator import Scorer, quantise
+from landscape.metrics.evaluator import Scorer, quantize
 from landscape.metrics.frechet import Moments, distance_of_features, frechet_distance, moments, reference_moments
 from landscape.metrics.inception_score import inception_score
 from landscape.metrics.kid import SEED, TooFew, kid
@@ -140,7 +140,7 @@ def test_kernel_distance_is_symmetric_where_a_subset_is_the_whole_set() -> None:
 
 
 def test_kernel_distance_of_fewer_images_than_a_subset_says_so() -> None:
-    with pytest.raises(TooFew, match="subsets of 200 images, and there are 300 fakes and 100 real"):
+    with pytest.raises(TooFew, match="subsets of 200 images, but there are 300 fakes and 100 real"):
         kid(features(0), features(1, 100), 5, 200)
 
 
@@ -182,8 +182,8 @@ def test_score_is_torch_fidelitys(splits: int, shuffle: int | None) -> None:
 
 def test_uint8_rounds_to_the_nearest_level_and_float_does_not() -> None:
     x = torch.tensor([0.0, 0.5, 0.0019, 0.002, 1.0])
-    assert quantise(x, "uint8").tolist() == [0, 128, 0, 1, 255]
-    torch.testing.assert_close(quantise(x, "float"), x * 255)
+    assert quantize(x, "uint8").tolist() == [0, 128, 0, 1, 255]
+    torch.testing.assert_close(quantize(x, "float"), x * 255)
 
 
 # One scorer

@@ -17,8 +17,8 @@ from torch import Tensor
 from landscape.config.schema import Data, Latent, typed
 from landscape.data import Dataset, load_data
 from landscape.metrics import evaluator as scoring
-from landscape.metrics.evaluator import Scorer, generate, quantise
-from landscape.metrics.image_sources import Generated, NotFinite
+from landscape.metrics.evaluator import Scorer, generate, quantize
+from landscape.metrics.image_sources import GeneratedImages, NotFinite
 from landscape.metrics.reference_stats import Reference
 from landscape.networks.build import build
 from landscape.runtime.worker import work
@@ -53,8 +53,8 @@ def g() -> torch.nn.Module:
 @pytest.mark.parametrize("how", ["uint8", "float"])
 def test_generated_images_are_those_made_at_once(g: torch.nn.Module, how: str) -> None:
     z = torch.rand(23, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    whole = torch.cat([quantise(generate(g, part), how) for part in z.split(5)])
-    images = Generated(lambda part: quantise(generate(g, part), how), z, 5)
+    whole = torch.cat([quantize(generate(g, part), how) for part in z.split(5)])
+    images = GeneratedImages(lambda part: quantize(generate(g, part), how), z, 5)
     for size in (1, 4, 5, 23, 100):
         assert torch.equal(torch.cat(list(images.split(size))), whole)
     some = torch.tensor([22, 0, 7, 7, 13, 1])
@@ -70,7 +70,7 @@ def test_whole_levels_are_kept_and_others_made_again(scale: float, times: int) -
         sizes.append(len(z))
         return (z * scale)[:, :, None, None]
 
-    images = Generated(make, torch.arange(12.0).reshape(6, 2), 2)
+    images = GeneratedImages(make, torch.arange(12.0).reshape(6, 2), 2)
     for _ in range(2):
         torch.testing.assert_close(
             torch.cat(list(images.split(4)))[:, :, 0, 0],
@@ -80,7 +80,7 @@ def test_whole_levels_are_kept_and_others_made_again(scale: float, times: int) -
 
 
 def test_what_is_not_finite_is_no_image() -> None:
-    images = Generated(lambda z: z[:, :, None, None] / 0, torch.ones(3, 1), 2)
+    images = GeneratedImages(lambda z: z[:, :, None, None] / 0, torch.ones(3, 1), 2)
     with pytest.raises(NotFinite):
         images[torch.tensor([0])]
 
@@ -143,7 +143,7 @@ def test_a_set_too_small_for_kernel_distances_says_so_and_has_its_other_scores(
 ) -> None:
     found = scorer(store, data, "metrics.scores=[fid,kid]").score(g)
     assert found["fd_classifier"] > 0 and found["kid"] is None
-    assert "subsets of 1000 images, and there are 500 fakes and 500 real images" in found["why"]["kid"]
+    assert "subsets of 1000 images, but there are 500 fakes and 500 real images" in found["why"]["kid"]
 
 
 def test_scores_asked_for_later_share_the_protocol(store: Store, data: Dataset) -> None:
@@ -173,7 +173,7 @@ def test_reference_statistics_are_made_once_and_again_where_damaged(
         content[-100] ^= 1
         file.write_bytes(content)
     assert values(scorer(store, data).score(g)) == first
-    assert len(made) == 1 and "it is made again" in capsys.readouterr().err
+    assert len(made) == 1 and "computing it again" in capsys.readouterr().err
 
 
 def test_reference_statistics_are_made_once_by_all_that_start_together(tmp_path: Path) -> None:

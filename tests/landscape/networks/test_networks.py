@@ -11,8 +11,8 @@ from support import kinds
 
 from landscape.config.schema import Arch, Config, Data, Latent, Norm
 from landscape.config.validation import SIZES
-from landscape.networks.build import NETWORKS, build, initialise
-from landscape.networks.normalizers import layers
+from landscape.networks.build import NETWORKS, build, initialize
+from landscape.networks.normalizers import layer_factory
 from landscape.networks.resnet import up_nearest, up_zeros
 from landscape.networks.spectral_norm import SpectralNorm
 
@@ -60,7 +60,7 @@ def test_parameter_counts_of_the_study(
             network = NETWORKS[arch]
             cfg = config(size, norm=norm, arch=arch, **options)
             g = network.generator(size, 3, 128, cfg.arch)
-            d = network.discriminator(size, 3, cfg.arch, layers(cfg.norm))
+            d = network.discriminator(size, 3, cfg.arch, layer_factory(cfg.norm))
         assert (count(g), count(d)) == (g_count, d_count + (norms if norm in ("bn", "ln") else 0))
 
 
@@ -91,7 +91,7 @@ def test_where_normalization_stands() -> None:
 
 
 def test_layer_norm_is_over_the_sample_with_affine_per_channel() -> None:
-    norm = layers(Norm(kind="ln", epsilon=0.0))(5)
+    norm = layer_factory(Norm(kind="ln", epsilon=0.0))(5)
     x = torch.randn(4, 5, 6, 6, dtype=torch.float64)
     y = norm.double()(x)
     torch.testing.assert_close(y.flatten(1).mean(1), torch.zeros(4, dtype=torch.float64), atol=1e-9, rtol=0)
@@ -215,13 +215,13 @@ class Constant(torch.nn.Module):
         super().__init__()
         self.inner = torch.nn.Linear(2, 2)
 
-    def initialise(self, std: float, rng: torch.Generator) -> None:
+    def initialize(self, std: float, rng: torch.Generator) -> None:
         for p in self.parameters():
             torch.nn.init.constant_(p, std)
 
 
 def test_a_network_may_bring_its_own_initialization() -> None:
     own, other = Constant(), torch.nn.Linear(2, 2)
-    initialise(torch.nn.Sequential(own, other), 0.5, torch.Generator())
+    initialize(torch.nn.Sequential(own, other), 0.5, torch.Generator())
     assert all((p == 0.5).all() for p in own.parameters())
     assert not (other.weight == 0.5).any() and not other.bias.any()

@@ -183,7 +183,7 @@ def test_a_lost_rank_fails_its_run_and_a_lost_worker_leaves_no_rank(store: Store
     ("given", "sentence"),
     [
         (("train.world_size=0",), "1 to 1,024"),
-        (("train.world_size=3",), "train.batch_size=64 cannot be shared by train.world_size=3 devices"),
+        (("train.world_size=3",), "train.batch_size=64 cannot be split over train.world_size=3 devices"),
         (("train.world_size=4", "train.batch_size=4"), "legal: a multiple of 4, 8 or more"),
         (("train.world_size=2", "device=cuda:1"), "device=cuda:1 is one GPU"),
     ],

@@ -16,10 +16,10 @@ from support import TINY, frozen_runs
 
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store, pace, run_writer
-from landscape.store.leases import Observer, take
+from landscape.store.leases import LeaseMonitor, acquire
 from landscape.store.pace import FACTOR, FLOOR_S, Pace
 from landscape.store.run_status import Stalled
-from landscape.store.run_writer import Journal
+from landscape.store.run_writer import RunWriter
 from sweeps.cli.status import status
 from sweeps.launchers.progress import LINE_S, Lines
 from sweeps.monitor import Looker
@@ -68,9 +68,9 @@ def test_a_heart_beats_through_a_hung_thread_and_says_so(
     monkeypatch.setattr(run_writer, "HEART_S", 0.02)
     monkeypatch.setattr(pace, "FLOOR_S", 0.2)
     monkeypatch.setattr(pace, "FACTOR", 0)
-    claim = take(run, Observer())
+    claim = acquire(run, LeaseMonitor())
     assert claim is not None
-    with Journal(run, claim) as one:
+    with RunWriter(run, claim) as one:
         one.write(state="running", step=3)
         one.pace.begin("training")
         one.pace.begin("training")
@@ -99,7 +99,7 @@ def test_a_sweep_under_way_shows_what_is_stalled(store: Store, capsys: pytest.Ca
     plan = make_plan([*TINY, "loss=ns,ls,wgan", f"store={store.root}"], multirun=True)
     survey(plan)
     freeze(plan)
-    claims = [take(store.run(planned.id), Observer()) for planned in plan.runs]
+    claims = [acquire(store.run(planned.id), LeaseMonitor()) for planned in plan.runs]
     for planned in plan.runs:
         run = store.run(planned.id)
         run.write_status(replace(run.status(), state="running", step=2))

@@ -26,7 +26,7 @@ from landscape.runtime import worker
 from landscape.runtime.worker import work
 from landscape.store import DONE, RunFolder, Store, leases
 from landscape.store.atomic_io import write_whole
-from landscape.store.leases import Observer, claim_in_force, newest_claim
+from landscape.store.leases import LeaseMonitor, claim_in_force, newest_claim
 from landscape.store.processes import myself
 from sweeps import monitor
 from sweeps.__main__ import VERBS
@@ -225,7 +225,7 @@ def test_a_worker_that_comes_back_at_once_is_not_started_over_and_over(
 
 
 def test_a_worker_that_hears_of_a_beat_since_the_verdict_leaves(beating: RunFolder, store: Store) -> None:
-    observer = Observer()
+    observer = LeaseMonitor()
     claim = claim_in_force(beating)
     assert claim is not None and not observer.is_lost(beating, claim)
     verdict = json.dumps(observer.verdict(beating))

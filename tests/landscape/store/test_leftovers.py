@@ -44,8 +44,8 @@ def test_of_a_dead_owner_elsewhere_too(store: Store, run: RunFolder, monkeypatch
     monkeypatch.setattr(leases, "LOST_AFTER_S", 0.0)
     (run.claims / "1.json").write_text(json.dumps({"token": "t", **FAR}))
     gone = left(run.newest_checkpoint, FAR)
-    observer = leases.Observer()
-    assert observer.settle(run, print)
+    observer = leases.LeaseMonitor()
+    assert observer.wait_until_free(run, print)
     assert work(store, run.id, lambda text: None, observer=observer) == "done" and not gone.exists()
 
 
@@ -54,8 +54,8 @@ def test_clean_shows_and_then_removes_what_nobody_writes(
 ) -> None:
     (run,) = frozen_runs(store, *TINY)
     report = tmp_path / "report"
-    making = store.dataset_in_the_making("f" * 16).path
-    busy = store.dataset_in_the_making("b" * 16).path
+    making = store.dataset_being_decoded("f" * 16).path
+    busy = store.dataset_being_decoded("b" * 16).path
     grows = left(run.newest_checkpoint, FAR)
     gone = [left(run.newest_checkpoint, DEAD), left(store.runs / run.id, DEAD, folder=True), left(run.log_file, FAR)]
     gone += [left(store.sweeps / "s" / "plan.json", DEAD), store.lock_file("classifier", "old"), making]

@@ -13,8 +13,8 @@ from landscape.config.errors import CorruptFile
 from landscape.store.atomic_io import open_regular, read_bounded, read_json, read_yaml, to_yaml
 
 TEXTS: dict[str, tuple[str, str | bytes, str]] = {
-    "json: not a number": ("x.json", '{"a": NaN}', "NaN is no number"),
-    "json: infinite": ("x.json", '{"a": 1e999}', "inf is no number"),
+    "json: not a number": ("x.json", '{"a": NaN}', "NaN is not a number"),
+    "json: infinite": ("x.json", '{"a": 1e999}', "inf is not a number"),
     "json: huge": ("x.json", '{"a": 1' + "0" * 400 + "}", "too large"),
     "json: more digits than Python takes": ("x.json", "1" * 5000, "not valid JSON"),
     "json: deep": ("x.json", "[" * 100 + "]" * 100, "nested too deep"),
@@ -26,10 +26,10 @@ TEXTS: dict[str, tuple[str, str | bytes, str]] = {
     "yaml: deep": ("x.yaml", "a: " + "[" * 100 + "]" * 100, "nested too deep"),
     "yaml: deeper than the stack": ("x.yaml", "a:\n  " + "- " * 200_000, "nested too deep"),
     "yaml: deep keys": ("x.yaml", "? " * 100_000, "nested too deep"),
-    "yaml: infinite": ("x.yaml", "a: .inf", "inf is no number"),
-    "yaml: no number": ("x.yaml", "a: .nan", "nan is no number"),
+    "yaml: infinite": ("x.yaml", "a: .inf", "inf is not a number"),
+    "yaml: no number": ("x.yaml", "a: .nan", "nan is not a number"),
     "yaml: a date that is none": ("x.yaml", "a: 2001-99-99", "not valid YAML"),
-    "yaml: a list": ("x.yaml", "- 1", "holds no mapping"),
+    "yaml: a list": ("x.yaml", "- 1", "is not a mapping"),
     "yaml: an object": ("x.yaml", "a: !!python/object/apply:os.system [id]", "not valid YAML"),
     "yaml: a reference to itself": ("x.yaml", "a: &a [*a]", "alias"),
 }
@@ -62,7 +62,7 @@ def test_no_more_is_read_than_such_a_file_may_hold(tmp_path: Path) -> None:
     file = tmp_path / "x"
     file.write_bytes(b"x" * 100)
     assert read_bounded(file, 100) == b"x" * 100
-    with pytest.raises(CorruptFile, match="larger than the 99 bytes"):
+    with pytest.raises(CorruptFile, match="larger than the limit of 99 bytes"):
         read_bounded(file, 99)
     os.truncate(file, 1 << 40)  # takes no room on the disk, and would take it all in memory
     with pytest.raises(CorruptFile, match="larger"):

@@ -35,13 +35,13 @@ def test_what_a_later_version_wrote_is_kept() -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ([], "holds no mapping"),
+        ([], "is not a mapping"),
         ({}, "lacks the key status"),
-        ({"status": "sleeping"}, "holds something else in the place of status"),
-        ({"status": "done", "step": None}, "holds something else in the place of step"),
-        ({"status": "done", "step": -1}, "holds something else in the place of step"),
-        ({"status": "done", "stops": [{"reason": "no step"}]}, "holds something else in the place of stops"),
-        ({"status": "done", "stalled": 4}, "holds something else in the place of stalled"),
+        ({"status": "sleeping"}, "has an invalid value for status"),
+        ({"status": "done", "step": None}, "has an invalid value for step"),
+        ({"status": "done", "step": -1}, "has an invalid value for step"),
+        ({"status": "done", "stops": [{"reason": "no step"}]}, "has an invalid value for stops"),
+        ({"status": "done", "stalled": 4}, "has an invalid value for stalled"),
     ],
 )
 def test_what_is_no_status_is_refused_by_name(value: Any, words: str) -> None:
@@ -51,7 +51,7 @@ def test_what_is_no_status_is_refused_by_name(value: Any, words: str) -> None:
 
 def test_what_could_not_be_read_again_is_not_written() -> None:
     for wrong in (RunStatus(state="sleeping"), RunStatus(state="done", step=-1), EarlyStop(step=-1)):
-        with pytest.raises(ValueError, match="holds something else in the place of"):
+        with pytest.raises(ValueError, match="has an invalid"):
             wrong.to_json()
 
 

@@ -17,11 +17,11 @@ from landscape.config.errors import CorruptFile, UserError
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, RunStatus, Store, atomic_io, leases
 from landscape.store.atomic_io import create_exclusively, write_whole
-from landscape.store.leases import Claim, ClaimLost, Observer, claim_in_force, take
+from landscape.store.leases import Lease, LeaseLost, LeaseMonitor, acquire, claim_in_force
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.process_record import ClaimRecord
 from landscape.store.run_meta import RunMeta
-from landscape.store.run_writer import Journal
+from landscape.store.run_writer import RunWriter
 
 
 def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,35 +79,35 @@ def test_store_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_one_of_many_takers_wins(run: RunFolder) -> None:
     with ThreadPoolExecutor(8) as pool:
-        won = [c for c in pool.map(lambda _: take(run, Observer()), range(32)) if c is not None]
+        won = [c for c in pool.map(lambda _: acquire(run, LeaseMonitor()), range(32)) if c is not None]
     assert len(won) == 1
 
 
 def test_a_released_claim_leaves_the_run_free(run: RunFolder) -> None:
-    first = take(run, Observer())
-    assert first is not None and take(run, Observer()) is None
+    first = acquire(run, LeaseMonitor())
+    assert first is not None and acquire(run, LeaseMonitor()) is None
     first.release()
     assert claim_in_force(run) is None
-    assert take(run, Observer()) is not None
+    assert acquire(run, LeaseMonitor()) is not None
 
 
 def test_a_dead_process_of_this_machine_is_lost_at_once(run: RunFolder) -> None:
     script = (
         "import sys; from pathlib import Path; from landscape.store import RunFolder;"
         "from landscape.store.leases import *;"
-        "assert take(RunFolder(Path(sys.argv[1])), Observer())"
+        "assert acquire(RunFolder(Path(sys.argv[1])), LeaseMonitor())"
     )
     subprocess.run([sys.executable, "-c", script, str(run.path)], check=True)
     claim = claim_in_force(run)
-    assert claim is not None and Observer().is_lost(run, claim)
-    assert take(run, Observer()) is not None
+    assert claim is not None and LeaseMonitor().is_lost(run, claim)
+    assert acquire(run, LeaseMonitor()) is not None
 
 
 def test_a_reused_pid_does_not_revive_a_dead_worker(run: RunFolder) -> None:
-    claim = take(run, Observer())
+    claim = acquire(run, LeaseMonitor())
     assert claim is not None
     other = replace(claim.content, started="1")
-    assert Observer().is_lost(run, other) and not Observer().is_lost(run, claim.content)
+    assert LeaseMonitor().is_lost(run, other) and not LeaseMonitor().is_lost(run, claim.content)
 
 
 def elsewhere(run: RunFolder) -> ClaimRecord:
@@ -122,7 +122,7 @@ def elsewhere(run: RunFolder) -> ClaimRecord:
 def test_another_machines_worker_is_lost_when_its_heart_stops(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(leases.time, "monotonic", lambda: now[0])
-    claim, observer = elsewhere(run), Observer(lost_after_s=60)
+    claim, observer = elsewhere(run), LeaseMonitor(lost_after_s=60)
     for beat in range(5):
         run.write_status(replace(run.status(), beat=beat))
         assert not observer.is_lost(run, claim)
@@ -134,9 +134,9 @@ def test_another_machines_worker_is_lost_when_its_heart_stops(run: RunFolder, mo
 
 def test_another_boot_of_the_same_name_is_watched_not_robbed(run: RunFolder) -> None:
     """It may be this machine started anew, or another of the same name on a shared disk that is well alive."""
-    claim = take(run, Observer())
+    claim = acquire(run, LeaseMonitor())
     assert claim is not None
-    observer = Observer(lost_after_s=0)
+    observer = LeaseMonitor(lost_after_s=0)
     other = replace(claim.content, boot="another")
     assert not observer.is_lost(run, other)
     assert observer.is_lost(run, other)  # the counter has not moved since
@@ -150,32 +150,32 @@ def test_a_claim_taken_while_another_taker_looks_is_not_overtaken(
     def looks_slowly(run: RunFolder) -> tuple[int, ClaimRecord | None]:
         seen = real(run)
         monkeypatch.setattr(leases, "newest_claim", real)
-        first.append(take(run, Observer()))
+        first.append(acquire(run, LeaseMonitor()))
         return seen
 
     monkeypatch.setattr(leases, "newest_claim", looks_slowly)
-    assert take(run, Observer()) is None
+    assert acquire(run, LeaseMonitor()) is None
     assert first[0] is not None
     first[0].check()
 
 
 def test_without_proc_the_dead_are_still_told_from_the_living(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "exists", lambda self: False)
-    claim = take(run, Observer())
+    claim = acquire(run, LeaseMonitor())
     assert claim is not None and claim.content.started == "alive"
-    assert not Observer().is_lost(run, claim.content)
-    assert Observer().is_lost(run, replace(claim.content, pid=2**22 + 1))
+    assert not LeaseMonitor().is_lost(run, claim.content)
+    assert LeaseMonitor().is_lost(run, replace(claim.content, pid=2**22 + 1))
 
 
 def test_an_owner_that_lost_its_claim_writes_nothing_more(run: RunFolder) -> None:
-    owner = take(run, Observer())
+    owner = acquire(run, LeaseMonitor())
     assert owner is not None
-    with Journal(run, owner) as journal:
+    with RunWriter(run, owner) as journal:
         journal.write(state="running")
         create_exclusively(run.claims / "2.json", json.dumps({**owner.content.to_json(), "token": "thief"}))
         before = run.status_file.read_bytes()
         for attempt in (lambda: journal.write(state="done"), lambda: journal.row(MetricsRow(step=1, protocol="p"))):
-            with pytest.raises(ClaimLost):
+            with pytest.raises(LeaseLost):
                 attempt()
     assert run.status_file.read_bytes() == before and run.rows() == []
 
@@ -183,14 +183,14 @@ def test_an_owner_that_lost_its_claim_writes_nothing_more(run: RunFolder) -> Non
 @pytest.mark.slow
 def test_a_worker_that_is_overtaken_stops_without_writing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     (run,) = frozen_runs(store, *TINY)
-    real = Claim.check
+    real = Lease.check
 
-    def check(self: Claim) -> None:
+    def check(self: Lease) -> None:
         if self.number == 1 and len(run.rows()) == 2:
             create_exclusively(run.claims / "2.json", json.dumps(self.content.to_json()))
         real(self)
 
-    monkeypatch.setattr(Claim, "check", check)
+    monkeypatch.setattr(Lease, "check", check)
     said: list[str] = []
     assert work(store, run.id, said.append) is None
     assert "taken over" in said[-1]

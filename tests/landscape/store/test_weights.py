@@ -66,7 +66,9 @@ def test_a_path_is_no_part_of_a_request_and_its_content_is(tmp_path: Path, file:
     assert asked(f"metrics.weights={moved}", f"store={tmp_path / 's'}").id != here.id
 
 
-@pytest.mark.parametrize(("content", "sentence"), [(None, "No such file"), (b"<html>", "holds no weights")])
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(None, "No such file"), (b"<html>", "was not written by torch.save")]
+)
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes | None, sentence: str) -> None:
     path = tmp_path / "given.pth"
     if content is not None:
@@ -93,7 +95,7 @@ def test_a_changed_copy_is_a_sentence_and_planning_mends_it(tmp_path: Path, file
     find_weights("inception", str(file), store)
     assert read_weights("inception", planned, store) == file.read_bytes()
     store.weights_file(planned).unlink()
-    with pytest.raises(UserError, match=r"cannot be read in the store .*landscape\.prefetch metrics=inception"):
+    with pytest.raises(UserError, match=r"cannot be read from the store .*landscape\.prefetch metrics=inception"):
         read_weights("inception", planned, store)
 
 
@@ -107,7 +109,7 @@ def test_what_torch_fidelity_downloaded_is_used(tmp_path: Path, file: Path, monk
     downloaded = tmp_path / "torch" / "hub" / "checkpoints" / INCEPTION
     downloaded.parent.mkdir(parents=True)
     file.rename(downloaded)
-    with pytest.raises(UserError, match="is damaged: its SHA-256 begins with"):
+    with pytest.raises(UserError, match="is damaged: its SHA-256 starts with"):
         find_weights("inception", None, Store(tmp_path / "s"))
     publish(downloaded, monkeypatch)
     assert find_weights("inception", None, Store(tmp_path / "s")) == digest(downloaded)
@@ -129,7 +131,7 @@ def test_prefetch_checks_a_file_against_the_network(
 ) -> None:
     assert call(monkeypatch, f"metrics.weights={file}", f"store={tmp_path / 's'}") == 2
     err = capsys.readouterr().err
-    assert "holds no weights of torch-fidelity's Inception network" in err and len(err.splitlines()) == 1
+    assert "is not a file of torch-fidelity's Inception weights" in err and len(err.splitlines()) == 1
 
 
 def test_prefetch_downloads_once_and_again_where_the_copy_is_damaged(
@@ -163,7 +165,7 @@ def test_a_failed_download_is_a_sentence(
     assert call(monkeypatch, f"store={tmp_path / 's'}") == 2
     err = capsys.readouterr().err
     assert (
-        "cannot be downloaded (no route to host); fetch https://" in err and len(err.splitlines()) == 2
+        "cannot be downloaded (no route to host); download https://" in err and len(err.splitlines()) == 2
     )  # what it does, and why it cannot
 
 
@@ -172,4 +174,4 @@ def test_a_run_whose_weights_do_not_fit_fails_before_it_trains(tmp_path: Path, f
     (run,) = frozen_runs(store, *TINY, "metrics=inception", f"metrics.weights={file}")
     assert work(store, run.id, lambda text: None) == "failed"
     status = run.status()
-    assert "holds no weights of torch-fidelity's Inception network" in (status.reason or "") and not status.step
+    assert "is not a file of torch-fidelity's Inception weights" in (status.reason or "") and not status.step

@@ -167,7 +167,7 @@ WORDS = 'raise RuntimeError("no luck today")'
         ({"log": WORDS}, "RuntimeError: no luck today"),
         ({"finish": WORDS}, "RuntimeError: no luck today"),
         ({"log": f'print("mirror failed: not so"); {WORDS}'}, "RuntimeError: no luck today"),
-        ({"log": "os._exit(9)"}, "it ended with exit code 9"),
+        ({"log": "os._exit(9)"}, "exit code 9"),
         ({"init": "time.sleep(600)"}, "did not end in time"),
     ],
     ids=["import", "init", "log", "finish", "talks", "dies", "hangs"],
@@ -176,7 +176,7 @@ def test_whatever_wandb_does_the_run_goes_on_and_says_so_once(
     bodies: dict[str, str], said: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_wandb(tmp_path / "fake", monkeypatch, **bodies)
-    monkeypatch.setattr(mirror, "PATIENCE_S", 1.0 if "did not" in said else 60.0)
+    monkeypatch.setattr(mirror, "FINISH_WAIT_S", 1.0 if "did not" in said else 60.0)
     (run,) = frozen_runs(store, *TINY, "logger=wandb")
     lines: list[str] = []
     assert work(store, run.id, lines.append) == "done"

@@ -121,7 +121,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(store: Store, monkeyp
     disturbed.newest_checkpoint.write_bytes(damaged)
     said: list[str] = []
     assert work(store, disturbed.id, said.append) == DONE
-    assert any("passed over" in line for line in said) and "resuming at step 7" in said
+    assert any("skipped" in line for line in said) and "resuming at step 7" in said
     same(disturbed, quiet)
 
 

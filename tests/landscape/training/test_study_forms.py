@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from landscape.algorithms.optimizers import make_optimizer
 from landscape.config.schema import Config, Optim, typed
 from landscape.data import load_data
-from landscape.networks.population_batchnorm import keep_population_variance
+from landscape.networks.population_batchnorm import use_population_variance
 from landscape.networks.spectral_norm import SpectralNorm
-from landscape.networks.sync_batchnorm import synchronise
+from landscape.networks.sync_batchnorm import use_sync_batchnorm
 from landscape.training.loop import train
 from landscape.training.state import State, new_state
 from sweeps.planning.plan import make_plan
@@ -71,8 +71,8 @@ def test_adam_is_the_definition_of_its_form(form: str | None) -> None:
 def test_running_variance_is_the_populations(make: Callable[..., nn.Module], sync: bool) -> None:
     net = nn.Sequential(make(3))
     if sync:
-        synchronise(net)
-    keep_population_variance(net)
+        use_sync_batchnorm(net)
+    use_population_variance(net)
     sets = [torch.randn(4, 3, *([2, 2] if make is nn.BatchNorm2d else [])) for _ in range(2)]
     expected = torch.ones(3)
     for x in sets:

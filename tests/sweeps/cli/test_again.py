@@ -13,7 +13,7 @@ from slurm import wait_for
 from support import TINY, command, frozen_runs
 
 from landscape.store import Store
-from landscape.store.leases import Observer, claim_in_force, newest_claim
+from landscape.store.leases import LeaseMonitor, claim_in_force, newest_claim
 from landscape.store.process_record import ProcessRecord
 from landscape.store.processes import machine, process_start
 from sweeps.__main__ import VERBS
@@ -37,7 +37,7 @@ def test_cancel_asks_the_sweeps_process_to_stop_and_its_workers_save(
     assert process.returncode == 130 and str(process.pid) in capsys.readouterr().err, out
     assert set(states(store)) == {"preempted", "planned"} and "failed" not in out
     claims = [(run, claim_in_force(run)) for run in store.run_folders()]
-    assert all(claim is None or Observer().is_lost(run, claim) for run, claim in claims)
+    assert all(claim is None or LeaseMonitor().is_lost(run, claim) for run, claim in claims)
     assert VERBS["cancel"]([f"store={store.root}"]) == 0  # nothing is left to cancel
 
 

@@ -16,7 +16,7 @@ from support import TINY, frozen_runs
 from landscape.config.schema import typed
 from landscape.metrics.extractors import BATCH
 from landscape.networks.build import build
-from landscape.networks.latents import draw
+from landscape.networks.latents import sample_latents
 from landscape.rng import stream
 from landscape.runtime.worker import work
 from landscape.sample import draw_samples, main, read_request
@@ -46,7 +46,7 @@ def test_files_are_what_the_average_makes_of_the_seeds_latents(run: RunFolder, t
     cfg = typed(run.config())
     g, _ = build(cfg, 1)
     g.load_state_dict(checkpoint.load(run.weights)["average"])
-    latents = draw(cfg.latent, n, stream(5, "samples"))
+    latents = sample_latents(cfg.latent, n, stream(5, "samples"))
     with torch.inference_mode():
         expected = (g.eval()(latents) * 255).round().byte()
     assert torch.equal(made["latents"], latents)  # type: ignore[arg-type]
@@ -115,18 +115,18 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("")
     for arguments, said in [
-        ([f"{run.id[:4]}zz"], f"near it: {run.id}"),
-        (["--n=3"], "which run? give its id"),
+        ([f"{run.id[:4]}zz"], f"similar: {run.id}"),
+        (["--n=3"], "no run given; run ids"),
         ([run.id, "--n=0"], "--n: 0 is out of range; legal: 1 or more"),
         ([run.id, "--n=many"], "--n: many is out of range; legal: 1 or more"),
         ([run.id, "--ema=maybe"], "--ema: invalid choice: 'maybe'; legal: ('true', 'false')"),
-        ([run.id, "sed=1"], "sed=1 is no argument of this program; see --help"),
-        ([run.id, "device=tpu"], "device=tpu cannot be used here"),
-        ([run.id, f"--out={tmp_path / 'full'}"], "is there already; give another folder"),
+        ([run.id, "sed=1"], "sed=1 is not an argument of this program; see --help"),
+        ([run.id, "device=tpu"], "device=tpu is not available here"),
+        ([run.id, f"--out={tmp_path / 'full'}"], "already exists and is not empty; give another folder"),
         ([run.id, f"--out={tmp_path / 'full' / 'mine' / 'below'}"], "cannot be written"),
     ]:
         assert said in refused(capsys, monkeypatch, store, *arguments)
     (waiting,) = frozen_runs(Store(tmp_path / "new"), *TINY)
     said = refused(capsys, monkeypatch, f"store={tmp_path / 'new'}", waiting.id)
-    assert f"run {waiting.id} is planned and keeps no weights" in said
+    assert f"run {waiting.id} is planned and has no saved weights" in said
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]

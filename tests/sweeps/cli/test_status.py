@@ -15,7 +15,7 @@ from support import TINY, frozen_runs
 from landscape.config.cli import quoted
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
-from landscape.store.leases import Observer, take
+from landscape.store.leases import LeaseMonitor, acquire
 from landscape.store.metrics_row import MetricsRow
 from landscape.store.processes import machine
 from landscape.store.trials import TrialRecord, put_rows
@@ -120,13 +120,13 @@ def test_a_file_that_does_not_read_is_named_and_the_rest_is_told(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["status", "--where", "los=ns"], "--where los=ns: no run has a los (did you mean loss?)"),
-        (["status", "--where", "loss"], "--where loss is no condition; write --where KEY=VALUE"),
+        (["status", "--where", "los=ns"], "--where los=ns: unknown key los (did you mean loss?)"),
+        (["status", "--where", "loss"], "--where loss is not a condition; write --where KEY=VALUE"),
         (
             ["status", "--where", "state=fine"],
             "--where state=fine: no run has status=fine (did you mean failed?); legal: planned, queued",
         ),
-        (["status", "--where", "loss=hinge"], "--where loss=hinge: no run has loss=hinge; loss there: ns"),
+        (["status", "--where", "loss=hinge"], "--where loss=hinge: no run has loss=hinge; existing values: ns"),
         (["status", "nosuch"], "sweep nosuch is not known"),
         (["watch", "nosuch"], "sweep nosuch is not known"),
         (["wait", "nosuch"], "sweep nosuch is not known"),
@@ -150,7 +150,7 @@ def test_the_old_form_of_the_store_works_everywhere_and_is_told_of(
     odd = Store(tmp_path / "a 'b\" c=d\\'")
     frozen_runs(Store(tmp_path / "plain"), *TINY)
     (tmp_path / "plain").rename(odd.root)
-    notice = "--store VALUE is written store=VALUE now; the old form goes with 0.3\n"
+    notice = "--store VALUE is deprecated and will be removed in 0.3; write store=VALUE\n"
     old = ["--store", str(odd.root)], [f"--store={odd.root}"]
     for verb, new in ((["status"], f"store={odd.root}"), (["plan", *TINY], f"store={quoted(str(odd.root))}")):
         for arguments in ([new], *old):
@@ -240,7 +240,7 @@ def test_a_store_without_submissions_asks_no_scheduler(store: Store, site: FakeS
 def test_a_live_worker_is_running_whatever_its_status_says_yet(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     set_status(run, state="queued")
-    claim = take(run, Observer())
+    claim = acquire(run, LeaseMonitor())
     assert claim is not None
     look = Looker(store).look()
     assert look.states == {"running": 1} and look.alive
@@ -282,7 +282,7 @@ def test_logs_follows_until_the_run_ends(store: Store, call: Call, capsys: pytes
     (run,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)
     run.log_file.write_text("first\n")
-    claim = take(run, Observer())
+    claim = acquire(run, LeaseMonitor())
     assert claim is not None
     set_status(run, state="running")
     claim.release()

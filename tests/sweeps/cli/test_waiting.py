@@ -20,7 +20,7 @@ from support import PATIENCE_S, TINY, command, frozen_runs
 
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
-from landscape.store.leases import Observer, take
+from landscape.store.leases import LeaseMonitor, acquire
 from landscape.store.processes import machine, process_start
 from landscape.store.run_status import Stalled
 from landscape.store.trials import TrialRecord, put_rows
@@ -244,7 +244,7 @@ def test_a_run_that_stalls_is_told_once_and_waited_for(
     store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run,) = frozen_runs(store, *TINY)
-    claim = take(run, Observer())
+    claim = acquire(run, LeaseMonitor())
     assert claim is not None
     set_status(run, state="running", stalled=Stalled(doing="training", for_s=900, usual_s=2))
     rests, rest = [0], time.sleep

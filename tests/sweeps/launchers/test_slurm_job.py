@@ -15,7 +15,7 @@ from support import TINY
 
 from landscape.store import Store
 from landscape.store.jobs import SubmissionEvent
-from landscape.store.leases import Observer, claim_in_force
+from landscape.store.leases import LeaseMonitor, claim_in_force
 from sweeps.cli.sweep import main
 from sweeps.launchers.slurm import job as body
 from sweeps.launchers.slurm.client import Client
@@ -110,7 +110,7 @@ def test_a_clock_that_is_a_minute_off_neither_loses_nor_keeps_a_run(
     finally:
         worker.kill()
         worker.wait()
-    observer = Observer(lost_after_s=0.5)
+    observer = LeaseMonitor(lost_after_s=0.5)
     claim = claim_in_force(run)
     assert claim is not None and not observer.is_lost(run, claim)
     wait_for(lambda: observer.is_lost(run, claim))

@@ -13,7 +13,7 @@ from support import TINY, frozen_runs
 from landscape.config.errors import UserError
 from landscape.store import RunStatus, Store
 from landscape.store.jobs import SubmissionEvent
-from landscape.store.leases import Observer, take
+from landscape.store.leases import LeaseMonitor, acquire
 from landscape.store.processes import myself
 from sweeps import monitor
 from sweeps.__main__ import VERBS
@@ -150,7 +150,7 @@ def test_a_refusal_leaves_runs_that_others_took_up_meanwhile(
     def busy(self: Client, script: str) -> str:
         if not kept:
             claimed, begun, shared, *_ = store.run_folders()
-            assert take(claimed, Observer()) is not None
+            assert acquire(claimed, LeaseMonitor()) is not None
             begun.write_status(replace(begun.status(), state="running", step=1))
             seed = shared.config()["seed"]
             frozen_runs(store, *TINY, f"seed={seed}")
@@ -188,7 +188,7 @@ def test_a_controller_that_dies_right_after_sbatch_does_not_double(
 def test_a_run_that_somebody_trains_already_is_left_to_them(store: Store, site: FakeSlurm) -> None:
     main([*GRID, f"store={store.root}"])
     site.drop()
-    claim = take(next(iter(store.run_folders())), Observer())
+    claim = acquire(next(iter(store.run_folders())), LeaseMonitor())
     assert claim is not None
     assert main([*GRID, f"store={store.root}"]) == 0
     assert sum(len(tasks) for tasks in site.queue().values()) == 9
@@ -203,7 +203,7 @@ def test_a_worker_elsewhere_whose_heart_stands_still_is_no_reason_to_wait(
     me = myself()
     with monkeypatch.context() as other:
         other.setattr("landscape.store.processes.myself", lambda: me | {"host": "node7"})
-        claim = take(next(iter(store.run_folders())), Observer())
+        claim = acquire(next(iter(store.run_folders())), LeaseMonitor())
     assert claim is not None
     assert monitor.unclaimed(store, [claim.run.id]) == {claim.run.id}
     beats = RunStatus(state="running", beat=1)

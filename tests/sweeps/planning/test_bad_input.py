@@ -50,26 +50,26 @@ CASES = [
     ),
     (["data=ring", "metrics=classifier"], "metrics.extractor=classifier does not fit data=ring; choose metrics=modes"),
     (["data=ring", "metrics=inception"], "metrics.extractor=inception does not fit data=ring; choose metrics=modes"),
-    (["data=ring", "arch=sndcgan"], "arch.kind=sndcgan makes images with a side divisible by 8; data.size=1 is not"),
+    (["data=ring", "arch=sndcgan"], "arch.kind=sndcgan needs a side divisible by 8; data.size=1 is not supported"),
     (["metrics.is_splits=1000"], "metrics.is_splits=1000 is out of range; legal: up to the 500 fakes"),
     (["data.size=4096"], "data.size=4096 is out of range; legal: 1 to 1024 pixels"),
     (["-m", "store=a,b"], "store does not make different runs; give it one value"),
     (["-m", "threads=1,2"], "threads does not make different runs; give it one value"),
     (["-m", "checkpoint.keep=all,weights"], "checkpoint.keep does not make different runs"),
-    (["optim.lrr=1"], "optim.lrr is no configuration key (did you mean optim.lr?)"),
-    (["optim.learning_rate=1"], "optim.learning_rate is no configuration key (did you mean optim.lr?)"),
-    (["lr=1"], "lr is no configuration key (did you mean optim.lr?)"),
+    (["optim.lrr=1"], "optim.lrr is not a configuration key (did you mean optim.lr?)"),
+    (["optim.learning_rate=1"], "optim.learning_rate is not a configuration key (did you mean optim.lr?)"),
+    (["lr=1"], "lr is not a configuration key (did you mean optim.lr?)"),
     (["metrics=fid"], "metrics=fid is not known: fid is a score, which metrics=classifier and"),
-    (["los=ns"], "los is no configuration key (did you mean loss?)"),
+    (["los=ns"], "los is not a configuration key (did you mean loss?)"),
     (["reg=sn", "norm=none"], "reg=sn means norm=sn, so it contradicts norm=none"),
     (["arch.width=-1"], "arch.width=-1.0 is out of range; legal: a positive number"),
     (["arch.width=wide"], "arch.width=wide: Value 'wide' of type 'str' could not be converted to Float"),
-    (["data.size=12"], "arch.kind=sndcgan makes images with a side divisible by 8; data.size=12 is not"),
+    (["data.size=12"], "arch.kind=sndcgan needs a side divisible by 8; data.size=12 is not supported"),
     (["optim.lr=nan"], "optim.lr=nan is out of range"),
-    (["optim.beta1=1"], "optim.beta1=1.0 is out of range; legal: at least 0 and under 1"),
+    (["optim.beta1=1"], "optim.beta1=1.0 is out of range; legal: 0 or more and below 1"),
     (["train.batch_size=5000"], "legal: up to the 1297 training images of data=digits"),
     (["train.steps=1e5"], "could not be converted to Integer"),
-    (["metrics.scores=[prc]"], "legal: a list out of fid, is, kid, ms_ssim, modes"),
+    (["metrics.scores=[prc]"], "legal: a list of fid, is, kid, ms_ssim, modes"),
     (
         ["metrics.extractor=resnet"],
         "is out of range; legal: classifier, imagenet, inception, points",
@@ -83,7 +83,7 @@ CASES = [
     (["-m", "loss=ns", "loss=ls"], "loss is given twice"),
     (["loss"], "'loss' is no override"),
     (["loss=ns,"], "'loss=ns,' is no override"),
-    (["--dry-run"], "--dry-run is no flag of this program"),
+    (["--dry-run"], "--dry-run is not a flag of this program"),
     (["+new=1"], "keys are neither added nor removed here"),
     (["~seed"], "keys are neither added nor removed here"),
     (["hydra/launcher=submitit_slurm"], "hydra/launcher is not used here; choose launcher=slurm"),
@@ -94,7 +94,7 @@ CASES = [
     (["hydra.launcher.timeout_min=60"], "is not used here; write launcher.time=..."),
     (["launcher=slurm", "launcher.time=4h"], "legal: minutes (90), or [days-]hours:minutes:seconds"),
     (["launcher=slurm", "launcher.memory=4"], "launcher.memory=4 is out of range; legal: a size such as 4G or 500M"),
-    (["launcher=slurm", "launcher.gpu=1"], "launcher.gpu is no configuration key (did you mean launcher.gpus?)"),
+    (["launcher=slurm", "launcher.gpu=1"], "launcher.gpu is not a configuration key (did you mean launcher.gpus?)"),
     (["hydra.sweep.dir=x"], "hydra.sweep.dir is not used here"),
     (["data.content=abc"], "data.content is computed"),
     (["search=grid"], "search=grid is not known; legal: gp, none, qmc, random, tpe"),
@@ -104,13 +104,13 @@ CASES = [
     (["search.trials=0"], "search.trials=0 is out of range; legal: 1 to 1,000,000"),
     (["search.pruner=best"], "search.pruner=best is out of range; legal: none, asha, hyperband, median"),
     (["search.storage=here"], "legal: sqlite, journal, or a URL such as postgresql://user@host/name"),
-    (["search.space.beta1.high=1"], "search.space.beta1.high=1.0 is out of range; legal: at least 0 and under 1"),
+    (["search.space.beta1.high=1"], "search.space.beta1.high=1.0 is out of range; legal: 0 or more and below 1"),
     (["search.space.lr.low=0"], "search.space.lr.low=0.0 is out of range; legal: a positive number"),
     (["search=gp", "search.space.lr.low=1"], "search.space.lr runs from 1 to 0.01; give low <= high"),
     (["search=gp", "metrics=none"], "search=gp needs a distance to learn from: metrics.scores must have fid"),
     (["search=random", "search.grid=true"], "search.grid=true needs a search that learns (gp, tpe)"),
     (["search=gp", *(f"search.space.{k}=null" for k in ("lr", "beta1", "beta2"))], "search=gp has nothing to vary"),
-    (["stop.factor=1"], "stop.factor=1.0 is out of range; legal: a number over 1"),
+    (["stop.factor=1"], "stop.factor=1.0 is out of range; legal: a number above 1"),
     (["stage=last"], "stage=last is out of range; legal: all, grid, search, confirm"),
     (["stage=confirm"], "is finished in"),
     (
@@ -132,7 +132,7 @@ CASES = [
     (["seed=${oc.decode:'[1,'}"], "seed=${oc.decode:'[1,'}: "),
     (["seed=${data.content}"], "seed="),
     (["data.name=${oc.env:NESTED}"], "which is an interpolation again"),
-    (["metrics.scores=['${latent.dist}']"], "metrics.scores=['uniform'] is out of range; legal: a list out of fid"),
+    (["metrics.scores=['${latent.dist}']"], "metrics.scores=['uniform'] is out of range; legal: a list of fid"),
     (["loss=${oc.env:LETTERS}"], "loss=${oc.env:LETTERS} is not known; legal: "),
     (["train=5"], "train=5: train holds several keys; set them by name, as in train.batch_size=VALUE"),
     (["search.space=null"], "search.space=null: search.space holds several keys"),
@@ -165,9 +165,9 @@ CASES = [
     (["metrics.n_fake=1000000000000"], "metrics.n_fake=1000000000000 is out of range; legal: 2 to 10,000,000"),
     (["train.steps=1000000000000"], "legal: 1 to 1,000,000,000"),
     (["train.batch_size=1000000"], "train.batch_size=1000000 is out of range; legal: 2 to 65,536"),
-    (["train.batch_size=60000", "data.size=1024"], "are 188,743,680,000 numbers a batch; legal: up to 1,073,741,824"),
+    (["train.batch_size=60000", "data.size=1024"], "are 188,743,680,000 values per batch; legal: up to 1,073,741,824"),
     (["search.trials=10000000"], "search.trials=10000000 is out of range; legal: 1 to 1,000,000"),
-    (["seed=99999999999999999999"], "seed=99999999999999999999 is out of range; legal: 0 or more, under 2^63"),
+    (["seed=99999999999999999999"], "seed=99999999999999999999 is out of range; legal: 0 to 2^63 - 1"),
 ]
 
 
@@ -241,7 +241,7 @@ def test_a_store_that_cannot_be_written(where: str, tmp_path: Path, capsys: pyte
     (tmp_path / "file").write_text("mine")
     assert main(["-q", *TINY, f"store={tmp_path / where}"]) == 2
     err = capsys.readouterr().err
-    assert "cannot be written" in err and "store=PATH" in err and err.count("\n") == 1
+    assert "cannot be written" in err and "store=FOLDER" in err and err.count("\n") == 1
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -308,7 +308,7 @@ def test_a_device_that_is_not_there_is_refused_and_spoils_nothing(
     # Planned on a machine with a GPU, trained on one without: the device is not frozen with the run.
     (run,) = frozen_runs(store, *TINY, "device=cuda")
     assert work(store, run.id, lambda text: None) == "failed"
-    assert "device=cuda cannot be used here" in (run.status().reason or "")
+    assert "device=cuda is not available here" in (run.status().reason or "")
     assert main([*TINY, "device=cpu", f"store={store.root}"]) == 0
 
 

@@ -263,7 +263,7 @@ def test_an_id_depends_on_nothing_of_the_machine(tmp_path: Path, monkeypatch: py
 def legal(key: str) -> set[str]:
     rule = keys()[key].range
     assert rule is not None
-    return set(rule.words.removeprefix("a list out of ").split(", "))
+    return set(rule.words.removeprefix("a list of ").split(", "))
 
 
 def test_planning_knows_what_the_tables_hold() -> None:
@@ -363,13 +363,13 @@ def test_a_sample_of_a_wide_grid_merges_as_hydra_composes_it() -> None:
 def test_a_plan_says_what_it_can_tell_apart():
     (told,) = what_can_be_told_apart(make_plan(["loss=ns,wgan", "reg=gp,sn", "seed=range(0,3)"], multirun=True))
     assert told.startswith(
-        "4 cells of 3 seeds: no two can be told apart; 5 seeds find a difference of 3 sd, 7 one of 2 sd"
+        "4 cells of 3 seeds: no two can be told apart; 5 seeds detect a difference of 3 sd, 7 one of 2 sd"
     )
     (told,) = what_can_be_told_apart(make_plan(["loss=ns,wgan", "optim.lr=1e-3,2e-3", "repeat=0,1"], multirun=True))
     assert told.startswith("2 cells of 2 settings")
     searched = ["loss=ns,wgan", "search=random", "search.trials=6"]
     (told,) = what_can_be_told_apart(make_plan(searched, multirun=True))
-    assert told.startswith("2 cells of 7 settings find a difference of 1.8 sd")
+    assert told.startswith("2 cells of 7 settings detect a difference of 1.8 sd")
     two = what_can_be_told_apart(make_plan(["data=grid,ring", "loss=ns,wgan"], multirun=True))
     assert [line.split(":")[0] for line in two] == ["grid", "ring"]
     assert what_can_be_told_apart(make_plan(["seed=range(0,5)"], multirun=True)) == []
