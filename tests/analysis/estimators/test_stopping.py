@@ -90,7 +90,7 @@ def test_rules_are_read_back_as_they_were_written():
     for rule in (Stop(factor=3, evaluations=3), Stop(loss_d=1e-3, evaluations=2), Stop(factor=2.5, loss_d=0.1)):
         assert rule_of(str(rule_text(vars(rule)))) == Stop(rule.factor, rule.loss_d, rule.evaluations or 1)
     assert rule_text({}) is None and rule_text({"factor": None, "evaluations": 3}) is None
-    with pytest.raises(ValueError, match="no rule"):
+    with pytest.raises(ValueError, match="is not a stopping rule"):
         rule_of("factor=2 more=1")
 
 
