@@ -78,8 +78,8 @@ def budget_figure(
                 xlabel=f"k (of these {unit}s)",
                 ylim=(-0.02 * top, 1.02 * top),
             )
-        drawn = [*(lines for _, lines in panels), *([chances] if chances else [])]
-        for ax, lines in zip(axes, drawn, strict=True):
+        plotted = [*(lines for _, lines in panels), *([chances] if chances else [])]
+        for ax, lines in zip(axes, plotted, strict=True):
             figures.name_ends(ax, lines, styles)
     return fig
 

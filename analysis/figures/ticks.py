@@ -70,6 +70,8 @@ class Readable(Locator):
             yield np.asarray(
                 MaxNLocator(most, steps=STEPS, integer=self.whole, min_n_ticks=1).tick_values(low, high), float
             )
+        if self.axis.get_scale() == "log" and low > 0 and decades < 2.5:
+            yield np.outer(10.0**powers, (1, 1.5, 2, 3, 4, 5, 6, 8)).ravel()
 
 
 def drawn(axis: Axis) -> Array:

@@ -90,7 +90,7 @@ def test_rules_are_read_back_as_they_were_written():
     for rule in (Stop(factor=3, evaluations=3), Stop(loss_d=1e-3, evaluations=2), Stop(factor=2.5, loss_d=0.1)):
         assert rule_of(str(rule_text(vars(rule)))) == Stop(rule.factor, rule.loss_d, rule.evaluations or 1)
     assert rule_text({}) is None and rule_text({"factor": None, "evaluations": 3}) is None
-    with pytest.raises(ValueError, match="no rule"):
+    with pytest.raises(ValueError, match="is not a stopping rule"):
         rule_of("factor=2 more=1")
 
 
@@ -241,7 +241,7 @@ def test_where_nothing_was_or_would_be_stopped_the_page_says_so_in_a_line(store,
     add(store, [100.0, 20.0, 15.0, 12.0, 10.0], 0)
     frames_, said = early_stopping_tables(*frames(store))
     assert said["saved"] == "" and "replay" not in frames_ and len(said["cost"]) == 1
-    assert said["cost"][0].startswith("None of the 1 finished runs would have been stopped")
+    assert said["cost"][0].startswith("No rule would have stopped any of the 1 finished runs")
 
 
 def test_short_curves_say_nothing_of_stopping(store, tmp_path):

@@ -380,7 +380,7 @@ def test_where_narrows_by_any_column(searched):
     assert len(filter_runs(found, []).runs) == len(found.runs)
     for condition, message in (
         ("loss", "loss is not a condition; write --where KEY=VALUE"),
-        ("loss=", "loss= is no condition"),
+        ("loss=", "loss= is not a condition"),
         ("los=ns", r"unknown key los \(did you mean loss\?\); legal: data, arch, algorithm"),
         ("loss=hinge", "no run has loss=hinge; existing values: ns, wgan"),
         ("seed=x", "no run has seed=x"),

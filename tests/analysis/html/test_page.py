@@ -180,7 +180,7 @@ def test_a_run_shows_the_pictures_of_its_scores_its_whole_configuration_and_vers
         assert "Step 1,000." in figure.inner_text()
         expect(figure.locator("img")).to_have_js_property("naturalHeight", high)
     said = page.inner_text("#run")
-    assert "The closest pair is 0.125 apart and the last of these 3 pairs 0.5" in said
+    assert "Distance of the closest pair: 0.125; of the last of these 3 pairs: 0.5" in said
     assert "numpy 2.4.0, torch 2.9.0" in said and "commit 0123456789abcdef" in said
     whole = page.locator("#run details pre")
     assert not whole.is_visible(), "so many lines are not in the way"

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from landscape.store import Store
 from landscape.store.protocols import EvalProtocol, defining
 
 TRAIN = replace(PROTOCOL, real="train")
+DONE_RUNS: dict[str, Any] = {"stage": "grid", "status": "done", "superseded": None}  # columns
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_a_cell_is_called_as_in_the_study(facts, label):
 def frame(*rows):
     """Runs of one cell: (setting, seed, worth, step-0 score)."""
     names = ["setting", "seed", "worth", "fid_start"]
-    return pd.DataFrame(rows, columns=names).assign(cell="NS GP", stage="grid", status="done", superseded=None)
+    return pd.DataFrame(rows, columns=names).assign(cell="NS GP", **DONE_RUNS)
 
 
 def test_a_setting_is_the_median_of_its_seeds_and_diverges_with_half_of_them():
@@ -88,7 +90,7 @@ def test_a_cell_of_one_seed_a_setting_looks_no_better_than_an_equal_one_of_five(
             for i, level in enumerate(rng.normal(0, 0.5, 24))
             for seed in range(seeds)
         ]
-        runs = pd.DataFrame(rows, columns=["cell", "setting", "seed", "worth", "fid_start"])
+        runs = pd.DataFrame(rows, columns=["cell", "setting", "seed", "worth", "fid_start"]).assign(**DONE_RUNS)
         for name, taken in (("all", runs), ("equal", equal_seeds(runs))):
             values = dict(iter(unit_values(taken, "setting").groupby("cell")["worth"]))
             one, five = (np.log(median_best(values[cell].to_numpy(), ks)) for cell in ("one", "five"))
@@ -100,7 +102,7 @@ def test_a_cell_of_one_seed_a_setting_looks_no_better_than_an_equal_one_of_five(
 def test_equal_seeds_are_the_first_that_every_setting_of_several_has():
     rows = [("A", "a", 0), ("A", "a", 2), ("A", "b", 3), ("A", "b", 1), ("A", "b", 4), ("B", "c", 0)]
     rows += [("B", "c", seed) for seed in (1, 2)]
-    runs = pd.DataFrame(rows, columns=["cell", "setting", "seed"]).assign(worth=1.0)
+    runs = pd.DataFrame(rows, columns=["cell", "setting", "seed"]).assign(worth=1.0, **DONE_RUNS)
     kept = [tuple(row) for row in equal_seeds(runs)[["setting", "seed"]].to_numpy()]
     assert kept == [("a", 0), ("a", 2), ("b", 3), ("b", 1), ("c", 0), ("c", 1), ("c", 2)], (
         "a cell of one setting has all"
