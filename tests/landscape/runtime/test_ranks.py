@@ -208,7 +208,7 @@ def test_a_run_gets_as_many_gpus_or_cores_as_it_has_ranks(monkeypatch: pytest.Mo
     with pytest.raises(UserError, match=r"train.world_size=8 needs 8 GPUs, and this machine has 5"):
         slots(None, 1, "auto", 8)
     monkeypatch.setattr("sweeps.launchers.devices.cores", lambda: 12)
-    assert slots(None, 2, "cpu", 3).count == 2 and slots(None, 2, "cpu", 3).why == "12 cores, 6 threads a run"
+    assert slots(None, 2, "cpu", 3).count == 2 and slots(None, 2, "cpu", 3).why == "12 cores, 6 threads per run"
 
 
 @pytest.mark.parametrize(

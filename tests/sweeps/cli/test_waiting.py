@@ -178,7 +178,7 @@ def test_a_search_is_not_over_while_trials_are_to_go(store: Store, capsys: pytes
     set_status(grid, state="done")
     snapshot = StoreMonitor(store, folder).snapshot()
     assert [seen.id for seen in snapshot.runs] == [grid.id] and snapshot.trials_left == 2 and not snapshot.finished
-    assert wait([f"store={store.root}"]) == 1 and "2 trials to go" in capsys.readouterr().out
+    assert wait([f"store={store.root}"]) == 1 and "2 trials left" in capsys.readouterr().out
     (trial,) = frozen_runs(store, *TINY, "optim.lr=3e-3")  # as a searcher freezes it
     other = next(one for one in store.sweep_folders() if one.name != folder.name)
     trial.write_meta(replace(trial.meta(), sweep=folder.name))
