@@ -12,7 +12,7 @@ from landscape.config.errors import CorruptFile
 from landscape.config.identity import short_hash
 from landscape.store import Store
 from landscape.store.protocols import EvalRequest
-from landscape.store.searches import CellSearch
+from landscape.store.searches import SearchSpec
 from landscape.store.trials import CONFIRM, TrialRecord, read_rows
 
 # Samplers that propose a setting from earlier results; trials of the others are exchangeable.
@@ -60,7 +60,7 @@ def _kinds(store: Store, name: str) -> dict[str | None, str]:
     return {}
 
 
-def _alike(cell: CellSearch) -> str:
+def _alike(cell: SearchSpec) -> str:
     size = None if cell.rounds is None else cell.round_size
     asked = EvalRequest.of(cell.base)
     # `draws` leaves out the protocol, on which the objective depends.

@@ -149,7 +149,7 @@ def test_several_searches_are_run_by_one_command_each(store):
     first, second = (make_plan([*common, f"search.seed={seed}"], multirun=False) for seed in (0, 1))
     assert first.name != second.name and first.searches[0].id != second.searches[0].id
     assert first.searches[0].draws == second.searches[0].draws
-    with pytest.raises(UserError, match=r"search\.seed does not make different runs"):
+    with pytest.raises(UserError, match=r"search\.seed cannot be varied in a grid"):
         make_plan([*common, "search.seed=0,1"], multirun=True)
 
 
