@@ -185,11 +185,11 @@ def test_plan_counts_the_jobs_of_searches_and_refuses_what_the_command_would(
     many = ("search.trials=50", "launcher.parallel=null", "launcher.runs_per_job=2", f"store={store.root}")
     assert VERBS["plan"](["-m", "loss=ns,ls", *SEARCH, *many]) == 0
     out = capsys.readouterr().out
-    assert "2 runs in 1 job of 1 core, 4 GB, 4:00 h, 2 runs a job, 1 at once" in out
+    assert "2 runs in 1 job of 1 core, 4 GB, 4:00 h, 2 runs per job, 1 at once" in out
     assert "100 trials in 20 jobs of 1 core, 4 GB, 4:00 h, one after another in each" in out
     assert VERBS["plan"](["-m", "loss=ns,ls", *SEARCH, *many, "stage=grid"]) == 0
     out = capsys.readouterr().out
-    assert "2 runs in 1 job" in out and "trials in 20 jobs" not in out and "stage=grid leaves them alone" in out
+    assert "2 runs in 1 job" in out and "trials in 20 jobs" not in out and "not part of stage=grid" in out
     with pytest.raises(UserError, match=r"search\.storage=journal"):
         VERBS["plan"]([*SEARCH, "search.storage=sqlite", f"store={store.root}"])
     assert site.calls("squeue") == [] and not store.sweep_folders()
