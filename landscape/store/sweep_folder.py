@@ -17,6 +17,7 @@ from landscape.store.atomic_io import (
 from landscape.store.jobs import Jobs, Submission, SubmissionEvent
 from landscape.store.plan_record import PlanRecord
 from landscape.store.process_record import ProcessRecord
+from landscape.store.races import Race
 from landscape.store.record import R, parsed, read
 from landscape.store.searches import SweepSearches
 
@@ -32,6 +33,8 @@ class SweepFolder:
         self.submissions_file = path / "submissions.jsonl"
         self.logs = path / "logs"
         self.controller_file = path / "controller.json"
+        self.race_file = path / "race.json"
+        self.race_lock = path / ".race.lock"
 
     def job_log(self, job: str, number: int) -> Path:
         """Output of one task of a job array."""
@@ -79,6 +82,10 @@ class SweepFolder:
     def searches(self) -> SweepSearches:
         """The searches. Raises `CorruptFile` or `FileNotFoundError`."""
         return read(SweepSearches, self.path / "search.json", self.within)
+
+    def race(self) -> Race:
+        """The race that the sweep is. Raises `CorruptFile` or `FileNotFoundError`."""
+        return read(Race, self.race_file, self.within)
 
     def submitted(self, token: str = "") -> Iterator[SubmissionEvent]:
         """The lines of `submissions.jsonl` that contain `token`: each `Submission`, and what became of it. Incomplete

@@ -51,6 +51,16 @@ KEY=VALUE are those of a sweep; besides these only store matters. Files that are
 replaced if damaged."""
 
 
+RACE = """Find the best point of a grid with as few runs as that takes, and say how sure the answer is.
+
+  -m loss=ns,wgan,ls reg=gp,sn               the best of six, for one model
+  -m loss=ns,wgan,ls --k 5 --within 1.1      for the best of five models; ten per cent worse than the best is enough
+  --replay report/runs.csv --k 5             what a race would have cost on recorded runs; trains nothing
+
+Each point is trained on five fresh seeds a round. Points that are not the best drop out; the race ends with the answer
+or with the budget. The same command continues a race. Do not choose seeds, and ask the final question at once."""
+
+
 class Command(NamedTuple):
     """The arguments of a command and its function (module:name), which is imported when it is called."""
 
@@ -97,6 +107,23 @@ def plan() -> Parser:
     """The arguments of `sweeps plan`."""
     made = Parser("python -m sweeps plan", PLAN + OVERRIDES, ANY, [STORE])
     _multirun(made)
+    return made
+
+
+def race() -> Parser:
+    """Of `sweeps race`."""
+    made = Parser("python -m sweeps race", RACE + "\n\n" + OVERRIDES, ANY)
+    _multirun(made)
+    asks = made.add_argument_group("the question")
+    asks.add_argument("--k", type=int, default=1, help="how many models one can afford to train (default: 1)")
+    asks.add_argument("--within", type=float, metavar="R", help="a point within this factor of the best is enough")
+    asks.add_argument("--error", type=float, default=0.05, help="chance of a wrong answer, at most (default: 0.05)")
+    asks.add_argument("--budget", type=int, default=0, metavar="RUNS", help="runs in all (default: 120 a point)")
+    asks.add_argument("--certify", action="store_true", help="drop points only when that holds for any distribution")
+    recorded = made.add_argument_group("recorded runs")
+    recorded.add_argument("--replay", metavar="FILE", help="a table of runs, CSV or Parquet, instead of training")
+    recorded.add_argument("--orders", type=int, default=1000, help="random orders of its runs (default: 1000)")
+    recorded.add_argument("--workers", type=int, default=20, help="runs at once by the simulated clock (default: 20)")
     return made
 
 
@@ -245,6 +272,7 @@ VERBS = {
     "plan": Command(
         plan, "sweeps.cli.plan:plan", "[-m] KEY=VALUE ...", "count a command's runs; estimate hours and cost"
     ),
+    "race": Command(race, "sweeps.cli.race:race", "[-m] KEY=VALUE ...", "find the best point of a grid with few runs"),
     "status": Command(
         status, "sweeps.cli.status:status", "[SWEEP]", "runs by cell and state, newest scores, lost or failed runs"
     ),

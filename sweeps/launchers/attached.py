@@ -76,7 +76,9 @@ class AttachedLauncher(Launcher):
             record_grid(plan)
         if searching and code != ExitCode.INTERRUPTED:
             code = self.search_cells(plan, folder) or code
-        if code == ExitCode.DONE and plan.stage != "confirm":
+        if (
+            code == ExitCode.DONE and plan.stage != "confirm" and plan.named is None
+        ):  # a race knows what its runs can claim
             for line in describe_power(plan):
                 tell(line)
         return code

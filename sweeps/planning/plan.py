@@ -51,6 +51,7 @@ class Plan:
     points: int = 0  # of the grid; equal points are one run
     excluded: int = 0
     unused: set[str] = field(default_factory=set)
+    named: str | None = None  # name of a sweep whose runs grow in number, so that they cannot name it: a race
     search: dict[str, Any] = field(default_factory=dict)  # the group `search` as composed
     confirm: dict[str, Any] = field(default_factory=dict)
     stage: str = "all"
@@ -84,6 +85,8 @@ class Plan:
     @property
     def name(self) -> str:
         """The sweep's name in the store: its study, or "sweep", and a hash of its runs."""
+        if self.named is not None:
+            return self.named
         ids = sorted([run.id for run in self.runs] + [search.id for search in self.searches])
         return f"{self.study or 'sweep'}-{short_hash(ids)}"
 

@@ -13,13 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from landscape.config.text import plural
-from sweeps.race.elimination import BEST, BUDGET, WAITING, WITHIN, all_evidence, eliminate
+from landscape.store.races import BEST, BUDGET, CALIBRATED, CERTIFIED, WAITING
+from sweeps.race.elimination import all_evidence, eliminate
 from sweeps.race.evidence import Floats, level, table
 from sweeps.race.question import Question
 from sweeps.race.thresholds import FIRST, PER_ROUND
 from sweeps.race.tickets import as_arrays
-
-CERTIFIED, CALIBRATED = "certified", "calibrated"
 
 
 class Out(NamedTuple):
@@ -56,6 +55,7 @@ class Answer(NamedTuple):
 
     @property
     def ended(self) -> bool:
+        """Whether no further tickets are wanted."""
         return self.state != WAITING
 
 
@@ -157,7 +157,7 @@ def _factors(
 def sentence(question: Question, found: Answer, names: Sequence[str]) -> str:
     """The answer in a sentence, with its error and kind."""
     k = "for one model" if question.k == 1 else f"for the best of {question.k} models"
-    error = f"{100 * question.error:g} %"
+    error = f"{100 * question.share:.3g} %"
     runs = f"{plural(found.spent, 'run')} of {question.budget}"
     if found.winner is not None:
         what = "is the best cell" if found.state == BEST else f"is within a factor {question.within:g} of the best cell"
@@ -165,6 +165,3 @@ def sentence(question: Question, found: Answer, names: Sequence[str]) -> str:
     left = ", ".join(names[i] for i in found.alive)
     why = "the budget is spent" if found.state == BUDGET else f"after {plural(found.rounds, 'round')}"
     return f"undecided {k} between {left}: {why}; {runs}"
-
-
-__all__ = ["BEST", "BUDGET", "CALIBRATED", "CERTIFIED", "WAITING", "WITHIN", "Answer", "answer", "sentence"]

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from landscape.store.races import BEST, BUDGET, WAITING, WITHIN
 from sweeps.race.evidence import Floats, evidence_paths, level
 from sweeps.race.question import Question
 from sweeps.race.thresholds import FIRST, PER_ROUND
 
-WAITING, BEST, WITHIN, BUDGET = "waiting", "best", "within", "budget"  # how a race stands, or has ended
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
@@ -29,6 +29,7 @@ class Evidence(NamedTuple):
 
     @property
     def rounds(self) -> int:
+        """The last round with a look."""
         return int(self.plain.shape[1]) + FIRST - 1
 
 
@@ -46,6 +47,7 @@ class Course(NamedTuple):
 
     @property
     def alive(self) -> Flags:
+        """Cells that are in: (races, cells)."""
         return np.asarray(self.out_at == 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from landscape.config.errors import UserError
+from landscape.store.races import Asked
 from sweeps.race import thresholds
 from sweeps.race.thresholds import ERROR, FIRST, MOST_ROUNDS, PER_ROUND
 
@@ -13,8 +14,8 @@ from sweeps.race.thresholds import ERROR, FIRST, MOST_ROUNDS, PER_ROUND
 class Question:
     """The question of a race, fixed before it begins; raises `UserError` for one that cannot be asked.
 
-    `asked`: how many questions have been asked of these runs, this one included. From the second one on the error is
-    split among them, and only V holds.
+    `asked`: how many questions have been asked of these runs, this one included. A later one was asked by somebody who
+    had seen runs, so it gets half the error of the one before, and only V holds.
     """
 
     cells: int
@@ -43,6 +44,11 @@ class Question:
                 f"budget={self.budget} ends before the first look: {self.cells} cells need {least} runs at least"
             )
 
+    @classmethod
+    def of(cls, asked: Asked, cells: int, place: int = 1) -> Question:
+        """The question on record for so many cells, the `place`-th that was asked. Raises `UserError`."""
+        return cls(cells, asked.k, asked.within, asked.error, asked.budget, asked.certify, place)
+
     @property
     def rounds(self) -> int:
         """The last round: the budget would be spent by then with two cells left, or twice over with all of them. A
@@ -60,10 +66,15 @@ class Question:
         return known and self.error == ERROR and self.asked == 1
 
     @property
+    def share(self) -> float:
+        """The chance that its answer is wrong, at most."""
+        return float(self.error / 2 ** (self.asked - 1))
+
+    @property
     def certificate(self) -> float:
         """The evidence that certifies."""
         if not self.tabulated:
-            return thresholds.v(self.cells, self.error / self.asked)
+            return thresholds.v(self.cells, self.share)
         return thresholds.f(self.cells, self.k, self.rounds)
 
     @property
@@ -77,5 +88,5 @@ class Question:
     def certificate_of_pairs(self) -> float:
         """The evidence that certifies any of all pairs."""
         if not self.tabulated:
-            return thresholds.v_pairs(self.cells, self.error / self.asked)
+            return thresholds.v_pairs(self.cells, self.share)
         return thresholds.f_pairs(self.cells, self.k, self.rounds)

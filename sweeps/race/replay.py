@@ -19,8 +19,9 @@ import pandas as pd
 
 from landscape.config.errors import UserError
 from landscape.store import DIVERGED, DONE, FAILED
+from landscape.store.races import BEST, WITHIN
 from landscape.store.trials import CONFIRM
-from sweeps.race.elimination import BEST, WITHIN, all_evidence, eliminate
+from sweeps.race.elimination import all_evidence, eliminate
 from sweeps.race.evidence import Floats, level
 from sweeps.race.question import Question
 from sweeps.race.thresholds import FIRST, PER_ROUND
@@ -50,6 +51,7 @@ class Replayed(NamedTuple):
 
     @property
     def wrong_se(self) -> float:
+        """Standard error of `wrong`."""
         at = max(self.wrong, 1 / self.orders)
         return math.sqrt(at * (1 - at) / self.orders)
 

@@ -70,7 +70,9 @@ def main() -> int:
                 for rule, seen in race(scene, rules, races, seed=number).items():
                     most = SHARES.get((cells, k, name, rule), np.inf) + SLACK
                     may_fail = rule == "S" and name == "touch"
-                    met = seen.share <= most and (may_fail or seen.error <= ERROR + SURE * seen.error_se)
+                    met = seen.share <= most + SURE * seen.share_se and (
+                        may_fail or seen.error <= ERROR + SURE * seen.error_se
+                    )
                     failed += not met
                     line = (cells, k, name, rule, f"{seen.error:.3f}", f"{seen.error_se:.3f}", f"{seen.share:.2f}")
                     rest = (f"{seen.undecided:.2f}", f"{seen.certified:.2f}", "met" if met else "MISSED")

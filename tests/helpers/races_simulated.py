@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from sweeps.race.elimination import BEST, WITHIN, Course, all_evidence, eliminate
+from landscape.store.races import BEST, WITHIN
+from sweeps.race.elimination import Course, all_evidence, eliminate
 from sweeps.race.evidence import Floats, level
 from sweeps.race.question import Question
 
@@ -94,6 +95,7 @@ class Seen(NamedTuple):
     undecided: float
     races: int
     certified: float
+    share_se: float
 
     @property
     def error_se(self) -> float:
@@ -127,5 +129,6 @@ def race(scene: Cells | Touch, questions: dict[str, Question], races: int, seed:
             float(1 - decided.mean()),
             races,
             float((course.certified & decided).mean()),
+            float(1.25 * np.std(course.spent / question.budget) / np.sqrt(races)),  # of a median
         )
     return found

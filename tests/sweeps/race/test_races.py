@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from landscape.config.errors import UserError
+from landscape.store.races import BEST, BUDGET, WAITING, WITHIN
 from sweeps.race import thresholds
 from sweeps.race.answer import answer, sentence, smallest_factor
-from sweeps.race.elimination import BEST, BUDGET, WAITING, WITHIN, all_evidence, eliminate
+from sweeps.race.elimination import all_evidence, eliminate
 from sweeps.race.evidence import evidence, level
 from sweeps.race.question import Question
 from sweeps.race.tickets import counted

@@ -9,7 +9,6 @@ from races_simulated import Touch, race, scenes
 
 from landscape.config.errors import UserError
 from sweeps.race import thresholds
-from sweeps.race.elimination import BEST
 from sweeps.race.evidence import evidence_paths
 from sweeps.race.question import Question
 from sweeps.race.replay import Recorded, ends, read_table, replay
@@ -124,4 +123,3 @@ def test_a_table_that_is_none(tmp_path, text, said) -> None:
 
 def test_a_decided_race_is_of_the_best() -> None:
     assert replay(recorded((1.0, 9.0)), Question(2), 50, 4).right == 1.0
-    assert BEST == "best"

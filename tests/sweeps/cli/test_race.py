@@ -1,0 +1,240 @@
+"""`python -m sweeps race`: from the command to the answer, stopped on the way, failures, second questions, refusals."""
+
+import math
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import TINY, wait_for
+
+from landscape.config.errors import CorruptFile, UserError
+from landscape.store import DONE, FAILED, Store
+from landscape.store.races import BEST, BUDGET, WAITING
+from sweeps.__main__ import VERBS
+from sweeps.cli import race as command
+from sweeps.planning.freeze import freeze
+from sweeps.planning.plan import TRAIN
+
+RATIOS = {"ns": 1.0, "ls": 1.8, "wgan": 4.0}
+GRID = ("-m", "loss=ns,wgan,ls", *TINY)
+
+
+class Training:
+    """A launcher that ends runs at once; what they come to is known from their configuration."""
+
+    def __init__(self) -> None:
+        self.trained: list[str] = []
+        self.stop_after = math.inf  # runs; then the command is interrupted
+        self.fails = lambda planned: False
+        self.attached = True
+
+    def check(self, plan):
+        pass
+
+    def launch(self, plan):
+        freeze(plan)
+        for planned in plan.needing(TRAIN):
+            if len(self.trained) == self.stop_after:
+                raise KeyboardInterrupt
+            self.trained.append(planned.id)
+            run = plan.store.run(planned.id)
+            state = FAILED if self.fails(planned) else DONE
+            run.write_status(replace(run.status(), state=state))
+        return 0
+
+
+def distance(run, asked):
+    if run.status().state != DONE:
+        return None
+    config = run.config()
+    return float(RATIOS[config["loss"]["kind"]] * np.exp(0.4 * np.random.default_rng(config["seed"]).normal()))
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> Training:
+    made = Training()
+    monkeypatch.setattr(command, "launcher_of", lambda keys: made)
+    monkeypatch.setattr(command, "last_distance", distance)
+    return made
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Store:
+    """A store without a classifier: nothing here is scored."""
+    return Store(tmp_path / "store")
+
+
+def race(store: Store, *arguments: str) -> int:
+    return VERBS["race"]([*GRID, f"store={store.root}", *arguments])
+
+
+def kept(store: Store):
+    (name,) = store.sweep_names()
+    return store.sweep(name).race()
+
+
+def test_a_race_answers_for_a_part_of_the_runs(bare: Store, training, capsys) -> None:
+    assert race(bare) == 0
+    out = capsys.readouterr().out
+    assert "loss=ns is the best cell for one model; calibrated, error at most 5 %" in out
+    assert "loss=wgan is better" not in out and "out in round" in out
+    record = kept(bare)
+    claim = record.claim
+    assert claim.state == BEST and record.cells[claim.winner].name == "loss=ns"
+    assert claim.sentence in out
+    assert len(training.trained) == len(set(training.trained)) == len(record.tickets) == claim.spent < 360
+    seeds = [run.config()["seed"] for run in bare.run_folders()]
+    assert len(set(seeds)) == len(seeds), "no two runs share a seed"
+    assert bare.sweep(bare.sweep_names()[0]).plan().runs, "it is a sweep like others, for status and wait"
+    training.trained.clear()
+    assert race(bare) == 0 and training.trained == [], "the same command finds its answer"
+    assert capsys.readouterr().out == out
+
+
+@pytest.mark.parametrize("stops", [(1, 17), (12, 30)])
+def test_a_race_that_is_killed_goes_on(bare: Store, training, tmp_path: Path, stops) -> None:
+    whole = Store(tmp_path / "whole")
+    race(whole)
+    expected, count = kept(whole), len(training.trained)
+    training.trained.clear()
+    for stop in stops:
+        training.stop_after = stop
+        with pytest.raises(KeyboardInterrupt):
+            race(bare)
+        assert len(training.trained) == stop
+    training.stop_after = math.inf
+    assert race(bare) == 0
+    assert kept(bare).claim == expected.claim and kept(bare).tickets[:5] == expected.tickets[:5]
+    assert len(training.trained) == len(set(training.trained)) == count, "no run is trained twice"
+
+
+def test_a_failed_run_is_infinite_and_is_not_trained_again(bare: Store, training) -> None:
+    training.fails = lambda planned: planned.config["loss"]["kind"] == "ns" and planned.config["seed"] % 5 == 3
+    assert race(bare) == 0
+    record = kept(bare)
+    lost = [ticket for ticket in record.tickets if ticket.distance is None]
+    assert lost and all(record.cells[ticket.cell].name == "loss=ns" for ticket in lost)
+    assert len(training.trained) == len(set(training.trained))
+
+
+def test_a_round_that_fails_altogether_is_not_counted_and_is_trained_again(bare: Store, training) -> None:
+    training.fails = lambda planned: True
+    assert race(bare) == 1
+    assert kept(bare).tickets == () and len(training.trained) == 15
+    training.fails = lambda planned: False
+    assert race(bare) == 0 and kept(bare).claim.state == BEST
+
+
+def test_what_counts_is_not_changed_by_what_comes_later(bare: Store, training, monkeypatch) -> None:
+    race(bare, "--budget", "30")
+    before = kept(bare)
+    assert before.claim.state == BUDGET
+    monkeypatch.setattr(command, "last_distance", lambda run, asked: 1.0)
+    assert race(bare, "--budget", "30") == 0
+    assert kept(bare) == before
+
+
+def test_a_second_question_has_half_the_error_and_is_answered_where_that_is_certified(
+    bare: Store, training, capsys
+) -> None:
+    race(bare)
+    first = len(training.trained)
+    capsys.readouterr()
+    assert race(bare, "--k", "2") == 0
+    told = capsys.readouterr()
+    assert "asked another question before: this one has an error of 2.5 %" in told.err
+    assert "certified, error at most 2.5 %" in told.out
+    assert [one.k for one in kept(bare).questions] == [1, 2] and len(training.trained) > first
+    assert race(bare) == 0
+    assert "calibrated, error at most 5 %" in capsys.readouterr().out, "the first one keeps its error"
+    assert [one.k for one in kept(bare).questions] == [1, 2]
+
+
+def test_points_in_another_order_are_the_same_race(bare: Store, training) -> None:
+    race(bare)
+    count = len(training.trained)
+    assert VERBS["race"](["-m", "loss=wgan,ls,ns", *TINY, f"store={bare.root}"]) == 0
+    record = kept(bare)
+    assert len(training.trained) == count and record.cells[record.claim.winner].name == "loss=ns"
+
+
+def test_a_record_that_cannot_be_is_refused(bare: Store, training) -> None:
+    race(bare, "--budget", "30")
+    file = bare.sweep(bare.sweep_names()[0]).race_file
+    good = file.read_text()
+    file.write_text(good.replace('"cell": 2', '"cell": 7'))
+    with pytest.raises(CorruptFile, match="a ticket of a cell that it lacks"):
+        race(bare, "--budget", "30")
+    file.write_text(good[:-40])
+    with pytest.raises(CorruptFile, match="not valid JSON"):
+        race(bare, "--budget", "30")
+
+
+def test_a_scheduler_is_given_a_round_and_the_command_comes_back(bare: Store, training, capsys) -> None:
+    training.attached = False
+    assert race(bare) == 0
+    assert len(training.trained) == 15 and "the same command continues the race" in capsys.readouterr().err
+    while kept(bare).claim.state == WAITING:
+        before = len(training.trained)
+        race(bare)
+        assert len(training.trained) > before or kept(bare).claim.state != WAITING
+    assert kept(bare).claim.state == BEST
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["seed=1,2"], "leave seed and repeat out"),
+        (["search=random"], "search=random cannot be raced yet"),
+        (["metrics=none"], "a race needs a distance"),
+        (["--k", "0"], "k=0 is no number of models"),
+        (["--budget", "20"], "3 cells need 30 runs at least"),
+        (["--within", "0.9"], "within=0.9 is no factor"),
+        (["--replay", "x.csv"], "--replay trains nothing"),
+    ],
+)
+def test_what_cannot_be_raced(bare: Store, training, arguments, said) -> None:
+    with pytest.raises(UserError, match=said):
+        race(bare, *arguments)
+    assert not bare.runs.exists()
+
+
+def test_a_single_point_is_no_race(bare: Store, training) -> None:
+    with pytest.raises(UserError, match="two cells or more"):
+        VERBS["race"]([*TINY, f"store={bare.root}"])
+
+
+def test_a_table_is_replayed(tmp_path: Path, capsys) -> None:
+    rng = np.random.default_rng(6)
+    rows = [f"{name},{ratio * np.exp(0.4 * rng.normal())},3600" for name, ratio in RATIOS.items() for _ in range(60)]
+    file = tmp_path / "runs.csv"
+    file.write_text("\n".join(["cell,fid,train_s", *rows]))
+    assert VERBS["race"](["--replay", str(file), "--orders", "50"]) == 0
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == "180 runs of 3 cells, in 50 random orders"
+    assert second.startswith("the answer of all runs: 100.0%; another: 0.0% (s.e. 2.0%); undecided: 0.0%")
+    assert "of the hours" in third and "with 20 workers" in third
+
+
+@pytest.mark.slow
+def test_a_real_race_is_killed_twice_and_ends(store: Store) -> None:
+    grid = ("-m", "loss=ns,wgan", *TINY, f"store={store.root}", "launcher.jobs=2")
+    line = [sys.executable, "-m", "sweeps", "race", *grid, "--budget", "20"]
+
+    def done() -> int:
+        return sum(run.status().state == DONE for run in store.run_folders())
+
+    for least in (1, 12):
+        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda least=least, process=process: done() >= least or process.poll() is not None)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        before = done()
+        assert least <= before < 20
+    ended = subprocess.run(line, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "20 runs of 20" in ended.stdout and done() == 20
