@@ -39,6 +39,7 @@ TRAINED: dict[str, Any] = {
     "reg.target": 1,
     "reg.epsilon": 1e-4,
     "reg.noise": "study",
+    "reg.every": 1,
     "train.batch_size": 64,
     "train.precision": "fp32",
     "train.noise_std": None,
@@ -49,7 +50,7 @@ TRAINED: dict[str, Any] = {
 EPSILONS = {"sn": 1e-12, "ln": 1e-12, "bn": 1e-5}
 
 # Null where a run's choices do not use them: of other architectures, penalties, optimizers.
-OPTIONAL = ("arch.shortcut", "arch.pool", "arch.upsample", "reg.target", "reg.epsilon", "reg.noise")
+OPTIONAL = ("arch.shortcut", "arch.pool", "arch.upsample", "reg.target", "reg.epsilon", "reg.noise", "reg.every")
 OLD = {"train.world_size": 1}  # null in runs of old
 
 
