@@ -19,6 +19,7 @@ from landscape.metrics import extractor_imagenet
 from landscape.metrics.content_cache import compute_once
 from landscape.metrics.extractor_classifier import Classifier, spec, train_classifier
 from landscape.metrics.extractor_inception import RESIZE, inception_from
+from landscape.metrics.extractor_pixels import RandomConvolutions
 from landscape.metrics.image_sources import Images
 from landscape.store import Store
 from landscape.store.protocols import EvalRequest
@@ -121,10 +122,17 @@ def imagenet(asked: EvalRequest, data: Dataset, store: Store, device: torch.devi
     return Extractor(net, digest, {}, unit=1, resize=extractor_imagenet.RESIZE, batch=extractor_imagenet.BATCH)
 
 
+def pixels(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
+    """Random convolutions, the same for all data of one size."""
+    net = RandomConvolutions(data.channels, data.size).to(device)
+    return Extractor(net, net.digest, {}, unit=1)
+
+
 EXTRACTORS: dict[str, Callable[[EvalRequest, Dataset, Store, torch.device], Extractor]] = {
     "classifier": classifier,
     "imagenet": imagenet,
     "inception": inception,
+    "pixels": pixels,
     "points": points,
 }
 

