@@ -22,8 +22,8 @@ SEED = 0
 class RandomConvolutions(nn.Module):
     """Images (n, channels, side, side) in [0, 255] to (features (n, WIDTH * layers), no logits (n, 0)).
 
-    3x3 convolutions without bias and ReLU, each layer after the first with stride 2, down to 4 or 2 pixels. The features
-    are the means of every layer's maps. Weights are Gaussian with variance 2 / fan-in.
+    3x3 convolutions without bias and ReLU, each layer after the first with stride 2, down to about 4 pixels. The
+    features are the means of every layer's maps. Weights are Gaussian with variance 2 / fan-in.
     """
 
     def __init__(self, channels: int, side: int) -> None:

@@ -42,7 +42,7 @@ SCORES = (
         "vendi",
         "landscape.metrics.vendi:vendi",
         (Column("vendi", "Vendi score", ".4g", "higher"),),
-        extractors=("classifier", "imagenet", "inception"),
+        extractors=("classifier", "dinov2", "imagenet", "inception"),
     ),
     Score(
         "d_accuracy",

