@@ -25,8 +25,8 @@ class Loss(NamedTuple):
     `d(real, fake)` is the discriminator's loss and `g(fake, real)` the generator's; logits are (batch,), results
     scalars. G gets real logits only if `needs_real_logits` (else None), because they cost another forward pass.
     `log_extra(fake)` returns further scalars to log in a G step. `threshold` is D's decision threshold, None if only
-    differences of logits have a meaning. `configure(own)` returns the loss with the run's `loss.*` keys, for a loss that
-    reads any beside its name.
+    differences of logits have a meaning. `configure(own)` returns the loss with the run's `loss.*` keys, for a loss
+    that has parameters.
     """
 
     d: Callable[[Tensor, Tensor], Tensor]
