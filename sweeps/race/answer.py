@@ -56,6 +56,7 @@ class Answer(NamedTuple):
 
     @property
     def ended(self) -> bool:
+        """Whether nothing more is to be trained."""
         return self.state != WAITING
 
 

@@ -29,6 +29,7 @@ class Evidence(NamedTuple):
 
     @property
     def rounds(self) -> int:
+        """The last round that has thresholds."""
         return int(self.plain.shape[1]) + FIRST - 1
 
 
@@ -46,6 +47,7 @@ class Course(NamedTuple):
 
     @property
     def alive(self) -> Flags:
+        """The cells that are not eliminated."""
         return np.asarray(self.out_at == 0)
 
 

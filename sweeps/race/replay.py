@@ -50,6 +50,7 @@ class Replayed(NamedTuple):
 
     @property
     def wrong_se(self) -> float:
+        """The standard error of `wrong`."""
         at = max(self.wrong, 1 / self.orders)
         return math.sqrt(at * (1 - at) / self.orders)
 
