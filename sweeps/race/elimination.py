@@ -29,7 +29,7 @@ class Evidence(NamedTuple):
 
     @property
     def rounds(self) -> int:
-        """The last round that has thresholds."""
+        """The round of the last look."""
         return int(self.plain.shape[1]) + FIRST - 1
 
 
