@@ -1,7 +1,6 @@
-"""Finished runs: store -> tidy frame -> estimator -> figure -> page. No torch.
+"""Analysis of a store's runs, without torch: store -> frames -> estimates -> tables and figures -> page.
 
-`load` and `load_rows` give frames; `budget` turns arrays into numbers; `figures` draws on an axis that it is
-given; `python -m analysis.report` puts all of it on one page.
+`load` and `load_rows` read a store into frames; `python -m analysis.report` writes the page.
 """
 
 from analysis.loading.runs import Collected, collect, load, load_rows

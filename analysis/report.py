@@ -1,4 +1,4 @@
-"""The report's door: `python -m analysis.report store=outputs --out report` writes a folder that opens offline."""
+"""Command line of the report: `python -m analysis.report store=outputs --out report` writes an offline page."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.estimators.time_budget import measured_apart
-from analysis.figures.render import KEYS, press
+from analysis.figures.render import MANIFEST, FigureRenderer
 from analysis.html.page import content
-from analysis.loading.cache import no_collector
+from analysis.loading.cache import gc_disabled
 from analysis.loading.csv_runs import read_csv
-from analysis.loading.filters import where
+from analysis.loading.filters import filter_runs
 from analysis.loading.pooling import POOLS, pool_cells
 from analysis.loading.runs import Collected, collect
-from analysis.tables.provenance import code_text, packages_text, written_command
+from analysis.tables.provenance import code_text, packages_text, shell_command
 from landscape.config.cli import Deprecated, Parser, run_cli
 from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
@@ -42,24 +42,21 @@ from landscape.store.provenance import code, packages
 
 logger = logging.getLogger(__name__)
 
-MARK = '<meta name="generator" content="landscape analysis.report">'  # by it a report knows its own kind
-
-
+MARK = '<meta name="generator" content="landscape analysis.report">'  # marks reports, which may be overwritten
 FOLDERS = ("figures", "samples", "tables", "data")
-OURS = (".png", ".svg", ".pdf", ".csv", ".tex", ".js")  # what an older report may have left in them
-MANY = 1000  # runs from which on another process pays
-# What a process of the pool needs, but this module: as the main one it is loaded by another name.
-LOADED = ["analysis.html.preload"]
+SUFFIXES = (".png", ".svg", ".pdf", ".csv", ".tex", ".js")  # of an older report's files, which are removed
+MIN_RUNS_FOR_POOL = 1000  # with fewer runs, starting processes takes longer than they save
+PRELOAD = ["analysis.html.preload"]  # modules that processes of the pool need
 
 
 def make_report(store: Store | str | Path, out: str | Path, pool: Executor | None = None) -> list[str]:
     """Write the report of `store` into the folder `out`; returns a sentence for each file that could not be read.
 
-    `out` gets index.html, runs.csv, cells.csv, figures.json (what figures were drawn from), figures/ (PNG, SVG, PDF),
-    tables/ (CSV, LaTeX), data/ (what the page loads of single runs) and samples/, in place of an older report's. The
-    processes of `pool`, if given, read runs and draw figures. The page is written last, so that it never names a figure
-    that is not there. Raises `UserError` for a store without runs, an `out` that cannot be written, or one whose
-    index.html is somebody else's.
+    `out` gets index.html, runs.csv, cells.csv, figures.json (hashes of the figures' data), figures/ (PNG, SVG, PDF),
+    tables/ (CSV, LaTeX), data/ (single runs, loaded by the page on demand) and samples/, replacing an older report. The
+    processes of `pool`, if given, read runs and draw figures. The page is written last, so that all its links exist.
+
+    Raises `UserError` for a store without runs, or an `out` that cannot be written or whose index.html is not a report.
     """
     store = store if isinstance(store, Store) else Store(store)
     found = collect(store, pool)
@@ -70,9 +67,9 @@ def make_report(store: Store | str | Path, out: str | Path, pool: Executor | Non
 def write_report(
     found: Collected, store: Store, out: Path, pool: Executor | None = None, options: Sequence[str] = ()
 ) -> None:
-    """`make_report` for what `collect` found; what goes wrong on the way leaves an older report as it was.
+    """`make_report` for the result of `collect`; an error leaves an older report intact.
 
-    `options` are those that the page names as what it was written with.
+    `options` are the command-line options that the page names under "How to reproduce".
     """
     if found.runs.empty:
         raise UserError(_nothing(found, store))
@@ -83,54 +80,55 @@ def write_report(
             new = Path(folder)
             for name in FOLDERS:
                 (new / name).mkdir()
-            with np.errstate(over="ignore"):  # what sums of absurd numbers overflow to is called infinite
-                page = content(found, store, press(new, out, pool))
-            page["written_by"], page["written_with"] = written_command(options, "analysis.report"), _with()
-            page["dirac"] = (out / "dirac" / "index.html").is_file()  # another door's, linked to where it was drawn
+            with np.errstate(over="ignore"):  # absurd scores overflow to infinity
+                page = content(found, store, FigureRenderer(new, out, pool))
+            page["written_by"], page["written_with"] = shell_command(options, "analysis.report"), _with()
+            page["dirac"] = (out / "dirac" / "index.html").is_file()  # written by `python -m analysis.dirac`
             (new / "index.html").write_text(_render(page, new), encoding="utf-8")
             _move(new, out, older)
     except OSError as e:
         raise UserError(
-            f"the report cannot be written to {out} ({e.strerror or e}); give another folder with --out PATH"
+            f"the report cannot be written to {out} ({e.strerror or e}); give another folder with --out FOLDER"
         ) from e
 
 
 def _with() -> str:
-    """By which code and packages this page is written."""
+    """The code and packages that write this page, as text."""
     return ", ".join(text for text in (code_text(code()), packages_text(packages())) if text)
 
 
 def _nothing(found: Collected, store: Store) -> str:
+    """The error message for a store without runs."""
     how = "train some first: python -m landscape.sweep -m loss=ns,wgan reg=gp,sn"
     if found.problems:
-        return "\n".join([f"the store at {store.root} holds no run that can be read; {how}", *found.problems])
+        return "\n".join([f"the store at {store.root} holds no readable run; {how}", *found.problems])
     if not store.runs.is_dir():
         return f"there is no store at {store.root}; give another with store=FOLDER, or {how}"
     return f"the store at {store.root} holds no runs; {how}"
 
 
 def _older_report(out: Path) -> bool:
-    """Whether `out` holds a report of ours; makes the folder. Raises `UserError` for somebody else's page."""
+    """Make the folder `out`; whether it holds an older report. Raises `UserError` if its page is not a report."""
     out.mkdir(parents=True, exist_ok=True)
     index = out / "index.html"
     if not index.exists():
         return False
     if MARK not in index.read_text(encoding="utf-8", errors="replace")[:4096]:
-        raise UserError(f"{index} was not written by this program and stays; give another folder with --out PATH")
+        raise UserError(f"{index} was not written by this program; give another folder with --out FOLDER")
     return True
 
 
 def _move(new: Path, out: Path, older: bool) -> None:
-    """Put the new report's files into `out`, the page last; pictures of an older report that are in it no more go."""
+    """Move the new report's files into `out`, the page last, and remove files that only the older report had."""
     for name in FOLDERS:
         (out / name).mkdir(exist_ok=True)
         made = set(os.listdir(new / name))
         for file in made:
             os.replace(f"{new}/{name}/{file}", f"{out}/{name}/{file}")
         for file in set(os.listdir(out / name)) - made:
-            if older and file.endswith(OURS):
+            if older and file.endswith(SUFFIXES):
                 os.unlink(f"{out}/{name}/{file}")
-    for name in ("runs.csv", "cells.csv", KEYS, "index.html"):
+    for name in ("runs.csv", "cells.csv", MANIFEST, "index.html"):
         (new / name).replace(out / name)
 
 
@@ -142,14 +140,14 @@ def _render(page: dict[str, object], new: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the distance is the first of a run's curves
-    env.filters["sides"] = lambda file: _sides(new / file)
+    env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # keep the order of curves: the distance comes first
+    env.filters["size"] = lambda file: _size(new / file)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return env.get_template("report.html").render(page, now=now, mark=MARK)
 
 
-def _sides(file: Path) -> str:
-    """A PNG's width and height as attributes, so that pictures that load late move nothing on the page."""
+def _size(file: Path) -> str:
+    """A PNG's width and height as attributes, which keep the layout stable while pictures load."""
     try:
         with open(file, "rb") as f:
             width, height = struct.unpack(">II", f.read(24)[16:])
@@ -160,15 +158,15 @@ def _sides(file: Path) -> str:
 
 @contextmanager
 def _pool(store: Store) -> Iterator[Executor | None]:
-    """Processes, one a core, for a store of many runs; None for a small one, which they would only delay."""
+    """A process pool with one process per core, at most 8; None for a store of fewer than `MIN_RUNS_FOR_POOL` runs."""
     cores = len(os.sched_getaffinity(0))
-    if cores < 2 or sum(1 for _ in itertools.islice(store.run_folders(), MANY)) < MANY:
+    if cores < 2 or sum(1 for _ in itertools.islice(store.run_folders(), MIN_RUNS_FOR_POOL)) < MIN_RUNS_FOR_POOL:
         yield None
         return
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LOADED)
+    context.set_forkserver_preload(PRELOAD)
     with ProcessPoolExecutor(min(cores, 8), context, initializer=gc.disable) as pool:
-        start = Thread(target=pool.submit, args=(int,))  # it waits for the imports of the first process
+        start = Thread(target=pool.submit, args=(int,))  # starting the fork server blocks until its imports are done
         start.start()
         try:
             yield pool
@@ -177,11 +175,11 @@ def _pool(store: Store) -> Iterator[Executor | None]:
 
 
 def parser() -> Parser:
-    """Of this command."""
+    """The argument parser of `python -m analysis.report`."""
     about = "Write a report of a store's runs into a folder, as a page that opens offline."
     made = Parser("python -m analysis.report", about, ("store",), [Deprecated("--store", "store=")])
     made.add_argument("--out", metavar="FOLDER", default="report", help="the folder to write (default: %(default)s)")
-    made.add_argument("--csv", metavar="FILE", help="report on the rows of a CSV, in the columns of runs.csv, instead")
+    made.add_argument("--csv", metavar="FILE", help="read runs from a CSV file, in the columns of runs.csv, instead")
     made.add_argument(
         "--where",
         metavar=METAVAR,
@@ -193,24 +191,22 @@ def parser() -> Parser:
     made.add_argument(
         "--step-costs",
         metavar="FILE",
-        help="a CSV of seconds a D update by cell (columns of a cell, and step_s), for curves over hours",
+        help="a CSV of seconds per D update (columns of a cell, and step_s), for curves over hours",
     )
-    made.add_argument(
-        "--pool", choices=POOLS, help="one cell for runs that differ in it alone, labelled so (default: cells apart)"
-    )
+    made.add_argument("--pool", choices=POOLS, help="pool cells that differ in this key alone (default: no pooling)")
     return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0, or 2 with a sentence on stderr for a user's error or for corrupt files (the rest is reported)."""
+    """Run the command; returns its exit code: 0, or 2 for a user error or corrupt files (the rest is reported)."""
     given = sys.argv[1:] if argv is None else argv
     return run_cli(lambda: _report(parser().parse(given)), interrupted="")
 
 
 def _report(args: argparse.Namespace) -> int:
     store, out = Store(args.store), Path(args.out).expanduser()
-    with no_collector(), _pool(store) as pool:
-        found = where(read_csv(args.csv) if args.csv else collect(store, pool), args.where)
+    with gc_disabled(), _pool(store) as pool:
+        found = filter_runs(read_csv(args.csv) if args.csv else collect(store, pool), args.where)
         found = pool_cells(found) if args.pool else found
         if args.step_costs:
             found.runs = measured_apart(found.runs, args.step_costs)
@@ -224,7 +220,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> list[str]:
-    """What the page says that it was written with; of files the names alone, whose places are of this machine."""
+    """The options that the page names; of files the name alone, as their folders are of this machine."""
     files = [
         (flag, file and Path(file).name) for flag, file in (("--csv", args.csv), ("--step-costs", args.step_costs))
     ]
@@ -234,5 +230,5 @@ def _options(args: argparse.Namespace) -> list[str]:
 
 if __name__ == "__main__":
     ended = main()
-    gc.freeze()  # the process ends here: no last walk through all that was read
+    gc.freeze()  # saves the last garbage collection of a process that ends here
     sys.exit(ended)

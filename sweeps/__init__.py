@@ -1,1 +1,1 @@
-"""Many runs: expand a command into frozen configurations, plan, launch, watch. No torch."""
+"""Many runs: expand a command into frozen configurations, plan, launch, monitor. No torch."""

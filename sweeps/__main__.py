@@ -1,4 +1,4 @@
-"""Many runs: what a command would do, how runs stand, and what to do about them."""
+"""Plan, monitor and control many runs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from sweeps.cli.arguments import VERBS
 
 
 def usage() -> str:
-    """The help of the program."""
+    """The help text of the program."""
     width = max(len(f"{verb} {does.takes}") for verb, does in VERBS.items())
-    lines = ["usage: python -m sweeps VERB ...", "", str(__doc__), ""]
+    lines = ["usage: python -m sweeps COMMAND ...", "", str(__doc__), ""]
     lines += [f"  {f'{verb} {does.takes}':{width}}  {does.help}" for verb, does in VERBS.items()]
     lines += [
         "",
-        "plan takes what python -m landscape.sweep takes, and writes nothing. SWEEP is a sweep's name or the beginning",
-        "of it: status looks at the whole store without one, watch and wait at the newest, the others at the only one.",
-        "RUN is a run's id or the beginning of it. Each verb takes store=FOLDER (default: outputs), -v and -q.",
-        "More on one: python -m sweeps VERB --help",
+        "plan takes the arguments of python -m landscape.sweep and writes nothing. SWEEP is a sweep's name or a prefix",
+        "of it; by default status covers the whole store, watch and wait the newest sweep, the others the only one.",
+        "RUN is a run's id or a prefix of it. Each command takes store=FOLDER (default: outputs), -v and -q.",
+        "Help on one command: python -m sweeps COMMAND --help",
     ]
     return "\n".join(lines)
 
 
 def do(argv: Sequence[str]) -> int:
-    """The exit code of a verb; raises `UserError` and `EarlyExit`."""
+    """Run a command; returns its exit code. Raises `UserError`, and `EarlyExit` after help, version or completion."""
     words = typed_words()
     if words is not None and len(words) == 1:
         print("\n".join(f"{verb} " for verb in VERBS if verb.startswith(words[0])))
@@ -44,12 +44,12 @@ def do(argv: Sequence[str]) -> int:
         print(usage())
         raise EarlyExit
     if verb not in VERBS:
-        raise UserError(f"{verb} is no verb{nearest(verb, VERBS)}; legal: {', '.join(VERBS)}")
+        raise UserError(f"unknown command {verb}{nearest(verb, VERBS)}; legal: {', '.join(VERBS)}")
     return VERBS[verb](arguments)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code."""
+    """Run the command line; returns the exit code."""
     from sweeps.errors import run_command
 
     given = sys.argv[1:] if argv is None else list(argv)

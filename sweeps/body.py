@@ -1,4 +1,4 @@
-"""The old name of `sweeps.launchers.slurm.job`, which queued scripts of version 0.1 hold; to be removed in 0.3."""
+"""The old name of `sweeps.launchers.slurm.job`, in queued scripts of version 0.1; to be removed in 0.3."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What the commands say: progress and notices are logged, results are printed."""
+"""Output of the commands: progress and notices are logged, results are printed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from landscape.config.text import printable
 
 
 def tell(text: str) -> None:
-    """Log a line of progress under the name of the module that says it."""
+    """Log a line of progress, attributed to the caller."""
     logging.getLogger("sweeps").info(text, stacklevel=2)
 
 
 def show(text: str) -> None:
-    """Print a line of a result, which a user may pipe."""
+    """Print a line of a result to standard output."""
     print(printable(text), flush=True)

@@ -1,7 +1,6 @@
-"""Passwords of data bases: taken out of what is printed and stored, handed to workers by the environment.
+"""Database passwords: removed from what is printed and stored, passed to workers in the environment.
 
-What a URL is, SQLAlchemy says, which is what connects by it. One that it cannot read is refused and never shown: where
-its password begins and ends nobody knows.
+URLs are parsed by SQLAlchemy. One that it cannot parse is refused and never shown, as its password cannot be found.
 """
 
 from __future__ import annotations
@@ -16,37 +15,36 @@ from landscape.config.errors import UserError
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-# Where workers find what the URL of the search's storage held on the command line: the password of its user, and those
-# of its query, as a query.
+# Environment variables for the passwords of search.storage: that of its user, and those of its query (as a query).
 VARIABLE = "LANDSCAPE_STORAGE_PASSWORD"
 QUERY_VARIABLE = "LANDSCAPE_STORAGE_QUERY"
 
 SCHEME = re.compile(r"[A-Za-z][\w+.-]*://")
-# Names in a query whose values are secret: password, passwd, sslpassword, pwd, ...; passfile is none. Of ODBC's whole
-# string it is not known which part is.
+# Query keys whose values are secret: password, passwd, sslpassword, pwd, ..., but not passfile. An ODBC connection
+# string is secret as a whole.
 SECRET = re.compile(r"passw|passphrase|pwd|secret|token|api_?key|^pass$|^odbc_connect$", re.I)
 
-# In a text, of URLs that were never read.
+# Passwords in a text that holds URLs that were never parsed.
 IN_URL = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://[^:/@\s]*):.*@")
 IN_QUERY = re.compile(r"(?P<key>[?&][^=&\s]*(?:passw|passphrase|pwd|secret|token)[^=&\s]*=)[^&\s'\"]*", re.I)
 
-_known: set[str] = set()  # secrets of the URLs that this process has read, as typed and as meant
+_known: set[str] = set()  # secrets of the URLs parsed by this process, quoted and unquoted
 
 
 def read_url(url: str) -> URL:
-    """The URL of a data base; raises `UserError`, without the URL."""
-    from sqlalchemy.engine import make_url  # takes a moment to load
+    """Parse a database URL; raises `UserError`, without the URL in its message."""
+    from sqlalchemy.engine import make_url  # slow to import
     from sqlalchemy.exc import ArgumentError
 
     try:
         read = make_url(url)
     except (ArgumentError, ValueError):
         read = None
-    # What is left of an @ that stands in a password belongs to it, wherever it was taken for something else.
+    # An @ in the other parts means that the password holds an unquoted @ and was split there.
     if read is None or "@" in f"{read.username}{read.host}{read.database}":
         raise UserError(
-            "search.storage is no URL that can be read (it is not shown, for it may hold a password); write "
-            "postgresql://USER:PASSWORD@HOST:PORT/NAME, and in it @ as %40, : as %3A, / as %2F, % as %25"
+            "search.storage is not a valid URL (not shown, as it may hold a password); write "
+            "postgresql://USER:PASSWORD@HOST:PORT/NAME, with @ as %40, : as %3A, / as %2F and % as %25 in its parts"
         ) from None
     _remember(url, read)
     return read
@@ -63,20 +61,20 @@ def _remember(url: str, read: URL) -> None:
 
 
 def _secret(read: URL) -> dict[str, str]:
-    """The secret part of a URL's query; of what is given again, the last."""
+    """The secret keys of a URL's query; the last value of a repeated key."""
     return {k: v if isinstance(v, str) else v[-1] for k, v in read.query.items() if SECRET.search(k)}
 
 
 def redact(text: str) -> str:
-    """The text with every password of a URL in it replaced by ***."""
+    """The text with the passwords of URLs replaced by ***."""
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, "***")
     return IN_QUERY.sub(r"\g<key>***", IN_URL.sub(r"\g<scheme>:***@", text))
 
 
 def without_password(text: str) -> str:
-    """A URL, or an override that has one, as it may be stored: a worker asks its environment, or the data base's own
-    files, for the password. Raises `UserError`, without the URL, where it cannot be read."""
+    """A URL, or an override that holds one, without its passwords. Workers get these from the environment, or from the
+    database's own password file. Raises `UserError`, without the URL, if it cannot be parsed."""
     start = SCHEME.search(text)
     if start is None:
         return text
@@ -95,7 +93,7 @@ def without_password(text: str) -> str:
 
 
 def environment(url: str) -> dict[str, str]:
-    """The variables by which the passwords of a URL reach those who connect by what `without_password` left of it."""
+    """Environment variables with the passwords of a URL, for `with_password` in another process."""
     if "://" not in url:
         return {}
     read = read_url(url)
@@ -105,7 +103,7 @@ def environment(url: str) -> dict[str, str]:
 
 
 def with_password(url: str) -> str:
-    """The URL with the passwords that the environment holds, if any, but for those of its own."""
+    """The URL with the passwords from the environment filled in, unless it has its own."""
     read = read_url(url)
     password, secret = os.environ.get(VARIABLE), dict(parse_qsl(os.environ.get(QUERY_VARIABLE, "")))
     if password and read.username is not None and read.password is None:

@@ -1,4 +1,4 @@
-"""How the commands that plan and train end: `run_cli`, without the passwords of data bases."""
+"""`run_cli` for commands that plan and train, with database passwords removed from error messages."""
 
 from __future__ import annotations
 

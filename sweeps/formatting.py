@@ -1,4 +1,4 @@
-"""How numbers and states are written in tables and lines."""
+"""Colors of states and formats of numbers in the terminal."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from landscape.scores import DISTANCE, Column, distance_of, name_of_all
 
-COLOURS = {"done": "green", "running": "cyan", "diverged": "yellow", "failed": "red", "preempted": "magenta"}
-COLOURS |= {"lost": "red", "stalled": "red"}
+COLORS = {"done": "green", "running": "cyan", "diverged": "yellow", "failed": "red", "preempted": "magenta"}
+COLORS |= {"lost": "red", "stalled": "red"}
 
 
 def score(column: Column, value: float | None) -> str:
-    """A score in a table; a dash where there is none."""
+    """A score in a table; a dash for None."""
     return "-" if value is None else column.text(value)
 
 
 def distance(row: Mapping[str, Any]) -> str:
-    """The distance of a row of scores under its name, at the end of a line; empty where there is none."""
+    """The distance of a row of scores under its name, to end a line with; empty if there is none."""
     found = distance_of(row)
     return "" if found is None else f", {name_of_all([row])} {DISTANCE.text(found)}"

@@ -1,7 +1,7 @@
-"""Looking at many runs: one small file a run, a claim for those under way, and one question to the schedulers.
+"""One snapshot of many runs: their status files, the claims of those under way, and one query of the schedulers.
 
-A look is cheap enough for ten thousand runs and may be repeated: what is finished is not read again. Every view of runs
-under way is made of it: `status`, `watch`, `wait`, `logs`, and what a sweep shows while it trains.
+A snapshot is cheap enough for ten thousand runs and can be repeated: finished runs are read once. `status`, `watch`,
+`wait`, `logs` and the live display of a sweep are all made from it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from landscape.config import versions
+from landscape.config.axes import AXES
 from landscape.config.errors import CorruptFile
+from landscape.config.identity import superseded
 from landscape.store import (
     DIVERGED,
     DONE,
     FAILED,
     FINISHED,
+    PLANNED,
     PREEMPTED,
     QUEUED,
     RUNNING,
@@ -34,132 +38,142 @@ from landscape.store.process_record import ClaimRecord
 from landscape.store.processes import is_stopped
 from landscape.store.protocols import EvalRequest
 from landscape.store.run_writer import HEART_S
-from sweeps.planning.sweep_runs import Members
-from sweeps.states import LOST, STALLED, TO_SCORE
+from sweeps.planning.sweep_runs import SweepRuns
+from sweeps.states import LOST, STALLED, SUPERSEDED, TO_SCORE
 
-READERS = 16  # on a network's file system each small file is a round trip
-ASK_S = 60.0  # between two questions to the scheduler
-UNDER_WAY = (RUNNING, QUEUED, PREEMPTED)  # states of which the scheduler may know more
+READERS = 16  # threads: on a network file system each small file is a round trip
+QUERY_S = 60.0  # between two queries of the scheduler
+UNDER_WAY = (RUNNING, QUEUED, PREEMPTED)  # states that the scheduler may know more about
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What keeps a task from starting that does not wait for its turn."""
+    """Why a queued task cannot start, other than waiting for its turn."""
 
-    lasting: bool  # until a person does something
-    consequence: str  # in words that follow those who wait
-    remedy: str  # in words, with {jobs} and {cancel}, the command that takes them out of the queue
+    lasting: bool  # until somebody acts
+    consequence: str  # "cannot start": follows the subject of the sentence
+    remedy: str  # what to do; {jobs} and {cancel} (the command) are filled in
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task of a scheduler's array that is pending or under way."""
+    """One pending or running task of a scheduler's job array."""
 
     job: str
     number: int
     pending: bool
-    token: str  # what the job carries to be known by
+    token: str  # identifies its submission
     reason: str = ""  # why it is pending, in the scheduler's word
     obstacle: Obstacle | None = None
 
     @property
     def stuck(self) -> bool:
-        """Whether it waits for a person and not for its turn."""
+        """Whether it will not start until somebody acts."""
         return self.obstacle is not None and self.obstacle.lasting
 
 
 @dataclass
-class Queue:
-    """What schedulers hold of a store's runs."""
+class SchedulerView:
+    """What the schedulers know about a store's runs."""
 
-    runs: dict[str, Task] = field(default_factory=dict)  # in the queue: id -> the task there
-    submitted: set[str] = field(default_factory=set)  # handed over at some time
-    sweeps: set[str] = field(default_factory=set)  # with anything in the queue that can start
-    stuck: dict[str, list[Task]] = field(default_factory=dict)  # sweep -> workers of its searches that cannot
-    unasked: str | None = None  # why a scheduler could not be asked
+    runs: dict[str, Task] = field(default_factory=dict)  # run id -> its task in the queue
+    submitted: set[str] = field(default_factory=set)  # ids of all runs ever submitted
+    sweeps: set[str] = field(default_factory=set)  # with a job in the queue that can start
+    stuck: dict[str, list[Task]] = field(default_factory=dict)  # sweep -> its search workers that cannot start
+    error: str | None = None  # why a scheduler could not be queried
 
 
 class Scheduler:
-    """What is known of runs that were handed to a scheduler; of a launcher without one, nothing."""
+    """The queue behind a launcher. These defaults are for a launcher without one."""
 
     @classmethod
-    def snapshot(cls, store: Store, found: Queue) -> None:
-        """Add what its queue holds of a store's runs, by one question; none is put where it never had any."""
+    def snapshot(cls, store: Store, found: SchedulerView) -> None:
+        """Add what its queue holds of a store's runs to `found`, by one query; none if nothing was ever submitted."""
 
     @classmethod
     def cancel(cls, store: Store, folder: SweepFolder) -> int:
-        """Take a sweep's jobs out of its queue; how many arrays."""
+        """Cancel a sweep's jobs; returns the number of job arrays."""
         return 0
 
     @classmethod
     def logs(cls, store: Store, run_id: str) -> list[tuple[str, Path]]:
-        """Its logs of the jobs that a run was given to: when that was, and the file."""
+        """The logs of a run's jobs: time of submission and file."""
         return []
 
 
 @dataclass(slots=True)
-class Seen:
-    """One run as it was found."""
+class RunView:
+    """One run in a snapshot."""
 
     id: str
     state: str
     status: RunStatus
-    written: float  # when its status was, in the file system's seconds
+    written: float  # mtime of its status file, in seconds
     stalled: str = ""  # why it counts as stalled, and how to end it
-    claim: str = ""  # what is wrong with the file that claims it
-    task: Task | None = None  # of the scheduler's queue, that will train it
+    claim: str = ""  # what is wrong with its claim file
+    task: Task | None = None  # the queued task that will train it
 
     @property
     def reason(self) -> str | None:
-        """Why it is in its state, where that is on record or the scheduler says so."""
+        """Why it is in its state, as recorded or as the scheduler says."""
         if self.task is not None and self.task.obstacle is not None:
             return self.task.reason
         return self.stalled or self.status.reason
 
     @property
     def axes(self) -> Mapping[str, Any]:
+        """Its value on each axis."""
         return self.status.axes
 
     @property
     def steps(self) -> tuple[int, int]:
-        """D updates done, and in all."""
+        """D updates done, and in total."""
         steps: int = self.status.steps or self.axes.get("steps", 0)
         return steps if self.state == DONE else self.status.step, steps
 
     @property
     def left(self) -> int:
-        """D updates to go."""
+        """Remaining D updates."""
         done, steps = self.steps
         return 0 if self.state in FINISHED else max(0, steps - done)
 
 
 @dataclass
-class Look:
-    """All runs that were asked for, at one time."""
+class Snapshot:
+    """The state of the selected runs at one time."""
 
-    runs: list[Seen]
-    unreadable: dict[str, str]  # run id -> what is wrong, in a sentence
-    unasked: str | None = None  # why the scheduler could not be asked, where it is concerned
-    alive: bool = False  # whether somebody works on these runs or will
+    runs: list[RunView]
+    unreadable: dict[str, str]  # run id -> error message
+    scheduler_error: str | None = None  # why the scheduler could not be queried, if it had to be
+    alive: bool = False  # whether a worker, a command or a job that can start has these runs
     on_cluster: bool = False  # whether any run of the store was ever handed to a scheduler
     trials_left: int = 0  # of the sweep's searches
-    given_up: dict[str, str] = field(default_factory=dict)  # runs of trials that are not tried again, and why
-    stuck: list[Task] = field(default_factory=list)  # of the searches' workers, where none of a job can start
+    given_up: dict[str, str] = field(default_factory=dict)  # run id of an abandoned trial -> reason
+    stuck: list[Task] = field(default_factory=list)  # queued search workers that cannot start
+    queued: bool = False  # whether a queued job that can start has any of these runs
 
     @property
     def states(self) -> Counter[str]:
-        return Counter(seen.state for seen in self.runs)
+        """Number of runs in each state."""
+        return Counter(view.state for view in self.runs)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a run is stalled and no other run is making progress or about to start."""
+        states = self.states
+        return states[STALLED] > 0 and not states[RUNNING] and not self.queued
 
     @property
     def finished(self) -> bool:
-        return not self.unreadable and not self.trials_left and all(seen.state in FINISHED for seen in self.runs)
+        """Whether every run and every trial is finished."""
+        return not self.unreadable and not self.trials_left and all(view.state in FINISHED for view in self.runs)
 
 
-class Looker:
-    """Looks at the runs of a store, or of one of its sweeps, or at those with the given ids, as often as wanted.
+class StoreMonitor:
+    """Takes snapshots of a store's runs, of one sweep's runs, or of the runs with the given ids.
 
-    `ask` puts the question to the schedulers; without it the store alone is looked at. `wanted` are scores that are
-    asked of runs, by id: one that is trained and lacks some is "to score".
+    `query` asks the schedulers; without it only the store is read. `wanted` maps run ids to requested scores: a trained
+    run that lacks any of them is "to score".
     """
 
     def __init__(
@@ -167,49 +181,56 @@ class Looker:
         store: Store,
         sweep: SweepFolder | None = None,
         ids: list[str] | None = None,
-        ask: Callable[[Store], Queue] | None = None,
+        query: Callable[[Store], SchedulerView] | None = None,
         wanted: Mapping[str, list[EvalRequest]] | None = None,
     ) -> None:
-        self.store, self.members, self.given = store, Members(store, sweep), ids
-        self.ask, self.wanted = ask, wanted or {}
+        self.store, self.members, self.given = store, SweepRuns(store, sweep), ids
+        self.query, self.wanted = query, wanted or {}
         self.observer = LeaseMonitor()
-        self.kept: dict[str, Seen] = {}
-        self.scheduler, self.asked_at = Queue(), -ASK_S
+        self.kept: dict[str, RunView] = {}
+        self.scheduler, self.queried_at = SchedulerView(), -QUERY_S
         self.mark: object = None
         self.moved_at = time.monotonic()
 
-    def look(self) -> Look:
-        """Read what may have changed. Writes nothing; raises nothing for what a run's folder holds."""
+    def snapshot(self) -> Snapshot:
+        """Read what may have changed. Writes nothing; a damaged run folder is reported, not raised."""
         ids = self.members.ids() if self.given is None else self.given
         unreadable: dict[str, str] = {}
-        found = {run: seen for run in ids if (seen := self.kept.get(run)) is not None}
+        found = {run: view for run in ids if (view := self.kept.get(run)) is not None}
         missing = [run for run in ids if run not in found]
         concerned = []
         for run, read in zip(missing, self._read(missing), strict=True):
             if isinstance(read, str):
                 unreadable[run] = read
                 continue
-            found[run] = seen = Seen(run, read[0].state, *read)
-            if seen.state == DONE and any(asked.missing(seen.status) for asked in self.wanted.get(run, ())):
-                seen.state = TO_SCORE
-            elif seen.state in (DONE, DIVERGED):
-                self.kept[run] = seen
-            elif seen.state in UNDER_WAY:
-                concerned.append(seen)
+            found[run] = view = RunView(run, read[0].state, *read)
+            if view.state == DONE and any(asked.missing(view.status) for asked in self.wanted.get(run, ())):
+                view.state = TO_SCORE
+            elif view.state in (DONE, DIVERGED):
+                self.kept[run] = view
+            elif view.state in UNDER_WAY:
+                concerned.append(view)
         trials_left, given_up = self.members.trials() if self.given is None else (0, {})
         if concerned or trials_left:
-            self._ask_scheduler()
-        workers = sum([self._judge(seen) for seen in concerned])
-        mark = {run: (seen.state, seen.status.beat, seen.status.step) for run, seen in found.items()}
+            self._query_scheduler()
+        workers = sum([self._judge(view) for view in concerned])
+        mark = {run: (view.state, view.status.beat, view.status.step) for run, view in found.items()}
         if mark != self.mark:
             self.mark, self.moved_at = mark, time.monotonic()
-        open_ = {run for run, seen in found.items() if seen.state not in (*FINISHED, FAILED)}
+        open_ = {run for run, view in found.items() if view.state not in (*FINISHED, FAILED)}
         alive = workers > 0 or self.members.name in self.scheduler.sweeps
         alive = alive or ((bool(open_) or trials_left > 0) and self._controllers(open_))
-        seen_in_order = [found[run] for run in ids if run in found]
-        on_cluster = bool(self.scheduler.submitted)
-        stuck = self.scheduler.stuck.get(self.members.name or "", []) if trials_left else []
-        return Look(seen_in_order, unreadable, self.scheduler.unasked, alive, on_cluster, trials_left, given_up, stuck)
+        return Snapshot(
+            [found[run] for run in ids if run in found],
+            unreadable,
+            self.scheduler.error,
+            alive,
+            on_cluster=bool(self.scheduler.submitted),
+            trials_left=trials_left,
+            given_up=given_up,
+            stuck=self.scheduler.stuck.get(self.members.name or "", []) if trials_left else [],
+            queued=any(view.task is not None and not view.task.stuck for view in found.values()),
+        )
 
     def _read(self, ids: list[str]) -> list[tuple[RunStatus, float] | str]:
         def one(run: str) -> tuple[RunStatus, float] | str:
@@ -222,79 +243,79 @@ class Looker:
 
         if len(ids) < 4 * READERS:
             return [one(run) for run in ids]
-        # In big pieces: with one task a file, threads would spend more on handing over than on reading.
+        # In large chunks: one task per file would cost more in thread switches than in reading.
         size = -(-len(ids) // (4 * READERS))
         pieces = [ids[i : i + size] for i in range(0, len(ids), size)]
         with ThreadPoolExecutor(READERS) as pool:
             return [read for piece in pool.map(lambda piece: [one(run) for run in piece], pieces) for read in piece]
 
-    def _judge(self, seen: Seen) -> bool:
-        """Put "lost" where nobody works on a run any more; whether somebody does, or the scheduler has it still."""
-        told = self.scheduler.runs.get(seen.id)
-        if told is not None:
-            if told.pending and seen.state != RUNNING:
-                seen.state, seen.task = QUEUED, told
-            elif not told.pending and seen.state == RUNNING:
-                self._judge_progress(seen, claim_in_force(self.store.run(seen.id)), "python -m sweeps cancel")
-            return not (seen.state == QUEUED and told.stuck)
-        if seen.state == PREEMPTED:
+    def _judge(self, view: RunView) -> bool:
+        """Set the state to "lost" if the run has no worker. Whether it has one, or a job that can start."""
+        task = self.scheduler.runs.get(view.id)
+        if task is not None:
+            if task.pending and view.state != RUNNING:
+                view.state, view.task = QUEUED, task
+            elif not task.pending and view.state == RUNNING:
+                self._judge_progress(view, claim_in_force(self.store.run(view.id)), "python -m sweeps cancel")
+            return not (view.state == QUEUED and task.stuck)
+        if view.state == PREEMPTED:
             return False
-        run = self.store.run(seen.id)
+        run = self.store.run(view.id)
         claim = claim_in_force(run)
-        given_up = seen.id in self.scheduler.submitted and self.scheduler.unasked is None
+        left_queue = view.id in self.scheduler.submitted and self.scheduler.error is None
         if claim is None:
-            if seen.state == RUNNING or given_up:
-                seen.state = LOST
+            if view.state == RUNNING or left_queue:
+                view.state = LOST
             return False
         if claim.unreadable is not None:
-            still = f"{self.observer.lost_after_s:.0f} s"
-            seen.claim = f"{claim.unreadable}; it counts as a worker's, until no heart has beaten for {still}"
-        if self.observer.is_lost(run, claim) or (given_up and not claim.is_here):
-            seen.state = LOST
+            after = f"{self.observer.lost_after_s:.0f} s"
+            view.claim = f"{claim.unreadable}; the run counts as running until it has no heartbeat for {after}"
+        if self.observer.is_lost(run, claim) or (left_queue and not claim.is_here):
+            view.state = LOST
             return False
-        if seen.state == QUEUED:
-            seen.state = RUNNING  # it has just begun
-        self._judge_progress(seen, claim, f"kill -9 {claim.pid} on {claim.host}")
+        if view.state == QUEUED:
+            view.state = RUNNING  # it has just begun
+        self._judge_progress(view, claim, f"kill -9 {claim.pid} on {claim.host}")
         return True
 
-    def _judge_progress(self, seen: Seen, claim: ClaimRecord | None, end: str) -> None:
-        """Put "stalled" where a worker lives, but is stopped, or hangs by its own judgement or in its heart too."""
-        stalled = seen.status.stalled
+    def _judge_progress(self, view: RunView, claim: ClaimRecord | None, end: str) -> None:
+        """Set the state to "stalled" if the worker is alive but suspended, hangs, or sends no heartbeat."""
+        stalled = view.status.stalled
         if claim is None:
             return
         here = claim.is_here
         if here and is_stopped(claim.pid):
-            why = f"{claim} is stopped; kill -CONT {claim.pid} lets it go on, {end} ends it"
+            why = f"{claim} is suspended; kill -CONT {claim.pid} resumes it, {end} ends it"
         elif stalled is not None:
-            why = f"{stalled.for_s} s in {stalled.doing}, where {stalled.usual_s} s are usual; {end} ends it"
-        elif here and self.observer.still_s(self.store.run(seen.id), claim) > self.observer.lost_after_s:
-            why = f"{claim} gives no heartbeat; {end} ends it"
+            why = f"{stalled.for_s} s in {stalled.doing}, which usually takes {stalled.usual_s} s; {end} ends it"
+        elif here and self.observer.still_s(self.store.run(view.id), claim) > self.observer.lost_after_s:
+            why = f"{claim} sends no heartbeat; {end} ends it"
         else:
             return
-        seen.state, seen.stalled = STALLED, why
+        view.state, view.stalled = STALLED, why
 
-    def _ask_scheduler(self) -> None:
-        """One question for all runs, and not at every look."""
-        if self.ask is not None and time.monotonic() - self.asked_at >= ASK_S:
-            self.asked_at = time.monotonic()
-            self.scheduler = self.ask(self.store)
+    def _query_scheduler(self) -> None:
+        """One query for all runs, at most every `QUERY_S`."""
+        if self.query is not None and time.monotonic() - self.queried_at >= QUERY_S:
+            self.queried_at = time.monotonic()
+            self.scheduler = self.query(self.store)
 
-    def owing(self, look: Look) -> tuple[list[str], bool]:
-        """Runs that are done but lack scores that were asked for, and whether somebody is at it."""
-        owing = []
-        for seen in look.runs:
-            with suppress(FileNotFoundError, CorruptFile):  # a request that does not read is none that can be met
-                if seen.state == DONE and self.store.run(seen.id).pending_requests():
-                    owing.append(seen.id)
-        claims = [(run, claim_in_force(run)) for run in map(self.store.run, owing)]
-        at_it = any(claim is not None and not self.observer.is_lost(run, claim) for run, claim in claims)
-        tasks = (self.scheduler.runs[run] for run in owing if run in self.scheduler.runs)
-        return owing, at_it or any(not task.stuck for task in tasks) or self._controllers(set(owing))
+    def awaiting_scores(self, snapshot: Snapshot) -> tuple[list[str], bool]:
+        """Runs that are done but lack requested scores, and whether a worker, command or job is on them."""
+        found = []
+        for view in snapshot.runs:
+            with suppress(FileNotFoundError, CorruptFile):  # an unreadable request cannot be met
+                if view.state == DONE and self.store.run(view.id).pending_requests():
+                    found.append(view.id)
+        claims = [(run, claim_in_force(run)) for run in map(self.store.run, found)]
+        alive = any(claim is not None and not self.observer.is_lost(run, claim) for run, claim in claims)
+        alive |= any(not self.scheduler.runs[run].stuck for run in found if run in self.scheduler.runs)
+        return found, alive or self._controllers(set(found))
 
     def _controllers(self, wanted: set[str]) -> bool:
-        """Whether a command that starts some of these runs on its own machine lives, as far as can be told.
+        """Whether a command that will start some of these runs is alive.
 
-        One of another machine counts while anything moves, and for as long after as a heart may stand still.
+        On another machine it counts as alive until no run has changed for as long as a heartbeat may be missing.
         """
         for folder in self.store.sweep_folders():
             try:
@@ -305,14 +326,14 @@ class Looker:
                 alive = controller.lives
             else:
                 alive = time.monotonic() - self.moved_at < self.observer.lost_after_s
-            with suppress(FileNotFoundError, CorruptFile):  # another sweep's plan is not worth this one's view
+            with suppress(FileNotFoundError, CorruptFile):  # of another sweep
                 if alive and (folder.name == self.members.name or not wanted.isdisjoint(folder.plan().runs)):
                     return True
         return False
 
 
-class Course:
-    """What changes between looks: runs that have ended since the last one, and how fast steps are made."""
+class ProgressTracker:
+    """What changes between snapshots: runs that have ended since the last one, and the rate of steps."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
@@ -320,41 +341,58 @@ class Course:
         self.before: dict[str, str] = {}
 
     def elapsed_s(self) -> float:
-        """Seconds since the first look was near."""
+        """Seconds since it was made."""
         return time.monotonic() - self.began
 
-    def ended(self, look: Look) -> list[Seen]:
-        """Runs that are over now and were not at the look before; none at the first look."""
-        over = (*FINISHED, FAILED, LOST, STALLED)  # stalled: told when it begins, as ends are
-        new = [s for s in look.runs if s.state in over and self.before.get(s.id, s.state) != s.state]
-        self.before = {seen.id: seen.state for seen in look.runs}
+    def ended(self, snapshot: Snapshot) -> list[RunView]:
+        """Runs that have ended since the last snapshot; none at the first one."""
+        over = (*FINISHED, FAILED, LOST, STALLED)  # a stall is reported like an end
+        new = [s for s in snapshot.runs if s.state in over and self.before.get(s.id, s.state) != s.state]
+        self.before = {view.id: view.state for view in snapshot.runs}
         return new
 
-    def left_s(self, look: Look) -> float | None:
-        """Seconds to go at the rate of steps since the first look; None until there is one."""
-        made = sum(self.left_at_first.setdefault(seen.id, seen.left) - seen.left for seen in look.runs)
-        left, elapsed = sum(seen.left for seen in look.runs), self.elapsed_s()
+    def left_s(self, snapshot: Snapshot) -> float | None:
+        """Remaining seconds at the rate of steps since the first snapshot; None until it is known."""
+        made = sum(self.left_at_first.setdefault(view.id, view.left) - view.left for view in snapshot.runs)
+        left, elapsed = sum(view.left for view in snapshot.runs), self.elapsed_s()
         return left * elapsed / made if made > 0 and left and elapsed > 5 else None
 
 
-def asked(looker: Looker, look: Look) -> Look:
-    """What of a sweep its newest command asked for: with stage=grid no search, with stage=search its search alone."""
-    stage, planned = looker.members.stage, set(looker.members.planned)
+def requested_part(monitor: StoreMonitor, snapshot: Snapshot) -> Snapshot:
+    """What a sweep's newest command requested: stage=grid leaves out the search, stage=search the grid."""
+    stage, planned = monitor.members.stage, set(monitor.members.planned)
     if stage not in ("grid", "search"):
-        return look
+        return snapshot
     return replace(
-        look,
-        runs=[seen for seen in look.runs if (seen.id in planned) == (stage == "grid")],
-        unreadable={run: why for run, why in look.unreadable.items() if (run in planned) == (stage == "grid")},
-        trials_left=0 if stage == "grid" else look.trials_left,
+        snapshot,
+        runs=[view for view in snapshot.runs if (view.id in planned) == (stage == "grid")],
+        unreadable={run: why for run, why in snapshot.unreadable.items() if (run in planned) == (stage == "grid")},
+        trials_left=0 if stage == "grid" else snapshot.trials_left,
     )
 
 
-def unclaimed(store: Store, ids: list[str]) -> set[str]:
-    """Those of the runs that nobody trains outside of the queue, as far as one look and a second one can tell.
+def mark_superseded(store: Store, snapshot: Snapshot) -> None:
+    """Set the state of idle runs to "superseded" if today's code would train them under another id.
 
-    Whether a worker of another machine lives takes minutes to be sure of; its next claimant will be, so here a heart
-    that stands still for some beats is enough.
+    Reads the configuration of those runs only whose axes fit one of `CHANGES`.
+    """
+    axis_of = {axis.keys[0]: axis.name for axis in AXES}
+    changes = [
+        {axis_of[key]: values for key, values in one.where.items() if key in axis_of} for one in versions.CHANGES
+    ]
+    for view in snapshot.runs:
+        if view.state not in (PLANNED, QUEUED, PREEMPTED, LOST, FAILED) or view.task is not None:
+            continue
+        if any(all(view.axes.get(axis) in values for axis, values in change.items()) for change in changes):
+            with suppress(CorruptFile, OSError, KeyError, TypeError, AttributeError):
+                if superseded(view.id, store.run(view.id).config()):
+                    view.state = SUPERSEDED
+
+
+def without_worker(store: Store, ids: list[str]) -> set[str]:
+    """The runs that no worker trains. May take a few seconds, to see whether heartbeats from other machines advance.
+
+    Only the next worker to claim a run needs to be sure that the last one is dead; here a few missing beats suffice.
     """
     observer, free, elsewhere = LeaseMonitor(), set(), {}
     for one in ids:

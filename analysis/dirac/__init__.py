@@ -1,6 +1,6 @@
-"""The Dirac-GAN, an analytic test bed: vector fields, eigenvalues, trajectories and phase portraits. No torch.
+"""The Dirac-GAN, an analytic test bed: vector fields, eigenvalues, trajectories and phase portraits, without torch.
 
-`METHODS` names the games, `python -m analysis.dirac` draws them.
+`METHODS` holds the games; `python -m analysis.dirac` draws them.
 """
 
 from analysis.dirac.dynamics import Steps, distance, flow, jacobian, multipliers, trajectory, update, velocity

@@ -1,4 +1,4 @@
-"""What a game of the Dirac-GAN does: its linearisation, its steps (simultaneous or alternating), its flow."""
+"""Dynamics of a game: linearization, discrete steps (simultaneous or alternating), continuous flow."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ START = (1.0, 1.0)
 
 @dataclass(frozen=True)
 class Steps:
-    """How a game is played: step size `h`; both at once, or alternating: `n_g` steps of G, then `n_d` of D.
+    """One round of updates of step size `h`: simultaneous, or alternating, `n_g` steps of G and then `n_d` of D.
 
-    `beta1` averages each player's velocities as Adam's first moment does, but for its bias correction:
-    m <- β₁ m + (1 - β₁) v.
+    `beta1` averages each player's velocity as Adam's first moment, without bias correction: m <- β₁ m + (1 - β₁) v.
+    Raises `ValueError` for several steps without `alternating`.
     """
 
     h: float = 0.2
@@ -30,21 +30,21 @@ class Steps:
 
     def __post_init__(self) -> None:
         if not self.alternating and (self.n_g, self.n_d) != (1, 1):
-            raise ValueError(f"n_g = {self.n_g}, n_d = {self.n_d} need alternating=True: at once means one step each")
+            raise ValueError(f"n_g = {self.n_g}, n_d = {self.n_d} need alternating=True; simultaneous means 1 and 1")
 
 
 def velocity(game: Game, z: Array) -> Array:
-    """v at the points `z`, shape (2 or 3, ...) as the result."""
+    """The vector field v at the points `z`; both have the shape (2 or 3, ...)."""
     return np.concatenate([game.v_g(z), game.v_d(z)])
 
 
 def jacobian(game: Game, eps: float = 1e-5) -> Array:
-    """v' at the equilibrium by central differences: the check on the closed forms."""
+    """v' at the equilibrium by central differences of step `eps`, which check the closed forms."""
     return _derivative(lambda z: velocity(game, z), game.equilibrium, eps)
 
 
 def update(game: Game, state: Array, steps: Steps) -> Array:
-    """One round of both players. `state` has two rows: the parameters, and the averaged velocities."""
+    """The state after one round; `state` has two rows, the parameters and the averaged velocities."""
     z, m = state.copy()
 
     def move(who: slice, v: Array) -> None:
@@ -64,14 +64,15 @@ def update(game: Game, state: Array, steps: Steps) -> Array:
 
 
 def multipliers(game: Game, steps: Steps, eps: float = 1e-5) -> NDArray[np.complex128]:
-    """Eigenvalues of `update` at the equilibrium, largest modulus first; it attracts where all are below 1.
+    """Eigenvalues of the Jacobian of `update` at the equilibrium, largest modulus first; stable if all moduli are < 1.
 
-    Simultaneous steps have 1 + hλ for each eigenvalue λ of v'. Alternating ones of the linear game have
-    1 - α²/2 ± √((1 - α²/2)² - 1), α = √(n_g n_d) hω: modulus 1 up to α = 2. With `beta1` the averages count as state.
+    Simultaneous steps have 1 + hλ for each eigenvalue λ of v'. Alternating steps of the linear game have
+    1 - α²/2 ± √((1 - α²/2)² - 1), α = √(n_g n_d) hω: modulus 1 up to α = 2. With `beta1`, the averages are part of the
+    state.
     """
     n = len(game.equilibrium)
     rest = np.stack([game.equilibrium, np.zeros(n)])
-    if steps.beta1 == 0:  # the averages of the round before do not matter
+    if steps.beta1 == 0:  # the averages do not matter
 
         def one(z: Array) -> Array:
             return np.asarray(update(game, np.stack([z, rest[1]]), steps)[0])
@@ -84,11 +85,11 @@ def multipliers(game: Game, steps: Steps, eps: float = 1e-5) -> NDArray[np.compl
 
 
 def trajectory(game: Game, steps: Steps, count: int, start: tuple[float, float] = START) -> Array:
-    """Parameters after 0 to `count` rounds from (θ, ψ) = `start`, b in equilibrium; shape (count + 1, 2 or 3)."""
+    """Parameters after 0 to `count` rounds from (θ, ψ) = `start` (b at its equilibrium), shape (count + 1, 2 or 3)."""
     z = _from(game, start)
     state = np.stack([z, np.zeros_like(z)])
     path = [z]
-    with np.errstate(over="ignore", invalid="ignore"):  # a game that runs away ends in inf or NaN
+    with np.errstate(over="ignore", invalid="ignore"):  # a diverging game ends in inf or NaN
         for _ in range(count):
             state = update(game, state, steps)
             path.append(state[0])
@@ -96,7 +97,7 @@ def trajectory(game: Game, steps: Steps, count: int, start: tuple[float, float] 
 
 
 def flow(game: Game, times: Array, start: tuple[float, float] = START) -> Array:
-    """The solution of dz/dt = v(z) at ascending `times` from 0 on, shape (len(times), 2 or 3); NaN after a blow-up."""
+    """The solution of dz/dt = v(z) at ascending `times` >= 0, shape (len(times), 2 or 3); NaN after a blow-up."""
     z = _from(game, start)
     with np.errstate(over="ignore", invalid="ignore"):
         found = solve_ivp(
@@ -114,7 +115,7 @@ def flow(game: Game, times: Array, start: tuple[float, float] = START) -> Array:
 
 
 def distance(game: Game, path: Array) -> Array:
-    """Distance of each point of `path` to the equilibrium."""
+    """Euclidean distance of each point of `path`, shape (..., 2 or 3), to the equilibrium."""
     return np.asarray(np.linalg.norm(path - game.equilibrium, axis=-1))
 
 

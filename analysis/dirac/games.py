@@ -1,4 +1,4 @@
-"""The vector field of each method on the Dirac-GAN; a new method is one function and one entry of `METHODS`.
+"""Vector fields of the methods on the Dirac-GAN. A new method is one function and one entry of `METHODS`.
 
 p_data = δ₀, the generator is δ_θ, the critic D_ψ(x) = ψx (least squares adds a bias b): Mescheder, Geiger and Nowozin
 2018, arXiv 1801.04406. Here **high output means fake** (flip ψ for the usual logit): D ascends and G descends
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 Array = NDArray[np.float64]
-Field = Callable[..., Any]  # (θ, ψ, ...) -> one velocity, or D's several stacked; arrays of points pass
+Field = Callable[..., Any]  # (θ, ψ, ...) -> velocity, or stacked velocities of D; takes arrays of points
 OMEGA, BEND = 0.5, -0.25  # f'(0) and f''(0)
 
 
 @dataclass(frozen=True)
 class Game:
-    """Both players' velocities. `g`(θ, ψ, ...) moves θ, `d`(θ, ψ, ...) all of D's parameters, neither with its step.
+    """The velocities of both players, without the step size: `g`(θ, ψ, ...) of θ, `d`(θ, ψ, ...) of D's parameters.
 
-    `eigenvalues` of v' at the equilibrium by closed form, None where v jumps there; `knobs` spells the parameters out;
-    `bias` is b's equilibrium where D has one; `clip` bounds |ψ| after every step.
+    `eigenvalues` are those of v' at the equilibrium in closed form, None if v jumps there; `knobs` is the parameters as
+    text; `bias` is the equilibrium of b if D has one; `clip` bounds |ψ| after every step.
     """
 
     title: str
@@ -43,15 +43,15 @@ class Game:
 
     @property
     def equilibrium(self) -> Array:
-        """(0, 0), or (0, 0, b)."""
+        """(θ, ψ) = (0, 0), or (θ, ψ, b) = (0, 0, `bias`)."""
         return np.array([0.0, 0.0] if self.bias is None else [0.0, 0.0, self.bias])
 
     def v_g(self, z: Array) -> Array:
-        """dθ/dt at the points `z`, shape (2 or 3, ...); shape (1, ...)."""
+        """dθ/dt, shape (1, ...), at the points `z`, shape (2 or 3, ...)."""
         return np.asarray(self.g(*z), float).reshape(1, *z.shape[1:])
 
     def v_d(self, z: Array) -> Array:
-        """dψ/dt (and db/dt) at the points `z`; a clipped ψ at its bound moves inwards only."""
+        """dψ/dt (and db/dt), shape (1 or 2, ...), at the points `z`; at its bound, a clipped ψ moves inwards only."""
         v = np.array(self.d(*z), float).reshape(len(z) - 1, *z.shape[1:])
         v[0] = np.where((np.abs(z[1]) >= self.clip) & (v[0] * z[1] > 0), 0, v[0])
         return v
@@ -68,7 +68,7 @@ def bend(t: Any) -> Any:
 
 
 def pair(middle: float, square: float) -> tuple[complex, complex]:
-    """middle ± √square, the root imaginary where `square` is negative."""
+    """middle ± √square; the root is imaginary if `square` is negative."""
     root = complex(np.emath.sqrt(square))
     return middle + root, middle - root
 
@@ -129,7 +129,7 @@ def wgan_gp(lam: float = 0.7, g0: float = 1.0) -> Game:
 
 
 def ls(bias: bool = True, half: bool = True) -> Game:
-    """Least squares, targets 0 (real) and 1 (fake), D(x) = ψx + b; `half` is the factor ½ of both losses.
+    """Least squares, targets 0 (real) and 1 (fake), D(x) = ψx + b; `half` puts the factor ½ on both losses.
 
     D descends k (b² + (ψθ + b - 1)²), G k (ψθ + b)², k = ½ or 1: eigenvalues ±ki, -4k. Without a bias v' is nilpotent.
     """
@@ -148,7 +148,7 @@ def ls(bias: bool = True, half: bool = True) -> Game:
 
 
 def damped(game: Game, gamma: float, title: str) -> Game:
-    """`game` whose D also descends (γ/2)ψ²: -γ/2 ± √(γ²/4 - ω²), critical at γ = 2ω (the square of ω matters)."""
+    """`game` whose D also descends (γ/2)ψ²: eigenvalues -γ/2 ± √(γ²/4 - ω²), critical damping at γ = 2ω."""
     return replace(
         game,
         title=title,
@@ -169,12 +169,12 @@ def r2(gamma: float = 0.3) -> Game:
 
 
 def gp0(gamma: float = 0.3) -> Game:
-    """Minimax with the zero-centred penalty on interpolates: ∇D = ψ there too."""
-    return damped(minimax(), gamma, "zero-centred GP")
+    """Minimax with the zero-centered penalty on interpolates: ∇D = ψ there too."""
+    return damped(minimax(), gamma, "zero-centered GP")
 
 
 def r1r2(gamma: float = 0.3) -> Game:
-    """Both R1 and R2 with γ: R1 with 2γ."""
+    """R1 and R2, each with γ; the same as R1 with 2γ."""
     return replace(damped(minimax(), 2 * gamma, "R1 + R2"), knobs=f"γ = {gamma:g}")
 
 

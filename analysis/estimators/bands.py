@@ -1,10 +1,9 @@
-"""Between which of n draws the lower half of a distribution's quantiles lie, all of them at once, exactly.
+"""Simultaneous, exact confidence bands for the quantiles up to one half of any distribution.
 
 Each of n ordered uniform draws lies between two quantiles of a beta distribution (Learned-Miller and DeStefano, 2008),
-all at one local level, and the level is such that all bounds hold at once with the confidence asked for. A curve of the
-median of the best of k reads quantiles up to one half alone, so that bounds are asked to hold there alone: the local
-level is then about twice as large. The chance that they hold is computed as Noe (1972) did, with Poisson steps
-(Moscovich and Nadler, 2017): no simulation.
+all at one local level, chosen so that all bounds hold at once with the requested confidence. The median of the best of
+k reads quantiles up to one half only, so the bounds have to hold only there, which about doubles the local level. The
+coverage is computed without simulation, as by Noe (1972) with Poisson steps (Moscovich and Nadler, 2017).
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from scipy import optimize, special, stats
 
 Array = NDArray[np.float64]
 
-# Local levels at 95 %, by `solve`; from the first n on they are interpolated, since each costs n^2 (0.7 s at 2,000).
-# Beyond the last one the line goes on, which is on the safe side.
+# Local levels at 95 %, by `solve`, interpolated from the first n on, as solving costs n^2 (0.7 s at 2,000).
+# Beyond the last one they are extrapolated, which is conservative.
 SOLVED = {
     100: 0.002222,
     200: 0.001751,
@@ -29,11 +28,10 @@ SOLVED = {
 
 
 def ranks(n: int, p: Array, confidence: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Of n draws the ranks a and b for each p up to one half, such that the p-quantile lies between the a-th and the
-    b-th lowest draw: for all p at once with probability `confidence`, for any distribution.
+    """Ranks a and b for each p up to one half: the p-quantile lies between the a-th and the b-th lowest of n draws.
 
-    a is 0 and b is n + 1 where nothing is said on that side. Raises `ValueError` for n < 1, a confidence outside (0, 1)
-    or a p above one half.
+    This holds for all p at once with probability `confidence`, for any distribution. a is 0 and b is n + 1 if there is
+    no bound on that side. Raises `ValueError` for n < 1, a confidence outside (0, 1) or a p above one half.
     """
     if n < 1 or not 0 < confidence < 1 or np.max(p) > 0.5:
         raise ValueError(f"no bounds for {n} draws with confidence {confidence} at {np.max(p)}")
@@ -42,7 +40,7 @@ def ranks(n: int, p: Array, confidence: float) -> tuple[NDArray[np.int64], NDArr
 
 
 def level(n: int, confidence: float) -> float:
-    """The local level at which the bounds of n draws hold all at once up to one half."""
+    """The local level at which the bounds of n draws hold simultaneously up to one half."""
     if confidence != 0.95 or n < min(SOLVED):
         return solve(n, confidence)
     at, known = np.log(list(SOLVED)), np.log(list(SOLVED.values()))
@@ -53,20 +51,20 @@ def level(n: int, confidence: float) -> float:
 
 @lru_cache(maxsize=256)
 def solve(n: int, confidence: float) -> float:
-    """`level` by solving for it."""
+    """`level`, solved for numerically."""
     share = 1 - confidence
 
     def gap(log_level: float) -> float:
         lower, upper = quantiles(n, float(np.exp(log_level)))
         return holds(np.minimum(lower, 0.5), np.where(upper <= 0.5, upper, 1.0)) - confidence
 
-    # Between Bonferroni's level and the largest at which a bound says something.
+    # Between Bonferroni's level and the largest at which there is a bound.
     low, high = np.log(share / (2 * n)) - 0.1, np.log(0.5)
     return float(np.exp(optimize.brentq(gap, low, high, xtol=1e-8))) if gap(high) < 0 else 0.5
 
 
 def quantiles(n: int, level: float) -> tuple[Array, Array]:
-    """Of each of n ordered uniform draws the quantiles `level` and 1 - `level`, each an array of length n."""
+    """The quantiles `level` and 1 - `level` of each of n ordered uniform draws, two arrays of length n."""
     i = np.arange(1, n + 1)
     return special.betaincinv(i, n + 1 - i, level), special.betainccinv(i, n + 1 - i, level)
 
@@ -74,12 +72,12 @@ def quantiles(n: int, level: float) -> tuple[Array, Array]:
 def holds(lower: Array, upper: Array) -> float:
     """The chance that n ordered uniform draws all lie within [lower_i, upper_i]; both ascending, of length n.
 
-    The number of draws below t is, given that there are n up to 1, a Poisson process: at lower_i it must still be below
-    i, at upper_i have reached i.
+    Given n draws in total, the number of draws below t is a Poisson process: at lower_i it must be below i, at upper_i
+    it must have reached i.
     """
     n = len(lower)
     times = np.concatenate([lower, upper])
-    opened = closed = 0  # how many lower and upper bounds lie behind
+    opened = closed = 0  # lower and upper bounds passed so far
     first, now, chances = 0, 0.0, np.ones(1)  # chances of `first`, `first` + 1, ... draws below `now`
     for event in np.argsort(times, kind="stable"):
         t = float(times[event])

@@ -1,8 +1,9 @@
-"""How much of the spread of distances is of settings and how much of seeds: variance components by REML.
+"""Variance components of distances, between settings and between seeds, by REML.
 
-A value of a setting is a mean, plus what the setting adds, plus what the seed adds within it. Means of settings over
-few seeds spread by both, so that their plain deviation is not that of settings. Restricted maximum likelihood tells the
-two apart, with unequal numbers of seeds; an interval is every value whose profile likelihood is near enough.
+A value is a mean plus an effect of its setting plus an effect of its seed within the setting. Means of settings over
+few seeds vary by both, so their plain variance is not that of settings. Restricted maximum likelihood separates the
+two, also with unequal numbers of seeds. An interval holds every value whose profile likelihood is close enough to the
+best.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from scipy import optimize
 
 Array = NDArray[np.float64]
 
-FAR = 5.0  # twice the drop of the log likelihood at an interval's ends: 95 to 100 % coverage with few settings
+FAR = 5.0  # twice the drop of the log likelihood at the ends of an interval; covers 95 to 100 % with few settings
 
 
 class Component(NamedTuple):
@@ -28,23 +29,23 @@ class Component(NamedTuple):
 
 
 class Components(NamedTuple):
-    """Between settings, and between seeds within them."""
+    """The variance between settings, and between seeds within a setting."""
 
     settings: Component
     seeds: Component
 
 
 def components(values: Array, setting: NDArray[np.int64], cell: NDArray[np.int64] | None = None) -> Components | None:
-    """From values with the number of their setting (and of their cell, whose means are taken off).
+    """The variance components of `values`, given the index of each value's setting (and cell, whose mean is removed).
 
-    None where no setting has two values or there are not two settings in a cell: then the two cannot be told apart.
+    None if no setting has two values, or no cell has two settings: the two components cannot be separated then.
     """
     cell = np.zeros(len(values), np.int64) if cell is None else cell
     groups, at = np.unique(setting, return_inverse=True)
     fixed = (cell[:, None] == np.unique(cell)).astype(float)
     if len(groups) == len(values) or len(groups) <= fixed.shape[1]:
         return None
-    # Contrasts that hold no mean; in the directions where settings act on their own, both parts are plain sums.
+    # Contrasts free of the mean; along the eigenvectors of the setting effect, both parts are plain sums.
     left = np.linalg.svd(fixed)[0][:, fixed.shape[1] :]
     acts = left.T @ (at[:, None] == np.arange(len(groups))).astype(float)
     weights, directions = np.linalg.eigh(acts @ acts.T)
@@ -59,7 +60,7 @@ def components(values: Array, setting: NDArray[np.int64], cell: NDArray[np.int64
         return float((np.log(spread) + squares / spread).sum())
 
     def best(of: Callable[[float], float]) -> tuple[float, float]:
-        """Where a loss over a variance is the least (zero included), and the loss there; the search is on the log."""
+        """The variance (zero included) that minimizes a loss, and the loss there; the search is on a log scale."""
         grid = np.linspace(-12, 8, 81)
         start = grid[int(np.argmin([of(float(np.exp(x))) for x in grid]))]
         found = optimize.minimize_scalar(
@@ -85,7 +86,7 @@ def components(values: Array, setting: NDArray[np.int64], cell: NDArray[np.int64
 
 
 def _end(of: Callable[[float], float], middle: float, far: float, way: int) -> float:
-    """Where a profile loss passes `far`, below or above its least; zero or infinity where it does not."""
+    """Where a profile loss crosses `far`, below or above its minimum; zero or infinity if it does not."""
     edge = np.log(max(middle, 1e-6))
     for _ in range(24):
         edge += way
@@ -93,7 +94,7 @@ def _end(of: Callable[[float], float], middle: float, far: float, way: int) -> f
             return 0.0
         if of(float(np.exp(edge))) > far:
             inner = edge - way
-            if of(float(np.exp(inner))) > far:  # the least is at zero
+            if of(float(np.exp(inner))) > far:  # the minimum is at zero
                 return float(np.exp(inner))
             end = optimize.brentq(lambda x: of(float(np.exp(x))) - far, *sorted((inner, edge)), xtol=1e-4)
             return float(np.exp(end))

@@ -1,10 +1,9 @@
-"""What stopping early saved, and what it would have cost in quality: the rules of `landscape.store.early_stopping`,
-replayed on runs that were let finish.
+"""Early stopping: what it saved and cost in quality, by replaying `landscape.store.early_stopping` on finished runs.
 
-Each learning curve is gone through as the worker would have: after every evaluation but the first and the last. What
-the run would have been worth had it ended there stands beside what it ended at. This speaks of runs that nothing
-stopped; where a rule or pruner has taken runs out of a cell, those that it watched and let go on are a selection and
-are left out. What it saved, D updates and hours, is that of the runs that were stopped.
+Each learning curve is replayed as the worker would have seen it: the rule is checked after every evaluation except the
+first and the last. The distance at which the run would have been stopped is compared with its final one. Only runs that
+no rule or pruner was watching are used: in a cell with stopped runs, the watched runs that finished are a biased
+sample. What was saved, D updates and hours, is of the runs that were stopped.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ from landscape.store.trials import SEARCH
 
 Array = NDArray[np.float64]
 
-# Replayed where the store used no rule.
+# Replayed if no run had a rule.
 USUAL = tuple(f"stop.factor={factor} stop.evaluations=3" for factor in (2, 3, 5))
 EVERY = "all cells"
-LEAST = 3  # evaluations of a run that can have been stopped: at step 0, when it is asked, and at the end
+LEAST = 3  # evaluations needed to replay a rule: at step 0, one where it is checked, and the last
 REPLAY_COLUMNS = (
     *("rule", "cell", "runs", "stopped", "lost_later", "share", "best", "best_left", "top", "top_stopped"),
     *("lower", "ratio", "fall_from", "fall_to"),
@@ -45,7 +44,7 @@ KINDS: dict[str, str] = {
 
 
 class Curves(NamedTuple):
-    """Learning curves of several runs, a row a run, as wide as the longest; NaN is a value that is not known."""
+    """Learning curves as matrices, a row per run, as wide as the longest; NaN for unknown values."""
 
     ids: list[str]
     lengths: NDArray[np.int64]
@@ -56,7 +55,7 @@ class Curves(NamedTuple):
 
 def curves(rows: pd.DataFrame) -> Curves:
     """`rows` (of `load_rows`, one protocol) as matrices."""
-    run, ids = pd.factorize(rows["id"])  # numbers are sorted sooner than names
+    run, ids = pd.factorize(rows["id"])  # numbers sort faster than names
     order = np.lexsort((rows["step"].to_numpy(float), run))
     lengths = np.bincount(run, minlength=len(ids)).astype(np.int64)
     place = np.arange(len(run)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -70,10 +69,10 @@ def curves(rows: pd.DataFrame) -> Curves:
 
 
 def stops_at(found: Curves, rule: Stop) -> NDArray[np.int64]:
-    """The evaluation (from 0) after which `rule` would have ended each run; -1 where it would have let it finish.
+    """The evaluation (from 0) after which `rule` would have stopped each run; -1 for a run that it would not.
 
-    `landscape.store.early_stopping.reason_to_stop` for all prefixes of all runs at once. The last evaluation is not
-    asked: the run ends there anyway. Of a diverged run the last row says that it diverged.
+    Applies `landscape.store.early_stopping.reason_to_stop` to all prefixes of all runs at once. The last evaluation is
+    not checked, as the run ends there. The last row of a diverged run is its divergence.
     """
     n = rule.evaluations or 1
     runs, width = found.fid.shape
@@ -93,10 +92,9 @@ def stops_at(found: Curves, rule: Stop) -> NDArray[np.int64]:
 
 
 def free_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The finished runs that tell what stopping would have cost; `runs` is one section, stopped runs included.
+    """The finished runs on which rules can be replayed; `runs` is one section, stopped runs included.
 
-    Where a cell has stopped runs, its runs that were planned with a rule, and those of a search whose pruner stopped
-    some, are left out.
+    In a cell with stopped runs, runs planned with a rule, and runs of a search whose pruner stopped some, are left out.
     """
     stopped = runs[runs["status"] == STOPPED]
     pruned = set(stopped.loc[stopped["stop_cause"] == StopCause.PRUNED, "sweep"].dropna())
@@ -107,32 +105,32 @@ def free_runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def rules_of(runs: pd.DataFrame) -> list[str]:
-    """The rules that runs of this frame were planned with; `USUAL` where there are none."""
+    """The rules that the runs in this frame were planned with; `USUAL` if there are none."""
     return sorted(runs["rule"].dropna().unique()) or list(USUAL)
 
 
 def replay_table(runs: pd.DataFrame, rows: pd.DataFrame, rules: Sequence[str]) -> pd.DataFrame:
-    """A row a rule and cell, and one for all cells, columns `REPLAY_COLUMNS`; rules that no run is long enough for are
-    left out.
+    """One row per rule and cell, and one for all cells, columns `REPLAY_COLUMNS`, without rules longer than all runs.
 
     `runs` is one section; `rows` its evaluations.
 
-    runs        finished runs that count here (`free_runs`); stopped: how many of them the rule would have ended
-    lost_later  of those, how many diverged later
-    share       of the seconds of all of them, that it would have saved
+    runs, stopped
+                number of finished runs used (`free_runs`), and of those that the rule would have stopped
+    lost_later  of the latter, how many diverged later
+    share       share of the seconds of all these runs that the rule would have saved
     best, best_left
-                the lowest final distance with all of them, and with those that it would have let finish
+                the lowest final distance of all runs, and of those that the rule would not have stopped
     top, top_stopped
-                the best 5 % of the cell (ceil, without diverged ones), and how many of these it would have ended
-    lower       of those that it would have ended, how many ended lower than they were then
-    ratio       the median over them of the final distance over that at which they would have been stopped
+                size of the top 5 % of the cell (rounded up, no diverged runs), and how many of it the rule would stop
+    lower       of the stopped runs, how many ended with a lower distance than when they would have been stopped
+    ratio       the median over stopped runs of final distance / distance when stopped
     fall_from, fall_to
-                of the run that fell most: the distance when it would have been stopped, and the final one
+                of the run that improved most: the distance when it would have been stopped, and the final one
 
-    A diverged run ends at infinity, so does one that would have been stopped at a distance that is not finite.
+    A diverged run ends at infinity, and so does a run that would have been stopped at a distance that is not finite.
     """
     free = free_runs(costed(runs))
-    # A run that is done and was scored once or twice tells nothing; one that diverged so early was not stopped.
+    # Done runs with too few evaluations are left out; runs that diverged that early were not stopped.
     free = free[(free["evaluations"] >= LEAST) | np.isinf(free["worth"])]
     found = curves(rows[rows["id"].isin(set(free["id"]))])
     free = free.set_index("id").reindex(found.ids).reset_index()
@@ -142,7 +140,7 @@ def replay_table(runs: pd.DataFrame, rows: pd.DataFrame, rules: Sequence[str]) -
     for mine in members.values():
         order = np.flatnonzero(mine)
         best[order[np.argsort(worth[order], kind="stable")[: top_count(len(order))]]] = True
-    best &= np.isfinite(worth)  # where nearly all diverged, those are not the best of anything
+    best &= np.isfinite(worth)  # diverged runs are never among the best
     made: list[tuple[object, ...]] = []
     for text in rules:
         rule = rule_of(text)
@@ -160,13 +158,13 @@ def replay_table(runs: pd.DataFrame, rows: pd.DataFrame, rules: Sequence[str]) -
 
 
 class Ended(NamedTuple):
-    """What a rule would have done to each run: arrays over runs."""
+    """The effect of a rule on each run: arrays over runs."""
 
     stopped: NDArray[np.bool_]
-    then: Array  # the distance when it would have been stopped
-    ratio: Array  # of the final distance to that
-    cost: Array  # seconds that it took
-    saved: Array  # and those that it would have been spared
+    then: Array  # distance when it would have been stopped
+    ratio: Array  # final distance / then
+    cost: Array  # seconds of the run
+    saved: Array  # seconds that the rule would have saved
 
 
 def _ended(free: pd.DataFrame, found: Curves, at: NDArray[np.int64]) -> Ended:
@@ -175,7 +173,7 @@ def _ended(free: pd.DataFrame, found: Curves, at: NDArray[np.int64]) -> Ended:
     then = np.where(stopped, found.fid[every, at], np.nan)
     then = np.where(stopped & np.isnan(then), np.inf, then)
     with np.errstate(divide="ignore", invalid="ignore"):
-        # Each clock at its own pace, training by updates and evaluation by evaluations.
+        # Training in proportion to updates, evaluation in proportion to evaluations.
         trained = found.step[every, at] / free["step"].to_numpy(float)
         ratio = np.where(np.isinf(worth), np.inf, worth / then)
     left = 1 - np.stack([trained, (at + 1) / found.lengths], axis=1)
@@ -185,7 +183,7 @@ def _ended(free: pd.DataFrame, found: Curves, at: NDArray[np.int64]) -> Ended:
 def _counts(
     ended: Ended, worth: Array, best: NDArray[np.bool_], mine: NDArray[np.bool_], lowest: tuple[float, float]
 ) -> tuple[object, ...]:
-    """`REPLAY_COLUMNS` but the first two, of the runs `mine`."""
+    """`REPLAY_COLUMNS` except the first two, for the runs `mine`."""
     gone = mine & ended.stopped
     fell = np.flatnonzero(gone & (ended.ratio < 1))
     fall = (np.nan, np.nan)
@@ -201,9 +199,10 @@ def _counts(
 
 
 def taken_up(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Runs that one sweep stopped and another finished: a row each, columns `TAKEN_COLUMNS`, the largest fall first.
+    """One row per run that one sweep stopped and another finished, columns `TAKEN_COLUMNS`, most improved first.
 
-    then, end  the distance when it was stopped and the final one, infinite where not finite or diverged; ratio of both
+    `then` and `end` are the distance when the run was stopped and the final one, infinite if not finite or diverged;
+    `ratio` is `end` / `then`.
     """
     use = runs[runs["status"].isin((DONE, DIVERGED)) & runs["stopped_at"].notna() & runs["worth"].notna()]
     use = use.drop_duplicates("id")
@@ -217,17 +216,17 @@ def taken_up(runs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def kind(cause: str | None, pruner: str | None) -> str:
-    """Which rule or pruner ended a run, in a few words."""
+    """The rule or pruner that stopped a run, in a few words."""
     if cause == StopCause.PRUNED:
         return f"pruner {pruner or '?'}"
     return KINDS.get(cause or "", "other")
 
 
 def saved_seconds(runs: pd.DataFrame) -> pd.Series:
-    """Seconds that each stopped run would still have taken: its updates and evaluations to come, at its own pace.
+    """The seconds that each stopped run would have taken for its remaining updates and evaluations, at its own speed.
 
-    A D update costs what it cost so far (`--step-costs` is in `train_s`), an evaluation likewise, at the run's cadence.
-    NaN where the run did not get as far as an update or has no learning curve.
+    A D update costs what it cost so far (with `--step-costs`, `train_s` is from these), and so does an evaluation, at
+    the run's interval. NaN if the run made no update or has no learning curve.
     """
     step, left = runs["step"].to_numpy(float), (runs["steps"] - runs["step"]).to_numpy(float)
     made = runs["evaluations"].to_numpy(float)  # the one at step 0 among them
@@ -238,12 +237,12 @@ def saved_seconds(runs: pd.DataFrame) -> pd.Series:
 
 
 def saved_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell and kind of reason, columns `SAVED_COLUMNS`; `runs` is one section, stopped runs included.
+    """One row per cell and reason, columns `SAVED_COLUMNS`; `runs` is one section, stopped runs included.
 
-    stopped      runs with the status "stopped", of `runs` in the cell that were begun
-    steps_left   D updates that they were not trained for
-    saved_s      seconds that those, with their evaluations, would have taken
-    saved_share  of what all runs of the cell would have taken, had none been stopped
+    stopped, runs  number of runs with the status "stopped", and of runs in the cell that began training
+    steps_left     D updates that the stopped runs did not do
+    saved_s        seconds that these, with their evaluations, would have taken
+    saved_share    the same as a share of what all runs of the cell would have taken without stopping
     """
     runs = costed(runs)
     runs = runs[runs["step"] > 0]
@@ -262,12 +261,12 @@ def saved_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def saved_whole(runs: pd.DataFrame, table: pd.DataFrame) -> dict[str, float]:
-    """`saved_table` summed over all cells: stopped, runs, steps_left, saved_s, saved_share."""
+    """Totals of `saved_table` over all cells: stopped, runs, steps_left, saved_s, saved_share."""
     spent, saved = float(costed(runs)[["train_s", "eval_s"]].sum().sum()), float(table["saved_s"].sum())
     counts = {key: int(table[key].sum()) for key in ("stopped", "steps_left")}
     return {**counts, "runs": int((runs["step"] > 0).sum()), "saved_s": saved, "saved_share": share(saved, spent)}
 
 
 def share(part: float, rest: float) -> float:
-    """`part` of the sum of both; NaN where both are nothing."""
+    """`part` / (`part` + `rest`), NaN if both are zero."""
     return part / (part + rest) if part + rest > 0 else math.nan

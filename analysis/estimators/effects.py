@@ -1,8 +1,9 @@
-"""How large a difference is: the ratio of two cells' medians with an interval, and a share with its interval.
+"""Effect sizes: the ratio of two cells' medians, and the share of diverged runs, with confidence intervals.
 
 The ratio is Hodges and Lehmann's: the median of all ratios of a run of A to a run of B. Its interval holds every shift
-of logarithms that the rank-sum test does not refuse (Bauer, 1972) or, where the cells differ in size, that the test of
-`pairwise` does not: the rank sum is too sure of the smaller cell there. Both take diverged runs as infinite.
+of the logs that the rank-sum test does not reject (Bauer, 1972), or, for cells of different sizes, that the test of
+`pairwise` does not reject (the rank-sum test is too confident about the smaller cell there). Diverged runs are
+infinite.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from analysis.estimators.pairwise import compare
 
 Array = NDArray[np.float64]
 
-EXACT = 20_000  # pairs of runs up to which the rank sum's law is exact; a normal one above
+EXACT = 20_000  # pairs of runs up to which the distribution of the rank sum is exact; else it is normal
 
 
 class Ratio(NamedTuple):
-    """Of A's distances to B's; below 1 where A is the better one. The interval is of 95 %, this pair taken alone."""
+    """The ratio of A's distances to B's, below 1 if A is better, with its 95 % interval for this pair alone."""
 
     estimate: float
     lower: float
@@ -32,7 +33,7 @@ class Ratio(NamedTuple):
 
 
 def ratio_of_medians(a: Array, b: Array, level: float = 0.05) -> Ratio | None:
-    """None with fewer than four runs a cell, where no interval of 95 % exists, and where a distance is zero."""
+    """The ratio of A's distances to B's; None for fewer than four runs per cell, or if a distance is zero."""
     a, b = np.asarray(a, float), np.asarray(b, float)
     n, m = len(a), len(b)
     if min(n, m) < 4 or min(a.min(), b.min()) <= 0:
@@ -41,7 +42,7 @@ def ratio_of_medians(a: Array, b: Array, level: float = 0.05) -> Ratio | None:
     both = np.isinf(x) & np.isinf(y)
     with np.errstate(invalid="ignore"):
         gaps = x - y
-    # Of two diverged runs any ratio may be the true one.
+    # The ratio of two diverged runs is unknown.
     low, high = (np.sort(np.where(both, end, gaps).ravel()) for end in (-np.inf, np.inf))
     middle = np.sort(np.where(both, 0.0, gaps).ravel())
     estimate = _middle(middle)
@@ -59,7 +60,7 @@ def _middle(ordered: Array) -> float:
 
 
 def _inverted(x: Array, y: Array, low: Array, high: Array, level: float) -> tuple[float, float]:
-    """The lowest and highest shift that `compare` does not refuse, found by halving."""
+    """The lowest and highest shift that `compare` does not reject, by bisection."""
 
     def refused(shift: float, below: bool) -> bool:
         with np.errstate(invalid="ignore"):
@@ -67,7 +68,7 @@ def _inverted(x: Array, y: Array, low: Array, high: Array, level: float) -> tupl
         return pair.p <= level and (pair.theta < 0.5) == below
 
     def end(gaps: Array, below: bool) -> float:
-        """Of the gaps from the middle outward the first past which shifts are refused; infinite where none are."""
+        """From the middle outward, the first gap beyond which shifts are rejected; infinite if there is none."""
         places = np.unique(gaps[np.isfinite(gaps)])
         way = -1.0 if below else 1.0
         if not len(places):
@@ -82,7 +83,7 @@ def _inverted(x: Array, y: Array, low: Array, high: Array, level: float) -> tupl
 
 
 def critical(n: int, m: int, tail: float) -> int:
-    """The largest c with P(U <= c) <= `tail` for the rank sum's U of n and m runs without ties; -1 for none."""
+    """The largest c with P(U <= c) <= `tail` for the rank-sum statistic U of n and m runs without ties, or -1."""
     if n * m > EXACT:
         sd = math.sqrt(n * m * (n + m + 1) / 12)
         return math.floor(n * m / 2 - 0.5 + float(stats.norm.ppf(tail)) * sd)
@@ -91,7 +92,7 @@ def critical(n: int, m: int, tail: float) -> int:
 
 @lru_cache(maxsize=64)
 def rank_sums(n: int, m: int) -> Array:
-    """The chances of U = 0..nm: of the highest of all runs, A's with chance n/(n+m), U counts the B below it."""
+    """P(U = 0..nm): the highest of all runs is A's with chance n / (n + m), and U counts the B below it."""
     column = [np.ones(1) for _ in range(m + 1)]  # of 0 runs of A and 0..m of B
     for i in range(1, n + 1):
         new = [np.ones(1)]
@@ -105,13 +106,13 @@ def rank_sums(n: int, m: int) -> Array:
 
 
 def share_interval(hits: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, as that of the runs that diverge."""
+    """Wilson's 95 % interval of a proportion, such as the share of diverged runs."""
     found = stats.binomtest(hits, n).proportion_ci(0.95, method="wilson")
     return float(found.low), float(found.high)
 
 
 def above_by_chance(u: int, n: int, m: int) -> float:
-    """Two-sided p of the rank-sum test where A won `u` of the nm pairs of runs, a tie counting for B."""
+    """Two-sided p of the rank-sum test if A won `u` of the nm pairs of runs; a tie counts for B."""
     if n * m > EXACT:
         sd = math.sqrt(n * m * (n + m + 1) / 12)
         return float(min(1.0, 2 * stats.norm.sf((u - 0.5 - n * m / 2) / sd)))

@@ -1,10 +1,10 @@
-"""Which of m cells are better than which: a closed procedure, so that the chance of any false claim is 5 % in all.
+"""Which of m cells are better than which: a closed test with a family-wise error of 5 %.
 
-Two cells are told apart where every set of cells that holds both is found not to be alike (the closure principle, at
-levels as of Ryan, Einot, Gabriel and Welsch). Two cells are compared by the test of `pairwise`; a larger set by a
-permutation test of its mean ranks: of how far they differ in all, and of the one that differs most. The test of all
-cells together carries the burden of the many pairs, so that five runs a cell can claim something among twelve cells,
-where a correction of the pairs' p alone (Holm) never can. At k > 1, and for more than `MOST` cells, Holm is used.
+Two cells are told apart if every set of cells that contains both is found to differ (closure principle, with the levels
+of Ryan, Einot, Gabriel and Welsch). Two cells are compared by the test of `pairwise`; a larger set by a permutation
+test of its mean ranks, combining their overall spread with the largest single deviation. As the test of all cells
+carries the multiplicity, five runs per cell can support a claim among twelve cells, which a correction of pairwise
+p-values (Holm) never can. For k > 1, and for more than `MOST` cells, Holm's correction is used.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from analysis.estimators.pairwise import FREE, SEED, Pair, alike_in_spread, arra
 Array = NDArray[np.float64]
 Two = tuple[int, int]
 
-MOST = 12  # cells of a closed procedure, which looks at all sets of them
+MOST = 12  # cells in a closed test, which tests all sets of cells
 LEVEL = 0.05
-DRAWS = 1_999  # permutations of a set of three cells or more
+DRAWS = 1_999  # permutations for a set of three or more cells
 
 BETTER, DIFFER, NONE = "better", "differ", ""
 STOPPED_K = "stopped runs"
 
 
 class Claim(NamedTuple):
-    """What is said of two cells, in their order.
+    """The claim about two cells, in their order.
 
     pair    the comparison that it rests on
-    said    BETTER (the one with the higher theta), DIFFER (their spreads are too unlike to say more), or NONE
-    why     why nothing could have been claimed, whatever the values; "" where it could
-    shared  in how many runs of each cell the labels were exchanged within a pair; 0 where all were exchanged freely
+    said    BETTER (the one with the higher theta), DIFFER (spreads too unequal to say more), or NONE
+    why     why no claim was possible, whatever the values; "" if one was
+    shared  number of runs per cell whose labels were exchanged within matched pairs; 0 for unrestricted ones
     """
 
     pair: Pair
@@ -56,13 +56,13 @@ def claims(
     highest: Sequence[Array] | None = None,
     barred: Mapping[Two, str] | None = None,
 ) -> dict[Two, Claim]:
-    """For each two of the `cells` (i < j) what may be claimed; any false claim has a chance of `level` in all.
+    """The claim for each pair of `cells` (i < j); the chance of any false claim is at most `level`.
 
-    keys       of each cell a key a value: values of two cells with equal keys are of one setting and seed
-    chosen_of  of how many cells these were chosen by their results: Holm's correction then counts all their pairs
-    highest    of each cell the most that each value may be (of a run that was stopped infinity), where `cells` are the
-               least: a claim then holds whatever they are, between
-    barred     pairs that may not be compared, and why
+    keys       for each cell a key per value: values of two cells with equal keys share setting and seed
+    chosen_of  number of cells that these were chosen from by their results; all their pairs count for Holm
+    highest    for each cell the upper bounds of its values (infinity for a stopped run), where `cells` are the lower
+               bounds: a claim holds for all values in between
+    barred     pairs that must not be compared, and why
     """
     count = len(cells)
     every = max(count, chosen_of)
@@ -79,7 +79,7 @@ def claims(
             continue
         a, b, shared = _paired(cells[i], cells[j], *(keys[i], keys[j]) if keys else ((), ()))
         if shared and 2 / arrangements(len(a), len(b), shared) > pair_level:
-            shared = 0  # so few pairs can never say anything; exchanged freely they may, and that is valid too
+            shared = 0  # too few pairs for any claim; unrestricted permutations are valid too
         why = refused or ordered_by(len(a), len(b), k, pair_level)
         found[i, j] = Claim(compare(a, b, k, shared, pair_level), NONE, why, shared)
     told_apart = _closed(cells, keys, found, level) if closed else _holm(found, level, every)
@@ -89,7 +89,7 @@ def claims(
             continue
         known = [cells[at] if highest is None else cells[at][cells[at] == highest[at]] for at in (i, j)]
         if k > 1 or min(len(cells[i]), len(cells[j])) >= FREE or alike_in_spread(*known):
-            # The interval is of this pair alone, and does not contradict what is claimed.
+            # The interval of this pair alone is made to agree with the claim.
             cut = {"lower": max(pair.lower, 0.5)} if pair.theta > 0.5 else {"upper": min(pair.upper, 0.5)}
             found[i, j] = claim._replace(said=BETTER, pair=pair._replace(**cut))
         else:
@@ -98,11 +98,11 @@ def claims(
 
 
 def compare_censored(a: tuple[Array, Array], b: tuple[Array, Array], level: float = LEVEL) -> Pair:
-    """`compare` at k = 1 of values between a least and a most: what is said holds whatever they are.
+    """`compare` at k = 1 for values between bounds: the result holds for all values in between.
 
-    The rank sum is the largest where A's are the least and B's the most; T need not be, so that both tests are asked
-    for, each where it is the hardest for what is claimed. theta is that of the hardest case, and the interval holds
-    those of both ends.
+    The rank sum is largest if A's values are the lowest and B's the highest. The studentized T need not be, so both
+    tests are required, each at its least favorable case. theta is of the least favorable case; the interval covers both
+    ends.
     """
     (low_a, high_a), (low_b, high_b) = a, b
     n, m = len(low_a), len(low_b)
@@ -117,18 +117,20 @@ def compare_censored(a: tuple[Array, Array], b: tuple[Array, Array], level: floa
 
 
 def level_of(size: int, count: int, level: float = LEVEL) -> float:
-    """The level at which `size` of `count` cells are tested to be alike; sets without a cell in common share it out,
-    whether or not their tests depend on each other (as those of matched cells do)."""
+    """The level at which `size` of `count` cells are tested for equality.
+
+    Disjoint sets share the level, valid also if their tests are dependent (as for matched cells).
+    """
     return level if size >= count - 1 else level * size / count
 
 
 def ranks(better: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The lowest and highest rank (1 is best) that each cell can have; `better[i, j]`: i is claimed better than j."""
+    """Lowest and highest rank (1 is best) that each cell can have; `better[i, j]`: i is claimed better than j."""
     return 1 + better.sum(0), len(better) - better.sum(1)
 
 
 def _paired(a: Array, b: Array, keys_a: Sequence[object], keys_b: Sequence[object]) -> tuple[Array, Array, int]:
-    """The values of two cells, those with equal keys first and in the same order, and how many these are."""
+    """The values of two cells, those with equal keys first and in the same order, and the number of these."""
     place = {key: at for at, key in enumerate(keys_b)}
     both = [(at, place[key]) for at, key in enumerate(keys_a) if key in place]
     if not both:
@@ -140,10 +142,10 @@ def _paired(a: Array, b: Array, keys_a: Sequence[object], keys_b: Sequence[objec
 def _closed(
     cells: Sequence[Array], keys: Sequence[Sequence[object]] | None, found: Mapping[Two, Claim], level: float
 ) -> set[Two]:
-    """The pairs that every set of cells that holds them lets be claimed; a set of which none is left needs no test."""
+    """The pairs that all sets of cells containing them allow to claim; sets without such pairs are not tested."""
     count = len(cells)
     table = None
-    if keys and all(claim.shared == len(cells[0]) for claim in found.values()):  # all of all cells, one by one
+    if keys and all(claim.shared == len(cells[0]) for claim in found.values()):  # all cells are matched
         order = [np.argsort([str(key) for key in one], kind="stable") for one in keys]
         table = np.stack([cell[at] for cell, at in zip(cells, order, strict=True)])
     at = level_of(2, count, level)
@@ -171,16 +173,16 @@ def _holm(found: Mapping[Two, Claim], level: float, every: int) -> set[Two]:
 
 
 def differ(cells: Sequence[Array]) -> float:
-    """p of the permutation test that several cells are of one distribution, by their mean ranks."""
+    """p of the permutation test that several cells have one distribution, by their mean ranks."""
     ranked = stats.rankdata(np.concatenate(cells))
     sizes = np.array([len(cell) for cell in cells])
     seen = _spreads(np.add.reduceat(ranked, np.cumsum(sizes) - sizes)[None], sizes)
-    # The ranks are the same for all cells without ties, and so is the null.
+    # Without ties, the ranks and thus the null distribution are the same for all cells.
     return _joint_p(seen, _null(tuple(sorted(sizes.tolist())), np.sort(ranked).tobytes(), 1))
 
 
 def differ_matched(table: Array) -> float:
-    """`differ` where each column of a table, a row a cell, is of one setting and seed: ranks within columns."""
+    """`differ` for a table with a row per cell and a column per setting and seed: ranks are within columns."""
     ranked = stats.rankdata(table, axis=0)
     sizes = np.full(len(table), table.shape[1])
     within = np.sort(ranked, axis=0)
@@ -189,14 +191,14 @@ def differ_matched(table: Array) -> float:
 
 
 def _spreads(sums: Array, sizes: NDArray[np.int64]) -> Array:
-    """Of rows of rank sums K and O: how far mean ranks differ in all, and the most that one does in standard errors."""
+    """K and O of rows of rank sums: the overall spread of mean ranks, and the largest deviation in standard errors."""
     total = sizes.sum()
     gaps = sums / sizes - sums.sum(1, keepdims=True) / total
     return np.round(np.stack([(sizes * gaps**2).sum(1), np.abs(gaps / np.sqrt(1 / sizes - 1 / total)).max(1)]), 7)
 
 
 def _joint_p(seen: Array, null: tuple[Array, Array]) -> float:
-    """p of the smaller of the p of K and that of O, all against the same permutations and what was seen."""
+    """p of the smaller of the p-values of K and of O, against the same permutations and the observed value."""
     values, counts = null
     mine = int((values >= seen).sum(1).min()) + 1
     others = (counts + (values <= seen)).min(0)
@@ -205,7 +207,7 @@ def _joint_p(seen: Array, null: tuple[Array, Array]) -> float:
 
 @lru_cache(maxsize=1024)
 def _null(sizes: tuple[int, ...], ranked: bytes, blocks: int) -> tuple[Array, Array]:
-    """K and O under random permutations of the ranks within blocks, and of each how many are as large."""
+    """K and O under random permutations of the ranks within blocks, and the counts of values at least as large."""
     generator, of = np.random.default_rng(SEED), np.array(sizes)
     values = np.frombuffer(ranked).reshape(blocks, -1)
     starts = np.cumsum(of) - of if blocks == 1 else np.arange(len(of))

@@ -1,4 +1,4 @@
-"""Counting subsets, by logarithms, so that no number is too large."""
+"""Logs of binomial coefficients, which do not overflow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy import special
 
 
 def log_choose(n: ArrayLike, k: ArrayLike) -> NDArray[np.float64]:
-    """log C(n, k), elementwise for whole numbers n >= 0; minus infinity where k is outside 0..n."""
+    """log C(n, k), elementwise for integers n >= 0; minus infinity for k outside 0..n."""
     n, k = np.broadcast_arrays(np.asarray(n, float), np.asarray(k, float))
     legal = (k >= 0) & (k <= n)
     k = np.where(legal, k, 0.0)

@@ -1,7 +1,8 @@
-"""Pairs of cells under a model: logarithms of distances are normal, each cell with a spread of its own.
+"""Comparison of cells under a model: log distances are normal, with a variance per cell.
 
-Games and Howell's test says more than ranks can with few runs, and is wrong where its assumption is; the check of it is
-part of what is said. It is for cells without diverged runs alone: leaving these out would choose among the runs.
+Games and Howell's test can claim more than rank tests with few runs, and is wrong if its assumption is; the check of
+the assumption is reported with it. It is for cells without diverged runs only: dropping those would select among the
+runs.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from scipy import stats
 
 Array = NDArray[np.float64]
 
-TABLES = 2_000  # simulated normal tables that the check compares with
+TABLES = 2_000  # simulated normal data sets in the check
 SEED = 0
 
 
 class Check(NamedTuple):
-    """How often normal cells of these sizes look less normal, and have variances less alike, than these do."""
+    """How often normal cells of these sizes look less normal, and have variances less equal, than these do."""
 
     normal: float
     alike: float
 
 
 def games_howell(logs: Sequence[Array]) -> dict[tuple[int, int], float]:
-    """p of each pair (i < j), all pairs taken together. Needs two values a cell that differ, in every cell."""
+    """p of each pair (i < j), adjusted for all pairs. Each cell needs two different values at least."""
     means, sizes = [float(one.mean()) for one in logs], [len(one) for one in logs]
     errors = [float(one.var(ddof=1)) / n for one, n in zip(logs, sizes, strict=True)]
     found = {}
@@ -42,8 +43,10 @@ def games_howell(logs: Sequence[Array]) -> dict[tuple[int, int], float]:
 
 
 def check(logs: Sequence[Array]) -> Check:
-    """Shapiro and Wilk's W of the residuals of all cells, and the largest variance to the smallest, both against
-    simulated normal cells of these sizes."""
+    """Shapiro and Wilk's W of the residuals of all cells, and the ratio of the largest to the smallest variance.
+
+    Both are compared with simulated normal cells of these sizes.
+    """
     w, ratio = _figures(logs)
     ws, ratios = _simulated(tuple(len(one) for one in logs))
     share = 1 + len(ws)

@@ -1,12 +1,12 @@
-"""Which of two cells has the better best of k runs: the complete U-statistic, and its studentized permutation test.
+"""Which of two cells has the better best of k runs: the complete U-statistic and its studentized permutation test.
 
-theta is the chance that the best of k runs of A beats the best of k runs of B, drawn apart, ties counted half: the mean
-over all subsets there are. Divided by its jackknife standard error it is a statistic whose null distribution comes from
-exchanging labels (at k = 1 the test of Neubert and Brunner, CSDA 2007): exact for cells of one distribution, whatever
-it is and however few the runs, and nearly so for cells of equal theta and unequal spread. Where runs of both cells
-share a setting and seed, labels are exchanged within these pairs, and the variance takes their covariance off.
+theta is the chance that the best of k runs of A beats the best of k independent runs of B, ties counted half: the mean
+over all subsets. Divided by its jackknife standard error, its null distribution follows from exchanging labels (at
+k = 1 the test of Neubert and Brunner, CSDA 2007): exact for cells of one distribution with any number of runs, and
+nearly so for cells with theta = 1/2 and unequal spreads. If runs of both cells share setting and seed, labels are
+exchanged within these pairs, and the variance accounts for their covariance.
 
-Distances are lower-is-better and may be infinite (diverged): equal to each other, worse than all else.
+Distances are lower-is-better and may be infinite (diverged): these are ties, worse than all others.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from analysis.estimators.log_choose import log_choose
 Array = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 
-ALL = 20_000  # arrangements up to which every one is counted
-DRAWS, FEW = 9_999, 999  # random ones else; after the few, what is far from a claim is let be
+ALL = 20_000  # arrangements up to which all are enumerated
+DRAWS, FEW = 9_999, 999  # else random ones; after FEW, values far from a claim are not refined
 FAR = 0.2
-FREE = 9  # runs a cell from which a claim at k = 1 needs no spreads that are alike
+FREE = 9  # runs per cell from which a claim at k = 1 does not need similar spreads
 SEED = 0
-ROWS = 2_000  # arrangements worked on at a time
+ROWS = 2_000  # arrangements per batch
 
 
 class Pair(NamedTuple):
-    """Two cells at one k: theta, the variance of its estimate, their ratio T, and the two-sided p of T.
+    """Two cells at one k: theta, the variance of its estimate, their studentized T, and the two-sided p of T.
 
-    lower, upper  where theta lies with a chance of about 95 %, this pair taken alone; it decides nothing
+    lower, upper  a confidence interval of theta of about 95 % for this pair alone; it decides nothing
     """
 
     theta: float
@@ -48,11 +48,10 @@ class Pair(NamedTuple):
 
 
 def compare(a: Array, b: Array, k: int = 1, shared: int = 0, level: float = 0.05) -> Pair:
-    """The test of theta = 1/2; of the first `shared` values `a[i]` and `b[i]` are of one setting and seed.
+    """The test of theta = 1/2; the first `shared` values `a[i]` and `b[i]` are of one setting and seed.
 
-    Random permutations are enough in number to reach `level`, and drawn from a fixed seed: equal values give equal
-    results. Raises `ValueError` for NaN, and a k that
-    leaves no variance (k >= n).
+    There are enough random permutations to reach `level`, from a fixed seed: equal values give equal results. Raises
+    `ValueError` for NaN, and for a k without a variance estimate (k >= n).
     """
     a, b = (_checked(values, k) for values in (a, b))
     n, m = len(a), len(b)
@@ -63,7 +62,7 @@ def compare(a: Array, b: Array, k: int = 1, shared: int = 0, level: float = 0.05
     ends = np.flatnonzero(np.r_[values[order][1:] != values[order][:-1], True])
     place = np.empty(n + m, np.int64)
     place[order] = np.arange(n + m)
-    # Where the two of each pair stand in the order of all; which of them comes first says nothing of the null.
+    # Positions of each pair in the order of all; which of the two comes first does not affect the null.
     pairs = np.sort(np.stack([place[:shared], place[n : n + shared]], axis=1), axis=1)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     labels = np.zeros((1, n + m), bool)
@@ -83,31 +82,35 @@ def compare(a: Array, b: Array, k: int = 1, shared: int = 0, level: float = 0.05
 
 
 def arrangements(n: int, m: int, shared: int = 0) -> int:
-    """How many ways there are to exchange labels."""
+    """The number of ways to exchange labels."""
     return int(2**shared * math.comb(n + m - 2 * shared, n - shared))
 
 
 def ordered_by(n: int, m: int, k: int, level: float) -> str:
-    """Why no order of two cells may be claimed at this k and level, however far apart they are; "" where it may.
+    """Why no order of two cells can be claimed at this k and level, however far apart they are; "" if one can.
 
-    Below these n a cell split evenly around a tight rival is told from it though neither is better.
+    With fewer runs, a cell that is split evenly around a tight rival would be called different though neither is
+    better.
     """
     least = min(n, m)
     if least < 4 or (least == 4 and n != m):
-        return f"{least} runs against {max(n, m)}" if n != m else f"{n} runs a cell"
+        return f"{least} runs against {max(n, m)}" if n != m else f"{n} runs per cell"
     if k > 1 and least < needed(k, level):
-        return f"k = {k} needs {needed(k, level)} runs a cell"
+        return f"k = {k} needs {needed(k, level)} runs per cell"
     return ""
 
 
 def needed(k: int, level: float = 0.05) -> int:
-    """The least runs a cell by which the best of k > 1 may be ordered at this level: 11, 16, 27, 54 for 2, 3, 5, 10."""
+    """The fewest runs per cell for a claim on the best of k > 1 at this level: 11, 16, 27, 54 for k = 2, 3, 5, 10."""
     return math.ceil(k * (1 + math.log2(1 / level)) - 1e-9)
 
 
 def alike_in_spread(a: Array, b: Array) -> bool:
-    """Whether a difference of two cells may be called "better" at k = 1: with nine runs each always, with fewer only
-    where neither spread (of the logarithms of finite values) is above three times the other."""
+    """Whether a difference at k = 1 may be called "better".
+
+    Always with nine runs per cell; with fewer if no spread (of the logs of finite values) exceeds three times the
+    other.
+    """
     if min(len(a), len(b)) >= FREE:
         return True
     logs = [np.log(np.maximum(x[np.isfinite(x)], np.finfo(float).tiny)) for x in (np.asarray(a), np.asarray(b))]
@@ -120,9 +123,9 @@ def alike_in_spread(a: Array, b: Array) -> bool:
 def _statistics(
     labels: Labels, ends: NDArray[np.int64], n: int, k: int, pairs: NDArray[np.int64]
 ) -> tuple[Array, tuple[Array, Array, Array]]:
-    """theta, and its variance by A's part, B's, and the covariance of the pairs, for each row of labels.
+    """theta, and the parts of its variance from A, from B, and from the covariance of pairs, for each row of labels.
 
-    `labels` says, in the order of all values, which are A's; `ends` where each group of equal values ends.
+    `labels` marks A's values, in the order of all values; `ends` is where each group of ties ends.
     """
     rows, size = labels.shape
     m = size - n
@@ -132,14 +135,14 @@ def _statistics(
     zero = np.zeros((rows, 1), np.int32)
 
     def beaten(count: NDArray[np.int32], of: int) -> Array:
-        """Of each value the chance that the best of k of the other cell is above it, ties half."""
+        """For each value, the chance that the best of k of the other cell is above it, ties counted half."""
         table = np.exp(log_choose(np.arange(of + 1), k) - log_choose(of, k))
         at_end = table[of - count[:, ends]]
         before = table[of - np.concatenate([zero, count[:, ends[:-1]]], axis=1)]
         return np.asarray(((at_end + before) / 2)[:, group])
 
     g, h = beaten(count_b, m), 1 - beaten(count_a, n)
-    # Sums over the i-th lowest of a cell: its weight as the best of k, as the best with one run given, and as that run.
+    # Weights of the i-th lowest of a cell: as the best of k, as the best if one run is given, and as that run.
     best_a, given_a, own_a = _weights(n, k)
     _, given_b, own_b = _weights(m, k)
     rank_a, rank_b = np.maximum(count_a - 1, 0), np.maximum(count_b - 1, 0)
@@ -174,9 +177,9 @@ def _studentized(theta: Array, parts: tuple[Array, Array, Array]) -> Array:
 
 @lru_cache(maxsize=2048)
 def _null(n: int, m: int, k: int, ends: bytes, pairs: bytes, draws: int) -> Array:
-    """The sorted values of T under `draws` random arrangements of labels, or under all of them where that is 0.
+    """The sorted values of T under `draws` random arrangements of labels, or under all of them if `draws` is 0.
 
-    It depends on the pattern of ties and pairs alone: cells without ties share it.
+    It depends only on the pattern of ties and pairs: cells without ties share it.
     """
     at, of_pairs = np.frombuffer(ends, np.int64), np.frombuffer(pairs, np.int64).reshape(-1, 2)
     labels = _arranged(n, m, of_pairs, draws)
@@ -185,7 +188,7 @@ def _null(n: int, m: int, k: int, ends: bytes, pairs: bytes, draws: int) -> Arra
 
 
 def _arranged(n: int, m: int, pairs: NDArray[np.int64], draws: int) -> Labels:
-    """Rows of labels: `draws` random arrangements, or all of them where that is 0."""
+    """Rows of labels: `draws` random arrangements, or all of them if `draws` is 0."""
     size, shared = n + m, len(pairs)
     rest = np.setdiff1d(np.arange(size), pairs)
     free = n - shared
@@ -208,7 +211,7 @@ def _arranged(n: int, m: int, pairs: NDArray[np.int64], draws: int) -> Labels:
 
 
 def _p_value(t: float, null: Array, seen: int = 0) -> float:
-    """Twice the smaller tail; where arrangements are random, the one that was seen (1) counts as one of them."""
+    """Twice the smaller tail; with random arrangements, the observed one counts as one of them."""
     slack = 1e-9 * abs(t)
     above = len(null) - int(np.searchsorted(null, t - slack, "left"))
     below = int(np.searchsorted(null, t + slack, "right"))
@@ -216,7 +219,7 @@ def _p_value(t: float, null: Array, seen: int = 0) -> float:
 
 
 def _interval(theta: float, of_a: float, of_b: float, both: float, n: int, m: int, k: int) -> tuple[float, float]:
-    """theta on the logit scale by Student's t with Satterthwaite's degrees of freedom."""
+    """Interval of theta on the logit scale, by Student's t with Satterthwaite's degrees of freedom."""
     edge = min(0.25, k**2 / (2 * n * m))
     t = min(max(theta, edge), 1 - edge)
     least = k**2 / (2 * n * m * (n + m))

@@ -1,4 +1,4 @@
-"""From the frame to what the practitioner's simulation takes: a cell's grid, and its search's rounds in their order."""
+"""The input of the practitioner's simulation: a cell's grid, and the rounds of its search in order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimators.simulation import Array, Practitioner, practitioner
-from analysis.loading.cells import countable, worths
+from analysis.loading.cells import countable, unit_values
 from analysis.loading.trials import ADAPTIVE
 from landscape.store.trials import GRID, SEARCH
 
@@ -14,10 +14,10 @@ from landscape.store.trials import GRID, SEARCH
 def practitioners(
     runs: pd.DataFrame, trials: pd.DataFrame, generator: np.random.Generator, simulations: int = 1000
 ) -> dict[str, list[Practitioner]]:
-    """For each cell the practitioner's curve, one a search, or that of its grid alone where there was none.
+    """The practitioner's curves of each cell, one per search, or that of its grid if there was no search.
 
-    `runs` as in `cells.worths`, `trials` as in `Collected.trials`. A cell is left out where a diverged run has no
-    step-0 score to count as, or where it has no results.
+    `runs` is as in `cells.unit_values`, `trials` as in `Collected.trials`. Cells without results, and cells with a
+    diverged run that has no step-0 score, are left out.
     """
     found = {}
     for label, cell in countable(runs).groupby("cell", sort=False):
@@ -28,12 +28,12 @@ def practitioners(
 
 
 def rounds_of(cell: pd.DataFrame, trials: pd.DataFrame) -> list[tuple[Array, list[Array]]]:
-    """Of one cell, for each search: the values of the fixed grid's settings, and those of each round of the search.
+    """For each search of one cell: the values of the grid's settings, and those of each round of the search.
 
-    Values are medians over seeds, a diverged run at its own step-0 score. Results of an asynchronous search are rounds
-    of one; those of a sampler that looks at no results are all one round, their order saying nothing.
+    Values are medians over seeds; a diverged run counts with its step-0 score. Trials of an asynchronous search are
+    rounds of one; trials of a sampler that is not adaptive are one round, as their order has no meaning.
     """
-    values = worths(cell, "setting").set_index("setting")["capped"]
+    values = unit_values(cell, "setting").set_index("setting")["capped"]
     on_grid = set(cell.loc[(cell["stage"] == GRID) & cell["worth"].notna(), "setting"])
     grid = values[values.index.isin(on_grid)].to_numpy(float)
     setting = cell.drop_duplicates("id").set_index("id")["setting"]
@@ -43,7 +43,7 @@ def rounds_of(cell: pd.DataFrame, trials: pd.DataFrame) -> list[tuple[Array, lis
     if mine.empty:
         return [(grid, [])] if len(grid) else []
     paths = []
-    # The same search asked for by two sweeps is one; older records do not name the search.
+    # Two sweeps may share a search; old records do not name it.
     mine = mine[mine["search"].isna() | ~mine.duplicated(["search", "order"])]
     for _, search in mine.groupby(mine["search"].fillna(mine["sweep"]), sort=True):
         alone = search["order"].where(search["sampler"].isin(ADAPTIVE), -1.0)

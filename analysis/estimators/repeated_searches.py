@@ -1,8 +1,9 @@
-"""Searches of one cell by one sampler that learns: each is one draw, so that the median of several has a band.
+"""Adaptive searches of one cell by one sampler: the best after k trials, and a band for the median of several.
 
-A search's trials depend on one another, and no band holds over them; searches that differ in `search.seed` alone do
-not. Of each, the best after k trials is one curve, and for every k the curves' values are independent draws of one
-distribution. Its median lies between two of their order statistics with a chance that is exact for any distribution.
+The trials of an adaptive search depend on one another, so that no band holds over them. Searches that differ in
+`search.seed` alone are independent. The best after k trials is one curve per search. For every k the values of the
+curves are independent draws from one distribution. Its median lies between two of their order statistics with a
+probability that is exact for any distribution.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from landscape.store.trials import SEARCH
 
 Array = NDArray[np.float64]
 
-KNOTS = 6  # places at which the band for all k at once is made; between them the curve can only fall
+KNOTS = 6  # values of k at which the simultaneous band is computed; between them the curve can only fall
 
 
 class Between(NamedTuple):
-    """Bounds of the median after k trials, arrays over k; infinite where more than that many searches found nothing."""
+    """Bounds of the median after k trials, arrays over k; infinite if too many searches have no result yet."""
 
     lower: Array
     upper: Array
@@ -34,11 +35,11 @@ class Between(NamedTuple):
 class Several(NamedTuple):
     """The searches of one cell that differ in their seed alone.
 
-    name     the sampler, and n_dis where the cell is pooled over it
-    paths    the best after k = 1, 2, ... trials, an array a search; infinite while nothing finite was found
-    median   over all searches, as far as the shortest goes
-    each_k   holds at each k taken alone; None with fewer than `needed()` searches
-    all_k    holds at all k at once; None with fewer than `needed(knots=KNOTS)`
+    name     the sampler, and n_dis if the cell is pooled over it
+    paths    the best after k = 1, 2, ... trials, an array per search; infinite until there is a finite value
+    median   over all searches, up to the length of the shortest
+    each_k   pointwise band; None for fewer than `needed()` searches
+    all_k    simultaneous band for all k; None for fewer than `needed(knots=KNOTS)` searches
     missing  how many more searches `each_k` needs
     """
 
@@ -51,8 +52,11 @@ class Several(NamedTuple):
 
 
 def of_searches(runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials of searches that learn, with their `cell` and `value`; each has a `search`, and an `alike` by itself
-    where nobody knows which others are. A trial that diverged, was stopped or failed is worth infinity."""
+    """The trials of adaptive searches, with columns `cell` and `value`.
+
+    The value is infinite for a trial that diverged, was stopped or failed. If `search` is missing, it is the sweep; if
+    `alike` is missing, it is the search, which is then like no other.
+    """
     known = runs.drop_duplicates("id").set_index("id")
     mine = trials[
         (trials["stage"] == SEARCH) & trials["sampler"].isin(ADAPTIVE) & trials["id"].isin(known.index)
@@ -68,15 +72,15 @@ def of_searches(runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 def several_searches(
     runs: pd.DataFrame, trials: pd.DataFrame, confidence: float = 0.95, fewest: int = 2
 ) -> dict[str, list[Several]]:
-    """For each cell with `fewest` searches or more that differ in their seed alone: those, by sampler.
+    """By cell, the adaptive searches in groups that differ in their seed alone, of at least `fewest` searches each.
 
-    `runs` is one section, stopped runs included; `trials` as in `Collected.trials`. A search is followed up to its
-    first trial that is not finished.
+    `runs` is one section, stopped runs included; `trials` is as in `Collected.trials`. A search counts up to its first
+    unfinished trial.
     """
     known, mine = runs.drop_duplicates("id").set_index("id"), of_searches(runs, trials)
     found: dict[str, list[Several]] = {}
     for (label, sampler, _), group in mine.groupby(["cell", "sampler", "alike"], sort=True):
-        # The same search asked for by two sweeps is one.
+        # A search that two sweeps asked for counts once.
         paths = [
             max((path(one) for _, one in search.groupby("sweep", sort=True)), key=len)
             for _, search in group.groupby("search", sort=True)
@@ -91,13 +95,15 @@ def several_searches(
 
 
 def trajectories(found: Mapping[str, list[Several]]) -> dict[str, Array]:
-    """Of each cell the best after k = 1, 2, ... trials as its searches had it: the median of the most that are alike.
-    It is what happened, and says nothing of runs to come."""
+    """By cell, the best after k = 1, 2, ... trials: the median over its largest group of searches.
+
+    It describes these searches and does not predict others.
+    """
     return {label: max(each, key=lambda one: len(one.paths)).median for label, each in found.items()}
 
 
 def path(search: pd.DataFrame) -> Array:
-    """The best after 1, 2, ... trials of one search, up to the first that is missing or has no result yet."""
+    """The best after 1, 2, ... trials of one search, up to the first trial that is missing or has no result yet."""
     ordered = search.sort_values("order", kind="stable").drop_duplicates("order")
     there = (ordered["order"].to_numpy(float) == np.arange(len(ordered))) & ordered["value"].notna().to_numpy()
     length = len(there) if there.all() else int(there.argmin())
@@ -105,7 +111,7 @@ def path(search: pd.DataFrame) -> Array:
 
 
 def compared(name: str, paths: list[Array], confidence: float = 0.95) -> Several:
-    """The median of curves that only fall, with its bands as far as so many curves give any."""
+    """The median of decreasing curves, with the bands that their number allows."""
     n, length = len(paths), min(map(len, paths))
     every = np.sort(np.stack([one[:length] for one in paths]), axis=0)
     each_k, rank = None, inner(n, 1 - confidence)
@@ -123,13 +129,15 @@ def compared(name: str, paths: list[Array], confidence: float = 0.95) -> Several
 
 
 def inner(n: int, error: float) -> int:
-    """The largest r such that the r-th lowest and r-th highest of n draws miss the median by a chance of at most
-    `error`; 0 where even the lowest and the highest miss it more often."""
+    """The largest r such that the r-th lowest and r-th highest of n draws miss the median with chance at most `error`.
+
+    0 if even the lowest and the highest miss it more often.
+    """
     return int(np.count_nonzero(2 * stats.binom.cdf(np.arange((n + 1) // 2), n, 0.5) <= error))
 
 
 def needed(confidence: float = 0.95, knots: int = 1) -> int:
-    """How many searches a band needs: 6 at each k alone, 8 at all k at once, for 95 %."""
+    """The number of searches that a 95 % band needs: 6 for a pointwise one, 8 for all k at once."""
     n = 1
     while not inner(n, (1 - confidence) / knots):
         n += 1

@@ -1,7 +1,7 @@
-"""What a practitioner would have met: a published grid and then a search, and hours in the place of runs.
+"""Simulations: a practitioner's tuning by grid and search, and the best distance over hours.
 
-Both are simulated, since neither has a closed form that covers all cases; each tells its own Monte-Carlo error.
-Distances are lower-is-better. Generators are given by the caller.
+Neither has a closed form for all cases; each reports its Monte-Carlo error. Distances are lower-is-better. The caller
+provides the random generators.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 
 class Practitioner(NamedTuple):
-    """The mean of the best after k settings, k = 1..n, and the standard error that the number of simulations leaves."""
+    """The mean of the best after k settings, k = 1..n, and its Monte-Carlo standard error."""
 
     ks: NDArray[np.int64]
     mean: Array
@@ -27,10 +27,10 @@ class Practitioner(NamedTuple):
 def practitioner(
     grid: Array, rounds: Sequence[Array], generator: np.random.Generator, simulations: int = 1000
 ) -> Practitioner:
-    """The study's curve: the grid in random order, then the rounds of a search in theirs, shuffled within a round.
+    """The paper's curve: the grid in random order, then the rounds of a search in order, shuffled within a round.
 
-    Values are finite (a diverged setting enters at what an untrained generator scores). It describes these results
-    in this order; for a search it says nothing of another search. Raises `ValueError` for no values or infinite ones.
+    Values are finite (a diverged setting counts with the score of an untrained generator). The curve describes these
+    results in this order, not another search. Raises `ValueError` for no values or infinite ones.
     """
     parts = [np.asarray(part, float) for part in (grid, *rounds) if len(part)]
     if not parts or not all(np.isfinite(part).all() for part in parts):
@@ -42,7 +42,7 @@ def practitioner(
 
 
 class OverTime(NamedTuple):
-    """The median of the best known after each of `times`, and where it may lie by Monte-Carlo error alone (95 %)."""
+    """The median of the best so far at each of `times`, and its 95 % Monte-Carlo interval."""
 
     times: Array
     median: Array
@@ -51,22 +51,21 @@ class OverTime(NamedTuple):
 
 
 def random_orders(n: int, generator: np.random.Generator, orders: int = 1000) -> NDArray[np.int32]:
-    """`orders` rows, each 0..n-1 in random order."""
+    """`orders` rows, each a random permutation of 0..n-1."""
     return generator.permuted(np.tile(np.arange(n, dtype=np.int32), (orders, 1)), axis=1)
 
 
 def best_over_time(
     costs: Array, values: Array, order: NDArray[np.int32] | NDArray[np.int64], points: int = 100
 ) -> OverTime:
-    """The best of what is finished after a time, runs being trained one after the other in random order.
+    """The median of the best distance so far over time, if the runs are trained one at a time in the given orders.
 
-    costs   seconds (or any unit) that each run took, above 0
-    values  what it is worth when it ends, infinite where it diverged; a run that is not finished counts nothing
-    order   rows of `random_orders`, or of runs in the order that they were in, -1 behind the last
+    costs   seconds (or any unit) that each run takes, above 0
+    values  the distance at the end of each run, infinite if it diverged; a run counts once it is finished
+    order   an order per row: of `random_orders`, or the order of a search, padded with -1
 
-    Infinite while most orders have finished nothing worth anything. It ends where the first order is spent. It
-    describes these n runs; nothing is said of runs to come. Raises `ValueError` for costs that are not positive, or
-    NaN.
+    The median is infinite until half of the orders have a finite distance. The curve ends with the shortest order. It
+    describes these n runs, not future runs. Raises `ValueError` for costs that are not positive, and for NaN.
     """
     costs, values = np.asarray(costs, float), np.asarray(values, float)
     if not len(costs) or len(costs) != len(values) or not (costs > 0).all() or np.isnan(values).any():

@@ -1,4 +1,4 @@
-"""Budget in hours: the best known after so much time, from what each run's training and evaluation took."""
+"""Budgets in hours: the best distance over time, from the cost of each run's training and evaluation."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ from analysis.estimators.repeated_searches import of_searches
 from analysis.estimators.simulation import Array, OverTime, best_over_time, random_orders
 from analysis.loading.cells import adaptive
 from analysis.loading.clocks import CPU, by_cpu, costed
-from analysis.loading.csv_runs import LEAST_S, MOST_S
+from analysis.loading.csv_runs import MAX_SECONDS, MIN_SECONDS
 from landscape.config.axes import CELL_KEYS
 from landscape.config.errors import UserError
 from landscape.store import STOPPED
 from landscape.store.trials import CONFIRM
 
 CLOCKS = {"training": ("train_s",), "evaluation": ("eval_s",), "training and evaluation": ("train_s", "eval_s")}
-APART = "no device in particular: training counts by the cost of a step, measured apart"
+APART = "any device, with training time from the given cost of a D update"
 
 
 class Timed(NamedTuple):
-    """Of runs on one kind of device that none shared, by cell: `hours` by clock, and what they are `worth`; on which
-    device, how many were left out since they shared it, how many on others, and how many of the runs were stopped.
+    """The cost and the result of runs on one kind of device, by cell, without runs that shared the device.
 
-    `orders`: of cells that were searched by looking at results the trials in the order that they were in, a row a
-    search; others are taken in random order. `by_cpu`: whether hours are CPU hours, as where every run has those on
-    record, or of the clock; `apart`: cells whose seconds by the clock and by the processor differ by more than a
-    quarter, and their ratio.
-    `unsure`: whether there are runs of which it is not on record that they had it to themselves.
+    hours     of each run, by clock and cell
+    worth     the final distances
+    orders    for cells of an adaptive search: its trials in their order, a row per search; other cells are taken in
+              random order
+    device    the kind of device, None if unknown
+    shared    the number of runs left out because they shared the device
+    left_out  the number of runs left out because they were on other devices
+    stopped   the number of stopped runs among those that count
+    unsure    whether it is unknown for some runs if they shared the device
+    by_cpu    whether hours are CPU time (every run has it on record) or wall-clock time
+    apart     the ratio of wall-clock to CPU time of cells where they differ by more than a quarter
     """
 
     hours: dict[str, dict[str, Array]]
@@ -46,14 +51,13 @@ class Timed(NamedTuple):
 
 
 def timed(runs: pd.DataFrame, trials: pd.DataFrame | None = None) -> Timed:
-    """A part's runs with a result, stopped ones included, confirming ones not, all on one kind of device.
+    """The runs of a section that have a result, with stopped runs and without confirmation runs, on one kind of device.
 
-    Runs that shared a GPU or core with others are left out: what they took says how many those were. The device is
-    that of most runs; a run that moved between kinds is left out with those on others. Seconds thrown
-    away by interruptions are not counted. A clock that a run of the cell did not record is left out for that cell, a
-    cell of one run altogether. Of a cell that was searched by looking at results the trials of `trials` are taken,
-    each search up to the first that is left out. Where training was measured apart there is no clock of evaluation,
-    which was not.
+    Runs that shared a GPU or core with others are left out, because their time depends on those. The device is the one
+    of most runs; a run that moved between kinds of device is left out. Time lost to interruptions does not count. A
+    cell has no curve for a clock that one of its runs did not record, and none at all if it has one run. For a cell of
+    an adaptive search, the trials are taken from `trials`, each search up to its first trial that is left out. With
+    the given cost of a D update (`--step-costs`) there is no clock for evaluation.
     """
     use = runs[runs["worth"].notna() & (runs["stage"] != CONFIRM)].drop_duplicates("id")
     alone = use[use["sharing"] <= 1]
@@ -71,13 +75,13 @@ def timed(runs: pd.DataFrame, trials: pd.DataFrame | None = None) -> Timed:
     for clock, columns in CLOCKS.items() if device != APART else [("training", CLOCKS["training"])]:
         for label, cell in cells.items():
             costs = count.loc[cell.index, list(columns)].to_numpy(float)
-            if ((costs > LEAST_S) & (costs < MOST_S)).all():
+            if ((costs > MIN_SECONDS) & (costs < MAX_SECONDS)).all():
                 hours.setdefault(clock, {})[label] = costs.sum(1) / 3600
     worth = {label: cell["worth"].to_numpy(float) for label, cell in cells.items()}
     searched = [label for label, cell in cells.items() if adaptive(cell)]
     orders = {} if trials is None else {label: in_order(cells[label], trials) for label in searched}
     orders = {label: order for label, order in orders.items() if order.size}
-    for label in {*searched} - {*orders}:  # nothing tells in which order its trials were
+    for label in {*searched} - {*orders}:  # the order of its trials is unknown
         for curves in hours.values():
             curves.pop(label, None)
     shared, left_out = len(use) - len(alone), len(alone) - len(mine)
@@ -86,7 +90,7 @@ def timed(runs: pd.DataFrame, trials: pd.DataFrame | None = None) -> Timed:
 
 
 def in_order(cell: pd.DataFrame, trials: pd.DataFrame) -> NDArray[np.int64]:
-    """Places in `cell` of its searches' trials in their order, a row a search, filled with -1."""
+    """Row numbers in `cell` of the trials of its searches in their order, a row per search, padded with -1."""
     place = {name: at for at, name in enumerate(cell["id"])}
     mine, rows = of_searches(cell, trials).drop_duplicates(["search", "order"]), []
     for _, search in mine.sort_values("order", kind="stable").groupby("search", sort=True):
@@ -99,14 +103,16 @@ def in_order(cell: pd.DataFrame, trials: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def over_hours(found: Timed, seed: int) -> dict[str, dict[str, OverTime]]:
-    """The best known over hours, by clock and cell; a cell's runs come in the same random orders for each clock, those
-    of a search in their own."""
+    """The best distance so far over hours, by clock and cell.
+
+    The runs of a cell are in the same random orders for each clock, those of an adaptive search in its own order.
+    """
     generator = np.random.default_rng(seed)
     orders = {label: random_orders(len(worth), generator) for label, worth in found.worth.items()} | found.orders
 
     def curve(label: str, spent: Array) -> OverTime:
         made = best_over_time(spent, found.worth[label], orders[label])
-        # The spread of a few searches is no Monte-Carlo error.
+        # The spread of a few searches is not a Monte-Carlo error.
         return made._replace(lower=made.median, upper=made.median) if label in found.orders else made
 
     return {
@@ -115,11 +121,11 @@ def over_hours(found: Timed, seed: int) -> dict[str, dict[str, OverTime]]:
 
 
 def measured_apart(runs: pd.DataFrame, file: str) -> pd.DataFrame:
-    """`runs` with `train_s` replaced by the D updates done times the seconds of one, measured apart, from `file`.
+    """`runs` with `train_s` replaced by the D updates done times the seconds per update from `file`.
 
-    A CSV with step_s and the columns of a cell that matter (any of data, arch, loss, penalty, norm, n_dis); a run takes
-    the one row that agrees with it. All runs then count as on one device. Raises `UserError` for a file that cannot be
-    read, or a run that no row, or more than one, agrees with.
+    `file` is a CSV with step_s and any of the columns data, arch, loss, penalty, norm, n_dis; each run takes the one
+    row that agrees with it. All runs then count as on one device. Raises `UserError` for an unreadable file, and for a
+    run with which no row, or more than one, agrees.
     """
     try:
         costs = pd.read_csv(file, keep_default_na=False)

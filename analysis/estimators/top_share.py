@@ -1,4 +1,4 @@
-"""The best few of many: the study's top 5 %, and what it would be had a cell had fewer runs."""
+"""The paper's top 5 % of runs, and its expected values if a cell had fewer runs."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from analysis.estimators.log_choose import log_choose
 
 Array = NDArray[np.float64]
 
-SHARE = 0.05  # the study's
+SHARE = 0.05  # the paper's
 
 
 def top_count(n: int, share: float = SHARE) -> int:
-    """How many of n runs, diverged ones included, are the top `share`: rounded up, so that one is always there."""
+    """The number of runs in the top `share` of n, diverged ones included in n; rounded up."""
     return math.ceil(round(share * n, 9))
 
 
 def top(values: Array, share: float = SHARE) -> Array:
-    """The lowest `share` of `values`, ascending; infinite ones only where so many diverged."""
+    """The lowest `share` of `values`, ascending; infinite values only if that many runs diverged."""
     return np.sort(np.asarray(values, float))[: top_count(len(values), share)]
 
 
 def expected_lowest(values: Array, n: int, count: int) -> Array:
-    """The expected lowest, second lowest, ... of n of the `values` drawn without replacement: exact, `count` numbers.
+    """Expected lowest, second lowest, ... of n of the `values` drawn without replacement: exact, `count` numbers.
 
-    E[j-th lowest] = sum over i of x_(i) C(i-1, j-1) C(N-i, n-j) / C(N, n). Infinite where a diverged run can be in that
-    place. It makes cells of different size comparable, since the top of many runs is lower than that of few. Raises
+    E[j-th lowest] = sum over i of x_(i) C(i-1, j-1) C(N-i, n-j) / C(N, n). Infinite if a diverged run can be in that
+    place. It makes cells of different sizes comparable, as the top of many runs is lower than that of few. Raises
     `ValueError` unless 1 <= count <= n <= N.
     """
     ordered = np.sort(np.asarray(values, float))

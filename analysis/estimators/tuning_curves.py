@@ -1,14 +1,13 @@
-"""What a budget of k models buys: estimators that take arrays and return numbers. They know no files and no runs.
+"""Tuning curves: the best of a budget of k models. Arrays in, numbers out.
 
-Values are distances, lower is better, at least 0; a model that diverged is worth infinity. Two questions are
-kept apart:
+Values are distances, lower is better, at least 0; a diverged model is infinite. Two questions are kept apart:
 
 - *these n runs*: the best of k drawn from them without replacement. Exact (`mean_best`, `chance_all_fail`), no band.
-- *runs to come*: the best of k new runs of the same kind. Estimated (`median_best`), with a band that holds for all
-  k at once and assumes nothing of the distribution (`median_best_band`).
+- *future runs*: the best of k new runs of the same kind. Estimated (`median_best`), with a distribution-free band that
+  is simultaneous over k (`median_best_band`).
 
-Nothing is said beyond k = n. Method: Lourie, Cho and He, "Show Your Work with Confidence" (arXiv 2311.09480), and
-their package opda; the band is aimed at the half of the distribution that the curve reads (`bands`).
+Curves end at k = n. Method: Lourie, Cho and He, "Show Your Work with Confidence" (arXiv 2311.09480), and their package
+opda; the band is aimed at the half of the distribution that the curve reads (`bands`).
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Band:
-    """The median of the best of k for runs to come: arrays over `ks`, with lower <= point <= upper.
+    """The median of the best of k for future runs: arrays over `ks`, with lower <= point <= upper.
 
-    lower is 0 and upper infinite where the data bound nothing on that side: the band holds there and says nothing.
+    lower is 0 and upper infinite where there is no bound on that side.
     """
 
     ks: NDArray[np.int64]
@@ -42,12 +41,12 @@ class Band:
 
     @property
     def bounded_above(self) -> NDArray[np.bool_]:
-        """Where the band rules out any distance at all on the upper side."""
+        """Where the band has an upper bound."""
         return np.isfinite(self.upper)
 
     @property
     def bounded(self) -> NDArray[np.bool_]:
-        """Where the band says something on both sides."""
+        """Where the band has bounds on both sides."""
         return np.isfinite(self.upper) & (self.lower > 0)
 
 
@@ -59,10 +58,10 @@ def budgets(n: int, most: int = 200) -> NDArray[np.int64]:
 
 
 def median_best(values: Array, ks: NDArray[np.int64]) -> Array:
-    """The median of the best of k runs to come, taking the n `values` for their distribution; may be infinite.
+    """The median of the best of k future runs, with the n `values` as their distribution; may be infinite.
 
-    It is the i-th lowest value, i being the least at which the best of k is among the i lowest with a chance of one
-    half: 1 - (1 - i/n)^k >= 1/2. At k = 1 and an even n that is the lower one of the two in the middle.
+    It is the i-th lowest value, i being the lowest for which the best of k is among the i lowest with a chance of one
+    half: 1 - (1 - i/n)^k >= 1/2. At k = 1 and even n this is the lower of the two middle values.
 
     Raises `ValueError` for no values, NaN, negative values, or a k outside 1..n.
     """
@@ -72,7 +71,7 @@ def median_best(values: Array, ks: NDArray[np.int64]) -> Array:
 
 @lru_cache(maxsize=4096)
 def median_rank(n: int, k: int) -> int:
-    """The i of `median_best`, in whole numbers: the least with 2 (n - i)^k <= n^k."""
+    """The i of `median_best`, in integer arithmetic: the lowest with 2 (n - i)^k <= n^k."""
     i, whole = max(1, round(n * -math.expm1(-math.log(2) / k))), n**k
     while 2 * (n - i) ** k > whole:
         i += 1
@@ -86,9 +85,9 @@ def median_best_band(
 ) -> Band:
     """`median_best` with a band that covers the true curve at all k at once, with probability `confidence`.
 
-    It needs the values to be independent draws of one distribution, of whatever form. Diverged runs tie at
-    infinity; with ties the coverage is more than asked for, not less. Of values that are not known `values` are the
-    most and `least` the least that they may be: the band then holds whatever they are. Raises as `median_best`.
+    The values must be independent draws from one distribution, of any form. Diverged runs tie at infinity; with ties
+    the coverage is higher than `confidence`. For unknown values, `values` has the upper and `least` the lower bounds:
+    the band then holds for all values between them. Raises as `median_best`.
     """
     values = np.sort(_checked(values, ks))
     least = values if least is None else np.sort(_checked(least, ks))
@@ -99,17 +98,17 @@ def median_best_band(
 
 
 def mean_best(values: Array, ks: NDArray[np.int64]) -> Array:
-    """The mean of the best of k out of these n `values`, drawn without replacement: exact, no estimate.
+    """The mean of the best of k of these n `values`, drawn without replacement: exact.
 
-    E[best of k] = sum over i of x_(i) C(n-i, k-1) / C(n, k), with x_(1) <= ... <= x_(n). The values must be finite
-    (a diverged run enters at what an untrained generator scores). Raises as `median_best`, and for infinities.
+    E[best of k] = sum over i of x_(i) C(n-i, k-1) / C(n, k), with x_(1) <= ... <= x_(n). The values must be finite (a
+    diverged run counts with the score of an untrained generator). Raises as `median_best`, and for infinite values.
     """
     values = _checked(values, ks)
     if not np.isfinite(values).all():
         raise ValueError("the mean of the best takes finite values only")
     if len(values) <= 1000:
         return np.asarray(EmpiricalDistribution(values).u_tuning_curve(ks, minimize=True), float)
-    # opda's binomial coefficients overflow from here on: the same sum by their logarithms.
+    # opda's binomial coefficients overflow from here on: the same sum by logs.
     n, rank, k = len(values), np.arange(1, len(values) + 1), ks[:, None].astype(float)
     weights = np.exp(log_choose(n - rank, k - 1) - log_choose(n, k))
     return np.asarray(weights @ np.sort(values), float)

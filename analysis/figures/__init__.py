@@ -1,1 +1,1 @@
-"""The report's figures: style, plots on one axis, whole figures, the paper's figures, and drawing in parallel."""
+"""The report's figures: style, plots on one axis, whole figures, the paper's figures, and their rendering."""

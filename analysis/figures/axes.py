@@ -1,4 +1,4 @@
-"""Plots of one thing each: they draw on the axis that they are given, and return it."""
+"""Axes-level plots: each draws on the axes that it is given, and returns them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
 from analysis.estimators.tuning_curves import Array, Band
-from analysis.figures.style import FAINT, INK, MUTED, Look
+from analysis.figures.style import FAINT_COLOR, MUTED_COLOR, TEXT_COLOR, CellStyle
 from analysis.figures.ticks import Readable, budget_axis, log_axis, visible
 
-LINES = 40  # learning curves in a panel, above which single ones cannot be told apart
+MAX_LINES = 40  # single learning curves in a panel; more cannot be told apart
 
 Curves = Mapping[str, tuple[NDArray[Any], Array]]  # label -> (k or hours, distance)
 
 
-def curves(ax: Axes, lines: Curves, look: Mapping[str, Look], log: bool = True) -> Axes:
-    """One line a cell over k, named at its right end; where a curve is not finite there is none."""
+def curves(ax: Axes, lines: Curves, styles: Mapping[str, CellStyle], log: bool = True) -> Axes:
+    """One line per cell over k, interrupted where it is not finite; `name_ends` labels them."""
     for label, (ks, values) in lines.items():
         shown = visible(values) if log else values
         many = len(ks) > 30
-        colour, marker, dash = look[label]
-        # On a long curve a few markers, evenly on its log axis, tell colours apart that a reader cannot.
+        color, marker, dash = styles[label]
+        # A few markers, evenly spaced on the log axis, help readers who cannot tell the colors apart.
         every = [*np.unique(np.geomspace(1, len(ks), 7).round().astype(int) - 1)] if many else 1
-        style: Any = {"ls": dash, "marker": marker, "markevery": every, "ms": 4.5, "mec": "white", "mew": 0.5}
-        ax.plot(ks, shown, color=colour, lw=1.8, clip_on=False, **style)
+        kwargs: Any = {"ls": dash, "marker": marker, "markevery": every, "ms": 4.5, "mec": "white", "mew": 0.5}
+        ax.plot(ks, shown, color=color, lw=1.8, clip_on=False, **kwargs)
     most = max((int(ks[-1]) for ks, _ in lines.values()), default=1)
     budget_axis(ax, most, pad=max(0.05 * (most - 1), 0.1))
     if log:
@@ -39,10 +39,10 @@ def curves(ax: Axes, lines: Curves, look: Mapping[str, Look], log: bool = True) 
     return ax
 
 
-def name_ends(ax: Axes, lines: Curves, look: Mapping[str, Look]) -> Axes:
-    """Write each cell's name right of the axis, level with its curve's end, moved apart where they would collide.
+def name_ends(ax: Axes, lines: Curves, styles: Mapping[str, CellStyle]) -> Axes:
+    """Label each curve right of the axes at the height of its end, shifting labels that would overlap.
 
-    Call it last, when the limits stand. A cell whose curve has no finite end is not named.
+    Call it last: it needs the final limits. A curve without a finite end gets no label.
     """
     ends = {label: (ks[-1], values[-1]) for label, (ks, values) in lines.items() if np.isfinite(values[-1])}
     to_axes = ax.transData + ax.transAxes.inverted()
@@ -51,18 +51,18 @@ def name_ends(ax: Axes, lines: Curves, look: Mapping[str, Look]) -> Axes:
     within = [min(max(float(places[label][1]), 0.0), 1.0) for label in order]  # a distance of 0 is at minus infinity
     heights = spread(within, gap=min(0.062, 1 / max(len(order) - 1, 1)))
     for label, height, level in zip(order, heights, within, strict=True):
-        end, colour = places[label], look[label].colour
-        ax.text(1.05, height, label, transform=ax.transAxes, color=colour, va="center", fontsize=8.5)
-        # A line, not an annotation's arrow: to clip hundreds of those takes a third of the time of a figure.
-        leader = Line2D([end[0], 1.04], [level, height], transform=ax.transAxes, color=colour, lw=0.6, alpha=0.6)
+        end, color = places[label], styles[label].color
+        ax.text(1.05, height, label, transform=ax.transAxes, color=color, va="center", fontsize=8.5)
+        # Not an annotation's arrow: clipping hundreds of those takes a third of the figure's time.
+        leader = Line2D([end[0], 1.04], [level, height], transform=ax.transAxes, color=color, lw=0.6, alpha=0.6)
         leader.set(clip_on=False, in_layout=False, zorder=1.5)
         ax.add_artist(leader)
     return ax
 
 
 def spread(heights: list[float], gap: float) -> list[float]:
-    """Ascending `heights` in [0, 1], moved as little as possible so that neighbours are at least `gap` apart."""
-    # Blocks of touching labels, each centred on where its members want to be.
+    """Ascending `heights` in [0, 1], shifted as little as possible so that neighbors are at least `gap` apart."""
+    # Blocks of touching labels, each centered on the mean of its members' wanted heights.
     blocks: list[tuple[float, list[float]]] = []
     for height in heights:
         blocks.append((height, [height]))
@@ -70,38 +70,38 @@ def spread(heights: list[float], gap: float) -> list[float]:
             (_, upper), (_, lower) = blocks.pop(), blocks.pop()
             members = lower + upper
             room = gap * (len(members) - 1) / 2
-            centre = sum(members) / len(members)
-            blocks.append((min(max(centre, room), 1 - room) if 2 * room <= 1 else 0.5, members))
-    return [centre + gap * (i - (len(members) - 1) / 2) for centre, members in blocks for i in range(len(members))]
+            center = sum(members) / len(members)
+            blocks.append((min(max(center, room), 1 - room) if 2 * room <= 1 else 0.5, members))
+    return [center + gap * (i - (len(members) - 1) / 2) for center, members in blocks for i in range(len(members))]
 
 
-def band(ax: Axes, found: Band, look: Look, bottom: float, note: str = "", most: int | None = None) -> Axes:
-    """The median of the best of k and its band: in the cell's colour where it bounds both sides, grey where only one.
+def band(ax: Axes, found: Band, style: CellStyle, bottom: float, note: str = "", most: int | None = None) -> Axes:
+    """The median of the best of k and its band, in the cell's color where two-sided, gray where it is an upper bound.
 
-    `bottom` is the lower limit of the axis, down to which an open side is filled; `note` is written in the corner;
-    `most` is the largest k of panels that share their axis.
+    `bottom` is the lower limit of the axis, down to which a one-sided band is filled; `note` stands in the corner;
+    `most` is the largest k among panels that share the axis.
     """
     few = len(found.ks) <= 30
     low = np.maximum(found.lower, bottom)
     one_sided = found.bounded_above & ~found.bounded
-    if not few:  # so that the grey begins where the colour ends
+    if not few:  # so that the gray begins where the color ends
         one_sided[:-1] |= one_sided[1:] & found.bounded[:-1]
-    for where, colour in ((one_sided, FAINT), (found.bounded, look.colour)):
-        style: Any = {"color": colour, "alpha": 0.6 if colour == FAINT else 0.3, "lw": 0}
-        if few:  # a bar each: k is a whole number, and one k alone can have a bound
-            ax.bar(found.ks[where], found.upper[where] - low[where], 0.86, bottom=low[where], **style)
+    for where, color in ((one_sided, FAINT_COLOR), (found.bounded, style.color)):
+        kwargs: Any = {"color": color, "alpha": 0.6 if color == FAINT_COLOR else 0.3, "lw": 0}
+        if few:  # bars: a single k can have a bound
+            ax.bar(found.ks[where], found.upper[where] - low[where], 0.86, bottom=low[where], **kwargs)
         else:
-            ax.fill_between(found.ks, low, found.upper, where=list(where), **style)
+            ax.fill_between(found.ks, low, found.upper, where=list(where), **kwargs)
     middle = np.where(np.isfinite(found.point), found.point, np.nan)
-    ax.plot(found.ks, middle, ls=look.dash, color=look.colour, marker=look.marker if few else None, ms=4.5, lw=1.8)
+    ax.plot(found.ks, middle, ls=style.dash, color=style.color, marker=style.marker if few else None, ms=4.5, lw=1.8)
     if note:
-        ax.text(0.97, 0.97, note, transform=ax.transAxes, ha="right", va="top", fontsize=8, color=MUTED)
+        ax.text(0.97, 0.97, note, transform=ax.transAxes, ha="right", va="top", fontsize=8, color=MUTED_COLOR)
     budget_axis(ax, most or int(found.ks[-1]))
     return log_axis(ax)
 
 
-def columns(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) -> Axes:
-    """A column of points a label, those that are finite; a box (quartiles, whiskers 1.5 times as far) from five on."""
+def columns(ax: Axes, values: Mapping[str, Array], styles: Mapping[str, CellStyle]) -> Axes:
+    """A column of points per label, finite values only; a box (quartiles, whiskers at 1.5 IQR) from five points on."""
     for x, (label, every) in enumerate(values.items()):
         finite = np.sort(every[np.isfinite(every)])
         if len(finite) >= 5:
@@ -110,36 +110,45 @@ def columns(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]) -> 
                 positions=[x],
                 widths=0.5,
                 showfliers=False,
-                medianprops={"color": INK, "lw": 1.4},
-                boxprops={"color": MUTED, "lw": 0.9},
-                whiskerprops={"color": MUTED, "lw": 0.9},
-                capprops={"color": MUTED, "lw": 0.9},
+                medianprops={"color": TEXT_COLOR, "lw": 1.4},
+                boxprops={"color": MUTED_COLOR, "lw": 0.9},
+                whiskerprops={"color": MUTED_COLOR, "lw": 0.9},
+                capprops={"color": MUTED_COLOR, "lw": 0.9},
             )
-        # Moved aside by rank, so that equal values stay apart and a redrawn figure is the same.
+        # Deterministic jitter by rank: equal values stay apart, and a redrawn figure is the same.
         aside = 0.3 * ((np.arange(len(finite)) * 0.618 + 0.5) % 1 - 0.5) if len(finite) > 3 else np.zeros(len(finite))
         size = 7 if len(finite) <= 8 else 5.5 if len(finite) <= 60 else 3.5
-        style: Any = {"ms": size, "alpha": 0.8, "mec": "white", "mew": 0.5, "ls": "none"}
-        ax.plot(x + aside, finite, look[label].marker, color=look[label].colour, **style)
-    ax.set_xticks(range(len(values)), list(values), color=INK)
+        kwargs: Any = {"ms": size, "alpha": 0.8, "mec": "white", "mew": 0.5, "ls": "none"}
+        ax.plot(x + aside, finite, styles[label].marker, color=styles[label].color, **kwargs)
+    ax.set_xticks(range(len(values)), list(values), color=TEXT_COLOR)
     ax.set_xlim(-0.6, len(values) - 0.4)
     ax.tick_params(axis="x", length=0)
     return ax
 
 
-def distribution(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look], stopped: Container[str] = ()) -> Axes:
-    """Each run's distance as a point, a column a cell; a box from five finite runs on; diverged runs counted on top.
+def distribution(
+    ax: Axes, values: Mapping[str, Array], styles: Mapping[str, CellStyle], stopped: Container[str] = ()
+) -> Axes:
+    """Final distances, a column of points per cell as in `columns`, with the number of diverged runs on top.
 
-    `values` maps a label to distances, infinite for a run that diverged; in cells `stopped` also for one that was
-    stopped.
+    `values` maps a label to distances, infinite for a run that diverged. In the cells of `stopped` a stopped run is
+    infinite too.
     """
-    columns(ax, values, look)
+    columns(ax, values, styles)
     for x, (label, distances) in enumerate(values.items()):
         lost = int(np.isinf(distances).sum())
         if lost:
             share = f"{lost} of {len(distances)}" if len(values) <= 7 else f"{lost}/{len(distances)}"
             text = f"{share}\n{'lost or stopped' if label in stopped else 'diverged'}"
             ax.text(
-                x, 1.01, text, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=7.5, color=MUTED
+                x,
+                1.01,
+                text,
+                transform=ax.get_xaxis_transform(),
+                ha="center",
+                va="bottom",
+                fontsize=7.5,
+                color=MUTED_COLOR,
             )
     if len(values) > 7:
         ax.tick_params(axis="x", labelrotation=45)
@@ -149,11 +158,11 @@ def distribution(ax: Axes, values: Mapping[str, Array], look: Mapping[str, Look]
 
 
 def floor(ax: Axes, counts: Array, distances: Array, n_fake: int) -> Axes:
-    """Distance of real images from other real ones by their number, log-log; the number of the fakes is named."""
-    ax.plot(counts, distances, "-o", color=INK, lw=1.6, ms=5)
+    """Distance of held-out real images by their number, log-log; the number of generated images is marked."""
+    ax.plot(counts, distances, "-o", color=TEXT_COLOR, lw=1.6, ms=5)
     for n, distance in zip(counts, distances, strict=True):
-        text = f"{distance:.3g}" + (f"\n(n of the fakes: {n:,.0f})" if n == n_fake else "")
-        ax.annotate(text, (n, distance), (0, 7), textcoords="offset points", ha="center", fontsize=8, color=MUTED)
+        text = f"{distance:.3g}" + (f"\n(n of the samples: {n:,.0f})" if n == n_fake else "")
+        ax.annotate(text, (n, distance), (0, 7), textcoords="offset points", ha="center", fontsize=8, color=MUTED_COLOR)
     ax.set_xscale("log")
     ax.set_xticks(counts, [f"{n:,.0f}" for n in counts])
     ax.xaxis.set_minor_locator(NullLocator())
@@ -164,37 +173,36 @@ def floor(ax: Axes, counts: Array, distances: Array, n_fake: int) -> Axes:
     return ax
 
 
-def training(ax: Axes, rows: pd.DataFrame, look: Look) -> Axes:
-    """Distance over D updates: a thin line a run from step 0 on, a cross where one that diverged was last seen.
+def training(ax: Axes, rows: pd.DataFrame, style: CellStyle) -> Axes:
+    """Distance over D updates: a thin line per run, with a cross at the last evaluation of a diverged run.
 
-    Of more than `LINES` runs their median at each evaluation instead, in the shade of the middle half and of the
-    middle nine tenths of them.
+    With more than `MAX_LINES` runs, the median at each evaluation, with bands of the middle 50 % and 90 %.
     """
-    if rows["id"].nunique() > LINES:
+    if rows["id"].nunique() > MAX_LINES:
         steps = rows[np.isfinite(rows["fid"])].groupby("step")["fid"]
         shares = {share: steps.quantile(share) for share in (0.05, 0.25, 0.5, 0.75, 0.95)}
         for low, high in ((0.05, 0.95), (0.25, 0.75)):
-            ax.fill_between(shares[low].index, shares[low], shares[high], color=look.colour, alpha=0.2, lw=0)
-        ax.plot(shares[0.5].index, shares[0.5], color=look.colour, lw=1.6)
+            ax.fill_between(shares[low].index, shares[low], shares[high], color=style.color, alpha=0.2, lw=0)
+        ax.plot(shares[0.5].index, shares[0.5], color=style.color, lw=1.6)
     else:
         for _, run in rows.sort_values("step").groupby("id"):
-            ax.plot(run["step"], run["fid"], color=look.colour, lw=1, alpha=0.85, marker=".", ms=3.5)
+            ax.plot(run["step"], run["fid"], color=style.color, lw=1, alpha=0.85, marker=".", ms=3.5)
             seen = run[run["fid"].notna()]
             if run["status"].iloc[-1] == "diverged" and len(seen):
-                ax.plot(seen["step"].iloc[-1], seen["fid"].iloc[-1], "x", color=INK, ms=6, mew=1.4, zorder=4)
+                ax.plot(seen["step"].iloc[-1], seen["fid"].iloc[-1], "x", color=TEXT_COLOR, ms=6, mew=1.4, zorder=4)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / 1000:g}k" if step >= 1000 else f"{step:g}"))
     ax.xaxis.set_major_locator(Readable(whole=True))
     return log_axis(ax)
 
 
 def reference(ax: Axes, value: float, text: str = "") -> Axes:
-    """A thin level line, its name on it, for a value that is no result (an untrained generator's, real images')."""
-    ax.axhline(value, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=0)
-    ax.text(0.005, value, text, transform=ax.get_yaxis_transform(), va="bottom", fontsize=7.5, color=MUTED)
+    """A thin horizontal line with its name, for a reference value (an untrained generator, real images)."""
+    ax.axhline(value, color=MUTED_COLOR, lw=0.9, ls=(0, (1, 2)), zorder=0)
+    ax.text(0.005, value, text, transform=ax.get_yaxis_transform(), va="bottom", fontsize=7.5, color=MUTED_COLOR)
     return ax
 
 
 def beyond(ax: Axes, text: str) -> Axes:
-    """The name of a value above the axis, at its upper edge."""
-    ax.text(0.005, 0.995, f"↑ {text}", transform=ax.transAxes, va="top", fontsize=7.5, color=MUTED)
+    """A note at the upper edge on a value that lies above the axes."""
+    ax.text(0.005, 0.995, f"↑ {text}", transform=ax.transAxes, va="top", fontsize=7.5, color=MUTED_COLOR)
     return ax

@@ -1,4 +1,4 @@
-"""Figures of budgets beyond the count of runs: the study's practitioner, hours, and who beats whom."""
+"""Figures over other budgets than the count of runs (settings of a practitioner, hours), and the matrix of pairs."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from analysis.estimators.simulation import OverTime, Practitioner
 from analysis.estimators.time_budget import Timed, over_hours
 from analysis.figures import axes as figures
 from analysis.figures.paper import practitioner_curves
-from analysis.figures.style import DRESS, INK, MUTED, Look
+from analysis.figures.style import MUTED_COLOR, RC_PARAMS, TEXT_COLOR, CellStyle
 from analysis.figures.ticks import limits, log_axis, log_budget_axis
 
 WINS, LOSES = "#0072B2", "#E69F00"
-MOST_CELLS = 16  # of a matrix of pairs that can still be read
+MOST_CELLS = 16  # in a matrix of pairs; more cannot be read
 
 
-def practitioner_figure(found: Mapping[str, list[Practitioner]], look: Mapping[str, Look], distance: str) -> Figure:
-    """The study's practitioner for every cell: the mean of the best after k settings."""
-    with matplotlib.rc_context(DRESS):
+def practitioner_figure(
+    found: Mapping[str, list[Practitioner]], styles: Mapping[str, CellStyle], distance: str
+) -> Figure:
+    """The paper's simulated practitioner for every cell: the mean of the best after k settings."""
+    with matplotlib.rc_context(RC_PARAMS):
         fig = Figure(figsize=(6.6, max(4.1, 1 + 0.17 * len(found))), layout="constrained")
-        ordered = {label: one for label, one in look.items() if label in found}
+        ordered = {label: one for label, one in styles.items() if label in found}
         ax = practitioner_curves(fig.subplots(), found, ordered)
         ax.set(title="Grid first, then the search", xlabel="k, settings", ylabel=f"{distance}, log scale")
     return fig
 
 
-def hours_figure(found: Timed, look: Mapping[str, Look], distance: str, seed: int) -> Figure | None:
-    """The median of the best known after so many hours, a panel a clock; None where no cell has two timed runs."""
+def hours_figure(found: Timed, styles: Mapping[str, CellStyle], distance: str, seed: int) -> Figure | None:
+    """Median of the best distance over hours, a panel per kind of cost; None if no cell has two timed runs."""
     if not found.hours:
         return None
     clocks = over_hours(found, seed)
@@ -42,34 +44,34 @@ def hours_figure(found: Timed, look: Mapping[str, Look], distance: str, seed: in
     longest = max(one.times[-1] for curves in clocks.values() for one in curves.values())
     unit, scale = ("hours", 1) if longest >= 2 else ("minutes", 60)
     unit = f"CPU {unit}" if found.by_cpu else unit
-    with matplotlib.rc_context(DRESS):
+    with matplotlib.rc_context(RC_PARAMS):
         fig = Figure(figsize=(5.0 * len(clocks), max(4.1, 1 + 0.17 * cells)), layout="constrained")
         axes = fig.subplots(1, len(clocks), sharey=True, squeeze=False)[0]
         for ax, (clock, curves) in zip(axes, clocks.items(), strict=True):
             scaled = {
-                label: curves[label]._replace(times=curves[label].times * scale) for label in look if label in curves
+                label: curves[label]._replace(times=curves[label].times * scale) for label in styles if label in curves
             }
-            over_time(ax, scaled, look)
-            ax.set(title=f"{unit[0].upper()}{unit[1:]} of {clock}", xlabel=f"{unit}, one run after the other")
+            over_time(ax, scaled, styles)
+            ax.set(title=f"{unit[0].upper()}{unit[1:]} of {clock}", xlabel=f"{unit}, one run at a time")
         axes[0].set_ylabel(f"{distance}, log scale")
         shown = [np.r_[one.lower, one.upper] for curves in clocks.values() for one in curves.values()]
         axes[0].set_ylim(*limits(np.concatenate(shown)))
         for ax, curves in zip(axes, clocks.values(), strict=True):
             ends: figures.Curves = {label: (scale * one.times[[-1]], one.median[[-1]]) for label, one in curves.items()}
-            figures.name_ends(ax, ends, look)
+            figures.name_ends(ax, ends, styles)
     return fig
 
 
-def over_time(ax: Axes, curves: Mapping[str, OverTime], look: Mapping[str, Look]) -> Axes:
-    """A line a cell over time on logarithmic axes, shaded by Monte-Carlo error alone; none while nothing is known."""
+def over_time(ax: Axes, curves: Mapping[str, OverTime], styles: Mapping[str, CellStyle]) -> Axes:
+    """A line per cell over time, log-log, shaded by Monte-Carlo error; it begins with the first finite median."""
     for label, one in curves.items():
         known = np.where(np.isfinite(one.median), one.median, np.nan)
         every = [*np.linspace(0, len(known) - 1, 7).round().astype(int)]
-        colour, marker, dash = look[label]
+        color, marker, dash = styles[label]
         ax.plot(
             one.times,
             known,
-            color=colour,
+            color=color,
             ls=dash,
             marker=marker,
             markevery=every,
@@ -79,7 +81,7 @@ def over_time(ax: Axes, curves: Mapping[str, OverTime], look: Mapping[str, Look]
             lw=1.8,
         )
         sure = np.isfinite(one.upper)
-        ax.fill_between(one.times, one.lower, one.upper, where=list(sure), color=colour, alpha=0.2, lw=0)
+        ax.fill_between(one.times, one.lower, one.upper, where=list(sure), color=color, alpha=0.2, lw=0)
     if curves:
         low = min(float(one.times[0]) for one in curves.values())
         high = max(float(one.times[-1]) for one in curves.values())
@@ -88,16 +90,16 @@ def over_time(ax: Axes, curves: Mapping[str, OverTime], look: Mapping[str, Look]
 
 
 def pairs_figure(table: pd.DataFrame, order: list[str]) -> Figure | None:
-    """A matrix a budget: the chance that the row's best of k beats the column's; coloured where an order is claimed.
+    """A matrix per budget: the chance that the row's best of k beats the column's, colored where an order is claimed.
 
-    `table` as `statements.pair_table` gives it. None for more cells than can be read, and for a single pair.
+    `table` is as from `analysis.tables.pairs.pair_table`. None for fewer than 3 and more than `MOST_CELLS` cells.
     """
     cells = [label for label in order if label in {*table["a"], *table["b"]}]
     if not 3 <= len(cells) <= MOST_CELLS:
         return None
     budgets = sorted(table["k"].unique())
     size = 1.3 + 0.44 * len(cells)
-    with matplotlib.rc_context(DRESS):
+    with matplotlib.rc_context(RC_PARAMS):
         fig = Figure(
             figsize=((size + 0.3) * len(budgets), size + 0.5), layout=ConstrainedLayoutEngine(compress=True, w_pad=0.15)
         )
@@ -108,23 +110,31 @@ def pairs_figure(table: pd.DataFrame, order: list[str]) -> Figure | None:
 
 
 def pair_matrix(ax: Axes, table: pd.DataFrame, cells: list[str]) -> Axes:
-    """Rows beat columns with the chance written, in per cent; blue where surely above one half, orange where below."""
+    """The chance in percent that the row beats the column: blue if the row is claimed better, orange if worse."""
     place = {label: i for i, label in enumerate(cells)}
     n = len(cells)
     for row in table.to_dict("records"):
         i, j, chance, said = place[row["a"]], place[row["b"]], float(row["chance"]), row["said"]
-        for x, y, won, colour in (
+        for x, y, won, color in (
             (j, i, chance, {"a": WINS, "b": LOSES}.get(said)),
             (i, j, 1 - chance, {"b": WINS, "a": LOSES}.get(said)),
         ):
-            if colour:
-                ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, color=colour, alpha=0.35, lw=0))
-            ax.text(x, y, f"{100 * won:.0f}", ha="center", va="center", fontsize=8, color=INK if colour else MUTED)
+            if color:
+                ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, color=color, alpha=0.35, lw=0))
+            ax.text(
+                x,
+                y,
+                f"{100 * won:.0f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=TEXT_COLOR if color else MUTED_COLOR,
+            )
     ax.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), aspect="equal")
-    ax.set_xticks(range(n), cells, rotation=45, ha="right", rotation_mode="anchor", color=INK)
-    ax.set_yticks(range(n), cells, color=INK)
+    ax.set_xticks(range(n), cells, rotation=45, ha="right", rotation_mode="anchor", color=TEXT_COLOR)
+    ax.set_yticks(range(n), cells, color=TEXT_COLOR)
     ax.grid(False)
     ax.tick_params(length=0)
     for at in range(n):
-        ax.text(at, at, "·", ha="center", va="center", color=MUTED)
+        ax.text(at, at, "·", ha="center", va="center", color=MUTED_COLOR)
     return ax

@@ -1,4 +1,4 @@
-"""Whole figures: which axes stand side by side, how they are named, and how they are saved."""
+"""Figure-level plots: several axes with their titles and labels, and how figures are saved."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from analysis.estimators.tuning_curves import (
     median_best_band,
 )
 from analysis.figures import axes as figures
-from analysis.figures.style import DRESS, INK, MUTED, Look
+from analysis.figures.style import MUTED_COLOR, RC_PARAMS, TEXT_COLOR, CellStyle
 from analysis.figures.ticks import drawn, limits
 from analysis.loading.cells import NoBand
 
@@ -32,21 +32,21 @@ UNIT_NAMES = {"run": "single runs", "setting": "settings, each the median of its
 
 
 def budget_figure(
-    worths: pd.DataFrame,
+    units: pd.DataFrame,
     paths: Mapping[str, Array],
-    look: Mapping[str, Look],
+    styles: Mapping[str, CellStyle],
     distance: str,
     unit: str,
     untrained: float,
 ) -> Figure:
-    """Median and mean of the best of k for every cell, and the chance that all k fail where any diverged.
+    """Median and mean of the best of k for every cell, and the chance that all k fail if any run did.
 
-    `worths` is a frame of `cells.worths` for `unit`; `paths` are of cells that are not in it the best after k trials,
-    drawn beside the medians; `untrained` the step-0 distance, NaN where unknown.
+    `units` is a frame of `cells.unit_values` for `unit`. `paths` has the best after k trials of cells that are not in
+    it, which is drawn with the medians. `untrained` is the step-0 distance, NaN if unknown.
     """
     medians: dict[str, tuple[NDArray[np.int64], Array]] = {}
     means, shares = {}, {}
-    for label, cell in worths.groupby("cell", sort=False):
+    for label, cell in units.groupby("cell", sort=False):
         values, capped, ks = cell["worth"].to_numpy(float), cell["capped"].to_numpy(float), budgets(len(cell))
         medians[str(label)] = (ks, median_best(values, ks))
         if np.isfinite(capped).all():
@@ -55,58 +55,57 @@ def budget_figure(
         if lost:
             shares[str(label)] = (lost, len(cell))
     medians |= {label: (np.arange(1, len(path) + 1), path) for label, path in paths.items()}
-    stopped = np.isinf(worths["worth"]).sum() > worths["diverged"].sum()
-    chances, look = _chances(shares, look)
+    stopped = np.isinf(units["worth"]).sum() > units["diverged"].sum()
+    chances, styles = _chances(shares, styles)
     panels = [
-        (f"Median of the best of k, {unit}s to come" + ", and trials of searches" * bool(paths), medians),
+        (f"Median of the best of k, future {unit}s" + ", and trials of searches" * bool(paths), medians),
         (f"Mean of the best of k of these {unit}s", means),
     ]
     panels = [(title, lines) for title, lines in panels if lines or lines is medians]
-    with matplotlib.rc_context(DRESS):
+    with matplotlib.rc_context(RC_PARAMS):
         widths = [4.6] * len(panels) + [3.6] * bool(chances)
         fig = Figure(figsize=(sum(widths), max(4.1, 1 + 0.17 * len(medians))), layout="constrained")
         axes = fig.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
         for ax, (title, lines) in zip(axes, panels, strict=False):
-            figures.curves(ax, lines, look).set(title=title, xlabel=f"k ({UNIT_NAMES[unit]})")
+            figures.curves(ax, lines, styles).set(title=title, xlabel=f"k ({UNIT_NAMES[unit]})")
         axes[0].set_ylabel(f"{distance}, log scale")
         _same_limits(list(axes[: len(panels)]), untrained)
         if chances:
-            figures.curves(axes[-1], chances, look, log=False)
+            figures.curves(axes[-1], chances, styles, log=False)
             top = max(float(line.max()) for _, line in chances.values())
             axes[-1].set(
                 title="Chance that all k diverge" + " or are stopped" * bool(stopped),
                 xlabel=f"k (of these {unit}s)",
                 ylim=(-0.02 * top, 1.02 * top),
             )
-        drawn = [*(lines for _, lines in panels), *([chances] if chances else [])]
-        for ax, lines in zip(axes, drawn, strict=True):
-            figures.name_ends(ax, lines, look)
+        plotted = [*(lines for _, lines in panels), *([chances] if chances else [])]
+        for ax, lines in zip(axes, plotted, strict=True):
+            figures.name_ends(ax, lines, styles)
     return fig
 
 
 def _chances(
-    shares: Mapping[str, tuple[int, int]], look: Mapping[str, Look]
-) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], Mapping[str, Look]]:
-    """The curves of the chance that all fail, one for all cells of equal shares, which would hide one another."""
-    chances, looks = {}, dict(look)
+    shares: Mapping[str, tuple[int, int]], styles: Mapping[str, CellStyle]
+) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], Mapping[str, CellStyle]]:
+    """Curves of the chance that all k diverge; cells with equal shares have one curve, as they would overlap."""
+    chances, styles = {}, dict(styles)
     for lost, n in dict.fromkeys(shares.values()):
         labels = [label for label, share in shares.items() if share == (lost, n)]
         name = labels[0] if len(labels) == 1 else f"{lost} of {n}, {len(labels)} cells"
-        looks.setdefault(name, Look(MUTED, "o", "-"))
+        styles.setdefault(name, CellStyle(MUTED_COLOR, "o", "-"))
         chances[name] = (budgets(n), chance_all_fail(lost, n, budgets(n)))
-    return chances, looks
+    return chances, styles
 
 
 def band_figure(
-    worths: pd.DataFrame, no_band: Mapping[str, NoBand], look: Mapping[str, Look], distance: str, unit: str
+    units: pd.DataFrame, no_band: Mapping[str, NoBand], styles: Mapping[str, CellStyle], distance: str, unit: str
 ) -> Figure | None:
-    """A small panel a cell: median of the best of k for runs to come, with its 95 % band.
+    """A small panel per cell: median of the best of k for future runs, with its 95 % band.
 
-    In cells of `no_band` the values are not independent draws, and only the curve is drawn, with the note given
-    there. None where no cell has enough values to bound anything.
+    Cells of `no_band` get the curve and the note alone. None if no cell has enough values for a bound.
     """
     found: dict[str, tuple[Band, str]] = {}
-    for label, cell in worths.groupby("cell", sort=False):
+    for label, cell in units.groupby("cell", sort=False):
         values = cell["worth"].to_numpy(float)
         ks = budgets(len(values))
         result = median_best_band(values, ks, least=cell["least"].to_numpy(float))
@@ -123,44 +122,46 @@ def band_figure(
         return None
     every = [np.r_[b.point, b.upper, b.lower] for b, _ in found.values()]
     low, high = limits(np.concatenate(every))
-    most = max(int(result.ks[-1]) for result, _ in found.values())  # the panels share their axis
+    most = max(int(result.ks[-1]) for result, _ in found.values())
 
     def draw(ax: Axes, label: str) -> None:
-        figures.band(ax, found[label][0], look[label], low, found[label][1], most)
+        figures.band(ax, found[label][0], styles[label], low, found[label][1], most)
 
-    return _facets(list(found), draw, look, f"k ({UNIT_NAMES[unit]})", f"{distance}, log", (low, high))
+    return _facets(list(found), draw, styles, f"k ({UNIT_NAMES[unit]})", f"{distance}, log", (low, high))
 
 
-def distribution_figure(worths: pd.DataFrame, look: Mapping[str, Look], distance: str, untrained: float) -> Figure:
-    """The final distance of every single run, a column a cell."""
-    values = {str(label): cell["worth"].to_numpy(float) for label, cell in worths.groupby("cell", sort=False)}
-    stopped = set(worths.loc[worths["least"] < worths["worth"], "cell"])
-    with matplotlib.rc_context(DRESS):
+def distribution_figure(
+    units: pd.DataFrame, styles: Mapping[str, CellStyle], distance: str, untrained: float
+) -> Figure:
+    """The final distance of every run, a column per cell."""
+    values = {str(label): cell["worth"].to_numpy(float) for label, cell in units.groupby("cell", sort=False)}
+    stopped = set(units.loc[units["least"] < units["worth"], "cell"])
+    with matplotlib.rc_context(RC_PARAMS):
         fig = Figure(
             figsize=(max(5.5, min(1.6 + 1.15 * len(values), max(9.5, 1.6 + 0.42 * len(values)))), 4.2),
             layout="constrained",
         )
         ax = fig.subplots()
-        figures.distribution(ax, values, look, stopped).set(ylabel=f"final {distance}, log scale")
+        figures.distribution(ax, values, styles, stopped).set(ylabel=f"final {distance}, log scale")
         _same_limits([ax], untrained)
     return fig
 
 
-def training_figure(rows: pd.DataFrame, order: list[str], look: Mapping[str, Look], distance: str) -> Figure:
-    """A small panel a cell: distance over D updates, a line a run, or a band of many."""
+def training_figure(rows: pd.DataFrame, order: list[str], styles: Mapping[str, CellStyle], distance: str) -> Figure:
+    """A small panel per cell: distance over D updates, as in `axes.training`."""
     low, high = limits(rows["fid"].to_numpy(float))
     labels = [label for label in order if (rows["cell"] == label).any()]
 
     def draw(ax: Axes, label: str) -> None:
-        figures.training(ax, rows[rows["cell"] == label], look[label])
+        figures.training(ax, rows[rows["cell"] == label], styles[label])
 
-    return _facets(labels, draw, look, "D updates", f"{distance}, log", (low, high))
+    return _facets(labels, draw, styles, "D updates", f"{distance}, log", (low, high))
 
 
 def floor_figure(by_n: Sequence[tuple[int, float]], n_fake: int, distance: str) -> Figure:
-    """Distance of real images against real images by their number, of a protocol's floor; two numbers at least."""
+    """Distance of held-out real images by their number; `by_n` is a protocol's floor (`protocols.floor_by_n`)."""
     counts, distances = (np.asarray(part, float) for part in zip(*by_n, strict=True))
-    with matplotlib.rc_context(DRESS):
+    with matplotlib.rc_context(RC_PARAMS):
         fig = Figure(figsize=(9.2, 2.8), layout="constrained")
         ax = fig.subplots()
         figures.floor(ax, counts, distances, n_fake).set(xlabel="real images, log scale", ylabel=f"{distance}, log")
@@ -168,13 +169,13 @@ def floor_figure(by_n: Sequence[tuple[int, float]], n_fake: int, distance: str) 
 
 
 def save(fig: Figure, stem: Path) -> None:
-    """Write `stem`.png (150 dpi), `stem`.svg and `stem`.pdf; equal figures give equal bytes."""
-    with matplotlib.rc_context(DRESS):
+    """Write `stem`.png (150 dpi), `stem`.svg and `stem`.pdf; equal figures give identical files."""
+    with matplotlib.rc_context(RC_PARAMS):
         fig.savefig(stem.with_suffix(".png"), dpi=150, metadata={"Software": None})
-        fig.set_layout_engine(None)  # laid out once, for all three
+        fig.set_layout_engine(None)  # one layout for all three
         for text in fig.findobj(Text):
-            # No ligatures: they would put a second font into each PDF, half of its cost, and hide words from a search.
-            if hasattr(text, "set_fontfeatures"):  # older versions of matplotlib make none
+            # Ligatures would embed a second font in each PDF, half of its cost, and break text search.
+            if hasattr(text, "set_fontfeatures"):  # older versions of matplotlib make no ligatures
                 text.set_fontfeatures(("-liga",))
         fig.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
         fig.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
@@ -183,33 +184,35 @@ def save(fig: Figure, stem: Path) -> None:
 def _facets(
     labels: list[str],
     draw: Callable[[Axes, str], None],
-    look: Mapping[str, Look],
+    styles: Mapping[str, CellStyle],
     xlabel: str,
     ylabel: str,
     limits: tuple[float, float],
 ) -> Figure:
     columns = min(3, len(labels)) or 1
     lines = max(1, math.ceil(len(labels) / columns))
-    with matplotlib.rc_context(DRESS):
+    with matplotlib.rc_context(RC_PARAMS):
         fig = Figure(figsize=(0.7 + 3.1 * columns, 0.5 + 2.2 * lines), layout="constrained")
         axes = fig.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for ax, label in zip(axes, labels, strict=False):
             draw(ax, label)
-            ax.set_title(label, color=look[label].colour)
+            ax.set_title(label, color=styles[label].color)
         for ax in axes[len(labels) :]:
             ax.set_axis_off()
         for place, ax in enumerate(axes[: len(labels)]):
             if place + columns >= len(labels):
                 ax.tick_params(labelbottom=True)
         axes[0].set_ylim(*limits)
-        fig.supxlabel(xlabel, fontsize=9.5, color=INK)
-        fig.supylabel(ylabel, fontsize=9.5, color=INK)
+        fig.supxlabel(xlabel, fontsize=9.5, color=TEXT_COLOR)
+        fig.supylabel(ylabel, fontsize=9.5, color=TEXT_COLOR)
     return fig
 
 
 def _same_limits(axes: list[Axes], untrained: float) -> None:
-    """Give axes that are to be compared one range: of what they show, with the untrained generator's distance where it
-    is near enough; where it would take more than half of the height, it is named at the upper edge."""
+    """Give axes one range, which includes the untrained generator's distance unless that takes over half the height.
+
+    In that case a note at the upper edge names it.
+    """
     shown = np.concatenate([drawn(ax.yaxis) for ax in axes])
     low, high = limits(shown)
     if not math.isfinite(untrained) or untrained <= 0:

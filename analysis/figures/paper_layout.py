@@ -1,4 +1,4 @@
-"""The figures of "The GAN Landscape" (arXiv 1807.04720): which cells each compares, in its order, by its labels."""
+"""The figures of "The GAN Landscape" (arXiv 1807.04720): which cells each compares, in the paper's order and labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landscape.config.axes import CELL_AXES, CELL_KEYS
 
 
 class Member(NamedTuple):
-    """A cell of a figure; of `losses` and `n_dis` the first that the store has is taken, the study's own first."""
+    """A cell of a figure. Of `losses` and `n_dis`, the first in the store is taken; the paper's own comes first."""
 
     label: str
     losses: tuple[str, ...]
@@ -21,18 +21,18 @@ class Member(NamedTuple):
     n_dis: tuple[int, ...]
 
 
-class Study(NamedTuple):
-    """One of the study's figures; within one architecture, or, with `across`, over all of them."""
+class FigureDesign(NamedTuple):
+    """One of the paper's figures: of one architecture, or, with `across`, over all of them."""
 
     title: str
     members: tuple[Member, ...]
     across: bool = False
 
 
-class Figure(NamedTuple):
-    """A study's figure as this store can draw it: `cells` maps a label to the cell's facts, data set apart.
+class PaperFigure(NamedTuple):
+    """A figure of the paper with the cells in this store: `cells` maps a label to the columns that define the cell.
 
-    Facts of a cell that is pooled over n_dis are without it.
+    These leave out data, and n_dis for a cell that is pooled over it.
     """
 
     key: str
@@ -40,11 +40,11 @@ class Figure(NamedTuple):
     cells: dict[str, dict[str, object]]
 
 
-NS, WGAN, LS = ("ns",), ("wgan",), ("ls_sigmoid", "ls")  # the study's code takes the sigmoid of the logit for LS
+NS, WGAN, LS = ("ns",), ("wgan",), ("ls_sigmoid", "ls")  # the paper's code has LS on the sigmoid of the logit
 ONE, FIVE, FIVE_OR_ONE = (1,), (5,), (5, 1)
 
-STUDIES = {
-    "regularization": Study(
+PAPER_FIGURES = {
+    "regularization": FigureDesign(
         "Regularization and normalization",
         (
             Member("W/O", NS, "none", "none", ONE),
@@ -57,7 +57,7 @@ STUDIES = {
             Member("L2", NS, "l2", "none", ONE),
         ),
     ),
-    "loss": Study(
+    "loss": FigureDesign(
         "Loss functions",
         (
             Member("NS", NS, "none", "none", ONE),
@@ -70,7 +70,7 @@ STUDIES = {
             Member("LS GP", LS, "gp", "none", FIVE_OR_ONE),
         ),
     ),
-    "architecture": Study(
+    "architecture": FigureDesign(
         "Architectures",
         (
             Member("W/O", NS, "none", "none", ONE),
@@ -80,7 +80,7 @@ STUDIES = {
         ),
         across=True,
     ),
-    "both": Study(
+    "both": FigureDesign(
         "Regularization and normalization at once",
         (
             *(Member(f"GP+{norm.upper()}", NS, "gp", norm, n) for norm in ("sn", "bn", "ln") for n in (ONE, FIVE)),
@@ -89,22 +89,22 @@ STUDIES = {
     ),
 }
 
-# Axes that the study did not have: its cells are those that are plain on them.
+# Axes that the paper did not have, at the values of its cells.
 OTHERS = {axis.name: axis.plain for axis in CELL_AXES if axis.added}
 
-ARCHITECTURES = {"resnet19": "RES5", "sndcgan": "SNDC", "resnet_cifar": "RESC"}  # the first two are the study's words
+ARCHITECTURES = {"resnet19": "RES5", "sndcgan": "SNDC", "resnet_cifar": "RESC"}  # the first two names are the paper's
 
 
-def study_figures(runs: pd.DataFrame, pooled: bool = False) -> list[Figure]:
+def paper_figures(runs: pd.DataFrame, pooled: bool = False) -> list[PaperFigure]:
     """The figures for which `runs` (a frame of `load`) has at least two cells with a result on one data set.
 
-    With `pooled` the cells that differ in n_dis alone are one, and the label names the counts that there are.
+    With `pooled`, cells that differ in n_dis alone are one, labeled with its values.
     """
     known = of_cell(runs[runs["worth"].notna()], OTHERS).drop_duplicates(list(CELL_KEYS))
     words = [*ARCHITECTURES, *sorted(set(known["arch"]) - set(ARCHITECTURES))]
     archs = [arch for arch in words if arch in set(known["arch"])]
     drawn = []
-    for key, study in STUDIES.items():
+    for key, study in PAPER_FIGURES.items():
         for group in [archs] if study.across else [[arch] for arch in archs]:
             cells = _cells(study, known, group)
             cells = _pooled(cells, known) if pooled else cells
@@ -114,16 +114,16 @@ def study_figures(runs: pd.DataFrame, pooled: bool = False) -> list[Figure]:
             if _most_together(known, cells) >= 2:
                 one = not study.across and len(archs) > 1
                 title = f"{study.title}, {architecture(group[0])}" if one else study.title
-                drawn.append(Figure(f"{key}-{group[0]}" if one else key, title, cells))
+                drawn.append(PaperFigure(f"{key}-{group[0]}" if one else key, title, cells))
     return drawn
 
 
 def architecture(arch: str) -> str:
-    """The study's short name of a network, or its name in capitals."""
+    """The paper's short name of a network, or the name in capitals."""
     return ARCHITECTURES.get(arch, arch.upper())
 
 
-def _cells(study: Study, known: pd.DataFrame, archs: Sequence[str]) -> dict[str, dict[str, object]]:
+def _cells(study: FigureDesign, known: pd.DataFrame, archs: Sequence[str]) -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {}
     for arch in archs:
         for member in study.members:
@@ -143,7 +143,7 @@ def _cells(study: Study, known: pd.DataFrame, archs: Sequence[str]) -> dict[str,
 
 
 def _pooled(cells: dict[str, dict[str, object]], known: pd.DataFrame) -> dict[str, dict[str, object]]:
-    """The cells without n_dis, each once; one of several counts is labelled by them."""
+    """The cells pooled over n_dis; a cell with several values is labeled with them."""
     found: dict[str, dict[str, object]] = {}
     for label, facts in cells.items():
         rest = {key: value for key, value in facts.items() if key != "n_dis"}
@@ -156,13 +156,13 @@ def _pooled(cells: dict[str, dict[str, object]], known: pd.DataFrame) -> dict[st
 
 
 def _most_together(known: pd.DataFrame, cells: dict[str, dict[str, object]]) -> int:
-    """How many of `cells` one data set has at most."""
+    """The largest number of `cells` that one data set has."""
     counts = [sum(len(of_cell(part, facts)) > 0 for facts in cells.values()) for _, part in known.groupby("data")]
     return max(counts, default=0)
 
 
 def of_cell(runs: pd.DataFrame, facts: dict[str, object]) -> pd.DataFrame:
-    """The runs of one cell of a figure."""
+    """The rows of `runs` that equal `facts` in its columns."""
     same = pd.Series(True, index=runs.index)
     for key, value in facts.items():
         same &= runs[key] == value

@@ -1,4 +1,4 @@
-"""Figures drawn side by side by several processes; no file is made again that an older report has of equal data."""
+"""Draws figures in parallel, and reuses those of an older report that were made from equal data."""
 
 from __future__ import annotations
 
@@ -19,57 +19,66 @@ from matplotlib.figure import Figure
 
 from analysis.figures import panels
 
-KEYS = "figures.json"  # beside the page: what each figure, and each file of single runs, was made from
+MANIFEST = "figures.json"  # beside the page: a hash of what each figure and each file of runs was made from
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
 @dataclass
-class Press:
-    """Where figures go (`new`), where an older report may have them (`old`), and who draws: a pool, or this process."""
+class FigureRenderer:
+    """Draws a report's files into the folder `new`, or links them from the older report in the folder `old`.
+
+    The processes of `pool`, if given, draw the figures; else this one does.
+    """
 
     new: Path
     old: Path
     pool: Executor | None = None
-    before: dict[str, Any] = field(
-        default_factory=dict
-    )  # stem -> what the older report drew it from, and whether it did
-    begun: dict[str, tuple[str, Future[bool] | bool]] = field(default_factory=dict)
+    before: dict[str, Any] = field(init=False)  # file or stem -> [content key, whether it exists], of the older report
+    made: dict[str, tuple[str, Future[bool] | bool]] = field(init=False, default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.before = _read(self.old / MANIFEST)
 
-def press(new: Path, old: Path, pool: Executor | None = None) -> Press:
-    return Press(new, old, pool, _read(old / KEYS))
+    def submit(self, stem: str, draw: Callable[..., Figure | None], *arguments: Any) -> None:
+        """Save `draw(*arguments)` as `stem`.png, .svg and .pdf; `draw` is a module's function, None means no figure.
 
+        A figure that the older report drew from equal arguments by the same code is linked.
+        """
+        key = _key([draw, arguments])
+        if self.before.get(stem) == [key, False]:
+            self.made[stem] = key, False
+        elif self.before.get(stem) == [key, True] and self._link([f"{stem}{suffix}" for suffix in SUFFIXES]):
+            self.made[stem] = key, True
+        elif self.pool:
+            self.made[stem] = key, self.pool.submit(_draw, self.new / stem, draw, arguments)
+        else:
+            self.made[stem] = key, _draw(self.new / stem, draw, arguments)
 
-def begin(at: Press, stem: str, draw: Callable[..., Figure | None], *arguments: Any) -> None:
-    """Have `draw(*arguments)`, a function of a module, drawn into files at `stem`; it may give None for no figure.
+    def reuse(self, file: str, *parts: Any) -> bool:
+        """Link `file` from the older report if it was made from equal `parts`; if False, the caller has to write it."""
+        key = _key(parts)
+        self.made[file] = key, True
+        return self.before.get(file) == [key, True] and self._link([file])
 
-    What the older report drew from the same arguments by the same code is linked, not drawn.
-    """
-    key = _key([draw, arguments])
-    if at.before.get(stem) == [key, False]:
-        at.begun[stem] = key, False
-    elif at.before.get(stem) == [key, True] and _linked(at, [f"{stem}{suffix}" for suffix in SUFFIXES]):
-        at.begun[stem] = key, True
-    elif at.pool:
-        at.begun[stem] = key, at.pool.submit(_draw, at.new / stem, draw, arguments)
-    else:
-        at.begun[stem] = key, _draw(at.new / stem, draw, arguments)
+    def wait(self) -> set[str]:
+        """Wait for all figures; returns the stems of those that exist, and the other files."""
+        done = {
+            stem: (key, drawn if isinstance(drawn, bool) else drawn.result())
+            for stem, (key, drawn) in self.made.items()
+        }
+        (self.new / MANIFEST).write_text(json.dumps(done))
+        return {stem for stem, (_, exists) in done.items() if exists}
 
-
-def taken_over(at: Press, file: str, *parts: Any) -> bool:
-    """Whether `file`, which follows from `parts`, is linked from the older report; else the caller is to make it."""
-    key = _key(parts)
-    at.begun[file] = key, True
-    return at.before.get(file) == [key, True] and _linked(at, [file])
-
-
-def finish(at: Press) -> set[str]:
-    """Wait for all that was begun; the stems of the figures, and the other files, that there are."""
-    done = {
-        stem: (key, drawn if isinstance(drawn, bool) else drawn.result()) for stem, (key, drawn) in at.begun.items()
-    }
-    (at.new / KEYS).write_text(json.dumps(done))
-    return {stem for stem, (_, there) in done.items() if there}
+    def _link(self, files: list[str]) -> bool:
+        """Link `files` from the older report, all or none."""
+        try:
+            for file in files:
+                os.link(self.old / file, self.new / file)
+        except OSError:
+            for file in files:
+                (self.new / file).unlink(missing_ok=True)
+            return False
+        return True
 
 
 def _draw(stem: Path, draw: Callable[..., Figure | None], arguments: tuple[Any, ...]) -> bool:
@@ -78,18 +87,6 @@ def _draw(stem: Path, draw: Callable[..., Figure | None], arguments: tuple[Any, 
         if figure is not None:
             panels.save(figure, stem)
     return figure is not None
-
-
-def _linked(at: Press, files: list[str]) -> bool:
-    """Whether all files of a figure are in the older report, and now here too."""
-    try:
-        for file in files:
-            os.link(at.old / file, at.new / file)
-    except OSError:
-        for file in files:
-            (at.new / file).unlink(missing_ok=True)
-        return False
-    return True
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -102,7 +99,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 @cache
 def _code() -> bytes:
-    """All that a figure depends on but its arguments: the code of this package, and what it calls."""
+    """What a figure depends on beside its arguments: the code of this package and the versions of what it calls."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     packages = " ".join(version(name) for name in ("matplotlib", "numpy", "opda", "scipy"))
     return b"".join([packages.encode(), *(file.read_bytes() for file in files)])
@@ -115,7 +112,7 @@ def _key(parts: Sequence[Any]) -> str:
 
 
 def _add(digest: Any, value: Any) -> None:
-    """Feed `value` to a hash. What it does not know it takes by its text: at worst a figure is drawn again."""
+    """Feed `value` to a hash; of unknown types its repr, which at worst draws a figure again."""
     if isinstance(value, pd.DataFrame):
         digest.update(repr((list(value.columns), len(value))).encode())
         digest.update(pd.util.hash_pandas_object(value).to_numpy().tobytes())

@@ -1,4 +1,4 @@
-"""How a cell looks in every figure of a report: one colour, marker and dash for each name, and the figures' dress."""
+"""The style of figures: each cell's color, marker and dash, and matplotlib's rc parameters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from landscape.config.axes import family, method
 
-# A cell keeps its look from report to report, because the look follows from what it is: the marker from the loss, the
-# dash from the network where several are shown, else from the loss too, the colour from all else that sets it apart.
-# Single ones have Okabe and Ito's colours, told apart with any colour vision; a pair has a shade of its normalizer's.
-COLOURS = {
+# A cell has the same style in every report, as the style follows from its axes: the marker from the loss, the dash from
+# the network if several are shown, else from the loss, the color from the regularization. Single methods have Okabe and
+# Ito's colors, which any color vision can tell apart; a penalty with a normalizer has a shade of the normalizer's.
+COLORS = {
     "W/O": "#555555",
     "GP": "#0072B2",
     "GP 5": "#56B4E9",
@@ -30,21 +30,21 @@ COLOURS = {
     "DRAGAN+LN": "#7F9A00",
     "DRAGAN+BN": "#B04A8C",
 }
-SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#555555")  # for what is no cell
+SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#555555")  # for other series
 SPARE = ("#332288", "#117733", "#999933", "#44AA99", "#AA4499", "#661100", "#6699CC", "#DDAA33")  # Paul Tol's
 MARKERS = {"NS": "o", "WGAN": "s", "LS": "^", "LS_SIGMOID": "<", "HINGE": "D", "MINIMAX": "v", "ML": "P", "RPGAN": "X"}
 LOSS_DASHES = {"NS": "-", "WGAN": "--", "LS": "-.", "LS_SIGMOID": "-.", "HINGE": ":"}
 ARCH_DASHES = {"resnet19": "-", "sndcgan": "--", "resnet_cifar": ":", "dcgan": "-."}
 DASHES = ("-", "--", ":", "-.")
 
-INK, MUTED, FAINT = "#222222", "#666666", "#d9d9d9"
+TEXT_COLOR, MUTED_COLOR, FAINT_COLOR = "#222222", "#666666", "#d9d9d9"
 
-# Figures stand on a white card in light and dark pages alike.
-DRESS: Any = {
+# Figures have a white background on light and dark pages alike.
+RC_PARAMS: Any = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "axes.edgecolor": "#999999",
-    "axes.labelcolor": INK,
+    "axes.labelcolor": TEXT_COLOR,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -53,36 +53,36 @@ DRESS: Any = {
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "grid.color": "#ebebeb",
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
+    "text.color": TEXT_COLOR,
+    "xtick.color": MUTED_COLOR,
+    "ytick.color": MUTED_COLOR,
     "font.size": 9.5,
-    "text.parse_math": False,  # a name with a "$" in it is a name
+    "text.parse_math": False,  # names may contain "$"
     "pdf.fonttype": 42,  # TrueType, which journals ask for
-    "svg.hashsalt": "landscape",  # the same data give the same bytes
+    "svg.hashsalt": "landscape",  # equal figures are identical files
 }
 
 
-class Look(NamedTuple):
-    """Of one cell: `colour` as hex, `marker` and `dash` as matplotlib names them."""
+class CellStyle(NamedTuple):
+    """The style of one cell: `color` in hex, `marker` and `dash` in matplotlib's notation."""
 
-    colour: str
+    color: str
     marker: str
     dash: str
 
 
-def looks(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, Look]:
-    """A look for each cell, label -> what it is on its axes (`cells.cell_facts`), whatever others there are.
+def cell_styles(cells: Mapping[str, Mapping[str, Any]]) -> dict[str, CellStyle]:
+    """The style of each cell by label, independent of the other cells; `cells` is as from `cells.cell_facts`.
 
-    What its runs differ in may be missing. A label that begins with the network is one among several networks.
+    A label that begins with the network takes its dash from it.
     """
-    return {label: _look(facts, label.startswith(f"{facts.get('arch')} ")) for label, facts in cells.items()}
+    return {label: _style(facts, label.startswith(f"{facts.get('arch')} ")) for label, facts in cells.items()}
 
 
-def _look(facts: Mapping[str, Any], by_arch: bool) -> Look:
+def _style(facts: Mapping[str, Any], by_arch: bool) -> CellStyle:
     name, loss = method(facts), family(facts)
-    return Look(
-        COLOURS.get(name) or _pick(name, SPARE),
+    return CellStyle(
+        COLORS.get(name) or _pick(name, SPARE),
         MARKERS.get(loss) or _pick(loss, tuple(MARKERS.values())),
         _dash(str(facts["arch"]), ARCH_DASHES) if by_arch else _dash(loss, LOSS_DASHES),
     )
@@ -93,5 +93,5 @@ def _dash(name: str, known: Mapping[str, str]) -> str:
 
 
 def _pick(name: str, among: Sequence[str]) -> str:
-    """One of `among`, the same for the same name at any time."""
+    """One of `among`, always the same for a name."""
     return among[int.from_bytes(sha256(name.encode()).digest()[:8], "big") % len(among)]

@@ -1,4 +1,4 @@
-"""Ranges and ticks of axes, from what is drawn on them: a reader can take values off every axis."""
+"""Axis ranges and readable ticks, from the data drawn."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-WANTED = 3  # ticks within the data's own range, not the axis's, which may reach further
+MIN_TICKS = 3  # within the range of the data
 STEPS = (1, 2, 2.5, 5, 10)
-EDGE = 300.0  # decades on either side of 1 that a log axis may show; near the ends of a float its arithmetic overflows
+MAX_DECADES = 300.0  # on either side of 1; beyond, the arithmetic of a log axis overflows
 
 
 class Readable(Locator):
-    """Round numbers, `WANTED` of them or more between the lowest and the highest value that the axis shows.
+    """Round numbers, at least `MIN_TICKS` of them within the range of the data, chosen when the figure is drawn.
 
-    They are chosen when the figure is drawn, after its limits: a range that is set or widened late is the one they are
-    for. `whole` leaves out fractions.
+    `whole` leaves out fractions.
     """
 
-    axis: Axis  # no other kind is ever given
+    axis: Axis
 
     def __init__(self, whole: bool = False) -> None:
         self.whole = whole
-        self.chosen: dict[tuple[float, float], Array] = {}  # asked for several times a drawing
+        self.chosen: dict[tuple[float, float], Array] = {}  # matplotlib asks several times per drawing
 
-    def __call__(self) -> Array:  # type: ignore[override]  # matplotlib's own give arrays too
+    def __call__(self) -> Array:  # type: ignore[override]  # matplotlib's own locators return arrays too
+        """The ticks of the current view."""
         return self.tick_values(*self.axis.get_view_interval())
 
     def tick_values(self, vmin: float, vmax: float) -> Array:  # type: ignore[override]
+        """The ticks between `vmin` and `vmax`, ascending."""
         low, high = sorted((float(vmin), float(vmax)))
         if (low, high) not in self.chosen:
             self.chosen[low, high] = self._choose(low, high)
@@ -49,7 +50,7 @@ class Readable(Locator):
             if self.whole:
                 ticks = np.unique(ticks[ticks == np.round(ticks)])
             within = int(((ticks >= first) & (ticks <= last)).sum())
-            enough = min(within, WANTED), min(len(ticks), WANTED + 1)
+            enough = min(within, MIN_TICKS), min(len(ticks), MIN_TICKS + 1)
             if enough > most:
                 best, most = ticks, enough
         return best
@@ -69,10 +70,12 @@ class Readable(Locator):
             yield np.asarray(
                 MaxNLocator(most, steps=STEPS, integer=self.whole, min_n_ticks=1).tick_values(low, high), float
             )
+        if self.axis.get_scale() == "log" and low > 0 and decades < 2.5:
+            yield np.outer(10.0**powers, (1, 1.5, 2, 3, 4, 5, 6, 8)).ravel()
 
 
 def drawn(axis: Axis) -> Array:
-    """Finite values of all lines on an axis and on those that share it, but not of lines right across (references)."""
+    """Finite values of all lines on an axis and on the axes that share it, without reference lines."""
     upright = isinstance(axis, YAxis)
     group = axis.axes.get_shared_y_axes() if upright else axis.axes.get_shared_x_axes()
     found: list[Array] = [
@@ -86,25 +89,25 @@ def drawn(axis: Axis) -> Array:
 
 
 def visible(values: Array) -> Array:
-    """`values` with NaN for those that a log axis has no place for: zero, what is not finite, the ends of a float."""
-    edge = 10.0**EDGE
+    """`values` with NaN where a log axis cannot show them: not positive, not finite, or beyond `MAX_DECADES`."""
+    edge = 10.0**MAX_DECADES
     return np.where((values >= 1 / edge) & (values <= edge), values, np.nan)
 
 
 def limits(values: Array) -> tuple[float, float]:
-    """A log range with a margin around the `visible` ones of `values`; 1 to 10 where there are none."""
+    """A range with a margin, for a log axis, around the `visible` of `values`; 1 to 10 if there are none."""
     shown = visible(values)
     shown = shown[~np.isnan(shown)]
     if not len(shown):
         return 1.0, 10.0
     low, high = np.log10([shown.min(), shown.max()])
     margin = 0.07 * (high - low) if high - low > 1e-6 else 0.05
-    return float(10.0 ** max(low - margin, -EDGE - 5)), float(10.0 ** min(high + margin, EDGE + 5))
+    return float(10.0 ** max(low - margin, -MAX_DECADES - 5)), float(10.0 ** min(high + margin, MAX_DECADES + 5))
 
 
 def log_axis(ax: Axes) -> Axes:
-    """A logarithmic distance axis with plain numbers on it, around what is drawn."""
-    ax.set_ylim(*limits(drawn(ax.yaxis)))  # first: a log scale takes no range of an axis without positive values
+    """Make y logarithmic with plain numbers, its range around the data drawn."""
+    ax.set_ylim(*limits(drawn(ax.yaxis)))  # first: a log scale rejects a range that is not positive
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(Readable())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
@@ -113,7 +116,7 @@ def log_axis(ax: Axes) -> Axes:
 
 
 def budget_axis(ax: Axes, most: int, pad: float = 0.5) -> Axes:
-    """The axis of k, 1 to `most` and `pad` on both sides: linear where they are few, else logarithmic."""
+    """The x axis of k, from 1 to `most`: linear up to 30, with `pad` on both sides; else logarithmic."""
     if most > 30:
         return log_budget_axis(ax, most)
     ax.xaxis.set_major_locator(Readable(whole=True))
@@ -122,7 +125,7 @@ def budget_axis(ax: Axes, most: int, pad: float = 0.5) -> Axes:
 
 
 def log_budget_axis(ax: Axes, most: float, least: float | None = None) -> Axes:
-    """A logarithmic axis with plain numbers on it: of k, from 1 to `most`, or of time, from `least`."""
+    """A logarithmic x axis with plain numbers: of k from 1 to `most`, or of time from `least` to `most`."""
     ax.set_xscale("log")
     ax.set_xlim((1 if least is None else least) * 0.94, most * 1.06)
     ax.xaxis.set_major_locator(Readable(whole=least is None))

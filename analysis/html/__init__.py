@@ -1,1 +1,1 @@
-"""The report's page: sections, data of single runs, images and templates."""
+"""The report's page: sections, data of single runs, pictures and templates."""

@@ -1,4 +1,4 @@
-"""Sample grids and the pictures of scores: the newest of each run, in the report's folder, and the best runs' grids."""
+"""Pictures in the report's folder: the newest sample grid of each run, and the pictures that scores make."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from landscape.config.errors import CorruptFile
 from landscape.store import Store
 from landscape.store.atomic_io import open_regular
 
-MOST_BYTES = 300_000_000  # of pictures copied; what is beyond stays in the store
+MOST_BYTES = 300_000_000  # of pictures copied; further ones are left out
 
 
 class Picture(NamedTuple):
-    """A picture of a score (the closest pairs, the nearest training images) in the report's folder."""
+    """A picture made by a score (closest pairs, nearest training images); `file` is relative to the page."""
 
     score: str
     protocol: str
@@ -28,18 +28,18 @@ class Picture(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """What is in the report's folder: the step of each run's sample grid, and the pictures of scores, by run."""
+    """The pictures in the report's folder, by run id: the step of the sample grid, and the pictures of scores."""
 
     grids: dict[str, int]
     scores: dict[str, list[Picture]]
 
 
 def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, problems: list[str]) -> Placed:
-    """Put the newest sample grid of each run at `new`/samples/<id>.png, pictures of scores beside it.
+    """Put the newest sample grid of each run at `new`/samples/<id>.png, and pictures of scores beside it.
 
-    These are called <id>-<score>-<protocol>.png. Linked where the store is on the same disk, else copied (a picture
-    that the report at `old` has is not copied again), grids before others and runs with the lowest distances first,
-    until `MOST_BYTES` are reached.
+    The latter are named <id>-<score>-<protocol>.png. Pictures are hard links if the store is on the same disk, else
+    copies, or links to those in the older report at `old`. At most `MOST_BYTES` are copied: grids first, and within
+    each kind runs with the lowest distances first. Unreadable pictures add a sentence to `problems`.
     """
     copied = 0
 
@@ -47,11 +47,11 @@ def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, probl
         nonlocal copied
         target, before = f"{new}/samples/{name}", f"{old}/samples/{name}"
         try:
-            # Whoever may write to the store could link to what only the reader of it may read.
+            # Somebody with write access to the store could link to a file that only its reader may read.
             with open_regular(source, [store.runs]) as opened:
                 seen = os.fstat(opened.fileno())
                 if _link(source, target) and not os.path.samestat(os.lstat(target), seen):
-                    os.unlink(target)  # another file by now
+                    os.unlink(target)  # the file was replaced meanwhile
                 if not os.path.lexists(target) and not (_same(before, seen) and _link(before, target)):
                     copied += seen.st_size
                     if copied > MOST_BYTES:
@@ -86,12 +86,12 @@ def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, probl
 
 
 def grids(runs: pd.DataFrame, placed: dict[str, int]) -> list[dict[str, str]]:
-    """Of each cell the run with the lowest final distance, for the page; of a cell without scores its first run."""
+    """The sample grids on the page: for each cell the run of `runs_and_cells.shown_runs`, if it has a grid."""
     return [
         {
             "file": f"samples/{run['id']}.png",
             "step": f"{placed[run['id']]:,}",
-            **{key: formatting.written(key, run[key]) for key in ("cell", "seed", "fid", "is", "id")},
+            **{key: formatting.format_value(key, run[key]) for key in ("cell", "seed", "fid", "is", "id")},
         }
         for run in runs_and_cells.shown_runs(countable(runs)).to_dict("records")
         if run["id"] in placed

@@ -1,4 +1,4 @@
-"""The report's page: what each part says, gathered into plain dictionaries for the template."""
+"""The content of the report's page, as plain dictionaries for the template."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pandas as pd
 
 from analysis.estimators.repeated_searches import several_searches, trajectories
 from analysis.figures import panels
-from analysis.figures.axes import LINES
-from analysis.figures.render import Press, begin, finish
-from analysis.figures.style import Look, looks
+from analysis.figures.axes import MAX_LINES
+from analysis.figures.render import FigureRenderer
+from analysis.figures.style import CellStyle, cell_styles
 from analysis.html.curve_json import budget_curves
 from analysis.html.images import grids, place_pictures
-from analysis.html.paper import study_parts
+from analysis.html.paper import paper_sections
 from analysis.html.run_pages import curve_names, write_runs, write_table
-from analysis.html.sections import HEADS, shown, statements, write_tables
+from analysis.html.sections import TABLE_HEADERS, section_tables, shown_table, write_tables
 from analysis.loading import protocols
 from analysis.loading.cells import (
     PICKED,
@@ -28,77 +28,81 @@ from analysis.loading.cells import (
     bounded,
     cell_facts,
     cell_order,
+    cells_to_draw,
     countable,
     equal_seeds,
     independent,
     no_bands,
-    readable,
     stopped_cells,
-    worths,
+    unit_values,
 )
 from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
-from analysis.loading.distances import named, of_distance
+from analysis.loading.distances import is_distance_column, to_file_columns
 from analysis.loading.filters import on_outcome
 from analysis.loading.runs import Collected
 from analysis.tables import diagnostics, formatting, runs_and_cells
-from analysis.tables.evaluation_cost import evaluation
-from analysis.tables.failures import troubles
-from analysis.tables.provenance import reproduce
+from analysis.tables.evaluation_cost import evaluation_sentences
+from analysis.tables.failures import failures
+from analysis.tables.provenance import provenance
 from landscape.config.text import duration
 from landscape.config.versions import CHANGES
 from landscape.scores import COLUMNS, distance_key
 from landscape.store import DIVERGED, Store
 from landscape.store.trials import GRID
 
-MOST_PARTS = 12  # of a page that have figures; the others have their tables
+MOST_PARTS = 12  # sections with figures; further ones have tables only
 
 
-def content(found: Collected, store: Store, at: Press) -> dict[str, Any]:
-    """Everything that the template shows. Writes the other files of the report, all that lie in `at.new`."""
+def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[str, Any]:
+    """Everything that the template shows. Writes all other files of the report into `renderer.new`."""
     parts = protocols.sections(found.runs)
-    look = looks(cell_facts(pd.concat([runs for _, _, runs in parts])))
+    styles = cell_styles(cell_facts(pd.concat([runs for _, _, runs in parts])))
     distinct = found.runs.drop_duplicates("id")
-    studies = study_parts(found, parts, at)
+    studies = paper_sections(found, parts, renderer)
     drawn = [
-        section(found, at, look, data, name, runs, f"{number:02d}-{_slug(data)}", number <= MOST_PARTS)
+        section(found, renderer, styles, data, name, runs, f"{number:02d}-{_slug(data)}", number <= MOST_PARTS)
         for number, (data, name, runs) in enumerate(parts, 1)
     ]
-    placed = place_pictures(pd.concat([runs for _, _, runs in parts]), store, at.new, at.old, found.problems)
+    placed = place_pictures(
+        pd.concat([runs for _, _, runs in parts]), store, renderer.new, renderer.old, found.problems
+    )
     for part, (_, _, runs) in zip(drawn, parts, strict=True):
         part["grids"] = grids(runs, placed.grids)
     distances = {name: protocols.distance_label(text) for name, text in found.protocols.items()}
-    shards = write_runs(found, distances, placed, store, at)
-    _write_frames(found, [part.pop("frame") for part in drawn], at.new)
-    there = finish(at)
+    shards = write_runs(found, distances, placed, store, renderer)
+    _write_frames(found, [part.pop("frame") for part in drawn], renderer.new)
+    there = renderer.wait()
     for part in drawn:
         part["figures"] = {kind: stem for kind, stem in part["figures"].items() if stem in there}
     return {
         "n_runs": len(distinct),
-        "narrowed": list(found.narrowed),
-        "pooled": list(found.pooled),
+        "filters": list(found.filters),
+        "pooled": list(found.pooled_over),
         "superseded": _superseded(distinct),
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
         "cost": {key: duration(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
         "time": time_of(distinct),
-        "evaluation": evaluation(found.runs),
+        "evaluation": evaluation_sentences(found.runs),
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],
         "several": _what_differs(parts, found.protocols),
         "studies": studies,
         "sections": drawn,
-        "troubles": troubles(distinct, store),
-        "strangers": [text.replace(f"{store.root}/", "") for text in (store.unknown_folders() if found.looks else ())],
-        "reproduce": reproduce(found),
+        "failures": failures(distinct, store),
+        "strangers": [
+            text.replace(f"{store.root}/", "") for text in (store.unknown_folders() if found.file_stats else ())
+        ],
+        "reproduce": provenance(found),
         "shards": shards,
-        "lines": LINES,
+        "lines": MAX_LINES,
         "curve_names": curve_names(),
     }
 
 
 def _superseded(distinct: pd.DataFrame) -> list[tuple[int, str]]:
-    """How many runs were trained before a choice changed its meaning, and a sentence on it, for each change."""
+    """(number of runs, sentence) for each choice that has changed its meaning since runs were trained with it."""
     marks = distinct["superseded"].dropna()
     counts = {change: int(marks.str.contains(change.before, regex=False).sum()) for change in CHANGES}
     return [(count, f"{change.choice} before {change.when}: {change.why}") for change, count in counts.items() if count]
@@ -108,22 +112,22 @@ def _write_frames(found: Collected, cells: list[pd.DataFrame], out: Path) -> Non
     every, first = pd.concat(cells, ignore_index=True), ["data", "protocol"]
     every = every[[*first, *every.columns.drop(first)]]
     for frame, name in ((every, "cells.csv"), (found.runs, "runs.csv")):
-        write_csv(named(frame, frame["protocol"], found.protocols), out / name)
+        write_csv(to_file_columns(frame, frame["protocol"], found.protocols), out / name)
 
 
 def section(
     found: Collected,
-    at: Press,
-    look: Mapping[str, Look],
+    renderer: FigureRenderer,
+    styles: Mapping[str, CellStyle],
     data: str,
     name: str | None,
     runs: pd.DataFrame,
     key: str,
     draw: bool = True,
 ) -> dict[str, Any]:
-    """One part of the page: the runs of one data set under one protocol. `key` begins its figures' names.
+    """One section of the page: the runs of one data set under one protocol; `key` begins the names of its files.
 
-    Without `draw` it has neither figures nor pairs.
+    Without `draw` it has no figures and no pairs.
     """
     protocols.one_protocol(runs, found.protocols)
     text = found.protocols.get(name or "", protocols.UNKNOWN)
@@ -133,34 +137,37 @@ def section(
     words = {"distance": distance, "key": distance_key(text.extractor), "time": time_of(runs)}
     partly = protocols.partly_scored(found.runs, runs) if name else {}
     whole = runs[~runs["cell"].isin(partly)]
-    readable_cells = readable(whole) if draw else []
+    to_draw = cells_to_draw(whole) if draw else []
     drawn: dict[str, str] = {}
 
-    def keep(kind: str, *figure: Any) -> None:
+    def submit(kind: str, *figure: Any) -> None:
         drawn[kind] = f"figures/{key}-{kind}"
-        begin(at, drawn[kind], *figure)
+        renderer.submit(drawn[kind], *figure)
 
-    few = runs[runs["cell"].isin(readable_cells)]
-    curves = _figures(found, look, name, few, distance, untrained, keep)
-    said = statements(found, runs, readable_cells, text, look, distance, keep)
+    few = runs[runs["cell"].isin(to_draw)]
+    curves = _figures(found, styles, name, few, distance, untrained, submit)
+    said = section_tables(found, runs, to_draw, text, styles, distance, submit)
     frames = said.pop("frames")
     cells, singles = runs_and_cells.cell_table(runs), runs_and_cells.run_table(runs)
     asked_why = diagnostics.diagnostic_table(counted, text)
     write_tables(
-        frames | {"cells": cells, "diagnostics": asked_why}, runs_and_cells.CELL_COLUMNS, words, at.new / "tables" / key
+        frames | {"cells": cells, "diagnostics": asked_why},
+        runs_and_cells.CELL_COLUMNS,
+        words,
+        renderer.new / "tables" / key,
     )
     rows = table_rows(singles, runs_and_cells.RUN_COLUMNS, words)
-    write_table(key, rows, at.new)
+    write_table(key, rows, renderer.new)
     return said | {
         "key": key,
         "data": data,
         "protocol": name,
-        "spelled": protocols.spell_out(text) if name else "",
+        "spelled": protocols.describe_protocol(text) if name else "",
         "distance": distance,
         "classifier": text.extractor == "classifier",
-        "floor": protocols.spell_floor(text),
+        "floor": protocols.describe_floor(text),
         "caution": protocols.caution(text),
-        "untrained": formatting.score("fid", untrained) if math.isfinite(untrained) else "",
+        "untrained": formatting.format_score("fid", untrained) if math.isfinite(untrained) else "",
         "diverged": int((runs["status"] == DIVERGED).sum()),
         "results": int(counted["worth"].notna().sum()),
         "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
@@ -168,70 +175,73 @@ def section(
         "no_mean": _without_mean(counted),
         "partly": partly,
         "settings": "setting" in curves,
-        "drawn": len(readable_cells),
+        "drawn": len(to_draw),
         "n_cells": len(order) - len(partly),
         "curves": curves,
         "figures": drawn,
         "tables": {
-            kind: table_rows(shown(kind, frame, distance), HEADS[kind], words)
+            kind: table_rows(shown_table(kind, frame, distance), TABLE_HEADERS[kind], words)
             for kind, frame in frames.items()
             if len(frame)
         },
         "cells": table_rows(cells, runs_and_cells.CELL_COLUMNS, words),
         "runs": {"heads": rows["heads"], "count": len(rows["body"])},
-        "diagnostics": table_rows(asked_why, diagnostics.HEADS, words),
-        "score_cost": diagnostics.spell_cost(found.rows[found.rows["protocol"] == name]),
+        "diagnostics": table_rows(asked_why, diagnostics.HEADERS, words),
+        "score_cost": diagnostics.describe_cost(found.rows[found.rows["protocol"] == name]),
         "frame": cells.assign(data=data, protocol=name),
     }
 
 
 def _figures(
     found: Collected,
-    look: Mapping[str, Look],
+    styles: Mapping[str, CellStyle],
     name: str | None,
     every: pd.DataFrame,
     distance: str,
     untrained: float,
-    keep: Callable[..., None],
+    submit: Callable[..., None],
 ) -> dict[str, Any]:
-    """Have the floor, the curves over k, all runs and the learning curves drawn, as far as there is data.
+    """Submit the figures of the floor, budgets, final distances and learning curves, as far as there are data.
 
-    Returns the numbers of the curves over k, by unit.
+    Returns the budget curves for the interactive chart, by unit.
     """
     text = found.protocols.get(name or "", protocols.UNKNOWN)
     if text.floor and (by_n := protocols.floor_by_n(text)):
-        keep("floor", panels.floor_figure, by_n, int(text.floor.get("n", 0)), distance)
+        submit("floor", panels.floor_figure, by_n, int(text.floor.get("n", 0)), distance)
     every = every[every["superseded"].isna()]
     order = cell_order(every)
-    units = {"run": _in_order(worths(every), order), "setting": _in_order(worths(equal_seeds(every), "setting"), order)}
+    units = {
+        "run": _in_order(unit_values(every), order),
+        "setting": _in_order(unit_values(equal_seeds(every), "setting"), order),
+    }
     curves: dict[str, Any] = {}
     if len(units["run"]):
-        # Trials that were proposed by looking at results are no draws: what is drawn is the way that was taken.
+        # Trials of an adaptive search are not independent draws: the best after k trials is drawn instead.
         searched = {label for label, cell in bounded(every).groupby("cell") if adaptive(cell)}
         paths = trajectories(several_searches(every, found.trials, fewest=1))
         paths = {label: paths[label] for label in order if label in searched & {*paths}}
-        picked = any(on_outcome(condition) for condition in found.narrowed)
+        picked = any(on_outcome(condition) for condition in found.filters)
         for unit in ("run", "setting") if (units["setting"].groupby("cell").size() >= 2).any() else ("run",):
             end, apart = "" if unit == "run" else "-settings", no_bands(every, unit)
             apart = dict.fromkeys(order, PICKED) if picked else apart
             drawn = units[unit][~units[unit]["cell"].isin(searched)]
             if len(drawn) or paths:
-                keep(f"budget{end}", panels.budget_figure, drawn, paths, look, distance, unit, untrained)
-                curves[unit] = budget_curves(drawn, paths, apart, look)
+                submit(f"budget{end}", panels.budget_figure, drawn, paths, styles, distance, unit, untrained)
+                curves[unit] = budget_curves(drawn, paths, apart, styles)
             if len(drawn):
-                keep(f"band{end}", panels.band_figure, drawn, apart, look, distance, unit)
-        keep("distribution", panels.distribution_figure, units["run"], look, distance, untrained)
-    # The section's labels (they may name the architecture) replace the plain ones.
+                submit(f"band{end}", panels.band_figure, drawn, apart, styles, distance, unit)
+        submit("distribution", panels.distribution_figure, units["run"], styles, distance, untrained)
+    # `every` has the section's labels, which may name the architecture.
     rows = found.rows.loc[found.rows["protocol"] == name, ["id", "status", "step", "fid"]]
     rows = rows.merge(every.drop_duplicates("id")[["id", "cell"]], on="id")
     if np.isfinite(rows["fid"].to_numpy(float)).any():
-        keep("training", panels.training_figure, rows, order, look, distance)
+        submit("training", panels.training_figure, rows, order, styles, distance)
     return curves
 
 
 def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, str]) -> dict[str, Any]:
-    """A frame for the template: heads (`words` fill them), and cells with the text shown and the number sorted by."""
-    # What says the same of every row, or nothing, is in the CSV; diversity is MS-SSIM once more.
+    """A frame for the template: headers (`words` fill their placeholders) and cells with text and sort value."""
+    # Columns without information are in the CSV alone, as is diversity, which is 1 - MS-SSIM.
     quiet = {"varied": "", "wasted_s": 0.0, "repeat": 0, "stage": GRID}
     silent = {
         "diversity",
@@ -247,14 +257,14 @@ def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, s
             "name": names.get(str(key), str(key)).format(**words),
             "number": pd.api.types.is_numeric_dtype(frame[key]),
             "run": key == "id",
-            "better": "lower" if of_distance(str(key)) else COLUMNS[key].better if key in COLUMNS else None,
+            "better": "lower" if is_distance_column(str(key)) else COLUMNS[key].better if key in COLUMNS else None,
         }
         for key in frame
     ]
     body = [
         [
             {
-                "text": formatting.written(str(key), value),
+                "text": formatting.format_value(str(key), value),
                 "sort": value if head["number"] and not pd.isna(value) else None,
             }
             for (key, value), head in zip(row.items(), heads, strict=True)
@@ -265,7 +275,7 @@ def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, s
 
 
 def _what_differs(parts: list[tuple[str, str | None, pd.DataFrame]], texts: protocols.Texts) -> list[dict[str, Any]]:
-    """For each data set that was scored under several protocols: how many, and in which keys they differ."""
+    """For each data set scored under several protocols: how many, and the keys on which they differ."""
     names: dict[str, list[str]] = {}
     for data, name, _ in parts:
         if name is not None:
@@ -278,8 +288,8 @@ def _what_differs(parts: list[tuple[str, str | None, pd.DataFrame]], texts: prot
 
 
 def _without_mean(runs: pd.DataFrame) -> list[str]:
-    """Cells whose mean cannot be drawn: a diverged run of theirs has no step-0 score under this protocol."""
-    units = worths(runs)
+    """Cells without a curve of the mean: one of their diverged runs has no step-0 score under this protocol."""
+    units = unit_values(runs)
     return sorted(units.loc[units["capped"].isna(), "cell"].unique())
 
 
@@ -290,5 +300,5 @@ def _in_order(units: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 
 def _slug(name: str) -> str:
-    """`name` fit for a file and a link."""
+    """`name` with characters that are safe in file names and links."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60]

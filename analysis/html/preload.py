@@ -1,4 +1,4 @@
-"""What every process that draws figures needs, loaded once: importing this draws a figure and throws it away."""
+"""Warms up the fork server of figure processes: importing this module draws a figure and discards it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from analysis.figures import panels
 
 def _draw() -> None:
     figure = Figure(layout="constrained")
-    figure.subplots().set(title="to come", xscale="log", yscale="log")
+    figure.subplots().set(title="text", xscale="log", yscale="log")
     with tempfile.TemporaryDirectory() as folder:
-        panels.save(figure, Path(folder) / "figure")  # loads the backends, their fonts and what cuts these for a PDF
+        panels.save(figure, Path(folder) / "figure")  # loads backends and fonts
 
 
 _draw()

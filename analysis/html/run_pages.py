@@ -1,6 +1,6 @@
-"""The page's data of single runs, in script files beside it that a browser loads from disk when they are wanted.
+"""The page's data of single runs, in script files that the browser loads on demand.
 
-A page opened from disk may not fetch a file, and may load a script: each file calls a function of the page with data.
+A page opened from disk must not fetch files but may load scripts: each file calls a function of the page with its data.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.figures.render import Press, taken_over
+from analysis.figures.render import FigureRenderer
 from analysis.html.images import Placed
 from analysis.loading import protocols
 from analysis.loading.cells import VARIED_NAMES
@@ -22,20 +22,20 @@ from analysis.loading.read_run import SCORES
 from analysis.loading.runs import Collected
 from analysis.loading.sweeps import Sweep
 from analysis.tables import formatting
-from analysis.tables.failures import QUIET, log_end, why
-from analysis.tables.provenance import alone, code_text, machine_lines, planned_by
+from analysis.tables.failures import OK_STATES, log_end, why
+from analysis.tables.provenance import code_text, machine_lines, single_run_command, sweep_command
 from landscape.config.axes import CELL_AXES
 from landscape.scores import COLUMNS, CURVES
 from landscape.store import Store
 from landscape.store.run_meta import RunMeta
 
-EACH = 100  # runs a file, at most, on average
+RUNS_PER_FILE = 100  # on average, at most
 FACTS = {
-    **{axis.name: axis.title for axis in CELL_AXES if axis.mark is None},  # the others stand in the cell's label
+    **{axis.name: axis.title for axis in CELL_AXES if axis.mark is None},  # the others are in the cell's label
     **{"setting": "setting", "repeat": "repeat", **VARIED_NAMES},
     **{"stage": "stage", "sampler": "sampler", "sweep": "sweep", "order": "place in the search"},
     "superseded": "superseded",
-    **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "thrown away"},
+    **{"step": "D updates done", "train_s": "training", "eval_s": "evaluation", "wasted_s": "lost to interruptions"},
     **{"train_cpu_s": "training, CPU time", "eval_cpu_s": "evaluation, CPU time"},
     **{"device": "device"},
 }
@@ -46,7 +46,7 @@ PICTURES = {
 
 
 def write_table(key: str, shown: Mapping[str, Any], out: Path) -> None:
-    """Write `out`/data/table-<key>.js from what `page.table_rows` gives: texts of all rows, and numbers to sort by."""
+    """Write `out`/data/table-<key>.js: the texts and sort values of all rows of `shown` (from `page.table_rows`)."""
     heads = shown["heads"]
     sorts = {
         i: [None if row[i]["sort"] is None else _short(row[i]["sort"]) for row in shown["body"]]
@@ -57,25 +57,27 @@ def write_table(key: str, shown: Mapping[str, Any], out: Path) -> None:
     _write(out / "data" / f"table-{key}.js", "table", key, {"rows": rows, "sorts": sorts})
 
 
-def write_runs(found: Collected, distances: Mapping[str, str], placed: Placed, store: Store, at: Press) -> list[str]:
-    """Write `at.new`/data/runs-<number>.js, or link the older report's; the first id of each file.
+def write_runs(
+    found: Collected, distances: Mapping[str, str], placed: Placed, store: Store, renderer: FigureRenderer
+) -> list[str]:
+    """Write `renderer.new`/data/runs-<number>.js, or link those of the older report; returns each file's first run id.
 
-    Runs are in the order of their ids, those of one file begin alike, so that a new run leaves other files as they are.
-    `distances` maps a protocol to what its distance is called. Lines of configurations and machines, which many runs
-    share, stand once in a file, and a run has their numbers.
+    Runs are sorted by id, and ids in one file share a prefix, so that a new run changes one file. `distances` maps
+    protocol id -> name of the distance. Lines of configurations and machines, which many runs share, are stored once
+    per file; a run holds their indices.
     """
     runs = found.runs.sort_values("id", kind="stable", ignore_index=True)
     ids = runs["id"].to_numpy(str)
-    digits = max(0, math.ceil(math.log(max(len(ids), 1) / EACH, 16)))
-    # Ids of a store are hashes; those of a CSV may all begin alike.
-    begins = [one[:digits] for one in ids] if found.looks else (pd.factorize(ids)[0] // EACH).tolist()
+    digits = max(0, math.ceil(math.log(max(len(ids), 1) / RUNS_PER_FILE, 16)))
+    # Ids of a store are hashes; those of a CSV may all share a prefix.
+    begins = [one[:digits] for one in ids] if found.file_stats else (pd.factorize(ids)[0] // RUNS_PER_FILE).tolist()
     starts = [i for i, begin in enumerate(begins) if not i or begin != begins[i - 1]]
     hashes = pd.util.hash_pandas_object(runs, index=False).to_numpy()
-    of = Around(found, distances, placed, store, {sweep.name: sweep for sweep in found.sweeps})
+    of = RunContext(found, distances, placed, store, {sweep.name: sweep for sweep in found.sweeps})
     missing: dict[str, tuple[int, int]] = {}
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(ids)], strict=True)):
         file, there = f"data/runs-{number}.js", list(dict.fromkeys(ids[start:end].tolist()))
-        if not taken_over(at, file, hashes[start:end], distances, "".join(_beside(run, of) for run in there)):
+        if not renderer.reuse(file, hashes[start:end], distances, "".join(_beside(run, of) for run in there)):
             missing[file] = start, end
     wanted = runs.iloc[[i for start, end in missing.values() for i in range(start, end)]]
     by_run: dict[str, list[dict[str, Any]]] = {}
@@ -89,30 +91,31 @@ def write_runs(found: Collected, distances: Mapping[str, str], placed: Placed, s
             for run in dict.fromkeys(ids[start:end].tolist())
         ]
         text = "landscape.runs({\n" + ",\n".join(entries) + "\n}," + json.dumps(list(lines)) + ");\n"
-        (at.new / file).write_text(text.replace("</", "<\\/"), encoding="utf-8")
+        (renderer.new / file).write_text(text.replace("</", "<\\/"), encoding="utf-8")
     return [str(ids[start]) for start in starts]
 
 
-def _beside(run: str, of: Around) -> str:
-    """All that `_entry` takes of a run but its rows in the frame, or what that follows from, in a text."""
+def _beside(run: str, of: RunContext) -> str:
+    """What `_entry` depends on for a run, beside its rows in the frame, as text to hash."""
     sweep = of.sweeps.get(of.found.meta.get(run, RunMeta()).sweep or "")
-    seen, step, pictures = of.found.looks.get(run), of.placed.grids.get(run), of.placed.scores.get(run)
+    seen, step, pictures = of.found.file_stats.get(run), of.placed.grids.get(run), of.placed.scores.get(run)
     return f"{run}{seen}{step}{pictures}{sweep.command if sweep else None}"
 
 
 class Lines(dict[str, int]):
-    """Lines of text, each once, and their numbers."""
+    """Distinct lines of text -> their indices."""
 
     def __missing__(self, line: str) -> int:
         self[line] = len(self)
         return self[line]
 
     def numbers(self, lines: Iterable[str]) -> list[int]:
+        """The index of each line; new lines are added."""
         return [self[line] for line in lines]
 
 
-class Around(NamedTuple):
-    """What is known beside a run's rows; see `write_runs`."""
+class RunContext(NamedTuple):
+    """What all entries of runs share; see `write_runs`."""
 
     found: Collected
     distances: Mapping[str, str]
@@ -121,12 +124,12 @@ class Around(NamedTuple):
     sweeps: Mapping[str, Sweep]
 
 
-def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, lines: Lines) -> str:
-    """One run as text of JavaScript; `rows` are its rows in the frame, one a protocol."""
+def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: RunContext, lines: Lines) -> str:
+    """One run as JSON; `rows` are its rows in the frame, one per protocol."""
     first, run = rows[0], str(rows[0]["id"])
     meta = of.found.meta.get(run)
-    loud = first["status"] not in QUIET or any(row["worth"] == math.inf for row in rows)
-    facts = {name: formatting.written(key, first[key]) for key, name in FACTS.items()}
+    loud = first["status"] not in OK_STATES or any(row["worth"] == math.inf for row in rows)
+    facts = {name: formatting.format_value(key, first[key]) for key, name in FACTS.items()}
     parts = [
         {
             "protocol": row["protocol"],
@@ -134,10 +137,10 @@ def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, li
             "scores": {
                 name: text
                 for key, name in {"fid": of.distances.get(row["protocol"], "distance"), **_score_names()}.items()
-                if (text := formatting.written(key, row.get(key)))
+                if (text := formatting.format_value(key, row.get(key)))
             },
             "caution": protocols.caution(of.found.protocols.get(row["protocol"], protocols.UNKNOWN)),
-            "best": formatting.written("fid_best", row["fid_best"]),
+            "best": formatting.format_value("fid_best", row["fid_best"]),
             "pictures": [
                 {"file": one.file, "about": PICTURES.get(one.score, one.score), "step": f"{one.step:,}"}
                 for one in of.placed.scores.get(run, [])
@@ -157,8 +160,8 @@ def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, li
         "parts": parts,
         "picture": f"samples/{run}.png" if run in of.placed.grids else "",
         "picture_step": f"{of.placed.grids[run]:,}" if run in of.placed.grids else "",
-        "command": planned_by(meta or RunMeta(), of.sweeps),
-        "alone": alone(meta or RunMeta()),
+        "command": sweep_command(meta or RunMeta(), of.sweeps),
+        "alone": single_run_command(meta or RunMeta()),
         "machines": [lines.numbers(one) for one in machine_lines(meta or RunMeta())],
         "planned": code_text(None if meta is None else meta.planned),
         "config": lines.numbers(of.found.configs.get(run, "").splitlines()),
@@ -169,7 +172,7 @@ def _entry(rows: list[dict[str, Any]], curves: Mapping[str, str], of: Around, li
 
 
 def curve_names() -> dict[str, str]:
-    """The scores that a run's learning curve may be of, and what they are called; the distance is named by protocol."""
+    """The scores that have learning curves, key -> label; the page names the distance by protocol."""
     return {"fid": "distance", **_score_names()}
 
 
@@ -179,7 +182,7 @@ def _score_names() -> dict[str, str]:
 
 
 def _curves(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """Of each run and protocol, the columns of its evaluations as text of JavaScript, by column name."""
+    """run id -> protocol -> the columns of its evaluations, as JSON."""
     rows = rows.sort_values(["id", "protocol", "step"], kind="stable")
     rows = rows[rows["protocol"].notna()]
     if rows.empty:
@@ -211,7 +214,7 @@ def _curves(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
 
 
 def _short(value: float) -> float | str:
-    """Six digits, enough to draw and to sort by; infinity as text, which JSON has no number for."""
+    """Six significant digits; infinity as text, since JSON has no number for it."""
     return float(f"{value:.6g}") if math.isfinite(value) else "inf"
 
 

@@ -1,4 +1,4 @@
-"""One part's statements for the page: figures of hours, practitioner and pairs, and tables, drawn and written."""
+"""The tables of one section of the page, with the figures that belong to them, and their files."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from analysis.estimators.repeated_searches import several_searches
 from analysis.estimators.time_budget import timed
 from analysis.figures import budget
 from analysis.figures.searches import several_figure
-from analysis.figures.style import Look
+from analysis.figures.style import CellStyle
 from analysis.loading.cells import MOST_DRAWN, POOLED, VARIED, VARIED_NAMES, adaptive, bounded, cell_order
 from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
-from analysis.loading.distances import GENERAL, of_distance
+from analysis.loading.distances import DISTANCE, is_distance_column
 from analysis.loading.filters import on_outcome
 from analysis.loading.runs import Collected
 from analysis.tables import diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
-from analysis.tables.early_stopping import HEADS as EARLY_HEADS
-from analysis.tables.early_stopping import early, shown_early
+from analysis.tables.early_stopping import HEADERS as EARLY_HEADERS
+from analysis.tables.early_stopping import early_stopping_tables, shown_early_stopping
 from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, could_be_told, of_one_seed, pair_table, rank_table
 from analysis.tables.runs_and_cells import SCORE_NAMES
@@ -34,23 +34,23 @@ from landscape.store import STOPPED
 from landscape.store.protocols import EvalProtocol
 from landscape.store.trials import CONFIRM, SEARCH
 
-SEED = 0  # of every resampling in a report: equal stores give equal reports
+SEED = 0  # of all resampling: equal stores give equal reports
 CONFIDENCE = 0.95
 
-HEADS: dict[str, dict[str, str]] = {
+TABLE_HEADERS: dict[str, dict[str, str]] = {
     "pairs": {
         "a": "A",
         "b": "B",
         "k": "k",
-        "chance": "A's best of k beats B's, chance",
-        "lower": "from",
+        "chance": "chance that A beats B",
+        "lower": "95 % from",
         "upper": "to",
         "said": "claim",
         "why": "",
-        "ratio": "distance, A to B",
-        "taken": "settings taken",
+        "ratio": "ratio of distances, A to B",
+        "taken": "permutation",
         "n": "n",
-        "differ": "also differ in, A against B",
+        "differ": "other differences, A against B",
     },
     "ranks": {"cell": "cell"},
     "agreement": {
@@ -58,8 +58,8 @@ HEADS: dict[str, dict[str, str]] = {
         "other": "and",
         "overall": "all runs",
         "within": "within cells, median",
-        "within_cells": "cells of 5 or more",
-        "across": "between cells' medians",
+        "within_cells": "cells of 5 runs or more",
+        "across": "between medians of cells",
         "cells": "cells",
         "runs": "runs",
         "diverged": "diverged, left out",
@@ -70,11 +70,11 @@ HEADS: dict[str, dict[str, str]] = {
         "between": "sd between settings",
         "settings": "settings",
         "seeds_sd": "sd between seeds",
-        "seed_settings": "settings with several",
-        "together": "sd of all",
+        "seed_settings": "settings with several seeds",
+        "together": "sd of all runs",
         "repeats_sd": "sd between repeats",
-        "repeated": "seeds repeated",
-        "split": "settings some of whose seeds diverged",
+        "repeated": "seeds with repeats",
+        "split": "settings with some diverged seeds",
     },
     "confirm": {
         "cell": "cell",
@@ -82,37 +82,37 @@ HEADS: dict[str, dict[str, str]] = {
         "sd": "sd",
         "n": "fresh seeds",
         "lost": "diverged",
-        "middle": "middle",
+        "middle": "geometric mean",
         "middle_low": "95 % from",
         "middle_high": "to",
         **VARIED_NAMES,
     },
     "best": BEST_COLUMNS,
-    "diagnostics": diagnostics.HEADS,
-    **EARLY_HEADS,
+    "diagnostics": diagnostics.HEADERS,
+    **EARLY_HEADERS,
 }
 SAID = {"a": "A is better", "b": "B is better", "differ": "they differ", "": "none claimed"}
 
 
-def statements(
+def section_tables(
     found: Collected,
     runs: pd.DataFrame,
     drawn: list[str],
     text: EvalProtocol,
-    look: Mapping[str, Look],
+    styles: Mapping[str, CellStyle],
     distance: str,
-    keep: Callable[..., None],
+    submit: Callable[..., None],
 ) -> dict[str, Any]:
-    """What the page says of one part beyond its curves; `keep(kind, draw, *arguments)` has a figure drawn.
+    """The tables of one section (`frames`, by kind) and values for the template.
 
-    Figures and pairs are of the cells `drawn`, the other tables of all.
+    `submit(kind, draw, *arguments)` draws a figure. Figures and pairs are of the cells `drawn`, other tables of all.
     """
     order = cell_order(runs)
     few = runs[runs["cell"].isin(drawn)]
-    ordered = {label: look[label] for label in drawn}
+    ordered = {label: styles[label] for label in drawn}
     generator = np.random.default_rng(SEED)
-    chosen_of = len(order) if len(order) > MOST_DRAWN else 0  # else all are drawn that are wholly scored
-    outcomes = [condition for condition in found.narrowed if on_outcome(condition)]
+    chosen_of = len(order) if len(order) > MOST_DRAWN else 0
+    outcomes = [condition for condition in found.filters if on_outcome(condition)]
     frames = {
         "confirm": confirm_table(runs, CONFIDENCE),
         "pairs": pair_table(
@@ -123,21 +123,21 @@ def statements(
         "best": best_table(runs, text, found.configs),
     }
     frames["ranks"] = rank_table(frames["pairs"])
-    stopping, said_early = early(runs, found.rows[found.rows["protocol"] == runs["protocol"].iloc[0]])
+    stopping, said_early = early_stopping_tables(runs, found.rows[found.rows["protocol"] == runs["protocol"].iloc[0]])
     frames |= stopping
     if len(frames["pairs"]):
-        keep("pairs", budget.pairs_figure, frames["pairs"], drawn)
-    # Also those that were scored under another protocol alone: what is drawn here leaves them out.
+        submit("pairs", budget.pairs_figure, frames["pairs"], drawn)
+    # Stopped runs are counted under any protocol.
     same_data = found.runs["data"] == runs["data"].iloc[0]
     hours = timed(few, found.trials)
-    keep("hours", budget.hours_figure, hours, ordered, distance, SEED)
+    submit("hours", budget.hours_figure, hours, ordered, distance, SEED)
     searched = ((few["stage"] == SEARCH) & few["worth"].notna()).any()
     found_paths = practitioners(few, found.trials, generator) if searched else {}
     if found_paths:
-        keep("practitioner", budget.practitioner_figure, found_paths, ordered, distance)
+        submit("practitioner", budget.practitioner_figure, found_paths, ordered, distance)
     several = several_searches(few, found.trials, CONFIDENCE, fewest=1)
     if several and not outcomes:
-        keep("searches", several_figure, several, ordered, distance)
+        submit("searches", several_figure, several, ordered, distance)
     return {
         "frames": frames,
         "hours": {
@@ -161,27 +161,27 @@ def statements(
     }
 
 
-def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
-    """A frame of `statements` as it is shown: columns in order, words for codes, without columns that say nothing."""
+def shown_table(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
+    """A frame of `section_tables` for display: columns in order, words for codes, no columns without information."""
     if kind == "ranks":
         return _ranks_by_budget(frame)
-    if kind in EARLY_HEADS:
-        return shown_early(kind, frame)
+    if kind in EARLY_HEADERS:
+        return shown_early_stopping(kind, frame)
     whole = frame
     if kind == "pairs":
         told = frame["said"].map(SAID) + frame["for_seed"].where(frame["said"] != "", "").map(
             lambda seeds: f", for seed {seeds}" if seeds else ""
         )
-        if frame["why"].nunique() > 1:  # else the sentence beside the table says it
+        if frame["why"].nunique() > 1:  # else the page's text has the reason
             told = told.where(frame["why"] == "", "none possible: " + frame["why"])
         ends = zip(*(frame[key] for key in ("ratio", "ratio_low", "ratio_high")), strict=True)
         size = [f"{one:.2f} ({low:.2g} to {high:.2g})" if np.isfinite(one) else "" for one, low, high in ends]
         silent = {"why"} if frame["differ"].any() else {"why", "differ"}
-        frame = frame[[key for key in HEADS[kind] if key not in silent]].assign(said=told, ratio=size)
+        frame = frame[[key for key in TABLE_HEADERS[kind] if key not in silent]].assign(said=told, ratio=size)
     else:
-        frame = frame[[key for key in HEADS[kind] if key in frame]].copy()
+        frame = frame[[key for key in TABLE_HEADERS[kind] if key in frame]].copy()
     if kind == "agreement":
-        names = diagnostics.HEADS | SCORE_NAMES | {GENERAL: distance}
+        names = diagnostics.HEADERS | SCORE_NAMES | {DISTANCE: distance}
         frame[["one", "other"]] = frame[["one", "other"]].replace(names)
     if kind in ("confirm", "best"):
         frame = frame.drop(columns=[key for key in VARIED if frame[key].isna().all()])
@@ -197,7 +197,7 @@ def shown(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
 
 
 def _with_interval(frame: pd.DataFrame, key: str) -> list[str]:
-    """A deviation with its interval, as text; empty where there is none."""
+    """A standard deviation with its interval as text; empty for NaN."""
     stem = key.removesuffix("_sd")
     ends = zip(*(frame[name].astype(float) for name in (key, f"{stem}_low", f"{stem}_high")), strict=True)
     return [
@@ -207,7 +207,7 @@ def _with_interval(frame: pd.DataFrame, key: str) -> list[str]:
 
 
 def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell and a column a budget: the lowest and the highest rank that it can have, one number where equal."""
+    """One row per cell and one column per budget k: "1 to 3", the lowest and highest rank, or "2" if they are equal."""
     made = pd.DataFrame({"cell": list(dict.fromkeys(frame["cell"]))})
     for k, at_k in frame.groupby("k"):
         ranks = at_k.set_index("cell")
@@ -221,22 +221,27 @@ def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
 def write_tables(
     frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], words: Mapping[str, str], stem: Path
 ) -> None:
-    """Each frame with rows as `stem`-kind.csv, numbers in full, and `stem`-kind.tex, as shown; `words` fill heads, and
-    its "key" is what files call the distance."""
+    """Write each frame that has rows as `stem`-kind.csv, in full precision, and as `stem`-kind.tex, as shown.
+
+    `names` are the headers of frames that are not in `TABLE_HEADERS`. `words` fill the placeholders of headers; their
+    "key" is the name of the distance in files.
+    """
     for kind, frame in frames.items():
         if frame.empty:
             continue
-        keys = {str(key): words["key"] + str(key).removeprefix(GENERAL) for key in frame if of_distance(str(key))}
+        keys = {
+            str(key): words["key"] + str(key).removeprefix(DISTANCE) for key in frame if is_distance_column(str(key))
+        }
         file = frame.rename(columns=keys)
-        write_csv(file.replace({GENERAL: words["key"]}) if kind == "agreement" else file, f"{stem}-{kind}.csv")
-        heads = HEADS.get(kind, names)
-        told = shown(kind, frame, words["distance"]) if kind in HEADS else frame
+        write_csv(file.replace({DISTANCE: words["key"]}) if kind == "agreement" else file, f"{stem}-{kind}.csv")
+        heads = TABLE_HEADERS.get(kind, names)
+        told = shown_table(kind, frame, words["distance"]) if kind in TABLE_HEADERS else frame
         empty = {key for key in SCORE_NAMES if key in told and told[key].isna().all()}
         told = told.drop(columns=list(unseen(map(str, told)) | empty))
         text = pd.DataFrame(
             {
                 heads.get(str(key), str(key)).format(**words): [
-                    formatting.written(str(key), value) for value in told[key]
+                    formatting.format_value(str(key), value) for value in told[key]
                 ]
                 for key in told
             }

@@ -1,8 +1,8 @@
-"""Runs once read, kept in the store's cache: a later report reads only what has changed since.
+"""Cache of the runs read so far, in the store: a later report reads only runs whose files changed.
 
-A line of the file is one run: what its files looked like (time, size, inode) and what was read of them. A run whose
-files look otherwise is read again and gets a further line; of several the last counts. A line that does not read costs
-itself alone, a file by other code all of it. Runs with a problem are never kept, so that every report names them.
+Each line is one run: the stats of its files (mtime, size, inode) and the record read from them. A changed run is read
+again and appended; its last line counts. A broken line is skipped; a cache written by other code is ignored. Runs with
+a problem are not cached, so that every report names them.
 """
 
 from __future__ import annotations
@@ -27,21 +27,22 @@ from landscape.store.atomic_io import write_whole
 from landscape.store.protocols import EvalProtocol
 from landscape.store.run_meta import RunMeta
 
-CHUNK = 100  # runs read by a process at a time
+CHUNK = 100  # runs per task of the process pool
 
 
 def read_records(store: Store, problems: list[str], pool: Executor | None = None) -> list[Record]:
-    """Every run of `store` that can be read, by id; as `read_record`, but from the cache where its files are as then.
+    """The readable runs of `store`, in the order of its folders; from the cache where a run's files are unchanged.
 
-    With a `pool` the others are read by its processes. A cache that cannot be written is done without.
+    Appends a sentence to `problems` for each file that cannot be read. The processes of `pool`, if given, read the
+    runs that are not in the cache. A cache that cannot be written is ignored.
     """
-    with no_collector():
+    with gc_disabled():
         return _read_records(store, problems, pool)
 
 
 @contextmanager
-def no_collector() -> Iterator[None]:
-    """Without the collector of cycles, which would walk hundreds of thousands of rows again and again for none."""
+def gc_disabled() -> Iterator[None]:
+    """Turn the cyclic garbage collector off: it would scan hundreds of thousands of rows that form no cycles."""
     on = gc.isenabled()
     gc.disable()
     try:
@@ -58,7 +59,7 @@ def _read_records(store: Store, problems: list[str], pool: Executor | None) -> l
     missing = []
     for run in store.run_folders():
         old = known.get(run.id)
-        if old is not None and _looks(run, list(old["protocols"])) == old["looks"]:
+        if old is not None and _file_stats(run, list(old["protocols"])) == old["file_stats"]:
             found[run.id] = _record(old, file)
         else:
             found[run.id] = None
@@ -78,20 +79,20 @@ def _read_records(store: Store, problems: list[str], pool: Executor | None) -> l
 
 
 def _read(folders: list[str]) -> list[tuple[Record | None, list[str]]]:
-    """Of each folder what was read, with what its files looked like before, and sentences on what was not."""
+    """For each folder its record, with the file stats taken before reading, and sentences on what was unreadable."""
     every = []
     for folder in folders:
         run, problems = RunFolder(Path(folder)), list[str]()
-        looks = _looks(run, [])
+        file_stats = _file_stats(run, [])
         record = read_record(run, problems)
         if record is not None:
-            record.looks = looks + _looks(run, list(record.protocols))[len(looks) :]
+            record.file_stats = file_stats + _file_stats(run, list(record.protocols))[len(file_stats) :]
         every.append((record, problems))
     return every
 
 
-def _looks(run: RunFolder, protocols: list[str]) -> list[list[int] | None]:
-    """Time, size and inode of each file that a record is read from; None for one that is missing."""
+def _file_stats(run: RunFolder, protocols: list[str]) -> list[list[int] | None]:
+    """mtime (ns), size and inode of each file that a record is read from; None for a missing one."""
     return [_look(file) for file in run.read_by_reports(protocols)]
 
 
@@ -105,7 +106,7 @@ def _look(file: str) -> list[int] | None:
 
 @cache
 def _code() -> str:
-    """The digest of the code that reads a run: what other code kept is not used."""
+    """Digest of the code that reads a run: a cache written by other code is not used."""
     files = (
         __file__,
         read_run.__file__,
@@ -118,18 +119,18 @@ def _code() -> str:
         run_status.__file__,
         versions.__file__,
     )
-    columns = " ".join(COLUMNS).encode()  # of scores, which may have got one
+    columns = " ".join(COLUMNS).encode()  # a new score may have added one
     return sha256(b"".join([columns, *(Path(str(file)).read_bytes() for file in files)])).hexdigest()
 
 
 def _known(file: Path) -> tuple[dict[str, Any], int]:
-    """The fields of the record that is kept of each run, and the number of lines; 0 for a file of no use."""
+    """The cached record of each run as a dict of its fields, and the number of lines; 0 for an unusable file."""
     known, fields, number = {}, set(Record.__dataclass_fields__), 0
     try:
         with open(file, "rb") as lines:
             if json.loads(next(lines)) != _code():
                 return {}, 0
-            for number, line in enumerate(lines, 1):  # noqa: B007 - the number is what is returned
+            for number, line in enumerate(lines, 1):  # noqa: B007 - the number is returned
                 try:
                     record = json.loads(line)
                     if set(record) == fields:
@@ -142,14 +143,14 @@ def _known(file: Path) -> tuple[dict[str, Any], int]:
 
 
 def _entry(record: Record) -> Mapping[str, Any]:
-    """A record as JSON has it."""
+    """A record as JSON."""
     texts = {name: text.to_json() for name, text in record.protocols.items()}
     parts = {"status": record.status.to_json(), "meta": record.meta.to_json(), "protocols": texts}
     return {**vars(record), **parts}
 
 
 def _record(entry: Mapping[str, Any], file: Path) -> Record:
-    """What `_entry` was made of."""
+    """The record of an `_entry`."""
     texts = {name: EvalProtocol.from_json(text, file) for name, text in entry["protocols"].items()}
     status, meta = RunStatus.from_json(entry["status"], file), RunMeta.from_json(entry["meta"], file)
     return Record(**{**entry, "status": status, "meta": meta, "protocols": texts})
@@ -160,7 +161,7 @@ def _line(value: Any) -> bytes:
 
 
 def _keep(file: Path, fresh: list[bytes], anew: bool, known: dict[str, Any], found: dict[str, Any]) -> None:
-    """Add the lines `fresh`; with `anew` write the file whole, without runs that are gone."""
+    """Append the lines `fresh`; with `anew` rewrite the file without runs that are gone."""
     try:
         if anew:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -168,6 +169,6 @@ def _keep(file: Path, fresh: list[bytes], anew: bool, known: dict[str, Any], fou
             write_whole(file, b"".join([_line(_code()), *old, *fresh]), durable=False)
         elif fresh:
             with open(file, "ab") as lines:
-                lines.write(b"\n" + b"".join(fresh))  # whatever a torn last line holds ends here
+                lines.write(b"\n" + b"".join(fresh))  # the newline ends a torn last line
     except OSError:
         return

@@ -1,6 +1,6 @@
-"""Which seconds count as the cost of runs: those of the processor where all have them on record, else the clock's.
+"""Which seconds are the cost of runs: CPU time if every run has it on record, else wall-clock time.
 
-The clock also counts what else the machine had to do meanwhile. Never are both in one sum or comparison.
+Wall-clock time includes other load on the machine. The two are never summed or compared with each other.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-CPU = {"train_s": "train_cpu_s", "eval_s": "eval_cpu_s"}  # by the clock, and by the processor
+CPU = {"train_s": "train_cpu_s", "eval_s": "eval_cpu_s"}  # wall-clock column -> CPU column
 
 
 def by_cpu(runs: pd.DataFrame) -> bool:
-    """Whether the cost of these runs is their CPU seconds; a run that has none (a GPU's, an old one) makes it False."""
+    """Whether the cost of these runs is CPU seconds: False if any run lacks them (GPU runs, old runs)."""
     return len(runs) > 0 and bool(runs[[*CPU.values()]].notna().all(axis=None))
 
 
 def costed(runs: pd.DataFrame) -> pd.DataFrame:
-    """`runs` with `train_s` and `eval_s` being the seconds that count as cost."""
+    """`runs` with the seconds that count as cost in `train_s` and `eval_s`."""
     return runs.assign(**{wall: runs[cpu] for wall, cpu in CPU.items()}) if by_cpu(runs) else runs
 
 
 def time_of(runs: pd.DataFrame) -> str:
-    """What the seconds that count are called."""
+    """The name of the seconds that count: "CPU time" or "time"."""
     return "CPU time" if by_cpu(runs) else "time"
 
 

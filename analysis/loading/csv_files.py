@@ -1,8 +1,8 @@
-"""CSV files that a spreadsheet may open: text that it would take for a formula is written so that it stays text.
+"""CSV files that are safe to open in a spreadsheet: text is never taken for a formula.
 
-What names a data set, or says why a run failed, may be anybody's. Spreadsheets run a cell that begins with one of
-`BEGINS`; with an apostrophe before it they show it. Numbers are written as they are. A carriage return, at which some
-programs begin another row, becomes a blank.
+Names and reasons in a store are untrusted. Spreadsheets run a cell that begins with one of `BEGINS`; an apostrophe
+before it makes it text. Numbers are unchanged. A carriage return, which some programs take for a new row, becomes a
+space.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 BEGINS = r"=+\-@\t\n"
-# Text that begins with apostrophes and then so gets one more, so that reading can take one away.
+# Text that already begins with apostrophes gets one more, so that reading can always remove one.
 _FORMULA, _KEPT = re.compile(f"'*[{BEGINS}]"), re.compile(f"'+[{BEGINS}]")
 
 
@@ -31,6 +31,6 @@ def _shown(value: Any) -> Any:
     return f"'{value}" if _FORMULA.match(value) else value
 
 
-def plain(value: Any) -> Any:
-    """A value read from such a file: text without the apostrophe that `write_csv` puts before it."""
+def unescape(value: Any) -> Any:
+    """A value read from such a file, without the apostrophe that `write_csv` added."""
     return value[1:] if isinstance(value, str) and _KEPT.match(value) else value

@@ -1,4 +1,4 @@
-"""Part of what was loaded: `--where loss=ns` of the report."""
+"""Filters on loaded runs: the report's `--where loss=ns`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from landscape.config.where import filter_mask
 from landscape.scores import NUMBERS
 from landscape.store import STATES
 
-# Columns that tell what came of a run: its state, its scores, and where and why it ended.
+# Columns that describe a run's outcome: its state, scores, costs, and when and why it ended.
 OUTCOMES = {
     *("status", "reason", "why", "step", "evaluations", "worth", "fid", "fid_last", "fid_best", "fid_start", *NUMBERS),
     *("diversity", "stopped_at", "stopped_why", "stop_cause", "pruner", "train_s", "eval_s", "wasted_s"),
 }
 
 
-def where(found: Collected, conditions: Iterable[str]) -> Collected:
-    """The runs of `found` that meet all `conditions`, in the language of `landscape.config.where`; a key may also be a
-    column of `analysis.load`.
+def filter_runs(found: Collected, conditions: Iterable[str]) -> Collected:
+    """The part of `found` whose runs meet all `conditions`.
 
-    Raises `UserError` for what is no condition, a key or a value that no run has, and conditions that leave no run.
+    Conditions are as in `landscape.config.where`; keys may also be columns of `analysis.load`. Raises `UserError` for
+    an invalid condition, a key or value that no run has, and conditions that leave no run.
     """
     runs, conditions = found.runs, tuple(conditions)
     if not conditions:
@@ -38,23 +38,23 @@ def where(found: Collected, conditions: Iterable[str]) -> Collected:
     met = filter_mask(conditions, column, len(runs), RUN_COLUMNS, {"status": STATES})
     runs = runs[met]
     ids = set(runs["id"])
-    parts: dict[str, Any] = {"runs": runs.reset_index(drop=True), "narrowed": found.narrowed + conditions}
+    parts: dict[str, Any] = {"runs": runs.reset_index(drop=True), "filters": found.filters + conditions}
     for key in ("rows", "trials"):
         frame = getattr(found, key)
         parts[key] = frame[frame["id"].isin(ids)].reset_index(drop=True)
-    for key in ("meta", "configs", "looks", "warnings"):
+    for key in ("meta", "configs", "file_stats", "warnings"):
         parts[key] = {run: value for run, value in getattr(found, key).items() if run in ids}
     return replace(found, **parts)
 
 
 def on_outcome(condition: str) -> bool:
-    """Whether a condition of `--where` picks runs by what came of them: cells are then not what was drawn."""
+    """Whether a `--where` condition selects runs by their outcome: the rest is then a biased sample of each cell."""
     key = re.match(r"[\w.]*", condition)
     return key is not None and key[0] in OUTCOMES
 
 
 def _value(config: str, key: str) -> Any:
-    """A value of a configuration that is kept as text, a key a line."""
+    """The value of `key` in a configuration kept as text, one key per line; None if absent."""
     begin = f"{key}: "
     text = next((line.removeprefix(begin) for line in config.splitlines() if line.startswith(begin)), "null")
     if text in ("null", "true", "false"):

@@ -1,4 +1,4 @@
-"""The best models that "The GAN Landscape" reports (arXiv 1807.04720, tables of its code), read from `conf/preset`."""
+"""The best models of "The GAN Landscape" (arXiv 1807.04720, from the tables of its code), read from `conf/preset`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from landscape.config.identity import NEUTRAL
 from landscape.store.atomic_io import read_yaml
 from landscape.store.protocols import EvalProtocol
 
-# Images on each side of the study's FID. (LSUN's test set has 30,588, of which its code takes 10,000.)
-SAMPLES = {"cifar10": 10_000, "celebahq128": 3_000, "lsun_bedroom": 10_000}
+# Images on each side of the paper's FID. (LSUN's test set has 30,588, of which the paper's code takes 10,000.)
+PAPER_SAMPLES = {"cifar10": 10_000, "celebahq128": 3_000, "lsun_bedroom": 10_000}
 
-SIDES = {"cifar10": 32, "celebahq128": 128, "lsun_bedroom": 128}
+PAPER_SIZES = {"cifar10": 32, "celebahq128": 128, "lsun_bedroom": 128}
 
-# How all of the study's models were trained, by flat key, beside what depends on the cell.
-TRAINED: dict[str, Any] = {
+# Settings that all of the paper's models share, by flat key.
+PAPER_TRAINING: dict[str, Any] = {
     "arch.width": 1,
     "arch.init_std": 0.02,
     "arch.g_norm": "bn",
@@ -47,16 +47,16 @@ TRAINED: dict[str, Any] = {
     "train.world_size": 1,
     "train.bn_variance": "population",
 }
-EPSILONS = {"sn": 1e-12, "ln": 1e-12, "bn": 1e-5}
+PAPER_EPSILONS = {"sn": 1e-12, "ln": 1e-12, "bn": 1e-5}
 
-# Null where a run's choices do not use them: of other architectures, penalties, optimizers.
+# Null in runs whose architecture, penalty or optimizer does not use them.
 OPTIONAL = ("arch.shortcut", "arch.pool", "arch.upsample", "reg.target", "reg.epsilon", "reg.noise", "reg.every")
-OLD = {"train.world_size": 1}  # null in runs of old
+OLD_DEFAULTS = {"train.world_size": 1}  # null in old runs
 
 
 @cache
 def published() -> pd.DataFrame:
-    """One row a published model: the columns of a cell, lr_d, beta1, beta2, strength, steps, seed and fid."""
+    """One row per published model: `CELL_KEYS`, lr_d, beta1, beta2, strength, steps (D updates), seed, fid."""
     rows = [_row(read_yaml(file, aliases=True)) for file in sorted((conf_dir() / "preset").glob("*.yaml"))]
     return pd.DataFrame(rows, columns=[*CELL_KEYS, "lr_d", "beta1", "beta2", "strength", "steps", "seed", "fid"])
 
@@ -78,42 +78,42 @@ def _row(preset: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def best_published(run: Mapping[str, Any]) -> pd.Series | None:
-    """The model with the lowest FID published for the cell of `run` (a row of `load`); None where there is none."""
+    """The published model with the lowest FID of the cell of `run` (a row of `load`), or None."""
     models = published()
     same = models[[bool(all(model[key] == run[key] for key in CELL_KEYS)) for _, model in models.iterrows()]]
     return None if same.empty else same.sort_values("fid", kind="stable").iloc[0]
 
 
 def differences(run: Mapping[str, Any], protocol: EvalProtocol, config: Mapping[str, Any] | None) -> list[str]:
-    """Why the FID of `run` under `protocol` does not compare with the study's; empty where it does.
+    """Why the FID of `run` under `protocol` is not comparable with the paper's; empty if it is.
 
-    `config` is the run's flat frozen configuration. Each reason names a key, what ours has and what the study had. What
-    a search varies (rates, betas, the strength of a penalty) is free, as it was there.
+    `config` is the run's flat frozen configuration. Each reason names a key, our value and the paper's. The
+    hyperparameters that the paper searched (learning rates, betas, penalty strength) may differ.
     """
     if protocol.extractor is None or protocol.source is not None:
-        return ["not known how ours was measured"]
+        return ["our protocol is unknown"]
     if config is None:
-        return ["not known how ours was trained"]
+        return ["our configuration is unknown"]
     model = best_published(run)
-    assert model is not None, "asked of cells that the study reports"
-    count = SAMPLES[str(run["data"])]
+    assert model is not None, "called for cells of the paper only"
+    count = PAPER_SAMPLES[str(run["data"])]
     measured = {"extractor": "inception", "quantise": "float", "real": "test", "n_real": count, "n_fake": count}
     measured |= {"generator": "raw"}
     trained = {
-        **TRAINED,
-        "norm.epsilon": EPSILONS.get(str(run["norm"])),
+        **PAPER_TRAINING,
+        "norm.epsilon": PAPER_EPSILONS.get(str(run["norm"])),
         "norm.moves": "pass" if run["norm"] == "sn" else NEUTRAL["norm.moves"],
-        "data.size": SIDES[str(run["data"])],
+        "data.size": PAPER_SIZES[str(run["data"])],
         "train.steps": int(model["steps"]),
         "optim.lr_g": config.get("optim.lr_d"),
     }
     asked = [(key, getattr(protocol, key), wanted) for key, wanted in measured.items()]
     asked += [(key, _meant(key, config), wanted) for key, wanted in trained.items() if not _unused(key, config)]
-    return [f"{key}={_word(has)} (the study: {_word(wanted)})" for key, has, wanted in asked if has != wanted]
+    return [f"{key}={_word(has)} (paper: {_word(wanted)})" for key, has, wanted in asked if has != wanted]
 
 
 def read_lines(text: str) -> dict[str, Any]:
-    """The flat configuration of a `Collected.configs` entry: a key a line, its value as JSON or as it is."""
+    """The flat configuration in an entry of `Collected.configs`: "key: value" lines, values in JSON or plain text."""
     found = {}
     for line in text.splitlines():
         key, _, value = line.partition(": ")
@@ -125,13 +125,13 @@ def read_lines(text: str) -> dict[str, Any]:
 
 
 def _meant(key: str, config: Mapping[str, Any]) -> Any:
-    """A key's value; where the run is older than the key, what runs did then."""
+    """A key's value; for a run older than the key, the value that applied then."""
     value = config.get(key)
-    return NEUTRAL.get(key, OLD.get(key)) if value is None else value
+    return NEUTRAL.get(key, OLD_DEFAULTS.get(key)) if value is None else value
 
 
 def _unused(key: str, config: Mapping[str, Any]) -> bool:
-    """Whether the run's own choices have no use for a key, so that it is null."""
+    """Whether the run does not use a key, so that it is null."""
     return config.get(key) is None and key in OPTIONAL
 
 

@@ -1,4 +1,4 @@
-"""Cells pooled over n_dis, as an option of the report: one cell for all counts of D updates, and labels that say so."""
+"""Pooling of cells over n_dis, the report's `--pool n_dis`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ POOLS = tuple(axis.name for axis in CELL_AXES if axis.pools)  # columns of a cel
 
 
 def pool_cells(found: Collected) -> Collected:
-    """`found` with one cell for runs that differ in n_dis alone: "WGAN GP (n_dis 1, 5)".
+    """`found` with one `cell` for runs whose cells differ in n_dis alone, labeled "WGAN GP (n_dis 1, 5)".
 
-    A data set, network, loss, penalty and normalizer with one n_dis keeps its name. Nothing but `cell` changes: a
-    setting still has one n_dis, and `n_dis` is that of the run.
+    A cell with a single n_dis keeps its label. Only `cell` changes: `setting` and `n_dis` stay those of the run.
     """
     rest = [key for key in CELL_KEYS if key != "n_dis"]
     labels = {}
@@ -30,4 +29,4 @@ def pool_cells(found: Collected) -> Collected:
         keys = zip(*(frame[key] for key in rest), strict=True)
         return frame.assign(cell=[labels[key] for key in keys])
 
-    return replace(found, runs=named(found.runs), rows=named(found.rows), pooled=POOLS)
+    return replace(found, runs=named(found.runs), rows=named(found.rows), pooled_over=POOLS)

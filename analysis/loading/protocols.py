@@ -1,4 +1,4 @@
-"""Protocols: two never share a table or a curve, what each means in a sentence, and what sets several apart."""
+"""Evaluation protocols: their description in sentences, how they differ, and one section of the page for each."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from landscape.store.protocols import EvalProtocol, differing_keys
 from landscape.store.trials import CONFIRM
 
 Texts = Mapping[str, EvalProtocol]  # by id
-UNKNOWN = EvalProtocol()  # one whose text cannot be read
+UNKNOWN = EvalProtocol()  # for a protocol whose text cannot be read
 
 
 class TwoProtocols(ValueError):
-    """A frame whose scores were measured in more than one way, or on more than one data set."""
+    """A frame that mixes scores of several protocols or data sets."""
 
 
 def one_protocol(frame: pd.DataFrame, texts: Texts | None = None) -> str | None:
-    """The protocol of all scores in `frame`; None where none has any.
+    """The id of the one protocol in `frame`, or None if nothing is scored.
 
-    Raises `TwoProtocols`, with the keys that differ (from `texts`, id -> full text), for several protocols, and for
-    several data sets: scores of the two do not compare.
+    Raises `TwoProtocols` for several protocols, with the keys on which they differ (`texts` maps id -> full text), and
+    for several data sets: such scores are not comparable.
     """
     names = sorted(str(name) for name in frame["protocol"].dropna().unique())
     if len(names) > 1:
         keys = differing(names, texts or {})
-        what = f"they differ in {', '.join(keys)}" if keys else "their texts are not at hand"
+        what = f"they differ in {', '.join(keys)}" if keys else "their descriptions are missing"
         raise TwoProtocols(
-            f"scores under {len(names)} protocols cannot share a table or a curve ({', '.join(names)}): {what}"
+            f"scores of {len(names)} protocols cannot share a table or a curve ({', '.join(names)}): {what}"
         )
     if frame["data"].nunique() > 1:
         raise TwoProtocols(f"scores on {', '.join(sorted(frame['data'].unique()))} cannot share a table or a curve")
@@ -44,12 +44,12 @@ def one_protocol(frame: pd.DataFrame, texts: Texts | None = None) -> str | None:
 
 
 def differing(names: list[str], texts: Texts) -> list[str]:
-    """The keys on which the protocols `names` do not all agree, sorted; those whose text is missing are passed over."""
+    """The keys on which the protocols `names` differ, sorted. Protocols without a text are skipped."""
     return differing_keys(*(texts[name] for name in names if name in texts))
 
 
 def distance_label(text: EvalProtocol) -> str:
-    """What the distance under a protocol is called in tables and figures, with what must be known to read it."""
+    """The name of a protocol's distance, "FID" or "FD (classifier)", with a note if there were too few images."""
     if text.source is not None:
         return distance_name(text.extractor, "as given")
     few = too_few(text)
@@ -57,7 +57,7 @@ def distance_label(text: EvalProtocol) -> str:
 
 
 def too_few(text: EvalProtocol) -> tuple[int, ...]:
-    """Images and features, where the images are too few for a covariance of the features; else nothing."""
+    """(images, features) if there are too few images for a covariance of the features, else ()."""
     if text.n_real is None or text.n_fake is None or text.features is None:
         return ()
     n = min(text.n_real, text.n_fake)
@@ -65,13 +65,13 @@ def too_few(text: EvalProtocol) -> tuple[int, ...]:
 
 
 def caution(text: EvalProtocol) -> str:
-    """Why the distances under a protocol say next to nothing, as a sentence; empty where they do say something."""
+    """A warning that a protocol's distances are unreliable for want of images; empty if they are not."""
     if not too_few(text):
         return ""
     n, features = too_few(text)
     return (
-        f"These distances say next to nothing: {n:,} images are too few for a covariance of {features:,} features, and "
-        "all of them are far too high. Compare them with nothing but one another, and that with care."
+        f"These distances are unreliable: {n:,} images are too few for a covariance of {features:,} features, so that "
+        "all distances are far too high. Compare them only with each other, and with care."
     )
 
 
@@ -79,7 +79,7 @@ FEW = re.compile(r"(\d{1,9}) images are too few for a covariance of (\d{1,9}) fe
 
 
 def with_features(text: EvalProtocol, warnings: Iterable[str]) -> EvalProtocol:
-    """`text` with the number of features, which older stores tell in the warnings of its runs only."""
+    """`text` with the number of features, which old stores hold in the warnings of the runs only."""
     for found in map(FEW.match, warnings):
         if found and text.features is None:
             known = replace(text, features=int(found[2]))
@@ -88,15 +88,15 @@ def with_features(text: EvalProtocol, warnings: Iterable[str]) -> EvalProtocol:
     return text
 
 
-def spell_out(text: EvalProtocol) -> str:
-    """A protocol as one readable sentence; of an unreadable one, that it is."""
+def describe_protocol(text: EvalProtocol) -> str:
+    """A protocol as one sentence."""
     if text == UNKNOWN:
-        return "The protocol's text cannot be read."
+        return "The description of the protocol cannot be read."
     if text.source is not None:
-        return f"as given in {text.source}, which does not say."
+        return f"not known; the scores are as given in {text.source}."
     details = [f"weights {text.weights[:8]}"] if text.weights else []
-    details += [] if text.accuracy is None else [f"{100 * text.accuracy:.1f} % of test images right"]
-    generator = {"ema": "the average of the generator's weights", "raw": "the generator itself"}
+    details += [] if text.accuracy is None else [f"test accuracy {100 * text.accuracy:.1f} %"]
+    generator = {"ema": "the averaged generator (EMA)", "raw": "the generator"}
     parts = [
         f"{text.extractor or 'unknown'} features" + (f" ({', '.join(details)})" if details else ""),
         f"{_count(text.n_real)} real images ({text.real or 'unknown'} split)",
@@ -108,17 +108,17 @@ def spell_out(text: EvalProtocol) -> str:
     return ", ".join(part for part in parts if part) + "."
 
 
-def spell_floor(text: EvalProtocol) -> str:
-    """What other real images score in the samples' place, as a sentence; empty where the protocol does not say."""
+def describe_floor(text: EvalProtocol) -> str:
+    """The scores of held-out real images, as a sentence; empty if the protocol has none."""
     known = {key: value for key, value in (text.floor or {}).items() if is_number(value)}
     quality = [(head, column) for head, column in columns_of([known]) if column.key in QUALITY]
     said = [f"{head} {column.text(value)}" for head, column in quality if (value := column.of(known)) is not None]
-    others = f"{known['n']:,} other" if "n" in known else "Other"
-    return f"{others} real images in the samples' place score {', '.join(said)}." if said else ""
+    count = f"{known['n']:,} held-out" if "n" in known else "Held-out"
+    return f"{count} real images score {', '.join(said)}." if said else ""
 
 
 def floor_by_n(text: EvalProtocol) -> list[tuple[int, float]]:
-    """(number of images, distance) of the floor, where the protocol says it for several numbers; else nothing."""
+    """(number of images, distance of real images), ascending, if the protocol has several; else []."""
     pairs = (text.floor or {}).get("by_n")
     if not isinstance(pairs, list):
         return []
@@ -131,11 +131,11 @@ def floor_by_n(text: EvalProtocol) -> list[tuple[int, float]]:
 
 
 def sections(runs: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
-    """The parts in which scores compare: (data, protocol, runs), each run once, those with most scored runs first.
+    """The sections of the page, within which scores are comparable: (data, protocol, runs), each run once.
 
-    A run without any evaluation is in every part of its data set. A diverged or stopped run is not scored again, so
-    that it has no row under a protocol that came later; there it counts as what it is all the same, once every other
-    result of its cell is scored under that protocol (before, it would weigh more than its share).
+    They are sorted by data set, then by the number of scored runs, most first. A run without evaluations is in every
+    section of its data set. Diverged and stopped runs are not rescored: under a later protocol they count as diverged
+    or stopped once all other runs of the cell are scored under it (earlier, they would be overrepresented).
     """
     parts: list[tuple[str, str | None, pd.DataFrame]] = []
     for data, of_data in runs.groupby("data", sort=True):
@@ -151,8 +151,10 @@ def sections(runs: pd.DataFrame) -> list[tuple[str, str | None, pd.DataFrame]]:
 
 
 def _carried(of_data: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
-    """Diverged and stopped runs of cells that are fully scored under the protocol of `part`; without scores from
-    elsewhere."""
+    """Diverged and stopped runs of cells that are fully scored under the protocol of `part`.
+
+    They have no scores of other protocols.
+    """
     elsewhere = of_data[of_data["protocol"].notna() & ~of_data["id"].isin(part["id"])].drop_duplicates("id")
     cut = elsewhere["status"].isin((DIVERGED, STOPPED))
     open_cells = set(elsewhere.loc[elsewhere["worth"].notna() & ~cut, "cell"])
@@ -166,10 +168,9 @@ def _carried(of_data: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
 
 
 def partly_scored(runs: pd.DataFrame, part: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """Of the cells of one of `sections` those that have results under other protocols alone: how many of their runs are
-    scored here, and how many there are.
+    """The cells of a section of which only some runs are scored under its protocol: label -> (scored, all).
 
-    Which runs are scored again is a choice: some of them are not a cell. Diverged ones count as scored.
+    Which runs were rescored is a choice, so that the scored ones are a biased sample. Diverged runs count as scored.
     """
     same = label_cells(runs[runs["data"].isin(part["data"].unique())])
     same = same[(same["stage"] != CONFIRM) & (same["status"] != STOPPED) & same["worth"].notna()]
@@ -184,12 +185,12 @@ def partly_scored(runs: pd.DataFrame, part: pd.DataFrame) -> dict[str, tuple[int
 
 
 def wholly_scored(runs: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
-    """Of one of `sections` the runs of cells that are not `partly_scored`: for curves and comparisons."""
+    """The runs of a section without the cells that are `partly_scored`: for curves and comparisons."""
     return part[~part["cell"].isin(partly_scored(runs, part))]
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value from a file is a finite number (truth is none)."""
+    """Whether a value from a file is a finite number (a bool is not)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 

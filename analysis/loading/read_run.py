@@ -1,4 +1,4 @@
-"""One run's folder, read so that a corrupt file costs that file alone: it is named, left alone, the rest is kept."""
+"""Reads one run's folder. A corrupt file is reported and left as it is; the others are still read."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from landscape.store.run_meta import RunMeta
 T = TypeVar("T")
 Rows = dict[str, list[Any]]  # evaluations by columns, as in `Record.rows`
 
-UNREADABLE = "unreadable"  # the state of a run whose status.json cannot be read; no run ever writes it
+UNREADABLE = "unreadable"  # state of a run whose status.json cannot be read; never written to a store
 
-# Numbers of a row of scores, as they are called in the frames, and the keys that a row may have them under.
+# Score columns of the frames -> the keys that an evaluation row may have them under.
 SCORES = {key: column.keys for key, column in COLUMNS.items() if not column.curve and column.one_minus is None}
 
 
 @dataclass
 class Record:
-    """What could be read of one run; `protocols` maps an id to its text.
+    """One run as read from its folder.
 
-    `rows` holds the evaluations by columns, oldest first, one row a protocol and step: NaN for a score that was not
-    finite, None for one that was not asked for.
+    `rows` holds the evaluations by column, oldest first, one row per protocol and step: NaN for a score that was not
+    finite, None for one that was not requested. `protocols` maps id -> text.
     """
 
     id: str
@@ -42,12 +42,12 @@ class Record:
     meta: RunMeta
     rows: Rows = field(default_factory=dict)
     protocols: dict[str, EvalProtocol] = field(default_factory=dict)
-    looks: list[list[int] | None] = field(default_factory=list)  # of its files, by `analysis.loading.cache`
-    config: str = ""  # the frozen configuration, a key a line
+    file_stats: list[list[int] | None] = field(default_factory=list)  # set by `analysis.loading.cache`
+    config: str = ""  # the frozen configuration, one key per line
 
 
 def read_record(run: RunFolder, problems: list[str]) -> Record | None:
-    """Read `run`, adding a sentence to `problems` for each file that cannot be; None without a readable config.yaml."""
+    """Read `run`; None without a readable config.yaml. Appends a sentence to `problems` for each unreadable file."""
     config = _attempt(run.config_file, run.config, problems)
     facts = None if config is None else _attempt(run.config_file, lambda: _facts(run.id, config), problems)
     if config is None or facts is None:
@@ -71,7 +71,7 @@ def read_record(run: RunFolder, problems: list[str]) -> Record | None:
 
 
 def _attempt(file: Path, read: Callable[[], T], problems: list[str]) -> T | None:
-    """`read()`, or None and a sentence that names `file`."""
+    """`read()`; if that fails, None, and a sentence on `file` in `problems`."""
     try:
         return read()
     except FileNotFoundError:
@@ -83,12 +83,12 @@ def _attempt(file: Path, read: Callable[[], T], problems: list[str]) -> T | None
     except KeyError as e:
         problems.append(f"{file} lacks the key {e}")
     except (TypeError, ValueError, AttributeError, RecursionError) as e:
-        problems.append(f"{file} is not what it should be ({' '.join(str(e).split())[:120]})")
+        problems.append(f"{file} has unexpected content ({' '.join(str(e).split())[:120]})")
     return None
 
 
 def _facts(run: str, config: dict[str, Any]) -> dict[str, Any]:
-    """The columns of the frame that come from the frozen configuration."""
+    """The columns of a frame that follow from the frozen configuration."""
     older = superseded(run, config)
     return {
         **{axis.name: _typed(axis, value(config, axis)) for axis in AXES},
@@ -99,21 +99,21 @@ def _facts(run: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _typed(axis: Axis, found: Any) -> Any:
-    """A value of an axis as the frame has it: a number that is not given is NaN, a count must be."""
+    """An axis's value as in the frame: NaN for a missing float; raises `TypeError` for a missing count."""
     if axis.kind is float:
         return number(found)
     return int(found) if axis.kind is int else None if found is None else str(found)
 
 
 def _spelled(value: Any) -> str:
-    """A value of the configuration in one line, as it may be typed."""
+    """A value of the configuration in one line, as on a command line."""
     if isinstance(value, list):
         return f"[{','.join(map(_spelled, value))}]"
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _row(row: MetricsRow, run: RunFolder) -> dict[str, Any]:
-    """The keys of an evaluation row that analysis uses; a score is absent where the row does not speak of it."""
+    """The keys of an evaluation row that analysis uses; a score that was not requested is absent."""
     try:
         values = row.values
         kept = {"step": row.step, "protocol": row.protocol, "why": {key: str(why) for key, why in row.why.items()}}
@@ -123,11 +123,11 @@ def _row(row: MetricsRow, run: RunFolder) -> dict[str, Any]:
         kept |= {key: [number(v) for v in values[key]] for key in CURVES if values.get(key) is not None}
         return kept | {"cost": {key: number(value) for key, value in row.cost.items()}}
     except (TypeError, ValueError) as e:
-        raise CorruptFile(f"{run.metrics_file} holds a row that is none ({e})") from e
+        raise CorruptFile(f"{run.metrics_file} holds an invalid row ({e})") from e
 
 
 def _columns(rows: list[dict[str, Any]]) -> Rows:
-    """`Record.rows`: another score of the same evaluation, asked for later, is a further row of the same step."""
+    """`Record.rows` from evaluation rows. Scores added to an evaluation later are further rows of its step: merged."""
     merged: dict[tuple[str, int], dict[str, Any]] = {}
     for row in rows:
         merged.setdefault((row["protocol"], row["step"]), {}).update(row)
@@ -136,9 +136,9 @@ def _columns(rows: list[dict[str, Any]]) -> Rows:
 
 
 def number(value: Any) -> float:
-    """A number of the store as a float, null as NaN; raises `TypeError` for anything else (text, lists, truth)."""
+    """A number from the store as a float, null as NaN; raises `TypeError` for anything else (text, list, bool)."""
     if value is None:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is no number")
+        raise TypeError(f"expected a number, got {value!r}")
     return float(value)

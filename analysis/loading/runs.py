@@ -1,4 +1,4 @@
-"""The store as tidy frames: one row a run and protocol, and one row an evaluation."""
+"""A store as tidy frames: one row per run and protocol, and one row per evaluation."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.loading.cache import no_collector, read_records
+from analysis.loading.cache import gc_disabled, read_records
 from analysis.loading.protocols import with_features
 from analysis.loading.read_run import SCORES, Record, Rows, number
 from analysis.loading.sweeps import Sweep, read_sweeps
-from analysis.loading.trials import ORIGIN, no_trials, origin, read_trials
+from analysis.loading.trials import ORIGIN_COLUMNS, no_trials, origin, read_trials
 from landscape.config.axes import AXES, CELL_KEYS, LUCK_KEYS, SETTING, cell_label
 from landscape.scores import COLUMNS, CURVES, NUMBERS
 from landscape.store import DIVERGED, DONE, STOPPED, Store
@@ -27,19 +27,19 @@ from landscape.store.trials import GRID
 
 SCORED = (DONE, STOPPED)  # states whose last evaluation is the run's score
 
-OTHERS = tuple(key for key in NUMBERS if not COLUMNS[key].distance)  # scores beside the distance
+OTHER_SCORES = tuple(key for key in NUMBERS if not COLUMNS[key].distance)
 
 RUN_COLUMNS = (
     *("id", "status", "reason", *CELL_KEYS, "cell", "setting", *LUCK_KEYS),
     *(axis.name for axis in AXES if axis.enters == SETTING),
     "step",
     *("protocol", "evaluations", "fid", "fid_last", "fid_best", "fid_start", "worth", "why"),
-    *OTHERS,
+    *OTHER_SCORES,
     *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "sharing", "rule"),
     *("stopped_at", "stopped_why", "stop_cause", "pruner"),
     *("train_cpu_s", "eval_cpu_s", "superseded", "stage", "sampler", "order", "round", "sweep", "search", "alike"),
 )
-TEXTS = (  # columns that may be None
+NULLABLE = (  # columns that may be None
     *("reason", "protocol", "why", "device", "rule", "stopped_why", "sampler", "sweep", "search", "alike"),
     *("superseded", "stop_cause", "pruner"),
     *(axis.name for axis in AXES if axis.enters == SETTING and axis.kind is str),
@@ -64,14 +64,20 @@ ROW_COLUMNS = (
 
 @dataclass
 class Collected:
-    """All that analysis takes from a store.
+    """All that analysis reads from a store.
 
-    runs: the frame of `load`; rows: the frame of `load_rows`; protocols: id -> full text; meta: run id -> command,
-    overrides, sweep, planned and machines, from meta.json; problems: a sentence for each file that could not be read;
-    trials: the frame of `read_trials`; narrowed: the conditions that these runs were picked by, where they are not all;
-    configs: run id -> its frozen configuration, a key a line; looks: run id -> what its files looked like when they
-    were read; sweeps: those of the store; pooled: what cells are pooled over (`analysis.loading.pooling`);
-    warnings: run id -> what its worker warned of.
+    runs          the frame of `load`
+    rows          the frame of `load_rows`
+    protocols     protocol id -> full text
+    meta          run id -> its meta.json
+    problems      a sentence for each file that could not be read
+    trials        the frame of `read_trials`
+    filters       the conditions that selected these runs; empty for all runs
+    configs       run id -> frozen configuration, one key per line
+    file_stats    run id -> stats of its files when they were read; empty for runs of a CSV file
+    sweeps        the sweeps of the store
+    pooled_over   the columns that cells are pooled over (`analysis.loading.pooling`)
+    warnings      run id -> its worker's warnings
     """
 
     runs: pd.DataFrame
@@ -80,106 +86,103 @@ class Collected:
     meta: dict[str, RunMeta]
     problems: list[str]
     trials: pd.DataFrame = field(default_factory=no_trials)
-    narrowed: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
     configs: dict[str, str] = field(default_factory=dict)
-    looks: dict[str, Any] = field(default_factory=dict)
+    file_stats: dict[str, Any] = field(default_factory=dict)
     sweeps: list[Sweep] = field(default_factory=list)
-    pooled: tuple[str, ...] = ()
+    pooled_over: tuple[str, ...] = ()
     warnings: dict[str, list[str]] = field(default_factory=dict)
 
 
 def load(store: Store | str | Path) -> pd.DataFrame:
-    """The runs of `store`: one row a run and protocol; a run without evaluations has one row, its protocol None.
+    """The runs of `store`: one row per run and protocol; a run without evaluations has one row, its protocol None.
 
-    Never raises for what a file of the store holds: `frame.attrs["problems"]` lists, a sentence each, the files that
-    could not be read. A run without a readable config.yaml is left out; one without a readable status.json has the
-    status "unreadable" and no score.
+    Corrupt files raise nothing: `frame.attrs["problems"]` lists them, one sentence each. A run without a readable
+    config.yaml is left out; one without a readable status.json has the status "unreadable" and no score.
 
     id            the run's folder
     status        a state of `landscape.store.STATES`, or "unreadable"
     reason        why it failed or diverged, else None
     data, arch, algorithm, loss, penalty, norm, n_dis
-                  the cell: names as in the frozen config, "none" where there is none; n_dis in D updates a G update
-    cell          the label of algorithm (but GAN), loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O",
+                  the cell, named as in the frozen config ("none" for no penalty or normalizer); n_dis is D updates per
+                  G update
+    cell          the label of algorithm (except GAN), loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O",
                   "WGAN GP 5")
-    setting       hash of all that determines training, seed and repeat apart
+    setting       hash of all that determines training, except seed and repeat
     seed, repeat  as configured
     optim         the optimizer
     lr_d, lr_g, beta1, beta2, strength, width
-                  hyperparameters; NaN where the run does not use one
-    batch_size, steps, step
-                  images a D update; D updates asked for; D updates done
-    protocol      id of the protocol of the scores in this row, or None
-    evaluations   how many evaluations there are under it
-    fid           the distance, on the extractor of its protocol (files of a report name it by that: `fd_classifier`):
-                  that of the last evaluation, of a run that is done or stopped; NaN for any other
-    fid_last      that of the last evaluation, whatever the state
-    fid_best      the lowest over all evaluations: it flatters, and more so the more often one evaluates
-    fid_start     that of the evaluation at step 0, of the untrained generator; NaN where there was none
-    worth         what budget curves take the run for: `fid`, infinity where it diverged or its last distance is
-                  not finite, NaN where there is no result yet, it failed, is superseded, or the distance was not asked
-                  for
+                  hyperparameters; NaN if the run does not use one
+    batch_size    images per D update
+    steps, step   D updates requested, D updates done
+    protocol      id of the protocol of this row's scores, or None
+    evaluations   number of evaluations under it
+    fid           the distance (FID, or the Fréchet distance on the protocol's extractor, which files of a report call
+                  `fd_classifier` or the like) at the last evaluation of a done or stopped run; NaN for other runs
+    fid_last      the same, whatever the status
+    fid_best      the lowest over all evaluations; optimistic, the more so the more evaluations there are
+    fid_start     at step 0, of the untrained generator; NaN if it was not evaluated
+    worth         the value in budget curves: `fid`; infinite if the run diverged or `fid` is not finite; NaN without a
+                  result, or if the run failed or is superseded
     why           the reason for a score that is not finite, else None
     is, is_std, kid, kid_std, ms_ssim, diversity, modes, quality
-                  of the last evaluation of a run that is done or stopped; the two deviations are over splits and
-                  subsets, not over runs; diversity is 1 - ms_ssim; modes and quality (number covered, share of good
-                  samples) are those of points
+                  at the last evaluation of a done or stopped run; is_std and kid_std are over splits and subsets, not
+                  over runs; diversity is 1 - ms_ssim; modes (number covered) and quality (share of high-quality
+                  samples, 0 to 1) are of 2-D points
     prd_f8, prd_f1_8
-                  of the last evaluation, as all down to nn_nearer: recall and precision of distributions
+                  F scores of precision and recall of distributions, 0 to 1; at the last evaluation, as all that follow
     d_acc_train, d_acc_test, d_acc_fake, d_logit_train, d_logit_test, d_logit_fake, d_loss_train, d_loss_test
-                  D on training, test and fake images: share it gets right, mean logit, mean loss
+                  D on training, test and fake images: accuracy (0 to 1), mean logit, mean loss
     log_condition, log_condition_std, latent_rank
-                  generator conditioning: natural log of the condition number of J^T J, mean and deviation over
-                  latents, and how many directions it is over
+                  generator conditioning: natural log of the condition number of J^T J, mean and standard deviation
+                  over latents, and the number of latent directions it is over
     geometry      geometry score against the real images, 0 to 2
     duplicates, support, support_low
-                  pairs of near-equal samples, the support that they imply, and its 95 % lower bound
+                  pairs of near-equal samples, the support size that they imply, and its 95 % lower bound
     nn_distance, nn_ratio, nn_nearer
-                  nearest training images of samples: median distance; that to as many training as test images over
-                  that to test images; chance to be nearer than a test image is
+                  nearest training images of samples: median distance; its ratio to the distance from the nearest of
+                  as many test images; chance that a training image is nearer than a test image
     train_s, eval_s, wasted_s
-                  seconds of training, of evaluation, and thrown away by interruptions; of the run, not of the row
+                  seconds of training, of evaluation, and lost to interruptions; of the run, not of the row
     train_cpu_s, eval_cpu_s
-                  CPU seconds of all its processes, which do not grow with the load of the machine; NaN where it was on
-                  a GPU, or they are not on record
-    device        GPU or CPU model of the last machine it was on ("2 x ..." for two at once), with the threads of a
-                  CPU where they are not 1, or None
-    device_kinds  how many kinds of device it was on, 0 where that is not on record
-    sharing       how many runs its launcher put on one GPU or core, the most on any machine; 0 where not on record
-    rule          the rules to stop by that were frozen with it ("stop.factor=3 stop.evaluations=3"), else None
+                  CPU seconds of all its processes; NaN for GPU runs and where not on record
+    device        GPU or CPU model of its last machine ("2 x ..." for two at once), with the number of CPU threads if
+                  that is not 1; or None
+    device_kinds  number of kinds of device it was on; 0 if not on record
+    sharing       runs its launcher put on one GPU or core, the most on any machine; 0 if not on record
+    rule          its early-stopping rule ("stop.factor=3 stop.evaluations=3"), else None
     stopped_at, stopped_why
-                  D updates and reason when it was first stopped early, also where it was taken up again since
+                  D updates and reason when it was first stopped early, even if it was resumed since
     stop_cause, pruner
-                  why as data: "collapsed", "saturated" or "pruned", and which pruner; of the newest stop where it is
-                  stopped, of the first where it was taken up again; else None
-    superseded    the choices whose meaning has changed since it was trained ("arch.g_spectral before 2026-11-25"), by
-                  `landscape.config.versions`, else None: it is in no comparison
-    stage         "grid" (also where no search knows of the run), "search", or "confirm": trained to confirm a choice
-    sampler       what proposed it in a search ("gp", "tpe", "random", "qmc"), else None
-    order, round  its place in the search, and the round of it where there were rounds; NaN elsewhere
-    sweep         the sweep that the stage is of, else None
-    search        the search of that sweep, a cell each, that proposed it, else None
+                  "collapsed", "saturated" or "pruned", and the pruner's name: of the newest stop if it is stopped, of
+                  the first if it was resumed; else None
+    superseded    the choices whose meaning has changed since it was trained ("arch.g_spectral before 2026-11-25", from
+                  `landscape.config.versions`), which leaves it out of all comparisons; else None
+    stage         "search", "confirm", or "grid" for all other runs
+    sampler       the sampler that proposed it ("gp", "tpe", "random", "qmc"), else None
+    order, round  its place in the search, and its round if there were rounds; else NaN
+    sweep         the sweep of that search, else None
+    search        the id of that search (one per cell of the sweep), else None
     alike         equal for searches that differ in `search.seed` alone, else None
     """
     return collect(store).runs
 
 
 def load_rows(store: Store | str | Path) -> pd.DataFrame:
-    """The learning curves: one row an evaluation, columns `ROW_COLUMNS`; problems as in `load`.
+    """The learning curves: one row per evaluation, columns `ROW_COLUMNS`; problems as in `load`.
 
-    `step` counts D updates, `images` real images shown, `train_s` seconds of training up to then; `loss_d` is D's
-    loss. A score is NaN where it was not finite or not asked for. `spectrum` (log10 eigenvalues of the mean J^T J,
-    descending), `mrlt` and `closest_pairs` are lists, NaN where not asked for; `cost` maps a score's name to its
-    seconds.
+    `step` counts D updates, `images` real images shown, `train_s` seconds of training so far; `loss_d` is D's loss.
+    A score is NaN if it was not finite or not requested. `spectrum` (log10 eigenvalues of the mean J^T J, descending),
+    `mrlt` and `closest_pairs` are lists, or NaN; `cost` maps a score's name to its seconds.
     """
     return collect(store).rows
 
 
 def collect(store: Store | str | Path, pool: Executor | None = None) -> Collected:
-    """Read the whole store once; see `Collected`. Runs that are as when they were last read come from the cache."""
+    """Read the whole store. Unchanged runs come from the cache; the processes of `pool`, if given, read the others."""
     store = store if isinstance(store, Store) else Store(store)
     problems: list[str] = []
-    with no_collector():
+    with gc_disabled():
         return _collect(store, problems, read_records(store, problems, pool))
 
 
@@ -187,11 +190,11 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
     runs = pd.DataFrame([row for record in records for row in _run_rows(record)], columns=list(RUN_COLUMNS))
     rows = _curves(records)
     trials, sweeps = read_trials(store, problems), read_sweeps(store, problems)
-    runs = runs.drop(columns=list(ORIGIN)).merge(origin(trials), "left", on="id")
+    runs = runs.drop(columns=list(ORIGIN_COLUMNS)).merge(origin(trials), "left", on="id")
     runs["stage"] = runs["stage"].astype(object).where(runs["stage"].notna(), GRID)
     runs = runs[list(RUN_COLUMNS)]
-    # A column of reasons that are all None would become NaN in some pandas versions: None stays None.
-    for frame, names in ((runs, TEXTS), (rows, ("protocol",))):
+    # Some pandas versions turn a column that is all None into NaN.
+    for frame, names in ((runs, NULLABLE), (rows, ("protocol",))):
         for name in names:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
         frame.attrs["problems"] = list(problems)
@@ -200,15 +203,15 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
         for name, text in record.protocols.items():
             text = with_features(text, record.status.warnings)
             protocols[name] = _together(protocols[name], text) if name in protocols else text
-    meta, configs, looks = (
-        {record.id: getattr(record, key) for record in records} for key in ("meta", "config", "looks")
+    meta, configs, file_stats = (
+        {record.id: getattr(record, key) for record in records} for key in ("meta", "config", "file_stats")
     )
     warnings = {record.id: list(texts) for record in records if (texts := record.status.warnings)}
-    return Collected(runs, rows, protocols, meta, problems, trials, (), configs, looks, sweeps, warnings=warnings)
+    return Collected(runs, rows, protocols, meta, problems, trials, (), configs, file_stats, sweeps, warnings=warnings)
 
 
 def _together(one: EvalProtocol, other: EvalProtocol) -> EvalProtocol:
-    """Two texts of one protocol: of real images, one written for fewer scores, or by an older version, says less."""
+    """The union of two texts of one protocol: an older version, or a run with fewer scores, has fewer keys."""
     if one == other:
         return one
     said = [{key: value for key, value in text.to_json().items() if value is not None} for text in (one, other)]
@@ -244,9 +247,9 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
 
 
 def _stops(status: RunStatus) -> dict[str, Any]:
-    """When and why the run was first stopped early, and the cause: of the newest stop where it is stopped."""
+    """stopped_at, stopped_why, stop_cause and pruner of a run, as in `load`."""
     stops = status.stops
-    if not stops and status.state == STOPPED:  # a store from before this was kept
+    if not stops and status.state == STOPPED:  # an old store
         stops = (EarlyStop.from_json({"step": status.step, "reason": status.reason or ""}, "status.json"),)
     if not stops:
         return {"stopped_at": math.nan, "stopped_why": None, "stop_cause": None, "pruner": None}
@@ -256,7 +259,7 @@ def _stops(status: RunStatus) -> dict[str, Any]:
 
 
 def _of(rows: Rows, name: str) -> Rows:
-    """The evaluations under one protocol, by step."""
+    """The evaluations under one protocol, sorted by step."""
     wanted = [i for i, other in enumerate(rows["protocol"]) if other == name]
     wanted.sort(key=rows["step"].__getitem__)
     if wanted == list(range(len(rows["step"]))):
@@ -265,7 +268,7 @@ def _of(rows: Rows, name: str) -> Rows:
 
 
 def _scores(facts: dict[str, Any], rows: Rows) -> dict[str, Any]:
-    """The scores of one run under one protocol, from its evaluations by step."""
+    """The score columns of one run under one protocol, from its evaluations sorted by step."""
     status = facts["status"]
     steps, every = rows.get("step", []), rows.get("fid", [])
     last = {key: values[-1] for key, values in rows.items() if values[-1] is not None}
@@ -281,7 +284,7 @@ def _scores(facts: dict[str, Any], rows: Rows) -> dict[str, Any]:
         "fid_start": every[0] if every and steps[0] == 0 and every[0] is not None else math.nan,
         "worth": math.nan if facts["superseded"] else math.inf if broken else fid,
         "why": why or None,
-        **{key: _score(key, shown) for key in OTHERS},
+        **{key: _score(key, shown) for key in OTHER_SCORES},
     }
 
 
@@ -291,7 +294,7 @@ def _score(key: str, shown: Mapping[str, Any]) -> float:
 
 
 def _curves(records: list[Record]) -> pd.DataFrame:
-    """The frame of `load_rows`, column by column: a study has some hundred thousand rows."""
+    """The frame of `load_rows`, built column by column, which is fast for hundreds of thousands of rows."""
     counts = [len(record.rows.get("step", [])) for record in records]
     facts = pd.DataFrame(map(_facts, records)) if records else pd.DataFrame(columns=list(ROW_COLUMNS))
     present = {key for record in records for key in record.rows}
@@ -313,7 +316,7 @@ def _curves(records: list[Record]) -> pd.DataFrame:
 
 
 def _device(machine: Machine) -> str | None:
-    """What a run trained on, as far as its seconds depend on it; None where that is not on record."""
+    """The device as in the column `device` of `load`."""
     name, threads, count = machine.gpu or machine.cpu, machine.threads, machine.world_size
     if name is None:
         return None
@@ -322,12 +325,12 @@ def _device(machine: Machine) -> str | None:
 
 
 def _cpu_seconds(status: RunStatus, busy: float | None, machines: tuple[Machine, ...]) -> float:
-    """CPU seconds of one kind; none were worked where nothing was begun."""
+    """CPU seconds of one kind: NaN for a GPU run, 0 for a run that has not begun."""
     if any(machine.gpu for machine in machines):
         return math.nan
     return number(busy) if status.train_s or status.eval_s else 0.0
 
 
 def _sharing(counts: list[int]) -> int:
-    """The most; where that is one run, it had every device to itself only if that is on record for all."""
+    """The most runs on one device; 0 (unknown) if that is 1 but some machine has no record."""
     return max(counts) if max(counts) > 1 else min(counts)

@@ -1,4 +1,4 @@
-"""The sweeps of a store: the command behind each, from its plan.json, and the runs that it is of."""
+"""The sweeps of a store: command, code and runs of each, from its plan.json."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from landscape.store.run_meta import Code
 
 
 class Sweep(NamedTuple):
-    """One sweep: what was typed last that means it, when, by which code, and the runs that its plan names."""
+    """One sweep: the arguments of its latest command, when and by which code it was planned, its run ids."""
 
     name: str
     command: list[str]
@@ -20,7 +20,7 @@ class Sweep(NamedTuple):
 
 
 def read_sweeps(store: Store, problems: list[str]) -> list[Sweep]:
-    """Every sweep that has a plan, oldest first; a plan that cannot be read adds a sentence to `problems`."""
+    """All sweeps that have a plan, oldest first. Appends a sentence to `problems` for each plan that cannot be read."""
     found = []
     for folder in store.sweep_folders():
         try:

@@ -1,4 +1,4 @@
-"""Where runs came from: a fixed grid, a search or its confirmation, as `sweeps/<name>/trials.jsonl` tells."""
+"""Which runs a search or its confirmation proposed, from `sweeps/<name>/trials.jsonl`; the others are of a grid."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from landscape.config.errors import CorruptFile
 from landscape.config.identity import short_hash
 from landscape.store import Store
 from landscape.store.protocols import EvalRequest
-from landscape.store.searches import CellSearch
+from landscape.store.searches import SearchSpec
 from landscape.store.trials import CONFIRM, TrialRecord, read_rows
 
-# Samplers that propose the next setting by the results of earlier ones; the others could have come in any order.
+# Samplers that propose a setting from earlier results; trials of the others are exchangeable.
 ADAPTIVE = ("gp", "tpe")
 
-COLUMNS = ("sweep", "id", "stage", "sampler", "order", "round", "search", "alike", "failed")
-ORIGIN = tuple(key for key in COLUMNS if key not in ("id", "failed"))  # what a run has from its trial
-# What a search is beside its seed and its budget; `draws` covers the run, the space and the sampler.
-KIND = ("draws", "startup", "rounds", "pruner", "grace")
+TRIAL_COLUMNS = ("sweep", "id", "stage", "sampler", "order", "round", "search", "alike", "failed")
+ORIGIN_COLUMNS = tuple(key for key in TRIAL_COLUMNS if key not in ("id", "failed"))  # in the frame of runs too
+# What defines a search, apart from seed and budget; `draws` covers the run, the space and the sampler.
+SEARCH_KEYS = ("draws", "startup", "rounds", "pruner", "grace")
 
 
 def no_trials() -> pd.DataFrame:
-    return pd.DataFrame(columns=list(COLUMNS))
+    """An empty frame of `read_trials`."""
+    return pd.DataFrame(columns=list(TRIAL_COLUMNS))
 
 
 def read_trials(store: Store, problems: list[str]) -> pd.DataFrame:
-    """One row a trial of every sweep that has any, columns `COLUMNS`, in the order of each file.
+    """One row per trial of every search in the store, columns `TRIAL_COLUMNS`, in file order.
 
-    `id` is the run; `order` and `round` are floats, NaN where there is none; `search` is the search's id, and `alike`
-    is equal for searches that differ in their seed alone (None where search.json does not tell); `failed` says that the
-    trial was given up. A file that cannot be read adds a sentence to `problems` and its trials are left out; a torn
-    last line is passed over.
+    `id` is the run; `order` and `round` are floats, NaN if missing; `search` is the search's id; `alike` is equal for
+    searches that differ in their seed alone, None if search.json does not say; `failed` is True for a trial that was
+    given up. Trials of an unreadable file are left out, with a sentence in `problems`; a torn last line is skipped.
     """
     rows: list[dict[str, Any]] = []
     for name in store.searches():
@@ -44,7 +44,7 @@ def read_trials(store: Store, problems: list[str]) -> pd.DataFrame:
             rows += [{"sweep": name, **row, "alike": kinds.get(row["search"])} for row in found]
         except CorruptFile as e:
             problems.append(str(e))
-    return pd.DataFrame(rows, columns=list(COLUMNS)) if rows else no_trials()
+    return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS)) if rows else no_trials()
 
 
 def _row(trial: TrialRecord) -> dict[str, Any]:
@@ -54,21 +54,21 @@ def _row(trial: TrialRecord) -> dict[str, Any]:
 
 
 def _kinds(store: Store, name: str) -> dict[str | None, str]:
-    """`alike` of each search of a sweep, by the search's id; none where its file does not tell."""
+    """`alike` of each search of a sweep, by the search's id; empty if its search.json does not say."""
     with suppress(CorruptFile, OSError):
         return {cell.id: _alike(cell) for cell in store.sweep(name).searches().cells}
     return {}
 
 
-def _alike(cell: CellSearch) -> str:
+def _alike(cell: SearchSpec) -> str:
     size = None if cell.rounds is None else cell.round_size
     asked = EvalRequest.of(cell.base)
-    # `draws` leaves out how runs are scored, which decides what a search is told.
-    known = [*(getattr(cell, key) for key in KIND), sorted(cell.grid), size, asked and asked.unchecked()]
+    # `draws` leaves out the protocol, on which the objective depends.
+    known = [*(getattr(cell, key) for key in SEARCH_KEYS), sorted(cell.grid), size, asked and asked.unchecked()]
     return short_hash([*known, cell.fresh])
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:
-    """One row a run: its first trial, but one that chose before one that confirms: what chose cannot confirm."""
+    """One row per run: its first trial; a search trial comes before a confirmation, which must be on a fresh run."""
     first = trials.assign(_late=trials["stage"] == CONFIRM).sort_values("_late", kind="stable")
-    return first.drop_duplicates("id")[["id", *ORIGIN]].astype({"order": float, "round": float})
+    return first.drop_duplicates("id")[["id", *ORIGIN_COLUMNS]].astype({"order": float, "round": float})

@@ -1,1 +1,1 @@
-"""The report's tables as frames and sentences, and how numbers are written in them."""
+"""The report's tables and sentences, and the formatting of numbers."""

@@ -1,4 +1,4 @@
-"""The best run of each cell with its hyperparameters, and what the study reports of the same cell."""
+"""The best run of each cell with its hyperparameters, beside the paper's best of the same cell."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from landscape.store.protocols import EvalProtocol
 BEST_COLUMNS = {
     "cell": "cell",
     "fid": "{distance}, lowest final",
-    "paper": "paper's FID, lowest checkpoint",
-    "compares": "comparable with it",
+    "paper": "paper's FID, best checkpoint",
+    "compares": "comparable",
     **VARIED_NAMES,
     "seed": "seed",
     **SCORE_NAMES,
@@ -28,15 +28,12 @@ BEST_COLUMNS = {
     "id": "run",
 }
 
-# The study's code writes the lowest FID over a run's checkpoints.
-COMPARABLE = "yes: our last checkpoint beside the lowest of its run's"
+# The paper's code reports the lowest FID over a run's checkpoints.
+COMPARABLE = "yes (ours: last checkpoint; paper: best checkpoint)"
 
 
 def best_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each cell the run with the lowest final distance, in the order of cells; cells without one are left out.
-
-    Stopped runs and those that confirm a choice are not among them.
-    """
+    """The `countable` run with the lowest final distance of each cell, in cell order; unscored cells are left out."""
     use = countable(runs)
     scored = use[use["fid"].notna()].sort_values("fid", kind="stable").drop_duplicates("cell")
     return scored.set_index("cell", drop=False).reindex([c for c in cell_order(runs) if c in set(scored["cell"])])
@@ -45,8 +42,9 @@ def best_runs(runs: pd.DataFrame) -> pd.DataFrame:
 def best_table(runs: pd.DataFrame, text: EvalProtocol, configs: Mapping[str, str]) -> pd.DataFrame:
     """`best_runs` with columns `BEST_COLUMNS`; `text` is the protocol's, `configs` as in `Collected`.
 
-    `paper` is the lowest FID that the study reports for the cell (NaN where it reports none), `compares` `COMPARABLE`,
-    or why it does not compare, or "" without a published one. The lowest of many runs flatters, here as in the paper.
+    `paper` is the lowest FID that the paper reports for the cell, or NaN; `compares` is `COMPARABLE`, the differences
+    that prevent a comparison, or "" without a published FID. The best of many runs is an optimistic value, here and in
+    the paper.
     """
     best = best_runs(runs)
     rows = []

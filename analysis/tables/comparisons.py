@@ -1,4 +1,4 @@
-"""What may be said of cells beside their curves and pairs: agreement of scores, spread, confirmed values. Frames."""
+"""Tables beside pairs: agreement of scores, variance components, confirmed values. Frames."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ Array = NDArray[np.float64]
 
 
 def agreement_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Spearman's rank correlation of each two scores, and of FID and IS with each diagnostic, over runs that are done.
+    """Spearman's rank correlation of each two scores, and of FID and IS with each diagnostic, over done runs.
 
-    columns: one, other, runs (with both), diverged (left out), overall (all runs together), within (the median over
-    cells of at least 5 runs) and within_cells (how many), across (between the cells' medians, from 4 cells on) and
-    cells.
+    Columns: one, other; runs (with both scores); diverged (left out); overall (all runs); within (median over cells of
+    at least 5 runs) and within_cells (their number); across (between medians of cells, from 4 cells on) and cells.
     """
     use = countable(runs).drop_duplicates("id")
     done = use[use["status"] == DONE]
@@ -59,7 +58,7 @@ def agreement_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _spearman(frame: pd.DataFrame, one: str, other: str) -> float:
-    """Between two columns; NaN where one of them does not vary or there are fewer than three rows."""
+    """Rank correlation of two columns; NaN for a constant column or fewer than three rows."""
     if len(frame) < 3 or frame[one].nunique() < 2 or frame[other].nunique() < 2:
         return float("nan")
     return float(stats.spearmanr(frame[one], frame[other]).statistic)
@@ -110,7 +109,7 @@ def spread_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pooled(groups: pd.api.typing.SeriesGroupBy[Any, Any]) -> tuple[float, int]:
-    """The pooled standard deviation of groups of several, and how many those are; NaN for none."""
+    """The pooled standard deviation of groups of two or more values, and the number of these groups; NaN for none."""
     found = groups.agg(["size", "var"])
     several = found[found["size"] > 1]
     freedom = int((several["size"] - 1).sum())
@@ -119,11 +118,11 @@ def _pooled(groups: pd.api.typing.SeriesGroupBy[Any, Any]) -> tuple[float, int]:
 
 
 def confirm_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """Of each setting trained again to confirm it what it comes to over fresh seeds.
+    """The results of confirmed settings over fresh seeds: one row per cell and setting of the stage "confirm".
 
-    One row a cell and setting of the stage "confirm": n runs with a result, how many of them diverged; mean and sd; the
-    middle (the geometric mean) with Student's interval on the logarithms, since distances are skewed. All are NaN where
-    a seed diverged: without it they would flatter. Hyperparameters.
+    Columns: n (runs with a result) and lost (how many of them diverged); mean and sd; middle (the geometric mean), with
+    Student's interval on the logarithms, because distances are skewed; hyperparameters. Mean, sd and middle are NaN if
+    a seed diverged, because without it they would be optimistic.
     """
     use = runs[(runs["stage"] == CONFIRM) & runs["worth"].notna()]
     rows = []
@@ -153,8 +152,10 @@ def confirm_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
 
 def middle_interval(values: Array, confidence: float = 0.95) -> tuple[float, float, float]:
-    """The geometric mean and Student's interval for it, on logarithms; NaN where a value has none, or for the interval
-    with a single one."""
+    """The geometric mean, and Student's interval for it on logarithms.
+
+    All are NaN if a value is infinite or zero. The interval is NaN for a single value.
+    """
     if not np.isfinite(values).all() or values.min() <= 0:
         return (np.nan,) * 3
     logs = np.log(values)

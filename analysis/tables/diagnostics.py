@@ -1,4 +1,4 @@
-"""The table of diagnostics: scores that ask why a generator is good or bad, of the runs that were asked."""
+"""The table of diagnostics: scores that explain the quality of a generator."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from analysis.loading.protocols import is_number
 from landscape.scores import COLUMNS, DIAGNOSTICS
 from landscape.store.protocols import EvalProtocol
 
-HEADS = {"cell": "cell", **{key: COLUMNS[key].label for key in DIAGNOSTICS if COLUMNS[key].label}}
-REAL = "other real images"
+HEADERS = {"cell": "cell", **{key: COLUMNS[key].label for key in DIAGNOSTICS if COLUMNS[key].label}}
+REAL = "held-out real images"
 
 
 def diagnostic_table(runs: pd.DataFrame, protocol: EvalProtocol) -> pd.DataFrame:
-    """One row a cell with a diagnostic, columns `HEADS` that are measured; last what real images score, if known.
+    """One row per cell: medians over its runs of the diagnostics that were measured (columns of `HEADERS`).
 
-    `runs` is one section (one data set, one protocol), `protocol` its text. Medians over the runs that have a value.
+    `runs` is one section (one data set, one protocol), `protocol` its text. The last row, `REAL`, has the scores of
+    held-out real images, as far as the protocol has them.
     """
-    measured = [key for key in HEADS if key != "cell" and runs[key].notna().any()]
+    measured = [key for key in HEADERS if key != "cell" and runs[key].notna().any()]
     rows: list[dict[Any, Any]] = []
     for label in cell_order(runs):
         cell = runs.loc[runs["cell"] == label, measured]
@@ -32,11 +33,11 @@ def diagnostic_table(runs: pd.DataFrame, protocol: EvalProtocol) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["cell", *measured])
 
 
-def spell_cost(rows: pd.DataFrame) -> str:
-    """Seconds that features and each score took, medians over evaluations, as a sentence; empty where unknown."""
+def describe_cost(rows: pd.DataFrame) -> str:
+    """The median seconds of features and of each score per evaluation, as a sentence; empty if unknown."""
     parts = pd.DataFrame([cost for cost in rows["cost"] if isinstance(cost, dict) and cost])
     if parts.empty:
         return ""
     medians = parts.median().sort_values(ascending=False)
     said = ", ".join(f"{name} {value:.2g} s" for name, value in medians.items() if value >= 0.005)
-    return f"An evaluation's cost (medians): {said or 'under 5 ms a score'}."
+    return f"Median cost of an evaluation: {said or 'under 5 ms per score'}."

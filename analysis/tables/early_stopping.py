@@ -1,4 +1,4 @@
-"""What the page says of stopping early: what it saved, and what it would have cost in quality. Frames and sentences."""
+"""Early stopping on the page: what it saved, and what it would have cost in quality. Frames and sentences."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from analysis.estimators.early_stopping import (
     taken_up,
 )
 from analysis.loading.clocks import time_of
-from analysis.tables.formatting import percent, score
-from landscape.config.text import duration
+from analysis.tables.formatting import format_score, percent
+from landscape.config.text import duration, plural
 from landscape.store import DIVERGED, DONE, STOPPED
 from landscape.store.early_stopping import rule_of
 
-HEADS: dict[str, dict[str, str]] = {
+HEADERS: dict[str, dict[str, str]] = {
     "stopped": {
         "cell": "cell",
         "why": "stopped by",
         "stopped": "stopped",
         "runs": "of runs",
-        "steps_left": "D updates not trained",
+        "steps_left": "D updates saved",
         "saved_s": "{time} saved",
         "saved_share": "of the cell's {time}",
     },
@@ -42,9 +42,9 @@ HEADS: dict[str, dict[str, str]] = {
         "best": "{distance}, best",
         "best_left": "best, with the rule",
         "top": "stopped of the top 5 %",
-        "lower": "ended lower",
-        "ratio": "end / then, median",
-        "fall_from": "largest fall, from",
+        "lower": "improved later",
+        "ratio": "final / at stop, median",
+        "fall_from": "largest improvement, from",
         "fall_to": "to",
     },
     "taken": {
@@ -53,18 +53,18 @@ HEADS: dict[str, dict[str, str]] = {
         "why": "stopped by",
         "stopped_at": "at D update",
         "steps": "of",
-        "then": "{distance} then",
-        "end": "at the end",
-        "ratio": "end / then",
+        "then": "{distance} at stop",
+        "end": "final",
+        "ratio": "final / at stop",
     },
 }
 
 
-def early(runs: pd.DataFrame, rows: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
-    """Tables by kind (`HEADS`), and for the template: sentences `saved` (empty where nothing was stopped) and `cost` (a
-    list), whether rules were `replayed`, and whether they are the store's `own`.
+def early_stopping_tables(runs: pd.DataFrame, rows: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """The tables by kind (as in `HEADERS`), and values for the template; `runs` is one section, `rows` its evaluations.
 
-    `runs` is one section, `rows` its evaluations.
+    The values: the sentence `saved` ("" if nothing was stopped), the sentences `cost`, whether rules were `replayed`,
+    and whether these are the runs' `own`.
     """
     stopped = runs[runs["status"] == STOPPED].drop_duplicates("id")
     table = saved_table(runs.drop_duplicates("id"))
@@ -79,11 +79,11 @@ def early(runs: pd.DataFrame, rows: pd.DataFrame) -> tuple[dict[str, pd.DataFram
         cost = [rule_sentence(row, time) for row in whole.to_dict("records")]
     elif len(whole):
         words = "; ".join(rule_words(text) for text in whole["rule"])
-        cost = [f"None of the {whole['runs'].max():,} finished runs would have been stopped by: {words}."]
+        cost = [f"No rule would have stopped any of the {whole['runs'].max():,} finished runs: {words}."]
     elif len(stopped) and free_runs(runs).empty:
         finished = runs["status"].isin((DONE, DIVERGED)).any()
-        why = "every finished run here was watched too" if finished else "no run here was let finish"
-        cost = [f"What it cost in quality cannot be told: {why}."]
+        why = "every finished run was under a rule too" if finished else "no run finished"
+        cost = [f"The cost in quality is unknown: {why}."]
     said = {
         "saved": saved_sentence(saved_whole(runs.drop_duplicates("id"), table), time) if len(table) else "",
         "cost": cost,
@@ -94,15 +94,16 @@ def early(runs: pd.DataFrame, rows: pd.DataFrame) -> tuple[dict[str, pd.DataFram
 
 
 def rule_words(text: str) -> str:
-    """A rule in words: "above 3 × best, 3 in a row"."""
+    """An early-stopping rule in words: "above 3 × best, 3 evaluations in a row"."""
     rule = rule_of(text)
     parts = [] if rule.factor is None else [f"above {rule.factor:g} × best"]
     parts += [] if rule.loss_d is None else [f"D's loss at most {rule.loss_d:g}"]
-    return f"{' or '.join(parts)}, {rule.evaluations or 1} in a row"
+    count = rule.evaluations or 1
+    return f"{' or '.join(parts)}, {plural(count, 'evaluation')}{' in a row' * (count > 1)}"
 
 
 def saved_sentence(whole: dict[str, float], time: str = "time") -> str:
-    """What stopping saved in all; `time` is what the seconds are of."""
+    """What early stopping saved in total; `whole` is as from `saved_whole`, `time` as from `clocks.time_of`."""
     amount = duration(whole["saved_s"]) + f" of {time}" * (time != "time")
     return (
         f"{whole['stopped']:,} of {whole['runs']:,} runs {'was' if whole['stopped'] == 1 else 'were'} stopped early: "
@@ -112,7 +113,7 @@ def saved_sentence(whole: dict[str, float], time: str = "time") -> str:
 
 
 def rule_sentence(row: dict[Any, Any], time: str = "time") -> str:
-    """What one rule would have done to all finished runs."""
+    """What one rule would have done to all finished runs; `row` is a row of the table "replay"."""
     words = rule_words(row["rule"])
     begin = f"{words[0].upper()}{words[1:]}: "
     if not row["stopped"]:
@@ -125,20 +126,20 @@ def rule_sentence(row: dict[Any, Any], time: str = "time") -> str:
     )
     if row["lower"]:
         text += (
-            f" {row['lower']:,} ended lower than they were then, one fell from {_distance(row['fall_from'])} to "
-            f"{_distance(row['fall_to'])}."
+            f" {row['lower']:,} improved after that evaluation; the largest improvement was from "
+            f"{_distance(row['fall_from'])} to {_distance(row['fall_to'])}."
         )
     return text
 
 
 def _distance(value: float) -> str:
-    return "no finite distance" if np.isinf(value) else score("fid", value)
+    return "no finite distance" if np.isinf(value) else format_score("fid", value)
 
 
-def shown_early(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+def shown_early_stopping(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """A frame of `early` as it is shown: words for rules and reasons, counts of the best in one column."""
     frame = frame.copy()
-    # Not known, rather than diverged, which infinity is called elsewhere: the run went on.
+    # Infinity is shown as "diverged" elsewhere, but these runs went on.
     then = [key for key in ("then", "fall_from") if key in frame]
     frame[then] = frame[then].replace(np.inf, np.nan)
     if name == "taken":
@@ -149,4 +150,4 @@ def shown_early(name: str, frame: pd.DataFrame) -> pd.DataFrame:
         frame = frame.rename(columns={"share": "saved_share"})
         if not frame["lost_later"].any():
             frame = frame.drop(columns=["lost_later"])
-    return frame[[key for key in HEADS[name] if key in frame]]
+    return frame[[key for key in HEADERS[name] if key in frame]]

@@ -1,4 +1,4 @@
-"""What evaluation costs beside training: its share of the seconds, as it was and at the study's cadence."""
+"""The cost of evaluation: its share of the time, as measured and at the paper data sets' default interval."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ from analysis.loading.clocks import costed, time_of
 from analysis.tables.formatting import percent
 from landscape.config.text import duration
 
-CADENCE = 10_000  # D updates between two evaluations: the default on the study's data sets, whose paper names none
-MOST = 0.05  # of a run's time, at that cadence
+INTERVAL = 10_000  # D updates between evaluations: the default on the paper's data sets
+MAX_SHARE = 0.05  # of a run's time; above, the page says how to spend less
 
 
-def evaluation(runs: pd.DataFrame) -> list[str]:
-    """A sentence for each data set whose runs were evaluated; `runs` is a frame of `load`, all protocols together."""
-    said = []
+def evaluation_sentences(runs: pd.DataFrame) -> list[str]:
+    """A sentence per data set with evaluations; `runs` is a frame of `load`, all protocols together."""
+    sentences = []
     for data, part in runs.groupby("data", sort=True):
         single = costed(part.drop_duplicates("id"))
         count, steps = int(part["evaluations"].sum()), int(single["step"].sum())
         train_s, eval_s = float(single["train_s"].sum()), float(single["eval_s"].sum())
         if count == 0 or steps == 0 or train_s == 0:
             continue
-        one, update = eval_s / count, train_s / steps
-        at_cadence = share(one, CADENCE * update)
+        one = eval_s / count
         text = (
             f"On {data}, evaluation took {percent(share(eval_s, train_s))} of the {time_of(single)}: "
-            f"{duration(one)} each on average, as much as {one / update:,.0f} D updates, and one for every "
-            f"{steps / count:,.0f}. Every {CADENCE:,} D updates it would take {percent(at_cadence)}"
+            f"{duration(one)} each, every {steps / count:,.0f} D updates on average."
         )
-        if at_cadence > MOST:
+        at_interval = share(one, INTERVAL * train_s / steps)
+        if at_interval > MAX_SHARE:
             text += (
-                f", more than {100 * MOST:g} %: an evaluation of so many samples is dear beside so small a network's "
-                "updates; fewer samples (metrics.n_fake) or evaluations (metrics.every) cost less"
+                f" Even every {INTERVAL:,} D updates it would take {percent(at_interval)}. Fewer samples "
+                "(metrics.n_fake) make it cheaper."
             )
-        said.append(text + ".")
-    return said
+        sentences.append(text)
+    return sentences

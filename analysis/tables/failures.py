@@ -1,4 +1,4 @@
-"""What failed, diverged, was stopped or has no finite score, and why: kinds with their counts, and single runs."""
+"""Runs that failed, diverged, were stopped or have no finite score: their reasons, with counts, and single runs."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ import pandas as pd
 
 from landscape.store import DIVERGED, FAILED, STATES, STOPPED, Store
 
-# A run that ended in one of these, or goes on, needs no word on what happened to it.
-QUIET = {state for state in STATES if state not in (DIVERGED, FAILED, STOPPED)}
+# States that need no explanation.
+OK_STATES = {state for state in STATES if state not in (DIVERGED, FAILED, STOPPED)}
 RANK = {FAILED: 0, DIVERGED: 1, STOPPED: 2}
 LOG_LINES = 12
-TOLD = 30  # single runs that the page tells of at most; all are in the table of runs
-OF_A_KIND = 3  # of these, where there are more
+MAX_SHOWN = 30  # single runs on the page
+MAX_PER_KIND = 3  # runs per kind of failure, if there are more than `MAX_SHOWN`
 
 
-def troubles(distinct: pd.DataFrame, store: Store) -> dict[str, Any]:
-    """`distinct` has one row a run. Gives `count`; `kinds`, where there are more than `TOLD`: state, reason (numbers
-    left open), cells and count, most first; `runs`: the first of them, failed ones first and with their log's end.
+def failures(distinct: pd.DataFrame, store: Store) -> dict[str, Any]:
+    """`count`, `kinds` and `runs` of the runs in `distinct` (one row per run) that need an explanation.
 
-    Of many, each kind is told by `OF_A_KIND` runs at most, and by one before any by two.
+    `runs` are at most `MAX_SHOWN` of them, failed ones first, with the ends of their logs. If there are more, they are
+    picked round-robin over kinds of failure, at most `MAX_PER_KIND` each, and `kinds` lists all: state, reason (numbers
+    left out), cells and count, most frequent first.
     """
-    loud = distinct[~distinct["status"].isin(QUIET) | np.isinf(distinct["worth"])]
-    loud = loud.assign(
-        _rank=loud["status"].map(RANK).fillna(3),
-        _why=[why(run) for run in loud.to_dict("records")],
+    failed_runs = distinct[~distinct["status"].isin(OK_STATES) | np.isinf(distinct["worth"])]
+    failed_runs = failed_runs.assign(
+        _rank=failed_runs["status"].map(RANK).fillna(3),
+        _why=[why(run) for run in failed_runs.to_dict("records")],
     )
-    loud["_kind"] = [re.sub(r"\d[\d.,e+-]*", "…", text) for text in loud["_why"]]
-    loud["_turn"] = loud.groupby(["status", "_kind"]).cumcount()
-    count, kinds = len(loud), []
-    if count > TOLD:
-        loud = loud.sort_values(["_turn", "_rank", "cell", "seed"], kind="stable")
-        for (status, kind), group in loud.groupby(["status", "_kind"], sort=False):
+    failed_runs["_kind"] = [re.sub(r"\d[\d.,e+-]*", "…", text) for text in failed_runs["_why"]]
+    failed_runs["_turn"] = failed_runs.groupby(["status", "_kind"]).cumcount()
+    count, kinds = len(failed_runs), []
+    if count > MAX_SHOWN:
+        failed_runs = failed_runs.sort_values(["_turn", "_rank", "cell", "seed"], kind="stable")
+        for (status, kind), group in failed_runs.groupby(["status", "_kind"], sort=False):
             cells = group["cell"].value_counts()
             named = ", ".join(f"{cell} ({n})" for cell, n in cells.head(4).items())
             more = f" and {len(cells) - 4} more cells" if len(cells) > 4 else ""
             kinds.append({"status": status, "reason": kind, "cells": named + more, "count": len(group)})
         kinds.sort(key=lambda kind: -kind["count"])
-        loud = loud[loud["_turn"] < OF_A_KIND]
-    told = loud.head(TOLD).sort_values(["_rank", "cell", "seed"], kind="stable")
+        failed_runs = failed_runs[failed_runs["_turn"] < MAX_PER_KIND]
+    told = failed_runs.head(MAX_SHOWN).sort_values(["_rank", "cell", "seed"], kind="stable")
     runs = [
         {
             **{key: str(run[key]) for key in ("id", "status", "data", "cell", "seed")},
@@ -55,12 +56,12 @@ def troubles(distinct: pd.DataFrame, store: Store) -> dict[str, Any]:
 
 
 def why(run: dict[Any, Any]) -> str:
-    """Why a run has no score, in the words of its record."""
+    """Why a run has no score, as recorded."""
     return str(run["reason"] or run["why"] or "no reason was recorded")
 
 
 def log_end(store: Store, run: str) -> str:
-    """The last lines of a run's log, or in brackets why it cannot be read."""
+    """The last `LOG_LINES` lines of a run's log, or in parentheses why it cannot be read."""
     try:
         return store.run(run).log_tail(LOG_LINES)
     except OSError as e:

@@ -1,4 +1,4 @@
-"""How numbers are written in the report's tables."""
+"""Formatting of numbers in the report's tables."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def percent(value: float) -> str:
     return f"{100 * value:.0f} %" if value >= 0.095 or value == 0 else f"{100 * value:.1f} %"
 
 
-def written(key: str, value: Any) -> str:
-    """A table's value as text: three to four digits of a score, seconds as time; empty where there is none."""
+def format_value(key: str, value: Any) -> str:
+    """A value of column `key` as text: scores by `format_score`, seconds as a duration; empty for None and NaN."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if key in SECONDS:
@@ -30,7 +30,7 @@ def written(key: str, value: Any) -> str:
     if key in ("eval_share", "saved_share"):
         return percent(value)
     if isinstance(value, float):
-        return score(key, value) if math.isfinite(value) else "diverged" if _distance(key) else "infinite"
+        return format_score(key, value) if math.isfinite(value) else "diverged" if _distance(key) else "infinite"
     return f"{value:,}" if isinstance(value, int | np.integer) and key in COUNTS else str(value)
 
 
@@ -38,8 +38,8 @@ def _distance(key: str) -> bool:
     return key.startswith("fid") or key in DISTANCES
 
 
-def score(key: str, value: float) -> str:
-    """Scores as their columns say, chances to two decimals, rates as short as they go."""
+def format_score(key: str, value: float) -> str:
+    """Scores in the formats of their columns, chances with two decimals, the rest like "%g"."""
     column = DISTANCE if _distance(key) or key in SPREADS else COLUMNS.get(key)
     if column is not None:
         return column.text(value)

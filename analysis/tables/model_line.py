@@ -1,4 +1,4 @@
-"""What a normal model of log distances adds to the claims on pairs, in sentences that say what it assumes."""
+"""Claims of a normal model of log distances, beside those of the distribution-free tests, as sentences."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from analysis.estimators.normal_model import check, games_howell
 from analysis.loading.cells import cell_order
 from analysis.tables.pairs import Sample, samples
 
-LEAST = 4  # runs a cell, as for any claim
+MIN_RUNS = 4  # per cell, as for any claim
 
 
 def model_sentences(runs: pd.DataFrame, pairs: pd.DataFrame, level: float = 0.05) -> list[str]:
-    """Beside the claims at k = 1 of `pairs`, those that only hold if logarithms of distances are normal; nothing for
-    cells of fewer than four runs, or for more than twelve cells.
+    """The claims at k = 1 that follow only if log distances are normal, beside the claims of `pairs`; with its check.
 
-    Where a run diverged there is no such line, and the share that diverged is said instead.
+    If a run diverged, the shares of diverged runs instead. Empty for cells of fewer than `MIN_RUNS` runs, and for more
+    cells than a closed test takes.
     """
     drawn = samples(runs)
     cells = {label: drawn[label] for label in cell_order(runs) if label in drawn}
     if lost := {label: one for label, one in cells.items() if np.isinf(one.values).any()}:
-        return ["Diverged, with 95 % intervals: " + "; ".join(_share(label, one) for label, one in lost.items()) + "."]
-    whole = all(len(one.values) >= LEAST and (one.values == one.most).all() for one in cells.values())
+        return [
+            "Share of diverged runs, with 95 % intervals: "
+            + "; ".join(_share(label, one) for label, one in lost.items())
+            + "."
+        ]
+    whole = all(len(one.values) >= MIN_RUNS and (one.values == one.most).all() for one in cells.values())
     if not 2 <= len(cells) <= MOST or not whole or min(one.values.min() for one in cells.values()) <= 0:
         return []
     logs = [np.log(one.values) for one in cells.values()]
@@ -35,23 +39,19 @@ def model_sentences(runs: pd.DataFrame, pairs: pd.DataFrame, level: float = 0.05
     at_1 = pairs[(pairs["k"] == 1) & (pairs["said"] != "")]
     claimed = {frozenset(pair) for pair in zip(at_1["a"], at_1["b"], strict=True)}
     only = [f"{names[i]} and {names[j]}" for i, j in found if frozenset((names[i], names[j])) in modelled - claimed]
-    agree = "It tells the same pairs apart." if modelled == claimed else ""
+    agree = "It claims the same pairs." if modelled == claimed else ""
     if only:
         shown = ", ".join(only[:8]) + (f" and {len(only) - 8} more" if len(only) > 8 else "")
-        agree = f"It alone tells apart: {shown}; the tests above do not."
+        agree = f"It alone tells apart {shown}; the tests above do not."
     elif modelled < claimed:
-        agree = f"It tells {len(modelled)} of the {len(claimed)} claimed pairs apart."
+        agree = f"It tells apart {len(modelled)} of the {len(claimed)} claimed pairs."
     normal, alike = check(logs)
-    odd = [
-        text
-        for p, text in ((normal, "logarithms look other than normal"), (alike, "spreads look unlike"))
-        if p <= level
-    ]
-    doubt = f", so that it may be wrong here ({' and '.join(odd)})" if odd else ""
+    odd = [text for p, text in ((normal, "logs do not look normal"), (alike, "spreads look unequal")) if p <= level]
+    doubt = f", so it may be wrong here ({' and '.join(odd)})" if odd else ""
     return [
-        f"A model that assumes normal logs (Games and Howell's test of all pairs, {100 * level:.0f} % in all). {agree} "
-        f"Check of the assumption: p = {normal:.2g} for the form, {alike:.2g} for equal spreads{doubt}; with few runs "
-        "it misses much."
+        f"A model of normal log distances (Games and Howell's test of all pairs, {100 * level:.0f} % family-wise): "
+        f"{agree} Check of its assumptions: p = {normal:.2g} for normality, {alike:.2g} for equal spreads{doubt}; with "
+        "few runs this check has little power."
     ]
 
 

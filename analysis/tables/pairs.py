@@ -1,4 +1,4 @@
-"""Which cell is better than which, at a budget of k runs: pairs, and the ranks that follow. Frames."""
+"""Comparisons of cells at a budget of k runs: pairs, and the ranks that follow. Frames."""
 
 from __future__ import annotations
 
@@ -26,22 +26,20 @@ PAIR_COLUMNS = (
 )
 RANK_COLUMNS = ("cell", "k", "n", "lowest", "highest")
 BUDGETS = (2, 3, 5, 10, 20, 50)
-# Runs of two cells are of one setting where these agree; a penalty's strength belongs to the cell.
-# n_dis too, unless cells are pooled over it.
+# Runs of two cells share a setting if these agree. A penalty's strength belongs to the cell, and so does n_dis.
 MATCHED = tuple(axis.name for axis in VARIED_AXES if axis.matched and not axis.pools)
 
 Array = NDArray[np.float64]
 
 
 class Sample(NamedTuple):
-    """What a cell enters comparisons with: a value a setting, or of one setting a value a seed.
+    """The units of a cell in comparisons: one value per setting, or, for a cell with one setting, per seed.
 
     unit    "setting" or "seed"
-    seeds   which those are
-    keys    equal in two cells where setting (and seed) are
-    values  the median over the first seeds, as many of each setting as every setting of every cell has
-    most    the same, with a run that was stopped at infinity where `values` have it at zero: it may have come to
-            anything between
+    seeds   the seeds of these runs
+    keys    equal in two cells for the same setting (and seed)
+    values  the median over the first seeds of each setting, the same number for all settings of all cells
+    most    the same with stopped runs at infinity, where `values` has them at zero: bounds of their outcome
     """
 
     unit: str
@@ -52,7 +50,7 @@ class Sample(NamedTuple):
 
     @property
     def for_seed(self) -> int | None:
-        """The one seed that all its settings are taken with: what is claimed of them is for that seed."""
+        """The seed, if all settings are taken with the same one: claims then hold for that seed."""
         return min(self.seeds) if self.unit == "setting" and len(self.seeds) == 1 else None
 
 
@@ -63,27 +61,26 @@ def pair_table(
     chosen_of: int = 0,
     configs: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """For each pair of cells and budget k the chance that the best of k of `a` beats that of `b`, and what is claimed.
+    """For each pair of cells and budget k: the chance that the best of k of `a` beats that of `b`, and what is claimed.
 
-    With the probability `confidence` no claim at one budget is false (`analysis.estimators.families`). What is drawn is
-    a setting, worth the median of its seeds, or a seed where a cell has one setting. Left out: what a search proposed
-    by looking at results, and confirming runs. A stopped run may have come to anything: what is claimed holds whatever.
+    The chance of any false claim at one budget is at most 1 - `confidence` (`analysis.estimators.families`). Units are
+    as in `Sample`. Trials of adaptive searches and confirmation runs are left out. A claim holds whatever the stopped
+    runs would have reached.
 
-    taken    "matched" where setting and seed are shared and labels were exchanged within these pairs, "apart" where
-             freely, "12 of 24 matched" where some are
+    taken    "matched" if labels were exchanged within shared settings and seeds, "apart" if freely, "12 of 24 matched"
     n        settings (or seeds) of the smaller cell
-    chance   the estimate; lower, upper: its interval, of this pair alone, which decides nothing
-    p        of the pair alone; a claim needs more
-    said     "a" or "b" for the one claimed better, "differ" where the spreads are too unlike to say which, else ""
+    chance   the estimate; lower, upper: its interval for this pair alone, which decides nothing
+    p        of this pair alone; a claim takes more
+    said     "a" or "b" for the one claimed better, "differ" if the spreads are too unequal to say which, else ""
     why      why no claim was possible, whatever the values
-    for_seed the seeds of those cells whose settings are all taken with one: the claim is for these
-    ratio    of A's distances to B's (the median of all ratios of two runs), with its 95 % interval, at k = 1; NaN where
-             there is none
-    differ   the keys in which the two differ beyond their names, from `configs`, as in `Collected`
+    for_seed the seeds of the cells whose settings are all taken with one seed: the claim holds for these
+    ratio    of A's distances to B's (the median of all ratios of two runs), with its 95 % interval; NaN for k > 1, and
+             if there is none
+    differ   the keys in which the cells differ beyond their names, from `configs` (as in `Collected`)
 
-    Cells of other steps or images are not compared, and more than one protocol raises `TwoProtocols`. Where these cells
-    were chosen by their results from `chosen_of` of them, all pairs that there were to choose from are counted. A row
-    needs n > k and two values a cell.
+    Cells that differ in steps or images are not compared. More than one protocol raises `TwoProtocols`. If the cells
+    were chosen by their results from `chosen_of` cells, all pairs of these are counted. A row takes n > k and two
+    values per cell.
     """
     one_protocol(runs)
     drawn, facts = samples(runs), cell_facts(runs)
@@ -120,7 +117,7 @@ def pair_table(
 
 
 def budgets_said(runs: pd.DataFrame, confidence: float = 0.95) -> list[int]:
-    """The budgets at which pairs are compared: 1, and the largest of `BUDGETS` that most cells have the runs for."""
+    """The budgets at which pairs are compared: 1, and the largest of `BUDGETS` that most cells have enough runs for."""
     sizes = [len(one.values) for one in samples(runs).values()]
     pairs = len(sizes) * (len(sizes) - 1) // 2
     fit = [k for k in BUDGETS if pairs and needed(k, (1 - confidence) / pairs) <= np.median(sizes)]
@@ -128,7 +125,7 @@ def budgets_said(runs: pd.DataFrame, confidence: float = 0.95) -> list[int]:
 
 
 def could_be_told(runs: pd.DataFrame) -> str:
-    """A sentence on what so many cells of so few runs could tell at all; "" for fewer than two cells."""
+    """A sentence on the differences that this many cells and runs can detect; "" for fewer than two cells."""
     drawn = list(samples(runs).values())
     if len(drawn) < 2:
         return ""
@@ -137,10 +134,9 @@ def could_be_told(runs: pd.DataFrame) -> str:
 
 
 def samples(runs: pd.DataFrame) -> dict[str, Sample]:
-    """By cell what it enters comparisons with; `runs` is one section.
+    """The `Sample` of each cell; `runs` is one section.
 
-    All settings are taken with equally many seeds. A cell whose runs were stopped by a rule is one of all its runs, not
-    of those that were let finish.
+    All settings are taken with the same number of seeds (`equal_seeds`). Stopped runs are included, with bounds.
     """
     use = equal_seeds(_entering(runs))
     pooled = (use.groupby("cell")["n_dis"].nunique() > 1).any()
@@ -165,13 +161,13 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
 
 
 def _entering(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that enter comparisons, each with the least and the most that it may have come to."""
+    """The runs that are compared, with bounds of their final distances."""
     use = bounded(runs)
     return use[~use["sampler"].isin(ADAPTIVE)]
 
 
 def of_one_seed(runs: pd.DataFrame) -> dict[int, list[str]]:
-    """Cells whose several settings are all taken with one seed, by seed: claims on them are for that seed."""
+    """Cells whose settings are all taken with one seed, by seed: claims about them hold for that seed."""
     found: dict[int, list[str]] = {}
     for label, one in samples(runs).items():
         if one.for_seed is not None:
@@ -180,6 +176,7 @@ def of_one_seed(runs: pd.DataFrame) -> dict[int, list[str]]:
 
 
 def _unlike(a: Sample, b: Sample) -> str:
+    """Why the units of two cells must not be compared: "seeds against settings"; "" if they may."""
     return "" if a.unit == b.unit else f"{a.unit}s against {b.unit}s"
 
 
@@ -202,10 +199,10 @@ def _said(claim: Claim) -> str:
 
 
 def rank_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The ranks that the claims of a `pair_table` leave each cell, 1 for the best, for each k at which any is claimed.
+    """The ranks (1 is best) of each cell that agree with the claims of a `pair_table`, for each k with a claim.
 
-    `lowest` is one more than the number of cells claimed to be better, `highest` leaves out those claimed to be worse.
-    They hold wherever the claims do. A k at which not all cells were compared is left out.
+    `lowest` is one more than the number of cells claimed better; `highest` is the number of cells not claimed worse.
+    They hold if the claims do. A k at which not all cells were compared is left out.
     """
     rows = []
     for k in sorted(int(k) for k in table["k"].unique()):

@@ -1,4 +1,4 @@
-"""The tables of a report: cells and runs as frames of plain numbers, and how a number is written."""
+"""The report's tables of cells and of runs, as frames of plain numbers."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ import pandas as pd
 
 from analysis.estimators.early_stopping import share
 from analysis.estimators.tuning_curves import median_best
-from analysis.loading.cells import VARIED, VARIED_NAMES, cell_order, countable, varied, worths
+from analysis.loading.cells import VARIED, VARIED_NAMES, cell_order, countable, unit_values, varied
 from analysis.loading.clocks import costed, with_clocks
 from landscape.scores import COLUMNS, QUALITY
 from landscape.store import DIVERGED, DONE, FAILED, STOPPED
 
-# Scores beside the distance; a protocol may ask for none of them.
+# Scores other than the distance.
 SCORE_NAMES = {key: COLUMNS[key].label for key in QUALITY if COLUMNS[key].label and not COLUMNS[key].distance}
 
 CELL_COLUMNS = {
     "cell": "cell",
     "fid_median": "{distance}, median",
     "fid_lowest": "lowest final",
-    "fid_best": "lowest ever (flatters)",
+    "fid_best": "best checkpoint (optimistic)",
     **{key: f"{name}, median" for key, name in SCORE_NAMES.items()},
     "states": "state",
     "runs": "runs",
     "results": "results",
     "seeds": "seeds",
     "settings": "settings",
-    "varied": "varied within",
+    "varied": "varied within the cell",
     "train_s": "training",
     "eval_s": "evaluation",
     "train_cpu_s": "training, CPU time",
     "eval_cpu_s": "evaluation, CPU time",
-    "eval_share": "of the {time}",
-    "wasted_s": "thrown away",
+    "eval_share": "evaluation, share of {time}",
+    "wasted_s": "wasted",
 }
 
 RUN_COLUMNS = {
     "cell": "cell",
     "seed": "seed",
     "fid": "{distance}, final",
-    "fid_best": "lowest ever (flatters)",
+    "fid_best": "best checkpoint (optimistic)",
     **SCORE_NAMES,
     "status": "state",
     "superseded": "superseded",
@@ -56,7 +56,7 @@ RUN_COLUMNS = {
     "id": "run",
 }
 
-# Columns of other tables that are distances, how far these spread, and chances or correlations.
+# Columns of all tables by format: distances, their standard deviations, chances and correlations.
 DISTANCES = (
     *("mean", "middle", "middle_low", "middle_high", "median", "paper"),
     *("best", "best_left", "fall_from", "fall_to", "then", "end"),
@@ -66,22 +66,22 @@ SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio", "t
 
 SECONDS = ("train_s", "eval_s", "train_cpu_s", "eval_cpu_s", "wasted_s", "saved_s")
 
-COUNTS = ("step", "steps", "steps_left", "stopped_at")  # whole numbers that may be large
+COUNTS = ("step", "steps", "steps_left", "stopped_at")  # whole numbers with thousands separators
 
 
 def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell, columns `CELL_COLUMNS`: a description of these runs, no inference.
+    """One row per cell, columns `CELL_COLUMNS`: descriptive statistics of these runs.
 
-    `runs` is one section (one data set, one protocol). `results` counts runs with an outcome, diverged ones
-    included, stopped and confirming ones not; they enter the median distance as infinite. Other scores are
-    medians over the runs that have them. Seconds are summed over all runs of the cell; those of the processor are
-    columns only where they count (`clocks.by_cpu`), and the share of evaluation is then of them.
+    `runs` is one section (one data set, one protocol). `results` counts the `countable` runs with an outcome; diverged
+    ones are infinite in the median distance. Other scores are medians over the runs that have them. Seconds are sums
+    over all runs of the cell; CPU seconds are columns only if they count as cost (`clocks.by_cpu`), and `eval_share` is
+    then of them.
     """
     rows, cost = [], costed(runs)
     for label in cell_order(runs):
         cell = runs[runs["cell"] == label]
         counted = countable(cell)
-        units = worths(counted)["worth"].to_numpy(float)
+        units = unit_values(counted)["worth"].to_numpy(float)
         rows.append(
             {
                 "cell": label,
@@ -103,7 +103,7 @@ def cell_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def run_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row a run, columns `RUN_COLUMNS`, without the hyperparameters that vary within no cell."""
+    """One row per run, columns `RUN_COLUMNS` without hyperparameters that vary in no cell."""
     rank = {label: place for place, label in enumerate(cell_order(runs))}
     same = set(VARIED) - {key for _, cell in runs.groupby("cell") for key in varied(cell)}
     ordered = runs.assign(_rank=runs["cell"].map(rank)).sort_values(["_rank", "setting", "seed", "repeat"])
@@ -111,9 +111,9 @@ def run_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each cell the run with the lowest final distance, in the order of cells.
+    """The run with the lowest final distance of each cell, in cell order; of an unscored cell the first done run.
 
-    Of a cell that nobody scored (metrics=none) the first run that is done; other cells are left out.
+    Other cells are left out.
     """
     plain = ~runs["cell"].isin(runs.loc[runs["protocol"].notna(), "cell"]) & (runs["status"] == DONE)
     known = runs[runs["fid"].notna() | plain].sort_values(["fid", "setting", "seed", "repeat"], kind="stable")
@@ -122,7 +122,7 @@ def shown_runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_states(states: pd.Series) -> str:
-    """'3 done, 1 diverged', the usual states first; empty for no runs."""
+    """'3 done, 1 diverged', end states first; empty for no runs."""
     counts = states.value_counts()
     usual = [state for state in (DONE, STOPPED, DIVERGED, FAILED) if state in counts]
     return ", ".join(f"{counts[state]} {state}" for state in usual + sorted(set(counts.index) - set(usual)))

@@ -46,7 +46,7 @@ def optimizers(modules: dict[str, nn.Module], cfg: Config) -> dict[str, torch.op
 
 def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
     """Returns the function that makes one D update, followed by a G update if one is due."""
-    loss, regularizer = get_loss(cfg.loss.kind), get_regularizer(cfg.reg.penalty)
+    loss, regularizer = get_loss(cfg.loss), get_regularizer(cfg.reg.penalty)
     g, d = model.modules["g"], model.modules["d"]
     opt_g, opt_d = model.optimizers["g"], model.optimizers["d"]
     streams, counts = model.streams, model.counts

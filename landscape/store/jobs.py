@@ -1,4 +1,4 @@
-"""`jobs.json` and `submissions.jsonl`: what the runs of a sweep get from a scheduler, and what was handed to it."""
+"""`jobs.json` and `submissions.jsonl`: the resources of a sweep's jobs, and its submissions to a scheduler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landscape.store.record import Record, holds, one_record, records
 
 @dataclass(frozen=True, kw_only=True)
 class Resources(Record):
-    """Of one job. Runs with equal resources are one class, and share arrays."""
+    """The resources of one job. Runs with equal resources are submitted in the same arrays."""
 
     partition: str | None = field(default=None, metadata=holds(line, always=True))
     account: str | None = field(default=None, metadata=holds(line, always=True))
@@ -31,25 +31,30 @@ class Resources(Record):
     signal_s: int = field(metadata=holds(count))
 
     @property
+    def shell_lines(self) -> list[str]:
+        """What of it acts with the user's rights: `setup` in a shell, `extra` as any option of sbatch."""
+        return [*self.setup, *self.extra]
+
+    @property
     def notice_s(self) -> int:
-        """Seconds before a job's end at which it is told: as asked for, but half of a short job at the most."""
+        """Seconds before its end at which a job is signalled: `signal_s`, but at most half of the job."""
         return min(self.signal_s, self.time * 30)
 
     def describe(self) -> str:
-        """The resources of one job in words."""
+        """The resources in words."""
         parts = [] if self.partition is None else [f"partition {self.partition}"]
         parts += [plural(self.cores, "core")] + [plural(self.gpus, "GPU")] * (self.gpus > 0)
         if self.memory is not None:
             parts.append(f"{self.memory:g} GB" if self.memory >= 1 else f"{self.memory * 1024:.0f} MB")
         parts.append(f"{self.time // 60}:{self.time % 60:02d} h")
         if self.runs_per_job > 1:
-            parts.append(f"{self.runs_per_job} runs a job, {self.at_once} at once")
+            parts.append(f"{self.runs_per_job} runs per job, {self.at_once} at once")
         return ", ".join(parts)
 
 
 @dataclass(frozen=True)
 class JobClass(Record):
-    """Runs that share resources, in the order of the plan."""
+    """Runs with equal resources, in the order of the plan."""
 
     resources: Resources = field(metadata=one_record(Resources))
     runs: Sequence[str] = field(metadata=holds(listed(ident)))
@@ -57,7 +62,7 @@ class JobClass(Record):
 
 @dataclass(frozen=True)
 class SearchJobs(Record):
-    """How many jobs work on a sweep's searches, and with what."""
+    """The number of jobs for a sweep's searches, and their resources."""
 
     resources: Resources = field(metadata=one_record(Resources))
     workers: int = field(metadata=holds(count))
@@ -77,25 +82,26 @@ class Jobs(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class SubmissionEvent(Record):
-    """What became of a submission: the scheduler's job, a refusal, or its end by a command."""
+    """An outcome of a submission: the id of its job, a refusal, or its cancellation by a command."""
 
     LIMIT: ClassVar[int] = 256 << 20
 
     token: str = field(metadata=holds(text))
-    job: str | None = field(default=None, metadata=holds(text))  # None: its controller died before it could write
+    # None: refused, or the submitting process died before it was written.
+    job: str | None = field(default=None, metadata=holds(text))
     refused: str | None = field(default=None, metadata=holds(text))
     cancelled: bool = field(default=False, metadata=holds(flag))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Submission(SubmissionEvent):
-    """One array, as it was handed over, and what the events of its token say since."""
+    """One job array as submitted, with the later events of its token."""
 
     user: str = field(metadata=holds(text))
     made: str = field(metadata=holds(text))
     resources: Resources = field(metadata=one_record(Resources))
     execution: Mapping[str, Any] = field(metadata=holds(EXECUTION))
     tasks: Sequence[Sequence[str]] = field(metadata=holds(listed(listed(ident))))  # the ids of each task's runs
-    # Its tasks are workers of the sweep's searches, which find their runs themselves.
+    # Its tasks are search workers, without runs of their own.
     search: bool = field(default=False, metadata=holds(flag, always=True))
-    sweep: str = ""  # whose file it is in
+    sweep: str = ""  # in whose file it is

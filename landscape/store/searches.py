@@ -1,4 +1,4 @@
-"""`search.json`: the searches of a sweep, one for each cell of its grid, as data that any worker can take up."""
+"""`search.json`: the searches of a sweep, one per cell of its grid, as data that workers read from the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landscape.store.record import Record, holds, records
 
 
 class Dimension(NamedTuple):
-    """One range of a search: its name, the keys that it sets, its ends (both legal), and whether it is logarithmic."""
+    """One range of a search: its name, the keys that it sets, its inclusive ends, and whether it is logarithmic."""
 
     name: str
     keys: tuple[str, ...]
@@ -38,14 +38,14 @@ def _dump_space(space: list[Dimension]) -> list[list[Any]]:
 
 
 @dataclass(frozen=True)
-class CellSearch(Record):
-    """A search in one cell. Its id covers all that it depends on but its budget, which may be raised later."""
+class SearchSpec(Record):
+    """A search in one cell. Its id covers everything but the budget, which may be raised later."""
 
     id: str = field(metadata=holds(ident))
-    # What its random numbers hang on: not on how runs are scored, so that other scores ask the same runs.
+    # Seeds its random numbers; independent of the scores, so that other scores lead to the same trials.
     draws: str = field(metadata=holds(text))
-    cell: Mapping[str, Any] = field(metadata=holds(mapped(scalar)))  # its values on the axes of a cell
-    base: dict[str, Any] = field(metadata=holds(CONFIG))  # the configuration whose keys a trial replaces
+    cell: Mapping[str, Any] = field(metadata=holds(mapped(scalar)))  # its values on the cell axes
+    base: dict[str, Any] = field(metadata=holds(CONFIG))  # the configuration in which a trial sets its keys
     overrides: list[str] = field(metadata=holds(listed(text)))  # what was typed for the cell
     space: list[Dimension] = field(metadata=holds(listed(_dimension), None, _load_space, _dump_space))
     sampler: str = field(metadata=holds(text))
@@ -53,17 +53,17 @@ class CellSearch(Record):
     seed: int = field(metadata=holds(seed))
     startup: int = field(metadata=holds(count))
     rounds: int | None = field(default=None, kw_only=True, metadata=holds(positive, always=True))
-    grid: list[str] = field(metadata=holds(listed(ident)))  # runs of the grid that the sampler is told of
+    grid: list[str] = field(metadata=holds(listed(ident)))  # ids of the grid's runs that the sampler uses
     pruner: str = field(metadata=holds(text))
     grace: int = field(metadata=holds(count))
-    # Trials a round, where a larger budget has come since.
+    # Trials per round, kept when the budget is raised.
     per_round: int | None = field(default=None, metadata=holds(positive, always=True))
-    # Whether each trial's run has a seed of its own; false in searches of old, whose trials share one.
+    # Whether each trial's run has a seed of its own; false in older searches, whose trials share one.
     fresh: bool = field(default=False, metadata=holds(flag))
 
     @property
     def asked(self) -> EvalRequest:
-        """The scores that decide: how the base asks to be scored."""
+        """The request for the scores that the objective uses."""
         asked = EvalRequest.of(self.base)
         assert asked is not None, "a search without a distance is refused at planning"
         return asked
@@ -76,23 +76,23 @@ class CellSearch(Record):
 
     @property
     def label(self) -> str:
-        """The cell in words; what is none is left out."""
+        """The cell in words."""
         return cell_words(self.cell)
 
     def round_of(self, order: int) -> int | None:
-        """The round that the trial of this order belongs to, from 0; None where there are no rounds."""
+        """The round of the trial with this index, from 0; None if there are no rounds."""
         return None if self.rounds is None else order // self.round_size
 
     @property
     def round_size(self) -> int:
-        """Trials a round: a share of the budget, or of the one that it began with."""
+        """Trials per round."""
         return self.per_round or -(-self.trials // (self.rounds or 1))
 
 
 @dataclass(frozen=True)
-class Searches(Record):
-    """All searches of a sweep, and where their trials are kept."""
+class SweepSearches(Record):
+    """All searches of a sweep, and the storage of their trials."""
 
-    token: str = field(metadata=holds(text))  # of this sweep in this store: keeps two stores apart in one data base
+    token: str = field(metadata=holds(text))  # keeps sweeps of several stores apart in one database
     storage: str = field(metadata=holds(text))  # sqlite, journal or a URL without its password
-    cells: tuple[CellSearch, ...] = field(metadata=records(CellSearch))
+    cells: tuple[SearchSpec, ...] = field(metadata=records(SearchSpec))

@@ -18,7 +18,7 @@ from landscape.store.jobs import Jobs, Submission, SubmissionEvent
 from landscape.store.plan_record import PlanRecord
 from landscape.store.process_record import ProcessRecord
 from landscape.store.record import R, parsed, read
-from landscape.store.searches import Searches
+from landscape.store.searches import SweepSearches
 
 
 class SweepFolder:
@@ -76,9 +76,9 @@ class SweepFolder:
         """A process that works on the searches. Raises `CorruptFile` or `FileNotFoundError`."""
         return read(ProcessRecord, file, self.within)
 
-    def searches(self) -> Searches:
+    def searches(self) -> SweepSearches:
         """The searches. Raises `CorruptFile` or `FileNotFoundError`."""
-        return read(Searches, self.path / "search.json", self.within)
+        return read(SweepSearches, self.path / "search.json", self.within)
 
     def submitted(self, token: str = "") -> Iterator[SubmissionEvent]:
         """The lines of `submissions.jsonl` that contain `token`: each `Submission`, and what became of it. Incomplete

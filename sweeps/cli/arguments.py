@@ -1,4 +1,4 @@
-"""What each command takes. It loads nothing that plans or trains, so that help and completion are quick."""
+"""The arguments of each command. Imports nothing that plans or trains, so that help and completion are quick."""
 
 from __future__ import annotations
 
@@ -12,58 +12,56 @@ from landscape.config.cli import ANY, Deprecated, Parser, prints_only
 
 STORE = Deprecated("--store", "store=")
 ACCEPT_SETUP = "--accept-setup"
-TAKES = ("metrics", "store", "threads", "device", "launcher")  # keys that scoring finished runs takes
-OVERRIDES = (
-    "KEY=VALUE are those of python -m landscape.sweep, whose --help lists them. store=FOLDER is one (default: outputs)."
-)
+SCORING_KEYS = ("metrics", "store", "threads", "device", "launcher")  # legal for landscape.evaluate
+OVERRIDES = "KEY=VALUE are those of python -m landscape.sweep, see its --help; store=FOLDER is one (default: outputs)."
 
 SWEEP = """Train one run, a grid of runs or a search, and score them.
 
   loss=ls                         one run, in this process
-  -m loss=ns,wgan,ls reg=gp,sn    a grid: one process a run, as many at once as fit
+  -m loss=ns,wgan,ls reg=gp,sn    a grid: one process per run, as many at once as fit
   study=demo                      a named grid
-  --cfg job                       show the composed configuration and do nothing
+  --cfg job                       print the composed configuration, train nothing
 
-The same command given again trains only what is missing. With -m a value may be a,b,c or range(0,5) or glob(*)."""
+The same command again trains only what is missing. With -m a value may be a,b,c or range(0,5) or glob(*)."""
 
-PLAN = """Count the runs of a command, by what they need, by state and by cell, and estimate hours from the finished
-runs of the store. It writes nothing. launcher.price=P, the price of an hour of a GPU or core, adds the cost.
+PLAN = """Count the runs of a command by need, state and cell, and estimate its hours from finished runs of the store.
+Writes nothing. launcher.price=P, the price of a GPU-hour or core-hour, adds the cost.
 
 """
 
-EVALUATE = """Score finished runs under another protocol from their kept generators; trains nothing.
+EVALUATE = """Score finished runs under another protocol with their stored generators; trains nothing.
 
-  python -m landscape.evaluate metrics.seed=7                      every run as before, on fresh latents
+  python -m landscape.evaluate metrics.seed=7                      every run, on other latents
   python -m landscape.evaluate --where loss=ns metrics.real=train  against other real images
-  python -m landscape.evaluate 3f2a 91bc metrics=classifier        two runs (beginnings of ids will do)
+  python -m landscape.evaluate 3f2a 91bc metrics=classifier        two runs (id prefixes)
   python -m landscape.evaluate --sweep demo -m metrics.seed=7,8,9  a sweep's runs, under three protocols
 
-A run must meet all that chooses; without RUN, --sweep and --where all runs of the store are meant. KEY=VALUE are
-metrics=NAME, metrics.KEY=VALUE, store, threads, device and launcher, as landscape.sweep takes them. Without
-metrics=NAME a run's own protocol is the one that metrics.KEY=VALUE changes. Given again, it finds nothing to do."""
+RUN, --sweep and --where are combined with "and"; without any of them all runs of the store are scored. KEY=VALUE are
+metrics=NAME, metrics.KEY=VALUE, store, threads, device and launcher, as for landscape.sweep. Without metrics=NAME,
+metrics.KEY=VALUE changes each run's own protocol. The same command again finds nothing to do."""
 
-PREFETCH = """Bring into the store what runs need and compute nodes cannot fetch.
+PREFETCH = """Put data and weights into the store that compute nodes cannot download.
 
-  data=CHOICE [data.path=PATH]                decode a data set, or check it; CIFAR-10 is downloaded
-  metrics=inception [metrics.weights=FILE]    the Inception weights: from the file, else downloaded once
+  data=CHOICE [data.path=PATH]                decode a data set, or check it; downloads CIFAR-10
+  metrics=inception [metrics.weights=FILE]    the Inception weights, from the file or downloaded once
   metrics=dinov2 metrics.weights=FILE         the DINOv2 weights, from the file
-  metrics=imagenet                            the EfficientNet-Lite0 weights, from the package that brings them
+  metrics=imagenet                            the EfficientNet-Lite0 weights, from its Python package
   metrics=classifier                          the data set's classifier, trained on all cores; minutes on CIFAR-10
 
-KEY=VALUE are those of a sweep; of others than these only store matters. What is in the store already is checked to the
-last byte and made again where it is damaged."""
+KEY=VALUE are those of a sweep; besides these only store matters. Files that are in the store already are verified, and
+replaced if damaged."""
 
 
 class Command(NamedTuple):
-    """What a command takes, and the function (as module:name) that does it, loaded when it is called."""
+    """The arguments of a command and its function (module:name), which is imported when it is called."""
 
     parser: Callable[[], Parser]
     function: str
-    takes: str = ""  # in a line of the help of all verbs, and what it is for
+    takes: str = ""  # its arguments, and what it does, in the list of all commands
     help: str = ""
 
     def __call__(self, argv: Sequence[str]) -> int:
-        """The exit code; raises `UserError` and `EarlyExit`."""
+        """Run the command; returns its exit code. Raises `UserError`, and `EarlyExit` after help or completion."""
         if prints_only(argv):
             self.parser().parse(argv)
         module, _, name = self.function.partition(":")
@@ -84,31 +82,31 @@ def run_ids(begun: str, given: Namespace) -> Iterable[str]:
 
 
 def sweep() -> Parser:
-    """Of `landscape.sweep`."""
+    """The arguments of `landscape.sweep`."""
     made = Parser("python -m landscape.sweep", SWEEP, ANY)
     made.extra_help = _keys_help
     _multirun(made)
-    hydra = made.add_argument_group("of Hydra, which prints and trains nothing")
+    hydra = made.add_argument_group("Hydra's, which print and train nothing")
     hydra.add_argument("-c", "--cfg", choices=("job", "hydra", "all"), help="the composed configuration")
     hydra.add_argument("-i", "--info", help="how it was composed: all, config, defaults, defaults-tree, ...")
-    hydra.add_argument("-r", "--resolve", action="store_true", help="with --cfg: interpolations resolved")
+    hydra.add_argument("-r", "--resolve", action="store_true", help="with --cfg: resolve interpolations")
     hydra.add_argument("-p", "--package", help="with --cfg: one part of it")
     return made
 
 
 def plan() -> Parser:
-    """Of `sweeps plan`."""
+    """The arguments of `sweeps plan`."""
     made = Parser("python -m sweeps plan", PLAN + OVERRIDES, ANY, [STORE])
     _multirun(made)
     return made
 
 
 def evaluate() -> Parser:
-    """Of `landscape.evaluate`."""
+    """The arguments of `landscape.evaluate`."""
     made = Parser("python -m landscape.evaluate", EVALUATE, ANY, [STORE, Deprecated("run=", "")])
-    made.allowed_groups = TAKES
-    made.positional("run", "runs, by their ids or the beginnings of these", "*", run_ids)
-    made.add_argument("--sweep", action="append", default=[], metavar="SWEEP", help="the runs that a sweep planned")
+    made.allowed_groups = SCORING_KEYS
+    made.positional("run", "ids of runs, or prefixes of them", "*", run_ids)
+    made.add_argument("--sweep", action="append", default=[], metavar="SWEEP", help="the runs of a sweep; repeatable")
     made.completes["--sweep"] = sweep_names
     made.add_argument(
         "--where", action="append", default=[], metavar="KEY=VALUE,...", help="runs with these values; repeatable"
@@ -118,13 +116,13 @@ def evaluate() -> Parser:
 
 
 def prefetch() -> Parser:
-    """Of `landscape.prefetch`."""
+    """The arguments of `landscape.prefetch`."""
     return Parser("python -m landscape.prefetch", PREFETCH, ANY)
 
 
 def status() -> Parser:
-    """Of `sweeps status`."""
-    about = "Count runs by cell and state; show the newest scores, and what is lost or failed and why."
+    """The arguments of `sweeps status`."""
+    about = "Count runs by cell and state; show the newest scores, and which runs are lost or failed and why."
     made = Parser("python -m sweeps status", about, ["store"], [STORE, Deprecated("--sweep", "")])
     _sweep(made, "all runs of the store")
     made.add_argument(
@@ -135,81 +133,79 @@ def status() -> Parser:
         metavar="AXIS=VALUE[,VALUE]",
         help="only runs with these values: --where loss=ns seed=0,1 state=failed",
     )
-    made.add_argument("--json", action="store_true", help="all of it as JSON, with every run, for scripts")
+    made.add_argument("--json", action="store_true", help="print everything, with every run, as JSON")
     return made
 
 
 def watch() -> Parser:
-    """Of `sweeps watch`."""
-    about = "Show a sweep live until it is finished (exit code 0, or 1 with failures); Ctrl-C leaves and stops nothing."
+    """The arguments of `sweeps watch`."""
+    about = "Show a sweep live until it is finished; exit codes as of wait. Ctrl-C leaves, and the runs continue."
     return _sweep(Parser("python -m sweeps watch", about, ["store"], [STORE]), "the newest of the store")
 
 
 def wait() -> Parser:
-    """Of `sweeps wait`."""
+    """The arguments of `sweeps wait`."""
     about = (
-        "Wait until what a sweep's newest command asked for is finished: 0, or 1 where some failed or nobody is at it."
+        "Wait until what a sweep's newest command requested is finished; exit code 1 if runs failed, hang or are idle."
     )
     return _sweep(Parser("python -m sweeps wait", about, ["store"], [STORE]), "the newest of the store")
 
 
 def logs() -> Parser:
-    """Of `sweeps logs`."""
-    about = "Print the last lines of a run's log, and of the scheduler's log of its newest job where there is one."
+    """The arguments of `sweeps logs`."""
+    about = "Print the last lines of a run's log, and of the scheduler's log of its newest job if there is one."
     made = Parser("python -m sweeps logs", about, ["store"], [STORE])
-    made.positional("run", "its id or the beginning of it; status names them", None, run_ids)
+    made.positional("run", "its id or a prefix of it; status lists them", None, run_ids)
     made.add_argument("-n", "--lines", type=int, default=40, help="how many lines of each log (default: 40)")
-    made.add_argument("-f", "--follow", action="store_true", help="go on with what is added, until the run ends")
+    made.add_argument("-f", "--follow", action="store_true", help="keep printing new lines until the run ends")
     return made
 
 
 def submit() -> Parser:
-    """Of `sweeps submit`."""
-    about = "Submit what a sweep on a cluster lacks, but for the failed: given again and again it does no harm."
+    """The arguments of `sweeps submit`."""
+    about = (
+        "Submit the unfinished runs of a sweep on a cluster, except failed ones. Queued runs are not submitted twice."
+    )
     return _accept(_sweep(Parser("python -m sweeps submit", about, ["store"], [STORE])))
 
 
 def retry() -> Parser:
-    """Of `sweeps retry`."""
-    about = (
-        "Train again what failed, was stopped, lost or given up, by the launcher that the sweep's newest command chose."
-    )
+    """The arguments of `sweeps retry`."""
+    about = "Train again what failed, was stopped, lost or given up, with the launcher of the sweep's newest command."
     return _accept(_sweep(Parser("python -m sweeps retry", about, ["store"], [STORE])))
 
 
 def cancel() -> Parser:
-    """Of `sweeps cancel`."""
-    about = (
-        "Take a sweep's jobs out of the queue and ask its workers to save and stop; nothing that was trained is lost."
-    )
+    """The arguments of `sweeps cancel`."""
+    about = "Cancel a sweep's jobs and ask its workers to save and stop; the sweep's command resumes them."
     return _sweep(Parser("python -m sweeps cancel", about, ["store"], [STORE]))
 
 
 def confirm() -> Parser:
-    """Of `sweeps confirm`."""
-    about = (
-        "Train the best settings of a sweep again, on what did not choose them: its own command, for its last stage."
-    )
-    more = "KEY=VALUE are such as confirm.top=3 confirm.seeds=10 launcher.jobs=2, or store=FOLDER."
+    """The arguments of `sweeps confirm`."""
+    about = "Train the best settings of a sweep again on fresh seeds, and score them on fresh latents and images."
+    more = "KEY=VALUE is added to the sweep's own command, as in confirm.top=3 confirm.seeds=10 launcher.jobs=2."
     made = Parser("python -m sweeps confirm", f"{about}\n\n{more}", ANY, [STORE])
-    made.positional("sweep", "its name or the beginning of it", None, sweep_names)
+    made.positional("sweep", "its name or a prefix of it", None, sweep_names)
     return _accept(made)
 
 
 def clean() -> Parser:
-    """Of `sweeps clean`."""
-    about = "Show what killed processes left: temporary files, half-made folders, locks; --yes removes it."
+    """The arguments of `sweeps clean`."""
+    about = (
+        "List what killed processes left: temporary files, half-made folders, locks, process files; --yes removes it."
+    )
     made = Parser("python -m sweeps clean", about, ["store"], [STORE])
     made.add_argument(
-        "--report", action="append", default=[], metavar="FOLDER", help="a report's folder, to clean it too"
+        "--report", action="append", default=[], metavar="FOLDER", help="also clean this report's folder; repeatable"
     )
-    made.add_argument("--yes", action="store_true", help="remove what is shown")
+    made.add_argument("--yes", action="store_true", help="remove what is listed")
     return made
 
 
 def completion() -> Parser:
-    """Of `sweeps completion`."""
-    about = """Print what makes a shell complete these commands, as scripts and as python -m.
+    """The arguments of `sweeps completion`."""
+    about = """Print a script that makes a shell complete these commands, as scripts and as python -m.
 
   eval "$(python -m sweeps completion bash)"      for this shell; in ~/.bashrc for each"""
     made = Parser("python -m sweeps completion", about)
@@ -224,17 +220,19 @@ def _keys_help() -> str:
 
 
 def _multirun(made: Parser) -> None:
-    made.add_argument("-m", "--multirun", action="store_true", help="a grid: several values of a key are several runs")
+    made.add_argument("-m", "--multirun", action="store_true", help="a grid: a run for each combination of values")
 
 
 def _sweep(made: Parser, otherwise: str = "the only one of the store") -> Parser:
-    made.positional("sweep", f"its name or the beginning of it (default: {otherwise})", "?", sweep_names)
+    made.positional("sweep", f"its name or a prefix of it (default: {otherwise})", "?", sweep_names)
     return made
 
 
 def _accept(made: Parser) -> Parser:
     made.add_argument(
-        ACCEPT_SETUP, action="store_true", help="run the shell lines of launcher.setup that the store holds"
+        ACCEPT_SETUP,
+        action="store_true",
+        help="accept launcher.setup and launcher.extra from files of the store that others can write",
     )
     return made
 
@@ -246,28 +244,24 @@ COMMANDS = {
 }
 VERBS = {
     "plan": Command(
-        plan, "sweeps.cli.plan:plan", "[-m] KEY=VALUE ...", "count a command's runs; their states, hours, cost"
+        plan, "sweeps.cli.plan:plan", "[-m] KEY=VALUE ...", "count a command's runs; estimate hours and cost"
     ),
     "status": Command(
-        status, "sweeps.cli.status:status", "[SWEEP]", "runs by cell and state, newest scores, what is lost or failed"
+        status, "sweeps.cli.status:status", "[SWEEP]", "runs by cell and state, newest scores, lost or failed runs"
     ),
-    "watch": Command(watch, "sweeps.cli.watch:watch", "[SWEEP]", "the same, live, until the sweep is finished"),
+    "watch": Command(watch, "sweeps.cli.watch:watch", "[SWEEP]", "show a sweep live until it is finished"),
     "wait": Command(
-        wait, "sweeps.cli.wait:wait", "[SWEEP]", "block until it is finished: exit code 0, or 1 with failures"
+        wait, "sweeps.cli.wait:wait", "[SWEEP]", "wait until a sweep is finished: exit code 0, or 1 with failures"
     ),
-    "logs": Command(
-        logs, "sweeps.cli.logs:logs", "RUN", "the last lines of a run's log (--follow), and of its job's on a cluster"
-    ),
-    "submit": Command(submit, "sweeps.cli.resubmit:submit", "[SWEEP]", "hand the rest of a sweep to the cluster"),
-    "retry": Command(retry, "sweeps.cli.resubmit:retry", "[SWEEP]", "train again what failed, was stopped or was lost"),
-    "confirm": Command(
-        confirm, "sweeps.cli.confirm:confirm", "SWEEP", "train its best settings again, on what did not choose them"
-    ),
+    "logs": Command(logs, "sweeps.cli.logs:logs", "RUN", "the end of a run's log, and of its job's log on a cluster"),
+    "submit": Command(submit, "sweeps.cli.resubmit:submit", "[SWEEP]", "submit the rest of a sweep to the cluster"),
+    "retry": Command(retry, "sweeps.cli.resubmit:retry", "[SWEEP]", "train failed, stopped or lost runs again"),
+    "confirm": Command(confirm, "sweeps.cli.confirm:confirm", "SWEEP", "train its best settings again, on fresh seeds"),
     "clean": Command(
-        clean, "sweeps.cli.clean:clean", "", "show what killed processes left in the store; --yes removes it"
+        clean, "sweeps.cli.clean:clean", "", "list what killed processes left in the store; --yes removes it"
     ),
-    "cancel": Command(cancel, "sweeps.cli.cancel:cancel", "[SWEEP]", "stop a sweep; what was begun is saved"),
+    "cancel": Command(cancel, "sweeps.cli.cancel:cancel", "[SWEEP]", "stop a sweep; its runs are saved"),
     "completion": Command(
-        completion, "sweeps.cli.completion:completion", "SHELL", "print what makes a shell complete these commands"
+        completion, "sweeps.cli.completion:completion", "SHELL", "print a script for shell completion"
     ),
 }

@@ -1,4 +1,4 @@
-"""`python -m sweeps cancel`: the jobs of a sweep leave the queue, workers save and stop, runs can be taken up again."""
+"""`python -m sweeps cancel`: cancel the jobs of a sweep, and have its workers save and stop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sweeps.launchers.registry import cancel as cancel_jobs
 
 
 def cancel(argv: list[str]) -> int:
-    """Take a sweep's jobs out of the queue and ask its workers to save and stop; nothing that was trained is lost."""
+    """Cancel a sweep's jobs and ask its workers to save and stop; they can be resumed."""
     given = arguments.cancel().parse(argv)
     store = Store(given.store)
     folder = find_sweep(store, given.sweep)
@@ -28,7 +28,7 @@ def cancel(argv: list[str]) -> int:
             if status.state == QUEUED and claim_in_force(run) is None:
                 run.write_status(replace(status, state=PLANNED), durable=False)
     if not jobs and not stopped:
-        tell(f"nothing to cancel: sweep {folder.name} has neither jobs in the queue nor workers on this machine")
+        tell(f"nothing to cancel: sweep {folder.name} has no jobs in the queue and no workers on this machine")
         return ExitCode.DONE
-    tell("what was begun is saved and goes on from there when the sweep's command is given again")
+    tell("runs that had started are saved; the sweep's command resumes them")
     return ExitCode.DONE

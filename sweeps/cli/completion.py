@@ -1,8 +1,7 @@
-"""`python -m sweeps completion bash`: the script by which a shell completes these commands.
+"""`python -m sweeps completion bash`: print a script that completes these commands.
 
-What may stand at a place is not in it: the command itself is asked, which tells it by `landscape.config.completion`.
-It is asked with `--version` for its only argument, so that one of an older version, which knows nothing of this, ends
-at once and trains nothing.
+The script calls the command itself, which answers by `landscape.config.completion`. It is called with `--version` as
+its only argument, so that an older version, which does not know this protocol, ends at once.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from landscape.config.completion import COMPLETE
 from landscape.config.errors import ExitCode
 from sweeps.cli import arguments
 
-SCRIPTS = {  # each is the module of its name, which `python -m` runs
+SCRIPTS = {  # console script -> module
     "landscape-sweep": "landscape.sweep",
     "landscape-evaluate": "landscape.evaluate",
     "landscape-sample": "landscape.sample",

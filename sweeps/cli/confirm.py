@@ -1,4 +1,4 @@
-"""`python -m sweeps confirm NAME`: the best settings of a sweep again, on what did not choose them."""
+"""`python -m sweeps confirm NAME`: train the best settings of a sweep again, on fresh seeds and images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sweeps.launchers.setup_lines import Source
 
 
 def confirm(argv: list[str]) -> int:
-    """`python -m sweeps confirm NAME`: the sweep's own command again, for its last stage."""
+    """Run the sweep's own command with stage=confirm; returns the exit code."""
     from sweeps.cli.sweep import main
 
     given = arguments.confirm().parse(argv)

@@ -1,4 +1,4 @@
-"""Score finished runs under another protocol from their kept generators; trains nothing."""
+"""`python -m landscape.evaluate`: score finished runs under another protocol with their stored generators."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from landscape.data import Dataset, load_data
 from landscape.store import DIVERGED, DONE, RunFolder, Store
 from landscape.store.protocols import EvalRequest
 from sweeps.cli import arguments
-from sweeps.cli.arguments import TAKES
+from sweeps.cli.arguments import SCORING_KEYS
 from sweeps.console import tell
 from sweeps.errors import run_command
-from sweeps.launchers.here import HereLauncher
+from sweeps.launchers.attached import AttachedLauncher
 from sweeps.launchers.registry import launcher_of
 from sweeps.planning.composition import Composed, combinations, hydra
 from sweeps.planning.config_groups import copy_tree, groups, mentioned, read_choice
-from sweeps.planning.finalize import drop_unused, settle_metrics
+from sweeps.planning.finalize import finalize_metrics, null_unused_keys
 from sweeps.planning.freeze import add_requests
 from sweeps.planning.needs import need
 from sweeps.planning.overrides import parse
 from sweeps.planning.plan import NOTHING, Plan, Planned
 from sweeps.planning.select_runs import choose_runs
 
-SHOWN = 10  # lines of runs that are left alone
+MAX_SHOWN = 10  # skipped runs
 
 
 @dataclass
-class Order:
-    """What a command line asks for."""
+class Arguments:
+    """A parsed command line."""
 
     overrides: list[str]
     multirun: bool
@@ -46,13 +46,13 @@ class Order:
 
 @dataclass
 class Scoring:
-    """What is to be scored; nothing is written yet."""
+    """Which runs to score and how; nothing is written yet."""
 
     plan: Plan
     chosen: int
-    scored: int = 0  # have all that is asked for
-    alone: list[str] = field(default_factory=list)  # a sentence for each run that is left alone
-    unfinished: bool = False  # one of those is missing or not trained to its end
+    scored: int = 0  # have all requested scores
+    skipped: list[str] = field(default_factory=list)  # run id and reason, in a sentence
+    unfinished: bool = False  # whether one of those is missing or not fully trained
 
 
 def main(argv: list[str]) -> int:
@@ -61,8 +61,8 @@ def main(argv: list[str]) -> int:
 
 
 def evaluate(argv: list[str]) -> int:
-    """Score what `main` is given; returns the exit code. Raises `UserError`."""
-    scoring = make_scoring(read_order(argv))
+    """Parse and run the command line; returns the exit code. Raises `UserError`."""
+    scoring = make_scoring(parse_arguments(argv))
     for line in describe(scoring):
         tell(line)
     plan = scoring.plan
@@ -70,7 +70,7 @@ def evaluate(argv: list[str]) -> int:
         tell("nothing to do")
         return ExitCode.UNFINISHED if scoring.unfinished else ExitCode.DONE
     launcher = launcher_of(plan.runs[0].config["launcher"])
-    assert isinstance(launcher, HereLauncher), "another is refused as the command is read"
+    assert isinstance(launcher, AttachedLauncher), "another is refused as the command is read"
     launcher.check(plan)
     plan.store.check_writable()
     for planned in plan.runs:
@@ -78,23 +78,23 @@ def evaluate(argv: list[str]) -> int:
     return launcher.train(plan) or (ExitCode.UNFINISHED if scoring.unfinished else ExitCode.DONE)
 
 
-def read_order(argv: list[str]) -> Order:
-    """The command line; raises `UserError` for all but what chooses runs, says how to score, and where to work."""
+def parse_arguments(argv: list[str]) -> Arguments:
+    """Parse a command line; raises `UserError` for keys that only matter for training."""
     given = arguments.evaluate().parse(argv)
     for text in given.overrides:
         key = text.partition("=")[0]
-        if key.partition(".")[0] not in TAKES or key == "metrics.every":
+        if key.partition(".")[0] not in SCORING_KEYS or key == "metrics.every":
             raise UserError(
-                f"{text} is about training, and this program only scores finished runs; it takes "
-                f"{', '.join(TAKES)} (choose runs by their ids, --sweep NAME or --where KEY=VALUE)"
+                f"{text} only matters for training, and this program scores finished runs; it takes "
+                f"{', '.join(SCORING_KEYS)} (choose runs by id, --sweep NAME or --where KEY=VALUE)"
             )
-    return Order(given.overrides, given.multirun, given.run, given.sweep, given.where)
+    return Arguments(given.overrides, given.multirun, given.run, given.sweep, given.where)
 
 
-def make_scoring(order: Order) -> Scoring:
-    """Which runs are to be scored and how; raises `UserError` for what cannot be meant of any of them."""
+def make_scoring(given: Arguments) -> Scoring:
+    """Choose the runs and how to score them; raises `UserError` if the protocol fits none of them."""
     with hydra():
-        grid = list(combinations(parse(order.overrides, order.multirun)))
+        grid = list(combinations(parse(given.overrides, given.multirun)))
         for way in grid:
             flat = flatten(way.config)
             check_ranges({key: flat[key] for key in way.given if key in flat})
@@ -102,12 +102,12 @@ def make_scoring(order: Order) -> Scoring:
         chosen = shared.config["launcher"]
         if not launcher_of(chosen).attached:
             raise UserError(
-                "landscape.evaluate works on this machine alone; to score by "
-                f"launcher={chosen['kind']} give the sweep's own command with other metrics"
+                "landscape.evaluate only works on this machine; to score with "
+                f"launcher={chosen['kind']} run the sweep's own command with other metrics"
             )
         store = Store(shared.config["store"])
-        runs, missing = choose_runs(store, order.ids, order.sweeps, order.where)
-        scoring = Scoring(Plan(order.overrides, []), len(runs) + len(missing), 0, missing, bool(missing))
+        runs, missing = choose_runs(store, given.ids, given.sweeps, given.where)
+        scoring = Scoring(Plan(given.overrides, []), len(runs) + len(missing), 0, missing, bool(missing))
         execution = {key: shared.config[key] for key in ("device", "threads", "launcher")}
         ways: dict[str, list[Composed]] = {}  # by kind of data, whose file may set metrics too
         data: dict[str, Dataset] = {}
@@ -116,26 +116,26 @@ def make_scoring(order: Order) -> Scoring:
             try:
                 state = run.status().state
                 if state != DONE:
-                    scoring.alone.append(f"{run.id}: {state}")
+                    scoring.skipped.append(f"{run.id}: {state}")
                     scoring.unfinished |= state != DIVERGED
                     continue
                 if not run.weights.exists():
-                    scoring.alone.append(f"{run.id}: its weights are not kept ({run.weights} is gone)")
+                    scoring.skipped.append(f"{run.id}: its weights are missing ({run.weights})")
                     continue
                 frozen = run.config() | {"store": str(store.root), **execution}
                 kind, content = frozen["data"]["kind"], frozen["data"]["content"]
                 if kind not in ways:
-                    ways[kind] = list(combinations(parse([*order.overrides, *_data(kind)], order.multirun)))
+                    ways[kind] = list(combinations(parse([*given.overrides, *_data(kind)], given.multirun)))
                 if content not in data:
                     data[content] = load_data(Data(**frozen["data"]), store)
                 planned = _plan_run(run, frozen, ways[kind], data[content], scoring.plan.unused)
                 planned.state, planned.need = need(run, planned)
             except UserError as e:
                 refused.append(e)
-                scoring.alone.append(f"{run.id}: {e}")
+                scoring.skipped.append(f"{run.id}: {e}")
                 continue
             except (CorruptFile, FileNotFoundError) as e:
-                scoring.alone.append(f"{run.id}: {e}")
+                scoring.skipped.append(f"{run.id}: {e}")
                 scoring.unfinished = True
                 continue
             if planned.need == NOTHING:
@@ -148,23 +148,23 @@ def make_scoring(order: Order) -> Scoring:
 
 
 def _data(kind: str) -> list[str]:
-    """The override that chooses data of a kind; none where the choice has gone from `conf/`."""
+    """The override that chooses data of this kind; none if `conf/` no longer has such a choice."""
     names = [name for name in groups()["data"] if read_choice("data", name)["data"]["kind"] == kind]
     return [f"data={kind if kind in names else names[0]}"] if names else []
 
 
 def _plan_run(run: RunFolder, frozen: dict[str, Any], ways: list[Composed], data: Dataset, unused: set[str]) -> Planned:
-    """What is asked of one run; its configuration is the frozen one but for the scores."""
+    """The requests for one run; its configuration is the frozen one, except for the scores."""
     facts = axes_of(frozen)
     told = [axis for axis in AXES if axis.mark or axis.name == "seed"]
     label = [f"{axis.name}={facts[axis.name]}" for axis in told if not (axis.added and facts[axis.name] == axis.plain)]
     planned = Planned(run.id, frozen, [*label, f"({run.id[:8]})"], [])
     for way in ways:
         config = frozen | {"metrics": _metrics(way, frozen, data, unused), "data": dict(frozen["data"])}
-        settle_metrics(config, data)
+        finalize_metrics(config, data)
         asked = EvalRequest.of(config)
         if asked is None:
-            raise UserError("no scores are asked for; choose metrics=classifier, or metrics.scores=[fid]")
+            raise UserError("no scores are requested; choose metrics=classifier, or metrics.scores=[fid]")
         if asked not in planned.asked:
             planned.asked.append(asked)
             planned.config = config
@@ -172,17 +172,17 @@ def _plan_run(run: RunFolder, frozen: dict[str, Any], ways: list[Composed], data
 
 
 def _metrics(way: Composed, frozen: dict[str, Any], data: Dataset, unused: set[str]) -> dict[str, Any]:
-    """How to score: by the choice that was made, else as the run was asked to at first, but for the keys given."""
+    """The `metrics` keys: those of the given choice, else of the run's own protocol, with the given keys set."""
     given = [key.partition(".")[2] for key in way.given if key.startswith("metrics.")]
     if "metrics" in way.chosen:
         chosen = way._replace(config=copy_tree(way.config))
-        drop_unused(chosen, "metrics", unused)
+        null_unused_keys(chosen, "metrics", unused)
         return dict(chosen.config["metrics"])
     own = {f.name: frozen["metrics"].get(f.name) for f in fields(Metrics)}
     if not own["scores"]:
-        raise UserError("it was trained with metrics=none; choose how to score it, as in metrics=classifier")
+        raise UserError("the run was trained with metrics=none; choose metrics, as in metrics=classifier")
     if "extractor" in given and way.config["metrics"]["extractor"] != own["extractor"]:
-        raise UserError("metrics.extractor is not changed by itself; choose with metrics=NAME all that goes with it")
+        raise UserError("metrics.extractor cannot be set alone; choose metrics=NAME")
     choices = [
         name for name in groups()["metrics"] if read_choice("metrics", name).get("extractor") == own["extractor"]
     ]
@@ -190,25 +190,25 @@ def _metrics(way: Composed, frozen: dict[str, Any], data: Dataset, unused: set[s
     unused |= {f"metrics.{key} by the runs' own protocol" for key in given if key not in used}
     kept = None if own["weights_sha256"] is None else Store(frozen["store"]).weights_file(own["weights_sha256"])
     if kept is not None and kept.exists():
-        own["weights"] = str(kept)  # the file that they came from may have gone
+        own["weights"] = str(kept)  # the original file may be gone
     if "n_fake" not in given and own["n_fake"] == len(data.part(own["real"])):
-        own["n_fake"] = None  # as many as there are real ones, of whichever part
+        own["n_fake"] = None  # as many as real images
     return own | {key: way.config["metrics"][key] for key in given if key in used}
 
 
 def describe(scoring: Scoring) -> list[str]:
-    """Counts, the protocols, and the runs that are left alone."""
+    """The plan in lines: counts, the protocols, and the skipped runs."""
     runs, n = scoring.plan.runs, scoring.chosen
     lines = [
-        f"{plural(n, 'run')}: {len(runs)} to score, {scoring.scored} scored so already, {len(scoring.alone)} left alone"
+        f"{plural(n, 'run')}: {len(runs)} to score, {scoring.scored} already scored, {len(scoring.skipped)} skipped"
     ]
     asked = {one.id: one for planned in runs for one in planned.asked}
     for one in asked.values():
         told = ("extractor", "real", "n_fake", "quantise", "seed", "generator")
         lines.append(f"{', '.join(one.scores)}: " + ", ".join(f"{key}={getattr(one, key)}" for key in told))
     if scoring.plan.unused:
-        lines.append("set aside as unused: " + "; ".join(sorted(scoring.plan.unused)))
-    lines += [f"left alone: {sentence}" for sentence in scoring.alone[:SHOWN]]
-    if len(scoring.alone) > SHOWN:
-        lines.append(f"and {len(scoring.alone) - SHOWN} more")
+        lines.append("ignored as unused: " + "; ".join(sorted(scoring.plan.unused)))
+    lines += [f"skipped: {sentence}" for sentence in scoring.skipped[:MAX_SHOWN]]
+    if len(scoring.skipped) > MAX_SHOWN:
+        lines.append(f"and {len(scoring.skipped) - MAX_SHOWN} more")
     return lines

@@ -1,4 +1,4 @@
-"""What Hydra itself answers: the composed configuration, how it was composed, and its own help."""
+"""Hydra's own flags: print the composed configuration, how it was composed, or Hydra's help."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ HYDRA_FLAGS = {
 
 
 def is_asked(arguments: list[str]) -> bool:
-    """Whether a command line has a flag that is Hydra's own."""
+    """Whether a command line has a flag of Hydra."""
     return any(argument.partition("=")[0] in HYDRA_FLAGS for argument in arguments)
 
 
 def show(arguments: list[str]) -> int:
-    """Hand the command line to `hydra.main`, which prints and never reaches the function below."""
+    """Pass the command line to `hydra.main`, which prints; returns the exit code."""
     import hydra
     from hydra.core.config_store import ConfigStore
 
@@ -43,7 +43,7 @@ def show(arguments: list[str]) -> int:
                 "--cfg and --info show one configuration, not a study; use: python -m sweeps plan study=NAME"
             )
         if "--" in arguments:
-            raise UserError("-- is no flag of this program; see --help")
+            raise UserError("-- is not a flag of this program; see --help")
         validate(overrides)
         before = sys.argv
         sys.argv = [before[0], *arguments]  # which Hydra reads

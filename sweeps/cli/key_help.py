@@ -1,4 +1,4 @@
-"""Every group with its choices and every key with its default, range and meaning, as `--help` shows them."""
+"""The part of `--help` that lists every group with its choices, and every key with default, range and meaning."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from landscape.config.identity import flatten
 from landscape.config.keys import NOT_GIVEN, Key, keys
 from sweeps.planning.config_groups import choose, groups, merge
 
-WIDTH = 100  # columns, where the terminal is not narrower
+WIDTH = 100  # maximum columns
 NAME = 27  # columns of a key
 VALUE = 11  # and of its default
 
 
 def key_help() -> str:
-    """Two lists: the groups, then the keys under the name of their part of the configuration."""
+    """The text: the groups, then the keys by section of the configuration."""
     width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
     chosen = choose({})
-    lines = ["GROUP=CHOICE: a choice is a file, as loss=ns is conf/loss/ns.yaml; (the default stands in brackets)", ""]
+    lines = ["GROUP=CHOICE: a choice is a file, as loss=ns is conf/loss/ns.yaml; the default is in parentheses", ""]
     for group, choices in groups().items():
         names = [f"({name})" if name == chosen[group] else name for name in choices]
         lines += textwrap.wrap(", ".join(names), width, initial_indent=f"  {group:10}", subsequent_indent=" " * 12)
     lines += [
         "",
-        "KEY=VALUE: key, default with these choices, meaning; [legal values]. A choice sets its own keys.",
+        "KEY=VALUE: key, its default with these choices, meaning [legal values]. A choice sets its own keys.",
         "",
     ]
     defaults, part = flatten(merge(chosen)), ""
@@ -41,7 +41,7 @@ def key_help() -> str:
 
 
 def _key(name: str, key: Key, default: Any, width: int) -> list[str]:
-    """A key in a line, or in more where it is long."""
+    """The lines of one key."""
     begin = f"  {name:{NAME}} {_value(default):{VALUE}} "
     text = key.help + (f" [{legal}]" if (legal := legal_words(key)) else "")
     indent = " " * (NAME + VALUE + 4)
@@ -52,7 +52,7 @@ def _key(name: str, key: Key, default: Any, width: int) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    """A default as one would type it."""
+    """A default as it is typed on the command line."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -63,7 +63,7 @@ def _value(value: Any) -> str:
 
 
 def legal_words(key: Key) -> str:
-    """The legal values of a key in words; empty where its type says all."""
+    """The legal values of a key in words; empty if its type says it all."""
     if key.range is not None:
         return key.range.words
     return "true, false" if key.type.startswith("bool") else ""

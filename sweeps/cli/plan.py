@@ -1,4 +1,4 @@
-"""`python -m sweeps plan`: what a command would do, in which state its runs are, and what they will take."""
+"""`python -m sweeps plan`: what a command would do, the states of its runs, and the estimated hours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landscape.config.text import plural, printable
 from sweeps.cli import arguments
 from sweeps.cli.status import console, shown
 from sweeps.launchers.registry import launcher_of
-from sweeps.planning.describe import cells, describe, what_can_be_told_apart
+from sweeps.planning.describe import cells, describe, describe_power
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import TRAIN, make_plan
 from sweeps.search.confirmation import confirmation
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def plan(argv: list[str]) -> int:
-    """Plan a command as landscape.sweep would, print it, write nothing."""
+    """Plan a command as landscape.sweep would and print the plan; writes nothing to the store."""
     given = arguments.plan().parse(argv)
     made = make_plan(given.overrides, given.multirun)
     survey(made)
@@ -30,7 +30,9 @@ def plan(argv: list[str]) -> int:
         left = sum(run.need == TRAIN for run in made.runs) + made.trials_left
         made = confirmation(made).plan
         if left:
-            logger.warning(f"chosen among what is finished: {plural(left, 'run')} of the sweep are not")
+            logger.warning(
+                f"settings are chosen among finished runs only: {plural(left, 'run')} of the sweep unfinished"
+            )
     launcher = launcher_of(made.runs[0].config["launcher"])
     launcher.check(made)
     for sentence in made.unreadable.values():
@@ -60,7 +62,7 @@ def plan(argv: list[str]) -> int:
         table.add_row("all", *[""] * (len(columns) - 1), *map(str, sums))
     console().print(table)
     if made.stage != "confirm":
-        for line in what_can_be_told_apart(made):
+        for line in describe_power(made):
             print(printable(line))
     print()
     table = Table(box=None, pad_edge=False, header_style="dim")

@@ -1,4 +1,4 @@
-"""Bring into the store what runs need and compute nodes cannot fetch: `python -m landscape.prefetch KEY=VALUE ...`."""
+"""`python -m landscape.prefetch`: put data and weights into the store that compute nodes cannot download."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ logger = logging.getLogger(__name__)
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit code: 0, 2 where the command is invalid or the files are no good, 130 interrupted."""
+    """Run the command line; returns the exit code: 0, 2 for an invalid command or damaged files, 130 if interrupted."""
 
     def work() -> None:
         if not argv:
-            raise UserError("what should be brought? data=CHOICE, metrics=inception; see --help")
+            raise UserError("nothing to prefetch: give data=CHOICE or metrics=inception; see --help")
         prefetch(arguments.prefetch().parse(argv).overrides)
 
-    return run_command(work, interrupted="stopped; nothing half made is left")
+    return run_command(work, interrupted="stopped; no partial files are left")
 
 
 def prefetch(overrides: list[str]) -> None:
-    """Bring what a command needs into its store and say what it is; raises `UserError`."""
+    """Put what these overrides need into their store and print what it is; raises `UserError`."""
     from landscape.data import DATASETS
     from landscape.store import Store
     from landscape.store.weights import PUBLISHED
@@ -67,29 +67,29 @@ def _weights(extractor: str, path: str | None, store: Store) -> None:
     try:
         digest = ready()
     except (NoWeights, ChangedWeights):
-        if extractor != "inception":  # the others come with a package
+        if extractor != "inception":  # the others come with a Python package
             raise
         logger.info(f"downloading the Inception weights to {store.root}")
         extractor_inception.download(store)
         digest = ready()
-    print(f"metrics={extractor}: weights {digest[:12]} are in the store and fit the network")
+    print(f"metrics={extractor}: weights {digest[:12]} are in the store and match the network")
 
 
 def _classifier(data: Dataset, seed: int, store: Store) -> None:
-    """The data set's own classifier, trained where it is not there."""
+    """Train the data set's own classifier, unless the store has it."""
     from landscape.metrics.extractors import classifier_of
     from landscape.training.devices import pick_device
 
     start = time.monotonic()
     made = classifier_of(data.content, seed, data, store, pick_device("cpu"))
     print(
-        f"metrics=classifier: weights {made.weights[:12]}, {made.about['accuracy']:.1%} of the test images right, "
+        f"metrics=classifier: weights {made.weights[:12]}, {made.about['accuracy']:.1%} test accuracy, "
         f"ready in {time.monotonic() - start:.1f} s"
     )
 
 
 def _data(given: dict[str, Any], store: Store) -> Dataset:
-    """The data set, decoded or checked; CIFAR-10's files are downloaded where they are not there."""
+    """The data set, decoded or checked; missing CIFAR-10 files are downloaded."""
     from landscape.config.schema import Data
     from landscape.data import find_data
     from landscape.data.cifar10 import FilesMissing, download
@@ -104,7 +104,7 @@ def _data(given: dict[str, Any], store: Store) -> Dataset:
         found = find_data(data, store, thorough=True)
     labels = f"{found.classes} classes" if found.classes else "no labels"
     print(
-        f"data={found.name}: {len(found.train)} images to train on and {len(found.test)} to test with, "
+        f"data={found.name}: {len(found.train)} training and {len(found.test)} test images, "
         f"{found.channels} x {found.size} x {found.size}, {labels}; "
         f"content {found.content[:12]}, ready in {time.monotonic() - start:.1f} s"
     )
@@ -112,17 +112,17 @@ def _data(given: dict[str, Any], store: Store) -> Dataset:
 
 
 def _compose(overrides: list[str]) -> Composed:
-    """The composed configuration, the keys of `data` and `metrics` checked as a plan would."""
+    """The composed configuration, with the keys of `data` and `metrics` checked as for a plan."""
     from landscape.config.identity import flatten
     from landscape.config.validation import check_ranges
     from sweeps.planning.composition import combinations, hydra
-    from sweeps.planning.finalize import check_given, complete_size, drop_unused, side
+    from sweeps.planning.finalize import check_given, complete_size, null_unused_keys, side
     from sweeps.planning.overrides import parse
 
     with hydra():
         (composed,) = combinations(parse(overrides, multirun=False))
     for group in ("data", "metrics"):
-        drop_unused(composed, group, set())
+        null_unused_keys(composed, group, set())
     side.cache_clear()
     complete_size(composed.config)
     flat = flatten({group: composed.config[group] for group in ("data", "metrics")})

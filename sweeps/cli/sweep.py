@@ -1,4 +1,4 @@
-"""What `python -m landscape.sweep` does with a command: plan it, show it, freeze it, run it."""
+"""`python -m landscape.sweep`: plan a command, show the plan, freeze it, run it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 def main(argv: list[str], sweep: str | None = None, source: Source | None = None) -> int:
     """Run the command line (without the program's name); returns the exit code.
 
-    Where `sweep` is given, the command must still mean that sweep; where `source` is, it comes from that file of the
-    store, and what of it a shell would run is shown first.
+    If `sweep` is given, the command must still plan that sweep. If `source` is given, the command comes from that file
+    of the store, and its shell lines need consent.
     """
     if hydra_help.is_asked(argv):
         return hydra_help.show(argv)
@@ -40,10 +40,10 @@ def main(argv: list[str], sweep: str | None = None, source: Source | None = None
 
 
 def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: Source | None = None) -> int:
-    """Plan and train what `main` is given; returns the exit code. Raises `UserError`."""
+    """Plan and train these overrides; returns the exit code. Raises `UserError`."""
     plan = make_plan(overrides, multirun)
     if sweep not in (None, plan.name):
-        raise UserError(f"the command of sweep {sweep} means {plan.name} today: conf/ or data have changed since")
+        raise UserError(f"the command of sweep {sweep} now plans {plan.name}: conf/ or the data have changed")
     survey(plan)
     launcher = launcher_of(plan.runs[0].config["launcher"])
     if source is not None:
@@ -62,13 +62,12 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
     if not grid and not searching:
         folder = plan.store.sweep(plan.name)
         if folder.plan_file.exists() and folder.plan().stage != plan.stage:
-            freeze(plan)  # what is asked for now: status and wait go by it
+            freeze(plan)  # status and wait use the newest stage
         if plan.given_up and plan.stage != "grid":
-            n = f"{plural(plan.given_up, 'trial')}"
-            tell(f"nothing to do but what was given up: {n}; python -m sweeps status says why, retry tries again")
+            tell(f"nothing to do, but {plural(plan.given_up, 'trial')} given up: see python -m sweeps status")
             return ExitCode.UNFINISHED
         if plan.unreadable:
-            tell("nothing to do but what does not read")
+            tell("nothing to do, except for the runs that cannot be read")
             return ExitCode.UNFINISHED
         tell("nothing to do: every run is finished and scored")
         return ExitCode.DONE
@@ -76,14 +75,14 @@ def run(overrides: list[str], multirun: bool, sweep: str | None = None, source: 
 
 
 def launch_confirmation(plan: Plan, launcher: Launcher) -> int:
-    """The best settings again; what they are worth on what did not choose them is printed and recorded.
+    """Train the best settings again on fresh seeds, latents and images; print and record their scores.
 
-    Where they go to a scheduler, the same command given when they are finished prints and records.
+    On a cluster it only submits them: the same command prints and records once they are finished.
     """
     found = confirmation(plan)
     left = sum(run.need == TRAIN for run in plan.runs) + plan.trials_left
     if left:
-        tell(f"choosing among what is finished: {plural(left, 'run')} of the sweep are not")
+        tell(f"settings are chosen among finished runs only: {plural(left, 'run')} of the sweep unfinished")
     for line in describe(found.plan) + launcher.warnings(found.plan):
         tell(line)
     code: int = ExitCode.DONE
@@ -99,7 +98,7 @@ def launch_confirmation(plan: Plan, launcher: Launcher) -> int:
 
 
 def check_storage(plan: Plan) -> None:
-    """Raise `UserError` now where a data base cannot be reached, rather than after the grid."""
+    """Raise `UserError` if the database of a search cannot be reached, before the grid is trained."""
     from sweeps.search.storage import connect
 
     os.environ.update(environment(plan.storage))

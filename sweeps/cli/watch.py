@@ -1,4 +1,4 @@
-"""`python -m sweeps watch`: a sweep as it goes on, from the store alone, wherever it is trained."""
+"""`python -m sweeps watch`: a live view of a sweep, read from the store, wherever it is trained."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from landscape.config.text import duration, printable
 from landscape.store import Store
 from sweeps.cli import arguments
 from sweeps.cli.status import console, shown, summary
-from sweeps.cli.wait import End, chosen, closing, pause_s
+from sweeps.cli.wait import CompletionCheck, chosen, closing, pause_s
 from sweeps.formatting import distance
 from sweeps.launchers.progress import LINE_S, table_of
-from sweeps.launchers.registry import ask
-from sweeps.monitor import Course, Looker, Seen
+from sweeps.launchers.registry import query_schedulers
+from sweeps.monitor import ProgressTracker, RunView, StoreMonitor
 from sweeps.planning.labels import labels
 
 logger = logging.getLogger(__name__)
 
 
-def told(seen: Seen, called: dict[str, str]) -> str:
+def summary_line(view: RunView, called: dict[str, str]) -> str:
     """A run's end in one line."""
-    reason = f" ({seen.reason})" if seen.reason else ""
-    return f"{seen.id} {called[seen.id]}: {seen.state}{distance(seen.status.scores)}{reason}"
+    reason = f" ({view.reason})" if view.reason else ""
+    return f"{view.id} {called[view.id]}: {view.state}{distance(view.status.scores)}{reason}"
 
 
 def watch(argv: list[str]) -> int:
-    """Show a sweep live until it is finished (exit code 0, or 1 with failures); Ctrl-C leaves and stops nothing."""
+    """Show a sweep live until it is finished; returns the exit code of `wait`. Ctrl-C leaves, and the runs continue."""
     given = arguments.watch().parse(argv)
     store = Store(given.store)
     folder = chosen(store, given.sweep)
-    looker, course = Looker(store, folder, ask=ask), Course()
-    end = End(looker)
-    logger.info(f"sweep {folder.name} in {store.root}; Ctrl-C leaves and stops nothing")
+    monitor, progress = StoreMonitor(store, folder, query=query_schedulers), ProgressTracker()
+    check = CompletionCheck(monitor)
+    logger.info(f"sweep {folder.name} in {store.root}; Ctrl-C leaves, and the runs continue")
     out = console()
     live = Live(console=out, auto_refresh=False, transient=True) if sys.stdout.isatty() else None
     next_line = 0.0
@@ -46,18 +46,18 @@ def watch(argv: list[str]) -> int:
             live.start()
         while True:
             began = time.monotonic()
-            look = looker.look()
-            called = labels((seen.id, seen.axes) for seen in look.runs)
-            for seen in course.ended(look):
-                out.print(shown(told(seen, called)))
-            left_s, code = course.left_s(look), end.code(look)
+            snapshot = monitor.snapshot()
+            called = labels((view.id, view.axes) for view in snapshot.runs)
+            for view in progress.ended(snapshot):
+                out.print(shown(summary_line(view, called)))
+            left_s, code = progress.left_s(snapshot), check.code(snapshot)
             if code is not None:
                 break
             if live is not None:
-                live.update(table_of(look, called, left_s), refresh=True)
+                live.update(table_of(snapshot, called, left_s), refresh=True)
             elif time.monotonic() >= next_line:
                 next_line = time.monotonic() + LINE_S
-                out.print(Text(summary(look) + ("" if left_s is None else f"; about {duration(left_s)} left")))
+                out.print(Text(summary(snapshot) + ("" if left_s is None else f"; about {duration(left_s)} left")))
             sys.stdout.flush()
             time.sleep(pause_s(time.monotonic() - began) / 2)
     except KeyboardInterrupt:
@@ -65,6 +65,6 @@ def watch(argv: list[str]) -> int:
     finally:
         if live is not None:
             live.stop()
-    for line in closing(looker, folder.name, look):
+    for line in closing(monitor, folder.name, snapshot):
         print(printable(line))
     return code

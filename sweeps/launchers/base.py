@@ -1,7 +1,7 @@
-"""What a launcher is: where the runs of a plan are trained, and everything that is asked about that.
+"""The interface of launchers, which decide where the runs of a plan are trained.
 
 A launcher is one file with a subclass of `Launcher`, a row of `sweeps.launchers.registry`, and a YAML file in
-`conf/launcher/`. One that trains while its command lives is a subclass of `sweeps.launchers.here.HereLauncher`.
+`conf/launcher/`. One whose command lives until the runs end subclasses `sweeps.launchers.attached.AttachedLauncher`.
 """
 
 from __future__ import annotations
@@ -17,51 +17,54 @@ from sweeps.planning.plan import Plan
 
 
 class Launcher(Scheduler, ABC):
-    """The launcher of one command; `keys` is the group `launcher` of its configuration."""
+    """The launcher of one command; `keys` is the group `launcher` of its configuration.
+
+    It is also the `Scheduler` of its queue, if it has one.
+    """
 
     attached: ClassVar[bool]  # whether its command lives until the runs have ended
 
     def __init__(self, keys: Mapping[str, Any]) -> None:
         self.keys = keys
 
-    def check(self, plan: Plan) -> None:  # most can do all that is asked
-        """Raise `UserError`, before anything is written, where it cannot do what the plan asks for."""
+    def check(self, plan: Plan) -> None:
+        """Raise `UserError`, before anything is written, if this launcher cannot do what the plan asks for."""
 
     def shell_lines(self) -> list[str]:
-        """What of the configuration a shell would run."""
+        """The parts of the configuration that a shell or the scheduler would act on with the user's rights."""
         return []
 
     def describe(self, plan: Plan) -> list[str]:
-        """What it would do, for `plan`; nothing where that goes without saying."""
+        """What `launch` would do, in lines for `sweeps plan`; none if it is obvious."""
         return []
 
     def warnings(self, plan: Plan) -> list[str]:
-        """What speaks against doing it here."""
+        """Reasons not to train the plan with this launcher, in lines."""
         return []
 
     @abstractmethod
     def launch(self, plan: Plan, grid: bool = True, searching: bool = False) -> int:
-        """Freeze a plan and have what it lacks trained: its grid, and its searches; the exit code."""
+        """Freeze a plan and train what it lacks: its grid, and its searches. Returns the exit code."""
 
     @abstractmethod
     def resubmit(self, store: Store, folder: SweepFolder, wanted: set[str], accepted: bool) -> int:
-        """Have these runs of a stored sweep trained again, as its newest command wanted; the exit code.
+        """Train these runs of a stored sweep again, as its newest command asked. Returns the exit code.
 
-        `accepted`: the shell lines that the store holds were seen, and may run.
+        `accepted`: the user has accepted the `shell_lines` that the store holds.
         """
 
     @abstractmethod
     def processor(self, config: dict[str, Any]) -> tuple[str, str | None]:
-        """GPU or CPU, and which, where that is known: what a run with this configuration will be trained on."""
+        """("GPU" or "CPU", the model or None) that a run with this configuration will be trained on."""
 
     @abstractmethod
     def wall_clock(self, plan: Plan, made: estimate.Estimate) -> str:
-        """How long it will take by the clock, in words."""
+        """The wall-clock time of a plan with this estimate, in words."""
 
     def estimate(self, plan: Plan) -> list[str]:
-        """Hours and money in lines, from what finished runs of the store took; none where nothing is left to do."""
+        """Hours and cost in lines, from the finished runs of the store; none if nothing is left to do."""
         made = estimate.estimate(plan, self.processor)
         if made is None:
             return []
         unit = "GPU" if self.processor(plan.runs[0].config)[0] == "GPU" else "core"
-        return list(estimate.lines(plan, made, unit, self.wall_clock(plan, made) if made.by else ""))
+        return list(estimate.lines(plan, made, unit, self.wall_clock(plan, made) if made.basis else ""))

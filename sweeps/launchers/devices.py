@@ -1,4 +1,4 @@
-"""How many runs fit this machine at once, and what each is given."""
+"""How many runs fit on this machine at once, and which GPUs and threads each gets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landscape.store.provenance import SHARING
 
 @dataclass(frozen=True)
 class Slots:
-    """`count` runs at once; where there are GPUs, each gets the next `each` of them, round and round."""
+    """`count` concurrent runs; with GPUs, each slot gets the next `each` of them, round-robin."""
 
     count: int
     gpus: tuple[str, ...]
@@ -21,7 +21,7 @@ class Slots:
     each: int = 1
 
     def environment(self, slot: int, threads: int) -> dict[str, str]:
-        """What a run in a slot finds in its environment: its threads, only its own GPUs, and how many share them."""
+        """The environment variables of a run in a slot: its threads, its GPUs, and how many runs share them."""
         own = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), SHARING: str(self.sharing(threads))}
         if self.gpus:
             chosen = [self.gpus[(slot * self.each + i) % len(self.gpus)] for i in range(self.each)]
@@ -29,7 +29,7 @@ class Slots:
         return own
 
     def sharing(self, threads: int) -> int:
-        """How many runs come on one GPU, or one core, when all slots are taken."""
+        """How many runs share one GPU, or one core, when all slots are taken."""
         wanted, there = (
             (self.count * self.each, len(self.gpus)) if self.gpus else (self.count * self.each * threads, cores())
         )
@@ -37,28 +37,28 @@ class Slots:
 
 
 def slots(jobs: int | None, threads: int, device: str, world_size: int = 1) -> Slots:
-    """`jobs` runs at once where given; else as many as GPUs allow, or cores at `threads` a process.
+    """`jobs` concurrent runs if given; else one per GPU, or per `threads` cores.
 
-    A run has `world_size` processes, each with a GPU of its own where there are any. `device=cuda:N` keeps to the N-th
-    GPU. Raises `UserError` for GPUs that are not there.
+    A run has `world_size` processes, each with its own GPU if there are any. `device=cuda:N` uses only the N-th GPU.
+    Raises `UserError` for missing GPUs.
     """
     gpus = () if device == "cpu" else visible_gpus()
     if device.startswith("cuda:"):
         gpus = gpus[int(device[5:]) :][:1]
     if device.startswith("cuda") and not gpus:
         raise UserError(
-            f"device={device} is not on this machine; legal here: auto, cpu" + ", cuda" * bool(visible_gpus())
+            f"device={device} is not available on this machine; legal here: auto, cpu" + ", cuda" * bool(visible_gpus())
         )
     if gpus and len(gpus) < world_size:
         raise UserError(
-            f"train.world_size={world_size} needs as many GPUs, and this machine has {len(gpus)}; "
-            "device=cpu trains on cores"
+            f"train.world_size={world_size} needs {world_size} GPUs, and this machine has {len(gpus)}; "
+            "device=cpu uses cores instead"
         )
     if jobs is not None:
         return Slots(jobs, gpus, "launcher.jobs", world_size)
     if gpus:
-        share = f", {world_size} a run" * (world_size > 1)
+        share = f", {world_size} per run" * (world_size > 1)
         return Slots(len(gpus) // world_size, gpus, f"{plural(len(gpus), 'GPU')}{share}", world_size)
     n, own = cores(), threads * world_size
-    why = f"{plural(n, 'core')}, {plural(own, 'thread')} a run"
+    why = f"{plural(n, 'core')}, {plural(own, 'thread')} per run"
     return Slots(max(1, n // own), (), why, world_size)

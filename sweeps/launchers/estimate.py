@@ -1,8 +1,8 @@
-"""What a plan will take: hours and money, from what finished runs of the store took.
+"""Estimates the hours and cost of a plan from the times of finished runs in the store.
 
-A run is estimated by the median seconds a D step of finished runs that are like it in all that decides speed; where
-there are none, by those of the next broader group, which is named. Scoring is estimated apart, a scoring at a time. A
-trial of a search is taken for a run of its cell. Starting a process and reading data are not in it.
+A run is estimated by the median time per D step of similar finished runs: those that agree in all that decides speed,
+or, if there are none, those of the next broader group, which is named. Scoring is estimated separately, per evaluation.
+A trial of a search counts as a run of its cell. Process startup and data loading are not included.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ from sweeps.planning.search_spec import trials_left
 
 Facts = dict[str, Any]
 
-EACH = 20  # finished runs of one kind that are looked at, the newest
-# What groups drop one after another, broadest last; what is not named here is never dropped.
+MAX_PER_KIND = 20  # newest finished runs of a kind that are read
+# The keys that broader groups ignore, one more each; other keys must always agree.
 STEP_DROPS = ("machine", "n_dis", "penalty", "precision", "batch size", "width", "devices")
 STEP_KEYS = ("data", "size", "arch", "processor", *STEP_DROPS)
 EVALUATION_DROPS = ("width", "machine", "arch", "scores")
 EVALUATION_KEYS = ("data", "size", "processor", "extractor", "fakes", *EVALUATION_DROPS)
 
 
-class Bench(NamedTuple):
-    """What one finished run took."""
+class Timing(NamedTuple):
+    """The measured times of one finished run."""
 
     facts: Facts
-    step_s: float  # a D step
+    step_s: float  # seconds per D step
     evaluation_s: float | None
 
 
 @dataclass
 class Estimate:
-    """Of all runs of a plan that need anything."""
+    """Totals over the runs of a plan that still need training or scores, in seconds unless named otherwise."""
 
     train_s: float = 0.0
     eval_s: float = 0.0
-    hours: float = 0.0  # of processors: seconds of each run times its cores or GPUs
+    hours: float = 0.0  # core-hours or GPU-hours
     longest_s: float = 0.0
     trials: int = 0  # of searches among them
     trials_s: float = 0.0
-    by: Counter[str] = field(default_factory=Counter)  # how runs were estimated -> how many
-    unknown: Counter[str] = field(default_factory=Counter)  # what there is no finished run of -> how many runs
+    basis: Counter[str] = field(default_factory=Counter)  # what runs were estimated from -> how many
+    unknown: Counter[str] = field(default_factory=Counter)  # what has no finished run -> how many runs
 
 
 def facts_of(config: dict[str, Any], processor: str, machine: str | None) -> Facts:
-    """What decides the speed of a run; `processor` is CPU or GPU, `machine` which, None where that is not known."""
+    """What decides the speed of a run; `processor` is CPU or GPU, `machine` its model or None if unknown."""
     train, metrics, found = config["train"], config["metrics"], axes_of(config)
     return {
         **{key: found[key] for key in ("data", "arch", "width", "n_dis")},
@@ -74,8 +74,8 @@ def facts_of(config: dict[str, Any], processor: str, machine: str | None) -> Fac
     }
 
 
-def benches(store: Store, wanted: set[tuple[str, str]]) -> list[Bench]:
-    """What finished runs of these (data, arch) took: the newest `EACH` of each kind that their statuses tell apart."""
+def timings(store: Store, wanted: set[tuple[str, str]]) -> list[Timing]:
+    """The times of finished runs with these (data, arch): the newest `MAX_PER_KIND` of each kind."""
     kinds: dict[tuple[Any, ...], list[tuple[float, str]]] = {}
     for run in store.run_ids():
         try:
@@ -88,34 +88,34 @@ def benches(store: Store, wanted: set[tuple[str, str]]) -> list[Bench]:
         if status.train_s and status.step:
             kind = (axes["data"], axes["arch"], axes.get("penalty") == "none", axes.get("n_dis"), axes.get("steps"))
             kinds.setdefault(kind, []).append((written, run))
-    newest = [run for found in kinds.values() for _, run in sorted(found, reverse=True)[:EACH]]
+    newest = [run for found in kinds.values() for _, run in sorted(found, reverse=True)[:MAX_PER_KIND]]
     return [bench for run in newest if (bench := _bench(store.run(run))) is not None]
 
 
-def _bench(run: RunFolder) -> Bench | None:
+def _bench(run: RunFolder) -> Timing | None:
     try:
         status, config, machines, rows = run.status(), run.config(), run.meta().machines, run.rows()
         kinds = {machine_of(entry) for entry in machines}
-        if len(kinds) != 1:  # its seconds are of several machines
+        if len(kinds) != 1:  # it ran on several machines
             return None
         facts = facts_of(config, *kinds.pop())
         each = (status.eval_s or 0.0) / len(rows) if rows else None
-        return Bench(facts, (status.train_s or 0.0) / status.step, each)
+        return Timing(facts, (status.train_s or 0.0) / status.step, each)
     except (CorruptFile, OSError, KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
 
 
 def machine_of(entry: Machine) -> tuple[str, str]:
-    """("GPU" or "CPU", which): a CPU is another one with other threads."""
+    """("GPU" or "CPU", model); the number of threads is part of a CPU's model."""
     if entry.gpu:
         return "GPU", entry.gpu
     return "CPU", f"{entry.cpu}, {plural(entry.threads or 1, 'thread')}"
 
 
-def likeness(
+def median_of_similar(
     facts: Facts, found: list[tuple[Facts, float]], keys: tuple[str, ...], drops: tuple[str, ...]
 ) -> tuple[float, list[str]] | None:
-    """The median of the narrowest group that is not empty, and in what its members differ; None where all are empty."""
+    """The median of the narrowest group that is not empty, and the keys in which it differs from `facts`; or None."""
     for count in range(len(drops) + 1):
         same = [key for key in keys if key not in drops[:count]]
         if facts["machine"] is None and "machine" in same:
@@ -130,12 +130,12 @@ def likeness(
 
 
 def estimate(plan: Plan, processor: Callable[[dict[str, Any]], tuple[str, str | None]]) -> Estimate | None:
-    """None where the plan needs nothing; reads the store, writes nothing. `processor` is that of a launcher."""
+    """Estimate a plan from its store; None if nothing is left to do. `processor` is the launcher's method."""
     todo = list(_todo(plan))
     if not todo:
         return None
     asked = [(one, facts_of(one.config, *processor(one.config))) for one in todo]
-    found = benches(plan.store, {(facts["data"], facts["arch"]) for _, facts in asked})
+    found = timings(plan.store, {(facts["data"], facts["arch"]) for _, facts in asked})
     steps = [(bench.facts, bench.step_s) for bench in found]
     evaluations = [(bench.facts, bench.evaluation_s) for bench in found if bench.evaluation_s is not None]
     made, known = Estimate(), {}
@@ -143,8 +143,8 @@ def estimate(plan: Plan, processor: Callable[[dict[str, Any]], tuple[str, str | 
         key = tuple(facts.values())
         if key not in known:
             known[key] = (
-                likeness(facts, steps, STEP_KEYS, STEP_DROPS),
-                likeness(facts, evaluations, EVALUATION_KEYS, EVALUATION_DROPS),
+                median_of_similar(facts, steps, STEP_KEYS, STEP_DROPS),
+                median_of_similar(facts, evaluations, EVALUATION_KEYS, EVALUATION_DROPS),
             )
         step, evaluation = known[key]
         train_s = eval_s = 0.0
@@ -153,13 +153,13 @@ def estimate(plan: Plan, processor: Callable[[dict[str, Any]], tuple[str, str | 
                 made.unknown[f"data={facts['data']} arch={facts['arch']} on a {facts['processor']}"] += one.times
                 continue
             train_s = one.steps * step[0]
-            made.by[_words(step[1])] += one.times
+            made.basis[_words(step[1])] += one.times
         if one.scorings and evaluation is None:
             made.unknown[f"scoring with metrics.extractor={facts['extractor']} data={facts['data']}"] += one.times
         elif one.scorings and evaluation is not None:
             eval_s = one.scorings * evaluation[0]
             if not one.steps:
-                made.by[_words(evaluation[1])] += one.times
+                made.basis[_words(evaluation[1])] += one.times
         made.train_s += one.times * train_s
         made.eval_s += one.times * eval_s
         width = facts["devices"] * (one.config["threads"] if facts["processor"] == "CPU" else 1)
@@ -172,7 +172,7 @@ def estimate(plan: Plan, processor: Callable[[dict[str, Any]], tuple[str, str | 
 
 
 class _Todo(NamedTuple):
-    """So many runs alike, with what each still needs."""
+    """`times` equal runs, with the D steps and evaluations that each still needs."""
 
     config: dict[str, Any]
     steps: int
@@ -182,7 +182,7 @@ class _Todo(NamedTuple):
 
 
 def _todo(plan: Plan) -> Iterator[_Todo]:
-    """What the command would train and score, by its stage: runs of the grid, and trials of searches to go."""
+    """What the command would train and score, by its stage: runs of the grid and remaining trials."""
     if plan.stage != "search":
         for planned in plan.runs:
             if planned.need in (TRAIN, SCORE):
@@ -197,11 +197,11 @@ def _todo(plan: Plan) -> Iterator[_Todo]:
 
 
 def _words(differ: list[str]) -> str:
-    return "finished runs that differ in " + ", ".join(differ) if differ else "their like"
+    return "finished runs that differ in " + ", ".join(differ) if differ else "similar finished runs"
 
 
 def _work(store: Store, planned: Planned) -> tuple[int, int]:
-    """D steps and scorings that a run still needs."""
+    """D steps and evaluations that a run still needs."""
     steps, every = planned.config["train"]["steps"], planned.config["metrics"]["every"]
     status = None
     with suppress(CorruptFile, OSError):
@@ -216,21 +216,21 @@ def _work(store: Store, planned: Planned) -> tuple[int, int]:
 
 
 def lines(plan: Plan, made: Estimate, unit: str, wall: str) -> Iterable[str]:
-    """The estimate in words; `unit` is core or GPU, `wall` how long it will take by the clock."""
-    if not made.by:
-        yield "estimate: no finished run to estimate from (" + "; ".join(made.unknown) + ")"
+    """The estimate in lines; `unit` is core or GPU, `wall` the wall-clock time in words."""
+    if not made.basis:
+        yield "estimate: none, the store has no finished run to estimate from (" + "; ".join(made.unknown) + ")"
         return
     parts = f"{duration(made.train_s)} of training, {duration(made.eval_s)} of scoring"
     total = f"{made.hours:,.1f}" if made.hours >= 10 else f"{made.hours:.2g}"
     yield f"estimate: {total} {unit}-hours ({parts}); {wall}"
-    yield "  " + "; ".join(f"{plural(many, 'run')} by {how}" for how, many in made.by.most_common())
+    yield "  " + "; ".join(f"{plural(many, 'run')} estimated from {how}" for how, many in made.basis.most_common())
     if made.trials:
-        less = ", or less where the pruner ends them early" * any(search.pruner != "none" for search in plan.searches)
-        yield f"  {made.trials:,} of them are trials, each as long as a run of its cell{less}"
+        less = ", or less if the pruner ends them early" * any(search.pruner != "none" for search in plan.searches)
+        yield f"  {made.trials:,} of them are trials, each counted as a full run of its cell{less}"
     for what, many in made.unknown.items():
-        yield f"  not in it, for want of a finished run: {what} ({plural(many, 'run')})"
+        yield f"  not included, no finished run: {what} ({plural(many, 'run')})"
     price = plan.runs[0].config["launcher"].get("price")
     if price is not None:
         cost = made.hours * price
         shown = f"{cost:,.2f}" if cost >= 1 else f"{cost:.2g}"
-        yield f"  cost: {shown} at launcher.price={price:g} a {unit}-hour"
+        yield f"  cost: {shown} at launcher.price={price:g} per {unit}-hour"

@@ -1,7 +1,7 @@
-"""A bounded pool with one process a run, on this machine or in a scheduler's job.
+"""A bounded pool with one process per run, on this machine or inside a scheduler's job.
 
-Workers are started by `sweeps.launchers.processes`. A controller that is killed leaves its workers to finish, and the
-next one waits for them. One run that crashes, or whose folder does not read, costs itself alone.
+If the controller is killed, its workers finish, and the next controller waits for them. A run that crashes, or whose
+folder cannot be read, does not affect others.
 """
 
 from __future__ import annotations
@@ -21,24 +21,29 @@ from landscape.store import FAILED, PREEMPTED, RunFolder
 from landscape.store.leases import LeaseMonitor, acquire, claim_in_force
 from landscape.store.process_record import ClaimRecord
 from sweeps.launchers.devices import Slots
-from sweeps.launchers.processes import UNTOLD, Process, Starter, starter
-from sweeps.launchers.supervisor import Allocation, Child, Supervisor
+from sweeps.launchers.processes import EXIT_UNKNOWN, Process, ProcessStarter, starter
+from sweeps.launchers.supervisor import Child, JobAllocation, Supervisor
 from sweeps.planning.needs import is_met
 from sweeps.planning.plan import NOTHING, Plan, Planned, execution
 
-REST_S = 10.0  # before a run is tried again whose worker found somebody else's claim on it
-UNREADABLE = (CorruptFile, OSError)
+RETRY_S = 10.0  # before a run is started again whose worker found it claimed
+READ_ERRORS = (CorruptFile, OSError)
 
 
 class Display(Protocol):
-    """What the pool tells of its doings; `tick` is called a few times a second."""
+    """Shows the progress of a pool; `tick` is called a few times per second."""
 
-    def tick(self) -> None: ...
-    def event(self, text: str) -> None: ...
-    def ended(self, planned: Planned, run: RunFolder) -> None: ...
+    def tick(self) -> None:
+        """Refresh."""
+
+    def event(self, text: str) -> None:
+        """Show a line."""
+
+    def ended(self, planned: Planned, run: RunFolder) -> None:
+        """Show how a run ended."""
 
 
-def run_pool(plan: Plan, slots: Slots, display: Display, allocation: Allocation | None = None) -> int:
+def run_pool(plan: Plan, slots: Slots, display: Display, allocation: JobAllocation | None = None) -> int:
     """Train and score what the plan still needs; returns the exit code: 0, 1 with failures, 130 on Ctrl-C."""
     warm = plan.runs[0].config["launcher"]["warm"]
     with starter(plan.store.root, not slots.gpus if warm is None else warm, display.event) as workers:
@@ -46,33 +51,40 @@ def run_pool(plan: Plan, slots: Slots, display: Display, allocation: Allocation 
         pool.supervise()
     left = sum(not is_met(plan, planned) for planned in plan.runs)
     if pool.interrupts:
-        display.event(f"stopped; {plural(left, 'run')} to go: the same command goes on from here")
+        display.event(f"stopped; {plural(left, 'run')} left: run the same command to resume")
         return ExitCode.INTERRUPTED
     return ExitCode.UNFINISHED if left else 0
 
 
 class Pool(Supervisor[Planned]):
-    """The runs of a plan under way."""
+    """Trains the runs of a plan, as many at once as there are slots."""
 
     def __init__(
-        self, plan: Plan, slots: Slots, starter: Starter, display: Display, allocation: Allocation | None = None
+        self,
+        plan: Plan,
+        slots: Slots,
+        starter: ProcessStarter,
+        display: Display,
+        allocation: JobAllocation | None = None,
     ) -> None:
         super().__init__(slots.count, display.event, allocation)
         self.plan, self.slots, self.starter, self.display = plan, slots, starter, display
         self.waiting = deque(planned for planned in plan.runs if planned.need != NOTHING)
         self.observer = LeaseMonitor()
-        self.elsewhere: list[Planned] = []  # other processes' workers hold these
-        self.rests_until: dict[str, float] = {}  # runs whose worker came back at once
-        self.unwritable = False  # the store, so that nothing more is started
+        self.elsewhere: list[Planned] = []  # claimed by workers of other processes
+        self.rests_until: dict[str, float] = {}  # run id -> time before which it is not started again
+        self.unwritable = False  # the store: no more runs are started
 
     def waits(self) -> bool:
+        """As of `Supervisor`."""
         return bool(self.waiting or self.elsewhere)
 
     def tick(self) -> None:
+        """Refresh the display."""
         self.display.tick()
 
     def fill(self) -> None:
-        """Fill free slots. Runs that a live worker of somebody else holds are watched; here they take a slot."""
+        """Start runs in free slots. A run that another live worker on this machine trains takes a slot too."""
         here = self._look_elsewhere()
         while self.waiting and len(self.children) + here < self.count and not self.interrupts:
             planned = self.waiting.popleft()
@@ -83,15 +95,15 @@ class Pool(Supervisor[Planned]):
                     self.elsewhere.append(planned)
                     here += claim.is_here
                     self.event(f"{planned.label}: {_held(claim, self.observer)}")
-                elif not is_met(self.plan, planned):  # somebody else may have finished it meanwhile
+                elif not is_met(self.plan, planned):  # another worker may have finished it
                     slot = self.free_slot()
                     self.children.append(Child(self.start(planned, slot), slot, planned))
-            except UNREADABLE as e:
+            except READ_ERRORS as e:
                 self.event(f"{planned.label}: cannot be started ({e})")
                 self.stop_if_unwritable(error_name(e))
 
     def _look_elsewhere(self) -> int:
-        """Take back the runs whose other worker is gone; how many of the others are trained on this machine."""
+        """Queue the runs again whose other worker is gone; how many of the rest are trained on this machine."""
         here = 0
         for planned in list(self.elsewhere):
             run = self.plan.store.run(planned.id)
@@ -103,16 +115,16 @@ class Pool(Supervisor[Planned]):
             elif self.allocation is not None and self.observer.is_known_alive(run, claim):
                 self.elsewhere.remove(planned)
                 self.allocation.elsewhere.append(planned)
-                self.event(f"{planned.label}: left to {claim}")
+                self.event(f"{planned.label}: {claim} trains it")
             else:
                 here += claim.is_here
         return here
 
     def start(self, planned: Planned, slot: int) -> Process:
-        """A worker for a run."""
+        """Start a worker for a run in a slot."""
         run, order = self.plan.store.run(planned.id), execution(planned)
         if self.slots.gpus:
-            order["device"] = "cuda"  # the only ones that it sees
+            order["device"] = "cuda"  # it sees only its own
         arguments = ["--store", str(self.plan.store.root), "--run", planned.id, "--execution", json.dumps(order)]
         verdict = self.observer.verdict(run)
         if verdict is not None:
@@ -120,51 +132,52 @@ class Pool(Supervisor[Planned]):
         return self.starter.start(arguments, self.slots.environment(slot, order["threads"]), run.log_file)
 
     def ended(self, child: Child[Planned], code: int) -> None:
+        """Record how a worker ended, and show it."""
         planned = child.work
         run = self.plan.store.run(planned.id)
         if code == ExitCode.CLAIMED:
             self.elsewhere.append(planned)
-            self.rests_until[planned.id] = time.monotonic() + REST_S
+            self.rests_until[planned.id] = time.monotonic() + RETRY_S
             return
         trouble: str | None = None
         try:
             if code not in (0, ExitCode.FAILED, ExitCode.PREEMPTED):
-                _record_death(run, code, child.told > 0, self.observer)
+                _record_death(run, code, child.signals_sent > 0, self.observer)
             elif code == ExitCode.FAILED:
                 trouble = run.status().errno
-        except UNREADABLE as e:
+        except READ_ERRORS as e:
             trouble = error_name(e)
         self.display.ended(planned, run)
         self.stop_if_unwritable(trouble)
 
     def stop_if_unwritable(self, trouble: str | None) -> None:
-        """Start no more runs where every one would fail of the same."""
+        """Start no more runs if this error name means that the store cannot be written: all would fail."""
         if trouble not in UNWRITABLE or self.unwritable:
             return
         cause = os.strerror(getattr(errno, trouble))
         self.unwritable = True
         self.waiting.clear()
-        self.event(f"the store cannot be written ({cause}): no more runs are started, and nothing finished is lost;")
-        self.event("when it can be written again, the same command goes on")
+        self.event(f"the store cannot be written ({cause}): no more runs are started; finished runs are safe")
+        self.event("once it can be written again, run the same command to resume")
 
 
 def _held(claim: ClaimRecord, observer: LeaseMonitor) -> str:
     if claim.is_here:
         return f"{claim} works on it; waiting"
     return (
-        f"{claim} has worked on it, and cannot be looked up from here; it is taken over "
-        f"when there is no heartbeat for {observer.lost_after_s:.0f} s"
+        f"{claim} worked on it, on another machine; it is taken over after "
+        f"{observer.lost_after_s:.0f} s without a heartbeat"
     )
 
 
 def _record_death(run: RunFolder, code: int, told: bool, observer: LeaseMonitor) -> None:
-    """A worker that could not say why it ended: note it, unless somebody has taken the run over already."""
-    if told or code in (-signal.SIGTERM, -signal.SIGUSR2):  # before it listened, as it loaded its modules
+    """Record the end of a worker that could not do so itself, unless another has claimed the run since."""
+    if told or code in (-signal.SIGTERM, -signal.SIGUSR2):  # a worker that is still importing has no signal handler
         state, reason = PREEMPTED, "stopped before its worker could save"
-    elif code == UNTOLD:
-        if claim_in_force(run) is None:  # it has said itself how it ended
+    elif code == EXIT_UNKNOWN:
+        if claim_in_force(run) is None:  # it recorded its end itself
             return
-        state, reason = FAILED, "the worker ended, and the server that forked it before it could say how"
+        state, reason = FAILED, "the worker ended, and its exit code is lost with the fork server that started it"
     elif code < 0:
         name = signal.Signals(-code).name
         state, reason = FAILED, f"the worker was killed by {name}{' (out of memory?)' * (name == 'SIGKILL')}"

@@ -1,6 +1,4 @@
-"""The workers of a sweep's searches: as many `sweeps.search.worker` processes as fit, started again while trials are
-left.
-"""
+"""SweepSearches on this machine: as many `sweeps.search.worker` processes as fit, restarted while trials are left."""
 
 from __future__ import annotations
 
@@ -23,38 +21,41 @@ from sweeps.console import tell
 from sweeps.credentials import environment
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.progress import LINE_S
-from sweeps.launchers.supervisor import Allocation, Child, Supervisor
+from sweeps.launchers.supervisor import Child, JobAllocation, Supervisor
 from sweeps.planning.needs import search_rows
 from sweeps.planning.plan import Plan, execution
-from sweeps.planning.search_spec import TRIES
+from sweeps.planning.search_spec import MAX_FAILURES
 
-MOST_DEATHS = 100  # of workers in one search, before its launcher gives up
+MAX_WORKER_DEATHS = 100  # killed workers in one search, before no more are started
 
-Begin = Callable[[int], Child[Path | None]]  # starts a worker in a slot; its log, where it has one of its own
+Begin = Callable[[int], Child[Path | None]]  # starts a worker in a slot; its work is its log file, if it has one
 
 
 class Workers(Supervisor[Path | None]):
-    """So many workers of a sweep's searches, until each has ended; `codes` are their exit codes."""
+    """Runs `count` workers of a sweep's searches until each has ended; `codes` are their exit codes."""
 
-    def __init__(self, begin: Begin, count: int, allocation: Allocation | None = None) -> None:
+    def __init__(self, begin: Begin, count: int, allocation: JobAllocation | None = None) -> None:
         super().__init__(count, tell, allocation)
         self.begin, self.missing = begin, count
         self.codes: list[int] = []
 
     def waits(self) -> bool:
+        """As of `Supervisor`."""
         return self.missing > 0
 
     def fill(self) -> None:
+        """Start the missing workers."""
         while self.missing:
             self.children.append(self.begin(self.free_slot()))
             self.missing -= 1
 
     def ended(self, child: Child[Path | None], code: int) -> None:
+        """Keep the exit code."""
         self.codes.append(code)
 
 
-class Search(Workers):
-    """The search of a plan under way on this machine. A worker that is killed is replaced."""
+class LocalSearch(Workers):
+    """A plan's search on this machine. A worker that is killed is replaced."""
 
     def __init__(self, plan: Plan, places: Slots) -> None:
         super().__init__(self._begin, 0)
@@ -64,12 +65,12 @@ class Search(Workers):
         self.started = self.shown = time.monotonic()
 
     def run(self) -> int:
-        """Work until every trial is told; the exit code: 0, 1 where some failed, 130 on Ctrl-C."""
+        """Work until every trial has a value; the exit code: 0, 1 with failures, 130 on Ctrl-C."""
         idle, settled = 0, -1
-        while idle <= TRIES:  # a run that fails is tried again, by a worker that has not seen it fail
+        while idle <= MAX_FAILURES:  # a failed trial is left to a new worker
             codes = self._generation()
             if self.interrupts:
-                tell(f"stopped after {self.progress()}: the same command goes on from here")
+                tell(f"stopped after {self.progress()}; run the same command to resume")
                 return ExitCode.INTERRUPTED
             if ExitCode.USER in codes:
                 return ExitCode.USER
@@ -77,37 +78,39 @@ class Search(Workers):
                 break
             before, settled = settled, sum(r.settled for r in search_rows(self.plan))
             idle = 0 if settled > before else idle + 1
-        if self.deaths >= MOST_DEATHS:
-            tell(f"{MOST_DEATHS} workers were killed, and no more are put in their place: give the command again")
-        untold = [r for r in search_rows(self.plan) if r.value is None]
-        for r in untold:
+        if self.deaths >= MAX_WORKER_DEATHS:
+            tell(f"{MAX_WORKER_DEATHS} workers were killed, and no more are started: run the command again")
+        missing = [r for r in search_rows(self.plan) if r.value is None]
+        for r in missing:
             run = self.plan.store.run(r.run)
-            what = f"{r.why or f'failed {TRIES} times'} and is given up" if r.failed else "has no value"
+            what = f"{r.why or f'failed {MAX_FAILURES} times'} and is given up" if r.failed else "has no value yet"
             tell(f"trial {r.order} of {cell_words(r.cell)} {what}\n  log: {run.log_file}")
-        return ExitCode.UNFINISHED if untold or any(codes) else 0
+        return ExitCode.UNFINISHED if missing or any(codes) else 0
 
     def progress(self) -> str:
-        """How far it has come, in words."""
+        """As in "3 of 24 trials"."""
         total = sum(search.trials for search in self.plan.searches)
         return f"{sum(r.value is not None for r in search_rows(self.plan))} of {total} trials"
 
     def _generation(self) -> list[int]:
-        """Start workers and wait for all of them. Their exit codes."""
+        """Start workers, wait for all of them, and return their exit codes."""
         self.count = self.missing = min(self.places.count, self.plan.trials_left or 1)
         self.codes = []
         self.supervise()
         return self.codes
 
     def ended(self, child: Child[Path | None], code: int) -> None:
+        """Replace a worker that was killed; else keep its exit code."""
         self._show(child)
-        if code < 0 and not self.interrupts and self.deaths < MOST_DEATHS:
+        if code < 0 and not self.interrupts and self.deaths < MAX_WORKER_DEATHS:
             self.deaths += 1
-            tell(f"a worker was killed by {signal.Signals(-code).name}; another takes its place")
+            tell(f"a worker was killed by {signal.Signals(-code).name}; another is started")
             self.missing += 1
         else:
             super().ended(child, code)
 
     def tick(self) -> None:
+        """Log what the workers have written, and the progress every `LINE_S`."""
         for child in self.children:
             self._show(child)
         now = time.monotonic()
@@ -119,14 +122,14 @@ class Search(Workers):
         plan = self.plan
         order = execution(plan.runs[0])
         if self.places.gpus:
-            order["device"] = "cuda"  # the only one that it sees
+            order["device"] = "cuda"  # it sees only its own
         log = plan.store.search_storage(plan.name, f"worker-{os.getpid()}-{self.begun}.log")
         self.begun += 1
         log.parent.mkdir(parents=True, exist_ok=True)
         own = {**environment(plan.storage), **self.places.environment(slot, order["threads"])}
         with open(log, "wb") as f:
             process = subprocess.Popen(
-                [*searcher(plan.store, plan.name, order), "--attached"],
+                [*search_worker_command(plan.store, plan.name, order), "--attached"],
                 stdin=subprocess.DEVNULL,
                 stdout=f,
                 stderr=subprocess.STDOUT,
@@ -136,7 +139,7 @@ class Search(Workers):
         return Child(process, slot, log)
 
     def _show(self, child: Child[Path | None]) -> None:
-        """Print what a worker has said since the last look."""
+        """Log what a worker has written since the last call."""
         log = child.work
         assert log is not None
         with open(log, "rb") as f:
@@ -148,7 +151,7 @@ class Search(Workers):
             tell(line)
 
 
-def searcher(store: Store, sweep: str, order: Mapping[str, Any]) -> list[str]:
-    """The command of one worker of a stored sweep's searches."""
+def search_worker_command(store: Store, sweep: str, order: Mapping[str, Any]) -> list[str]:
+    """The command line of a worker of a stored sweep's searches; `order` says how it trains."""
     where = ["--store", str(store.root), "--sweep", sweep]
     return [sys.executable, "-m", "sweeps.search.worker", *where, "--execution", json.dumps(order)]

@@ -1,6 +1,6 @@
-"""Processes of this program at work on a given store, known by the command that they were started with, and their end.
+"""Finds and stops the processes of this program that work on a store.
 
-A file in a shared store may name any process: before one is signalled, the kernel is asked what it is.
+A file in a shared store may name any process, so the command line of a process is checked before it is signalled.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from landscape.store import Store, SweepFolder, processes
 from landscape.store.leases import claim_in_force
 from landscape.store.process_record import ProcessRecord
 from sweeps.console import tell
-from sweeps.planning.sweep_runs import Members
+from sweeps.planning.sweep_runs import SweepRuns
 
-DOORS = (
+MODULES = (
     "landscape.sweep",
     "landscape.evaluate",
     "landscape.runtime.worker",
@@ -28,12 +28,12 @@ DOORS = (
     "sweeps",
     "sweeps.search.worker",
 )
-SCRIPTS = ("landscape-sweep", "landscape-evaluate", "landscape-sweeps")  # of the first, second and fifth
+SCRIPTS = ("landscape-sweep", "landscape-evaluate", "landscape-sweeps")  # console scripts of the above
 DEFAULT = "outputs"  # the store of a command that names none
 
 
 def works_on(store: Store, one: ProcessRecord) -> bool:
-    """Whether a process that a file of the store names lives here, and its command works on this very store."""
+    """Whether the process that `one` names is alive on this machine, and its command works on this store."""
     if not one.is_here or not one.lives:
         return False
     words = processes.command(one.pid)
@@ -42,15 +42,15 @@ def works_on(store: Store, one: ProcessRecord) -> bool:
         return False
     folder = processes.folder(one.pid)
     if folder is None and not Path(named).expanduser().is_absolute():
-        return True  # where there is no /proc: a command of this program, and no more can be known
+        return True  # no /proc: only the command is known
     return ((folder or Path()) / Path(named).expanduser()).resolve() == store.root.resolve()
 
 
 def store_of(words: Sequence[str]) -> str | None:
-    """The store that a command of this program works on, as it names it; None for any other command."""
+    """The store folder that a command line of this program names; None for any other command line."""
     starts = zip(["", *words], words, strict=False)
     at = next((i for i, (before, word) in enumerate(starts) if before == "-m" or Path(word).name in SCRIPTS), None)
-    if at is None or (Path(words[at]).name not in SCRIPTS and words[at] not in DOORS):
+    if at is None or (Path(words[at]).name not in SCRIPTS and words[at] not in MODULES):
         return None
     named, rest = DEFAULT, list(words[at + 1 :])
     for word, following in zip(rest, [*rest[1:], ""], strict=True):
@@ -62,7 +62,7 @@ def store_of(words: Sequence[str]) -> str | None:
 
 
 def stop_here(store: Store, folder: SweepFolder) -> int:
-    """Ask the local controller of the sweep to stop, as Ctrl-C does, and workers that have outlived theirs."""
+    """Ask the sweep's controller on this machine, and workers without one, to save and stop; returns how many."""
     stopped = 0
     controller: ProcessRecord | None
     try:
@@ -72,7 +72,7 @@ def stop_here(store: Store, folder: SweepFolder) -> int:
     if controller is not None and _is_ours(store, controller):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(controller.pid, signal.SIGINT)
-            tell(f"process {controller.pid} was asked to stop; its workers save and end")
+            tell(f"process {controller.pid} was asked to stop; its workers save and exit")
             stopped += 1
     workers = 0
     for pid in sorted(_workers_here(store, folder)):
@@ -80,16 +80,16 @@ def stop_here(store: Store, folder: SweepFolder) -> int:
             os.kill(pid, signal.SIGTERM)
             workers += 1
     if workers:
-        tell(f"{plural(workers, 'worker')} on this machine asked to save and end")
+        tell(f"{plural(workers, 'worker')} on this machine asked to save and exit")
     return stopped + workers
 
 
 def _workers_here(store: Store, folder: SweepFolder) -> set[int]:
-    """Processes of this machine that train runs of the sweep, or that work on its searches and may just wait.
+    """Processes on this machine that train runs of the sweep, or that wait for a trial of its searches.
 
-    What killed workers of its searches left of themselves is cleared away.
+    Files of dead search workers are removed.
     """
-    claims = [claim_in_force(store.run(one)) for one in Members(store, folder).ids()]
+    claims = [claim_in_force(store.run(one)) for one in SweepRuns(store, folder).ids()]
     found = {claim.pid for claim in claims if claim is not None and _is_ours(store, claim)}
     for file in store.search_workers(folder.name).glob("*.json"):
         with suppress(FileNotFoundError, CorruptFile):
@@ -102,9 +102,9 @@ def _workers_here(store: Store, folder: SweepFolder) -> set[int]:
 
 
 def _is_ours(store: Store, one: ProcessRecord) -> bool:
-    """Whether a process that a file names may be signalled; one that lives and is something else is told of."""
+    """Whether a process that a file names may be signalled; logs a live process that is not this program's."""
     if works_on(store, one):
         return True
     if one.is_here and one.lives:
-        tell(f"process {one.pid} is named as a worker here, but its command is not one on this store: left alone")
+        tell(f"process {one.pid} is recorded as a worker of this store, but runs another command: it was not stopped")
     return False

@@ -1,4 +1,4 @@
-"""Starting workers of the local pool: forked from a server that has loaded torch, or each a new process of Python."""
+"""Starts the workers of a pool: forked from a server that has imported torch, or as new Python processes."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ from typing import IO, Any, Protocol
 from landscape.config.subprocess_env import subprocess_env
 from landscape.store.processes import process_start
 
-START_S = 180.0  # for a server to load torch from a busy disk
-UNTOLD = 256  # in the place of an exit code: the worker has ended, but its server was gone before it
+START_S = 180.0  # for a server to import torch, on a busy disk
+EXIT_UNKNOWN = 256  # instead of an exit code: the worker has ended, and its server had ended before
 
 
 class Process(Protocol):
-    """A worker under way; `poll` is None while it lives, then its exit code as subprocess has it, or `UNTOLD`."""
+    """A worker process."""
 
     @property
-    def pid(self) -> int: ...
-    def poll(self) -> int | None: ...
+    def pid(self) -> int:
+        """Its process id."""
+
+    def poll(self) -> int | None:
+        """None while it is alive, then its exit code as of `subprocess`, or `EXIT_UNKNOWN`."""
 
 
 class ServerDied(Exception):
-    """A server of workers ended, or does not answer; the text says what it left."""
+    """A fork server has ended or does not answer; the text is the end of its standard error."""
 
 
 class Server:
-    """A process of `landscape.runtime.forkserver` in one environment; its command names the store, as that of any
-    worker."""
+    """A process of `landscape.runtime.forkserver` in one environment."""
 
     def __init__(self, environment: dict[str, str], store: Path) -> None:
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
@@ -54,7 +56,7 @@ class Server:
         self.alive = True
 
     def start(self, arguments: list[str], environment: dict[str, str], log: Path) -> Forked:
-        """Fork a worker and wait for it to be there, a moment once torch is loaded. Raises `ServerDied`."""
+        """Fork a worker and wait for its pid. Raises `ServerDied`."""
         job, self.next = self.next, self.next + 1
         request = {"id": job, "arguments": arguments, "environment": environment, "log": str(log)}
         assert self.process.stdin is not None
@@ -67,11 +69,11 @@ class Server:
         while job not in self.pids:
             self.listen(1.0)
             if not self.alive or time.monotonic() > deadline:
-                raise ServerDied(self.last_words() or "no answer")
+                raise ServerDied(self.stderr_tail() or "no answer")
         return Forked(self, job, self.pids.pop(job))
 
     def listen(self, wait_s: float = 0.0) -> None:
-        """Take in what the server has to say, waiting so long for something."""
+        """Read the server's messages, waiting up to `wait_s` for the first."""
         assert self.process.stdout is not None
         while self.alive and select.select([self.process.stdout], [], [], wait_s)[0]:
             read = os.read(self.process.stdout.fileno(), 1 << 16)
@@ -84,11 +86,13 @@ class Server:
                         known[said["id"]] = said[key]
             wait_s = 0.0
 
-    def last_words(self) -> str:
+    def stderr_tail(self) -> str:
+        """The last line of its standard error."""
         self.errors.seek(0)
         return "".join(self.errors.read().decode(errors="replace").splitlines()[-1:])
 
     def end(self) -> None:
+        """End the server, by force after 5 s; its workers continue."""
         assert self.process.stdin is not None and self.process.stdout is not None
         self.alive = False
         try:
@@ -102,23 +106,24 @@ class Server:
 
 
 class Forked:
-    """A worker that a server forked."""
+    """A forked worker."""
 
     def __init__(self, server: Server, job: int, pid: int) -> None:
         self.server, self.job, self.pid = server, job, pid
         self.started = process_start(pid)
 
     def poll(self) -> int | None:
+        """As of `Process`."""
         self.server.listen()
         if self.job in self.server.codes:
             return self.server.codes[self.job]
         if self.server.alive or (self.started is not None and process_start(self.pid) == self.started):
             return None
-        return UNTOLD
+        return EXIT_UNKNOWN
 
 
-class Starter:
-    """Starts workers, warm ones where asked, from one server for each number of threads."""
+class ProcessStarter:
+    """Starts workers: forked from one server per number of threads if `warm` (Linux only), else as new processes."""
 
     def __init__(self, store: Path, warm: bool, tell: Callable[[str], None]) -> None:
         self.store, self.warm, self.tell = store, warm and sys.platform == "linux", tell
@@ -126,7 +131,7 @@ class Starter:
         self.old: list[Server] = []
 
     def start(self, arguments: list[str], own: dict[str, str], log: Path) -> Process:
-        """A worker with these arguments; `own` is added to this process's environment."""
+        """Start a worker with these arguments; `own` is added to the environment, output is appended to `log`."""
         environment = subprocess_env(own)
         with open(log, "ab") as file:
             if self.warm:
@@ -134,7 +139,7 @@ class Starter:
                     return self.server(environment).start(arguments, environment, log)
                 except (OSError, ServerDied) as e:
                     self.warm = False
-                    self.tell(f"workers cannot be forked ({e}); each starts by itself from now on")
+                    self.tell(f"workers cannot be forked ({e}): they are started as new processes from now on")
             return subprocess.Popen(
                 [sys.executable, "-m", "landscape.runtime.worker", *arguments],
                 stdin=subprocess.DEVNULL,
@@ -145,27 +150,28 @@ class Starter:
             )
 
     def server(self, environment: dict[str, str]) -> Server:
-        """A live server whose libraries were loaded under the same number of threads."""
+        """A live server whose libraries were imported with the same number of threads."""
         threads = environment.get("OMP_NUM_THREADS", "")
         known = self.servers.get(threads)
         if known is not None:
             known.listen()
             if known.alive:
                 return known
-            self.old.append(known)  # its workers may live on
-            self.tell("the server that forks workers has ended; starting another")
+            self.old.append(known)  # it may still have workers
+            self.tell("the fork server has ended; starting another")
         self.servers[threads] = Server(environment, self.store)
         return self.servers[threads]
 
     def end(self) -> None:
+        """End all servers; their workers continue."""
         for server in (*self.servers.values(), *self.old):
             server.end()
 
 
 @contextmanager
-def starter(store: Path, warm: bool, tell: Callable[[str], None]) -> Iterator[Starter]:
-    """A `Starter` whose servers end with the block; workers that live then go on without them."""
-    made = Starter(store, warm, tell)
+def starter(store: Path, warm: bool, tell: Callable[[str], None]) -> Iterator[ProcessStarter]:
+    """A `ProcessStarter` whose servers end with the block; live workers continue."""
+    made = ProcessStarter(store, warm, tell)
     try:
         yield made
     finally:

@@ -1,4 +1,4 @@
-"""What a sweep shows while it runs: a live table in a terminal, plain lines elsewhere. It reads the store only."""
+"""The display of a sweep while it runs: a live table in a terminal, plain lines elsewhere; read from the store."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ from landscape.scores import columns_of
 from landscape.store import RUNNING, RunFolder
 from landscape.store.protocols import EvalRequest
 from sweeps.console import tell
-from sweeps.formatting import COLOURS, distance, score
-from sweeps.monitor import Course, Look, Looker
+from sweeps.formatting import COLORS, distance, score
+from sweeps.monitor import ProgressTracker, Snapshot, StoreMonitor
 from sweeps.planning.plan import SCORE, Plan, Planned
 from sweeps.states import ALL_STATES, STALLED, TO_SCORE
 
 REFRESH_S = 1.0
 LINE_S = 30.0  # between plain lines of progress
-ROWS = 12
+MAX_ROWS = 12  # of the live table
 
 
 def table_of(
-    look: Look,
+    snapshot: Snapshot,
     called: Mapping[str, str],
     left_s: float | None,
     elapsed_s: float | None = None,
     asked: Sequence[EvalRequest] = (),
 ) -> RenderableType:
-    """A look as a live table: runs by state, those under way with their newest scores, time left.
+    """A snapshot as a live table: runs by state, running runs with their newest scores, time left.
 
-    Scores that are `asked` have a column before any run has one.
+    The scores of `asked` have a column even before a run has them.
     """
     head = Text()
     for state in (*ALL_STATES, TO_SCORE):
-        if look.states[state]:
-            head.append(f"{look.states[state]} {state}  ", style=COLOURS.get(state, ""))
+        if snapshot.states[state]:
+            head.append(f"{snapshot.states[state]} {state}  ", style=COLORS.get(state, ""))
     elapsed = "" if elapsed_s is None else f"{duration(elapsed_s)} elapsed  "
     head.append(elapsed + ("" if left_s is None else f"about {duration(left_s)} left"), style="dim")
     table = Table(box=None, pad_edge=False, header_style="dim")
-    running = [seen for seen in look.runs if seen.state in (RUNNING, STALLED)]
-    columns = columns_of([*(seen.status.scores for seen in running), *(dict.fromkeys(one.newest) for one in asked)])
+    running = [view for view in snapshot.runs if view.state in (RUNNING, STALLED)]
+    columns = columns_of([*(view.status.scores for view in running), *(dict.fromkeys(one.newest) for one in asked)])
     for name in ("run", "step", "", *(head for head, _ in columns)):
         table.add_column(name, justify="left" if name in ("run", "") else "right")
-    for seen in running[:ROWS]:
-        step, steps = seen.steps
+    for view in running[:MAX_ROWS]:
+        step, steps = view.steps
         bar = ProgressBar(steps or 1, step, width=20)
-        numbers = [score(column, column.of(seen.status.scores)) for _, column in columns]
-        table.add_row(Text(printable(called[seen.id])), f"{step}/{steps}", bar, *numbers)
+        numbers = [score(column, column.of(view.status.scores)) for _, column in columns]
+        table.add_row(Text(printable(called[view.id])), f"{step}/{steps}", bar, *numbers)
     parts: list[RenderableType] = [head, table]
-    if len(running) > ROWS:
-        parts.append(Text(f"and {len(running) - ROWS} more running", style="dim"))
-    if look.unasked is not None:
-        parts.append(Text(printable(f"the scheduler was not asked ({look.unasked})"), style="dim"))
+    if len(running) > MAX_ROWS:
+        parts.append(Text(f"and {len(running) - MAX_ROWS} more running", style="dim"))
+    if snapshot.scheduler_error is not None:
+        parts.append(Text(printable(f"the scheduler could not be queried ({snapshot.scheduler_error})"), style="dim"))
     return Group(*parts)
 
 
 def outcome(run: RunFolder) -> str:
-    """A run's end in one line: its state, its distance, and what went wrong."""
+    """How a run ended, in one line: its state, its distance, and what went wrong."""
     try:
         status = run.status()
     except (CorruptFile, OSError) as e:
@@ -80,40 +80,40 @@ def outcome(run: RunFolder) -> str:
 
 
 class Display:
-    """What both displays share: looks at the runs of a plan, at a time of their own."""
+    """The base of both displays: takes snapshots of a plan's runs, every `every_s` seconds."""
 
     every_s: float
 
     def __init__(self, plan: Plan) -> None:
         wanted = {planned.id: planned.asked for planned in plan.needing(SCORE)}
-        self.looker = Looker(plan.store, ids=[planned.id for planned in plan.runs], wanted=wanted)
+        self.monitor = StoreMonitor(plan.store, ids=[planned.id for planned in plan.runs], wanted=wanted)
         self.called = {planned.id: planned.label for planned in plan.runs}
         self.asked = plan.runs[0].asked
-        self.course = Course()
-        self.next_look = 0.0
+        self.tracker = ProgressTracker()
+        self.next_snapshot = 0.0
 
     def tick(self) -> None:
-        """Called a few times a second."""
-        if time.monotonic() >= self.next_look:
-            self.next_look = time.monotonic() + self.every_s
-            look = self.looker.look()
-            self.show(look, self.course.left_s(look))
+        """Take and show a snapshot when it is time; called a few times per second."""
+        if time.monotonic() >= self.next_snapshot:
+            self.next_snapshot = time.monotonic() + self.every_s
+            snapshot = self.monitor.snapshot()
+            self.show(snapshot, self.tracker.left_s(snapshot))
 
-    def show(self, look: Look, left_s: float | None) -> None:
-        """Show a look."""
+    def show(self, snapshot: Snapshot, left_s: float | None) -> None:
+        """Show a snapshot."""
         raise NotImplementedError
 
     def event(self, text: str) -> None:
-        """Tell of something in one line."""
+        """Show a line."""
         raise NotImplementedError
 
     def ended(self, planned: Planned, run: RunFolder) -> None:
-        """Tell of a run's end."""
+        """Show how a run ended."""
         self.event(f"{planned.label}: {outcome(run)}")
 
 
 class Lines(Display):
-    """Plain lines, for logs and pipes: each run's end, and a summary now and then."""
+    """Plain lines, for logs and pipes: each run's end, and a regular summary."""
 
     every_s = LINE_S
 
@@ -123,13 +123,15 @@ class Lines(Display):
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, look: Look, left_s: float | None) -> None:
-        if self.course.elapsed_s() >= LINE_S:  # the first look is where the count begins
-            counts = ", ".join(f"{count} {state}" for state, count in sorted(look.states.items()))
+    def show(self, snapshot: Snapshot, left_s: float | None) -> None:
+        """Log the counts and the time left."""
+        if self.tracker.elapsed_s() >= LINE_S:  # rates need two snapshots
+            counts = ", ".join(f"{count} {state}" for state, count in sorted(snapshot.states.items()))
             left = "" if left_s is None or left_s < 1 else f", about {duration(left_s)} left"
-            self.event(f"{counts}; {duration(self.course.elapsed_s())} elapsed{left}")
+            self.event(f"{counts}; {duration(self.tracker.elapsed_s())} elapsed{left}")
 
     def event(self, text: str) -> None:
+        """Log a line."""
         tell(text)
 
 
@@ -151,15 +153,17 @@ class Screen(Display):
     ) -> None:
         self.live.stop()
 
-    def show(self, look: Look, left_s: float | None) -> None:
-        drawn = table_of(look, self.called, left_s, self.course.elapsed_s(), self.asked)
-        self.live.update(drawn, refresh=True)
+    def show(self, snapshot: Snapshot, left_s: float | None) -> None:
+        """Refresh the table."""
+        table = table_of(snapshot, self.called, left_s, self.tracker.elapsed_s(), self.asked)
+        self.live.update(table, refresh=True)
 
     def event(self, text: str) -> None:
-        tell(text)  # above the table
+        """Log a line, above the table."""
+        tell(text)
 
 
 def display(plan: Plan) -> Lines | Screen:
-    """The live table where standard error is a terminal on which progress is logged, else plain lines."""
+    """A live table if standard error is a terminal and progress is logged, else plain lines."""
     shown = sys.stderr.isatty() and logging.getLogger("sweeps").isEnabledFor(logging.INFO)
     return Screen(plan) if shown else Lines(plan)

@@ -1,6 +1,6 @@
-"""Shell lines of `launcher.setup` that a file of the store holds: whose they may be, and whether they may run.
+"""Consent to lines of `launcher.setup` and `launcher.extra` that come from a file of the store.
 
-They run as whoever submits. Who wrote them is not asked; a file that another user can have written is shown first.
+They take effect with the rights of whoever submits. If another user could have written the file, they are shown first.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from pathlib import Path
 from landscape.config.errors import UserError
 from sweeps.console import tell
 
-FLAG = "--accept-setup"  # of the verbs that give the scheduler what the store holds
+FLAG = "--accept-setup"  # of the commands that submit from the store
 
 
 def in_terminal() -> bool:
-    """Whether there is somebody to ask."""
+    """Whether a user can be asked."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of the store from which shell lines come."""
+    """A file of the store that such lines come from."""
 
     file: Path
-    ours: bool  # it was read from a file that this user alone can write
-    accepted: bool  # the lines were seen, as the command says
+    ours: bool  # only this user can write it
+    accepted: bool  # the user has given `FLAG`
 
     def check(self, lines: Iterable[str]) -> None:
-        """Show lines that another user may have written and ask for them; raises `UserError` unless they may run."""
+        """Ask for consent to lines that another user may have written; raises `UserError` without it."""
         shown = list(dict.fromkeys(lines))
         if not shown or self.ours or self.accepted:
             return
-        what = f"{self.file} can be written by others, and its launcher.setup runs as you"
+        what = f"other users can write {self.file}, and its launcher.setup and launcher.extra take effect as you"
         if not in_terminal():
-            raise UserError(f"{what}: {shlex.join(shown)}; look at it and give {FLAG}, or nothing is submitted")
+            raise UserError(f"{what}: {shlex.join(shown)}; check these lines and add {FLAG} to submit")
         tell(f"{what}:")
         for line in shown:
             tell(f"  {line}")
-        if input("run these lines? [y/N] ").strip().lower() not in ("y", "yes"):
+        if input("submit with these lines? [y/N] ").strip().lower() not in ("y", "yes"):
             raise UserError("nothing was submitted")

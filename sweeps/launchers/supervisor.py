@@ -1,7 +1,7 @@
-"""Processes that one command starts and watches over: runs of a pool, workers of a search, on this machine or in a job.
+"""The child processes of one command: runs of a pool or workers of a search, on this machine or in a job.
 
-Each lives in a session of its own, so that a Ctrl-C in the terminal reaches this process alone, which then asks them to
-save and stop. What is worked on, and what the end of a process means, is its subclasses' to say.
+Each child has its own session, so that Ctrl-C in the terminal reaches only this process, which asks them to save and
+stop. Subclasses say what to start and what the end of a process means.
 """
 
 from __future__ import annotations
@@ -25,50 +25,51 @@ Work = TypeVar("Work")
 
 
 @dataclass
-class Allocation:
-    """What is other inside a scheduler's job: it ends at a given time, and may not wait for other jobs."""
+class JobAllocation:
+    """The state of a scheduler's job: it is told when its time ends, and does not wait for other jobs."""
 
-    patience_s: float  # after a signal, until workers that have not saved yet are left to the scheduler
+    patience_s: float  # after a signal, before workers that have not saved are left to the scheduler
     signals: list[int] = field(default_factory=list)
-    signalled: float = 0.0
-    elsewhere: list[Planned] = field(default_factory=list)  # runs left to the workers of others, which live
+    signalled: float = 0.0  # time of the first signal
+    elsewhere: list[Planned] = field(default_factory=list)  # runs that other live workers train
 
     def is_over(self) -> bool:
+        """Whether a signal came and `patience_s` has passed since."""
         return bool(self.signals) and time.monotonic() - self.signalled > self.patience_s
 
 
 @dataclass
 class Child(Generic[Work]):
-    """A process of this command."""
+    """A child process in a slot."""
 
     process: Process
     slot: int
-    work: Work  # what it is at
-    told: int = 0  # signals passed on to it
+    work: Work  # what it works on
+    signals_sent: int = 0
 
 
 class Supervisor(ABC, Generic[Work]):
-    """Up to `count` processes at once. Ctrl-C and TERM ask them to save and end, a second one kills them."""
+    """Runs up to `count` processes at once. Ctrl-C and TERM ask them to save and exit, a second one kills them."""
 
-    def __init__(self, count: int, event: Callable[[str], None], allocation: Allocation | None = None) -> None:
+    def __init__(self, count: int, event: Callable[[str], None], allocation: JobAllocation | None = None) -> None:
         self.count, self.event, self.allocation = count, event, allocation
         self.children: list[Child[Work]] = []
         self.interrupts = 0  # Ctrl-C and TERM so far
 
     @abstractmethod
     def waits(self) -> bool:
-        """Whether there is anything to start, now or later."""
+        """Whether there is anything left to start, now or later."""
 
     @abstractmethod
     def fill(self) -> None:
-        """Start what there is room for."""
+        """Start processes in the free slots."""
 
     @abstractmethod
     def ended(self, child: Child[Work], code: int) -> None:
-        """Take note of the end of a process, which is no child any more."""
+        """Handle the end of a process, which is no longer in `children`."""
 
     def tick(self) -> None:
-        """Called a few times a second."""
+        """Called a few times per second."""
 
     def free_slot(self) -> int:
         """The lowest slot that no child has."""
@@ -76,8 +77,8 @@ class Supervisor(ABC, Generic[Work]):
         return next(i for i in range(self.count) if i not in taken)
 
     def supervise(self) -> None:
-        """Until all processes have ended and nothing is to be started, or the time of the job is over."""
-        with self._counted_signals():
+        """Run until all processes have ended and nothing is left to start, or the time of the job is over."""
+        with self._deferred_signals():
             while self.children or (self.waits() and not self.interrupts):
                 if self.allocation is not None and self.allocation.is_over():
                     break
@@ -93,10 +94,10 @@ class Supervisor(ABC, Generic[Work]):
                 time.sleep(POLL_S)
 
     @contextmanager
-    def _counted_signals(self) -> Iterator[None]:
-        """Ctrl-C, TERM and USR2 only count here; the loop acts on them where nothing is half done.
+    def _deferred_signals(self) -> Iterator[None]:
+        """Count Ctrl-C, TERM and USR2 within the block, for the loop to act on between two steps.
 
-        A scheduler sends several for one reason and kills by itself, so in its job they count once.
+        A scheduler sends several for one reason and kills by itself, so in a job they count as one.
         """
 
         def count(number: int, frame: object) -> None:
@@ -116,15 +117,15 @@ class Supervisor(ABC, Generic[Work]):
 
     def _pass_signals_on(self) -> None:
         how = min(self.interrupts, 2)
-        behind = [child for child in self.children if child.told < how]
+        behind = [child for child in self.children if child.signals_sent < how]
         if not behind:
             return
         n = plural(len(behind), "worker")
         if how == 1:
-            self.event(f"stopping: {n} save and end (again to kill)")
+            self.event(f"stopping: {n} save and exit (again to kill)")
         else:
-            self.event(f"killing {n}; what is past their checkpoints will be done again")
+            self.event(f"killing {n}; steps since their last checkpoints are lost")
         for child in behind:
-            child.told = how
+            child.signals_sent = how
             with suppress(ProcessLookupError):
                 os.killpg(child.process.pid, signal.SIGTERM if how == 1 else signal.SIGKILL)

@@ -1,8 +1,7 @@
-"""From axes to configurations, in the order of the grid.
+"""Composes the configurations of a grid from its axes, in order.
 
-Hydra takes about 0.15 s a composition, so it composes the first point alone; every other point is merged from
-fragments that are loaded and typed once a choice, and a value that is no choice (a seed, a rate) is put through
-the schema once and set on a copy in microseconds.
+Hydra takes about 0.15 s per composition, so it composes only the first point, as a check. All points are merged from
+fragments, one per choice, that are loaded and typed once; other values (a seed, a rate) are typed once per value.
 """
 
 from __future__ import annotations
@@ -32,19 +31,19 @@ NODE = re.compile(r"\$\{(\w[\w.]*)\}")
 
 
 class Composed(NamedTuple):
-    """One point: its plain configuration, the choice of each group, and what was asked for."""
+    """One point of a grid: its configuration as plain data, and what it was composed from."""
 
     config: dict[str, Any]
-    choices: dict[str, str | None]
-    chosen: frozenset[str]  # groups whose choice was asked for
+    choices: dict[str, str | None]  # of every group
+    chosen: frozenset[str]  # groups whose choice the command gives
     picked: list[str]  # "key=value" of each axis
-    fixed: list[str]  # and of what all points share
+    fixed: list[str]  # "key=value" of what all points share
     given: frozenset[str]  # configuration keys that either sets
 
 
 @contextmanager
 def hydra() -> Iterator[None]:
-    """Hydra's compose API on `conf/`; its and OmegaConf's errors leave as `UserError`."""
+    """Initialize Hydra's compose API on `conf/`; its errors and OmegaConf's become `UserError`."""
     ConfigStore.instance().store("schema", Schema)
     GlobalHydra.instance().clear()
     try:
@@ -57,7 +56,7 @@ def hydra() -> Iterator[None]:
 
 
 def combinations(command: Command) -> Iterator[Composed]:
-    """Every point of a command's grid, in the order of its axes; must run inside `hydra()`."""
+    """Every point of a command's grid, in order; must run inside `hydra()`. Raises `UserError` for illegal values."""
     given, values = _fixed(command)
     shared = [text for setting in command.fixed for text in setting.texts]
     shared_groups = frozenset(group for setting in command.fixed for group in setting.choices)
@@ -92,7 +91,7 @@ def combinations(command: Command) -> Iterator[Composed]:
 
 
 def _fixed(command: Command) -> tuple[dict[str, str], Leaves]:
-    """The choices and values that all points share, typed and composed before anything else is made of them."""
+    """The choices and values that all points share, typed; composed once by Hydra to check them."""
     choices: dict[str, str] = {}
     values: Leaves = {}
     probe = OmegaConf.structured(Schema)
@@ -113,7 +112,7 @@ def _typed(setting: Setting, probe: Any) -> Leaves:
 
 
 def _agree_with_hydra(config: dict[str, Any], settings: list[Setting]) -> None:
-    """Guards our own composition against the day when `conf/` uses more of Hydra than `config_groups` repeats."""
+    """Assert that Hydra composes the same: `conf/` must not use features of Hydra that `config_groups` lacks."""
     reference = OmegaConf.to_container(compose("config", [t for s in settings for t in s.overrides]), resolve=False)
     assert isinstance(reference, dict)
     mine, theirs = leaves(config), leaves(reference)  # type: ignore[arg-type]
@@ -124,16 +123,16 @@ def _agree_with_hydra(config: dict[str, Any], settings: list[Setting]) -> None:
 
 
 def validate(overrides: list[str]) -> None:
-    """Raise `UserError` where overrides would not compose; used before Hydra's own flags are handed on."""
+    """Raise `UserError` if these overrides do not compose."""
     with hydra():
         command = parse(overrides, multirun=True)
         next(combinations(command))
 
 
 def resolve(tree: dict[str, Any], root: dict[str, Any], path: tuple[str, ...] = ()) -> None:
-    """Put values in the place of interpolations, in place: `${other.key}`, `${oc.env:NAME}` and all that Hydra knows.
+    """Resolve interpolations in place: `${other.key}`, `${oc.env:NAME}` and all that Hydra supports.
 
-    What comes out is typed like a value that was typed in; raises `UserError` for what does not resolve or fit.
+    The values are typed by the schema. Raises `UserError` for what does not resolve or has the wrong type.
     """
     for key, value in tree.items():
         here = (*path, str(key))
@@ -145,10 +144,10 @@ def resolve(tree: dict[str, Any], root: dict[str, Any], path: tuple[str, ...] = 
 
 
 def _look_up(value: Any, path: tuple[str, ...], root: dict[str, Any], depth: int = 0) -> Any:
-    """What an interpolation at `path` stands for."""
+    """The value of an interpolation at `path`."""
     match = NODE.fullmatch(value) if isinstance(value, str) and depth < 8 else None
     if match is None:
-        # OmegaConf resolves from where a value stands: ${.sibling}, text around it, resolvers, lists of them.
+        # Relative keys, text around them, resolvers and lists are left to OmegaConf.
         found: Any = OmegaConf.select(OmegaConf.create(root), ".".join(path), throw_on_missing=True)
         found = OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
         if "${" in str(found):
@@ -163,7 +162,7 @@ def _look_up(value: Any, path: tuple[str, ...], root: dict[str, Any], depth: int
 
 
 def _schema_value(path: tuple[str, ...], value: Any) -> Any:
-    """A resolved value as the schema types it; once a value, as a grid resolves the same ones again and again."""
+    """A resolved value, typed by the schema; cached, as the points of a grid share values."""
     if isinstance(value, list | dict):
         return type_value(path, value, OmegaConf.structured(Schema))
     return _known(path, value)

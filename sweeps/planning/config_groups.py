@@ -1,8 +1,8 @@
-"""What can be chosen: the groups and files of `conf/`, and what each file contributes, loaded and typed once.
+"""The groups and choices of `conf/`, and what each choice's file contributes, loaded and typed by the schema once.
 
-This repeats the part of Hydra's composition that `conf/` uses: a defaults list of groups in order, files packaged
-in their group or `_global_`, and `override /group: choice` inside a file. The first point of every plan is also
-composed by Hydra and must come out equal, and a test holds a sample of all choices to that.
+This reimplements the part of Hydra's composition that `conf/` uses: a defaults list of groups in order, files packaged
+in their group or `_global_`, and `override /group: choice` inside a file. The first point of every plan is compared
+with Hydra's composition, and a test compares a sample of all choices.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from landscape.config.conf_dir import conf_dir
 from landscape.config.schema import Schema
 from landscape.store.atomic_io import read_yaml
 
-# What a sweep is asked, and its runs do not know of.
+# Keys of a sweep that are not part of a run's configuration.
 SWEEP = ("search", "confirm", "stage", "max_points")
-# How and where runs are trained: a sweep has one of each.
-NO_AXES = ("store", "device", "threads", "launcher", "logger", "checkpoint", *SWEEP, "stop")
+# Keys that a grid cannot vary: how and where runs are trained.
+NOT_SWEPT = ("store", "device", "threads", "launcher", "logger", "checkpoint", *SWEEP, "stop")
 
-Leaves = dict[tuple[str, ...], Any]  # path -> value; interpolations as they are written
+Leaves = dict[tuple[str, ...], Any]  # path -> value; interpolations unresolved
 
 
 @cache
 def groups() -> dict[str, list[str]]:
-    """Every group and its choices, sorted."""
+    """Group -> its choices, sorted."""
     return {
         folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
         for folder in sorted(conf_dir().iterdir())
@@ -42,23 +42,23 @@ def read_choice(group: str, choice: str) -> dict[str, Any]:
 
 @cache
 def mentioned(group: str, choice: str | None) -> frozenset[str]:
-    """The keys that a choice uses: those its own file mentions. None (nothing chosen) uses none."""
+    """The keys that a choice uses: those in its file. None (no choice) uses none."""
     if choice is None:
         return frozenset()
     content = read_choice(group, choice)
-    # A file that is packaged `_global_` (a data set, with defaults for other groups) has a section of its own.
+    # A file packaged as `_global_` (a data set, with defaults for other groups) has a section for its group.
     return frozenset(content.get(group, content)) - {"defaults"}
 
 
 class Fragment(NamedTuple):
-    """A file's own values, and the choices that it makes for other groups."""
+    """A file's own values, and its choices for other groups."""
 
     leaves: Leaves
     overrides: dict[str, str]
 
 
 def leaves(tree: dict[str, Any], path: tuple[str, ...] = ()) -> Leaves:
-    """Every leaf of nested dictionaries by its path; lists are leaves."""
+    """The leaves of nested dictionaries by path; lists are leaves."""
     found: Leaves = {}
     for key, value in tree.items():
         here = (*path, str(key))
@@ -70,13 +70,13 @@ def leaves(tree: dict[str, Any], path: tuple[str, ...] = ()) -> Leaves:
 
 
 def typed_leaves(tree: dict[str, Any]) -> Leaves:
-    """The leaves of a part of a configuration, as the schema types them; OmegaConf's errors pass."""
+    """The leaves of a part of a configuration, typed by the schema. Raises OmegaConf's errors."""
     probe: Any = OmegaConf.structured(Schema)
     return {path: type_value(path, value, probe) for path, value in leaves(tree).items()}
 
 
 def type_value(path: tuple[str, ...], value: Any, probe: Any) -> Any:
-    """One value as the schema types it, by way of `probe`, a structured configuration that is changed."""
+    """One value, typed by the schema; `probe` is a structured configuration that is changed for it."""
     OmegaConf.update(probe, ".".join(path), value, merge=False)
     for part in path[:-1]:
         probe = probe[part]
@@ -98,7 +98,7 @@ def primary() -> tuple[tuple[tuple[str, str | None], ...], Leaves]:
 
 @cache
 def fragment(group: str, choice: str) -> Fragment:
-    """What `conf/<group>/<choice>.yaml` contributes."""
+    """The contribution of `conf/<group>/<choice>.yaml`."""
     content = dict(read_choice(group, choice))
     overrides = {}
     for item in content.pop("defaults", []):
@@ -113,16 +113,16 @@ def fragment(group: str, choice: str) -> Fragment:
 
 @cache
 def is_global(group: str, choice: str) -> bool:
-    """Whether a choice's file is packaged `_global_`: it may set any key, not only its group's."""
+    """Whether a choice's file is packaged as `_global_`: it may set keys of any group."""
     first = (conf_dir() / group / f"{choice}.yaml").read_text().lstrip().partition("\n")[0]
     return first.replace(" ", "") == "#@package_global_"
 
 
 def choose(given: dict[str, str]) -> dict[str, str | None]:
-    """The choice of every group: what was given, else what a chosen file overrides, else the default."""
+    """The choice of every group: the given one, else that of a chosen file's override, else the default."""
     defaults, _ = primary()
     chosen: dict[str, str | None] = {group: given.get(group, choice) for group, choice in defaults}
-    while True:  # a choice that is overridden may override others itself: a preset's data set brings its scores
+    while True:  # an overriding choice may override others itself: a preset's data set its scores
         before = dict(chosen)
         for group, _ in defaults:
             choice = chosen[group]
@@ -135,7 +135,7 @@ def choose(given: dict[str, str]) -> dict[str, str | None]:
 
 
 def merge(chosen: dict[str, str | None]) -> dict[str, Any]:
-    """The configuration of a choice for every group, interpolations unresolved."""
+    """The configuration of these choices, interpolations unresolved."""
     defaults, own = primary()
     tree: Any = OmegaConf.to_container(_schema(), resolve=False)
     parts = [own, *(fragment(group, chosen[group]).leaves for group, _ in defaults if chosen[group] is not None)]

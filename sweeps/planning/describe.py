@@ -1,4 +1,4 @@
-"""A plan in words: how many runs, by cell and state, before anything starts."""
+"""Describes a plan in words and counts its runs by cell."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sweeps.planning.plan import NOTHING, SCORE, TRAIN, Plan
 
 
 class Cell(NamedTuple):
-    """What a plan holds of one cell of the grid."""
+    """The runs of a plan in one cell of the grid."""
 
     name: tuple[str, ...]  # its values on the axes of a cell
-    settings: int  # distinct but for seed and repeat
+    settings: int  # that differ in more than seed and repeat
     runs: int
 
 
 def cells(plan: Plan) -> list[Cell]:
-    """The cells of a plan in the order of its runs, with how many settings and runs each has."""
+    """The cells of a plan, in the order of its runs."""
     found: dict[tuple[str, ...], list[str]] = {}
     for planned in plan.runs:
         name = cell_name(cell_of(planned.config))
@@ -30,49 +30,47 @@ def cells(plan: Plan) -> list[Cell]:
 
 
 def describe(plan: Plan) -> list[str]:
-    """The plan in a few lines: counts, and what was set aside."""
+    """The plan in a few lines: counts by need and state, and ignored keys."""
     n = len(plan.runs)
     train, score, rest = (len(plan.needing(need)) for need in (TRAIN, SCORE, NOTHING))
     rest -= len(plan.unreadable)
-    lines = [f"{plural(n, 'run')}: {train} to train, {score} only to score, {rest} finished"]
+    lines = [f"{plural(n, 'run')}: {train} to train, {score} to score, {rest} finished"]
     if plan.unreadable:
-        lines[0] += f", {len(plan.unreadable)} left out, for they do not read"
+        lines[0] += f", {len(plan.unreadable)} unreadable and left out"
     if plan.stage == "search":
-        lines[0] += "; stage=search leaves them alone"
+        lines[0] += "; not part of stage=search"
     states = Counter(run.state for run in plan.runs if run.state != "new")
     if states:
         lines.append("in the store: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
     for change, count in plan.superseded.items():
         lines.append(
-            f"{count} of them {'are' if count > 1 else 'is'} in the store as trained before {change.when}, when "
-            f"{change.choice} meant something else ({change.why}): under other ids, and counted for nothing here"
+            f"{plural(count, 'run')} in the store trained before {change.when} cannot be reused: {change.choice} has "
+            f"changed its meaning since ({change.why}), and these runs have other ids"
         )
     if plan.excluded:
-        lines.append(f"{plan.excluded} of {plan.points} points of the grid are left out by the study's exclusions")
+        lines.append(f"{plan.excluded} of {plan.points} points of the grid are excluded by the study")
     joined = plan.points - plan.excluded - n
     if joined:
-        lines.append(
-            f"{n + joined} points of the grid are {n} different runs: the others train the same as one of these"
-        )
+        lines.append(f"{n + joined} points of the grid are {n} different runs; the others are equal to one of these")
     if plan.searches:
         trials = sum(search.trials for search in plan.searches)
         cells = len(plan.searches)
         lines.append(
-            f"beside the grid: search={plan.search['kind']}, {plan.search['trials']} trials in "
+            f"search={plan.search['kind']}: {plan.search['trials']} trials in "
             f"{'each of ' * (cells != 1)}{plural(cells, 'cell')}, one seed each: "
-            f"{max(0, trials - plan.settled)} of {trials} runs to come"
+            f"{max(0, trials - plan.settled)} of {trials} trials left"
             f"{f', {plan.given_up} given up' if plan.given_up else ''}"
-            f"{'; stage=grid leaves them alone' if plan.stage == 'grid' else ''}"
+            f"{'; not part of stage=grid' if plan.stage == 'grid' else ''}"
         )
-    if plan.unused and plan.study is None:  # a study's grid does it on purpose
-        lines.append("set aside as unused: " + "; ".join(sorted(plan.unused)))
+    if plan.unused and plan.study is None:  # studies do this on purpose
+        lines.append("ignored as unused: " + "; ".join(sorted(plan.unused)))
     return lines
 
 
-def what_can_be_told_apart(plan: Plan) -> list[str]:
-    """For the cells of each data set what the report will be able to claim of them, and how many seeds would do more.
+def describe_power(plan: Plan) -> list[str]:
+    """For each data set: which differences between cells the report can claim, and how many seeds would show more.
 
-    Settings count where a cell has several, else its seeds; trials of a search that looks at results do not.
+    The sample of a cell is its settings if it has several, else its seeds; trials of adaptive searches do not count.
     """
     seeds: dict[tuple[str, ...], set[str]] = {}
     settings: dict[tuple[str, ...], set[str]] = {}

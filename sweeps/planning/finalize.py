@@ -1,4 +1,4 @@
-"""From a composed configuration to the one that is frozen: unused keys null, normalizer decided, all checked."""
+"""Turns a composed configuration into the one that is frozen: unused keys null, defaults filled in, all checked."""
 
 from __future__ import annotations
 
@@ -17,56 +17,56 @@ from landscape.store.weights import PUBLISHED, find_weights
 from sweeps.planning.composition import Composed, resolve
 from sweeps.planning.config_groups import SWEEP, fragment, mentioned, primary, put
 
-# Groups whose choice's file says which keys it uses. (A study is no part of a run.)
+# Groups whose choice's file says which keys it uses.
 CHOSEN = (*GROUPS, "metrics", "launcher", "logger")
 NO_LOSS = BY_NAME["loss"].plain  # that of an algorithm without a discriminator
-UNSET = "???"  # what a choice's file writes for a key that it leaves to the user
+UNSET = "???"  # in a choice's file: the user must give this key
 
 
-class Contradiction(UserError):
-    """A cell that asks for two things at once; collected, so that a plan names all of them."""
+class ConflictingChoices(UserError):
+    """A cell with contradicting choices; a plan collects all of them into one error."""
 
 
-class OfData(UserError):
-    """What is wrong with the data, whichever point of a grid asks for them first."""
+class DataError(UserError):
+    """An error in the data, which does not depend on the point of the grid."""
 
 
 @cache
 def dataset(store: str, **data: Any) -> Dataset:
-    """The data set of a plan, found once (and decoded, if need be); `make_plan` forgets those of plans before."""
+    """The data set of a plan, decoded if necessary; cached until the next `make_plan`."""
     try:
         return find_data(Data(**data), Store(store))
     except UserError as e:
-        raise OfData(str(e)) from e
+        raise DataError(str(e)) from e
 
 
 @cache
 def side(store: str, **data: Any) -> int | None:
-    """The side of a plan's images where nobody gave it, found once, like its data."""
+    """The side of a plan's images in pixels, None if unknown; cached like `dataset`."""
     try:
         return find_side(Data(**data), Store(store))
     except UserError as e:
-        raise OfData(str(e)) from e
+        raise DataError(str(e)) from e
 
 
 @cache
 def weights(extractor: str, store: str, path: str | None) -> str:
-    """The digest of the extractor's weights of a plan, found once, like its data."""
+    """The digest of the extractor's weights; cached like `dataset`."""
     return find_weights(extractor, path, Store(store))
 
 
-def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
-    """The configuration to freeze, changed in place and returned.
+def finalize(composed: Composed, unused: set[str]) -> dict[str, Any]:
+    """The configuration to freeze; `composed.config` is changed in place and returned.
 
-    Names of keys that were given but that the cell's choices do not use are added to `unused`. Raises
-    `Contradiction`, or `UserError` for a value that is out of range.
+    Keys that were given but that the cell's choices do not use are added to `unused`. Raises `ConflictingChoices`, or
+    `UserError` for a value that is out of range.
     """
     config = composed.config
     check_ranges(flatten({key: config[key] for key in SWEEP}))
     for key in ("study", *SWEEP):
         del config[key]
     for group in CHOSEN:
-        drop_unused(composed, group, unused)
+        null_unused_keys(composed, group, unused)
     _obey_algorithm(composed, unused)
     _decide_norm(config)
     _drop_sync(composed, unused)
@@ -80,15 +80,15 @@ def settle(composed: Composed, unused: set[str]) -> dict[str, Any]:
     return config
 
 
-def settle_metrics(config: dict[str, Any], data: Dataset) -> None:
-    """`settle` for the scores alone, of a run whose training was settled before: checks, and counts filled in."""
+def finalize_metrics(config: dict[str, Any], data: Dataset) -> None:
+    """`finalize` for the scores alone, of a run that is frozen already: checks them and fills in counts."""
     check_ranges({f"metrics.{key}": value for key, value in config["metrics"].items()})
     _add_content(config, data)
     _complete_metrics(config, data)
 
 
-def drop_unused(composed: Composed, group: str, unused: set[str]) -> None:
-    """Make null the keys of a group that its choice does not use, adding to `unused` those that a grid gave."""
+def null_unused_keys(composed: Composed, group: str, unused: set[str]) -> None:
+    """Set the keys of a group to null that its choice does not use; those that the command gave go to `unused`."""
     choice, keys = composed.choices.get(group), composed.config[group]
     used = mentioned(group, choice)
     for key, value in keys.items():
@@ -99,7 +99,7 @@ def drop_unused(composed: Composed, group: str, unused: set[str]) -> None:
 
 
 def complete_size(config: dict[str, Any]) -> None:
-    """Fill in `data.size` from the images, where nobody gave it and they have one; raises `UserError`."""
+    """Fill in `data.size` from the images if it was not given; raises `UserError`."""
     data = config["data"]
     if data["size"] == UNSET:
         check_ranges(flatten({"data": {**data, "size": None}}))
@@ -107,7 +107,7 @@ def complete_size(config: dict[str, Any]) -> None:
 
 
 def check_given(flat: dict[str, Any]) -> None:
-    """Raise `UserError` for the first key that a choice leaves to the user and that was not given."""
+    """Raise `UserError` for the first required key that was not given."""
     missing = [key for key, value in flat.items() if value == UNSET]
     if missing:
         raise UserError(f"{missing[0]} must be given")
@@ -122,7 +122,7 @@ def _obey_algorithm(composed: Composed, unused: set[str]) -> None:
         choice = composed.choices.get(group or "")
         chosen = group in composed.chosen or choice != dict(primary()[0]).get(group or "")
         if group and choice and chosen and fragment(group, choice).leaves.get(path) != value:
-            raise Contradiction(f"algorithm={algorithm} means {group}={value}, so it contradicts {group}={choice}")
+            raise ConflictingChoices(f"algorithm={algorithm} means {group}={value}, so it contradicts {group}={choice}")
     if says:
         before = flatten(composed.config)
         put(composed.config, says)
@@ -132,17 +132,17 @@ def _obey_algorithm(composed: Composed, unused: set[str]) -> None:
 
 
 def _decide_norm(config: dict[str, Any]) -> None:
-    """Unset means what the shorthand on `reg` means, else none; asked for twice it must be the same."""
+    """Set norm.kind, if unset, from the shorthand on `reg` (reg=sn) or to none; raises `ConflictingChoices`."""
     short, norm = config["reg"]["norm"], config["norm"]
     if norm["kind"] is None:
         norm["kind"] = "none"
     if short is not None and norm["kind"] != short:
-        raise Contradiction(f"reg={short} means norm={short}, so it contradicts norm={norm['kind']}")
+        raise ConflictingChoices(f"reg={short} means norm={short}, so it contradicts norm={norm['kind']}")
     config["reg"]["norm"] = None
 
 
 def _drop_sync(composed: Composed, unused: set[str]) -> None:
-    """One device has nothing to use_sync_batchnorm, so that `train.world_size=1,2 train.sync_bn=true` is two runs."""
+    """Set sync_bn to false on one device, where it has no effect, so that equal runs have equal ids."""
     train = composed.config["train"]
     if train["world_size"] == 1 and train["sync_bn"]:
         train["sync_bn"] = False
@@ -170,7 +170,7 @@ def _add_content(config: dict[str, Any], data: Dataset) -> None:
 
 
 def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
-    """As many fakes as real images unless given, so that equal requests have equal ids; nothing scores by halves."""
+    """Check the scores, and set n_fake to the number of real images if unset, so that equal requests have equal ids."""
     metrics = config["metrics"]
     if not metrics["scores"]:
         return
@@ -189,7 +189,7 @@ def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
         if metrics["extractor"] not in needed:
             raise UserError(
                 f"metrics.scores={score} needs metrics.extractor={' or '.join(needed)}, "
-                f"and it is {metrics['extractor']}; metrics={'modes' if 'points' in needed else 'classifier'} brings it"
+                f"and it is {metrics['extractor']}; choose metrics={'modes' if 'points' in needed else 'classifier'}"
                 + "; metrics.ms_ssim_pairs=batches needs no classes"
                 * (score == "ms_ssim")
             )
@@ -206,11 +206,11 @@ def _complete_metrics(config: dict[str, Any], data: Dataset) -> None:
         )
 
 
-STUDY_PAIRS = 5 * 64  # images that the study's MS-SSIM looks at (a test holds it to the score's own)
+STUDY_PAIRS = 5 * 64  # images in the study's MS-SSIM (a test compares it with the score's own)
 
 
 def _complete_pairs(metrics: dict[str, Any], data: Dataset) -> None:
-    """One name for each way of pairing images, so that equal requests have equal ids."""
+    """Normalize the keys that say how images are paired, so that equal requests have equal ids."""
     if metrics["ms_ssim_pairs"] == "within_class":
         metrics["ms_ssim_pairs"] = None
     if metrics["ms_ssim_pairs"] == "batches":

@@ -1,4 +1,4 @@
-"""Writing a plan into the store: frozen runs, requests for scores, the sweep's record."""
+"""Writes a plan into the store: frozen runs, requests for scores, and the sweep's plan.json."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from sweeps.planning.search_spec import write_searches
 
 
 def freeze(plan: Plan) -> set[str]:
-    """Write what is new of a plan: run folders, requests for further scores, and the sweep's own record.
+    """Write a plan into its store: new run folders, new requests for scores, and the sweep's plan.json.
 
-    The runs that it created.
+    Returns the ids of the runs that it created.
     """
     store, name = plan.store, plan.name
     store.check_writable()
-    code()  # asked once, before the threads would each
-    with ThreadPoolExecutor(16) as threads:  # a run's files wait for the disk, not for the processor
+    code()  # cached once, before the threads need it
+    with ThreadPoolExecutor(16) as threads:  # limited by the disk, not the CPU
         made = list(threads.map(lambda planned: freeze_run(store, planned, plan.command, name), plan.runs))
     file = store.sweep(name).plan_file
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -46,9 +46,9 @@ def freeze(plan: Plan) -> set[str]:
 
 
 def freeze_run(store: Store, planned: Planned, by: list[str] | str, sweep: str) -> bool:
-    """Write a run's folder where there is none, and requests for the scores that it lacks; whether it was created.
+    """Write a run's folder if there is none, and requests for the scores that it lacks; returns whether it is new.
 
-    `by` is the command that planned the run, or, of a trial, the sampler of the search that proposed it.
+    `by` is the command that planned the run, or the sampler that proposed it as a trial.
     """
     run, created = store.run(planned.id), False
     if planned.state == UNREADABLE:
@@ -68,7 +68,7 @@ def freeze_run(store: Store, planned: Planned, by: list[str] | str, sweep: str) 
 
 
 def add_requests(run: RunFolder, wanted: list[EvalRequest]) -> None:
-    """Ask an existing run for the scores that its own configuration does not name."""
+    """Write requests for scores that the run's own configuration does not include."""
     own = EvalRequest.of(run.config())
     for asked in wanted:
         if own is not None and own.id == asked.id and set(asked.scores) <= set(own.scores):

@@ -1,7 +1,7 @@
-"""What Hydra and OmegaConf do not take, as sentences of ours.
+"""Errors of Hydra and OmegaConf as one-sentence user errors.
 
-Beside their own errors their parsers, functions and resolvers let through whatever Python raises below them (a step of
-0 in a range, a nesting too deep, a number of 5,000 digits), so every exception there is the command's to mend.
+Besides their own errors their parsers, functions and resolvers let through whatever Python raises (a step of 0 in a
+range, too deep nesting, a number of 5,000 digits), so every exception there counts as a user error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from landscape.config.errors import UserError
 
 @contextmanager
 def refused(text: str) -> Iterator[None]:
-    """Around calls into Hydra or OmegaConf for what was typed: all that they raise leaves as `UserError`."""
+    """Turn every exception within the block, about the typed `text`, into a `UserError`."""
     try:
         yield
     except UserError:
@@ -25,7 +25,7 @@ def refused(text: str) -> Iterator[None]:
 
 
 def sentence(error: BaseException) -> str:
-    """An error on one line: with its cause where it has one, without hints on syntax."""
+    """An error on one line, with its cause if it has one, without hints on syntax."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply, or refers to itself"
     if error.__cause__ is not None and str(error).startswith("Error merging override"):
@@ -36,6 +36,6 @@ def sentence(error: BaseException) -> str:
 
 
 def shortened(text: str) -> str:
-    """What was typed, as far as one line of a sentence can hold it."""
+    """What was typed, shortened to 200 characters on one line."""
     text = text.replace("\n", "\\n")
     return text if len(text) <= 200 else f"{text[:150]} ... ({len(text)} characters)"

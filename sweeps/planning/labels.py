@@ -1,4 +1,4 @@
-"""What to call a run among others. Nothing here needs Hydra."""
+"""Short labels that tell runs apart. Does not import Hydra."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from landscape.config.axes import AXES, BY_NAME
 
 
 def labels(runs: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
-    """What to call each run (id, its values by axis) among these: the axes on which they differ, the beginning of its
-    id if none."""
+    """Run id -> label, for (run id, values by axis): the axes on which the runs differ, or the start of its id."""
     known = dict(runs)
     differ = []
     for axis in AXES:

@@ -1,4 +1,4 @@
-"""What of a plan the store has already, and what each run still needs."""
+"""Compares a plan with the store: what each run still needs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sweeps.planning.plan import NOTHING, SCORE, TRAIN, UNREADABLE, Plan, Planne
 
 
 def survey(plan: Plan) -> None:
-    """Fill in each run's state and need from the store, one small file a run.
+    """Fill in each run's state and need from the store.
 
-    A run whose files do not read is neither trusted nor overwritten: it is named in `plan.unreadable` and left out.
-    Raises `UserError` where none is left, or where the record of its searches does not read.
+    A run whose files cannot be read is not overwritten: it goes to `plan.unreadable` and is left out. Raises
+    `UserError` if no run is left, or if the record of its searches cannot be read.
     """
     plan.superseded = Counter(change for planned in plan.runs for change in _superseded(plan.store, planned))
     for planned in plan.runs:
@@ -29,33 +29,33 @@ def survey(plan: Plan) -> None:
             planned.state, planned.need = need(run, planned)
         except (CorruptFile, FileNotFoundError) as e:
             planned.state, planned.need = UNREADABLE, NOTHING
-            plan.unreadable[planned.id] = f"{e}; mend it or move its folder away"
+            plan.unreadable[planned.id] = f"{e}; repair it or move its folder away"
     try:
         rows = search_rows(plan) if plan.searches else []
         plan.settled, plan.given_up = sum(r.settled for r in rows), sum(r.failed for r in rows)
     except CorruptFile as e:
-        raise UserError(f"{e}; move it away: it is made again") from e
+        raise UserError(f"{e}; move it away, it will be rebuilt") from e
     if len(plan.unreadable) == len(plan.runs):
         raise UserError("\n".join(plan.unreadable.values()))
 
 
 def _superseded(store: Store, planned: Planned) -> list[Change]:
-    """The changes before which the store has this run, under the id that it had then."""
+    """The changes of meaning before which the store has this run, under its id of that time."""
     changes = changes_of(flatten(planned.config))
     olds = (store.run(run_id(planned.config, before)) for before in range(1, len(changes) + 1))
     return [change for change, old in zip(reversed(changes), olds, strict=True) if old.path.exists()]
 
 
 def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
-    """A run's status in the store and what the plan still needs of it; raises `CorruptFile`, and `UserError` for a run
-    of a superseded version."""
+    """A run's state in the store, and what it still needs for the plan. Raises `CorruptFile`, and `UserError` for a
+    superseded run."""
     try:
         check_current(run.id, run.config())
         same = run_id(run.config()) == run.id
     except (KeyError, TypeError, AttributeError) as e:
-        raise CorruptFile(f"{run.config_file} lacks what a run's configuration has ({e})") from e
+        raise CorruptFile(f"{run.config_file} is not a complete configuration ({e})") from e
     if not same:
-        raise CorruptFile(f"{run.config_file} is not what was frozen: it hashes to another run")
+        raise CorruptFile(f"{run.config_file} was changed after it was frozen: its hash is not the run's id")
     run.rows()
     status = run.status()
     state = status.state
@@ -66,13 +66,13 @@ def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
 
 
 def search_rows(plan: Plan) -> list[TrialRecord]:
-    """The record's rows of the plan's searches."""
+    """The recorded trials of the plan's searches."""
     ids = {search.id for search in plan.searches}
     return [r for r in read_rows(plan.store, plan.name) if r.search in ids]
 
 
 def is_met(plan: Plan, planned: Planned) -> bool:
-    """Whether the store holds all that the plan wants of a run now; what does not read is not met."""
+    """Whether the store now has all that the plan needs of a run; False if it cannot be read."""
     try:
         return need(plan.store.run(planned.id), planned)[1] == NOTHING
     except (CorruptFile, OSError):

@@ -1,4 +1,4 @@
-"""A command's overrides, read with Hydra's own parser: what is fixed and what is an axis."""
+"""Parses a command's overrides with Hydra's parser into fixed settings and axes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from landscape.config.errors import UserError, nearest
 from landscape.config.keys import SELECTORS, keys
 from landscape.config.validation import unknown_key
-from sweeps.planning.config_groups import NO_AXES, groups, leaves, primary, read_choice
+from sweeps.planning.config_groups import NOT_SWEPT, groups, leaves, primary, read_choice
 from sweeps.planning.hydra_errors import refused, sentence, shortened
 
 
 class Setting(NamedTuple):
-    """What is set at once: what was typed, Hydra's overrides for it, the choices it makes, the values by dotted key."""
+    """Keys that are set together: as typed, as Hydra's overrides, choices by group, values by dotted key."""
 
     texts: tuple[str, ...]
     overrides: tuple[str, ...]
@@ -31,7 +31,7 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class Axis:
-    """What a grid runs over: one key's settings, or a study's settings of several keys together."""
+    """One axis of a grid: the settings of one key, or a study's joint settings of several keys."""
 
     key: str
     settings: list[Setting]
@@ -39,7 +39,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Command:
-    """The overrides of one command, a study's included."""
+    """The parsed overrides of a command, including those of its study."""
 
     fixed: list[Setting]
     axes: list[Axis]
@@ -48,10 +48,10 @@ class Command:
 
 
 def parse(overrides: list[str], multirun: bool) -> Command:
-    """Read overrides; must be called while Hydra is initialized (globs ask it for choices).
+    """Parse overrides; must be called while Hydra is initialized (globs need its choices).
 
-    Raises `UserError` for what does not parse, unknown keys and choices, a group given twice, a comma without
-    `-m`, and what Hydra would accept but this program does not do.
+    Raises `UserError` for syntax errors, unknown keys and choices, a group given twice, several values without `-m`,
+    and features of Hydra that are not supported here.
     """
     study, rest = _take_study(overrides)
     content: dict[str, Any] = {}
@@ -67,7 +67,7 @@ def parse(overrides: list[str], multirun: bool) -> Command:
         chooses = key in groups() and not isinstance(override.value(), dict)
         if chooses and (key, True) in parsed:
             raise UserError(f"{key} is given twice; give all its choices once, as in {key}=a,b")
-        parsed[key, chooses] = override  # of a value given twice the last counts, as in Hydra
+        parsed[key, chooses] = override  # the last value of a key counts, as in Hydra
     _check_length(parsed, [len(points) for points in content.get("together", [])])
     fixed, axes = [], []
     for (key, _), override in parsed.items():
@@ -76,14 +76,14 @@ def parse(overrides: list[str], multirun: bool) -> Command:
             continue
         if not multirun:
             line = shortened(override.input_line or key)
-            raise UserError(f"{line} has several values: add -m (--multirun) to take them all")
+            raise UserError(f"{line} has several values: add -m (--multirun) for a run per value")
         axes.append(_axis(override))
     axes += [_together(points, given) for points in content.get("together", [])]
     exclude = list(content.get("exclude", []))
     for key in {key for pattern in exclude for key in pattern}:
         if key not in groups() and key not in keys():
             raise UserError(
-                f"study={study} excludes by {key}, which is no configuration key{nearest(key, sorted(keys()))}"
+                f"study={study} excludes by {key}, which is not a configuration key{nearest(key, sorted(keys()))}"
             )
     return Command(fixed, axes, study, exclude)
 
@@ -97,7 +97,7 @@ def _take_study(overrides: list[str]) -> tuple[str | None, list[str]]:
     if not names or names == ["null"]:
         return None, [text for text in overrides if _key(text) != "study"]
     if len(names) > 1 or "," in names[0]:
-        raise UserError("one study at a time: study=NAME")
+        raise UserError("only one study can be given: study=NAME")
     _check_choice("study", names[0])
     return names[0], [text for text in overrides if _key(text) != "study"]
 
@@ -107,26 +107,30 @@ def _parse(texts: list[str]) -> list[Override]:
     found = []
     for text in texts:
         if text.startswith("-"):
-            raise UserError(f"{text} is no flag of this program; see --help")
-        if any(unicodedata.category(c) in ("Cc", "Cs") for c in text if c not in "\t\n"):  # Cs: bytes that are no UTF-8
-            raise UserError(f"{shortened(ascii(text))} is no override: it holds characters that are no text")
+            raise UserError(f"{text} is not a flag of this program; see --help")
+        if any(
+            unicodedata.category(c) in ("Cc", "Cs") for c in text if c not in "\t\n"
+        ):  # Cs: bytes that are not UTF-8
+            raise UserError(
+                f"{shortened(ascii(text))} is not a valid override: it contains control characters or invalid UTF-8"
+            )
         try:
             found += parser.parse_overrides([text])
-        except Exception as e:  # of the grammar, its functions and what they call
-            if "://" in text:  # Hydra's reason shows pieces of it
+        except Exception as e:  # from the grammar and the functions it calls
+            if "://" in text:  # Hydra's message quotes parts of it
                 raise UserError(
-                    f"the value of {_key(text)} is no override (it is not shown, for a URL may hold a password); quote "
+                    f"the value of {_key(text)} is not valid (not shown, as a URL may hold a password); quote "
                     f"it: {_key(text)}=\"'...'\""
                 ) from None
             reason = sentence(e).split("; ")[-1] if "\n" in str(e) else sentence(e)
             raise UserError(
-                f"'{shortened(text)}' is no override ({reason}); write KEY=VALUE or GROUP=CHOICE, "
+                f"'{shortened(text)}' is not a valid override ({reason}); write KEY=VALUE or GROUP=CHOICE, "
                 "and quote a value with special characters: KEY=\"'...'\""
             ) from e
     return found
 
 
-# Keys of Hydra's submitit launcher that have another name here.
+# Keys of Hydra's submitit launcher -> their names here.
 OF_SUBMITIT = {
     "timeout_min": "time",
     "mem_gb": "memory",
@@ -141,7 +145,7 @@ OF_SUBMITIT = {
 def _check_key(override: Override) -> None:
     key, line = override.key_or_group, shortened(override.input_line or override.key_or_group)
     if key == "hydra/launcher":
-        same = str(override.value()).removeprefix("submitit_")  # a plug-in's name for what has its own choice here
+        same = str(override.value()).removeprefix("submitit_")  # the plug-in's name of a launcher that exists here
         choices = [same] if same in groups()["launcher"] else groups()["launcher"]
         raise UserError(f"hydra/launcher is not used here; choose launcher={' or launcher='.join(choices)}")
     if key.startswith("hydra.launcher."):
@@ -150,11 +154,11 @@ def _check_key(override: Override) -> None:
     if key.startswith(("hydra.", "hydra/")):
         raise UserError(f"{key} is not used here: runs are laid out in the store (store=FOLDER), not by Hydra")
     if override.package is not None:
-        raise UserError(f"{line}: a group cannot be moved to another package here")
+        raise UserError(f"{line}: moving a group to another package is not supported")
     if override.type is not OverrideType.CHANGE:
-        raise UserError(f"{line}: keys are neither added nor removed here; write {key}=VALUE")
+        raise UserError(f"{line}: adding and removing keys is not supported; write {key}=VALUE")
     if key == "data.content":
-        raise UserError("data.content is computed from the data at planning and cannot be given")
+        raise UserError("data.content is computed from the data and cannot be given")
     if key.startswith("study."):
         raise UserError(f"{key} belongs to a study's file; choose one with study=NAME")
     _refuse_selectors([key])
@@ -164,7 +168,7 @@ def _check_key(override: Override) -> None:
     optional = key.startswith("search.space.") and override.value() is None
     value = override.value()
     values = value.list if isinstance(value, ChoiceSweep) else [value]
-    whole = all(isinstance(one, dict) for one in values)  # the group's own keys are in them
+    whole = all(isinstance(one, dict) for one in values)  # values for the group's keys
     if key not in groups() and key not in known and not whole and not optional:
         first = next(k for k in known if k.startswith(key + "."))
         raise UserError(f"{line}: {key} holds several keys; set them by name, as in {first}=VALUE")
@@ -174,27 +178,27 @@ def _refuse_selectors(given: Iterable[str]) -> None:
     for key in given:
         if key in SELECTORS:
             raise UserError(
-                f"{key} is not set by itself; choose with {SELECTORS[key]}=NAME ({', '.join(groups()[SELECTORS[key]])})"
+                f"{key} cannot be set directly; choose {SELECTORS[key]}=NAME ({', '.join(groups()[SELECTORS[key]])})"
             )
 
 
 def _check_choice(group: str, choice: Any) -> None:
     legal = groups().get(group)
     if legal is None or isinstance(choice, dict) or (choice is None and group == "norm"):
-        return  # no group, values for a whole group (the schema checks those), or the normalizer left unset
+        return  # not a group, values for a group's keys (the schema checks them), or norm=null
     if choice not in legal:
-        if group == "metrics":  # a score, for which a choice is wanted that brings it
+        if group == "metrics":  # perhaps a score: suggest the choices that have it
             bring = [name for name in legal if choice in (read_choice(group, name).get("scores") or ())]
             if bring:
                 names = " and ".join(f"metrics={name}" for name in bring)
-                raise UserError(f"metrics={choice} is not known: {choice} is a score, which {names} bring")
+                raise UserError(f"metrics={choice} is not known: {choice} is a score, which {names} include")
         raise UserError(
             f"{shortened(f'{group}={choice}')} is not known{nearest(str(choice), legal)}; legal: {', '.join(legal)}"
         )
 
 
 def _setting(key: str, text: str, value: Any) -> Setting:
-    """A choice for a group, or a value (or a dictionary of values, whole groups included) for keys."""
+    """The setting of one override: a choice for a group, or a value or dictionary of values for keys."""
     _check_choice(key, value)
     if isinstance(value, dict):
         values = {".".join(path): v for path, v in leaves({key: value}).items()}
@@ -202,13 +206,13 @@ def _setting(key: str, text: str, value: Any) -> Setting:
         return Setting((text,), (text,), {}, values)
     if key not in groups():
         return Setting((text,), (text,), {}, {key: value})
-    if value is None:  # the normalizer left unset
+    if value is None:  # norm=null
         return Setting((text,), (), {}, {})
     return Setting((text,), (text,), {key: str(value)}, {})
 
 
 def _check_length(parsed: dict[tuple[str, bool], Override], joint: list[int]) -> None:
-    """Raise `UserError` for a grid of more points than `max_points`, before its ranges are written out in memory."""
+    """Raise `UserError` for a grid of more than `max_points` points, before its ranges are expanded."""
     limit = primary()[1]["max_points",]
     if ("max_points", False) in parsed:
         limit = parsed["max_points", False].value()
@@ -219,13 +223,13 @@ def _check_length(parsed: dict[tuple[str, bool], Override], joint: list[int]) ->
     if points > limit:
         count = f"{points:,}" if points < 10**15 else f"more than {10**15:,}"
         raise UserError(
-            f"the grid has {count} points, and max_points={limit:,} allows no more; "
-            "take fewer values, or raise it with max_points=N"
+            f"the grid has {count} points, and the limit is max_points={limit:,}; "
+            "give fewer values, or raise the limit with max_points=N"
         )
 
 
 def _length(override: Override) -> int:
-    """How many values a sweep has; of a range computed from its ends, which may be far apart. Globs count as one."""
+    """The number of values of an axis, without expanding ranges. Globs count as one."""
     value = override.value()
     if not isinstance(value, RangeSweep):
         return len(getattr(value, "list", None) or [value])
@@ -242,15 +246,15 @@ def _length(override: Override) -> int:
 def _axis(override: Override) -> Axis:
     key, line = override.key_or_group, shortened(override.input_line or override.key_or_group)
     if override.is_interval_sweep():
-        raise UserError(f"{line}: an interval has no values to take; list them, or use range(...) or glob(...)")
+        raise UserError(f"{line}: an interval has no separate values; list them, or use range(...) or glob(...)")
     with refused(line):
         texts = list(override.sweep_string_iterator())
     if not texts:
         raise UserError(f"{line} has no values")
     if len(set(texts)) < len(texts):
-        raise UserError(f"{line} names a value twice")
-    if key.partition(".")[0] in NO_AXES:
-        raise UserError(f"{line}: {key} does not make different runs; give it one value")
+        raise UserError(f"{line} has a value twice")
+    if key.partition(".")[0] in NOT_SWEPT:
+        raise UserError(f"{line}: {key} cannot be varied in a grid; give it one value")
     parser = OverridesParser.create()
     settings = []
     for text in texts:
@@ -261,7 +265,7 @@ def _axis(override: Override) -> Axis:
 
 
 def _together(points: list[dict[str, Any]], given: set[str]) -> Axis:
-    """A study's joint axis: each point sets several keys at once; keys given on the command line are left to it."""
+    """A study's joint axis: each point sets several keys at once, except for those given on the command line."""
     settings = []
     for point in points:
         parts = [_setting(k, f"{k}={v}", v) for k, v in point.items() if k not in given]

@@ -1,4 +1,4 @@
-"""A plan: which runs a command means, what each still needs, and how they are frozen into the store."""
+"""Plans: the runs and searches that a command describes, and what each run still needs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from landscape.config.identity import flatten, run_id, short_hash
 from landscape.config.versions import Change
 from landscape.store import Store
 from landscape.store.protocols import EvalRequest
-from landscape.store.searches import CellSearch
+from landscape.store.searches import SearchSpec
 from sweeps.credentials import without_password
-from sweeps.planning.search_spec import Gathering, check_pruner, trials_left
+from sweeps.planning.search_spec import SearchPlanner, check_pruner, trials_left
 
 if TYPE_CHECKING:
     from sweeps.planning.composition import Composed
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
-UNREADABLE = "unreadable"  # the state of a run whose files do not read
+UNREADABLE = "unreadable"  # the state of a run whose files cannot be read
 
 
 @dataclass
@@ -30,50 +30,55 @@ class Planned:
     id: str
     config: dict[str, Any]
     picked: list[str]  # the axes' values, as typed
-    fixed: list[str]  # and what all runs of the plan share
+    fixed: list[str]  # what all runs of the plan share, as typed
     asked: list[EvalRequest] = field(default_factory=list)  # the scores wanted of it, one entry a protocol
     state: str = "new"
     need: str = TRAIN
 
     @property
     def label(self) -> str:
+        """What tells it from other runs of the plan, else its id."""
         return " ".join(self.picked) or self.id
 
 
 @dataclass
 class Plan:
-    """What a command means; nothing is written yet."""
+    """The runs and searches of a command. Making a plan writes nothing."""
 
     command: list[str]
     runs: list[Planned]
     study: str | None = None
-    points: int = 0  # of the grid, before equal runs were joined
+    points: int = 0  # of the grid; equal points are one run
     excluded: int = 0
     unused: set[str] = field(default_factory=set)
-    search: dict[str, Any] = field(default_factory=dict)  # as composed, with `confirm` and `stage` beside it
+    search: dict[str, Any] = field(default_factory=dict)  # the group `search` as composed
     confirm: dict[str, Any] = field(default_factory=dict)
     stage: str = "all"
-    searches: list[CellSearch] = field(default_factory=list)
-    unreadable: dict[str, str] = field(default_factory=dict)  # run id -> what does not read, in a sentence
-    settled: int = 0  # trials of its searches whose value is on record, or that were given up
-    given_up: int = 0  # the latter alone
-    superseded: Counter[Change] = field(default_factory=Counter)  # runs that the store has as they were before these
+    searches: list[SearchSpec] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)  # run id -> error message
+    settled: int = 0  # trials of its searches that have a value or were given up
+    given_up: int = 0  # trials that were given up
+    superseded: Counter[Change] = field(
+        default_factory=Counter
+    )  # change of meaning -> runs in the store from before it
 
     @property
     def store(self) -> Store:
+        """The store of its runs."""
         return Store(self.runs[0].config["store"])
 
     @property
     def storage(self) -> str:
-        """Where the trials of its searches are kept; a URL may hold a password, so this is neither shown nor stored."""
+        """The storage of its searches' trials. Do not show or store it: a URL may hold a password."""
         return str(self.search["storage"])
 
     @property
     def trials_left(self) -> int:
-        """How many trials of its searches the store's record has neither a value of nor given up."""
+        """The number of trials of its searches that have no value and were not given up."""
         return trials_left(self.store, self.name, self.searches)
 
     def needing(self, need: str) -> list[Planned]:
+        """The runs with this need."""
         return [run for run in self.runs if run.need == need]
 
     @property
@@ -84,23 +89,23 @@ class Plan:
 
 
 def make_plan(overrides: list[str], multirun: bool) -> Plan:
-    """Expand a command; raises `UserError` for what cannot be meant.
+    """Expand a command into a plan; raises `UserError` for an invalid one.
 
-    Pure but for reading `conf/` and the data, which are decoded into the store's cache where they are not there yet.
+    Reads `conf/` and the data, and decodes the data into the store's cache if necessary.
     """
-    # Hydra and the data take their time, and a plan that is read back composes nothing.
+    # Slow to import, and a plan that is read from the store does not need them.
     from sweeps.planning.composition import combinations, hydra
-    from sweeps.planning.finalize import Contradiction, OfData, dataset, settle, side, weights
+    from sweeps.planning.finalize import ConflictingChoices, DataError, dataset, finalize, side, weights
     from sweeps.planning.overrides import parse
 
     weights.cache_clear()
     dataset.cache_clear()  # files may have changed since another plan of this process
     side.cache_clear()
-    shown = [without_password(text) for text in overrides]  # first: what is said of them may not show passwords either
+    shown = [without_password(text) for text in overrides]  # first, so that no error message shows a password
     with hydra():
         command = parse(overrides, multirun)
         plan = Plan([*["-m"] * (multirun and command.study is None), *shown], [], command.study)
-        gathering: Gathering | None = None
+        gathering: SearchPlanner | None = None
         seen: dict[str, Planned] = {}
         contradictions: list[str] = []
         for composed in combinations(command):
@@ -110,14 +115,14 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 continue
             cell = " ".join(composed.picked)
             plan.search, plan.confirm, plan.stage = (composed.config[key] for key in ("search", "confirm", "stage"))
-            gathering = gathering or Gathering(plan.search)
+            gathering = gathering or SearchPlanner(plan.search)
             try:
-                config = settle(composed, plan.unused)
-            except Contradiction as e:
+                config = finalize(composed, plan.unused)
+            except ConflictingChoices as e:
                 contradictions.append(f"{cell}: {e}" if cell else str(e))
                 continue
             except UserError as e:
-                of_all = isinstance(e, OfData) and not any(text.startswith("data") for text in composed.picked)
+                of_all = isinstance(e, DataError) and not any(text.startswith("data") for text in composed.picked)
                 raise UserError(f"{cell}: {e}" if cell and not of_all else str(e)) from e
             run = run_id(config)
             if run not in seen:
@@ -127,14 +132,14 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 gathering.add(run, config, cell_of(config), [*fixed, *composed.picked], composed.given)
             asked = EvalRequest.of(config)
             if asked is not None and not seen[run].asked:
-                seen[run].config = config  # of equal runs the first that is scored is frozen, for its learning curve
+                seen[run].config = config  # freeze the first of equal runs that is scored while it trains
             if asked is not None and asked not in seen[run].asked:
                 seen[run].asked.append(asked)
     plan.searches = [] if gathering is None else list(gathering.cells.values())
     if contradictions:
         raise UserError("\n".join(contradictions))
     if not plan.runs:
-        raise UserError("the study's exclusions leave no run of this grid")
+        raise UserError("the study excludes every point of this grid")
     if plan.stage in ("all", "search"):
         for search in plan.searches:
             check_pruner(search)
@@ -142,13 +147,13 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
 
 
 def _matches(pattern: dict[str, Any], composed: Composed) -> bool:
-    """Whether a cell has every choice or value of an exclusion; a list there means any of its members."""
+    """Whether a point has every choice or value of an exclusion pattern; a list means any of its members."""
     flat = flatten(composed.config)
     have = {**flat, **{group: choice for group, choice in composed.choices.items() if choice is not None}}
     return all(have.get(k) in (v if isinstance(v, list) else [v]) for k, v in pattern.items())
 
 
 def execution(planned: Planned) -> dict[str, Any]:
-    """How and where this command wants a run trained: no part of what it is, so it is not frozen with it."""
+    """The keys that say how a run is executed; they come from the command, not from the frozen run."""
     keys = ("device", "threads", "checkpoint", "stop", "logger")
     return {key: planned.config[key] for key in keys if key in planned.config}

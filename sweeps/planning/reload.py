@@ -1,4 +1,4 @@
-"""A sweep read back from the store: its runs as a plan, nothing composed again."""
+"""Reads a sweep back from the store as a plan, without composing it again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from landscape.config.errors import CorruptFile, UserError
 from landscape.store import RunFolder, Store
 from landscape.store.protocols import EvalRequest
 from sweeps.console import tell
-from sweeps.planning.config_groups import NO_AXES
+from sweeps.planning.config_groups import NOT_SWEPT
 from sweeps.planning.plan import Plan, Planned
 
-HOW = (*NO_AXES, "metrics")  # keys of an override that do not tell one run from another
+HOW = (*NOT_SWEPT, "metrics")  # overrides that are not part of a label
 
 
 def stored_run(run: RunFolder, execution: Mapping[str, Any]) -> Planned:
-    """A frozen run as its plan had it; raises `CorruptFile`, or `FileNotFoundError`."""
+    """A frozen run as a planned one, to be executed as `execution` says; raises `CorruptFile`, `FileNotFoundError`."""
     config = {**run.config(), **execution}
-    config["train"].setdefault("world_size", 1)  # of a run that was frozen before there were such keys
+    config["train"].setdefault("world_size", 1)  # runs frozen by older versions lack these keys
     config.setdefault("launcher", {}).setdefault("warm", None)
     own = EvalRequest.of(config)
     asked = [] if own is None else [own]
@@ -28,20 +28,20 @@ def stored_run(run: RunFolder, execution: Mapping[str, Any]) -> Planned:
 
 
 def stored_plan(store: Store, ids: Iterable[str], execution: Mapping[str, Any]) -> Plan:
-    """These runs as a plan, without those that do not read, which are named; `execution` is how they are trained.
+    """These runs as a plan, to be executed as `execution` says. Unreadable runs are logged and left out.
 
-    Raises `UserError` where none is left.
+    Raises `UserError` if none is left.
     """
     runs, wrong = [], []
     for one in ids:
         try:
             runs.append(stored_run(store.run(one), execution))
         except (CorruptFile, FileNotFoundError) as e:
-            wrong.append(f"{e}; mend it or move its folder away")
+            wrong.append(f"{e}; repair it or move its folder away")
     if not runs:
         raise UserError("\n".join(wrong))
     for sentence in wrong:
         tell(sentence)
     for planned in runs:
-        planned.config["store"] = str(store.root)  # it may have been moved since
+        planned.config["store"] = str(store.root)  # the store may have been moved
     return Plan([], runs)

@@ -1,6 +1,6 @@
-"""What a search varies: ranges as `conf/` gives them, and a setting as the configuration of a run.
+"""The search space: ranges from `conf/`, and the configuration of a setting.
 
-Values are rounded to six significant digits, so that a table shows exactly what was trained and a reader can type it.
+Values are rounded to six significant digits, so that tables show exactly what was trained.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sweeps.planning.config_groups import copy_tree
 Params = dict[str, float]
 SEED = "seed"  # among the parameters of a trial whose run has a seed of its own
 
-# Ranges of `search.space`, and the configuration keys that each sets. A rate sets both networks' unless one was given.
+# Ranges of `search.space` -> the keys that each sets. lr sets both networks' rates, except for a given one.
 KEYS = {
     "lr": ("optim.lr", "optim.lr_d", "optim.lr_g"),
     "strength": ("reg.strength",),
@@ -24,7 +24,7 @@ KEYS = {
 
 
 def dimensions(space: dict[str, Any], config: dict[str, Any], given: frozenset[str]) -> list[Dimension]:
-    """The ranges that a cell has: of keys that its choices use. Raises `UserError` for a range upside down."""
+    """The ranges of keys that a cell uses, except for keys in `given`. Raises `UserError` if low > high."""
     found = []
     for name, keys in KEYS.items():
         own = tuple(key for key in keys if look_up(config, key) is not None and (key == keys[0] or key not in given))
@@ -35,7 +35,7 @@ def dimensions(space: dict[str, Any], config: dict[str, Any], given: frozenset[s
         if span["low"] > span["high"]:
             raise UserError(
                 f"search.space.{chosen} runs from {span['low']:g} to {span['high']:g}; give low <= high, "
-                f"or search.space.{chosen}=null to leave it alone"
+                f"or search.space.{chosen}=null to keep it fixed"
             )
         found.append(Dimension(name, own, span["low"], span["high"], span["log"]))
     return found
@@ -50,12 +50,12 @@ def look_up(config: dict[str, Any], key: str) -> Any:
 
 
 def rounded(dimension: Dimension, value: float) -> float:
-    """What is trained for a proposed value: six significant digits, inside the range."""
+    """The value to train for a proposed one: six significant digits, inside the range."""
     return min(max(float(f"{value:.6g}"), dimension.low), dimension.high)
 
 
 def with_params(base: dict[str, Any], space: list[Dimension], params: Params) -> dict[str, Any]:
-    """The configuration of a setting: `base` with the keys of the parameters set, the seed too where it is one."""
+    """The configuration of a setting: a copy of `base` with the keys of the parameters, and a given seed."""
     config: dict[str, Any] = copy_tree(base)
     config["seed"] = int(params.get(SEED, base["seed"]))
     for dimension in space:
@@ -66,7 +66,7 @@ def with_params(base: dict[str, Any], space: list[Dimension], params: Params) ->
 
 
 def params_of(config: dict[str, Any], space: list[Dimension]) -> Params | None:
-    """The parameters of a configuration, None where it lies outside the space (or its rates differ)."""
+    """The parameters of a configuration; None if it is outside the space, or its two rates differ."""
     params = {}
     for dimension in space:
         values = {look_up(config, key) for key in dimension.keys if key != "optim.lr"}

@@ -1,4 +1,4 @@
-"""Choosing runs of a store: by id, by the sweep that planned them, by what they are. No torch."""
+"""Select runs of a store by id, by sweep, or by their values."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from landscape.store.trials import read_rows
 def choose_runs(
     store: Store, ids: list[str], sweeps: list[str], conditions: list[str]
 ) -> tuple[list[RunFolder], list[str]]:
-    """The runs that meet all that is given (all runs where nothing is), and a sentence for each that is missing.
+    """The runs that meet all of the given criteria (all runs if there are none), and a sentence per missing run.
 
-    Raises `UserError` for a sweep that is not there and where nothing is left to choose.
+    Raises `UserError` for an unknown sweep, and if no run is found.
     """
     missing: list[str] = []
     if ids:
@@ -35,7 +35,9 @@ def choose_runs(
         runs = list(store.run_folders())
     if sweeps:
         planned = [name for sweep in sweeps for name in planned_runs(store, sweep)]
-        missing += [f"{name}: it was planned and is gone" for name in planned if not store.run(name).exists()]
+        missing += [
+            f"{name}: it was planned, but its folder is missing" for name in planned if not store.run(name).exists()
+        ]
         runs = [run for run in runs if run.id in planned]
     if conditions and runs:
         met = set(by_where(store, {run.id: _status(run) for run in runs}, conditions, STATES))
@@ -46,14 +48,13 @@ def choose_runs(
 
 
 def planned_runs(store: Store, sweep: str) -> list[str]:
-    """Ids of the runs that a sweep planned, its searches' trials among them; its name may be cut short where that is
-    unique."""
+    """Ids of a sweep's runs, including the recorded trials of its searches. `sweep` is its name or a unique prefix."""
     names = store.sweep_names()
     begin = [sweep] if sweep in names else [name for name in names if name.startswith(sweep)]
     if len(begin) != 1:
         found = ", ".join(begin or names) or "none"
         raise UserError(
-            f"--sweep {sweep} {'begins several' if begin else 'is not in ' + str(store.root)}"
+            f"--sweep {sweep} {'is a prefix of several' if begin else 'is not in ' + str(store.root)}"
             f"{'' if begin else nearest(sweep, names)}; there: {found}"
         )
     try:
@@ -85,7 +86,7 @@ def by_where(
 
 
 def _config(run: RunFolder) -> dict[str, Any]:
-    """A run's configuration by axis and by key; empty where it does not read."""
+    """A run's configuration by axis and by key; empty if it cannot be read."""
     try:
         config = run.config()
         return flatten(config) | axes_of(config)
@@ -94,7 +95,7 @@ def _config(run: RunFolder) -> dict[str, Any]:
 
 
 def _status(run: RunFolder) -> tuple[str, Mapping[str, Any]]:
-    """A run's state and its values by axis, as its status tells them; nothing where it does not read."""
+    """A run's state and its values by axis, from its status; "unreadable" and no values if it cannot be read."""
     try:
         status = run.status()
         return status.state, status.axes

@@ -1,4 +1,4 @@
-"""Taking back what planning wrote, where the scheduler refused all of it: nobody was asked to train these runs."""
+"""Undoes what planning wrote if the scheduler refused all of it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from landscape.store.atomic_io import is_ours_alone, open_regular, write_whole
 from landscape.store.leases import claim_in_force
 
 
-class Before:
-    """A sweep's own files as they are before a command writes them."""
+class SweepFilesBackup:
+    """A copy of a sweep's own files from before a command writes them."""
 
     def __init__(self, store: Store, folder: SweepFolder) -> None:
         self.store, self.folder = store, folder
@@ -23,11 +23,11 @@ class Before:
         self.files = {file: _content(file) for file in files}
 
     def restore(self, created: set[str]) -> None:
-        """Remove the runs that the command created, but for those that somebody has taken up since, and put the sweep's
-        files back. The submit lock is held; where a local command trains the sweep meanwhile, all of it stays."""
+        """Remove the `created` runs, except those that have a worker or are part of another sweep, and restore the
+        sweep's files. The caller holds the submit lock. If a local command trains the sweep, nothing is removed."""
         if self.folder.controller_file.exists():
             return
-        with suppress(CorruptFile):  # of a plan that does not read nobody knows what it means
+        with suppress(CorruptFile):  # an unreadable plan may want any of the runs
             wanted = {
                 run for one in self.store.sweep_folders() if one.name != self.folder.name for run in one.plan().runs
             }
@@ -41,12 +41,12 @@ class Before:
                 file.unlink(missing_ok=True)
             elif content != _content(file)[0]:
                 write_whole(file, content, alone=ours)
-                if not ours:  # shell lines of another must not pass for this user's
+                if not ours:  # another user's shell lines must not pass for this user's
                     file.chmod(file.stat().st_mode | stat.S_IWGRP)
 
 
 def _content(file: Path) -> tuple[bytes | None, bool]:
-    """What a file holds, None where there is none, and whether no other user can have written it."""
+    """The content of a file, None if there is none, and whether only this user can have written it."""
     try:
         with open_regular(file) as f:
             return f.read(), is_ours_alone(f, file)
@@ -55,8 +55,7 @@ def _content(file: Path) -> tuple[bytes | None, bool]:
 
 
 def _remove(store: Store, name: str) -> None:
-    """Remove a run on which nobody has worked: once it is away from its name, where nobody begins, it is looked at
-    again."""
+    """Remove a run that was never started. It is renamed first, so that no worker can claim it, and checked again."""
     run = store.run(name)
     with suppress(CorruptFile, OSError):
         if run.status().state != PLANNED or claim_in_force(run) is not None:

@@ -1,1 +1,1 @@
-"""The trials of a search: samplers, storage, queue, workers and confirmation."""
+"""Searches: samplers, trial storage, the trial queue, workers and confirmation."""

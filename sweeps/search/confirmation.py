@@ -1,8 +1,8 @@
-"""The last stage of a sweep: the best settings of each cell again, on seeds, latents and real images that did not
-choose them.
+"""The last stage of a sweep: the best settings of each cell again, on seeds, latents and real images that were not used
+to choose them.
 
-The best of many scores flatters: it was the best because its luck was good too. What is measured here knows nothing of
-that luck, and is the value that a paper may print.
+The best of many scores is biased: it was also the luckiest. Scores on fresh seeds, latents and images are not, and are
+the values to report.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from sweeps.planning.config_groups import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, Planned
 from sweeps.planning.search_space import KEYS
-from sweeps.search.objective import rows_of, worth
+from sweeps.search.objective import objective_value, rows_of
 
-# Real images that did not choose, for those that did; and which images each choice of `metrics.real` shares.
+# metrics.real of the choice -> that of the confirmation; and the images in each choice of metrics.real.
 OTHER = {"test": "train", "train": "test", "test_a": "test_b", "test_b": "test_a"}
 IMAGES = {"train": "t", "test": "ab", "test_a": "a", "test_b": "b", "all": "tab"}
 
 
 # Keys that a search may vary.
 SEARCHED = {key for keys in KEYS.values() for key in keys}
-# Keys that say where and how runs are executed: those of the command, not of the runs that were chosen.
+# Keys that say where and how runs are executed, which are taken from the command.
 COMMAND = ("store", "device", "threads", "checkpoint", "stop", "launcher", "logger")
 
 
 class Candidate:
-    """A setting that was tried in a cell: its runs, and what it is worth, the median over its seeds."""
+    """A setting that was tried in a cell, with the distances of its runs."""
 
     def __init__(self, config: dict[str, Any], asked: EvalRequest) -> None:
         self.config, self.asked = config, asked
@@ -51,7 +51,8 @@ class Candidate:
         self.seeds: set[int] = set()
 
     @property
-    def worth(self) -> float:
+    def median_distance(self) -> float:
+        """The median of its distances."""
         return median(self.distances)
 
 
@@ -69,16 +70,16 @@ def confirmation(plan: Plan) -> Confirmation:
     Raises `UserError` where nothing of the sweep is finished, and where no real images are left to confirm on.
     """
     store, wanted = plan.store, plan.confirm
-    tried = candidates(plan)
+    tried = tried_settings(plan)
     if not tried:
-        raise UserError(f"no run of sweep {plan.name} is finished in {store.root}: train it first, then confirm")
+        raise UserError(f"sweep {plan.name} has no finished and scored run in {store.root}: train it, then confirm")
     used = {seed for cell in tried.values() for setting in cell for seed in setting.seeds}
     seeds = list(islice((seed for seed in count(wanted["first_seed"]) if seed not in used), wanted["seeds"]))
     made = Plan([*plan.command], [], f"{plan.study or 'sweep'}-confirm", search=plan.search, stage="confirm")
     settings = []
     for cell in tried.values():
         for setting in best(cell)[: wanted["top"]]:
-            planned = list(again(setting, seeds, plan))
+            planned = list(confirmation_runs(setting, seeds, plan))
             settings.append((setting, planned))
             made.runs += planned
     if not made.runs:
@@ -89,26 +90,26 @@ def confirmation(plan: Plan) -> Confirmation:
 
 
 def best(settings: list[Candidate]) -> list[Candidate]:
-    """A cell's settings that did not diverge, the best first, by their medians shrunken towards those of all.
+    """A cell's settings that did not diverge, the best first, by their medians shrunk towards that of all.
 
-    A single seed may be low by luck alone, a median of five less so. What a median (of logarithms) of n seeds says of
-    its setting is the share s / (s + e / n) of its distance from the middle, where settings vary by s and seeds by e,
-    both estimated by moments.
+    A single seed may be low by chance, a median of five less so. The median (of logarithms) of n seeds keeps the share
+    s / (s + e / n) of its difference from the median of all settings, with the variances s of settings and e of seeds
+    estimated by moments.
     """
-    left = sorted((s for s in settings if s.worth < math.inf), key=lambda s: s.worth)
+    left = sorted((s for s in settings if s.median_distance < math.inf), key=lambda s: s.median_distance)
     finite = [[_log(d) for d in s.distances if d < math.inf] for s in left]
     several = [logs for logs in finite if len(logs) > 1]
     of_seeds = fmean(map(variance, several), map(len, several)) if several else 0.0
     if not of_seeds or len(left) < 2:
         return left
-    medians = [_log(s.worth) for s in left]
+    medians = [_log(s.median_distance) for s in left]
     noise = of_seeds * fmean(1 / len(s.distances) for s in left)
     ratio, middle = max(0.0, variance(medians) - noise) / of_seeds, median(medians)
-    return sorted(left, key=lambda s: (_log(s.worth) - middle) / (ratio + 1 / len(s.distances)))
+    return sorted(left, key=lambda s: (_log(s.median_distance) - middle) / (ratio + 1 / len(s.distances)))
 
 
 def _log(distance: float) -> float:
-    return math.log(max(distance, 1e-12))  # nearly nothing may come out as 0
+    return math.log(max(distance, 1e-12))  # tiny distances may be 0 in floating point
 
 
 def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
@@ -119,22 +120,23 @@ def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
         again, before = [], []
         for p in planned:
             run = plan.store.run(p.id)
-            value, diverged, _ = worth(run, fresh)
+            value, diverged, _ = objective_value(run, fresh)
             place = next(orders)
             rows.append(TrialRecord(p.id, cell_of(p.config), CONFIRM, place, value=value, diverged=diverged))
             again.append(last_distance(run, fresh))
             before.append(last_distance(run, as_chosen))
         n = len(setting.distances)
         yield (
-            f"{words(setting.config)}: chosen at {DISTANCE.text(setting.worth)} ({plural(n, 'run')}), fresh seeds "
-            f"{spread(before)}; on fresh latents and metrics.real={fresh.real} {spread(again)}"
+            f"{describe_setting(setting.config)}: chosen at {DISTANCE.text(setting.median_distance)} "
+            f"({plural(n, 'run')}), fresh seeds {mean_and_std(before)}; on fresh latents and metrics.real={fresh.real} "
+            f"{mean_and_std(again)}"
         )
     put_rows(plan.store, plan.name, rows)
 
 
-def spread(distances: list[float | None]) -> str:
-    """Mean and standard deviation of the runs that are finished; where one diverged the median of all, since a mean
-    without it would flatter."""
+def mean_and_std(distances: list[float | None]) -> str:
+    """Mean and standard deviation of the runs that are finished; if one diverged, the median of all,
+    as a mean without it would be too low."""
     ended = [d for d in distances if d is not None]
     lost = ended.count(math.inf)
     if lost:
@@ -146,7 +148,7 @@ def spread(distances: list[float | None]) -> str:
     return f"{text} (n = {len(ended)}{f', {lost} diverged' if lost else ''})"
 
 
-def candidates(plan: Plan) -> dict[str, list[Candidate]]:
+def tried_settings(plan: Plan) -> dict[str, list[Candidate]]:
     """The settings that a sweep has tried and finished, by cell: those of its grid and of its searches."""
     store = plan.store
     asked = {run.id: run.asked[0] for run in plan.runs if run.asked}
@@ -156,7 +158,7 @@ def candidates(plan: Plan) -> dict[str, list[Candidate]]:
             asked.setdefault(r.run, by_search[r.search])
     found: dict[str, dict[str, Candidate]] = {}
     for name, how in asked.items():
-        with suppress(FileNotFoundError, CorruptFile):  # what does not read was named by the plan
+        with suppress(FileNotFoundError, CorruptFile):  # unreadable runs were reported by the plan
             run = store.run(name)
             config = run.config()
             distance = last_distance(run, how)
@@ -184,7 +186,7 @@ def last_distance(run: RunFolder, asked: EvalRequest) -> float | None:
     return math.inf if last is None else float(last)
 
 
-def again(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]:
+def confirmation_runs(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]:
     """A setting's runs on fresh seeds, asked for their scores on fresh latents and on other real images; and, beside
     those, as it was chosen, which shows by how much the choice flattered."""
     wanted, store, chosen_on = plan.confirm, plan.store, setting.asked.real
@@ -210,11 +212,11 @@ def again(setting: Candidate, seeds: list[int], plan: Plan) -> Iterator[Planned]
         config |= {key: plan.runs[0].config[key] for key in COMMAND}
         fresh = EvalRequest.of(config)
         assert fresh is not None
-        picked = [f"confirm {words(config)}", f"seed={seed}"]
+        picked = [f"confirm {describe_setting(config)}", f"seed={seed}"]
         yield Planned(run_id(config), config, picked, [], [fresh, setting.asked])
 
 
-def words(config: dict[str, Any]) -> str:
+def describe_setting(config: dict[str, Any]) -> str:
     """A setting in a few words: its cell and its hyperparameters."""
     found = axes_of(config)
     told = {axis: found[axis.name] for axis in AXES if SEARCHED.issuperset(axis.keys)}

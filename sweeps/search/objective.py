@@ -1,4 +1,4 @@
-"""What a run is worth to a search: the logarithm of its last distance, or of its first one where it diverged."""
+"""The objective value of a run: the logarithm of its last distance, or of its first one if it diverged."""
 
 from __future__ import annotations
 
@@ -16,41 +16,40 @@ from landscape.store.trials import GRID, TrialRecord, put_rows
 from sweeps.planning.plan import Plan
 
 
-class Worth(NamedTuple):
-    """`value` is None where the run holds nothing to tell."""
+class ObjectiveValue(NamedTuple):
+    """The value that Optuna minimizes (None if the run has no usable score), and how the run ended."""
 
     value: float | None
     diverged: bool
     stopped: bool = False
 
 
-def worth(run: RunFolder, asked: EvalRequest) -> Worth:
-    """The worth of a finished run under the scores asked for.
+def objective_value(run: RunFolder, asked: EvalRequest) -> ObjectiveValue:
+    """The objective value of a run under the request `asked`; no value if it is not finished or not scored.
 
-    A diverged run, and one whose last distance is not finite, is worth its own distance at step 0, that of a generator
-    that has learnt nothing: a model that learns from finished trials alone keeps away from there, where one that hears
-    of a failure would go again.
+    A diverged run, and one whose last distance is not finite, counts as its distance at step 0, that of an untrained
+    generator. Samplers ignore failed trials and would propose similar settings again; this value keeps them away.
     """
     state = run.status().state
     if state not in FINISHED:
-        return Worth(None, False)
+        return ObjectiveValue(None, False)
     rows = rows_of(run, asked)
     last = distance_of(rows[-1].values) if rows else None
     if state != DIVERGED and last is not None and last > 0:
-        return Worth(math.log(last), False, state == STOPPED)
+        return ObjectiveValue(math.log(last), False, state == STOPPED)
     start = next((found for row in rows or run.rows() if row.step == 0 and (found := distance_of(row.values))), None)
-    return Worth(None if start is None else math.log(start), True, state == STOPPED)
+    return ObjectiveValue(None if start is None else math.log(start), True, state == STOPPED)
 
 
 def rows_of(run: RunFolder, asked: EvalRequest) -> list[MetricsRow]:
-    """The run's rows under the protocol that `asked` led to, oldest first."""
+    """The run's metric rows under the requested protocol, oldest first; raises `UserError` if one is unreadable."""
     rows = run.rows()
     mine = {name for name in {row.protocol for row in rows} if _answers(run, name, asked)}
     return [row for row in rows if row.protocol in mine]
 
 
 def _answers(run: RunFolder, protocol: str, asked: EvalRequest) -> bool:
-    """Whether a protocol's text says, of each key that decides a distance, what was asked for."""
+    """Whether a stored protocol agrees with the request in all keys that decide a distance."""
     try:
         text = run.protocol(protocol)
     except (CorruptFile, FileNotFoundError) as e:
@@ -61,12 +60,12 @@ def _answers(run: RunFolder, protocol: str, asked: EvalRequest) -> bool:
 
 
 def record_grid(plan: Plan) -> None:
-    """Put the grid's runs into the sweep's record, with what they are worth where they are finished."""
+    """Write the grid's runs into the sweep's trial record, finished ones with their objective value."""
     rows = []
     for order, planned in enumerate(plan.runs):
         value, diverged = None, False
         if planned.asked and "fid" in planned.asked[0].scores:
             with suppress(CorruptFile, OSError, UserError):
-                value, diverged, _ = worth(plan.store.run(planned.id), planned.asked[0])
+                value, diverged, _ = objective_value(plan.store.run(planned.id), planned.asked[0])
         rows.append(TrialRecord(planned.id, cell_of(planned.config), GRID, order, value=value, diverged=diverged))
     put_rows(plan.store, plan.name, rows)

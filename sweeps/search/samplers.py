@@ -1,7 +1,7 @@
-"""Optuna's samplers and pruners, made so that a search is a function of its seed and its results.
+"""Optuna's samplers and pruners, seeded so that a search is a function of its seed and its results.
 
-A sampler is made anew for each trial, seeded by the search and the trial's place in it: a worker that starts over
-does not draw again what another has drawn, and a random search is the same whoever works on it.
+Each trial gets a new sampler, seeded by the search and the trial's index: a restarted worker does not repeat another's
+draws, and a random search is the same with any number of workers.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from landscape.config.identity import short_hash
-from landscape.store.searches import CellSearch, Dimension
+from landscape.store.searches import Dimension, SearchSpec
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # its hints are for whoever writes the search
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # its hints are for developers
 
 
 def distributions(space: list[Dimension]) -> dict[str, BaseDistribution]:
-    """The space in Optuna's terms."""
+    """The search space as Optuna's distributions."""
     return {d.name: FloatDistribution(d.low, d.high, log=d.log) for d in space}
 
 
 class _Sobol(QMCSampler):
-    """Optuna takes the space from the first finished trial and draws at random until there is one; here it is known."""
+    """Takes the space as given. Optuna infers it from the first finished trial, and samples at random before."""
 
     space: dict[str, BaseDistribution]
 
@@ -39,19 +39,19 @@ class _Sobol(QMCSampler):
         return self.space
 
 
-def _gp(search: CellSearch, seed: int) -> BaseSampler:
+def _gp(search: SearchSpec, seed: int) -> BaseSampler:
     return GPSampler(seed=seed, n_startup_trials=search.startup)
 
 
-def _tpe(search: CellSearch, seed: int) -> BaseSampler:
+def _tpe(search: SearchSpec, seed: int) -> BaseSampler:
     return TPESampler(seed=seed, n_startup_trials=search.startup, multivariate=True)
 
 
-def _random(search: CellSearch, seed: int) -> BaseSampler:
+def _random(search: SearchSpec, seed: int) -> BaseSampler:
     return RandomSampler(seed=seed)
 
 
-def _qmc(search: CellSearch, seed: int) -> BaseSampler:
+def _qmc(search: SearchSpec, seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         sampler = _Sobol(scramble=True, seed=search_seed(search), warn_asynchronous_seeding=False)
@@ -59,7 +59,7 @@ def _qmc(search: CellSearch, seed: int) -> BaseSampler:
     return sampler
 
 
-SAMPLERS: dict[str, Callable[[CellSearch, int], BaseSampler]] = {
+SAMPLERS: dict[str, Callable[[SearchSpec, int], BaseSampler]] = {
     "gp": _gp,
     "tpe": _tpe,
     "random": _random,
@@ -67,24 +67,24 @@ SAMPLERS: dict[str, Callable[[CellSearch, int], BaseSampler]] = {
 }
 
 
-def search_seed(search: CellSearch, *place: int) -> int:
-    """A seed for a search, or for one place in it; cells draw apart."""
+def search_seed(search: SearchSpec, *place: int) -> int:
+    """The seed of a search, or of the trial at `place`; it differs between cells."""
     return int(short_hash([search.draws, search.seed, *place])[:8], 16)
 
 
-def run_seed(search: CellSearch, order: int) -> int:
-    """The seed of the run of the trial of this order, where each has its own: short, for it stands in tables."""
+def run_seed(search: SearchSpec, order: int) -> int:
+    """The seed of the run of the trial of this order, if each has its own; short, as tables show it."""
     return search_seed(search, order, 1) % 10**6
 
 
-def make_sampler(search: CellSearch, order: int) -> BaseSampler:
-    """What proposes the trial of this order."""
+def make_sampler(search: SearchSpec, order: int) -> BaseSampler:
+    """The sampler that proposes the trial of this order."""
     return SAMPLERS[search.sampler](search, search_seed(search, order))
 
 
 class _Hyperband(HyperbandPruner):
-    """Optuna deals trials out to brackets by the study's name, which tells stores apart, and only once a process has
-    judged one; here by the search alone, so that brackets are the same in every store and process."""
+    """Assigns trials to brackets by the search instead of by Optuna's study name, so that brackets are the same in
+    every store and process."""
 
     name: str
 
@@ -94,14 +94,14 @@ class _Hyperband(HyperbandPruner):
         return super()._get_bracket_id(cast(Study, SimpleNamespace(study_name=self.name)), trial)
 
 
-def _hyperband(search: CellSearch) -> BasePruner:
+def _hyperband(search: SearchSpec) -> BasePruner:
     pruner = _Hyperband(min_resource=search.grace, max_resource=search.evaluations, reduction_factor=3)
     pruner.name = f"{search.draws}-{search.seed}"
     return pruner
 
 
-def make_pruner(search: CellSearch) -> BasePruner:
-    """What ends trials early; it counts in evaluations, and leaves `grace` of them to every run."""
+def make_pruner(search: SearchSpec) -> BasePruner:
+    """The pruner of a search; it counts in evaluations and never ends a run within the first `grace`."""
     if search.pruner == "asha":
         return SuccessiveHalvingPruner(min_resource=search.grace, reduction_factor=4)
     if search.pruner == "hyperband":

@@ -1,4 +1,4 @@
-"""Where a search's trials are kept: SQLite on one machine, a journal on a shared disk, or a data base server."""
+"""Storage of a search's trials: SQLite on one machine, a journal on a shared disk, or a database server."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from landscape.config.errors import UserError
 from landscape.store import Store
 from sweeps.credentials import read_url, redact, with_password
 
-WAIT_S = 60  # for another process's write to a SQLite file
+WAIT_S = 60  # for another process to finish writing a SQLite file
 
 
 class Database(RDBStorage):
-    """A storage in tables, none of whose connections is left to the garbage collector."""
+    """A relational storage with a `close`, so that no connection is left to the garbage collector."""
 
     def __init__(self, url: str, **engine_kwargs: Any) -> None:
         try:
@@ -29,7 +29,7 @@ class Database(RDBStorage):
             raise
 
     def close(self) -> None:
-        """Close every connection; where the storage could not be opened, those of the attempt."""
+        """Close every connection, including those of a failed attempt to open it."""
         if hasattr(self, "scoped_session"):
             self.remove_session()
         if hasattr(self, "engine"):
@@ -37,15 +37,15 @@ class Database(RDBStorage):
 
 
 def close_storage(storage: BaseStorage) -> None:
-    """Let go of a storage. (A journal is open only while it is read and written.)"""
+    """Close a storage. (A journal is only open while it is read or written.)"""
     if isinstance(storage, Database):
         storage.close()
 
 
 def open_storage(kind: str, store: Store, sweep: str, cell: str) -> BaseStorage:
-    """The storage of one cell's search; whoever calls holds the search's lock, because tables may be made.
+    """Open the storage of one cell's search; the caller holds the search's lock, as tables may be created.
 
-    Raises `UserError` where a data base cannot be reached, without its password.
+    Raises `UserError`, without passwords, if a database cannot be reached.
     """
     if kind == "journal":
         file = store.search_storage(sweep, f"{cell}.journal")
@@ -55,24 +55,24 @@ def open_storage(kind: str, store: Store, sweep: str, cell: str) -> BaseStorage:
     if kind == "sqlite":
         file = store.search_storage(sweep, f"{cell}.db")
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Like a journal: a worker waits for hours between two looks.
+        # No pool: a worker may not use its connection for hours.
         return Database(f"sqlite:///{file}", poolclass=NullPool, connect_args={"timeout": WAIT_S})
     return connect(kind)
 
 
 def connect(url: str) -> Database:
-    """A data base server's storage; raises `UserError` in one sentence."""
+    """Connect to a database server; raises `UserError`, without passwords, if it cannot be reached."""
     try:
         return Database(with_password(_with_driver(url)), pool_pre_ping=True)
     except ImportError as e:
-        raise UserError(f"search.storage={redact(url)} needs a driver that is not installed ({e.name})") from e
+        raise UserError(f"search.storage={redact(url)} needs a database driver that is not installed ({e.name})") from e
     except (SQLAlchemyError, RuntimeError, ValueError) as e:
         why = redact(" ".join(str(e.__cause__ or e).split()))[:300]
         raise UserError(f"search.storage={redact(url)} cannot be reached: {why}") from e
 
 
 def _with_driver(url: str) -> str:
-    """Where a PostgreSQL URL names no driver, one that is installed (SQLAlchemy's default differs by its version)."""
+    """Use psycopg2, if installed, for a PostgreSQL URL without a driver: SQLAlchemy's default varies by version."""
     read = read_url(url)
     if read.drivername == "postgresql" and find_spec("psycopg2") is not None:
         read = read.set(drivername="postgresql+psycopg2")
@@ -80,7 +80,7 @@ def _with_driver(url: str) -> str:
 
 
 def _cut_torn_line(file: Path) -> None:
-    """Cut a last line without an end (a power cut while it was written): behind it no line would read."""
+    """Remove an incomplete last line, left by a power cut: later lines could not be read."""
     if not file.exists():
         return
     with open(file, "r+b") as f:

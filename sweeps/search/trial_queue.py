@@ -1,14 +1,13 @@
-"""One search's trials in shared storage: asked in order, owned by who trains them, told once.
+"""The trials of one search in shared storage: asked in order, owned by the worker that trains them, told once.
 
-Every look and change happens under one lock of the search, so that workers agree without a server of their own. A trial
-whose worker is gone is taken up by the next: the same setting, hence the same run, goes on from its checkpoint. What
-is lost is judged as claims of runs are: by the process on this machine, by the run's heartbeat elsewhere.
+All access is under one lock of the search, so that workers agree without a server. A trial whose worker has died is
+taken over by the next: it has the same setting and so the same run, which resumes from its checkpoint. Dead workers are
+detected as for claims of runs: by the process on this machine, by the run's heartbeat elsewhere.
 
-A kill is not a trial's failure: whoever kills workers, or takes their machine away, would else use up trials, and those
-in set-up first. What fails is a run that says so. But a run may kill its worker by itself, each time (it needs more
-memory than there is), and from outside that looks the same. So kills are counted apart, since the run last got
-further: a trial that has lost some workers waits until nothing new is left to ask, and one that has lost very many is
-given up under that name. What was given up can be opened again.
+A killed worker is not a failed trial; only a run with status "failed" is. But a run may kill its workers itself, if it
+needs more memory than there is. So kills since the run last advanced are counted separately: a trial that has lost a
+few workers waits until no new trial is left to ask, and one that has lost very many is given up. Trials that were given
+up can be reopened.
 """
 
 from __future__ import annotations
@@ -25,50 +24,50 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from landscape.store.locks import locked
 from landscape.store.process_record import ProcessRecord
-from landscape.store.searches import CellSearch
+from landscape.store.searches import SearchSpec
 from sweeps.planning.search_space import SEED, Params, rounded
-from sweeps.planning.search_spec import MOST_KILLS, TRIES
+from sweeps.planning.search_spec import MAX_FAILURES, MAX_KILLS
 from sweeps.search.samplers import distributions, make_pruner, make_sampler, run_seed
 from sweeps.search.storage import close_storage
 
-# Attributes of a trial. (Those that begin with "told" say what its value is.)
+# Attributes of a trial.
 GRID, OWNER, TOLD, PRUNED = "grid", "owner", "told", "pruned"
-WHY, INSTEAD = "why", "instead"  # why it was given up; the number of the given-up trial in whose place it stands
+WHY, INSTEAD = "why", "instead"  # why it was given up; the number of the given-up trial that it replaces
 
-Owner = Mapping[str, Any]  # a `ProcessRecord`, unless the trial was given back, and what is counted over the trial
-IsLost = Callable[[Params, ProcessRecord], bool]  # whether the worker that owns the trial with these parameters is gone
-StepOf = Callable[[Params], int]  # the step on record of the run with these parameters, 0 where there is none
+Owner = Mapping[str, Any]  # a `ProcessRecord`, unless the trial was given back, and the counts of the trial
+IsLost = Callable[[Params, ProcessRecord], bool]  # whether the owner of the trial with these parameters is dead
+StepOf = Callable[[Params], int]  # the recorded step of the run with these parameters, 0 if there is none
 
 
 class Trial(NamedTuple):
-    """A setting to be trained by the process that was given it."""
+    """A setting that this process is to train."""
 
     number: int  # Optuna's
     order: int  # among the trials of the search, from 0
     params: Params
-    again: bool  # whether another worker had begun it
+    resumed: bool  # whether another worker had started it
 
 
-class Told(NamedTuple):
-    """A trial as the record shows it."""
+class TrialResult(NamedTuple):
+    """The state of a trial, for the sweep's record."""
 
     order: int
     params: Params
     value: float | None
     diverged: bool
     state: str  # running, complete or fail
-    why: str | None = None  # it was given up
+    why: str | None = None  # why it was given up
 
 
-WAIT = "wait"  # others train what must be told first
+WAIT = "wait"  # for trials that other workers train
 
 
-class Ledger:
-    """The trials of one search, as one process sees them; a context, which closes their storage."""
+class TrialQueue:
+    """The trials of one search, for one process. A context manager, which closes the storage."""
 
-    def __init__(self, search: CellSearch, open_it: Callable[[], BaseStorage], token: str, lock: Path) -> None:
+    def __init__(self, search: SearchSpec, open_it: Callable[[], BaseStorage], token: str, lock: Path) -> None:
         self.search, self.lock = search, lock
-        self.given_up: set[int] = set()  # failed in this process: left to another
+        self.given_up: set[int] = set()  # trials that failed in this process: left to another
         self.me = ProcessRecord.of_this()
         with locked(lock):
             self.storage = open_it()
@@ -90,14 +89,15 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
+        """Close the storage."""
         close_storage(self.storage)
 
     # Asking
 
     def next(self, is_lost: IsLost, step_of: StepOf = lambda params: 0) -> Trial | str | None:
-        """A trial for this process: one that its worker left, else a new one.
+        """Take a trial: one whose worker is gone, else a new one.
 
-        `WAIT` where a round is not told yet, or others train the last ones; None where nothing is left to do here.
+        `WAIT` if a round has trials without a value, or if others train the last ones; None if nothing is left here.
         """
         with locked(self.lock):
             trials = self._trials()
@@ -117,7 +117,7 @@ class Ledger:
                 else:
                     lost.append((_kills(owner, step), order, step, trial))
             fewest = min(lost, key=lambda one: one[:2], default=None)
-            if fewest is None or fewest[0] >= TRIES:
+            if fewest is None or fewest[0] >= MAX_FAILURES:
                 new = self._new(trials)
                 if new is not None:
                     return self._own(new, len(trials), step_of(self._params(new, len(trials))))
@@ -127,7 +127,7 @@ class Ledger:
             return self._own(trial, order, step)
 
     def _new(self, trials: list[FrozenTrial]) -> FrozenTrial | None:
-        """The next trial of the budget, with its round the others of that; None where none may be asked now."""
+        """Ask for the next trial, and for its whole round if there are rounds; None if none may be asked now."""
         first, size = len(trials), self.search.round_size
         missing = self.search.trials - first
         if missing <= 0:
@@ -140,8 +140,8 @@ class Ledger:
         return asked[0]
 
     def _trials(self) -> list[FrozenTrial]:
-        """Trials of the search in the order asked. One whose worker died while asking never was; under the lock
-        nobody else asks. One that was opened again stands in the place of that which was given up."""
+        """The trials of the search in the order asked. One whose worker died while asking is dropped; a reopened one
+        takes the place of the one that was given up. The caller holds the lock."""
         found, places = list[FrozenTrial](), dict[int, int]()
         for trial in self.study.get_trials(deepcopy=False):
             if GRID in trial.user_attrs:
@@ -162,21 +162,21 @@ class Ledger:
         return self.storage.get_trial(asked._trial_id)
 
     def _own(self, trial: FrozenTrial, order: int, step: int) -> Trial:
-        """Mark a trial as this process's, with the furthest step that its run had when it was taken, the failures of
-        its run, and the workers that were killed over it since it got further."""
+        """Make this process the owner of a trial. The owner record also holds the furthest step of the run when it was
+        taken, the failures of the run, and the workers killed since it last advanced."""
         before = trial.user_attrs.get(OWNER) or {}
-        furthest = max(step, before.get("step", 0))  # after a kill a run goes on from an earlier step
+        furthest = max(step, before.get("step", 0))  # after a kill a run resumes from an earlier step
         counts = {"failures": before.get("failures", 0), "kills": _kills(before, step)}
         owner = {**self.me.to_json(), **counts, "step": furthest}
         self.storage.set_trial_user_attr(trial._trial_id, OWNER, owner)
-        return Trial(trial.number, order, self._params(trial, order), again=bool(before))
+        return Trial(trial.number, order, self._params(trial, order), resumed=bool(before))
 
     def _params(self, trial: FrozenTrial, order: int) -> Params:
         found: Params = {d.name: rounded(d, trial.params[d.name]) for d in self.search.space}
         return found | {SEED: run_seed(self.search, order)} if self.search.fresh else found
 
-    def give_back(self, trial: Trial, tried: bool) -> None:
-        """Leave a trial to another worker; `tried` says that its run failed, rather than was interrupted."""
+    def release(self, trial: Trial, tried: bool) -> None:
+        """Leave a trial to another worker; `tried`: its run failed, rather than was interrupted."""
         with locked(self.lock):
             frozen = self._find(trial.number)
             owner = frozen.user_attrs[OWNER]
@@ -187,9 +187,9 @@ class Ledger:
             self.given_up.add(trial.number)
 
     def reopen(self) -> int:
-        """Open the trials that were given up again, each in its place and with its setting; how many.
+        """Reopen the trials that were given up, each in its place and with its setting; returns how many.
 
-        Optuna changes no trial that has ended, so that another of the same parameters takes its place.
+        Optuna cannot change a trial that has ended, so a new one with the same parameters replaces it.
         """
         with locked(self.lock):
             given_up = [t for t in self._trials() if t.state == TrialState.FAIL and TOLD not in t.user_attrs]
@@ -208,9 +208,9 @@ class Ledger:
     # Telling
 
     def tell(self, trial: Trial, value: float | None, **about: Any) -> bool:
-        """Tell a trial's value with what else is known of it; False where it was told already.
+        """Tell Optuna a trial's value, and store `about` with it; False if the trial has ended already.
 
-        None, or no finite number: the trial counts as failed, and the sampler learns nothing from it.
+        With None or a non-finite value the trial fails, and samplers ignore it.
         """
         with locked(self.lock):
             frozen = self._find(trial.number)
@@ -222,24 +222,24 @@ class Ledger:
                     self.study.tell(trial.number, state=TrialState.FAIL)
                 else:
                     self.study.tell(trial.number, value)
-            except UpdateFinishedTrialError:  # a lock that this disk does not keep between machines
+            except UpdateFinishedTrialError:  # the disk does not keep the lock between machines
                 return False
             return True
 
     def tell_grid(self, results: dict[str, tuple[Params, float]]) -> None:
-        """Tell the sampler of runs of the grid that it does not know yet: run id -> parameters and value."""
+        """Add runs of the grid, run id -> (parameters, value), as finished trials, unless they were added before."""
         with locked(self.lock):
             known = {trial.user_attrs.get(GRID) for trial in self.study.get_trials(deepcopy=False)}
             for run, (params, value) in results.items():
                 if run not in known:
                     space = distributions(self.search.space)
-                    told = create_trial(params=params, distributions=space, value=value, user_attrs={GRID: run})
-                    self.study.add_trial(told)
+                    trial = create_trial(params=params, distributions=space, value=value, user_attrs={GRID: run})
+                    self.study.add_trial(trial)
 
     def report(self, trial: Trial, evaluation: int, value: float) -> bool:
-        """Report an intermediate value; True where the pruner ends the trial now.
+        """Report an intermediate value; returns whether the pruner ends the trial now.
 
-        It judges each evaluation once: a run that is taken up makes some again, and hears what was said of them.
+        Each evaluation is judged once: a resumed run that repeats one gets the same answer.
         """
         with locked(self.lock):
             frozen = self._find(trial.number)
@@ -255,11 +255,11 @@ class Ledger:
 
     # Reading
 
-    def told(self) -> list[Told]:
-        """All trials of the search in the order asked, those under way too."""
+    def results(self) -> list[TrialResult]:
+        """All trials of the search in the order asked, including running ones."""
         with locked(self.lock):
             return [
-                Told(
+                TrialResult(
                     order,
                     self._params(trial, order),
                     trial.value,
@@ -275,16 +275,16 @@ class Ledger:
 
 
 def _kills(owner: Owner, step: int) -> int:
-    """How many workers were killed over a trial since its run last got further, its last owner included."""
+    """How many workers of a trial were killed since its run last advanced, including its last owner."""
     if step > owner.get("step", 0):
         return 0
     return int(owner.get("kills", 0)) + ("pid" in owner)
 
 
 def _hopeless(owner: Owner, step: int) -> str | None:
-    """Why a trial that nobody trains is given up, if it is."""
-    if owner.get("failures", 0) >= TRIES:
-        return f"failed {TRIES} times"
-    if _kills(owner, step) >= MOST_KILLS:
-        return f"lost {MOST_KILLS} workers that were killed with its run no step further (is there enough memory?)"
+    """Why a trial without a worker is given up, or None."""
+    if owner.get("failures", 0) >= MAX_FAILURES:
+        return f"failed {MAX_FAILURES} times"
+    if _kills(owner, step) >= MAX_KILLS:
+        return f"lost {MAX_KILLS} killed workers without a step of progress (is there enough memory?)"
     return None

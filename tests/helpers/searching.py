@@ -13,14 +13,14 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from support import TINY
 
 from landscape.store import RunFolder, Store
-from landscape.store.searches import CellSearch
+from landscape.store.searches import SearchSpec
 from landscape.store.trials import read_rows
 from landscape.training import checkpoint
 from sweeps.planning.freeze import freeze
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, make_plan
-from sweeps.search.trial_queue import Ledger
-from sweeps.search.worker import Searcher
+from sweeps.search.trial_queue import TrialQueue
+from sweeps.search.worker import SearchWorker
 
 
 def planned(store: Store, *overrides: str, base: tuple[str, ...] = TINY) -> Plan:
@@ -33,7 +33,7 @@ def planned(store: Store, *overrides: str, base: tuple[str, ...] = TINY) -> Plan
 
 def search_here(store: Store, plan: Plan) -> int:
     """Work a plan's searches off in this process."""
-    with Searcher(store, plan.name, None, {}, lambda text: None) as worker:
+    with SearchWorker(store, plan.name, None, {}, lambda text: None) as worker:
         return worker.work()
 
 
@@ -46,7 +46,7 @@ def equal_weights(a: RunFolder, b: RunFolder) -> bool:
     return all(torch.equal(left[net][k], right[net][k]) for net in ("g", "d") for k in left[net])
 
 
-def cell(*overrides: str, **changes: Any) -> CellSearch:
+def cell(*overrides: str, **changes: Any) -> SearchSpec:
     """The search of one cell."""
     (search,) = make_plan(["search=random", *overrides], multirun=False).searches
     return replace(search, **changes)
@@ -56,8 +56,8 @@ def nobody_is_lost(params: Any, owner: Any) -> bool:
     return False
 
 
-def ledger(search: CellSearch, folder: Path, open_it: Callable[[], BaseStorage] = InMemoryStorage) -> Ledger:
-    return Ledger(search, open_it, "token", folder / "lock")
+def ledger(search: SearchSpec, folder: Path, open_it: Callable[[], BaseStorage] = InMemoryStorage) -> TrialQueue:
+    return TrialQueue(search, open_it, "token", folder / "lock")
 
 
 def bowl(params: dict[str, float]) -> float:

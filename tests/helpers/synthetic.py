@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.figures.style import Look, looks
+from analysis.figures.style import CellStyle, cell_styles
 from landscape.config.axes import axes_of
 from landscape.config.identity import run_id
 from landscape.scores import distance_key
@@ -153,8 +153,8 @@ def cell(label: str) -> dict[str, Any]:
     return made | {"arch": words[0]} if words else made
 
 
-def looks_of(labels: Iterable[str]) -> dict[str, Look]:
-    return looks({label: cell(label) for label in labels})
+def looks_of(labels: Iterable[str]) -> dict[str, CellStyle]:
+    return cell_styles({label: cell(label) for label in labels})
 
 
 def overrides(frozen: dict[str, Any]) -> list[str]:
@@ -162,10 +162,10 @@ def overrides(frozen: dict[str, Any]) -> list[str]:
     return [f"loss={frozen['loss']['kind']}", f"reg={regularization}", f"seed={frozen['seed']}"]
 
 
-def grid(root: Path, seeds: int = 3, settings: int = 1, pictures: bool = False, troubles: bool = True) -> Store:
+def grid(root: Path, seeds: int = 3, settings: int = 1, pictures: bool = False, failures: bool = True) -> Store:
     """The user's six cells with `seeds` runs of each of `settings` learning rates.
 
-    With `troubles`, one WGAN SN seed a setting diverged, and there are a failed and a running run.
+    With `failures`, one WGAN SN seed a setting diverged, and there are a failed and a running run.
     """
     store, rng = Store(root), np.random.default_rng(7)
     for place, (loss, penalty, norm) in enumerate(CELLS):
@@ -174,11 +174,11 @@ def grid(root: Path, seeds: int = 3, settings: int = 1, pictures: bool = False, 
                 frozen = config(loss, penalty, norm, seed, optim__lr_d=1e-3 * 2**-setting)
                 end = float(np.exp(rng.normal(np.log(9 * 1.5**place), 0.25)))
                 fids: list[float | None] = [118 + seed, *(end + (118 - end) * np.exp(-np.array([1, 2, 3, 5])))]
-                if troubles and (loss, norm, seed) == ("wgan", "sn", seeds - 1):
+                if failures and (loss, norm, seed) == ("wgan", "sn", seeds - 1):
                     add_run(store, [*fids[:3], None], frozen, DIVERGED, "loss_d is not finite at step 612")
                 else:
                     add_run(store, fids, frozen, picture=pictures)
-    if troubles:
+    if failures:
         failed = add_run(store, [121.0, 80.0], config("ns", seed=97), FAILED, "RuntimeError: out of memory")
         failed.log_file.write_text(
             "step 250\nTraceback (most recent call last):\n  ...\nRuntimeError: out of <memory>\n"

@@ -99,7 +99,8 @@ def test_the_recipe_of_a_loss_holds(copy: Path) -> None:
 def test_the_recipe_of_a_launcher_holds(copy: Path) -> None:
     """One file, one row, one YAML file and a name in a test, in a copy of the tree: it trains as the others do."""
     text, (code, row, choice, here) = recipe("launcher")
-    file, test = re.findall(r"`(sweeps/launchers/shortest\.py)`", text)[0], copy / "tests/sweeps/launchers/test_here.py"
+    file = re.findall(r"`(sweeps/launchers/shortest\.py)`", text)[0]
+    test = copy / "tests/sweeps/launchers/test_attached.py"
     (copy / file).write_text(code)
     put(copy / "sweeps" / "launchers" / "registry.py", "LAUNCHERS = {\n", "", row)
     (copy / "conf" / "launcher" / "shortest.yaml").write_text(choice)

@@ -93,12 +93,12 @@ def test_it_is_on_the_terminal_as_it_is_written_on_the_page(store: Path) -> None
         from rich.console import Console
         from landscape.store import Store
         from sweeps.launchers.progress import table_of
-        from sweeps.monitor import Looker
+        from sweeps.monitor import StoreMonitor
         store = Store("outputs")
-        look = Looker(store).look()
-        for seen in look.runs:
-            seen.state = "running"
-        Console(width=200).print(table_of(look, {seen.id: seen.id for seen in look.runs}, None))
+        snapshot = StoreMonitor(store).snapshot()
+        for view in snapshot.runs:
+            view.state = "running"
+        Console(width=200).print(table_of(snapshot, {view.id: view.id for view in snapshot.runs}, None))
     """
     live = python(store, "-c", code)
     assert "shift of the mean feature" in live and all(text in live.split() for text in written)

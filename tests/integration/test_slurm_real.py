@@ -174,7 +174,7 @@ def test_twelve_runs_survive_what_a_cluster_does_to_jobs(cluster: Cluster, tmp_p
     let_go(pid, signal.SIGTERM)
     cluster.wait_until_empty()
     assert "failed" in states(store) and preempted.status().state == "done", logs(store)
-    assert "USR2: the job is queued again" in logs(store)
+    assert "USR2: the job is requeued" in logs(store)
     again = verb("retry", f"store={store.root}")
     assert again.returncode == 0, again.stderr
     cluster.wait_until_empty()
@@ -198,7 +198,7 @@ def test_a_job_whose_time_is_up_goes_on_where_it_was(cluster: Cluster, tmp_path:
     let_go(pid, signal.SIGTERM)
     cluster.wait_until_empty()
     assert states(store) == ["done"], logs(store)
-    assert "USR2: the job is queued again" in logs(store) and "restart 1: 1 run" in logs(store)
+    assert "USR2: the job is requeued" in logs(store) and "restart 1: 1 run" in logs(store)
     undisturbed(local, *arguments)
     assert_equal(store, local)
 
@@ -211,7 +211,7 @@ def test_cancel_stops_jobs_that_run_and_what_they_trained_is_kept(cluster: Clust
     assert done.returncode == 0 and all(one.cancelled for one in submissions(store.sweep_folders()[0])), done.stderr
     cluster.wait_until_empty()
     assert set(states(store)) <= {"preempted", "planned"} and "preempted" in states(store)
-    assert "queued again" not in logs(store)
+    assert "requeued" not in logs(store)
 
 
 def test_jobs_get_what_was_asked_for(cluster: Cluster, store: Store) -> None:
@@ -231,7 +231,7 @@ def test_jobs_get_what_was_asked_for(cluster: Cluster, store: Store) -> None:
 def test_what_the_site_refuses_is_one_sentence(cluster: Cluster, store: Store) -> None:
     for wrong, words in (
         ("launcher.partition=gpu", "Invalid partition name specified (launcher.partition=gpu; legal here: main, shut)"),
-        ("launcher.gpus=3", "Requested node configuration is not available (asked for: 1 core, 3 GPUs"),
+        ("launcher.gpus=3", "Requested node configuration is not available (requested: 1 core, 3 GPUs"),
         ("launcher.extra=['--speed=high']", "unrecognized option"),
         ("launcher.cores=64", "launcher.cores=64 is more than a node of partition main has (4 cores)"),
         ("launcher.memory=20G", "launcher.memory=20G is more than a node of partition main has (15.6 GB)"),

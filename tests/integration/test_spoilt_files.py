@@ -223,7 +223,7 @@ def test_a_claim_that_does_not_read_is_named(
     claim.write_text("{")
     assert call("status", store, run, monkeypatch) == 2
     out, err = capsys.readouterr()
-    assert "2 runs" in out and str(claim) in err and "counts as a worker's" in err and err.count("\n") == 1
+    assert "2 runs" in out and str(claim) in err and "the run counts as running" in err and err.count("\n") == 1
     held = claim_in_force(run)
     assert held is not None and str(claim) in str(held)
     (run.claims / "8.json").write_text(json.dumps(myself() | {"token": "t", "released": True}))

@@ -1,4 +1,4 @@
-// Line charts whose values can be read off by pointing, by touch or with the arrow keys.
+// Interactive line charts: values by pointer, touch or arrow keys.
 const NS = document.getElementById("svg").content.firstElementChild.namespaceURI;
 const DASHES = { "-": "", "--": "6 3", ":": "2 2", "-.": "6 3 2 3" };
 const WIDE = 720, HIGH = 340, EDGE = { left: 52, right: 12, top: 10, bottom: 46 };
@@ -12,8 +12,7 @@ function draw(tag, attributes, text) {
 
 const digits = (value) => value === null || value === undefined ? "–" : Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 8 });
 
-// Where an axis from low to high is marked: some digits of each decade on a log axis, so that three marks or more lie
-// between the ends; else about six round numbers.
+// Ticks between low and high: on a log axis some digits of each decade, at least three ticks; else about six round numbers.
 function marks(low, high, log, whole = false) {
   const found = [];
   if (log && high > 3 * low) {
@@ -28,7 +27,7 @@ function marks(low, high, log, whole = false) {
   return found.filter((mark) => mark >= low && mark <= high);
 }
 
-// lines: [{label, colour, dash, x: [], y: [], low?: [], high?: []}]; logx, logy; xname. Returns {node, at(x), xs}.
+// lines: [{label, color, dash, x: [], y: [], low?: [], high?: []}]; logx, logy; xname. Returns {node, at(x), xs}.
 function chart({ lines, logx = false, logy = false, xname = "", yname = "" }) {
   const usable = (value) => value !== null && value !== undefined && (!logy || value > 0);
   const xs = [...new Set(lines.flatMap((line) => line.x))].sort((a, b) => a - b);
@@ -58,9 +57,9 @@ function chart({ lines, logx = false, logy = false, xname = "", yname = "" }) {
       if (usable(value)) path += `${pen ? "L" : "M"}${X(line.x[i]).toFixed(1)} ${Y(value).toFixed(1)}`;
       pen = usable(value);
     });
-    svg.append(draw("path", { d: path, fill: "none", stroke: line.colour, "stroke-width": 2, "stroke-dasharray": DASHES[line.dash] ?? "" }));
+    svg.append(draw("path", { d: path, fill: "none", stroke: line.color, "stroke-width": 2, "stroke-dasharray": DASHES[line.dash] ?? "" }));
     if (line.x.length <= 30)
-      line.y.forEach((value, i) => usable(value) && svg.append(draw("circle", { cx: X(line.x[i]), cy: Y(value), r: 2.5, fill: line.colour })));
+      line.y.forEach((value, i) => usable(value) && svg.append(draw("circle", { cx: X(line.x[i]), cy: Y(value), r: 2.5, fill: line.color })));
   }
   const rule = draw("line", { y1: EDGE.top, y2: HIGH - EDGE.bottom, class: "here" });
   const bands = draw("g", {});
@@ -73,7 +72,7 @@ function chart({ lines, logx = false, logy = false, xname = "", yname = "" }) {
     rule.setAttribute("x2", X(x));
     head.textContent = `${xname} = ${digits(x)}`;
     const found = lines.map((line) => {
-      // A long curve has points on a log axis only: the last at or before x, and none beyond its end.
+      // Long curves have points at some k only: take the last one at or before x, and none beyond the end.
       let i = -1;
       line.x.forEach((value, place) => { if (value <= x) i = place; });
       return { line, i: x > line.x.at(-1) ? -1 : i };
@@ -82,11 +81,11 @@ function chart({ lines, logx = false, logy = false, xname = "", yname = "" }) {
     bands.replaceChildren();
     table.replaceChildren(head, make("tbody", {}, ...found.map(({ line, i }, place) => {
       const mark = draw("svg", { viewBox: "0 0 24 8", class: "swatch" });
-      mark.append(draw("line", { x1: 0, x2: 24, y1: 4, y2: 4, stroke: line.colour, "stroke-width": 3, "stroke-dasharray": DASHES[line.dash] ?? "" }));
+      mark.append(draw("line", { x1: 0, x2: 24, y1: 4, y2: 4, stroke: line.color, "stroke-width": 3, "stroke-dasharray": DASHES[line.dash] ?? "" }));
       const { low: least, high: most } = line;
-      if (most && most[i] !== null && least[i] > 0) {  // side by side, for those of several lines overlap
+      if (most && most[i] !== null && least[i] > 0) {  // side by side, as bands of several lines overlap
         const aside = X(x) + 7 * (place - (found.length - 1) / 2);
-        bands.append(draw("line", { x1: aside, x2: aside, y1: clip(least[i]), y2: clip(most[i]), stroke: line.colour, "stroke-width": 5, opacity: 0.4 }));
+        bands.append(draw("line", { x1: aside, x2: aside, y1: clip(least[i]), y2: clip(most[i]), stroke: line.color, "stroke-width": 5, opacity: 0.4 }));
       }
       const range = most && most[i] !== null ? (least[i] > 0 ? `[${digits(least[i])}, ${digits(most[i])}]` : `[below ${digits(most[i])}]`) : "";
       return make("tr", {}, make("th", { scope: "row" }, mark, line.label), make("td", { class: "number" }, digits(line.y[i])), make("td", {}, range));
@@ -114,7 +113,7 @@ for (const card of document.querySelectorAll(".live")) {
     const lines = curves[unit.value][what.value];
     const place = card.querySelector(".drawn");
     if (!lines.length) {
-      place.replaceChildren(make("p", { class: "note" }, "There is none: a diverged run has no score at step 0."));
+      place.replaceChildren(make("p", { class: "note" }, "No mean: a diverged run has no score at step 0."));
       return;
     }
     const long = Math.max(...lines.flatMap((line) => line.x)) > 30;

@@ -1,4 +1,4 @@
-// A run, opened by its link (#run=...): its data come from the script file that holds it. And pictures at full size.
+// The details of a run, opened by its link (#run=...) and loaded from its script file; and pictures at full size.
 const RUNS = {}, known = new Set();
 const sheet = document.getElementById("run"), frame = document.getElementById("picture");
 
@@ -25,7 +25,7 @@ function list(pairs) {
 
 const CURVE_NAMES = {{ curve_names | tojson }};
 
-// Learning curves of one protocol: a choice of score, over D updates. A distance is drawn on a log axis.
+// Learning curves of one protocol over D updates, with a choice of score; distances on a log axis.
 function learning(curves, distance) {
   const keys = Object.keys(CURVE_NAMES).filter((key) => key in curves);
   if (!keys.length || !curves.step) return [];
@@ -34,7 +34,7 @@ function learning(curves, distance) {
   const place = make("div");
   const redraw = () => {
     const y = curves[choice.value];
-    const line = { label: name(choice.value), colour: "#0072B2", dash: "-", x: curves.step, y };
+    const line = { label: name(choice.value), color: "#0072B2", dash: "-", x: curves.step, y };
     const positive = y.every((value) => value === null || value > 0);
     place.replaceChildren(chart({ lines: [line], logy: choice.value === "fid" && positive, xname: "D updates", yname: line.label }).node);
   };
@@ -45,13 +45,13 @@ function learning(curves, distance) {
 
 function spectrum(curves) {
   if (!curves.spectrum) return [];
-  const line = { label: "log10 eigenvalue", colour: "#0072B2", dash: "-", x: curves.spectrum.map((_, i) => i + 1), y: curves.spectrum };
+  const line = { label: "log10 eigenvalue", color: "#0072B2", dash: "-", x: curves.spectrum.map((_, i) => i + 1), y: curves.spectrum };
   return [make("h3", {}, "Conditioning of the generator"),
-    make("p", { class: "note" }, "log10 of the eigenvalues of the mean of JᵀJ, J the generator's Jacobian by its latents, largest first, at the last evaluation that has them. A steep fall: few latent directions move the image."),
+    make("p", { class: "note" }, "log10 of the eigenvalues of the mean of JᵀJ, where J is the Jacobian of the generator with respect to its latents, largest first, at the last evaluation that has them. A steep fall means that few latent directions change the image."),
     make("div", { class: "card" }, chart({ lines: [line], xname: "eigenvalue", yname: line.label }).node)];
 }
 
-// A picture with its caption, at full size by a click.
+// A picture with its caption; a click opens it at full size.
 function shown(file, alt, ...about) {
   return make("figure", { class: "grid" }, make("a", { href: file }, make("img", { src: file, alt })), make("figcaption", {}, ...about));
 }
@@ -60,16 +60,16 @@ function pictures(part, curves) {
   if (!part.pictures.length) return [];
   const apart = (curves.closest_pairs ?? []).filter((value) => value !== null);
   const far = apart.length > 1
-    ? [make("p", { class: "note" }, `The closest pair is ${apart[0]} apart and the last of these ${apart.length} pairs ${apart.at(-1)}, at the last evaluation; 1 is what lies between a real image and its nearest other (median).`)]
+    ? [make("p", { class: "note" }, `Distance of the closest pair: ${apart[0]}; of the last of these ${apart.length} pairs: ${apart.at(-1)} (at the last evaluation). 1 is the median distance between nearest real images.`)]
     : [];
-  return [make("h3", {}, "Pictures of its scores"), make("div", { class: "grids" }, ...part.pictures.map(({ file, about, step }) => shown(file, about, about, ` Step ${step}.`))), ...far];
+  return [make("h3", {}, "Pictures of scores"), make("div", { class: "grids" }, ...part.pictures.map(({ file, about, step }) => shown(file, about, about, ` Step ${step}.`))), ...far];
 }
 
 function fill(id) {
   const run = RUNS[id], body = sheet.querySelector(".body");
   sheet.querySelector("h2").textContent = run ? `${run.cell}, seed ${run.seed}` : `Run ${id}`;
   if (!run) {
-    body.replaceChildren(make("p", {}, "This report has no data of this run: it is of another store, or the folder data/ is missing beside the page."));
+    body.replaceChildren(make("p", {}, "This report has no data of this run: it belongs to another store, or the folder data/ next to the page is missing."));
     return;
   }
   const state = make("p", {}, make("span", { class: `chip ${run.status}` }, run.status), ` run ${id}`);
@@ -77,11 +77,11 @@ function fill(id) {
   for (const text of run.warnings) state.append(make("br"), `Warning: ${text}.`);
   const parts = run.parts.flatMap((part) => {
     const scores = Object.entries(part.scores);
-    if (part.best) scores.push(["lowest ever (flatters)", part.best]);
+    if (part.best) scores.push(["best checkpoint (optimistic)", part.best]);
     return [
       make("h3", {}, run.parts.length > 1 ? `Scores under protocol ${part.protocol}` : "Scores"),
       ...(part.caution ? [make("p", { class: "warning" }, part.caution)] : []),
-      scores.length ? list(scores) : make("p", { class: "note" }, "It has no final score."),
+      scores.length ? list(scores) : make("p", { class: "note" }, "No final score."),
       ...learning(run.curves[part.protocol] ?? {}, part.distance),
       ...spectrum(run.curves[part.protocol] ?? {}),
       ...pictures(part, run.curves[part.protocol] ?? {}),
@@ -94,10 +94,10 @@ function fill(id) {
   body.replaceChildren(
     state, ...samples, ...parts,
     make("h3", {}, "Configuration"), list(Object.entries(run.facts)),
-    ...(run.config.length ? [make("details", {}, make("summary", {}, `All of it, as frozen (${run.config.length} keys)`), make("pre", {}, run.config.join("\n")))] : []),
+    ...(run.config.length ? [make("details", {}, make("summary", {}, `All ${run.config.length} keys`), make("pre", {}, run.config.join("\n")))] : []),
     ...(machines.length ? [make("h3", {}, "Machines and versions"), ...machines] : []),
-    ...(run.command ? [make("h3", {}, "Planned by"), make("pre", {}, run.command), make("p", { class: "files" }, `${run.planned ? `Planned with ${run.planned}. ` : ""}Its folder in the store: runs/${id}.`)] : []),
-    ...(run.alone ? [make("h3", {}, "This run alone"), make("pre", {}, run.alone)] : []),
+    ...(run.command ? [make("h3", {}, "Command of the sweep"), make("pre", {}, run.command), make("p", { class: "files" }, `${run.planned ? `Planned with ${run.planned}. ` : ""}Folder in the store: runs/${id}.`)] : []),
+    ...(run.alone ? [make("h3", {}, "Command for this run alone"), make("pre", {}, run.alone)] : []),
     ...(run.log ? [make("h3", {}, "End of its log"), make("pre", {}, run.log)] : []),
   );
 }

@@ -1,6 +1,6 @@
-// Tables: sorted by a click on a head, filtered by text or by one column, in pages, and saved as shown.
-// Rows are those of the page, or come from a script file beside it (landscape.table), for a study has thousands.
-const PAGE = 25, SMALL = 9;
+// Tables: sorting by column header, filtering by text or by column, pages, and export as CSV.
+// Rows are in the page, or, as there may be thousands, in a script file next to it (landscape.table).
+const PAGE = 25, MIN_ROWS_FOR_TOOLS = 9;
 
 function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -26,9 +26,9 @@ function tabled(box, rows) {
     return cell;
   }));
 
-  // Text words must all occur; of a column of numbers, "<20", ">5", "5..20" or "=7" compare.
+  // All words must occur; for a numeric column, "<20", ">5", "5..20" and "=7" compare.
   const text = make("input", { type: "search", placeholder: "Filter", "aria-label": "Filter the rows" });
-  const where = make("select", { "aria-label": "In which column" }, make("option", { value: "" }, "in any column"));
+  const where = make("select", { "aria-label": "Column" }, make("option", { value: "" }, "in any column"));
   heads.forEach((head, i) => where.append(make("option", { value: i }, `in ${head.textContent}`)));
   const values = make("datalist", { id: `values-${document.querySelectorAll("datalist").length}` });
   text.setAttribute("list", values.id);
@@ -41,7 +41,7 @@ function tabled(box, rows) {
     button.addEventListener("click", () => { page += step; show(); });
     return button;
   };
-  const back = turn("Earlier", -1), place = make("span", { class: "files" }), on = turn("Further", 1);
+  const back = turn("Previous", -1), place = make("span", { class: "files" }), on = turn("Next", 1);
   pages.append(back, place, on);
 
   function matches() {
@@ -81,12 +81,12 @@ function tabled(box, rows) {
 
   function sort(column) {
     const before = heads[column].getAttribute("aria-sort"), best = heads[column].dataset.better === "higher" ? "descending" : "ascending";
-    const up = before ? before === "descending" : best === "ascending";  // the best first, then the other way
+    const up = before ? before === "descending" : best === "ascending";  // best first, then reversed
     heads.forEach((other) => other.removeAttribute("aria-sort"));
     heads[column].setAttribute("aria-sort", up ? "ascending" : "descending");
     const value = (row) => number[column] ? row.sorts[column] : row.texts[column] === "–" ? null : row.texts[column] || null;
     const collator = new Intl.Collator("en", { numeric: true });
-    const order = (a, b) => {  // missing values stay last either way
+    const order = (a, b) => {  // missing values come last in both directions
       const x = value(a), y = value(b);
       if (x === null || y === null) return (x === null) - (y === null);
       const sign = number[column] ? Math.sign(x === y ? 0 : x - y) : collator.compare(x, y);
@@ -108,7 +108,7 @@ function tabled(box, rows) {
   where.addEventListener("change", () => { choices(); filter(); });
   save.addEventListener("click", () => {
     const quoted = (value) => /[",\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
-    const safe = (text) => /^'*[=+\-@\t\r\n]/.test(text) ? `'${text}` : text;  // as analysis/loading/csv_files.py: no formula
+    const safe = (text) => /^'*[=+\-@\t\r\n]/.test(text) ? `'${text}` : text;  // no formulas, as in analysis/loading/csv_files.py
     const exact = (row, i) => number[i] && row.sorts[i] !== null && row.sorts[i] !== undefined ? String(row.sorts[i]) : row.texts[i] === "–" ? "" : safe(row.texts[i]);
     const lines = [heads.map((head) => head.textContent), ...shown.map((row) => heads.map((_, i) => exact(row, i)))];
     const blob = new Blob([lines.map((cells) => cells.map(quoted).join(",") + "\n").join("")], { type: "text/csv" });
@@ -116,7 +116,7 @@ function tabled(box, rows) {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });
-  if (rows.length >= SMALL) {
+  if (rows.length >= MIN_ROWS_FOR_TOOLS) {
     box.prepend(tools);
     box.append(pages);
   }

@@ -1,8 +1,6 @@
-"""The few questions that are put to SLURM, each one call of its own tools; every refusal is one sentence.
+"""The only module that calls SLURM's tools and parses their output. Every error is one sentence.
 
-Nothing else knows these tools, their output or the words of this scheduler.
-
-A tool that does not answer means that nothing is known: callers ask before they write anything.
+Callers query SLURM before they write anything, so nothing is changed if a tool does not answer.
 """
 
 from __future__ import annotations
@@ -20,12 +18,11 @@ from sweeps.monitor import Obstacle, Task
 TIMEOUT_S = 150.0
 TOOLS = ("sbatch", "squeue", "scontrol", "scancel")
 
-# Reasons for which a job does not wait for its turn: somebody must release it, no job with its resources may start, and
-# a partition that may come back.
+# Why a job cannot start, other than its turn: it is held, no job with its resources may run, its partition is down.
 OBSTACLES = (
     (
         re.compile(r"held", re.I),
-        Obstacle(True, "cannot start", "scontrol release {jobs} lets them, once the cause is mended"),
+        Obstacle(True, "cannot start", "once the cause is fixed: scontrol release {jobs}"),
     ),
     (
         re.compile(
@@ -36,25 +33,25 @@ OBSTACLES = (
         Obstacle(
             True,
             "cannot start",
-            "no job with these resources may; {cancel}, and give the command again with others",
+            "no job with these resources may: {cancel}, and run the command again with others",
         ),
     ),
     (
         re.compile(r"^Partition(Down|Inactive)", re.I),
-        Obstacle(False, "cannot start yet", "their partition is down, and sinfo says which are up"),
+        Obstacle(False, "cannot start yet", "their partition is down (sinfo lists those that are up)"),
     ),
 )
 
 
 def obstacle(state: str, reason: str) -> Obstacle | None:
-    """What keeps a task in this state, for this reason, from starting; None where it waits for its turn."""
+    """Why a task with this state and reason cannot start; None if it waits for its turn or runs."""
     if state != "PENDING":
         return None
     return next((found for pattern, found in OBSTACLES if pattern.search(reason)), None)
 
 
 class Refused(UserError):
-    """sbatch would not take a job; `full` where that is because too many are queued, and not what was asked for."""
+    """sbatch refused a job; `full` if too many jobs are queued, rather than because of what was requested."""
 
     def __init__(self, text: str, full: bool) -> None:
         super().__init__(text)
@@ -62,33 +59,33 @@ class Refused(UserError):
 
 
 class Limits(NamedTuple):
-    """What a site lets a user submit; None where it does not say."""
+    """How much a site lets a user submit; None if it does not say."""
 
-    array: int  # tasks of one array
-    jobs: int | None  # of all users together, each task of an array one
-    submit: int | None  # of this user
+    array: int  # tasks per array
+    jobs: int | None  # queued jobs of all users; each array task counts
+    submit: int | None  # queued jobs of this user
 
 
 class Nodes(NamedTuple):
-    """Nodes of one partition that are alike."""
+    """Equal nodes of one partition."""
 
     partition: str
-    default: bool  # the partition of jobs that name none
-    cores: int  # of each node
-    memory: int  # MB
-    minutes: int | None  # that a job may take; None: no limit
+    default: bool  # whether it is the default partition
+    cores: int  # per node
+    memory: int  # MB per node
+    minutes: int | None  # time limit of a job; None: no limit
 
 
 def _call(*command: str, timeout: float = TIMEOUT_S) -> str:
-    """What a tool prints; raises `UserError` where it is not there, does not answer or fails."""
+    """The output of a tool; raises `UserError` if it is missing, fails or does not answer."""
     done = _run(*command, timeout=timeout)
     if done.returncode != 0:
-        raise UserError(f"{command[0]} failed: {_last_words(done.stderr)}; nothing was changed")
+        raise UserError(f"{command[0]} failed: {_error_line(done.stderr)}; nothing was changed")
     return done.stdout
 
 
 def _run(*command: str, timeout: float = TIMEOUT_S, text: str = "") -> subprocess.CompletedProcess[str]:
-    # Without the bit string's limit, the tasks of a long array would be cut to 64 characters.
+    # The default would truncate the task list of a long array to 64 characters.
     environment = {**os.environ, "SLURM_BITSTR_LEN": "0", "SLURM_TIME_FORMAT": "standard"}
     try:
         return subprocess.run(
@@ -102,15 +99,15 @@ def _run(*command: str, timeout: float = TIMEOUT_S, text: str = "") -> subproces
         )
     except FileNotFoundError as e:
         raise UserError(
-            f"launcher=slurm needs SLURM's {command[0]} on the PATH, and it is not here; "
+            f"launcher=slurm needs SLURM's {command[0]}, which is not on the PATH; "
             "use a login node of the cluster, or launcher=local"
         ) from e
     except (OSError, subprocess.TimeoutExpired) as e:
         raise UserError(f"{command[0]} did not answer ({e}); try again later") from e
 
 
-def _last_words(text: str) -> str:
-    """What a tool complains of in one line: its last error, or the first line where none is called one."""
+def _error_line(text: str) -> str:
+    """A tool's error message in one line: its last line marked as an error, else its first line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"\w+: (error|fatal): ", line)]
     chosen = (errors[-1:] or lines[:1] or ["no reason given"])[0]
@@ -118,7 +115,7 @@ def _last_words(text: str) -> str:
 
 
 def user() -> str:
-    """The name by which SLURM knows this user."""
+    """This user's name in SLURM."""
     import pwd
 
     try:
@@ -127,8 +124,8 @@ def user() -> str:
         return str(os.geteuid())
 
 
-def _accounted() -> int | None:
-    """The least MaxSubmitJobs of this user's associations; None where there is none, or sacctmgr does not say."""
+def _user_submit_limit() -> int | None:
+    """The lowest MaxSubmitJobs of this user's associations; None if there is none, or sacctmgr is not available."""
     if shutil.which("sacctmgr") is None:
         return None
     command = ("sacctmgr", "-nP", "show", "assoc", f"user={user()}", "format=MaxSubmitJobs,GrpSubmitJobs")
@@ -137,8 +134,8 @@ def _accounted() -> int | None:
     return min(found, default=None)
 
 
-def spread(text: str) -> list[int]:
-    """The indices that squeue writes as "0-3,7%2"; none for a job that is no array."""
+def expand_indices(text: str) -> list[int]:
+    """The indices that squeue writes as "0-3,7%2"; none for a job that is not an array."""
     found: list[int] = []
     for part in text.partition("%")[0].split(","):
         first, _, last = part.partition("-")
@@ -154,7 +151,7 @@ def _is_full(words: str) -> bool:
 
 
 def _minutes(text: str) -> int | None:
-    """A time limit as sinfo prints it, "2-00:00:00" or "30:00"; None where there is none."""
+    """Minutes of a time limit as sinfo prints it, "2-00:00:00" or "30:00"; None if there is none."""
     found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text.strip())
     if found is None:
         return None
@@ -163,16 +160,16 @@ def _minutes(text: str) -> int | None:
 
 
 class Client:
-    """SLURM, as the launcher and its jobs see it. Whoever puts another scheduler here gives these methods.
+    """The interface to SLURM. A client of another scheduler has these methods.
 
-    Each is one call; `limits`, `submit`, `queue` and `cancel` raise `UserError` where it is not answered.
+    `limits`, `submit`, `queue` and `cancel` raise `UserError` if SLURM does not answer.
     """
 
     def limits(self) -> Limits:
-        """What the site allows: one call, and one more where it keeps accounts."""
+        """The site's limits: one call of scontrol, and one of sacctmgr if it has accounting."""
         for tool in TOOLS:
             if shutil.which(tool) is None:
-                _run(tool)  # says that it is missing
+                _run(tool)  # raises: it is missing
         config = dict(re.findall(r"^(\w+)\s*=\s*(.*?)\s*$", _call("scontrol", "show", "config"), re.M))
         array = int(config.get("MaxArraySize", "1001"))
         tasks = re.search(r"max_array_tasks=(\d+)", config.get("SchedulerParameters", ""))
@@ -182,29 +179,29 @@ class Client:
             # Indices run from 0 to one less than MaxArraySize.
             array=max(1, min(array, int(tasks[1]) if tasks else array)),
             jobs=int(jobs) if jobs.isdecimal() else None,
-            submit=None if accounts in ("none", "(null)", "") else _accounted(),
+            submit=None if accounts in ("none", "(null)", "") else _user_submit_limit(),
         )
 
     def submit(self, script: str) -> str:
-        """Hand the text of a script to sbatch; the job's id. Raises `Refused`."""
+        """Submit the text of a batch script; returns the job id. Raises `Refused`."""
         done = _run("sbatch", "--parsable", text=script)
         if done.returncode != 0:
-            words = _last_words(done.stderr)
+            words = _error_line(done.stderr)
             raise Refused(f"sbatch refused: {words}", _is_full(done.stderr))
         return done.stdout.strip().splitlines()[-1].partition(";")[0]
 
     def queue(self, users: Iterable[str]) -> list[Task]:
-        """Every task of an array of these users that is pending or under way, by one call."""
+        """The pending and running array tasks of these users and of this one, by one call."""
         names = ",".join(sorted({*users, user()}))
         tasks = []
         for line in _call("squeue", "-h", "-u", names, "-o", "%F|%K|%T|%r|%k").splitlines():
             job, indices, state, reason, token = line.split("|", 4)
             hindered = obstacle(state, reason)
-            tasks += [Task(job, n, state == "PENDING", token, reason, hindered) for n in spread(indices)]
+            tasks += [Task(job, n, state == "PENDING", token, reason, hindered) for n in expand_indices(indices)]
         return tasks
 
     def state(self, job: str) -> str | None:
-        """The state of one task ("7_3") as the scheduler sees it; None where it does not know or does not answer."""
+        """The state of one task ("7_3") in SLURM; None if it is unknown or SLURM does not answer."""
         try:
             done = _run("squeue", "-h", "-j", job, "-o", "%T", timeout=30)
         except UserError:
@@ -213,19 +210,19 @@ class Client:
         return words[0] if done.returncode == 0 and words else None
 
     def cancel(self, jobs: list[str]) -> None:
-        """Cancel arrays by one call; those that have ended already are no matter."""
+        """Cancel arrays by one call; those that have ended are ignored."""
         if jobs:
             _call("scancel", *jobs)
 
     def requeue(self, job: str) -> bool:
-        """Put a task that runs back into the queue. SLURM then ends it, this process and scontrol included."""
+        """Requeue a running task; whether SLURM agreed. SLURM then kills it, including this process and scontrol."""
         try:
             return _run("scontrol", "requeue", job, timeout=60).returncode in (0, -15)
         except UserError:
             return False
 
     def nodes(self) -> list[Nodes]:
-        """The nodes of the site's partitions, a row for those that are alike; none where sinfo does not say."""
+        """The nodes of the site, one row per group of equal ones; none if sinfo does not answer."""
         try:
             done = _run("sinfo", "-h", "-e", "-o", "%P|%c|%m|%l", timeout=30)
         except UserError:

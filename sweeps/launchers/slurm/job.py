@@ -1,13 +1,13 @@
-"""What a job of the scheduler does: train the runs of its task of an array, or search; then leave or queue again.
+"""The process of a SLURM job: trains the runs of its array task, or works on searches; then ends or requeues the job.
 
     python -m sweeps.launchers.slurm.job --store S --sweep NAME --submission TOKEN
 
-Which runs, on what device and with how many threads stands in the sweep's submissions; what each run is, in its own
-folder. The policy at the end is this program's own. USR2 means that the job's time is nearly over: workers save and
-the job is queued again, unless it got nowhere in all of its time, for then it never would. TERM means that the
-scheduler ends the job, and whether it comes back is the scheduler's to say; but in a preemption's time of grace the job
-still counts as running and would be taken for finished, so it queues itself again. Checkpoints are written by the
-clock, so a job that gets no signal (a dead node, kill -9) loses little.
+The sweep's submissions say which runs, on what device and with how many threads.
+
+USR2 means that the job's time is nearly over: workers save and the job requeues itself, unless no run advanced a step
+in the whole job. TERM means that the scheduler ends the job and decides whether to requeue it; but in the grace time of
+a preemption the job still counts as running and would be taken for finished, so it requeues itself. Checkpoints are
+written at time intervals, so a job that gets no signal (a dead node, kill -9) loses little.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from landscape.store.jobs import Resources, Submission
 from sweeps.console import tell
 from sweeps.errors import run_command
 from sweeps.launchers.devices import slots
-from sweeps.launchers.local_pool import UNREADABLE, run_pool
-from sweeps.launchers.local_search import Workers, searcher
+from sweeps.launchers.local_pool import READ_ERRORS, run_pool
+from sweeps.launchers.local_search import Workers, search_worker_command
 from sweeps.launchers.progress import Lines
 from sweeps.launchers.slurm.client import CLIENT
 from sweeps.launchers.slurm.submissions import submission
-from sweeps.launchers.supervisor import Allocation, Child
+from sweeps.launchers.supervisor import Child, JobAllocation
 from sweeps.planning.needs import is_met, need
 from sweeps.planning.plan import NOTHING, Plan, Planned
 from sweeps.planning.reload import stored_run
 from sweeps.planning.search_spec import trials_left
-from sweeps.planning.sweep_runs import Members
+from sweeps.planning.sweep_runs import SweepRuns
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code of the job."""
+    """Run the command line; returns the exit code of the job."""
 
     def work() -> int:
         parser = Parser("python -m sweeps.launchers.slurm.job", __doc__ or "")
@@ -63,39 +63,41 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train(store: Store, given: Submission, ids: Sequence[str]) -> int:
-    """Train these runs side by side and one after another; decide what becomes of the job."""
+    """Train these runs, several at once if the job allows; returns the exit code. May requeue the job."""
     plan, unreadable = _plan(store, given, ids)
     resources, how = given.resources, given.execution
     widest = max(run.config["train"]["world_size"] for run in plan.runs)
     places = slots(resources.at_once, how["threads"], how["device"], widest)
     job = _begin(f"{plural(len(plan.runs), 'run')}, {resources.at_once} at once")
-    allocation = Allocation(patience_s(resources))
+    allocation = JobAllocation(patience_s(resources))
     before, start = _progress(plan), time.monotonic()
     run_pool(plan, places, Lines(plan), allocation)
     unmet = [run for run in plan.runs if not is_met(plan, run)]
     left = [run for run in unmet if run not in allocation.elsewhere]
     failed = [run for run in left if _state(plan, run) == FAILED]
     if allocation.signals and len(left) > len(failed):
-        vain = _progress(plan) <= before and time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
-        return _again(store, given, job, allocation.signals, vain)
+        no_progress = _progress(plan) <= before and time.monotonic() - start > 0.8 * (
+            resources.time * 60 - resources.notice_s
+        )
+        return _requeue_or_stop(store, given, job, allocation.signals, no_progress)
     tell(f"{len(plan.runs) - len(unmet)} of {plural(len(plan.runs), 'run')} finished, {len(failed)} failed")
     return ExitCode.UNFINISHED if left or unreadable else 0
 
 
 def search(store: Store, given: Submission) -> int:
-    """Work on the sweep's searches in this job until no trial is left or the time is over.
+    """Work on the sweep's searches in this job until no trial is left or its time is over; returns the exit code.
 
-    A worker that is told to save gives its trial back, so that another goes on with it; one that does not save in time
-    is left to the scheduler, and its trial to whoever finds it dead.
+    A worker that is asked to save releases its trial, so that another can continue it. One that does not save in time
+    is killed by the scheduler, and its trial taken over by the next worker that finds it dead.
     """
     job = _begin("a worker of the sweep's searches")
     resources, how = given.resources, given.execution
     before, start = _trial_steps(store, given.sweep), time.monotonic()
-    allocation = Allocation(patience_s(resources))
+    allocation = JobAllocation(patience_s(resources))
     own = {key: str(how["threads"]) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
     def begin(slot: int) -> Child[Path | None]:
-        command = searcher(store, given.sweep, how)
+        command = search_worker_command(store, given.sweep, how)
         return Child(subprocess.Popen(command, env={**os.environ, **own}, start_new_session=True), slot, None)
 
     workers = Workers(begin, 1, allocation)
@@ -103,17 +105,17 @@ def search(store: Store, given: Submission) -> int:
     signals = allocation.signals
     if signals and trials_left(store, given.sweep):
         late = time.monotonic() - start > 0.8 * (resources.time * 60 - resources.notice_s)
-        return _again(store, given, job, signals, late and _trial_steps(store, given.sweep) <= before)
+        return _requeue_or_stop(store, given, job, signals, late and _trial_steps(store, given.sweep) <= before)
     return ExitCode.UNFINISHED if any(workers.codes) else 0
 
 
 def patience_s(resources: Resources) -> float:
-    """How long after a signal workers may take to save: what a job needs to queue itself again is left."""
+    """Seconds that workers have to save after a signal, less the time that the job needs to requeue itself."""
     return max(resources.notice_s - 30.0, resources.notice_s / 2)
 
 
 def _begin(what: str) -> str:
-    """Say what the job is about to do; its name for the scheduler."""
+    """Log what the job is about to do; returns its id for the scheduler, as in "7_3"."""
     restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
     job = f"{os.environ.get('SLURM_ARRAY_JOB_ID', '?')}_{os.environ.get('SLURM_ARRAY_TASK_ID', '?')}"
     tell(f"job {job} on {os.uname().nodename}, restart {restarts}: {what}")
@@ -121,25 +123,25 @@ def _begin(what: str) -> str:
 
 
 def _trial_steps(store: Store, sweep: str) -> int:
-    """Steps on record of all trials so far; grows whenever a worker is of any use."""
+    """The sum of recorded steps of all trials."""
     steps = 0
-    for one in Members(store, store.sweep(sweep)).ids():  # trials under way are in no row of the record yet
-        with suppress(*UNREADABLE):
+    for one in SweepRuns(store, store.sweep(sweep)).ids():  # includes running trials, which have no record yet
+        with suppress(*READ_ERRORS):
             steps += store.run(one).status().step
     return steps
 
 
 def _plan(store: Store, given: Submission, ids: Sequence[str]) -> tuple[Plan, int]:
-    """The runs of a task as a plan, and how many of them do not read."""
+    """The runs of a task as a plan, and how many of them cannot be read."""
     plan, unreadable = Plan([], []), 0
     for one in ids:
         try:
             planned = stored_run(store.run(one), given.execution)
             planned.config["store"] = str(store.root)
             if len(ids) == 1:
-                planned.config["launcher"]["warm"] = False  # a server that forks a single worker would save nothing
+                planned.config["launcher"]["warm"] = False  # not worth a fork server
             planned.state, planned.need = need(store.run(one), planned)
-        except UNREADABLE as e:
+        except READ_ERRORS as e:
             unreadable += 1
             tell(f"{one}: cannot be trained ({e})")
             continue
@@ -152,12 +154,12 @@ def _plan(store: Store, given: Submission, ids: Sequence[str]) -> tuple[Plan, in
 def _state(plan: Plan, planned: Planned) -> str:
     try:
         return plan.store.run(planned.id).status().state
-    except UNREADABLE:
+    except READ_ERRORS:
         return FAILED
 
 
 def _progress(plan: Plan) -> tuple[int, int]:
-    """Runs that are met, and steps on record of the others; grows whenever a job is of any use."""
+    """The number of finished runs, and the sum of recorded steps."""
     met = steps = 0
     for planned in plan.runs:
         run = plan.store.run(planned.id)
@@ -165,13 +167,13 @@ def _progress(plan: Plan) -> tuple[int, int]:
             status = run.status()
             met += status.finished and need(run, planned)[1] == NOTHING
             steps += status.step
-        except UNREADABLE:
+        except READ_ERRORS:
             continue
     return met, steps
 
 
-def _again(store: Store, given: Submission, job: str, signals: list[int], vain: bool) -> int:
-    """A job that was told to end with runs to go: back into the queue, where that is neither decided nor in vain."""
+def _requeue_or_stop(store: Store, given: Submission, job: str, signals: list[int], no_progress: bool) -> int:
+    """End a job with unfinished runs: requeue it, unless the scheduler has decided or no run advanced."""
     names = ", ".join(signal.Signals(n).name for n in signals)
     now = submission(store.sweep(given.sweep), given.token)
     if now is not None and now.cancelled:
@@ -179,15 +181,15 @@ def _again(store: Store, given: Submission, job: str, signals: list[int], vain: 
         return ExitCode.PREEMPTED
     state = CLIENT.state(job)
     if state != "RUNNING":
-        tell(f"{names}: the scheduler ends this job ({state}); whether it runs again is the scheduler's to say")
+        tell(f"{names}: the scheduler ends this job ({state}) and decides whether it runs again")
         return ExitCode.PREEMPTED
-    if vain:
-        tell(f"{names}: no run made a step in all of the job's {given.resources.time} minutes, so it is not queued")
-        tell("again; give more with launcher.time=")
+    if no_progress:
+        tell(f"{names}: no run advanced a step in the job's {given.resources.time} minutes, so it is not requeued;")
+        tell("give it more time with launcher.time=")
         return ExitCode.PREEMPTED
-    tell(f"{names}: the job is queued again")
+    tell(f"{names}: the job is requeued")
     if not CLIENT.requeue(job):
-        tell(f"but the scheduler would not; python -m sweeps retry {given.sweep} submits what is left")
+        tell(f"the scheduler refused to requeue it; to submit what is left: python -m sweeps retry {given.sweep}")
     return ExitCode.PREEMPTED
 
 

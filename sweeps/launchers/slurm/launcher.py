@@ -1,7 +1,7 @@
-"""The SLURM launcher: what a plan lacks goes to the scheduler as arrays, and the command ends.
+"""The SLURM launcher: submits what a plan lacks as job arrays, and returns.
 
-The store is the truth: which runs are wanted is in the plan, which are queued is in the sweep's submissions laid beside
-one squeue, and what became of them is in their folders. Nothing stays alive to watch.
+No process stays alive to watch. The plan says which runs are wanted, the sweep's submissions together with squeue say
+which are queued, and each run's folder says how far it is.
 """
 
 from __future__ import annotations
@@ -27,37 +27,38 @@ from sweeps.launchers.estimate import Estimate
 from sweeps.launchers.setup_lines import Source
 from sweeps.launchers.slurm.client import CLIENT, Limits, Refused, user
 from sweeps.launchers.slurm.messages import Outcome, _with_help, report
-from sweeps.launchers.slurm.resources import Classes
+from sweeps.launchers.slurm.resources import ResourceRules
 from sweeps.launchers.slurm.script import script
 from sweeps.launchers.slurm.site_limits import check_fits
-from sweeps.launchers.slurm.submissions import Queued, Submissions, append, in_queue, users
-from sweeps.monitor import unclaimed
+from sweeps.launchers.slurm.submissions import QueuedJobs, Submissions, append, in_queue, users
+from sweeps.monitor import without_worker
 from sweeps.planning.freeze import freeze
 from sweeps.planning.plan import NOTHING, Plan, execution
 from sweeps.planning.search_spec import trials_left, workers_of
-from sweeps.planning.withdraw import Before
+from sweeps.planning.withdraw import SweepFilesBackup
 from sweeps.search.objective import record_grid
 
 
 class SlurmLauncher(Submissions, Launcher):
-    """Hands runs to the scheduler. The grid's runs and the workers of its searches are queued side by side: neither
-    waits for the other."""
+    """Submits runs to SLURM. The grid's runs and the workers of its searches do not wait for each other."""
 
     attached = False
 
     def check(self, plan: Plan) -> None:
+        """Raise `UserError` for invalid resources, and for a search storage that machines cannot share."""
         by_class(plan, {run.id for run in plan.runs})
         if plan.searches and plan.stage in ("all", "search") and plan.storage == "sqlite":
             raise UserError(
-                "search.storage=sqlite is a file that machines cannot share safely; with launcher=slurm give "
-                "search.storage=journal, or the URL of a data base"
+                "search.storage=sqlite cannot be shared safely between machines; with launcher=slurm use "
+                "search.storage=journal, or the URL of a database"
             )
 
     def shell_lines(self) -> list[str]:
-        return Classes(self.keys).setup
+        """The setup lines and extra sbatch options of all jobs."""
+        return ResourceRules(self.keys).shell_lines
 
     def describe(self, plan: Plan) -> list[str]:
-        """How a plan would be submitted, a line a class of resources, and the workers of its searches."""
+        """The jobs that would be submitted, one line per class of resources, and those of the searches."""
         grid = plan.stage != "search"
         wanted = by_class(plan, {run.id for run in plan.runs if grid and run.need != NOTHING})
         lines = []
@@ -65,7 +66,7 @@ class SlurmLauncher(Submissions, Launcher):
             jobs = -(-len(runs) // resources.runs_per_job)
             lines.append(f"{plural(len(runs), 'run')} in {plural(jobs, 'job')} of {resources.describe()}")
         if len(wanted) > 1:
-            lines.insert(0, f"{len(wanted)} classes of resources, arrays of their own each")
+            lines.insert(0, f"{len(wanted)} classes of resources, each in arrays of its own")
         left = plan.trials_left if plan.stage in ("all", "search") else 0
         if left:
             search = workers(plan)
@@ -76,17 +77,17 @@ class SlurmLauncher(Submissions, Launcher):
         return lines
 
     def launch(self, plan: Plan, grid: bool = True, searching: bool = False) -> int:
-        """Returns at once, long before the runs end."""
+        """Submit the plan and return, without waiting for the runs."""
         store = plan.store
         wanted = by_class(plan, {run.id for run in plan.runs if run.need != NOTHING} if grid else set())
         search = workers(plan) if searching else None
         site = CLIENT.limits()  # before anything is written
         check_fits([one.resources for one in wanted] + ([] if search is None else [search.resources]))
         store.check_writable()
-        with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
+        with locked(store.submit_lock(), lambda: tell("another command is submitting from this store; waiting for it")):
             queued = in_queue(store, CLIENT.queue(users(store)))
             folder = store.sweep(plan.name)
-            before = Before(store, folder)
+            before = SweepFilesBackup(store, folder)
             created = freeze(plan)
             everything = by_class(plan, {run.id for run in plan.runs})
             launcher = plan.runs[0].config["launcher"]
@@ -107,7 +108,7 @@ class SlurmLauncher(Submissions, Launcher):
         return report(store, folder, done)
 
     def resubmit(self, store: Store, folder: SweepFolder, wanted: set[str], accepted: bool) -> int:
-        """Submit them with the resources of the newest command that went to the scheduler."""
+        """Submit these runs with the resources of the sweep's newest submission."""
         try:
             record, ours = folder.signed_jobs()
         except FileNotFoundError as e:
@@ -116,10 +117,10 @@ class SlurmLauncher(Submissions, Launcher):
         resources = [one.resources for one in classes]
         if record.search is not None:
             resources.append(record.search.resources)
-        Source(folder.jobs_file, ours, accepted).check(text for one in resources for text in one.setup)
+        Source(folder.jobs_file, ours, accepted).check(text for one in resources for text in one.shell_lines)
         site = CLIENT.limits()
         check_fits(one.resources for one in classes if one.runs)
-        with locked(store.submit_lock(), lambda: tell("another command submits from this store; waiting for it")):
+        with locked(store.submit_lock(), lambda: tell("another command is submitting from this store; waiting for it")):
             queued = in_queue(store, CLIENT.queue(users(store)))
             done = submit(store, folder, classes, record, site, queued)
             if record.search is not None and folder.plan().stage != "grid":
@@ -127,11 +128,12 @@ class SlurmLauncher(Submissions, Launcher):
         return report(store, folder, done)
 
     def processor(self, config: dict[str, Any]) -> tuple[str, str | None]:
-        return "GPU" if config["device"] != "cpu" and Classes(self.keys).of(config).gpus > 0 else "CPU", None
+        """As of `Launcher`; the model is not known."""
+        return "GPU" if config["device"] != "cpu" and ResourceRules(self.keys).of(config).gpus > 0 else "CPU", None
 
     def wall_clock(self, plan: Plan, made: Estimate) -> str:
-        """The grid's jobs and those of its searches run side by side. A job may train several runs of the grid at
-        once, but a search's worker trains one trial after another."""
+        """In words. The grid's jobs and those of its searches run at the same time; a job may train several runs of the
+        grid at once, a search worker trains one trial after another."""
         parallel = self.keys["parallel"]
         jobs = max(1, min(workers_of(plan.searches, parallel), made.trials))
         seconds = max(made.longest_s, made.trials_s / jobs)
@@ -147,9 +149,9 @@ class SlurmLauncher(Submissions, Launcher):
         return f"about {duration(seconds)} with {many} at once"
 
 
-def by_class(plan: Plan, ids: set[str], alone: bool = False) -> list[JobClass]:
-    """The runs with these ids by the resources that they get; with `alone` one after another in a search's worker."""
-    classes = Classes(plan.runs[0].config["launcher"], alone)
+def by_class(plan: Plan, ids: set[str], one_run_per_job: bool = False) -> list[JobClass]:
+    """The runs with these ids, grouped by their resources; with `one_run_per_job` as search workers train them."""
+    classes = ResourceRules(plan.runs[0].config["launcher"], one_run_per_job)
     found: dict[Resources, list[str]] = {}
     for planned in plan.runs:
         if planned.id in ids:
@@ -163,16 +165,16 @@ def submit(
     wanted: list[JobClass],
     record: Jobs,
     site: Limits,
-    queued: Queued,
+    queued: QueuedJobs,
 ) -> Outcome:
-    """Submit those of the wanted runs that nobody has; the store's submit lock is held."""
+    """Submit those of the wanted runs that are neither queued nor trained; the caller holds the submit lock."""
     done = Outcome()
-    free = unclaimed(store, [run for one in wanted for run in one.runs if run not in queued.runs])
+    free = without_worker(store, [run for one in wanted for run in one.runs if run not in queued.runs])
     done.already = sum(run in queued.runs for one in wanted for run in one.runs)
     done.alive = sum(len(one.runs) for one in wanted) - done.already - len(free)
     room = min(n for n in (record.max_submit, site.submit, site.jobs, sys.maxsize) if n is not None) - queued.tasks
     for resources, runs in ((one.resources, one.runs) for one in wanted):
-        tasks = list(cut([run for run in runs if run in free], resources.runs_per_job))
+        tasks = list(chunks([run for run in runs if run in free], resources.runs_per_job))
         size = site.array
         while tasks and not done.refused:
             size = min(size, site.array, len(tasks), room)
@@ -182,7 +184,7 @@ def submit(
             try:
                 done.submitted.append(_submit_array(store, folder, tasks[:size], resources, record.execution))
             except Refused as e:
-                if e.full and size > 1:  # a limit that the site does not tell: find out what fits
+                if e.full and size > 1:  # an unknown limit: try fewer
                     size //= 2
                     continue
                 done.full, done.refused = (str(e), "") if e.full else ("", _with_help(str(e), resources))
@@ -195,12 +197,12 @@ def submit(
 
 
 def workers(plan: Plan) -> SearchJobs:
-    """How many jobs work on a plan's searches, and with what: the resources of one run, for one worker in each."""
-    classes = by_class(plan, {run.id for run in plan.runs}, alone=True)
+    """The number of jobs for a plan's searches, and their resources: each has one worker, which trains one run."""
+    classes = by_class(plan, {run.id for run in plan.runs}, one_run_per_job=True)
     if len(classes) > 1:
         raise UserError(
-            "launcher.classes gives the cells of this search different resources, and its workers train all of them; "
-            "search each class in a command of its own, or give stage=grid"
+            "launcher.classes gives the cells of this search different resources, but each worker trains runs of all "
+            "cells; search each class in a command of its own, or use stage=grid"
         )
     resources = classes[0].resources
     return SearchJobs(resources, workers_of(plan.searches, resources.parallel))
@@ -211,10 +213,10 @@ def submit_search(
     folder: SweepFolder,
     record: Jobs,
     site: Limits,
-    queued: Queued,
+    queued: QueuedJobs,
     done: Outcome,
 ) -> None:
-    """Submit the searches' workers where trials are left and none of the workers is queued; the lock is held."""
+    """Submit search workers if trials are left and none are queued; the caller holds the submit lock."""
     left = trials_left(store, folder.name)
     if record.search is None or not left or done.refused:
         return
@@ -235,14 +237,14 @@ def submit_search(
             if not e.full:
                 done.refused = _with_help(str(e), resources)
                 return
-            done.full = str(e)  # a limit that the site does not tell: find out what fits
+            done.full = str(e)  # an unknown limit: try fewer
             size //= 2
     if done.search is None:
         done.trials = left
 
 
-def cut(runs: list[str], size: int) -> Iterator[list[str]]:
-    """Runs of one class, so many to a job."""
+def chunks(runs: list[str], size: int) -> Iterator[list[str]]:
+    """Chunks of `size` runs."""
     for start in range(0, len(runs), size):
         yield runs[start : start + size]
 
@@ -281,13 +283,13 @@ def _submit_array(
 
 
 def mark_queued(store: Store, runs: Iterable[str]) -> dict[str, RunStatus]:
-    """Write "queued" where nobody works; the statuses that were there before. A dead worker's claim is put away."""
+    """Set the status of runs without a worker to "queued"; returns their earlier statuses. Dead claims are removed."""
     before = {}
     for one in runs:
         run = store.run(one)
         with suppress(CorruptFile, OSError):
             status = run.status()
-            if status.finished:  # only to be scored
+            if status.finished:  # it is only scored
                 continue
             claim = None
             if claim_in_force(run) is not None:

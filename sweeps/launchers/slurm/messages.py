@@ -1,4 +1,4 @@
-"""What the SLURM launcher tells: what it would submit, what it has submitted, what sbatch refused."""
+"""The messages of the SLURM launcher: what was submitted, what was not, and why."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from sweeps.planning.search_spec import trials_left
 
 @dataclass
 class Outcome:
-    """What one round of submitting did."""
+    """The result of submitting."""
 
     submitted: list[Submission] = field(default_factory=list)
-    already: int = 0  # runs that the scheduler has
-    alive: int = 0  # and those that somebody trains outside of it
+    already: int = 0  # runs that are queued already
+    alive: int = 0  # runs that a worker outside of the queue trains
     left: int = 0  # runs that did not fit into the queue
-    full: str = ""  # the words of the limit that they met
-    refused: str = ""
-    search: Submission | None = None  # the searches' workers
-    searching: bool = False  # which the scheduler has already
-    trials: int = 0  # whose workers did not fit into the queue
+    full: str = ""  # the limit that they exceeded, in words
+    refused: str = ""  # why sbatch refused a job, if it did
+    search: Submission | None = None  # of search workers
+    searching: bool = False  # whether search workers are queued already
+    trials: int = 0  # trials whose workers did not fit into the queue
 
 
 def _with_help(words: str, resources: Resources) -> str:
-    """sbatch's own words, and what they are about where that is known."""
+    """sbatch's message with the resources that it is about."""
     if "partition" in words.lower() and resources.partition is not None:
         names = sorted({one.partition for one in CLIENT.nodes()})
         legal = f"; legal here: {', '.join(names)}" if names else ""
         return f"{words} (launcher.partition={resources.partition}{legal})"
-    return f"{words} (asked for: {resources.describe()})"
+    return f"{words} (requested: {resources.describe()})"
 
 
 def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
-    """Say what was submitted, what was not and why, and what to do next; the exit code."""
+    """Log what was submitted, what was not and why, and what to do next; returns the exit code. Raises `UserError`
+    if sbatch refused a job."""
     for resources, arrays in _by_resources(done.submitted).items():
         jobs, runs = sum(len(a.tasks) for a in arrays), sum(len(task) for a in arrays for task in a.tasks)
         ids = [str(a.job) for a in arrays]
@@ -49,18 +50,21 @@ def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
     if done.already:
         tell(f"{plural(done.already, 'run')} already in the queue")
     if done.alive:
-        tell(f"{plural(done.alive, 'run')} left to the workers that train them outside of the queue")
+        tell(f"{plural(done.alive, 'run')} not submitted: a worker outside of the queue trains them")
     where = f"{folder.name} {shlex.quote(f'store={store.root}')}"
     if (done.left or done.trials) and not done.refused:
         what = " and ".join(plural(n, name) for n, name in ((done.left, "run"), (done.trials, "trial")) if n)
-        tell(f"{what} wait for room ({done.full}); when there is some,")
+        tell(f"{what} did not fit into the queue ({done.full}); once there is room, run")
         tell(f"  python -m sweeps submit {where}")
     if done.search is not None:
-        trials, workers = plural(trials_left(store, folder.name), "trial"), plural(len(done.search.tasks), "worker")
+        trials, workers = (
+            plural(trials_left(store, folder.name), "trial"),
+            plural(len(done.search.tasks), "search worker"),
+        )
         each = done.search.resources.describe()
-        tell(f"searching {trials}: submitted {workers} of {each}, job {done.search.job}")
+        tell(f"submitted {workers} for {trials}, each with {each}: job {done.search.job}")
     if done.searching:
-        tell("the searches' workers are already in the queue")
+        tell("search workers are already in the queue")
     if done.refused:
         what = (
             "nothing was submitted"
@@ -69,10 +73,10 @@ def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
         )
         raise UserError(f"{done.refused}; {what}")
     if done.submitted or done.already or done.search or done.searching:
-        tell("the runs go on without this command; next:")
+        tell("the jobs run without this command; next:")
         tell(f"  python -m sweeps status {shlex.quote(f'store={store.root}')}")
         tell(f"  python -m sweeps cancel {where}")
-        tell(f"  python -m sweeps retry {where}  (what failed or was lost)")
+        tell(f"  python -m sweeps retry {where}  (failed or lost runs)")
     return 0
 
 

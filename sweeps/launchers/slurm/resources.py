@@ -1,4 +1,4 @@
-"""What each run gets from a scheduler: the launcher's keys, changed by the rules of `launcher.classes` that fit it."""
+"""The resources that each run's job requests: the launcher's keys, changed by matching rules of `launcher.classes`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEYS = (
 )  # fmt: skip
 LISTS = ("setup", "extra")
 BY_GROUP = {group: key for key, group in SELECTORS.items() if key != "reg.norm"}  # loss: loss.kind, reg: reg.penalty
-OURS: tuple[str, ...] = (
+RESERVED_OPTIONS: tuple[str, ...] = (
     "array",
     "output",
     "error",
@@ -29,36 +29,32 @@ OURS: tuple[str, ...] = (
     "requeue",
     "no-requeue",
 )
-OURS += ("time", "open-mode", "test-only", "nodes", "ntasks", "ntasks-per-node", "export")
+RESERVED_OPTIONS += ("time", "open-mode", "test-only", "nodes", "ntasks", "ntasks-per-node", "export")
 
 
-class Classes:
-    """The rules of one command; raises `UserError` where they cannot be meant.
+class ResourceRules:
+    """The `launcher` keys of a command with its `launcher.classes`; raises `UserError` for invalid ones.
 
-    With `alone` they are for jobs in which one worker of a search trains run after run: nothing is packed into those.
+    With `one_run_per_job` they are for search workers, which train one run at a time.
     """
 
-    def __init__(self, launcher: Mapping[str, Any], alone: bool = False) -> None:
-        self.launcher, self.alone = launcher, alone
+    def __init__(self, launcher: Mapping[str, Any], one_run_per_job: bool = False) -> None:
+        self.launcher, self.one_run_per_job = launcher, one_run_per_job
         self.rules: list[tuple[dict[str, list[Any]], dict[str, Any]]] = []
         for rule in launcher.get("classes") or []:
             self.rules.append(_parse_rule(rule))
         for given in [launcher, *(given for _, given in self.rules)]:
-            _check_extra(given.get("extra") or [])
-            for key in ("partition", "account", "qos", "constraint", "extra"):
-                value = given.get(key)
-                if not all(str(text).isprintable() for text in (value if isinstance(value, list) else [value])):
-                    raise UserError(f"launcher.{key}={value!r} must be one line without control characters")
+            _check_options(given)
         self.known: dict[tuple[Any, ...], Resources] = {}
 
     @property
-    def setup(self) -> list[str]:
-        """The shell lines of all its jobs."""
+    def shell_lines(self) -> list[str]:
+        """The `Resources.shell_lines` of all its jobs."""
         givens = [self.launcher, *(given for _, given in self.rules)]
-        return [line for given in givens for line in given.get("setup") or []]
+        return [line for given in givens for key in LISTS for line in given.get(key) or []]
 
     def of(self, config: dict[str, Any]) -> Resources:
-        """The resources of the job of a run with this configuration; a later rule that fits wins."""
+        """The resources of the job of a run with this configuration; the last matching rule wins."""
         fitting = [i for i, (when, _) in enumerate(self.rules) if all(_at(config, k) in v for k, v in when.items())]
         execution = (config["threads"], config["train"].get("world_size") or 1, config["device"])
         key = (*fitting, *execution)
@@ -66,7 +62,7 @@ class Classes:
             given = dict(self.launcher)
             for i in fitting:
                 given |= self.rules[i][1]
-            if self.alone:
+            if self.one_run_per_job:
                 given |= {"runs_per_job": 1, "at_once": 1}
             self.known[key] = _resources(given, *execution)
         return self.known[key]
@@ -82,7 +78,7 @@ def _at(config: dict[str, Any], key: str) -> Any:
 def _parse_rule(rule: Any) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     if not isinstance(rule, dict) or not isinstance(rule.get("when"), dict) or not rule["when"]:
         raise UserError(
-            f"launcher.classes: {rule} is no rule; write {{when: {{KEY: VALUE}}, memory: 32G}} with one or more of "
+            f"launcher.classes: {rule} is not a rule; write {{when: {{KEY: VALUE}}, memory: 32G}} with one or more of "
             + ", ".join(KEYS)
         )
     when: dict[str, list[Any]] = {}
@@ -90,32 +86,36 @@ def _parse_rule(rule: Any) -> tuple[dict[str, list[Any]], dict[str, Any]]:
         name = BY_GROUP.get(key, key)
         if name not in keys():
             near = nearest(key, [*sorted(keys()), *BY_GROUP])
-            raise UserError(f"launcher.classes: {key} is no configuration key{near}; --cfg job shows all of them")
+            raise UserError(f"launcher.classes: {key} is not a configuration key{near}; --cfg job lists all of them")
         when[name] = value if isinstance(value, list) else [value]
     given = {key: value for key, value in rule.items() if key != "when"}
     for key in given:
         if key not in KEYS:
-            raise UserError(f"launcher.classes: {key} is no resource{nearest(key, KEYS)}; legal: {', '.join(KEYS)}")
+            raise UserError(f"launcher.classes: {key} is not a resource{nearest(key, KEYS)}; legal: {', '.join(KEYS)}")
     for key in ("time", "memory"):
         if given.get(key) is not None:
             given[key] = str(given[key])
     for key in ("cores", "gpus", "runs_per_job", "at_once", "parallel", "signal_s"):
         if given.get(key) is not None and type(given[key]) is not int:
-            raise UserError(f"launcher.classes: {key}={given[key]} is no whole number")
+            raise UserError(f"launcher.classes: {key}={given[key]} is not a whole number")
     for key in LISTS:
         if key in given and not (isinstance(given[key], list) and all(isinstance(x, str) for x in given[key])):
-            raise UserError(f"launcher.classes: {key}={given[key]} is no list of words")
+            raise UserError(f"launcher.classes: {key}={given[key]} is not a list of strings")
     check_ranges({f"launcher.{key}": value for key, value in given.items()})
     return when, given
 
 
-def _check_extra(extra: list[str]) -> None:
-    for option in extra:
+def _check_options(given: Mapping[str, Any]) -> None:
+    for key in ("partition", "account", "qos", "constraint", "extra"):
+        value = given.get(key)
+        if not all(str(text).isprintable() for text in (value if isinstance(value, list) else [value])):
+            raise UserError(f"launcher.{key}={value!r} must be one line without control characters")
+    for option in given.get("extra") or []:
         name = option.removeprefix("--").partition("=")[0]
         if not option.startswith("--") or not name:
-            raise UserError(f"launcher.extra: {option} is no option of sbatch; write --NAME=VALUE or --NAME")
-        if name in OURS:
-            raise UserError(f"launcher.extra: --{name} is set by this program and cannot be given")
+            raise UserError(f"launcher.extra: {option} is not an option of sbatch; write --NAME=VALUE or --NAME")
+        if name in RESERVED_OPTIONS:
+            raise UserError(f"launcher.extra: --{name} is set by this program and must not be given")
 
 
 def _resources(given: dict[str, Any], threads: int, ranks: int, device: str) -> Resources:
@@ -130,7 +130,7 @@ def _resources(given: dict[str, Any], threads: int, ranks: int, device: str) -> 
     per_job = max(given["runs_per_job"] or 1, at_once)
     gpus = given["gpus"] or 0
     if device != "cpu" and (gpus or ranks > 1 or device.startswith("cuda")):
-        gpus = max(gpus, ranks)  # runs at once share GPUs, but the ranks of one run do not
+        gpus = max(gpus, ranks)  # concurrent runs share GPUs, the ranks of one run do not
     cores = given["cores"] or threads * ranks * at_once
     if threads > cores:
         raise UserError(f"threads={threads} is out of range; legal: up to launcher.cores={cores}")

@@ -1,9 +1,8 @@
-"""The batch script of an array, built by submitit: its resources, and one line that starts
+"""The batch script of a job array, built by submitit: its resources, and one line that starts
 `sweeps.launchers.slurm.job`.
 
-submitit's own way of running (a pickle and a result file a task, and a rule that takes a preemption after 80 % of a
-job's time for a time-out and does not queue it again) is not used: what to run stands in the store, and whether a
-job is queued again is decided in `sweeps.launchers.slurm.job`.
+Only submitit's script text is used, not its way of running (a pickle and a result file per task, and a rule that takes
+a preemption after 80 % of a job's time for a timeout and does not requeue it).
 """
 
 from __future__ import annotations
@@ -18,10 +17,13 @@ from landscape.store.jobs import Resources
 
 
 def script(store: Store, folder: SweepFolder, token: str, tasks: int, resources: Resources) -> str:
-    """The text for sbatch of an array of `tasks` tasks; the log folder is made, for a job without one dies silently."""
+    """The script of an array of `tasks` tasks. Makes the log folder, without which SLURM fails a job silently.
+
+    Raises `UserError` for a store whose path SLURM cannot take.
+    """
     if "\n" in str(store.root):
-        raise UserError("launcher=slurm takes no store on a path with a line break")
-    from submitit.slurm.slurm import SlurmExecutor  # takes a moment to load
+        raise UserError("launcher=slurm needs a store whose path has no line break")
+    from submitit.slurm.slurm import SlurmExecutor  # slow to import
 
     folder.logs.mkdir(parents=True, exist_ok=True)
     executor = SlurmExecutor(folder.logs)
@@ -45,14 +47,14 @@ def script(store: Store, folder: SweepFolder, token: str, tasks: int, resources:
         "array": f"0-{tasks - 1}" + (f"%{resources.parallel}" if resources.parallel else ""),
         "output": str(folder.logs).replace("%", "%%") + "/%A_%a.log",
         "requeue": True,
-        "signal": f"B:USR2@{resources.notice_s}",  # to the body alone, which asks its workers to save
+        "signal": f"B:USR2@{resources.notice_s}",  # to the job process only, which asks its workers to save
     }
     executor.update_parameters(
         **{key: value for key, value in given.items() if value is not None},
-        wckey=None,  # submitit's own, which a site may not know
+        wckey=None,  # submitit sets one, which a site may not know
         additional_parameters=more,
     )
     body = ["--store", str(store.root), "--sweep", folder.name, "--submission", token]
     command = shlex.join([sys.executable, "-m", "sweeps.launchers.slurm.job", *body])
-    # In the shell's place, so that the scheduler's signals meet Python.
+    # exec: the scheduler's signals must reach Python, not the shell.
     return str(executor._make_submission_file_text(f"exec {command}", token))

@@ -1,7 +1,6 @@
-"""Whether a site has room at all for a job: what no node of a partition has is refused before anything is written.
+"""Refuses jobs that fit on no node of their partition, before anything is written.
 
-SLURM may take such a job and never start it. Only what is sure is refused: where the site does not say, or where what
-it says may not hold for the job, sbatch is asked.
+SLURM may accept such a job and never start it. In doubt the job is left to sbatch.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from landscape.config.errors import UserError
 from landscape.store.jobs import Resources
 from sweeps.launchers.slurm.client import CLIENT, Nodes
 
-ELSEWHERE = ("SBATCH_PARTITION", "SBATCH_CLUSTERS", "SLURM_CLUSTERS")  # sbatch goes by these, whatever the script says
+ELSEWHERE = ("SBATCH_PARTITION", "SBATCH_CLUSTERS", "SLURM_CLUSTERS")  # these override the script
 
 
 def check_fits(wanted: Iterable[Resources]) -> None:
-    """Raise `UserError` where a job with these resources could start on no node of its partition."""
+    """Raise `UserError` if a job with any of these resources fits on no node of its partition."""
     if any(name in os.environ for name in ELSEWHERE):
         return
     site: list[Nodes] | None = None
@@ -33,7 +32,7 @@ def check_fits(wanted: Iterable[Resources]) -> None:
 
 
 def _why_not(resources: Resources, nodes: list[Nodes]) -> str | None:
-    """Why no node of one partition takes a job, in words; None where one may, or nothing is known of it."""
+    """Why no node of one partition fits a job, in words; None if one may, or its nodes are unknown."""
     if not nodes:
         return None
     partition, limit = nodes[0].partition, nodes[0].minutes

@@ -1,9 +1,8 @@
-"""What was handed to the scheduler: `submissions.jsonl`, an append-only log of one sweep.
+"""The job arrays of a sweep: `submissions.jsonl`, an append-only log.
 
-A line with "tasks" says which runs each task of an array trains; it is on the disk before the array is submitted,
-under a token that the array carries as its comment, so that neither an early job nor a controller that died between
-two lines can make a run be submitted twice. Later lines with the same token add the job's id, a refusal, or
-that the submission was cancelled.
+A line with "tasks" says which runs each task of an array trains. It is written before the array is submitted, with a
+token that the array carries as its comment, so that no run is submitted twice even if the submitting process dies
+halfway. Later lines with the same token add the job id, a refusal or a cancellation.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from landscape.store.jobs import Submission, SubmissionEvent
 from landscape.store.locks import locked
 from sweeps.console import tell
 from sweeps.launchers.slurm.client import CLIENT
-from sweeps.monitor import Queue, Scheduler, Task
+from sweeps.monitor import Scheduler, SchedulerView, Task
 
 
 def append(folder: SweepFolder, event: SubmissionEvent) -> None:
-    """Add a line, on the disk before this returns; one that was torn by a crash is closed first."""
+    """Append a line durably; a last line that was cut by a crash is ended first."""
     with open(folder.submissions_file, "a+b") as f:
         f.seek(0, os.SEEK_END)
         if f.tell():
@@ -37,12 +36,12 @@ def append(folder: SweepFolder, event: SubmissionEvent) -> None:
 
 
 def submissions(folder: SweepFolder) -> list[Submission]:
-    """Every submission of a sweep, oldest first; none where there is no file. Torn lines are passed over."""
+    """The submissions of a sweep, oldest first; none if there is no file. Incomplete lines are skipped."""
     return list(_read(folder, "").values())
 
 
 def submission(folder: SweepFolder, token: str) -> Submission | None:
-    """One submission, without parsing the others."""
+    """The submission with this token, or None."""
     return _read(folder, token).get(token)
 
 
@@ -63,10 +62,11 @@ def _read(folder: SweepFolder, token: str) -> dict[str, Submission]:
 
 
 class Submissions(Scheduler):
-    """What SLURM has of a store's runs."""
+    """SLURM's queue, as far as it concerns a store."""
 
     @classmethod
-    def snapshot(cls, store: Store, found: Queue) -> None:
+    def snapshot(cls, store: Store, found: SchedulerView) -> None:
+        """As of `Scheduler`, by one squeue."""
         folders = [folder for folder in store.sweep_folders() if folder.submissions_file.exists()]
         if not folders:
             return
@@ -81,11 +81,11 @@ class Submissions(Scheduler):
                 elif one.search:
                     found.stuck.setdefault(one.sweep, []).append(queued.stuck[one.token])
         except (UserError, CorruptFile) as e:
-            found.unasked = str(e).removesuffix("; nothing was changed")
+            found.error = str(e).removesuffix("; nothing was changed")
 
     @classmethod
     def cancel(cls, store: Store, folder: SweepFolder) -> int:
-        """By one call; first it is written down, so that a job that saves at the signal does not queue again."""
+        """As of `Scheduler`. The cancellation is recorded first, so that no job requeues itself at the signal."""
         if not submissions(folder):
             return 0
         with locked(store.submit_lock()):
@@ -99,6 +99,7 @@ class Submissions(Scheduler):
 
     @classmethod
     def logs(cls, store: Store, run_id: str) -> list[tuple[str, Path]]:
+        """As of `Scheduler`."""
         found = []
         for folder in store.sweep_folders():
             for one in submissions(folder) if folder.submissions_file.exists() else ():
@@ -108,17 +109,17 @@ class Submissions(Scheduler):
 
 
 @dataclass
-class Queued:
-    """What the scheduler still holds of a store's runs."""
+class QueuedJobs:
+    """The jobs of a store that are still in the queue."""
 
-    tasks: int  # in all, those of other stores and programs included
+    tasks: int  # all tasks of the users, of any program
     runs: dict[str, Task]  # id -> the task that has it
     submissions: list[Submission]  # those with a task in the queue
-    stuck: dict[str, Task]  # token -> a task, of those of which no task can start
+    stuck: dict[str, Task]  # token of a submission of which no task can start -> one of its tasks
 
 
-def in_queue(store: Store, tasks: list[Task]) -> Queued:
-    """Lay the scheduler's queue beside the store's submissions, those of every sweep: sweeps share runs."""
+def in_queue(store: Store, tasks: list[Task]) -> QueuedJobs:
+    """Match the scheduler's tasks with the submissions of all sweeps of a store, as sweeps share runs."""
     by_job: dict[str, list[Task]] = {}
     by_token: dict[str, list[Task]] = {}
     for task in tasks:
@@ -128,19 +129,19 @@ def in_queue(store: Store, tasks: list[Task]) -> Queued:
     live, stuck = [], {}
     for folder in store.sweep_folders():
         for one in submissions(folder):
-            # By its token where its job's id never got onto the disk.
+            # By its token if its job id was never written.
             present = by_token.get(one.token, []) if one.job is None else by_job.get(one.job, [])
-            # A cluster that was set up anew counts its jobs from 1 again; some sites strip comments.
+            # A reinstalled cluster counts job ids from 1 again; some sites strip comments.
             present = [t for t in present if t.number < len(one.tasks) and t.token in (one.token, "(null)", "")]
             if present:
                 live.append(replace(one, job=present[0].job))
                 if all(task.stuck for task in present):
                     stuck[one.token] = present[0]
-            for task in sorted(present, key=lambda task: not task.stuck):  # one that can start says more of a run
+            for task in sorted(present, key=lambda task: not task.stuck):  # a task that can start wins
                 runs |= dict.fromkeys(one.tasks[task.number], task)
-    return Queued(len(tasks), runs, live, stuck)
+    return QueuedJobs(len(tasks), runs, live, stuck)
 
 
 def users(store: Store) -> set[str]:
-    """Everybody who ever submitted runs of this store."""
+    """All users who ever submitted runs of this store."""
     return {one.user for folder in store.sweep_folders() for one in submissions(folder)}

@@ -11,9 +11,9 @@ import pytest
 from support import ROOT
 from synthetic import add_run, config
 
-import analysis.dirac.__main__ as door
+import analysis.dirac.__main__ as cli
 from analysis.dirac import METHODS, Game, Steps, distance, jacobian, multipliers, trajectory, update
-from analysis.dirac.figure import games, spell
+from analysis.dirac.figure import format_eigenvalues, games
 from analysis.report import make_report
 from landscape.store import Store
 
@@ -125,22 +125,22 @@ def test_several_steps_of_a_player_need_turns() -> None:
         Steps(n_d=5)
 
 
-def test_the_table_of_the_documentation_is_what_the_door_prints() -> None:
+def test_the_table_of_the_documentation_is_what_the_command_prints() -> None:
     written = re.findall(r"^\|.*$", (ROOT / "docs" / "dirac.md").read_text(), re.M)
-    for there, here in zip(written, door.markdown(door.table()).splitlines(), strict=True):
+    for there, here in zip(written, cli.markdown(cli.table()).splitlines(), strict=True):
         for old, new in zip(there.split(" | "), here.split(" | "), strict=True):
             number = re.fullmatch(r"[\d.e+-]+[ |]*", new)
             assert old == new or (number and float(old.strip(" |")) == pytest.approx(float(new.strip(" |")), rel=2e-3))
 
 
-def test_the_door_writes_a_page_that_opens_offline(
+def test_the_command_writes_a_page_that_opens_offline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     few: dict[str, Game] = dict(list(games().items())[:2])
-    monkeypatch.setattr(door, "games", lambda: few)
+    monkeypatch.setattr(cli, "games", lambda: few)
     monkeypatch.setattr("analysis.dirac.figure.games", lambda: few)
     monkeypatch.setattr("analysis.dirac.figure.BETAS", [0.0, 0.5])
-    assert door.main(["--out", str(tmp_path / "dirac")]) == 0
+    assert cli.main(["--out", str(tmp_path / "dirac")]) == 0
     assert "2 phase portraits" in capsys.readouterr().out
     page = (tmp_path / "dirac" / "index.html").read_text()
     assert "http" not in page and "NS = RpGAN" in page
@@ -150,17 +150,19 @@ def test_the_door_writes_a_page_that_opens_offline(
 
 def test_somebody_elses_page_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "index.html").write_text("mine")
-    assert door.main(["--out", str(tmp_path)]) == 2
-    assert "stays" in capsys.readouterr().err and (tmp_path / "index.html").read_text() == "mine"
+    assert cli.main(["--out", str(tmp_path)]) == 2
+    assert "not written by this program" in capsys.readouterr().err and (tmp_path / "index.html").read_text() == "mine"
 
 
 def test_eigenvalues_in_words() -> None:
-    assert [spell(game().eigenvalues) for game in (METHODS["wgan"], METHODS["ls"], METHODS["wgan_gp"])] == [
+    assert [
+        format_eigenvalues(game().eigenvalues) for game in (METHODS["wgan"], METHODS["ls"], METHODS["wgan_gp"])
+    ] == [
         "±i",
         "±0.5i, −2",
         "undefined, v jumps",
     ]
-    assert spell((complex(-0.5), complex(-0.5))) == "−0.5 twice"
+    assert format_eigenvalues((complex(-0.5), complex(-0.5))) == "−0.5 twice"
 
 
 def test_the_report_links_to_the_page_where_there_is_one(tmp_path: Path) -> None:

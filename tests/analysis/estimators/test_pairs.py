@@ -16,7 +16,7 @@ from analysis.estimators.families import claims, compare_censored, differ, diffe
 from analysis.estimators.normal_model import check, games_howell
 from analysis.estimators.pairwise import alike_in_spread, compare, needed, ordered_by
 from analysis.estimators.top_share import expected_lowest, top, top_count
-from analysis.html.sections import shown
+from analysis.html.sections import shown_table
 from analysis.loading.filters import on_outcome
 from analysis.tables.comparisons import agreement_table, confirm_table, middle_interval, spread_table
 from analysis.tables.model_line import model_sentences
@@ -111,9 +111,9 @@ def test_random_permutations_agree_with_all_of_them_and_reach_small_levels(monke
 
 def test_what_the_least_numbers_of_runs_are():
     assert [needed(k) for k in (2, 3, 5, 10)] == [11, 16, 27, 54]
-    assert ordered_by(3, 3, 1, 0.05) == "3 runs a cell" and ordered_by(4, 20, 1, 0.05) == "4 runs against 20"
+    assert ordered_by(3, 3, 1, 0.05) == "3 runs per cell" and ordered_by(4, 20, 1, 0.05) == "4 runs against 20"
     assert not ordered_by(4, 4, 1, 0.05) and not ordered_by(5, 20, 1, 0.05) and not ordered_by(11, 11, 2, 0.05)
-    assert ordered_by(26, 40, 5, 0.05) == "k = 5 needs 27 runs a cell"
+    assert ordered_by(26, 40, 5, 0.05) == "k = 5 needs 27 runs per cell"
 
 
 def test_with_few_runs_better_needs_spreads_that_are_alike():
@@ -154,7 +154,7 @@ def test_a_family_needs_the_test_of_all_cells_and_each_set_of_them():
     said = {pair for pair, claim in claims(twelve).items() if claim.said == "better"}
     assert said == {(0, j) for j in range(1, 12)}, "five runs a cell tell one of twelve from all others"
     three = claims([cell[:3] for cell in FOUR])
-    assert not any(claim.said for claim in three.values()) and {c.why for c in three.values()} == {"3 runs a cell"}
+    assert not any(claim.said for claim in three.values()) and {c.why for c in three.values()} == {"3 runs per cell"}
 
 
 def test_beyond_twelve_cells_and_k_1_it_is_holms():
@@ -164,7 +164,7 @@ def test_beyond_twelve_cells_and_k_1_it_is_holms():
     assert not any(claim.said for claim in claims([cell[:5] for cell in cells]).values())
     pair = claims([cells[0], cells[1]], k=2)[0, 1]
     assert pair.said == "better" and not pair.why
-    assert claims([cells[0], cells[1]], k=2, chosen_of=5)[0, 1].why == "k = 2 needs 18 runs a cell"
+    assert claims([cells[0], cells[1]], k=2, chosen_of=5)[0, 1].why == "k = 2 needs 18 runs per cell"
 
 
 def test_cells_that_share_settings_are_compared_within_them_as_far_as_they_do():
@@ -220,7 +220,7 @@ def test_a_clear_order_on_a_grid_is_claimed_and_three_seeds_claim_none():
     assert rank_table(table)[["lowest", "highest"]].to_numpy().tolist() == [[1, 1], [2, 2]]
     few = pair_table(frame({"A": [[1, 2, 3]], "B": [[7, 8, 9]], "C": [[70, 80, 90]]}), [1])
     assert few["n"].tolist() == [3, 3, 3] and few["chance"].tolist() == [1, 1, 1] and not few["said"].any()
-    assert set(few["why"]) == {"3 runs a cell"} and rank_table(few).empty, "no ranks where nothing is told apart"
+    assert set(few["why"]) == {"3 runs per cell"} and rank_table(few).empty, "no ranks where nothing is told apart"
 
 
 def test_five_seeds_against_five_are_told_apart():
@@ -244,12 +244,12 @@ def test_cells_without_settings_in_common_are_taken_apart_and_searched_runs_left
 def test_claims_are_shown_in_words_and_ranks_as_what_they_leave_open():
     cells = {"A": [[20, 21, 22, 22.5, 23]], "B": [[40, 41, 42, 42.5, 43]], "C": [[40.5, 41.5, 42.2, 42.7, 43]]}
     table = pair_table(frame(cells | {"D": [[20, 21, 22]]}), [1])
-    rows = shown("pairs", table, "FID").set_index(["a", "b"])
+    rows = shown_table("pairs", table, "FID").set_index(["a", "b"])
     told = rows["said"]
     assert rows.loc[("A", "B"), "ratio"] == "0.52 (0.48 to 0.56)" and rows.loc[("A", "D"), "ratio"] == ""
     assert told["A", "B"] == "A is better" and told["B", "C"] == "none claimed"
     assert told["A", "D"] == "none possible: 3 runs against 5"
-    assert shown("ranks", rank_table(table), "FID")["rank at k = 1"].tolist() == [
+    assert shown_table("ranks", rank_table(table), "FID")["rank at k = 1"].tolist() == [
         "1 to 2",
         "2 to 4",
         "2 to 4",
@@ -295,9 +295,11 @@ def test_each_claim_on_settings_of_one_seed_is_for_that_seed():
     values["C"] = np.repeat(values["B"] + 40, 2, axis=1)
     table = pair_table(frame(values), [1])
     assert table["for_seed"].tolist() == ["0", "0", "0"]
-    assert shown("pairs", table, "FID")["said"].tolist() == ["A is better, for seed 0"] * 3
+    assert shown_table("pairs", table, "FID")["said"].tolist() == ["A is better, for seed 0"] * 3
     several = pair_table(frame({"A": values["C"] - 60, "C": values["C"]}), [1])
-    assert several["for_seed"].tolist() == [""] and shown("pairs", several, "FID")["said"].tolist() == ["A is better"]
+    assert several["for_seed"].tolist() == [""] and shown_table("pairs", several, "FID")["said"].tolist() == [
+        "A is better"
+    ]
 
 
 def lines(**keys):
@@ -318,8 +320,8 @@ def test_what_else_differs_between_two_cells_stands_at_their_comparison():
         "",
         "latent.dim 8 against 128; train.ema 0.999 against null",
     ], "of the penalty's own keys none, for it was asked for"
-    assert table["said"].all() and "latent.dim" in shown("pairs", table, "FID")["differ"].iloc[0]
-    assert "differ" not in shown("pairs", pair_table(runs, [1]), "FID"), "where no configurations are at hand"
+    assert table["said"].all() and "latent.dim" in shown_table("pairs", table, "FID")["differ"].iloc[0]
+    assert "differ" not in shown_table("pairs", pair_table(runs, [1]), "FID"), "where no configurations are at hand"
 
 
 def test_what_a_search_drew_is_no_difference_of_design_and_what_one_alone_drew_is():
@@ -332,7 +334,7 @@ def test_what_a_search_drew_is_no_difference_of_design_and_what_one_alone_drew_i
 
 
 @pytest.mark.parametrize(
-    ("key", "why"), [("data.size", "images of side 8 against 16"), ("data.content", "other images")]
+    ("key", "why"), [("data.size", "images of side 8 against 16"), ("data.content", "different images")]
 )
 def test_cells_of_other_images_are_not_compared(key, why):
     runs = frame({"A": [[20, 21, 22, 22.5, 23]], "B": [[40, 41, 42, 42.5, 43]]})
@@ -433,7 +435,7 @@ def test_spread_tells_seeds_from_settings_from_repeats():
     one = spread_table(frame({"A": np.exp([[1.0, 2.0, 3.0]]), "B": np.exp([[1.0], [2.0]])})).set_index("cell")
     assert one.loc["A", "seeds_sd"] == pytest.approx(1) and np.isnan(one["between"]["A"])
     assert np.isnan(one["between"]["B"]) and np.isnan(one["seeds_sd"]["B"]) and one["together"]["B"] > 0.7
-    assert str(shown("spread", spread_table(runs), "FID")["seeds_sd"][0]).startswith("1.")
+    assert str(shown_table("spread", spread_table(runs), "FID")["seeds_sd"][0]).startswith("1.")
 
 
 def test_variance_components_meet_a_worked_example_and_tell_seeds_alone_from_settings():
@@ -456,12 +458,12 @@ def test_the_model_line_meets_a_worked_example_says_what_it_assumes_and_stands_a
     assert (found[0, 1], found[0, 2]) == pytest.approx((0.5973, 0.0505), abs=5e-5)
     runs = frame({name: np.exp(one / 5)[None] for name, one in zip("ABC", (*cells[:2], cells[2] + 1), strict=True)})
     (said,) = model_sentences(runs, pair_table(runs, [1]))
-    assert said.startswith("A model that assumes normal logs") and "Check of the assumption: p = " in said
+    assert said.startswith("A model of normal log distances") and "Check of its assumptions: p = " in said
     heavy = [np.random.default_rng(i).standard_t(1, 40) for i in range(3)]
     assert check(heavy).normal < 0.01 and check([heavy[0], 10 * heavy[0]]).alike < 0.01 < check(cells).alike
     runs.loc[0, ["worth", "status"]] = [np.inf, "diverged"]
     assert model_sentences(runs, pair_table(runs, [1])) == [
-        "Diverged, with 95 % intervals: A 1 of 5 seeds (4 % to 62 %)."
+        "Share of diverged runs, with 95 % intervals: A 1 of 5 seeds (4 % to 62 %)."
     ]
     few = frame({"A": [[1, 2, 3]], "B": [[7, 8, 9]]})
     assert model_sentences(few, pair_table(few, [1])) == []

@@ -16,7 +16,7 @@ import analysis
 from analysis.estimators.practitioner import rounds_of
 from analysis.estimators.repeated_searches import compared, inner, needed, several_searches, trajectories
 from analysis.estimators.time_budget import over_hours, timed
-from analysis.figures.style import looks
+from analysis.figures.style import cell_styles
 from analysis.html.page import _figures
 from analysis.loading.cells import cell_facts, countable
 from analysis.loading.trials import read_trials
@@ -149,7 +149,7 @@ def test_several_searches_are_run_by_one_command_each(store):
     first, second = (make_plan([*common, f"search.seed={seed}"], multirun=False) for seed in (0, 1))
     assert first.name != second.name and first.searches[0].id != second.searches[0].id
     assert first.searches[0].draws == second.searches[0].draws
-    with pytest.raises(UserError, match=r"search\.seed does not make different runs"):
+    with pytest.raises(UserError, match=r"search\.seed cannot be varied in a grid"):
         make_plan([*common, "search.seed=0,1"], multirun=True)
 
 
@@ -159,7 +159,7 @@ def test_the_report_draws_them_and_says_what_is_missing(store, tmp_path):
         searched(store, seed, rng.uniform(5, 50, 4))
     assert make_report(store, tmp_path / "out") == []
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "The way that searches took" in page
+    assert "The searches of a cell" in page
     assert "no band: 3 more searches needed" in _words(tmp_path / "out" / "figures" / "01-digits-searches.svg")
     again = tmp_path / "again"
     assert main(["--csv", str(tmp_path / "out" / "runs.csv"), "--out", str(again)]) == 0
@@ -219,7 +219,9 @@ def test_what_a_search_found_is_drawn_in_its_order_and_not_as_runs_to_come(store
     text = EvalProtocol(source="tests")
     found, drawn = replace(both, protocols=dict.fromkeys(both.protocols, text)), {}
     runs = both.runs
-    curves = _figures(found, looks(cell_facts(runs)), str(runs["protocol"].iloc[0]), runs, "FID", 90.0, drawn_in(drawn))
+    curves = _figures(
+        found, cell_styles(cell_facts(runs)), str(runs["protocol"].iloc[0]), runs, "FID", 90.0, drawn_in(drawn)
+    )
     assert curves["run"]["median"][0]["y"] == fids and curves["run"]["mean"] == []
     assert drawn["budget"][0].empty and "band" not in drawn
     hours = timed(runs.assign(train_s=3600.0, device="x", device_kinds=1, sharing=1), both.trials)
@@ -229,7 +231,7 @@ def test_what_a_search_found_is_drawn_in_its_order_and_not_as_runs_to_come(store
 
 
 def drawn_in(drawn):
-    def keep(kind, draw, *arguments):
+    def submit(kind, draw, *arguments):
         drawn[kind] = arguments
 
-    return keep
+    return submit

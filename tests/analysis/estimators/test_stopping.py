@@ -21,7 +21,7 @@ from analysis.estimators.early_stopping import (
     taken_up,
 )
 from analysis.report import main, make_report
-from analysis.tables.early_stopping import early
+from analysis.tables.early_stopping import early_stopping_tables
 from landscape.config.schema import Stop
 from landscape.store import DIVERGED, PLANNED, STOPPED, Store
 from landscape.store.early_stopping import reason_to_stop, rule_of, rule_text
@@ -90,7 +90,7 @@ def test_rules_are_read_back_as_they_were_written():
     for rule in (Stop(factor=3, evaluations=3), Stop(loss_d=1e-3, evaluations=2), Stop(factor=2.5, loss_d=0.1)):
         assert rule_of(str(rule_text(vars(rule)))) == Stop(rule.factor, rule.loss_d, rule.evaluations or 1)
     assert rule_text({}) is None and rule_text({"factor": None, "evaluations": 3}) is None
-    with pytest.raises(ValueError, match="no rule"):
+    with pytest.raises(ValueError, match="is not a stopping rule"):
         rule_of("factor=2 more=1")
 
 
@@ -226,9 +226,9 @@ def test_the_page_says_what_was_saved_and_what_it_would_have_cost(store, tmp_pat
     page = (tmp_path / "out" / "index.html").read_text()
     for words in (
         "1 of 3 runs was stopped early: 500 D updates and 26 s not spent, 15 % of",
-        "Above 2 × best, 3 in a row: stops 1 of 2 runs and saves",
-        "ended lower than they were then, one fell from 30 to 5",
-        "three rules (no run here was given one)",
+        "Above 2 × best, 3 evaluations in a row: stops 1 of 2 runs and saves",
+        "improved after that evaluation; the largest improvement was from 30 to 5",
+        "three rules (no run here had one)",
         "finished by another",
     ):
         assert words in page, words
@@ -239,24 +239,24 @@ def test_the_page_says_what_was_saved_and_what_it_would_have_cost(store, tmp_pat
 
 def test_where_nothing_was_or_would_be_stopped_the_page_says_so_in_a_line(store, tmp_path):
     add(store, [100.0, 20.0, 15.0, 12.0, 10.0], 0)
-    frames_, said = early(*frames(store))
+    frames_, said = early_stopping_tables(*frames(store))
     assert said["saved"] == "" and "replay" not in frames_ and len(said["cost"]) == 1
-    assert said["cost"][0].startswith("None of the 1 finished runs would have been stopped")
+    assert said["cost"][0].startswith("No rule would have stopped any of the 1 finished runs")
 
 
 def test_short_curves_say_nothing_of_stopping(store, tmp_path):
     add(store, [100.0, 20.0, 10.0], 0, steps=500)
     make_report(store, tmp_path / "out")
-    assert "Stopping early" not in (tmp_path / "out" / "index.html").read_text()
+    assert "Early stopping" not in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_where_every_finished_run_was_watched_the_cost_is_not_told(store):
     rule = {"factor": 2, "loss_d": None, "evaluations": 2}
     add(store, [100.0, 10.0, 9.0, 8.0, 7.0], 0, stop=rule)
     add(store, [100.0, 9.0, 50.0], 2, stop=rule, status=STOPPED, reason=FACTOR)
-    _, said = early(*frames(store))
+    _, said = early_stopping_tables(*frames(store))
     assert not said["replayed"] and said["cost"] == [
-        "What it cost in quality cannot be told: every finished run here was watched too."
+        "The cost in quality is unknown: every finished run was under a rule too."
     ]
 
 
@@ -280,7 +280,7 @@ def test_a_stopped_row_without_its_step_is_told_without_a_sum(tmp_path):
     file, out = tmp_path / "runs.csv", tmp_path / "out"
     file.write_text("data,arch,loss,penalty,norm,fid,status\nd,a,ns,gp,none,9,stopped\nd,a,ns,gp,none,8,done\n")
     assert main(["--csv", str(file), "--out", str(out)]) == 0
-    assert "1 run on d was stopped early (nothing here tells what that saved)" in (out / "index.html").read_text()
+    assert "1 run on d was stopped early (the time saved is unknown)" in (out / "index.html").read_text()
 
 
 def test_diverged_runs_are_never_the_best_that_a_rule_would_have_stopped(store):

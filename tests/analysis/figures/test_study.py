@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,24 @@ from synthetic import PROTOCOL, add_run, config, looks_of
 
 import analysis
 from analysis.figures import paper
-from analysis.figures.paper_layout import STUDIES, study_figures
-from analysis.html.paper import diversity_lines, study_parts
-from analysis.loading.cells import CLUSTERED, SEARCHED, countable, no_bands, stopped_cells, worths
+from analysis.figures.paper_layout import PAPER_FIGURES, paper_figures
+from analysis.html.paper import diversity_lines, paper_sections
+from analysis.loading.cells import CLUSTERED, SEARCHED, countable, no_bands, stopped_cells, unit_values
 from analysis.loading.csv_runs import read_csv
-from analysis.loading.filters import where
-from analysis.loading.paper_results import SAMPLES, TRAINED, best_published, differences, published, read_lines
+from analysis.loading.filters import filter_runs
+from analysis.loading.paper_results import (
+    PAPER_SAMPLES,
+    PAPER_TRAINING,
+    best_published,
+    differences,
+    published,
+    read_lines,
+)
 from analysis.loading.protocols import sections
 from analysis.loading.read_run import _spelled
 from analysis.loading.runs import collect
 from analysis.report import main, make_report
-from analysis.tables.best_runs import best_table
+from analysis.tables.best_runs import COMPARABLE, best_table
 from landscape.config.axes import CELL_AXES
 from landscape.config.errors import UserError
 from landscape.config.identity import DERIVED, GROUPS, flatten
@@ -54,12 +62,12 @@ def cells(*facts):
 
 
 def test_the_studies_have_the_papers_cells():
-    labels = {key: len(study.members) for key, study in STUDIES.items()}
+    labels = {key: len(study.members) for key, study in PAPER_FIGURES.items()}
     assert labels == {"regularization": 8, "loss": 8, "architecture": 4, "both": 9}
 
 
 def test_a_figure_is_drawn_of_the_cells_there_are_in_the_papers_order_and_words():
-    found = study_figures(
+    found = paper_figures(
         cells(
             ("d", "resnet19", "ns", "none", "sn", 1),
             ("d", "resnet19", "ns", "dragan", "none", 1),
@@ -79,7 +87,7 @@ def test_a_figure_is_drawn_of_the_cells_there_are_in_the_papers_order_and_words(
 
 def test_architectures_are_compared_where_there_are_two_and_named_as_in_the_study():
     both = cells(*(("d", arch, "ns", "none", norm, 1) for arch in ("sndcgan", "resnet19") for norm in ("none", "sn")))
-    found = {figure.key: list(figure.cells) for figure in study_figures(both)}
+    found = {figure.key: list(figure.cells) for figure in paper_figures(both)}
     assert found["architecture"] == ["RES5 W/O", "RES5 SN", "SNDC W/O", "SNDC SN"]
     assert set(found) == {f"{key}-{arch}" for key in ("regularization", "loss") for arch in ("resnet19", "sndcgan")} | {
         "architecture"
@@ -87,11 +95,11 @@ def test_architectures_are_compared_where_there_are_two_and_named_as_in_the_stud
 
 
 def test_cells_of_different_data_sets_make_no_figure():
-    assert study_figures(cells(("a", "x", "ns", "gp", "none", 1), ("b", "x", "ns", "none", "sn", 1))) == []
+    assert paper_figures(cells(("a", "x", "ns", "gp", "none", 1), ("b", "x", "ns", "none", "sn", 1))) == []
 
 
 def test_the_user_s_grid_without_n_dis_five_still_has_its_loss_figure():
-    found = study_figures(cells(*(("d", "a", loss, "gp", "none", 1) for loss in ("ns", "wgan", "ls"))))
+    found = paper_figures(cells(*(("d", "a", loss, "gp", "none", 1) for loss in ("ns", "wgan", "ls"))))
     assert [list(figure.cells) for figure in found] == [["NS GP", "WGAN GP", "LS GP"]]
 
 
@@ -133,7 +141,7 @@ def test_a_run_that_chose_cannot_confirm(tmp_path):
 def test_stopped_and_confirming_runs_are_in_no_curve_and_a_search_has_no_band(searched):
     runs = analysis.load(searched)
     assert len(runs) == 46 and len(countable(runs)) == 34
-    assert len(worths(countable(runs), "setting")) == 2 * (3 + 11)
+    assert len(unit_values(countable(runs), "setting")) == 2 * (3 + 11)
     assert no_bands(runs, "setting") == {"NS GP": SEARCHED, "WGAN GP": SEARCHED}
     random = runs.assign(sampler=runs["sampler"].where(runs["sampler"].isna(), "random"))
     assert stopped_cells(runs) == [] and stopped_cells(random) == ["NS GP", "WGAN GP"]
@@ -151,10 +159,10 @@ def test_the_report_of_a_search_has_its_parts_and_says_what_it_may_not(report):
     for kind in ("cells", "pairs", "confirm", "best", "spread", "agreement"):
         assert {f"01-digits-{kind}.csv", f"01-digits-{kind}.tex"} <= tables, kind
     for words in (
-        "A tight top is not stability",
+        "A narrow top 5 % does not mean stable training",
         "2 of 46 runs were stopped early",
         "is not on record",
-        "its values are those to print",
+        "section of their own, report the values there",
     ):
         assert words in page, words
     for link in set(re.findall(r'(?:href|src)="([^"#]+)"', page)) - {"data:,"}:
@@ -180,7 +188,7 @@ def published_run(preset):
     config = flatten(merge(choose({"preset": preset})))
     config |= {"optim.lr_d": config["optim.lr"], "optim.lr_g": config["optim.lr"], "train.sync_bn": None}
     run = {axis.name: config[axis.keys[-1]] for axis in CELL_AXES}
-    count = SAMPLES[run["data"]]
+    count = PAPER_SAMPLES[run["data"]]
     return run, replace(STUDY_PROTOCOL, n_real=count, n_fake=count), config
 
 
@@ -196,8 +204,8 @@ def test_the_papers_numbers_are_those_of_the_presets():
     assert len(published()) == 32 and published()["fid"].min() == 22.73
     run, protocol, config = published_run("sndcgan_cifar10_sn")
     assert best_published(run)["fid"] == 25.27 and best_published(run | {"loss": "hinge"}) is None
-    assert differences(run, EvalProtocol(), config) == ["not known how ours was measured"]
-    assert differences(run, protocol, None) == ["not known how ours was trained"]
+    assert differences(run, EvalProtocol(), config) == ["our protocol is unknown"]
+    assert differences(run, protocol, None) == ["our configuration is unknown"]
     lines = "\n".join(f"{key}: {_spelled(value)}" for key, value in config.items())
     assert differences(run, protocol, read_lines(lines)) == []
 
@@ -254,30 +262,29 @@ def test_what_is_not_as_the_study_had_it_is_named(preset, key, value, study):
         config[key] = value
     (reason,) = differences(run, protocol, config)
     was = {"optim.epsilon_form": "torch", "norm.moves": "update"}.get(key) if value is None else str(value)
-    assert reason == f"{key}={was.lower() if value is True else was} (the study: {study})"
+    assert reason == f"{key}={was.lower() if value is True else was} (paper: {study})"
 
 
-def test_a_cell_that_is_partly_scored_is_in_none_of_the_studys_figures(tmp_path, monkeypatch):
+def test_a_cell_that_is_partly_scored_is_in_none_of_the_papers_figures(tmp_path):
     store, drawn = Store(tmp_path), []
     for seed in range(6):
         for loss, penalty, norm in (("ns", "gp", "none"), ("ns", "none", "sn"), ("wgan", "gp", "none")):
             half = replace(PROTOCOL, real="train") if loss == "wgan" and seed < 3 else PROTOCOL
             add_run(store, [100.0, 9.0 + seed], config(loss, penalty, norm, seed), protocol=half)
-    monkeypatch.setattr("analysis.html.paper.begin", lambda at, stem, draw, figure, blocks, rng: drawn.extend(blocks))
     found = collect(store)
-    nowhere: Any = None
-    study_parts(found, sections(found.runs), nowhere)
+    renderer: Any = SimpleNamespace(submit=lambda stem, draw, figure, blocks, rng: drawn.extend(blocks))
+    paper_sections(found, sections(found.runs), renderer)
     labels = {label for one in drawn for label in one.runs["cell"]}
     assert {"GP", "SN"} <= labels and not [label for label in labels if "WGAN" in label]
 
 
 def test_every_key_that_training_depends_on_is_asked_or_known_to_be_free():
-    """A new key must be asked for here before a number is called comparable with the study's."""
+    """A new key must be asked for here before a number is called comparable with the paper's."""
     training = {key for key in keys() if key.partition(".")[0] in GROUPS} - set(DERIVED)
     of_cell = {key for axis in CELL_AXES for key in axis.keys} | {"reg.norm"}
-    asked = {*TRAINED, "norm.epsilon", "norm.moves", "train.steps", "optim.lr_g"}
-    free = {"optim.lr_d", "optim.beta1", "optim.beta2", "reg.strength"}  # the study searched them
-    # Of penalties and optimizers that the study has not, and of several devices.
+    asked = {*PAPER_TRAINING, "norm.epsilon", "norm.moves", "train.steps", "optim.lr_g"}
+    free = {"optim.lr_d", "optim.beta1", "optim.beta2", "reg.strength"}  # the paper searched them
+    # Of penalties and optimizers that the paper does not have, and of several devices.
     unused = {"reg.bound", "reg.norms", "reg.when", "optim.alpha", "train.sync_bn"}
     assert training - of_cell == asked - {"data.size"} | free | unused
 
@@ -304,7 +311,7 @@ def test_a_comparable_run_says_which_checkpoint_stands_beside_which(tmp_path):
     found = collect(store)
     assert found.problems == []
     row = best_table(found.runs, protocol, found.configs).iloc[0]
-    assert row["compares"] == "yes: our last checkpoint beside the lowest of its run's"
+    assert row["compares"] == COMPARABLE
 
 
 def test_a_report_from_its_own_csv_says_the_same(searched, report, tmp_path):
@@ -330,8 +337,11 @@ def test_a_csv_needs_little(tmp_path):
     [
         ("data,arch\na,b\n", "lacks the columns loss, penalty, norm, fid"),
         ("data,arch,loss,penalty,norm,fid\n", "holds no rows"),
-        ("data,arch,loss,penalty,norm,fid\na,b,ns,gp,none,low\n", "line 2: fid is 'low', which is no number"),
-        ("data,arch,loss,penalty,norm,fid,status\na,b,ns,gp,none,3,fine\n", "line 2: status is 'fine'; it is one of"),
+        ("data,arch,loss,penalty,norm,fid\na,b,ns,gp,none,low\n", "line 2: fid is 'low', expected a number"),
+        (
+            "data,arch,loss,penalty,norm,fid,status\na,b,ns,gp,none,3,fine\n",
+            "line 2: status is 'fine'; expected one of",
+        ),
         ("data,arch,loss,penalty,norm,fid\na,b,,gp,none,3\n", "line 2: loss is"),
     ],
 )
@@ -364,19 +374,19 @@ def test_a_run_on_two_devices_or_more_threads_is_on_another_kind_of_device(tmp_p
 
 def test_where_narrows_by_any_column(searched):
     found = analysis.collect(searched)
-    one = where(found, ["loss=ns", "stage=grid,search", "seed=0"])
+    one = filter_runs(found, ["loss=ns", "stage=grid,search", "seed=0"])
     assert set(one.runs["loss"]) == {"ns"} and set(one.runs["seed"]) == {0} and "confirm" not in set(one.runs["stage"])
     assert set(one.rows["id"]) == set(one.runs["id"]) == set(one.meta) and set(one.trials["id"]) <= set(one.runs["id"])
-    assert len(where(found, []).runs) == len(found.runs)
+    assert len(filter_runs(found, []).runs) == len(found.runs)
     for condition, message in (
         ("loss", "loss is not a condition; write --where KEY=VALUE"),
-        ("loss=", "loss= is no condition"),
+        ("loss=", "loss= is not a condition"),
         ("los=ns", r"unknown key los \(did you mean loss\?\); legal: data, arch, algorithm"),
         ("loss=hinge", "no run has loss=hinge; existing values: ns, wgan"),
         ("seed=x", "no run has seed=x"),
     ):
         with pytest.raises(UserError, match=message):
-            where(found, [condition])
+            filter_runs(found, [condition])
 
 
 def test_where_on_the_command_line(searched, tmp_path, capsys):
@@ -384,7 +394,7 @@ def test_where_on_the_command_line(searched, tmp_path, capsys):
     assert main([*store, "--where", "loss=ns", "--where", "stage=confirm"]) == 0
     assert "5 runs (5 done)" in capsys.readouterr().out
     page = (tmp_path / "index.html").read_text()
-    assert "Not all runs" in page and "<code>loss=ns</code> and <code>stage=confirm</code>" in page
+    assert "<b>Filtered:</b>" in page and "<code>loss=ns</code> and <code>stage=confirm</code>" in page
     assert main([*store, "--where", "loss=hinge"]) == 2
     assert "ns, wgan" in capsys.readouterr().err
 
@@ -399,7 +409,7 @@ def test_runs_that_confirm_under_their_own_protocol_are_a_part_of_their_own(tmp_
     tables = sorted(file.stem for file in (tmp_path / "out" / "tables").glob("*.csv"))
     assert [name for name in tables if name.startswith("02-")] == ["02-digits-cells", "02-digits-confirm"]
     assert not list((tmp_path / "out" / "figures").glob("02-*-budget*"))
-    assert "these are the values to print" in (tmp_path / "out" / "index.html").read_text()
+    assert "report these values" in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_the_diversity_panel_has_lines_of_real_images_and_of_noisy_ones_as_far_as_the_protocol_has(tmp_path):

@@ -107,24 +107,24 @@ def test_a_report_of_odd_rows_is_made(tmp_path, figures, case, recwarn):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (on("seed", 1.5), "line 2: seed is 1.5, which is no whole number"),
-        (on("seed", 1, "inf"), "line 3: seed is inf, which is no whole number"),
-        (on("seed", "1e30"), "line 2: seed is 1e+30, which is no whole number"),
-        (on("step", "inf"), "line 2: step is inf, which is no whole number"),
-        (on("n_dis", 0), "line 2: n_dis is 0, and it is 1 at least"),
-        (on("train_s", -5), "line 2: train_s is -5, and it is 0 at least"),
-        (on("train_s", "inf"), "line 2: train_s is inf, which is no time"),
-        (on("train_s", "1e308"), "line 2: train_s is 1e+308, which is no time"),
-        (rows("", line(fid="-inf")), "line 2: fid is -inf, which is no distance"),
-        (on("id", "a", "b", "a"), "line 4: id 'a' is that of line 2 too"),
+        (on("seed", 1.5), "line 2: seed is 1.5, expected a whole number"),
+        (on("seed", 1, "inf"), "line 3: seed is inf, expected a whole number"),
+        (on("seed", "1e30"), "line 2: seed is 1e+30, expected a whole number"),
+        (on("step", "inf"), "line 2: step is inf, expected a whole number"),
+        (on("n_dis", 0), "line 2: n_dis is 0, expected at least 1"),
+        (on("train_s", -5), "line 2: train_s is -5, expected at least 0"),
+        (on("train_s", "inf"), "line 2: train_s is inf, expected seconds up to 1e+12"),
+        (on("train_s", "1e308"), "line 2: train_s is 1e+308, expected seconds up to 1e+12"),
+        (rows("", line(fid="-inf")), "line 2: fid is -inf, expected a distance"),
+        (on("id", "a", "b", "a"), "line 4: id 'a' is used on line 2 too"),
         (
             rows("id,protocol,seed", f"{line(fid=3)},a,p,0", f"{line(fid=3)},a,q,1"),
-            "line 3: id 'a' is that of line 2 too",
+            "line 3: id 'a' is used on line 2 too",
         ),
-        (on("id", "../../../../evil0"), "line 2: id is '../../../../evil0', which is no run's id"),
-        (on("id", "x" * 101), "which is no run's id"),
-        (on("id", ".."), "line 2: id is '..', which is no run's id"),
-        (on("id", "a", ""), "line 3: id is empty, which is no run's id"),
+        (on("id", "../../../../evil0"), "line 2: id is '../../../../evil0'; an id has at most 100"),
+        (on("id", "x" * 101), "an id has at most 100"),
+        (on("id", ".."), "line 2: id is '..'; an id has at most 100"),
+        (on("id", "a", ""), "line 3: id is empty; an id has at most 100"),
     ],
 )
 def test_rows_that_cannot_be_meant_are_refused_in_a_sentence(tmp_path, capsys, text, message):
@@ -146,7 +146,7 @@ FORMULAS = ("=1+1", "+1", "-1", "@x", "\tx", "\rx", "'=1", "'plain", "plain", "i
 
 
 def test_text_is_no_formula_in_any_csv_and_reads_back_as_it_was(tmp_path, figures):
-    store = synthetic.grid(tmp_path / "store", seeds=2, troubles=False)
+    store = synthetic.grid(tmp_path / "store", seeds=2, failures=False)
     named = [
         add_run(store, [9.0, 5.0 + i], config(seed=i, data__kind=text, data__content=text))
         for i, text in enumerate(FORMULAS)
@@ -228,7 +228,7 @@ def test_of_too_many_cells_the_best_are_drawn_and_the_page_says_what_was_left_ou
     file.write_text(rows("seed", *cells))
     assert main(["--csv", str(file), "--out", str(tmp_path / "out")]) == 0
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "Figures and pairs are of 3 of the 6 cells" in page and "No figures and no pairs of this part" in page
+    assert "Figures and pairs show 3 of the 6 cells" in page and "Only the first sections of a page" in page
     assert {name[:2] for name, _ in figures} == {"01"}
     with open(tmp_path / "out" / "tables" / "01-a-pairs.csv", newline="") as f:
         pairs = list(csv.DictReader(f))
@@ -254,7 +254,7 @@ def test_a_warning_that_a_distance_is_worthless_stands_at_table_figure_and_run(t
     )
     assert "FD (classifier, of 36 images, too few)" in figures[0][1].axes[0].get_ylabel()
     data = (tmp_path / "out" / "data" / "runs-0.js").read_text()
-    assert data.count("These distances say next to nothing: 36 images") == 5 and data.count("something else") == 5
+    assert data.count("These distances are unreliable: 36 images") == 5 and data.count("something else") == 5
 
 
 def test_pictures_are_taken_from_the_store_only(tmp_path, figures):

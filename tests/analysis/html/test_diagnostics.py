@@ -5,7 +5,7 @@ from synthetic import PROTOCOL, add_run, config
 
 import analysis
 from analysis.report import make_report
-from analysis.tables.diagnostics import HEADS, REAL, diagnostic_table, spell_cost
+from analysis.tables.diagnostics import HEADERS, REAL, describe_cost, diagnostic_table
 from landscape.scores import CURVES, DIAGNOSTICS
 from landscape.store import Store
 from landscape.store.metrics_row import MetricsRow
@@ -64,8 +64,8 @@ def test_curves_are_lists_and_one_that_is_none_costs_the_file(store):
 def test_cost_is_the_median_of_evaluations(store):
     for seed, seconds in enumerate((1.0, 2.0, 9.0)):
         measured(store, seed, cost={"prd": seconds, "is": 0.0001})
-    assert spell_cost(analysis.load_rows(store)) == "An evaluation's cost (medians): prd 2 s."
+    assert describe_cost(analysis.load_rows(store)) == "Median cost of an evaluation: prd 2 s."
 
 
 def test_every_diagnostic_has_a_head_and_a_name_in_the_scores():
-    assert set(HEADS) == {"cell", *DIAGNOSTICS} and not set(CURVES) & set(DIAGNOSTICS)
+    assert set(HEADERS) == {"cell", *DIAGNOSTICS} and not set(CURVES) & set(DIAGNOSTICS)

@@ -104,7 +104,7 @@ def test_the_table_of_runs_is_in_pages_and_sorts_both_ways_with_missing_values_l
     expect(head).to_have_attribute("aria-sort", "descending")
     down = [float(text) for text in column(page, FID)]
     assert down == sorted(down, reverse=True) and down[0] > up[-1]
-    further = page.locator(f"{RUNS} .pages >> text=Further")
+    further = page.locator(f"{RUNS} .pages >> text=Next")
     for _ in range(2):
         further.click()
     rows(page, 24)
@@ -174,13 +174,13 @@ def test_a_run_opens_with_its_scores_curve_samples_configuration_and_spectrum(pa
 
 def test_a_run_shows_the_pictures_of_its_scores_its_whole_configuration_and_versions(page, report):
     page.goto(f"{page.url}#run={report[1]}")
-    page.wait_for_selector("#run[open] >> text=Pictures of its scores")
+    page.wait_for_selector("#run[open] >> text=Pictures of scores")
     for about, high in (("The closest pairs", 44), ("nearest training images", 71)):
         figure = page.locator("#run figure", has_text=about)
         assert "Step 1,000." in figure.inner_text()
         expect(figure.locator("img")).to_have_js_property("naturalHeight", high)
     said = page.inner_text("#run")
-    assert "The closest pair is 0.125 apart and the last of these 3 pairs 0.5" in said
+    assert "Distance of the closest pair: 0.125; of the last of these 3 pairs: 0.5" in said
     assert "numpy 2.4.0, torch 2.9.0" in said and "commit 0123456789abcdef" in said
     whole = page.locator("#run details pre")
     assert not whole.is_visible(), "so many lines are not in the way"
@@ -188,7 +188,7 @@ def test_a_run_shows_the_pictures_of_its_scores_its_whole_configuration_and_vers
     expect(whole).to_be_visible()
     lines = whole.inner_text().splitlines()
     assert {"optim.beta1: 0.5", "reg.norm: null", "metrics.scores: [fid,is,ms_ssim]"} <= set(lines)
-    assert "All of it, as frozen (34 keys)" in page.inner_text("#run summary") and len(lines) == 34
+    assert "All 34 keys" in page.inner_text("#run summary") and len(lines) == 34
     page.locator("#run figure", has_text="The closest pairs").locator("a").click()
     page.wait_for_selector("#picture[open] img")
 
@@ -198,7 +198,7 @@ def test_a_run_fits_its_sheet(browser, report, width):
     for page in opened(browser, report[0]):
         width_of(page, width)
         page.goto(f"{page.url}#run={report[1]}")
-        page.wait_for_selector("#run[open] >> text=Pictures of its scores")
+        page.wait_for_selector("#run[open] >> text=Pictures of scores")
         page.click("#run summary")
         expect(page.locator("#run details pre")).to_be_visible()
         # What is hidden to the right of a sheet that does not scroll there counts in its scrollWidth all the same.
@@ -213,7 +213,7 @@ def test_a_run_s_curve_is_of_the_distance_first(page, report):
 
 
 def test_a_failed_run_says_why_with_the_end_of_its_log(page):
-    page.locator("#troubles .trouble", has_text="failed").locator("a.run-link").click()
+    page.locator("#failures .trouble", has_text="failed").locator("a.run-link").click()
     page.wait_for_selector("#run[open] >> text=End of its log")
     assert "out of <memory>" in page.inner_text("#run") and "RuntimeError: out of memory" in page.inner_text("#run")
 
@@ -255,7 +255,7 @@ def test_the_page_fits_a_phone_in_both_schemes(browser, report, scheme):
         paper, ink = page.evaluate(
             "(({backgroundColor, color}) => [backgroundColor, color])(getComputedStyle(document.body))"
         )
-        light = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (paper, ink)]
+        light = [sum(map(int, re.findall(r"\d+", color)[:3])) for color in (paper, ink)]
         assert (light[0] > light[1]) == (scheme == "light")
 
 
@@ -277,6 +277,6 @@ def test_a_page_of_rows_from_elsewhere_works_without_a_store(browser, tmp_path):
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     for page in opened(browser, tmp_path / "out"):
         rows(page, 7)
-        expect(page.locator("#reproduce")).to_contain_text("These rows do not say")
+        expect(page.locator("#reproduce")).to_contain_text("There is no record of the commands")
         page.locator(f"{RUNS} a.run-link").first.click()
         page.wait_for_selector("#run[open] >> text=Configuration")

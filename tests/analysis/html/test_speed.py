@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from synthetic import add_row, add_run, config
 
 from analysis import load
-from analysis.figures.render import begin, finish, press
+from analysis.figures.render import FigureRenderer
 from analysis.loading.cache import read_records
 from analysis.loading.read_run import read_record
 from analysis.report import make_report
@@ -37,7 +37,7 @@ def same(store):
     """Whether what is read with the cache is what is read without it."""
     problems = []
     with_cache, (without, sentences) = read_records(store, problems), reread(store)
-    both = [[vars(record) | {"looks": None} for record in records] for records in (with_cache, without)]
+    both = [[vars(record) | {"file_stats": None} for record in records] for records in (with_cache, without)]
     return repr(both[0]) == repr(both[1]) and problems == sentences
 
 
@@ -124,10 +124,10 @@ def drawn(tmp_path, number, **values):
     new, old = tmp_path / str(number), tmp_path / str(number - 1)
     new.mkdir()
     DRAWN.clear()
-    at = press(new, old)
+    renderer = FigureRenderer(new, old)
     for stem, value in values.items():
-        begin(at, stem, draw, value)
-    assert finish(at) == {stem for stem, value in values.items() if value is not None}
+        renderer.submit(stem, draw, value)
+    assert renderer.wait() == {stem for stem, value in values.items() if value is not None}
     assert {path.stem for path in new.glob("*.svg")} == {stem for stem, value in values.items() if value is not None}
     return len(DRAWN)
 
@@ -145,7 +145,7 @@ def test_a_figure_is_drawn_again_only_where_its_data_changed_or_it_is_missing(tm
 
 @pytest.mark.slow
 def test_the_page_s_data_of_runs_are_made_again_only_where_a_run_changed(store, tmp_path, monkeypatch):
-    monkeypatch.setattr("analysis.html.run_pages.EACH", 1)
+    monkeypatch.setattr("analysis.html.run_pages.RUNS_PER_FILE", 1)
     out = tmp_path / "out"
 
     def files():

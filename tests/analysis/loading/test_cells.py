@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,23 +11,24 @@ from synthetic import PROTOCOL, add_row, add_run, config
 
 import analysis
 from analysis.estimators.tuning_curves import median_best
-from analysis.loading.cells import cell_order, equal_seeds, independent, label_cells, varied, worths
+from analysis.loading.cells import cell_order, equal_seeds, independent, label_cells, unit_values, varied
 from analysis.loading.protocols import (
     UNKNOWN,
     TwoProtocols,
+    describe_floor,
+    describe_protocol,
     differing,
     distance_label,
     one_protocol,
     partly_scored,
     sections,
-    spell_floor,
-    spell_out,
 )
 from landscape.config.axes import cell_label
 from landscape.store import Store
 from landscape.store.protocols import EvalProtocol, defining
 
 TRAIN = replace(PROTOCOL, real="train")
+DONE_RUNS: dict[str, Any] = {"stage": "grid", "status": "done", "superseded": None}  # columns
 
 
 @pytest.fixture
@@ -51,11 +53,11 @@ def test_a_cell_is_called_as_in_the_study(facts, label):
 def frame(*rows):
     """Runs of one cell: (setting, seed, worth, step-0 score)."""
     names = ["setting", "seed", "worth", "fid_start"]
-    return pd.DataFrame(rows, columns=names).assign(cell="NS GP", stage="grid", status="done", superseded=None)
+    return pd.DataFrame(rows, columns=names).assign(cell="NS GP", **DONE_RUNS)
 
 
 def test_a_setting_is_the_median_of_its_seeds_and_diverges_with_half_of_them():
-    units = worths(
+    units = unit_values(
         frame(("a", 0, 3.0, 90), ("a", 1, 1.0, 90), ("a", 2, 8.0, 90), ("b", 0, 2.0, 90), ("b", 1, np.inf, 90)),
         "setting",
     )
@@ -64,17 +66,17 @@ def test_a_setting_is_the_median_of_its_seeds_and_diverges_with_half_of_them():
 
 
 def test_a_diverged_run_is_capped_at_its_own_start():
-    units = worths(frame(("a", 0, np.inf, 90), ("a", 1, np.inf, 95), ("a", 2, 7.0, 91)))
+    units = unit_values(frame(("a", 0, np.inf, 90), ("a", 1, np.inf, 95), ("a", 2, 7.0, 91)))
     assert units["capped"].tolist() == [90, 95, 7] and units["diverged"].tolist() == [True, True, False]
 
 
 def test_a_missing_start_stays_missing():
-    units = worths(frame(("a", 0, np.inf, np.nan), ("a", 1, 5.0, 91)), "setting")
+    units = unit_values(frame(("a", 0, np.inf, np.nan), ("a", 1, 5.0, 91)), "setting")
     assert math.isnan(units["capped"][0])
 
 
 def test_repeats_of_one_seed_count_once():
-    assert worths(frame(("a", 0, 3.0, 90), ("a", 0, 5.0, 90), ("a", 1, 9.0, 90)))["worth"].tolist() == [4, 9]
+    assert unit_values(frame(("a", 0, 3.0, 90), ("a", 0, 5.0, 90), ("a", 1, 9.0, 90)))["worth"].tolist() == [4, 9]
 
 
 def test_a_cell_of_one_seed_a_setting_looks_no_better_than_an_equal_one_of_five():
@@ -88,9 +90,9 @@ def test_a_cell_of_one_seed_a_setting_looks_no_better_than_an_equal_one_of_five(
             for i, level in enumerate(rng.normal(0, 0.5, 24))
             for seed in range(seeds)
         ]
-        runs = pd.DataFrame(rows, columns=["cell", "setting", "seed", "worth", "fid_start"])
+        runs = pd.DataFrame(rows, columns=["cell", "setting", "seed", "worth", "fid_start"]).assign(**DONE_RUNS)
         for name, taken in (("all", runs), ("equal", equal_seeds(runs))):
-            values = dict(iter(worths(taken, "setting").groupby("cell")["worth"]))
+            values = dict(iter(unit_values(taken, "setting").groupby("cell")["worth"]))
             one, five = (np.log(median_best(values[cell].to_numpy(), ks)) for cell in ("one", "five"))
             better[name].append(one - five)
     seemed, error = np.mean(better["all"], 0), np.std(better["equal"], 0) / np.sqrt(300)
@@ -100,7 +102,7 @@ def test_a_cell_of_one_seed_a_setting_looks_no_better_than_an_equal_one_of_five(
 def test_equal_seeds_are_the_first_that_every_setting_of_several_has():
     rows = [("A", "a", 0), ("A", "a", 2), ("A", "b", 3), ("A", "b", 1), ("A", "b", 4), ("B", "c", 0)]
     rows += [("B", "c", seed) for seed in (1, 2)]
-    runs = pd.DataFrame(rows, columns=["cell", "setting", "seed"]).assign(worth=1.0)
+    runs = pd.DataFrame(rows, columns=["cell", "setting", "seed"]).assign(worth=1.0, **DONE_RUNS)
     kept = [tuple(row) for row in equal_seeds(runs)[["setting", "seed"]].to_numpy()]
     assert kept == [("a", 0), ("a", 2), ("b", 3), ("b", 1), ("c", 0), ("c", 1), ("c", 2)], (
         "a cell of one setting has all"
@@ -108,9 +110,9 @@ def test_equal_seeds_are_the_first_that_every_setting_of_several_has():
 
 
 def test_runs_without_a_result_are_left_out_and_an_unknown_unit_is_refused():
-    assert worths(frame(("a", 0, np.nan, 90))).empty and worths(frame(("a", 0, np.nan, 90)), "setting").empty
+    assert unit_values(frame(("a", 0, np.nan, 90))).empty and unit_values(frame(("a", 0, np.nan, 90)), "setting").empty
     with pytest.raises(ValueError, match="run, setting"):
-        worths(frame(), "seed")
+        unit_values(frame(), "seed")
 
 
 def test_seeds_of_several_settings_are_no_independent_draws():
@@ -156,15 +158,15 @@ def test_what_a_protocol_says_of_itself_sets_none_apart():
 
 def test_only_inceptions_distance_is_called_plain_fid():
     assert distance_label(EvalProtocol(extractor="inception")) == "FID"
-    assert distance_label(PROTOCOL) == "FD (classifier)" and "classifier" in spell_out(PROTOCOL)
-    assert distance_label(UNKNOWN) != "FID" and spell_out(UNKNOWN).endswith("cannot be read.")
+    assert distance_label(PROTOCOL) == "FD (classifier)" and "classifier" in describe_protocol(PROTOCOL)
+    assert distance_label(UNKNOWN) != "FID" and describe_protocol(UNKNOWN).endswith("cannot be read.")
 
 
 def test_the_floor_is_said_as_far_as_it_is_known():
-    known = "898 other real images in the samples' place score FD (classifier) 0.25, IS 9.12, MS-SSIM 0.210."
-    assert spell_floor(PROTOCOL) == known
-    assert spell_floor(EvalProtocol(floor={"is": 9.0})) == "Other real images in the samples' place score IS 9.00."
-    assert spell_floor(UNKNOWN) == spell_floor(EvalProtocol(floor={"fid": "low"})) == ""
+    known = "898 held-out real images score FD (classifier) 0.25, IS 9.12, MS-SSIM 0.210."
+    assert describe_floor(PROTOCOL) == known
+    assert describe_floor(EvalProtocol(floor={"is": 9.0})) == "Held-out real images score IS 9.00."
+    assert describe_floor(UNKNOWN) == describe_floor(EvalProtocol(floor={"fid": "low"})) == ""
 
 
 def test_each_protocol_has_its_section_and_unscored_runs_are_in_every_one(store):
@@ -191,4 +193,4 @@ def test_a_diverged_run_counts_under_a_later_protocol_once_its_cell_is_scored(st
     (stopped,) = part[part["status"] == "stopped"].to_dict("records")
     assert np.isnan([stopped[key] for key in ("fid", "fid_last", "worth", "is")]).all(), "it may have come to anything"
     assert one_protocol(part) == TRAIN.id
-    assert math.isnan(worths(part)["capped"].max(skipna=False)), "its step-0 score is of the other protocol"
+    assert math.isnan(unit_values(part)["capped"].max(skipna=False)), "its step-0 score is of the other protocol"

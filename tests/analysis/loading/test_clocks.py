@@ -13,8 +13,8 @@ from analysis.estimators.time_budget import timed
 from analysis.figures.budget import hours_figure
 from analysis.loading.runs import load, load_rows
 from analysis.report import make_report
-from analysis.tables.early_stopping import early
-from analysis.tables.evaluation_cost import evaluation
+from analysis.tables.early_stopping import early_stopping_tables
+from analysis.tables.evaluation_cost import evaluation_sentences
 from analysis.tables.runs_and_cells import cell_table
 from landscape.config.identity import run_id
 from landscape.store import STOPPED, Store
@@ -78,13 +78,13 @@ def test_one_clock_for_every_cost(store):
 def test_texts_and_axes_say_whose_time_it_is(store):
     runs, rows = load(store), load_rows(store)
     for frame, words, axis in ((runs, "of the CPU time", "CPU minutes"), (lacking(runs), "of the time", "minutes")):
-        assert words in evaluation(frame)[0]
-        said = early(frame, rows)[1]
+        assert words in evaluation_sentences(frame)[0]
+        said = early_stopping_tables(frame, rows)[1]
         assert ("of CPU time not spent" in said["saved"]) == (axis == "CPU minutes")
         assert any(f"{words};" in text for text in said["cost"])
         figure = hours_figure(timed(frame), looks_of(["NS GP"]), "FID", 0)
         assert isinstance(figure, matplotlib.figure.Figure)
-        assert figure.axes[0].get_xlabel() == f"{axis}, one run after the other"
+        assert figure.axes[0].get_xlabel() == f"{axis}, one run at a time"
         assert figure.axes[0].get_title(loc="left") == f"{axis[0].upper()}{axis[1:]} of training"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.loading.csv_runs import read_csv
-from analysis.loading.distances import named
+from analysis.loading.distances import to_file_columns
 from analysis.loading.protocols import distance_label
 from landscape.store.protocols import EvalProtocol
 
@@ -27,17 +27,17 @@ TEXTS = {"a": EvalProtocol(extractor="classifier"), "b": EvalProtocol(extractor=
 
 
 def test_each_distance_has_columns_of_its_own() -> None:
-    file = named(RUNS, RUNS["protocol"], TEXTS)
+    file = to_file_columns(RUNS, RUNS["protocol"], TEXTS)
     assert list(file.columns[6:]) == ["fd_classifier", "fid", "fd_classifier_best", "fid_best"]
     assert file["fd_classifier"].dropna().tolist() == [3.0, 4.0] and file["fid"].dropna().tolist() == [30.0]
     alone = RUNS[RUNS["protocol"] != "b"]
-    assert "fid" not in named(alone, alone["protocol"], TEXTS)
+    assert "fid" not in to_file_columns(alone, alone["protocol"], TEXTS)
     nothing = RUNS.assign(protocol=None)
-    assert list(named(nothing, nothing["protocol"], {}).columns) == list(RUNS.columns)
+    assert list(to_file_columns(nothing, nothing["protocol"], {}).columns) == list(RUNS.columns)
 
 
 def test_a_file_with_both_is_read_as_the_frame_it_was(tmp_path: Path) -> None:
-    named(RUNS, RUNS["protocol"], TEXTS).to_csv(tmp_path / "runs.csv", index=False)
+    to_file_columns(RUNS, RUNS["protocol"], TEXTS).to_csv(tmp_path / "runs.csv", index=False)
     found = read_csv(tmp_path / "runs.csv")
     pd.testing.assert_frame_equal(found.runs[["fid", "fid_best"]], RUNS[["fid", "fid_best"]])
     assert distance_label(found.protocols["a"]) == "FD (classifier, as given)"

@@ -6,8 +6,8 @@ import pytest
 from synthetic import add_run, config, looks_of
 
 import analysis
-from analysis.figures.paper_layout import study_figures
-from analysis.loading.cells import worths
+from analysis.figures.paper_layout import paper_figures
+from analysis.loading.cells import unit_values
 from analysis.loading.pooling import pool_cells
 from analysis.report import main
 from analysis.tables.pairs import samples
@@ -39,7 +39,7 @@ def test_cells_that_differ_in_n_dis_alone_are_one_and_say_so(store, found):
     assert set(found.rows["cell"]) == set(found.runs["cell"])
     plain = analysis.collect(store).runs
     pd.testing.assert_frame_equal(found.runs.drop(columns="cell"), plain.drop(columns="cell"))
-    assert len(worths(found.runs, "setting").query("cell == @POOLED")) == 8, "a setting has one n_dis"
+    assert len(unit_values(found.runs, "setting").query("cell == @POOLED")) == 8, "a setting has one n_dis"
 
 
 def test_a_pooled_cell_looks_as_the_one_it_is_made_of():
@@ -58,13 +58,13 @@ def test_a_pooled_cell_is_matched_on_n_dis_as_far_as_it_is_shared(store, found):
 
 
 def test_the_studys_figures_have_a_pooled_cell_once(found):
-    (figure,) = study_figures(found.runs, pooled=True)
+    (figure,) = paper_figures(found.runs, pooled=True)
     assert list(figure.cells) == ["NS GP", POOLED, "LS GP 5"] and "n_dis" not in figure.cells[POOLED]
-    (apart,) = study_figures(found.runs)
+    (apart,) = paper_figures(found.runs)
     assert list(apart.cells) == ["NS GP", "WGAN GP 5", "LS GP 5"]
     of_ns = found.runs.assign(loss="ns", norm=found.runs["loss"].map({"ns": "sn", "wgan": "none", "ls": "ln"}))
     of_ns["penalty"] = of_ns["penalty"].where(of_ns["norm"] == "none", "none")
-    regularization = study_figures(of_ns, pooled=True)[0]
+    regularization = paper_figures(of_ns, pooled=True)[0]
     assert "GP (n_dis 1, 5)" in regularization.cells and "GP 5" not in regularization.cells
 
 

@@ -13,7 +13,7 @@ from landscape.config.errors import UserError
 from landscape.config.identity import run_id
 from landscape.runtime.worker import work
 from landscape.store import DONE, FAILED, PLANNED, RunFolder, Store
-from sweeps.cli.evaluate import make_scoring, read_order
+from sweeps.cli.evaluate import make_scoring, parse_arguments
 from sweeps.planning.describe import describe
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import TRAIN, make_plan
@@ -35,7 +35,7 @@ def test_its_command_trains_it_anew_and_the_plan_says_so(store: Store) -> None:
     survey(plan)
     assert [(run.state, run.need) for run in plan.runs] == [("new", TRAIN)] * 2
     (said,) = [line for line in describe(plan) if "2026-11-25" in line]
-    assert said.startswith("1 of them is in the store as trained before") and "arch.g_spectral" in said
+    assert said.startswith("1 run in the store trained before") and "arch.g_spectral" in said
     plain = make_plan([*TINY, f"store={store.root}"], multirun=True)
     survey(plain)
     assert not any("2026" in line for line in describe(plain))
@@ -59,7 +59,7 @@ def test_nothing_is_drawn_from_it_or_scored_again(store: Store, tmp_path: Path) 
     request = sample.read_request([f"run={old.id}", f"store={store.root}", f"out={tmp_path / 'out'}"])
     for refused in (
         lambda: sample.draw_samples(request),
-        lambda: make_scoring(read_order([f"store={store.root}", f"run={old.id}", "metrics=classifier"])),
+        lambda: make_scoring(parse_arguments([f"store={store.root}", f"run={old.id}", "metrics=classifier"])),
     ):
         with pytest.raises(UserError, match=r"predates a change of arch\.g_spectral"):
             refused()

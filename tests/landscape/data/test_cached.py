@@ -230,7 +230,7 @@ def test_of_two_processes_one_decodes_and_a_killed_one_is_made_good(store: Store
     first.communicate(timeout=300)
     out2, _ = second.communicate(timeout=300)
     assert first.returncode == second.returncode == 0 and "decoding" not in out2
-    assert "data=folder: 10 images to train on and 2 to test with" in out2
+    assert "data=folder: 10 training and 2 test images" in out2
     assert not list((store.cache / "datasets").glob(".*.making"))
 
 
@@ -255,7 +255,7 @@ def test_prefetch_says_what_it_found(
     arguments = ["data=folder", f"data.path={source}", f"data.size={SIDE}", f"store={store.root}"]
     assert call(monkeypatch, *arguments) == 0
     out = capsys.readouterr().out
-    assert "data=folder: 10 images to train on and 2 to test with, 3 x 8 x 8, 2 classes; content " in out
+    assert "data=folder: 10 training and 2 test images, 3 x 8 x 8, 2 classes; content " in out
     assert not store.runs.exists()
 
 
@@ -294,7 +294,7 @@ def test_prefetch_downloads_cifar10_where_it_is_not_there(
 
     monkeypatch.setattr(cifar10, "download", downloaded)
     assert call(monkeypatch, "data=cifar10", f"store={store.root}") == 0
-    assert "data=cifar10: 20 images to train on and 4 to test with, 3 x 32 x 32, 10 classes" in capsys.readouterr().out
+    assert "data=cifar10: 20 training and 4 test images, 3 x 32 x 32, 10 classes" in capsys.readouterr().out
 
 
 def test_a_failed_download_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from landscape.metrics.ms_ssim import (
 from landscape.metrics.ms_ssim import ms_ssim_score as score
 from landscape.metrics.ms_ssim import protocol as ms_ssim_protocol
 from landscape.store.protocols import EvalProtocol, EvalRequest
-from sweeps.planning.finalize import STUDY_PAIRS, settle_metrics
+from sweeps.planning.finalize import STUDY_PAIRS, finalize_metrics
 from sweeps.planning.plan import make_plan
 
 
@@ -156,12 +156,12 @@ def test_data_without_labels_can_be_asked_for_the_studys_pairs_alone(monkeypatch
     monkeypatch.setattr("sweeps.planning.finalize.weights", lru_cache(lambda extractor, store, path: "0" * 64))
     config = make_plan(["metrics=inception", "metrics.scores=[fid,ms_ssim]"], multirun=False).runs[0].config
     faces = replace(load_data(Data(kind="digits", size=8)), labels=None)
-    settle_metrics(config, faces)
+    finalize_metrics(config, faces)
     asked = EvalRequest.of(config)
     assert asked is not None and asked.ms_ssim_pairs == "batches" and asked.pairs_per_class is None
     config["metrics"]["ms_ssim_pairs"] = "within_class"
     with pytest.raises(UserError, match="pairs=batches needs no classes"):
-        settle_metrics(config, faces)
+        finalize_metrics(config, faces)
 
 
 def protocol_of(pairs: str | None) -> dict[str, Any]:

@@ -205,10 +205,10 @@ def test_a_run_gets_as_many_gpus_or_cores_as_it_has_ranks(monkeypatch: pytest.Mo
     places = slots(None, 2, "auto", 2)
     assert places.count == 2
     assert [places.environment(i, 2)["CUDA_VISIBLE_DEVICES"] for i in range(3)] == ["4,5", "6,7", "9,4"]
-    with pytest.raises(UserError, match=r"train.world_size=8 needs as many GPUs, and this machine has 5"):
+    with pytest.raises(UserError, match=r"train.world_size=8 needs 8 GPUs, and this machine has 5"):
         slots(None, 1, "auto", 8)
     monkeypatch.setattr("sweeps.launchers.devices.cores", lambda: 12)
-    assert slots(None, 2, "cpu", 3).count == 2 and slots(None, 2, "cpu", 3).why == "12 cores, 6 threads a run"
+    assert slots(None, 2, "cpu", 3).count == 2 and slots(None, 2, "cpu", 3).why == "12 cores, 6 threads per run"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from landscape.store.run_status import Stalled
 from landscape.store.run_writer import RunWriter
 from sweeps.cli.status import status
 from sweeps.launchers.progress import LINE_S, Lines
-from sweeps.monitor import Looker
+from sweeps.monitor import StoreMonitor
 from sweeps.planning.freeze import freeze
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import make_plan
@@ -75,14 +75,14 @@ def test_a_heart_beats_through_a_hung_thread_and_says_so(
         one.pace.begin("training")
         one.pace.begin("training")
         wait_for(lambda: run.status().stalled is not None)
-        (seen,) = Looker(store).look().runs
+        (seen,) = StoreMonitor(store).snapshot().runs
         assert seen.state == "stalled" and f"kill -9 {os.getpid()}" in seen.stalled and "s in training" in seen.stalled
         assert status([f"store={store.root}"]) == 0
         out = capsys.readouterr().out
         assert "1 stalled" in out and f"{run.id} is stalled: " in out
         one.pace.begin(None)
         wait_for(lambda: run.status().stalled is None)
-        assert [seen.state for seen in Looker(store).look().runs] == ["running"]
+        assert [seen.state for seen in StoreMonitor(store).snapshot().runs] == ["running"]
     claim.release()
 
 
@@ -106,7 +106,7 @@ def test_a_sweep_under_way_shows_what_is_stalled(store: Store, capsys: pytest.Ca
     told = store.run(plan.runs[0].id)
     told.write_status(replace(told.status(), stalled=Stalled(doing="training", for_s=300, usual_s=0.1)))
     shown = Lines(plan)
-    shown.course.began -= LINE_S  # long enough for a line
+    shown.tracker.began -= LINE_S  # long enough for a line
     shown.tick()
     assert "2 running, 1 stalled; 30 s elapsed" in capsys.readouterr().err
     for claim in claims:
@@ -127,10 +127,10 @@ def trained(store: Store) -> Iterator[subprocess.Popen[bytes]]:
 
 def test_a_worker_that_was_stopped_is_stalled_and_goes_on(store: Store, trained: subprocess.Popen[bytes]) -> None:
     _, pid = hold(store)
-    look = Looker(store).look()
-    (seen,) = look.runs
-    assert seen.state == "stalled" and look.alive and f"kill -CONT {pid} lets it go on" in seen.stalled
+    snapshot = StoreMonitor(store).snapshot()
+    (seen,) = snapshot.runs
+    assert seen.state == "stalled" and snapshot.alive and f"kill -CONT {pid} resumes it" in seen.stalled
     let_go(pid)
-    wait_for(lambda: Looker(store).look().runs[0].state == "running")
+    wait_for(lambda: StoreMonitor(store).snapshot().runs[0].state == "running")
     trained.send_signal(signal.SIGTERM)
     assert trained.wait(300) == 75

@@ -33,10 +33,10 @@ from sweeps.__main__ import VERBS
 from sweeps.cli import evaluate
 from sweeps.cli.sweep import main
 from sweeps.launchers import local_pool
-from sweeps.launchers.here import HereLauncher
+from sweeps.launchers.attached import AttachedLauncher
 from sweeps.planning.plan import make_plan
 from sweeps.search.trial_queue import Trial
-from sweeps.search.worker import Searcher
+from sweeps.search.worker import SearchWorker
 
 ELSEWHERE: dict[str, dict[str, Any]] = {
     "boot": {"boot": "an-earlier-one"},
@@ -138,7 +138,7 @@ def test_a_confirmation_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -
     work(store, run.id, lambda text: None)
     asked = [*TINY, "stage=confirm", "confirm.seeds=1", f"store={store.root}"]
     with monkeypatch.context() as only_planned:
-        only_planned.setattr(HereLauncher, "train", lambda *of: 1)
+        only_planned.setattr(AttachedLauncher, "train", lambda *of: 1)
         main(["-m", *asked])
     (again,) = [other for other in store.run_folders() if other.id != run.id]
     abandon(again, "namespace")
@@ -148,13 +148,13 @@ def test_a_confirmation_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_searchs_worker_watches_the_owner_of_the_last_trial(store: Store) -> None:
     plan = planned(store, "search=random", "search.trials=1")
-    (cell,) = Searcher(store, plan.name, None, {}).cells
-    cell.ledger.me = replace(cell.ledger.me, pid=4, started="5", **ELSEWHERE["boot"])
+    (cell,) = SearchWorker(store, plan.name, None, {}).cells
+    cell.queue.me = replace(cell.queue.me, pid=4, started="5", **ELSEWHERE["boot"])
     trial = cell.next()
     assert isinstance(trial, Trial)
     run = cell.freeze(trial)
     abandon(run, "boot")
-    assert Searcher(store, plan.name, None, {}, lambda text: None).work() == 0
+    assert SearchWorker(store, plan.name, None, {}, lambda text: None).work() == 0
     assert done(run) and [r["value"] is not None for r in trials(store, plan)] == [True]
 
 
@@ -221,7 +221,7 @@ def test_a_worker_that_comes_back_at_once_is_not_started_over_and_over(
     monkeypatch.setattr(local_pool.time, "sleep", lambda s: clock.__setitem__(0, clock[0] + s))
     plan.runs[0].need = "train"
     local_pool.run_pool(plan, local_pool.Slots(1, (), ""), Patient(clock))
-    assert 2 <= len(started) <= 60 / local_pool.REST_S + 1
+    assert 2 <= len(started) <= 60 / local_pool.RETRY_S + 1
 
 
 def test_a_worker_that_hears_of_a_beat_since_the_verdict_leaves(beating: RunFolder, store: Store) -> None:

@@ -18,7 +18,7 @@ from landscape.store import DONE, FAILED, RunFolder, Store
 from landscape.store.processes import process_start
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.local_pool import Pool
-from sweeps.launchers.processes import UNTOLD, Forked, Process, Starter, starter
+from sweeps.launchers.processes import EXIT_UNKNOWN, Forked, Process, ProcessStarter, starter
 from sweeps.launchers.progress import Lines
 from sweeps.planning.plan import make_plan
 
@@ -28,7 +28,7 @@ OWN = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 EXECUTION = {"device": "cpu", "threads": 1, "checkpoint": {"every_s": 60, "keep": "weights"}}
 
 
-def start(workers: Starter, store: Store, run: RunFolder) -> Process:
+def start(workers: ProcessStarter, store: Store, run: RunFolder) -> Process:
     arguments = ["--store", str(store.root), "--run", run.id, "--execution", json.dumps(EXECUTION)]
     return workers.start(arguments, OWN, run.log_file)
 
@@ -76,7 +76,7 @@ def test_a_server_that_dies_costs_no_run_and_is_followed_by_another(store: Store
         os.kill(first.pid, signal.SIGCONT)
         second = start(workers, store, two_)
         assert isinstance(second, Forked) and "starting another" in told[0]
-        assert code(first) == UNTOLD and code(second) == 0
+        assert code(first) == EXIT_UNKNOWN and code(second) == 0
     assert one.status().state == two_.status().state == DONE
 
 

@@ -21,7 +21,7 @@ from landscape.store.atomic_io import create_exclusively
 from landscape.store.leases import LeaseMonitor, acquire, claim_in_force
 from sweeps import __main__ as doors
 from sweeps.cli.sweep import main
-from sweeps.monitor import Looker
+from sweeps.monitor import StoreMonitor
 from sweeps.states import LOST
 
 
@@ -135,17 +135,17 @@ def test_nodes_whose_clocks_differ_by_a_minute_rob_nobody(
     monkeypatch.setattr("time.time", lambda: wall() + skew_s)
     far = {"token": "t", "host": "far-away", "boot": "b", "pids": "p", "pid": 1, "started": "1"}
     create_exclusively(run.claims / "1.json", json.dumps(far))
-    observer, looker = LeaseMonitor(), Looker(Store(run.path.parent.parent))
+    observer, monitor = LeaseMonitor(), StoreMonitor(Store(run.path.parent.parent))
     for beat in range(4):  # the other node lives, and its files are a minute old or of a minute to come
         run.write_status(replace(run.status(), state="running", beat=beat))
         for file in (run.status_file, run.claims / "1.json"):
             os.utime(file, (wall() - skew_s, wall() - skew_s))
         claim = claim_in_force(run)
         assert claim is not None and not observer.is_lost(run, claim) and acquire(run, observer) is None
-        assert [seen.state for seen in looker.look().runs] == ["running"]
+        assert [seen.state for seen in monitor.snapshot().runs] == ["running"]
         now[0] += 100
     now[0] += 100  # then its heart stops
     claim = claim_in_force(run)
     assert claim is not None and observer.is_lost(run, claim)
-    assert [seen.state for seen in looker.look().runs] == [LOST]
+    assert [seen.state for seen in monitor.snapshot().runs] == [LOST]
     assert acquire(run, observer) is not None

@@ -68,6 +68,14 @@ def test_clean_shows_and_then_removes_what_nobody_writes(
     where = [f"store={store.root}", "--report", str(report)]
     link = store.runs / f".link.{tag(DEAD)}.0123abcd.tmp"
     link.symlink_to(tmp_path / "elsewhere")
+    (sweep,) = store.sweep_folders()
+    workers = store.search_workers(sweep.name)
+    workers.mkdir(parents=True)
+    for number, (who, of) in enumerate(((DEAD, gone), (myself(), kept), (FAR, kept))):
+        of.append(workers / f"{number}.json")
+        of[-1].write_text(json.dumps(who))
+    sweep.controller_file.write_text(json.dumps(DEAD))
+    gone.append(sweep.controller_file)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setattr("sweeps.cli.clean.time.sleep", lambda s: grows.write_bytes(b"more of it"))
     with locked(store.lock_file("datasets", "b" * 16)):

@@ -149,7 +149,7 @@ def test_prefetch_downloads_once_and_again_where_the_copy_is_damaged(
     store = Store(tmp_path / "s")
     for _ in range(2):
         assert call(monkeypatch, f"store={store.root}") == 0
-        assert "are in the store and fit the network" in capsys.readouterr().out and len(fetched) == 1
+        assert "are in the store and match the network" in capsys.readouterr().out and len(fetched) == 1
     store.weights_file(digest(file)).write_bytes(b"PK")
     assert call(monkeypatch, f"store={store.root}") == 0 and len(fetched) == 2
     assert read_weights("inception", digest(file), store) == file.read_bytes()

@@ -13,7 +13,7 @@ from landscape.config.errors import UserError
 from landscape.runtime.worker import work
 from landscape.store import DIVERGED, DONE, RunFolder, Store
 from landscape.store.protocols import EvalRequest
-from sweeps.cli.evaluate import Scoring, describe, main, make_scoring, read_order
+from sweeps.cli.evaluate import Scoring, describe, main, make_scoring, parse_arguments
 from sweeps.planning.needs import need, survey
 from sweeps.planning.plan import make_plan
 from sweeps.planning.select_runs import choose_runs, planned_runs
@@ -45,12 +45,12 @@ def by(store: Store, **wanted: object) -> RunFolder:
 
 
 def scoring(store: Store, *arguments: str) -> Scoring:
-    return make_scoring(read_order([f"store={store.root}", *arguments]))
+    return make_scoring(parse_arguments([f"store={store.root}", *arguments]))
 
 
 def chosen(store: Store, *arguments: str) -> set[tuple[str, int]]:
     """Loss and seed of the trained runs that a command chooses."""
-    order = read_order(list(arguments))
+    order = parse_arguments(list(arguments))
     runs, _ = choose_runs(store, order.ids, order.sweeps, order.where)
     facts = [run.status().axes for run in runs if run.status().state == DONE]
     return {(axes["loss"], axes["seed"]) for axes in facts}
@@ -63,7 +63,7 @@ def test_it_adds_rows_to_what_was_chosen_and_trains_nothing(store: Store, capsys
     command += ["metrics.seed=7", "metrics.real=train", "metrics.n_fake=100", "launcher.jobs=1"]
     assert main(command) == 0
     told = capsys.readouterr().err
-    assert "1 run: 1 to score, 0 scored so already, 0 left alone" in told
+    assert "1 run: 1 to score, 0 already scored, 0 skipped" in told
     assert "extractor=classifier, real=train, n_fake=100, quantise=uint8, seed=7, generator=ema" in told
     (row,) = ns.rows()[len(before[0]) :]
     text = ns.protocol(row.protocol)
@@ -104,7 +104,7 @@ def test_runs_are_chosen_by_the_sweep_that_planned_them(store: Store) -> None:
     assert chosen(store, "--sweep", names[pair]) == {("ns", 0), ("ls", 0)}
     shutil.rmtree(store.run(pair[0]).path)
     made = scoring(store, "--sweep", names[pair], "metrics.seed=7")
-    assert made.alone == [f"{pair[0]}: it was planned and is gone"] and made.unfinished
+    assert made.skipped == [f"{pair[0]}: it was planned, but its folder is missing"] and made.unfinished
 
 
 def test_what_cannot_be_scored_is_named_and_left_alone(store: Store) -> None:
@@ -113,10 +113,10 @@ def test_what_cannot_be_scored_is_named_and_left_alone(store: Store) -> None:
     made = scoring(store, "metrics.seed=7")
     assert [run.id for run in made.plan.runs] == [ns.id] and made.unfinished
     said = "\n".join(describe(made))
-    assert "4 runs: 1 to score, 0 scored so already, 3 left alone" in said
+    assert "4 runs: 1 to score, 0 already scored, 3 skipped" in said
     assert f"{by(store, seed=1).id}: planned" in said and f"{by(store, seed=2).id}: diverged" in said
-    assert f"{ls.id}: its weights are not kept" in said
-    assert "near it" in "\n".join(scoring(store, ns.id, f"{ns.id[:5]}zz", "metrics.seed=7").alone)
+    assert f"{ls.id}: its weights are missing" in said
+    assert f"similar: {ns.id}" in "\n".join(scoring(store, ns.id, f"{ns.id[:5]}zz", "metrics.seed=7").skipped)
 
 
 def test_several_protocols_at_once(store: Store) -> None:
@@ -136,7 +136,7 @@ def test_fakes_stay_as_many_as_the_real_images_unless_their_number_was_chosen(st
 def test_a_run_trained_without_scores_is_scored_once_it_is_said_how(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY[:-2], "metrics=none", "seed=3", "train.steps=1")
     work(store, run.id, lambda text: None)
-    with pytest.raises(UserError, match="trained with metrics=none; choose how"):
+    with pytest.raises(UserError, match="trained with metrics=none; choose metrics"):
         scoring(store, run.id, "metrics.seed=7")
     (planned,) = scoring(store, run.id, "metrics=classifier").plan.runs
     assert planned.asked == [EvalRequest.of(make_plan([], multirun=False).runs[0].config)]
@@ -148,10 +148,10 @@ def test_a_run_trained_without_scores_is_scored_once_it_is_said_how(store: Store
     [
         (
             ["train.steps=4"],
-            "train.steps=4 is about training, and this program only scores finished runs; it takes metrics,",
+            "train.steps=4 only matters for training, and this program scores finished runs; it takes metrics,",
         ),
-        (["loss=ns"], "choose runs by their ids, --sweep NAME or --where KEY=VALUE"),
-        (["metrics.every=4"], "metrics.every=4 is about training"),
+        (["loss=ns"], "choose runs by id, --sweep NAME or --where KEY=VALUE"),
+        (["metrics.every=4"], "metrics.every=4 only matters for training"),
         (["--where", "los=ns"], "--where los=ns: unknown key los (did you mean loss?)"),
         (["--where", "loss"], "--where loss is not a condition; write --where KEY=VALUE"),
         (["--where", "loss=hinge"], "--where loss=hinge: no run has loss=hinge; existing values: ls, ns"),
@@ -165,15 +165,15 @@ def test_a_run_trained_without_scores_is_scored_once_it_is_said_how(store: Store
             "metrics.real=validation is out of range; legal: train, test, test_a, test_b, all",
         ),
         (["metrics.sed=1"], "metrics.sed is not a configuration key (did you mean metrics.seed?)"),
-        (["metrics.seed=1,2"], "metrics.seed=1,2 has several values: add -m (--multirun) to take them all"),
-        (["metrics=none"], "no scores are asked for"),
+        (["metrics.seed=1,2"], "metrics.seed=1,2 has several values: add -m (--multirun) for a run per value"),
+        (["metrics=none"], "no scores are requested"),
         (["metrics=modes"], "metrics.extractor=points does not fit data=digits"),
-        (["metrics.extractor=points"], "metrics.extractor is not changed by itself; choose with metrics=NAME"),
+        (["metrics.extractor=points"], "metrics.extractor cannot be set alone; choose metrics=NAME"),
         (["metrics.scores=[modes]"], "metrics.scores=modes needs metrics.extractor=points"),
         (["metrics.ms_ssim_pairs=batches"], "metrics.ms_ssim_pairs=batches needs 320 fakes, and metrics.n_fake=64"),
         (
             ["launcher=slurm", "metrics.seed=7"],
-            "landscape.evaluate works on this machine alone; to score by launcher=slurm give the sweep's own command",
+            "landscape.evaluate only works on this machine; to score with launcher=slurm run the sweep's own command",
         ),
         (["store=/nowhere/at/all"], "no runs in /nowhere/at/all; give another store"),
     ],

@@ -13,6 +13,7 @@ from fake_slurm import FakeSlurm
 from support import TINY, frozen_runs
 
 from landscape.config.cli import quoted
+from landscape.config.versions import CHANGES, Change
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
 from landscape.store.leases import LeaseMonitor, acquire
@@ -22,7 +23,7 @@ from landscape.store.trials import TrialRecord, put_rows
 from sweeps import __main__ as doors
 from sweeps.cli.sweep import main
 from sweeps.launchers.slurm.submissions import submissions
-from sweeps.monitor import Looker
+from sweeps.monitor import StoreMonitor
 from sweeps.planning.search_spec import read_searches
 
 Call = Callable[..., int]
@@ -72,8 +73,25 @@ def test_it_names_what_is_lost_or_failed_and_shows_the_newest_scores(
     scores = done.rows()[-1].values
     assert f"{done.id}  done   seed=0  12/12  {scores['fd_classifier']:>15.1f}" in out
     assert f"{gone.id}  lost    seed=1" in out and f"{failed.id}  failed  seed=2  RuntimeError: out of luck" in out
-    assert "nobody works on 3 of them: give their command again" in out
+    assert "3 runs idle: run the sweep's command again" in out
     assert "warning in 1 run: 64 images are too few" in out
+
+
+def test_runs_of_before_a_change_are_not_among_the_idle(
+    store: Store, call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, other, done = frozen_runs(store, *TINY, "loss=ns,ls", "seed=0") + frozen_runs(store, *TINY, "seed=1")
+    work(store, done.id, lambda text: None)
+    change = Change("loss", {"loss.kind": ("ns",)}, "2027-01-01", "for this test")
+    monkeypatch.setattr("landscape.config.versions.CHANGES", (*CHANGES, change))
+    assert call("status") == 0
+    out = capsys.readouterr().out
+    assert "1 run idle" in out and "1 run superseded" in out
+    assert call("status", "--json") == 0
+    states = {run["id"]: run["state"] for run in json.loads(capsys.readouterr().out)["runs"]}
+    assert states == {old.id: "superseded", other.id: "planned", done.id: "done"}
+    assert call("status", "--where", "state=superseded", "--json") == 0
+    assert [run["id"] for run in json.loads(capsys.readouterr().out)["runs"]] == [old.id]
 
 
 def test_where_and_sweep_take_a_part_and_json_tells_all(
@@ -132,7 +150,7 @@ def test_a_file_that_does_not_read_is_named_and_the_rest_is_told(
         (["wait", "nosuch"], "sweep nosuch is not known"),
         (["logs", "zz"], "zz"),
         (["logs", "a", "--lines", "0"], "--lines 0 is out of range; legal: 1 or more"),
-        (["stauts"], "stauts is no verb (did you mean status?); legal: plan, status, watch"),
+        (["stauts"], "unknown command stauts (did you mean status?); legal: plan, status, watch"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -191,8 +209,8 @@ def test_trials_that_killed_their_workers_are_given_up_like_those_that_failed(
     for of in ([folder.name], []):
         assert call("status", *of) == 0
         out = capsys.readouterr().out
-        assert "2 trials of searches given up: failed 3 times; python -m sweeps retry" in out
-        assert "1 lost" in out and "nobody works" not in out
+        assert "2 trials of searches given up: failed 3 times; to try again: python -m sweeps retry" in out
+        assert "1 lost" in out and "idle" not in out
 
 
 # The scheduler
@@ -226,8 +244,8 @@ def test_the_scheduler_is_asked_once_and_knows_who_is_lost(
     site.set(down=True)
     assert call("status") == 0
     out = capsys.readouterr().out
-    assert "the scheduler was not asked (squeue failed: Unable to contact slurm controller" in out
-    assert "whether what is queued will start is not known" in out and "nobody works" not in out
+    assert "the scheduler could not be queried (squeue failed: Unable to contact slurm controller" in out
+    assert "whether queued runs will start is not known" in out and "idle" not in out
     assert "4 queued, 1 running, 1 done" not in out and "1 lost" not in out  # what is not known is not claimed
 
 
@@ -242,10 +260,10 @@ def test_a_live_worker_is_running_whatever_its_status_says_yet(store: Store) -> 
     set_status(run, state="queued")
     claim = acquire(run, LeaseMonitor())
     assert claim is not None
-    look = Looker(store).look()
-    assert look.states == {"running": 1} and look.alive
+    snapshot = StoreMonitor(store).snapshot()
+    assert snapshot.states == {"running": 1} and snapshot.alive
     claim.release()
-    assert Looker(store).look().states == {"queued": 1}
+    assert StoreMonitor(store).snapshot().states == {"queued": 1}
 
 
 def test_a_look_at_one_run_reads_no_record_of_trials(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,8 +271,8 @@ def test_a_look_at_one_run_reads_no_record_of_trials(store: Store, monkeypatch: 
     monkeypatch.setattr(
         "landscape.store.trials.read_rows", lambda *of: pytest.fail("the whole store's trials were read")
     )
-    look = Looker(store, ids=[run.id]).look()
-    assert look.states == {"planned": 1} and not look.trials_left
+    snapshot = StoreMonitor(store, ids=[run.id]).snapshot()
+    assert snapshot.states == {"planned": 1} and not snapshot.trials_left
 
 
 # Logs
@@ -303,8 +321,8 @@ def test_distances_under_two_protocols_stand_in_a_column_each(
     lines = capsys.readouterr().out.splitlines()
     head = next(line for line in lines if "lowest FID" in line)
     assert head.split("lowest FID, ")[1:] == ["one  ", "two"]
-    assert [next(x for x in lines if " wgan " in f" {x} ").split()[-2:]] == [["10.0", "-"]]
-    assert [next(x for x in lines if " ns " in f" {x} ").split()[-2:]] == [["20.0", "7.0"]]
+    assert [next(x for x in lines if " wgan " in f" {x} ").split()[-2:]] == [["10", "-"]]
+    assert [next(x for x in lines if " ns " in f" {x} ").split()[-2:]] == [["20", "7"]]
     assert call("status", "--json") == 0
     cells = json.loads(capsys.readouterr().out)["cells"]
     assert [cell["lowest"] for cell in cells] == [{"one": 20.0, "two": 7.0}, {"one": 10.0}]

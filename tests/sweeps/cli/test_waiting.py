@@ -29,7 +29,7 @@ from sweeps.cli.status import status
 from sweeps.cli.sweep import main
 from sweeps.cli.wait import wait
 from sweeps.cli.watch import watch
-from sweeps.monitor import Looker
+from sweeps.monitor import StoreMonitor
 from sweeps.planning.search_spec import read_searches
 
 VERBS = {"wait": wait, "watch": watch}
@@ -64,7 +64,7 @@ def test_failures_and_what_nobody_works_on_are_1_and_named(
     assert VERBS[verb]([f"store={store.root}"]) == 1
     out = capsys.readouterr().out
     assert f"{bad.id} failed seed=1 (RuntimeError: out of luck)" in out and "planned seed=2" in out
-    assert "nobody works on 2 of them" in out and "python -m sweeps retry sweep-" in out
+    assert "2 runs idle" in out and "python -m sweeps retry sweep-" in out
 
 
 def test_the_newest_sweep_is_meant_where_none_is_named(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,7 +168,7 @@ def test_wait_leaves_with_ctrl_c(store: Store, tmp_path: Path) -> None:
     assert "waiting for sweep" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
-    assert process.returncode == 130 and "the runs go on" in err and out == ""
+    assert process.returncode == 130 and "the runs continue" in err and out == ""
 
 
 def test_a_search_is_not_over_while_trials_are_to_go(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,14 +176,14 @@ def test_a_search_is_not_over_while_trials_are_to_go(store: Store, capsys: pytes
     (grid,) = frozen_runs(store, *TINY, "search=random", "search.trials=2")
     (folder,) = store.sweep_folders()
     set_status(grid, state="done")
-    look = Looker(store, folder).look()
-    assert [seen.id for seen in look.runs] == [grid.id] and look.trials_left == 2 and not look.finished
-    assert wait([f"store={store.root}"]) == 1 and "2 trials to go" in capsys.readouterr().out
+    snapshot = StoreMonitor(store, folder).snapshot()
+    assert [seen.id for seen in snapshot.runs] == [grid.id] and snapshot.trials_left == 2 and not snapshot.finished
+    assert wait([f"store={store.root}"]) == 1 and "2 trials left" in capsys.readouterr().out
     (trial,) = frozen_runs(store, *TINY, "optim.lr=3e-3")  # as a searcher freezes it
     other = next(one for one in store.sweep_folders() if one.name != folder.name)
     trial.write_meta(replace(trial.meta(), sweep=folder.name))
-    assert [seen.id for seen in Looker(store, folder).look().runs] == [grid.id, trial.id]
-    assert [seen.id for seen in Looker(store, other).look().runs] == [trial.id]
+    assert [seen.id for seen in StoreMonitor(store, folder).snapshot().runs] == [grid.id, trial.id]
+    assert [seen.id for seen in StoreMonitor(store, other).snapshot().runs] == [trial.id]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -198,7 +198,7 @@ def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
     set_status(grid, state="done")
     assert VERBS[verb]([f"store={store.root}"]) == 0
     out = capsys.readouterr().out
-    assert "2 trials to go" in out and "its search was left out by stage=grid" in out
+    assert "2 trials left" in out and "stage=grid left out its search" in out
     frozen_runs(store, *searched, "stage=all")
     assert VERBS[verb]([f"store={store.root}"]) == 1
     plan = folder.plan().to_json()
@@ -215,7 +215,7 @@ def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
     put_rows(store, folder.name, rows)
     assert VERBS[verb]([folder.name, f"store={store.root}"]) == 0, "nobody was asked for the grid"
     capsys.readouterr()
-    assert status([folder.name, f"store={store.root}"]) == 0 and "nobody works" not in capsys.readouterr().out
+    assert status([folder.name, f"store={store.root}"]) == 0 and "idle" not in capsys.readouterr().out
     grid.status_file.write_text("{")
     assert VERBS[verb]([folder.name, f"store={store.root}"]) == 0, "nor for a grid that reads"
     folder.plan_file.write_text(json.dumps(replace(folder.plan(), stage="grid").to_json()))
@@ -258,4 +258,29 @@ def test_a_run_that_stalls_is_told_once_and_waited_for(
 
     monkeypatch.setattr(waiting.time, "sleep", ends)
     assert wait([f"store={store.root}"]) == 0 and rests[0] == 5
-    assert capsys.readouterr().err.count(f"{run.id} is stalled: 900 s in training, where 2 s are usual") == 1
+    assert capsys.readouterr().err.count(f"{run.id} is stalled: 900 s in training, which usually takes 2 s") == 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_sweep_of_which_only_stalled_runs_are_left_is_not_waited_for_without_end(
+    verb: str, store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "STALL_S", 0.1)
+    stalled, moves = frozen_runs(store, *TINY, "seed=0,1")
+    claims = [acquire(run, LeaseMonitor()) for run in (stalled, moves)]
+    set_status(stalled, state="running", stalled=Stalled(doing="training", for_s=900, usual_s=2))
+    set_status(moves, state="running")
+    rests, rest = [0], time.sleep
+
+    def ends(seconds: float) -> None:
+        rest(seconds)
+        rests[0] += 1
+        if rests[0] == 10:  # long after the time that stalled runs are given
+            set_status(moves, state="done")
+            claims[1].release()
+
+    monkeypatch.setattr(waiting.time, "sleep", ends)
+    assert VERBS[verb]([f"store={store.root}"]) == 1 and rests[0] > 10
+    out = capsys.readouterr().out
+    assert f"{stalled.id} stalled" in out and "only stalled runs are left" in out
+    claims[0].release()

@@ -55,7 +55,7 @@ def test_hours_are_the_median_of_equal_runs_and_scoring_is_apart(store: Store) -
     for run, step_s in zip(frozen_runs(store, *TINY, "seed=range(0,3)"), (10.0, 30.0, 20.0), strict=True):
         finished(run, step_s)
     made = estimate(planned(store, "seed=3,4", "loss=ns,wgan"))
-    assert made is not None and made.by == {"their like": 4} and not made.unknown
+    assert made is not None and made.basis == {"similar finished runs": 4} and not made.unknown
     assert made.train_s == pytest.approx(4 * 12 * 20) and made.eval_s == pytest.approx(4 * 3 * 2)
     assert made.hours == pytest.approx((made.train_s + made.eval_s) / 3600) and made.longest_s == pytest.approx(246)
 
@@ -68,26 +68,26 @@ def test_the_next_broader_group_is_taken_and_named(store: Store) -> None:
     finished(penalised, 40)
     finished(other, 5, cpu="another")
     for overrides, step_s, by in (
-        ([], 10, "their like"),
-        (["reg=r1"], 40, "their like"),  # with a penalty, whichever
+        ([], 10, "similar finished runs"),
+        (["reg=r1"], 40, "similar finished runs"),  # with a penalty, whichever
         (["optim.n_dis=5"], 5, "finished runs that differ in machine"),
         (["reg=gp", "optim.n_dis=5"], 40, "finished runs that differ in n_dis"),
         (["train.batch_size=32"], 10, "finished runs that differ in machine, n_dis, penalty, batch size"),
     ):
         made = estimate(planned(store, "seed=9", *overrides))
         assert made is not None and made.train_s == pytest.approx(12 * step_s), overrides
-        assert list(made.by) == [by]
+        assert list(made.basis) == [by]
 
 
 def test_what_no_run_is_like_is_said_and_not_guessed(store: Store) -> None:
     assert describe(planned(store)) == [
-        "estimate: no finished run to estimate from (data=digits arch=sndcgan on a CPU)"
+        "estimate: none, the store has no finished run to estimate from (data=digits arch=sndcgan on a CPU)"
     ]
     finished(frozen_runs(store, *TINY)[0], 10)
     made = estimate(planned(store, "arch=sndcgan,dcgan", "seed=1", "data.size=16", "arch.width=0.04"))
-    assert made is not None and not made.by  # images of another size are other work
+    assert made is not None and not made.basis  # images of another size are other work
     lines = describe(planned(store, "arch=sndcgan,resnet19", "seed=1"))
-    assert "not in it, for want of a finished run: data=digits arch=resnet19 on a CPU (1 run)" in lines[-1]
+    assert "not included, no finished run: data=digits arch=resnet19 on a CPU (1 run)" in lines[-1]
 
 
 def test_a_gpu_is_not_estimated_from_a_cpu(store: Store) -> None:
@@ -112,7 +112,7 @@ def test_what_is_done_is_not_counted_again_and_the_price_multiplies(store: Store
     assert made.eval_s == pytest.approx((3 + 1) * 2)
     text = "\n".join(describe(plan))
     assert text.startswith("estimate: 1.5 core-hours (1 h 30 min of training, 8 s of scoring); about 1 h with 2 at")
-    assert "cost: 3.00 at launcher.price=2 a core-hour" in text
+    assert "cost: 3.00 at launcher.price=2 per core-hour" in text
     assert describe(planned(store, "seed=0")) == []  # nothing is left to do
 
 
@@ -129,10 +129,10 @@ def test_trials_of_searches_are_counted_as_runs_of_their_cells_by_the_stage_that
         assert made.train_s == pytest.approx((runs + trials) * 120)
         assert made.eval_s == pytest.approx((runs + trials) * 3 * 2)
     text = "\n".join(describe(planned(store, *search, "launcher.jobs=2")))
-    assert "10 runs by their like" in text and "about 10 min 30 s with 2 at once" in text
-    assert "9 of them are trials, each as long as a run of its cell" in text and "pruner" not in text
+    assert "10 runs estimated from similar finished runs" in text and "about 10 min 30 s with 2 at once" in text
+    assert "9 of them are trials, each counted as a full run of its cell" in text and "pruner" not in text
     pruned = describe(planned(store, *search, "search.pruner=asha", "search.grace=1"))
-    assert "10 of them are trials, each as long as a run of its cell, or less where the pruner ends them early" in (
+    assert "10 of them are trials, each counted as a full run of its cell, or less if the pruner ends them early" in (
         "\n".join(pruned)
     )
     jobs = describe(planned(store, *search, "launcher=slurm"))
@@ -161,4 +161,4 @@ def test_a_run_that_moved_between_machines_is_no_measure(store: Store) -> None:
     finished(run, 10)
     run.write_meta(replace(run.meta(), machines=(HERE, replace(HERE, cpu="another"))))
     made = estimate(planned(store, "seed=1"))
-    assert made is not None and not made.by and made.unknown
+    assert made is not None and not made.basis and made.unknown

@@ -103,6 +103,16 @@ def test_in_a_terminal_they_are_shown_and_asked_for(
     assert f"  {LINE}\n" in capsys.readouterr().err and len(site.queue()) == (code == 0)
 
 
+def test_options_of_sbatch_are_asked_for_too(store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*GRID, "launcher.extra=['--container=/tmp/image']", f"store={store.root}"]) == 0
+    site.drop()
+    by_anybody(store.sweep_folders()[0].jobs_file)
+    capsys.readouterr()
+    assert verb("submit", store) == 2
+    assert "--container=/tmp/image" in capsys.readouterr().err and site.queue() == {}
+    assert verb("submit", store, "--accept-setup") == 0 and len(site.queue()) == 1
+
+
 def test_no_line_no_question(store: Store, site: FakeSlurm) -> None:
     assert main([*GRID, f"store={store.root}"]) == 0
     site.drop()

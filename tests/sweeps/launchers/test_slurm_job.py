@@ -36,14 +36,14 @@ def test_a_job_packs_short_runs_side_by_side(store: Store, site: FakeSlurm) -> N
 
 
 def end_of(
-    store: Store, monkeypatch: pytest.MonkeyPatch, state: str | None, numbers: list[int], vain: bool = False
+    store: Store, monkeypatch: pytest.MonkeyPatch, state: str | None, numbers: list[int], no_progress: bool = False
 ) -> list[str]:
     """What a job of this state that got these signals with runs to go puts back into the queue."""
     requeued: list[str] = []
     monkeypatch.setattr(Client, "state", lambda self, job: state)
     monkeypatch.setattr(Client, "requeue", lambda self, job: requeued.append(job) is None)
     given = submissions(store.sweep_folders()[0])[0]
-    code = body._again(store, given, "1_2", list(numbers), vain)
+    code = body._requeue_or_stop(store, given, "1_2", list(numbers), no_progress)
     assert code == 75
     return requeued
 
@@ -57,7 +57,7 @@ def test_a_job_queues_itself_again_where_the_scheduler_would_not(
     """submitit takes a signal after 80 % of a job's time for a time-out, and then may not queue it again."""
     main([*GRID, f"store={store.root}"])
     assert end_of(store, monkeypatch, "RUNNING", [USR2]) == ["1_2"]  # its time is nearly over
-    assert end_of(store, monkeypatch, "RUNNING", [USR2], vain=True) == []  # and no end is in sight
+    assert end_of(store, monkeypatch, "RUNNING", [USR2], no_progress=True) == []  # and no end is in sight
     assert end_of(store, monkeypatch, "RUNNING", [TERM]) == ["1_2"]  # preempted, in its time of grace
     assert end_of(store, monkeypatch, "COMPLETING", [TERM]) == []  # requeued or cancelled already
     assert end_of(store, monkeypatch, None, [TERM]) == []
@@ -106,7 +106,7 @@ def test_a_clock_that_is_a_minute_off_neither_loses_nor_keeps_a_run(
         wait_for(lambda: run.status().step > 0)
         job = site.start("1", 0)
         out, _ = job.communicate(timeout=300)
-        assert job.returncode == 0 and f"left to process {worker.pid} on node7" in out, out
+        assert job.returncode == 0 and f"process {worker.pid} on node7 trains it" in out, out
     finally:
         worker.kill()
         worker.wait()
@@ -132,5 +132,5 @@ def test_a_worker_that_does_not_save_in_time_does_not_keep_its_job_from_the_queu
         out, _ = job.communicate(timeout=300)
     finally:
         os.kill(claim.pid, signal.SIGKILL)
-    assert job.returncode == 75 and "SIGUSR2: the job is queued again" in out, out
+    assert job.returncode == 75 and "SIGUSR2: the job is requeued" in out, out
     assert site.calls("scontrol")[-1] == "scontrol requeue 1_0"

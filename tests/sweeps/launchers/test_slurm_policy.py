@@ -205,10 +205,10 @@ def test_a_worker_elsewhere_whose_heart_stands_still_is_no_reason_to_wait(
         other.setattr("landscape.store.processes.myself", lambda: me | {"host": "node7"})
         claim = acquire(next(iter(store.run_folders())), LeaseMonitor())
     assert claim is not None
-    assert monitor.unclaimed(store, [claim.run.id]) == {claim.run.id}
+    assert monitor.without_worker(store, [claim.run.id]) == {claim.run.id}
     beats = RunStatus(state="running", beat=1)
     monkeypatch.setattr(monitor.time, "sleep", lambda s: claim.run.write_status(beats))
-    assert monitor.unclaimed(store, [claim.run.id]) == set()
+    assert monitor.without_worker(store, [claim.run.id]) == set()
 
 
 def test_retry_takes_the_failed_and_the_lost_and_submit_leaves_the_failed(store: Store, site: FakeSlurm) -> None:

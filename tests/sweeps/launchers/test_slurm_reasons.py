@@ -22,7 +22,7 @@ GRID = ("-m", "seed=range(0,6)", *TINY, "launcher=slurm")
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait, "pause_s", lambda took_s: 0.02)
     monkeypatch.setattr(wait, "IDLE_S", 0.1)
-    monkeypatch.setattr(monitor, "ASK_S", 0.0)
+    monkeypatch.setattr(monitor, "QUERY_S", 0.0)
 
 
 def said(store: Store, capsys: pytest.CaptureFixture[str], verb: str, code: int) -> str:
@@ -49,7 +49,7 @@ def test_jobs_that_cannot_start_are_told_with_the_reason_and_not_waited_for(
         site.pend(job, reason)
     for out in (said(store, capsys, "status", 0), said(store, capsys, "wait", 1)):
         assert f"6 queued runs cannot start ({reason}, job 1,2)" in out and remedy in out
-        assert "give their command again, or" not in out  # they are in the queue: it would submit nothing
+        assert "idle" not in out  # they are in the queue: it would submit nothing
     capsys.readouterr()
     VERBS["status"]([f"store={store.root}", "--json"])
     told = json.loads(capsys.readouterr().out)
@@ -121,5 +121,5 @@ def test_a_scheduler_that_is_silent_is_waited_for_longer_and_then_told(
     monkeypatch.setattr(wait.time, "sleep", answers)
     out = said(store, capsys, "wait", 1)
     assert rests[0] == 15
-    assert "the scheduler has not answered for" in out and "wait again when it does" in out
-    assert "give their command again" not in out
+    assert "the scheduler has not answered for" in out and "wait again when it answers" in out
+    assert "idle" not in out

@@ -12,8 +12,8 @@ from landscape.config.errors import UserError
 from landscape.store import Store
 from sweeps.__main__ import VERBS
 from sweeps.cli.sweep import main
-from sweeps.launchers.slurm.client import spread
-from sweeps.launchers.slurm.resources import Classes
+from sweeps.launchers.slurm.client import expand_indices
+from sweeps.launchers.slurm.resources import ResourceRules
 from sweeps.planning.plan import make_plan
 
 GRID = ("-m", "seed=range(0,10)", *TINY, "launcher=slurm")
@@ -37,13 +37,13 @@ def test_rules_give_classes_of_runs_their_own_arrays(
 
 
 WRONG: list[tuple[str, str]] = [
-    ("{memory:4G}", "is no rule; write {when: {KEY: VALUE}, memory: 32G}"),
-    ("{when:{data.sice:128},gpus:1}", "data.sice is no configuration key (did you mean data.size?)"),
-    ("{when:{data.size:128},mem:4G}", "mem is no resource (did you mean memory?); legal: partition, account"),
+    ("{memory:4G}", "is not a rule; write {when: {KEY: VALUE}, memory: 32G}"),
+    ("{when:{data.sice:128},gpus:1}", "data.sice is not a configuration key (did you mean data.size?)"),
+    ("{when:{data.size:128},mem:4G}", "mem is not a resource (did you mean memory?); legal: partition, account"),
     ("{when:{data.size:128},memory:lots}", "launcher.memory=lots is out of range; legal: a size such as 4G or 500M"),
-    ("{when:{data.size:128},gpus:two}", "gpus=two is no whole number"),
+    ("{when:{data.size:128},gpus:two}", "gpus=two is not a whole number"),
     ("{when:{data.size:128},extra:['--array=3']}", "--array is set by this program"),
-    ("{when:{data.size:128},extra:[exclusive]}", "exclusive is no option of sbatch; write --NAME=VALUE or --NAME"),
+    ("{when:{data.size:128},extra:[exclusive]}", "exclusive is not an option of sbatch; write --NAME=VALUE or --NAME"),
 ]
 
 
@@ -58,7 +58,7 @@ def test_a_wrong_rule_is_one_sentence(
 
 def resources(*overrides: str) -> Any:
     config = make_plan(["launcher=slurm", *overrides], multirun=False).runs[0].config
-    return Classes(config["launcher"]).of(config)
+    return ResourceRules(config["launcher"]).of(config)
 
 
 def test_what_a_job_gets_follows_from_what_its_runs_need() -> None:
@@ -72,8 +72,12 @@ def test_what_a_job_gets_follows_from_what_its_runs_need() -> None:
 
 
 def test_indices_of_an_array_as_squeue_writes_them() -> None:
-    assert spread("0-3,7%2") == [0, 1, 2, 3, 7] and spread("5") == [5] and spread("0-6:3") == [0, 3, 6]
-    assert spread("N/A") == []
+    assert (
+        expand_indices("0-3,7%2") == [0, 1, 2, 3, 7]
+        and expand_indices("5") == [5]
+        and expand_indices("0-6:3") == [0, 3, 6]
+    )
+    assert expand_indices("N/A") == []
 
 
 TOO_MUCH: list[tuple[tuple[str, ...], str]] = [

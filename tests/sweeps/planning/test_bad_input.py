@@ -17,7 +17,7 @@ from sweeps.cli.sweep import main
 from sweeps.errors import run_command
 from sweeps.planning.config_groups import groups
 from sweeps.planning.plan import make_plan
-from sweeps.search.worker import Searcher
+from sweeps.search.worker import SearchWorker
 from sweeps.search.worker import main as worker
 
 
@@ -37,25 +37,25 @@ CASES = [
     (["loss=null"], f"loss=None is not known; legal: {LOSSES}"),
     (
         ["loss.kind=foo"],
-        f"loss.kind is not set by itself; choose with loss=NAME ({LOSSES})",
+        f"loss.kind cannot be set directly; choose loss=NAME ({LOSSES})",
     ),
-    (["norm.kind=sn"], "norm.kind is not set by itself; choose with norm=NAME"),
-    (["reg.penalty=gp"], "reg.penalty is not set by itself; choose with reg=NAME"),
-    (["arch={kind: dcgan}"], "arch.kind is not set by itself"),
+    (["norm.kind=sn"], "norm.kind cannot be set directly; choose norm=NAME"),
+    (["reg.penalty=gp"], "reg.penalty cannot be set directly; choose reg=NAME"),
+    (["arch={kind: dcgan}"], "arch.kind cannot be set directly"),
     (["study.exclude=[]"], "study.exclude belongs to a study's file"),
     (["metrics=none", "metrics.scores=[fid]"], "metrics.scores needs an extractor; choose metrics=classifier"),
     (
         ["metrics.scores=[modes]"],
-        "metrics.scores=modes needs metrics.extractor=points, and it is classifier; metrics=modes",
+        "metrics.scores=modes needs metrics.extractor=points, and it is classifier; choose metrics=modes",
     ),
     (["data=ring", "metrics=classifier"], "metrics.extractor=classifier does not fit data=ring; choose metrics=modes"),
     (["data=ring", "metrics=inception"], "metrics.extractor=inception does not fit data=ring; choose metrics=modes"),
     (["data=ring", "arch=sndcgan"], "arch.kind=sndcgan needs a side divisible by 8; data.size=1 is not supported"),
     (["metrics.is_splits=1000"], "metrics.is_splits=1000 is out of range; legal: up to the 500 fakes"),
     (["data.size=4096"], "data.size=4096 is out of range; legal: 1 to 1024 pixels"),
-    (["-m", "store=a,b"], "store does not make different runs; give it one value"),
-    (["-m", "threads=1,2"], "threads does not make different runs; give it one value"),
-    (["-m", "checkpoint.keep=all,weights"], "checkpoint.keep does not make different runs"),
+    (["-m", "store=a,b"], "store cannot be varied in a grid; give it one value"),
+    (["-m", "threads=1,2"], "threads cannot be varied in a grid; give it one value"),
+    (["-m", "checkpoint.keep=all,weights"], "checkpoint.keep cannot be varied in a grid"),
     (["optim.lrr=1"], "optim.lrr is not a configuration key (did you mean optim.lr?)"),
     (["optim.learning_rate=1"], "optim.learning_rate is not a configuration key (did you mean optim.lr?)"),
     (["lr=1"], "lr is not a configuration key (did you mean optim.lr?)"),
@@ -76,16 +76,16 @@ CASES = [
     ),
     (["device=tpu"], "device=tpu is out of range; legal: auto, cpu, cuda or cuda:N"),
     (["loss=ns,ls"], "loss=ns,ls has several values: add -m (--multirun)"),
-    (["-m", "loss=ns,ns"], "loss=ns,ns names a value twice"),
+    (["-m", "loss=ns,ns"], "loss=ns,ns has a value twice"),
     (["-m", "optim.lr=interval(0,1)"], "list them, or use range(...) or glob(...)"),
     (["-m", "seed=1,two"], "Value 'two' of type 'str' could not be converted to Integer"),
     (["-m", "loss=glob(x*)"], "loss=glob(x*) has no values"),
     (["-m", "loss=ns", "loss=ls"], "loss is given twice"),
-    (["loss"], "'loss' is no override"),
-    (["loss=ns,"], "'loss=ns,' is no override"),
+    (["loss"], "'loss' is not a valid override"),
+    (["loss=ns,"], "'loss=ns,' is not a valid override"),
     (["--dry-run"], "--dry-run is not a flag of this program"),
-    (["+new=1"], "keys are neither added nor removed here"),
-    (["~seed"], "keys are neither added nor removed here"),
+    (["+new=1"], "adding and removing keys is not supported"),
+    (["~seed"], "adding and removing keys is not supported"),
     (["hydra/launcher=submitit_slurm"], "hydra/launcher is not used here; choose launcher=slurm"),
     (
         ["hydra/launcher=submitit_local"],
@@ -98,26 +98,26 @@ CASES = [
     (["hydra.sweep.dir=x"], "hydra.sweep.dir is not used here"),
     (["data.content=abc"], "data.content is computed"),
     (["search=grid"], "search=grid is not known; legal: gp, none, qmc, random, tpe"),
-    (["-m", "search=gp,tpe"], "search does not make different runs; give it one value"),
-    (["-m", "stop.factor=2,3"], "stop.factor does not make different runs; give it one value"),
-    (["search.kind=gp"], "search.kind is not set by itself; choose with search=NAME"),
+    (["-m", "search=gp,tpe"], "search cannot be varied in a grid; give it one value"),
+    (["-m", "stop.factor=2,3"], "stop.factor cannot be varied in a grid; give it one value"),
+    (["search.kind=gp"], "search.kind cannot be set directly; choose search=NAME"),
     (["search.trials=0"], "search.trials=0 is out of range; legal: 1 to 1,000,000"),
     (["search.pruner=best"], "search.pruner=best is out of range; legal: none, asha, hyperband, median"),
     (["search.storage=here"], "legal: sqlite, journal, or a URL such as postgresql://user@host/name"),
     (["search.space.beta1.high=1"], "search.space.beta1.high=1.0 is out of range; legal: 0 or more and below 1"),
     (["search.space.lr.low=0"], "search.space.lr.low=0.0 is out of range; legal: a positive number"),
     (["search=gp", "search.space.lr.low=1"], "search.space.lr runs from 1 to 0.01; give low <= high"),
-    (["search=gp", "metrics=none"], "search=gp needs a distance to learn from: metrics.scores must have fid"),
-    (["search=random", "search.grid=true"], "search.grid=true needs a search that learns (gp, tpe)"),
+    (["search=gp", "metrics=none"], "search=gp needs a distance to minimize: metrics.scores must include fid"),
+    (["search=random", "search.grid=true"], "search.grid=true needs a search that uses results (gp, tpe)"),
     (["search=gp", *(f"search.space.{k}=null" for k in ("lr", "beta1", "beta2"))], "search=gp has nothing to vary"),
     (["stop.factor=1"], "stop.factor=1.0 is out of range; legal: a number above 1"),
     (["stage=last"], "stage=last is out of range; legal: all, grid, search, confirm"),
-    (["stage=confirm"], "is finished in"),
+    (["stage=confirm"], "has no finished and scored run in"),
     (
         ["search=gp", "search.storage=postgresql://me:pw@127.0.0.1:1/x"],
         "postgresql://me@127.0.0.1:1/x cannot be reached",
     ),
-    (["study=nope"], "study=nope is not known; legal: demo"),
+    (["study=nope"], "study=nope is not known; legal: cifar10_small, demo"),
     (["optim.lr=${nothing.here}"], "optim.lr=${nothing.here}: ${nothing.here} names no configuration key"),
     # interpolations: what they stand for is held to the schema like what is typed
     (["seed=${oc.env:LETTERS}"], "seed=${oc.env:LETTERS}: Value 'letters' of type 'str' could not be converted to Int"),
@@ -142,17 +142,17 @@ CASES = [
     (["-m", "optim.lr=range(0,1,0.0)"], "by steps that are not 0, as in range(0,10,2)"),
     (["-m", "optim.lr=range(0,inf)"], "a range goes from one number to another"),
     (["-m", "seed=int(range(0,3,0.5))"], "by steps that are not 0"),
-    (["-m", "seed=sort(1,a)"], "'seed=sort(1,a)' is no override ("),
-    (["-m", "seed=range(a,b)"], "'seed=range(a,b)' is no override ("),
+    (["-m", "seed=sort(1,a)"], "'seed=sort(1,a)' is not a valid override ("),
+    (["-m", "seed=range(a,b)"], "'seed=range(a,b)' is not a valid override ("),
     (["-m", "seed=range(5,0)"], "seed=range(5,0) has no values"),
     (["seed=" + "[" * 400 + "]" * 400], " ... (805 characters): "),
     (["seed=" + "9" * 5000], "seed=999"),
     (["loss='a\nb'"], "loss=a\\nb is not known; legal: "),
-    (["data.name=\udcff"], "holds characters that are no text"),
+    (["data.name=\udcff"], "contains control characters or invalid UTF-8"),
     # sizes beyond all use
-    (["-m", "seed=range(0,10000000)"], "the grid has 10,000,000 points, and max_points=100,000 allows no more"),
+    (["-m", "seed=range(0,10000000)"], "the grid has 10,000,000 points, and the limit is max_points=100,000"),
     (["-m", "seed=range(0,1000)", "repeat=shuffle(range(0,1000))"], "the grid has 1,000,000 points"),
-    (["-m", "seed=range(0,3)", "loss=ns,ls", "max_points=5"], "the grid has 6 points, and max_points=5 allows no more"),
+    (["-m", "seed=range(0,3)", "loss=ns,ls", "max_points=5"], "the grid has 6 points, and the limit is max_points=5"),
     (["-m", "optim.lr=range(1e-300,1,1e-300)"], "the grid has more than 1,000,000,000,000,000 points"),
     (["max_points=0"], "max_points=0 is out of range; legal: a whole number, 1 or more"),
     (["-m", "max_points=1,2"], "max_points"),
@@ -267,7 +267,7 @@ def test_a_corrupt_file_is_named_and_costs_its_run_alone(
     before = tree(bad.path)
     assert main(["-m", *TINY, "seed=0,1", f"store={store.root}", "launcher.jobs=1"]) == 1
     err = capsys.readouterr().err
-    assert str(file) in err.splitlines()[0] and "mend it or move its folder away" in err.splitlines()[0]
+    assert str(file) in err.splitlines()[0] and "repair it or move its folder away" in err.splitlines()[0]
     assert tree(bad.path) == before and good.status().state == "done"
     good.status_file.write_text("{")
     assert main(["-m", *TINY, "seed=0,1", f"store={store.root}"]) == 2  # nothing is left
@@ -278,7 +278,7 @@ def test_a_config_that_was_edited_is_not_trusted(store: Store, capsys: pytest.Ca
     (run,) = frozen_runs(store, *TINY)
     run.config_file.write_text(run.config_file.read_text().replace("steps: 12", "steps: 13"))
     assert main([*TINY, f"store={store.root}"]) == 2
-    assert "is not what was frozen" in capsys.readouterr().err
+    assert "was changed after it was frozen" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("which", ["config", "status"])
@@ -303,7 +303,7 @@ def test_a_device_that_is_not_there_is_refused_and_spoils_nothing(
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     assert main([*TINY, "device=cuda", f"store={store.root}"]) == 2
-    assert "device=cuda is not on this machine; legal here: auto, cpu" in capsys.readouterr().err
+    assert "device=cuda is not available on this machine; legal here: auto, cpu" in capsys.readouterr().err
     assert list(store.run_folders()) == []
     # Planned on a machine with a GPU, trained on one without: the device is not frozen with the run.
     (run,) = frozen_runs(store, *TINY, "device=cuda")
@@ -376,11 +376,11 @@ def test_who_closed_the_pipe_is_told_nothing_and_no_other_broken_pipe_passes_for
 def test_what_ends_a_worker_is_a_sentence_and_a_disks_trouble_is_tried_again(
     error: Exception, code: int, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(self: Searcher) -> int:
+    def fails(self: SearchWorker) -> int:
         raise error
 
     frozen_runs(store, *TINY, "search=random")
     (sweep,) = store.sweep_names()
-    monkeypatch.setattr(Searcher, "work", fails)
+    monkeypatch.setattr(SearchWorker, "work", fails)
     monkeypatch.setattr("sys.argv", ["searcher", "--store", str(store.root), "--sweep", sweep])
     assert worker() == code and capsys.readouterr().err.count("\n") == 1

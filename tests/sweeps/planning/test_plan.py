@@ -28,7 +28,7 @@ from sweeps.planning import config_groups
 from sweeps.planning import overrides as grammar
 from sweeps.planning.composition import combinations, hydra
 from sweeps.planning.config_groups import choose, merge
-from sweeps.planning.describe import describe, what_can_be_told_apart
+from sweeps.planning.describe import describe, describe_power
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, make_plan
 
@@ -93,7 +93,7 @@ def test_equal_points_are_one_run_and_the_plan_says_so() -> None:
 
 @pytest.mark.parametrize("overrides", [["reg=none", "reg.strength=5"], ["reg=none", "reg={strength: 5}"]])
 def test_what_is_set_aside_is_said(overrides: list[str]) -> None:
-    assert "set aside as unused: reg.strength by reg=none" in describe(make_plan(overrides, multirun=False))
+    assert "ignored as unused: reg.strength by reg=none" in describe(make_plan(overrides, multirun=False))
 
 
 def test_the_normalizer_left_unset_can_stand_in_a_grid() -> None:
@@ -155,7 +155,7 @@ def test_a_study_can_set_keys_together(study: dict[str, Any]) -> None:
 
 def test_an_exclusion_by_a_key_that_is_none_is_refused(study: dict[str, Any]) -> None:
     study["s"] = {"overrides": ["loss=ns,ls"], "exclude": [{"lost": "ns"}]}
-    with pytest.raises(UserError, match=r"excludes by lost, which is no configuration key"):
+    with pytest.raises(UserError, match=r"excludes by lost, which is not a configuration key"):
         make_plan(["study=s"], multirun=False)
 
 
@@ -361,15 +361,15 @@ def test_a_sample_of_a_wide_grid_merges_as_hydra_composes_it() -> None:
 
 
 def test_a_plan_says_what_it_can_tell_apart():
-    (told,) = what_can_be_told_apart(make_plan(["loss=ns,wgan", "reg=gp,sn", "seed=range(0,3)"], multirun=True))
+    (told,) = describe_power(make_plan(["loss=ns,wgan", "reg=gp,sn", "seed=range(0,3)"], multirun=True))
     assert told.startswith(
         "4 cells of 3 seeds: no two can be told apart; 5 seeds detect a difference of 3 sd, 7 one of 2 sd"
     )
-    (told,) = what_can_be_told_apart(make_plan(["loss=ns,wgan", "optim.lr=1e-3,2e-3", "repeat=0,1"], multirun=True))
+    (told,) = describe_power(make_plan(["loss=ns,wgan", "optim.lr=1e-3,2e-3", "repeat=0,1"], multirun=True))
     assert told.startswith("2 cells of 2 settings")
     searched = ["loss=ns,wgan", "search=random", "search.trials=6"]
-    (told,) = what_can_be_told_apart(make_plan(searched, multirun=True))
+    (told,) = describe_power(make_plan(searched, multirun=True))
     assert told.startswith("2 cells of 7 settings detect a difference of 1.8 sd")
-    two = what_can_be_told_apart(make_plan(["data=grid,ring", "loss=ns,wgan"], multirun=True))
+    two = describe_power(make_plan(["data=grid,ring", "loss=ns,wgan"], multirun=True))
     assert [line.split(":")[0] for line in two] == ["grid", "ring"]
-    assert what_can_be_told_apart(make_plan(["seed=range(0,5)"], multirun=True)) == []
+    assert describe_power(make_plan(["seed=range(0,5)"], multirun=True)) == []

@@ -28,10 +28,12 @@ def test_a_single_low_seed_is_not_chosen_over_a_median_of_five_nearly_as_low() -
 
 def test_with_equally_many_seeds_the_order_is_that_of_the_medians_and_what_diverged_is_left_out() -> None:
     settings = [candidate(30), candidate(10), candidate(math.inf), candidate(20)]
-    assert [s.worth for s in best(settings)] == [10, 20, 30]
+    assert [s.median_distance for s in best(settings)] == [10, 20, 30]
     settings = [candidate(30, 31), candidate(9, 12), candidate(math.inf, 5), candidate(20, 90)]
-    assert [s.worth for s in best(settings)] == [10.5, 30.5, 55]
-    assert [s.worth for s in best([candidate(5, 5), candidate(4)])] == [4, 5], "seeds that do not spread at all"
+    assert [s.median_distance for s in best(settings)] == [10.5, 30.5, 55]
+    assert [s.median_distance for s in best([candidate(5, 5), candidate(4)])] == [4, 5], (
+        "seeds that do not spread at all"
+    )
 
 
 @pytest.mark.parametrize("of_settings", [0.0, 0.3])
@@ -48,6 +50,6 @@ def test_choices_among_many_single_seeds_are_no_longer_theirs_alone(of_settings:
         at = settings.index(best(settings)[0])
         single.append(at >= 24)
         shrunken.append(truth[at])
-        plain.append(truth[min(range(48), key=lambda i: settings[i].worth)])
+        plain.append(truth[min(range(48), key=lambda i: settings[i].median_distance)])
     assert fmean(single) < 0.25
     assert fmean(shrunken) < fmean(plain) - 0.05 or of_settings == 0

@@ -14,10 +14,10 @@ from searching import bowl, cell, equal_weights, ledger, nobody_is_lost, planned
 from landscape.config.errors import UserError
 from landscape.runtime.worker import work
 from landscape.store import STOPPED, Store
-from landscape.store.searches import CellSearch
+from landscape.store.searches import SearchSpec
 from sweeps.planning.plan import make_plan
 from sweeps.search.samplers import SAMPLERS
-from sweeps.search.trial_queue import Ledger, Trial
+from sweeps.search.trial_queue import Trial, TrialQueue
 
 PRUNERS = ("asha", "hyperband", "median")
 EVERY = 4
@@ -64,7 +64,7 @@ def test_a_pruned_trial_is_stopped_told_and_taken_to_its_end_by_a_sweep_without_
 # At the ledger
 
 
-def pruned(search: CellSearch, book: Ledger) -> Iterator[tuple[int, int]]:
+def pruned(search: SearchSpec, book: TrialQueue) -> Iterator[tuple[int, int]]:
     """Trial and evaluation of each pruning, where each run's distances fall towards the bowl's value."""
     while isinstance(trial := book.next(nobody_is_lost), Trial):
         values = {e: bowl(trial.params) + 1 / e for e in range(1, search.evaluations + 1)}
@@ -85,7 +85,7 @@ def test_every_sampler_gets_on_with_every_pruner_and_each_run_has_its_grace(
     search = cell("train.steps=90", "metrics.every=10", sampler=kind, trials=10, startup=3, pruner=pruner, grace=2)
     found = list(pruned(search, ledger(search, tmp_path)))
     assert 0 < len(found) < 10 and min(e for _, e in found) == 2
-    again = Ledger(search, InMemoryStorage, "token of another store", tmp_path / "lock")
+    again = TrialQueue(search, InMemoryStorage, "token of another store", tmp_path / "lock")
     assert list(pruned(search, again)) == found
 
 
@@ -101,14 +101,14 @@ def test_an_evaluation_is_judged_once_and_a_run_that_is_taken_up_hears_it_again(
     assert book.report(third, 1, 2.0)  # and its worker dies before it could end the run
     other = ledger(search, tmp_path, lambda: storage)
     taken = other.next(lambda params, owner: math.isclose(params["lr"], third.params["lr"], rel_tol=1e-4))
-    assert isinstance(taken, Trial) and taken.again and taken.params == third.params
+    assert isinstance(taken, Trial) and taken.resumed and taken.params == third.params
     assert other.report(taken, 1, 2.0)
     assert not other.report(first, 1, 1.0)  # which was let go, and would not be today
 
 
 def test_a_pruner_that_could_end_no_run_is_refused() -> None:
     for more in ("metrics.every=null", "search.grace=4"):
-        with pytest.raises(UserError, match="could end no run of digits sndcgan ns n_dis=1: there are"):
+        with pytest.raises(UserError, match="could never end a run of digits sndcgan ns n_dis=1: there are"):
             make_plan([*BASE, "metrics.every=5", "search=random", "search.pruner=asha", more], multirun=False)
 
 

@@ -22,18 +22,18 @@ from support import ROOT
 from landscape.config.errors import UserError
 from landscape.config.identity import run_id
 from landscape.store import Store
-from landscape.store.searches import CellSearch
+from landscape.store.searches import SearchSpec
 from sweeps.credentials import environment, without_password
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_space import params_of, with_params
-from sweeps.planning.search_spec import MOST_KILLS, TRIES, read_searches
-from sweeps.search.confirmation import spread
+from sweeps.planning.search_spec import MAX_FAILURES, MAX_KILLS, read_searches
+from sweeps.search.confirmation import mean_and_std
 from sweeps.search.samplers import SAMPLERS
 from sweeps.search.storage import open_storage
-from sweeps.search.trial_queue import WAIT, Ledger, Trial
+from sweeps.search.trial_queue import WAIT, Trial, TrialQueue
 
 
-def search_for_least(search: CellSearch, folder: Path, f: Callable[[dict[str, float]], float] = bowl) -> list[Trial]:
+def search_for_least(search: SearchSpec, folder: Path, f: Callable[[dict[str, float]], float] = bowl) -> list[Trial]:
     book = ledger(search, folder)
     trials = []
     while isinstance(trial := book.next(nobody_is_lost), Trial):
@@ -45,7 +45,7 @@ def search_for_least(search: CellSearch, folder: Path, f: Callable[[dict[str, fl
 # What is searched
 
 
-def names(search: CellSearch) -> dict[str, tuple[float, float, bool]]:
+def names(search: SearchSpec) -> dict[str, tuple[float, float, bool]]:
     return {d.name: (d.low, d.high, d.log) for d in search.space}
 
 
@@ -197,9 +197,9 @@ def test_the_grid_is_told_once_and_is_no_trial(tmp_path: Path) -> None:
     grid = {f"run{i}": ({"lr": 10.0**-i, "beta1": 0.5, "beta2": 0.9}, 5.0 - i) for i in (2, 3, 4)}
     for _ in range(2):
         book.tell_grid(grid)
-    assert len(book.study.trials) == 3 and book.told() == []
+    assert len(book.study.trials) == 3 and book.results() == []
     trial = book.next(nobody_is_lost)
-    assert isinstance(trial, Trial) and trial.order == 0 and len(book.told()) == 1
+    assert isinstance(trial, Trial) and trial.order == 0 and len(book.results()) == 1
 
 
 # Taking up and telling
@@ -210,7 +210,7 @@ def test_a_value_is_told_once(tmp_path: Path) -> None:
     trial = book.next(nobody_is_lost)
     assert isinstance(trial, Trial)
     assert book.tell(trial, 1.5, diverged=True) and not book.tell(trial, 7.0)
-    assert [(t.value, t.diverged, t.state) for t in book.told()] == [(1.5, True, "complete")]
+    assert [(t.value, t.diverged, t.state) for t in book.results()] == [(1.5, True, "complete")]
 
 
 def test_a_lost_trial_is_taken_up_with_its_own_setting(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_lost_trial_is_taken_up_with_its_own_setting(tmp_path: Path) -> None:
     lost = dead.next(nobody_is_lost)
     taken = other.next(lambda params, owner: True)
     assert isinstance(lost, Trial) and isinstance(taken, Trial)
-    assert (taken.number, taken.params, taken.again) == (lost.number, lost.params, True)
+    assert (taken.number, taken.params, taken.resumed) == (lost.number, lost.params, True)
     assert other.tell(taken, 1.0) and not dead.tell(lost, 2.0)
 
 
@@ -235,32 +235,32 @@ def test_a_kill_is_not_a_trials_failure(tmp_path: Path) -> None:
     counts = Counter(trial.order for trial in taken if isinstance(trial, Trial))
     assert sum(counts.values()) == 200 and counts.keys() == set(range(16)) and max(counts.values()) <= 13
     book = ledger(search, tmp_path, lambda: storage)
-    assert {trial.state for trial in book.told()} == {"running"}
+    assert {trial.state for trial in book.results()} == {"running"}
     while isinstance(trial := book.next(everybody_is_lost), Trial):
         assert book.tell(trial, 1.0)
-    assert [trial.state for trial in book.told()] == ["complete"] * 16
+    assert [trial.state for trial in book.results()] == ["complete"] * 16
 
 
 def test_a_trial_that_kills_every_worker_ends_by_a_bound_of_its_own_and_is_named(tmp_path: Path) -> None:
     storage, search = InMemoryStorage(), cell(trials=1)
-    for again in range(MOST_KILLS):
+    for again in range(MAX_KILLS):
         trial = ledger(search, tmp_path, lambda: storage).next(everybody_is_lost)
-        assert isinstance(trial, Trial) and trial.again == (again > 0)
+        assert isinstance(trial, Trial) and trial.resumed == (again > 0)
     last = ledger(search, tmp_path, lambda: storage)
     assert last.next(everybody_is_lost) is None
-    assert [t.state for t in last.told()] == ["fail"] and MOST_KILLS >= 100
-    assert str(last.told()[0].why).startswith(f"lost {MOST_KILLS} workers that were killed")
+    assert [t.state for t in last.results()] == ["fail"] and MAX_KILLS >= 100
+    assert str(last.results()[0].why).startswith(f"lost {MAX_KILLS} killed workers")
 
 
 def test_one_that_loses_its_workers_does_not_keep_others_waiting(tmp_path: Path) -> None:
     storage = InMemoryStorage()
-    taken = [ledger(cell(trials=2), tmp_path, lambda: storage).next(everybody_is_lost) for _ in range(TRIES + 1)]
-    assert [trial.order for trial in taken if isinstance(trial, Trial)] == [0] * TRIES + [1]
+    taken = [ledger(cell(trials=2), tmp_path, lambda: storage).next(everybody_is_lost) for _ in range(MAX_FAILURES + 1)]
+    assert [trial.order for trial in taken if isinstance(trial, Trial)] == [0] * MAX_FAILURES + [1]
 
 
 def test_kills_are_counted_since_the_run_got_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that goes on from its checkpoint may be seen at an earlier step than before: that is no progress."""
-    monkeypatch.setattr("sweeps.search.trial_queue.MOST_KILLS", 3)
+    monkeypatch.setattr("sweeps.search.trial_queue.MAX_KILLS", 3)
     storage = InMemoryStorage()
 
     def take_up(step: int) -> Trial | str | None:
@@ -275,46 +275,46 @@ def test_what_was_given_up_is_opened_again_in_its_place(tmp_path: Path) -> None:
     storage, search = InMemoryStorage(), cell(trials=3, rounds=3)
 
     def fail() -> None:
-        for _ in range(TRIES):
+        for _ in range(MAX_FAILURES):
             book = ledger(search, tmp_path, lambda: storage)
             trial = book.next(nobody_is_lost)
             assert isinstance(trial, Trial) and trial.order == 0
-            book.give_back(trial, tried=True)
+            book.release(trial, tried=True)
 
     fail()
     book = ledger(search, tmp_path, lambda: storage)
     while isinstance(trial := book.next(nobody_is_lost), Trial):
         assert trial.order > 0 and book.tell(trial, 1.0)
-    first, *others = book.told()
-    assert (first.state, first.why) == ("fail", f"failed {TRIES} times") and [t.state for t in others] == [
+    first, *others = book.results()
+    assert (first.state, first.why) == ("fail", f"failed {MAX_FAILURES} times") and [t.state for t in others] == [
         "complete"
     ] * 2
     assert book.reopen() == 1 and book.reopen() == 0
-    assert [t.state for t in book.told()] == ["running", "complete", "complete"]
+    assert [t.state for t in book.results()] == ["running", "complete", "complete"]
     fail()  # as often as before
     assert ledger(search, tmp_path, lambda: storage).next(nobody_is_lost) is None
     assert book.reopen() == 1
     again = book.next(nobody_is_lost)
     assert isinstance(again, Trial) and (again.order, again.params) == (0, first.params) and book.tell(again, 2.0)
-    assert [(t.order, t.value, t.why) for t in book.told()] == [(0, 2.0, None), (1, 1.0, None), (2, 1.0, None)]
+    assert [(t.order, t.value, t.why) for t in book.results()] == [(0, 2.0, None), (1, 1.0, None), (2, 1.0, None)]
 
 
 def test_a_run_that_fails_is_given_up_however_far_it_comes(tmp_path: Path) -> None:
     storage = InMemoryStorage()
-    for step in range(0, 10 * TRIES, 10):
+    for step in range(0, 10 * MAX_FAILURES, 10):
         book = ledger(cell(trials=1), tmp_path, lambda: storage)
         trial = book.next(nobody_is_lost, lambda params, step=step: step)  # type: ignore[misc]
         assert isinstance(trial, Trial)
-        book.give_back(trial, tried=True)
+        book.release(trial, tried=True)
     assert ledger(cell(trials=1), tmp_path, lambda: storage).next(nobody_is_lost, lambda params: 100) is None
 
 
 def test_an_interrupted_trial_is_taken_up_however_often(tmp_path: Path) -> None:
     book = ledger(cell(trials=1), tmp_path)
-    for _ in range(2 * TRIES):
+    for _ in range(2 * MAX_FAILURES):
         trial = book.next(nobody_is_lost)
         assert isinstance(trial, Trial)
-        book.give_back(trial, tried=False)
+        book.release(trial, tried=False)
 
 
 def test_a_worker_that_died_while_asking_leaves_no_trial(tmp_path: Path) -> None:
@@ -333,11 +333,11 @@ KILLED = """
 import os, signal, sys, time
 from pathlib import Path
 from landscape.store.store import Store
-from sweeps.search.trial_queue import Ledger, Trial
+from sweeps.search.trial_queue import TrialQueue, Trial
 from sweeps.search.storage import open_storage
 sys.path.insert(0, {tests!r})
 from searching import cell
-book = Ledger(cell(trials={trials}), lambda: open_storage({kind!r}, Store({root!r}), "s", "c"), "t", Path({lock!r}))
+book = TrialQueue(cell(trials={trials}), lambda: open_storage({kind!r}, Store({root!r}), "s", "c"), "t", Path({lock!r}))
 from landscape.store.processes import process_start
 gone = lambda params, owner: process_start(owner.pid) != owner.started
 while not isinstance(trial := book.next(gone), Trial) and trial is not None:
@@ -391,8 +391,8 @@ def test_killed_workers_lose_no_value_and_tell_none_twice(
             worker.kill()
             worker.wait()
     lines = [line for output in outputs for line in output.read_text().splitlines()]
-    with Ledger(cell(trials=trials), lambda: open_storage(where, Store(root), "s", "c"), "t", Path(lock)) as book:
-        told = book.told()
+    with TrialQueue(cell(trials=trials), lambda: open_storage(where, Store(root), "s", "c"), "t", Path(lock)) as book:
+        told = book.results()
     assert [(t.order, t.value, t.state) for t in told] == [(i, 1.0 + i, "complete") for i in range(trials)]
     said = [int(line.split()[0]) for line in lines if line.endswith("True")]
     assert sorted(said) == list(range(trials)) and len([line for line in lines if line.endswith("held")]) == 2
@@ -413,10 +413,10 @@ def test_a_torn_journal_goes_on(tmp_path: Path) -> None:
     again = ledger(cell(trials=2), tmp_path, open_it)
     second = again.next(nobody_is_lost)
     assert isinstance(second, Trial) and again.tell(second, 2.0)
-    assert [t.value for t in again.told()] == [1.0, 2.0]
+    assert [t.value for t in again.results()] == [1.0, 2.0]
 
 
 def test_a_diverged_seed_is_no_part_of_a_mean_that_flatters():
-    assert spread([10.0, 12.0]) == "11 +- 1.4 (n = 2)" and spread([None]) == "- (n = 0)"
-    assert spread([10.0, 12.0, math.inf]) == "median 12, no mean (n = 3, 1 diverged)"
-    assert spread([10.0, math.inf]) == "no mean (n = 2, 1 diverged)"
+    assert mean_and_std([10.0, 12.0]) == "11 +- 1.4 (n = 2)" and mean_and_std([None]) == "- (n = 0)"
+    assert mean_and_std([10.0, 12.0, math.inf]) == "median 12, no mean (n = 3, 1 diverged)"
+    assert mean_and_std([10.0, math.inf]) == "no mean (n = 2, 1 diverged)"

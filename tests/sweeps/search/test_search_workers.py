@@ -24,11 +24,11 @@ from landscape.store.trials import read_rows
 from sweeps.__main__ import VERBS
 from sweeps.cli.sweep import main
 from sweeps.launchers.devices import Slots
-from sweeps.launchers.local_search import Search
+from sweeps.launchers.local_search import LocalSearch
 from sweeps.planning.plan import Plan, make_plan
 from sweeps.planning.search_spec import read_searches, write_searches
 from sweeps.search.trial_queue import Trial
-from sweeps.search.worker import Searcher
+from sweeps.search.worker import SearchWorker
 
 SMALL = ("train.steps=2", "train.batch_size=16", "arch.width=0.04", "metrics.every=2", "metrics.n_fake=64")
 
@@ -52,18 +52,18 @@ def by_hand(store: Store, plan: Plan) -> subprocess.Popen[bytes]:
 def test_two_workers_wait_until_a_round_is_whole(store: Store, started: list[subprocess.Popen[bytes]]) -> None:
     """This process holds a trial of the first round until the workers have told its others, and wait."""
     plan = planned(store, "search=tpe", "search.trials=6", "search.rounds=2", "search.startup=2", base=SMALL)
-    (cell,) = Searcher(store, plan.name, None, {}).cells
+    (cell,) = SearchWorker(store, plan.name, None, {}).cells
     held = cell.next()
     assert isinstance(held, Trial) and held.order == 0
     started += [by_hand(store, plan) for _ in range(2)]
-    wait_for(lambda: cell.ledger.told() and sum(one.state == "complete" for one in cell.ledger.told()) == 2)
+    wait_for(lambda: cell.queue.results() and sum(one.state == "complete" for one in cell.queue.results()) == 2)
     wait_for(lambda: len(list(store.search_workers(plan.name).glob("*.json"))) == 2)
-    assert [one.order for one in cell.ledger.told()] == [0, 1, 2]
+    assert [one.order for one in cell.queue.results()] == [0, 1, 2]
     cell.freeze(held)
-    assert cell.ledger.tell(held, 1.0)
+    assert cell.queue.tell(held, 1.0)
     assert [process.wait(timeout=300) for process in started] == [0, 0]
-    asked = [trial.datetime_start for trial in cell.ledger.study.trials]
-    told = [trial.datetime_complete for trial in cell.ledger.study.trials]
+    asked = [trial.datetime_start for trial in cell.queue.study.trials]
+    told = [trial.datetime_complete for trial in cell.queue.study.trials]
     assert len(asked) == 6 and max(told[:3]) == told[0] <= min(asked[3:])  # type: ignore[type-var, operator]
     assert [(r["order"], r["round"]) for r in trials(store, plan)] == [(i, i // 3) for i in range(6)]
     assert not list(store.search_workers(plan.name).iterdir())
@@ -87,7 +87,7 @@ def test_cancel_reaches_workers_that_train_and_workers_that_wait(
 
 def obstruct(store: Store, plan: Plan, folder: Path, orders: list[int]) -> list[RunFolder]:
     """Make trials of these orders fail: their runs' first sample grid cannot be written."""
-    (cell,) = Searcher(store, plan.name, None, {}).cells
+    (cell,) = SearchWorker(store, plan.name, None, {}).cells
     book = ledger(replace(cell.search, rounds=None), folder, InMemoryStorage)
     drawn = [book.next(nobody_is_lost) for _ in range(cell.search.trials)]
     runs = [cell.freeze(trial) for trial in drawn if isinstance(trial, Trial) and trial.order in orders]
@@ -104,8 +104,8 @@ def test_trials_that_are_given_up_in_every_round_count_and_the_search_goes_on_to
     plan = planned(store, *asked, base=SMALL)
     lost = obstruct(store, plan, tmp_path, [0, 2])
     # A generation of the launcher's workers is one worker here, and in this process.
-    monkeypatch.setattr(Search, "_generation", lambda self: [search_here(store, plan)])
-    assert Search(plan, Slots(1, (), "")).run() == 1
+    monkeypatch.setattr(LocalSearch, "_generation", lambda self: [search_here(store, plan)])
+    assert LocalSearch(plan, Slots(1, (), "")).run() == 1
     assert str(lost[0].log_file) in capsys.readouterr().err
     rows = trials(store, plan)
     assert [(r["order"], r["round"], r["value"] is None, r.get("failed", False)) for r in rows] == [
@@ -123,12 +123,12 @@ def test_trials_that_are_given_up_in_every_round_count_and_the_search_goes_on_to
         assert VERBS["status"]([*of, f"store={store.root}"]) == 0
         out = capsys.readouterr().out
         assert "2 failed" in out and "python -m sweeps retry" in out
-        assert ("nobody works on 1 of them" in out) == (not of)  # the grid's run, which stage=search leaves alone
+        assert ("1 run idle" in out) == (not of)  # the grid's run, which stage=search leaves alone
     for run in lost:  # what was in the way is gone
         run.samples.unlink()
         run.samples.mkdir()
     monkeypatch.setattr(
-        "sweeps.launchers.local_search.Search._generation", lambda self: [search_here(store, self.plan)]
+        "sweeps.launchers.local_search.LocalSearch._generation", lambda self: [search_here(store, self.plan)]
     )
     assert VERBS["retry"]([plan.name, f"store={store.root}"]) == 0
     rows = trials(store, plan)
@@ -155,7 +155,7 @@ def test_a_larger_budget_adds_rounds_of_the_size_that_the_search_has_begun_with(
     assert rounds(store, "search.trials=4") == [0, 0, 1, 1]
     (name,) = store.sweep_names()
     monkeypatch.setattr("landscape.runtime.worker.work", lambda *given: PREEMPTED)
-    assert Searcher(store, name, None, {}, lambda text: None).work() == ExitCode.PREEMPTED
+    assert SearchWorker(store, name, None, {}, lambda text: None).work() == ExitCode.PREEMPTED
     assert [(r.order, r.value) for r in read_rows(store, name)] == [(0, None), (1, None)]
     assert rounds(store, "search.trials=7") == [0, 0, 1, 1, 2, 2, 3]
     assert rounds(store, "search.trials=8") == [0, 0, 1, 1, 2, 2, 3, 3]

@@ -24,10 +24,10 @@ from landscape.store.run_meta import RunOrigin
 from landscape.store.trials import TrialRecord, put_rows, read_rows
 from sweeps.cli.sweep import main
 from sweeps.planning.plan import make_plan
-from sweeps.planning.search_spec import TRIES
+from sweeps.planning.search_spec import MAX_FAILURES
 from sweeps.planning.select_runs import planned_runs
 from sweeps.search.trial_queue import Trial
-from sweeps.search.worker import Cell, Searcher
+from sweeps.search.worker import CellWorker, SearchWorker
 
 LONG = ("train.steps=300", *TINY[1:], "metrics.every=150", "checkpoint.every_s=0.2")
 RANDOM = ("search=random", "search.trials=3")
@@ -72,7 +72,7 @@ def test_a_search_worked_again_asks_nothing_and_a_larger_budget_asks_the_rest(st
 
 def test_other_scores_ask_for_the_same_runs(store: Store) -> None:
     first, second = (planned(store, *RANDOM, how) for how in ("metrics.quantise=uint8", "metrics.quantise=float"))
-    cells = [Searcher(store, plan.name, None, {}).cells[0] for plan in (first, second)]
+    cells = [SearchWorker(store, plan.name, None, {}).cells[0] for plan in (first, second)]
     trials = [cell.next() for cell in cells]
     assert first.name != second.name
     assert len({cell.run(t.params).id for cell, t in zip(cells, trials, strict=True) if isinstance(t, Trial)}) == 1
@@ -84,33 +84,33 @@ def test_a_model_can_be_told_the_grid(store: Store) -> None:
     for run in (inside, outside):  # a rate of 1 lies outside the ranges
         work(store, run.id, lambda text: None)
     assert search_here(store, plan) == 0
-    (cell,) = Searcher(store, plan.name, None, {}).cells
-    told = {t.user_attrs["grid"]: t.value for t in cell.ledger.study.trials if "grid" in t.user_attrs}
+    (cell,) = SearchWorker(store, plan.name, None, {}).cells
+    told = {t.user_attrs["grid"]: t.value for t in cell.queue.study.trials if "grid" in t.user_attrs}
     assert told == {inside.id: math.log(inside.rows()[-1].values["fd_classifier"])}
     assert len(trials(store, plan)) == 1 and trials(store, plan)[0]["order"] == 0
 
 
 def test_a_worker_whose_launcher_is_gone_asks_no_more(store: Store) -> None:
     plan = planned(store, *RANDOM)
-    assert Searcher(store, plan.name, None, {}, lambda text: None, parent=-1).work() == 0
+    assert SearchWorker(store, plan.name, None, {}, lambda text: None, parent=-1).work() == 0
     assert trials(store, plan) == []
 
 
 def test_a_trial_that_makes_steps_is_taken_up_from_however_many_killed_workers(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Cell, "is_lost", lambda self, params, owner: True)
+    monkeypatch.setattr(CellWorker, "is_lost", lambda self, params, owner: True)
     plan = planned(store, "search=random", "search.trials=1")
     runs = set()
-    for step in range(2 * TRIES):
-        (cell,) = Searcher(store, plan.name, None, {}).cells
+    for step in range(2 * MAX_FAILURES):
+        (cell,) = SearchWorker(store, plan.name, None, {}).cells
         trial = cell.next()
         assert isinstance(trial, Trial)
         run = cell.freeze(trial)
         runs.add(run.id)
         run.write_status(replace(run.status(), state="running", step=step + 1), durable=False)
     assert len(runs) == 1
-    taken = [Searcher(store, plan.name, None, {}).cells[0].next() for _ in range(TRIES + 1)]
+    taken = [SearchWorker(store, plan.name, None, {}).cells[0].next() for _ in range(MAX_FAILURES + 1)]
     assert all(isinstance(one, Trial) for one in taken)  # nor is one that makes none
 
 
@@ -129,11 +129,11 @@ def test_a_run_that_fails_is_tried_again_and_then_counts_as_failed(store: Store)
     search_here(store, planned(store, "search=random", "search.trials=1"))
     (first,) = trials(store, plan)
     planned(store, "search=random", "search.trials=2")
-    second = Searcher(store, plan.name, None, {}, lambda text: None).cells[0]
+    second = SearchWorker(store, plan.name, None, {}, lambda text: None).cells[0]
     trial = second.next()
     assert trial is not None and not isinstance(trial, str)
     run = second.freeze(trial)
-    second.ledger.give_back(trial, tried=False)
+    second.queue.release(trial, tried=False)
     run.samples.rmdir()
     run.samples.write_text("in the way")
     codes = [search_here(store, plan) for _ in range(4)]

@@ -16,6 +16,7 @@ from support import TINY
 
 from landscape.config.errors import UserError
 from landscape.runtime.worker import work
+from landscape.scores import distance_of
 from landscape.store import Store
 from landscape.store.trials import TrialRecord, put_rows, read_rows
 from sweeps.__main__ import VERBS
@@ -130,7 +131,9 @@ def test_a_trial_longer_than_a_jobs_time_goes_on_in_another_job_and_is_told_once
     out, _ = again.communicate(timeout=300)
     assert again.returncode == 0, out
     assert len(resumed_at(run)) == 1
-    assert trial() == [{**trial()[0], "run": run.id, "order": 0, "value": math.log(run.rows()[-1].values["fid"])}]
+    distance = distance_of(run.rows()[-1].values)
+    assert distance is not None
+    assert trial() == [{**trial()[0], "run": run.id, "order": 0, "value": math.log(distance)}]
     assert [r.step for r in run.rows()] == [0, 300, 600]
     assert len(list(store.run_folders())) == 2  # the grid's and the trial's: nothing was proposed anew
 
@@ -185,11 +188,11 @@ def test_plan_counts_the_jobs_of_searches_and_refuses_what_the_command_would(
     many = ("search.trials=50", "launcher.parallel=null", "launcher.runs_per_job=2", f"store={store.root}")
     assert VERBS["plan"](["-m", "loss=ns,ls", *SEARCH, *many]) == 0
     out = capsys.readouterr().out
-    assert "2 runs in 1 job of 1 core, 4 GB, 4:00 h, 2 runs a job, 1 at once" in out
+    assert "2 runs in 1 job of 1 core, 4 GB, 4:00 h, 2 runs per job, 1 at once" in out
     assert "100 trials in 20 jobs of 1 core, 4 GB, 4:00 h, one after another in each" in out
     assert VERBS["plan"](["-m", "loss=ns,ls", *SEARCH, *many, "stage=grid"]) == 0
     out = capsys.readouterr().out
-    assert "2 runs in 1 job" in out and "trials in 20 jobs" not in out and "stage=grid leaves them alone" in out
+    assert "2 runs in 1 job" in out and "trials in 20 jobs" not in out and "not part of stage=grid" in out
     with pytest.raises(UserError, match=r"search\.storage=journal"):
         VERBS["plan"]([*SEARCH, "search.storage=sqlite", f"store={store.root}"])
     assert site.calls("squeue") == [] and not store.sweep_folders()

@@ -19,8 +19,8 @@ from sweeps.credentials import QUERY_VARIABLE, VARIABLE, environment, redact, wi
 from sweeps.planning.plan import make_plan
 from sweeps.planning.search_spec import read_searches
 from sweeps.search.storage import connect, open_storage
-from sweeps.search.trial_queue import Ledger, Trial
-from sweeps.search.worker import Searcher
+from sweeps.search.trial_queue import Trial, TrialQueue
+from sweeps.search.worker import SearchWorker
 
 SMALL = ("train.steps=2", "train.batch_size=16", "arch.width=0.04", "metrics.every=2", "metrics.n_fake=64")
 
@@ -86,10 +86,10 @@ def test_a_storage_that_cannot_be_used_leaves_none(
 def test_a_file_is_open_only_while_it_is_read_and_written(store: Store, connections: list[int]) -> None:
     """A worker waits for hours between two looks, and may be killed there."""
     plan = planned(store, "search=random", "search.trials=1", base=SMALL)
-    (cell,) = Searcher(store, plan.name, None, {}).cells
+    (cell,) = SearchWorker(store, plan.name, None, {}).cells
     trial = cell.next()
     assert isinstance(trial, Trial) and connections == []
-    assert cell.ledger.tell(trial, 1.0) and connections == []
+    assert cell.queue.tell(trial, 1.0) and connections == []
 
 
 def test_a_servers_connections_are_closed_with_its_ledger(
@@ -100,12 +100,12 @@ def test_a_servers_connections_are_closed_with_its_ledger(
     check_storage(plan)
     assert connections == [], "a look whether it can be reached"
     lock = store.search_storage(plan.name, "lock")
-    with Ledger(plan.searches[0], lambda: connect(database), "t", lock) as ledger:
+    with TrialQueue(plan.searches[0], lambda: connect(database), "t", lock) as ledger:
         assert isinstance(ledger.next(lambda params, owner: False), Trial) and connections != []
     assert connections == []
     monkeypatch.setattr(RDBStorage, "create_new_study", lambda *given, **more: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        Ledger(plan.searches[0], lambda: connect(database), "other", lock)
+        TrialQueue(plan.searches[0], lambda: connect(database), "other", lock)
     assert connections == []
     with pytest.raises(UserError, match="cannot be reached"):
         connect(database.replace("/postgres", "/nowhere"))
@@ -178,7 +178,7 @@ def test_a_url_that_cannot_be_read_is_refused_without_being_shown(
 ) -> None:
     assert main(["search=random", f"search.storage='{url}'", f"store={store.root}"]) == 2
     error = capsys.readouterr().err
-    assert "search.storage is no URL that can be read" in error and error.count("\n") == 1 and "pw9" not in error
+    assert "search.storage is not a valid URL" in error and error.count("\n") == 1 and "pw9" not in error
     assert not store.runs.exists() and not store.sweeps.exists()
 
 

@@ -1,4 +1,4 @@
-"""What launchers have in common that train on this machine, while their command lives."""
+"""The base of launchers that train on this machine, while their command lives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sweeps.launchers.base import Launcher
 from sweeps.launchers.devices import Slots, slots
 from sweeps.launchers.estimate import Estimate, machine_of
 from sweeps.launchers.progress import outcome
-from sweeps.planning.describe import what_can_be_told_apart
+from sweeps.planning.describe import describe_power
 from sweeps.planning.freeze import freeze
 from sweeps.planning.needs import is_met, need
 from sweeps.planning.plan import NOTHING, TRAIN, Plan
@@ -34,8 +34,8 @@ from sweeps.search.objective import record_grid
 logger = logging.getLogger(__name__)
 
 
-class HereLauncher(Launcher):
-    """Trains the grid, then the searches; where runs of the grid fail, the searches are made all the same."""
+class AttachedLauncher(Launcher):
+    """Trains the grid, then the searches, even if runs of the grid fail."""
 
     attached = True
 
@@ -45,25 +45,28 @@ class HereLauncher(Launcher):
 
     @abstractmethod
     def search(self, plan: Plan, places: Slots) -> int:
-        """Work on a frozen plan's searches until every trial is told; the exit code, as of `run`."""
+        """Train the trials of a frozen plan's searches; the exit code, as of `run`."""
 
     def places(self, plan: Plan) -> Slots:
-        """How many runs are trained at once; raises `UserError` for GPUs that are not there."""
+        """The slots of this machine for the plan's runs; raises `UserError` for missing GPUs."""
         first = plan.runs[0].config
         widest = max(planned.config["train"].get("world_size") or 1 for planned in plan.runs)
         return slots(self.keys.get("jobs"), first["threads"], first["device"], widest)
 
     def check(self, plan: Plan) -> None:
+        """Raise `UserError` for more threads than cores, and for missing GPUs."""
         for threads in {planned.config["threads"] for planned in plan.runs}:
             check_cores(threads, self.keys.get("jobs"))
         self.places(plan)
 
     def warnings(self, plan: Plan) -> list[str]:
+        """Warn if bf16 is slow on this machine."""
         todo = [p.config["device"] for p in plan.needing(TRAIN) if p.config["train"]["precision"] == "bf16"]
         slow = slow_bf16("bf16", any(device == "cpu" or not visible_gpus() for device in todo))
         return [] if slow is None else [f"warning: {slow}"]
 
     def launch(self, plan: Plan, grid: bool = True, searching: bool = False) -> int:
+        """As of `Launcher`; returns when all runs have ended."""
         freeze(plan)
         folder, code = plan.store.sweep(plan.name), int(ExitCode.DONE)
         if grid:
@@ -74,19 +77,20 @@ class HereLauncher(Launcher):
         if searching and code != ExitCode.INTERRUPTED:
             code = self.search_cells(plan, folder) or code
         if code == ExitCode.DONE and plan.stage != "confirm":
-            for line in what_can_be_told_apart(plan):
+            for line in describe_power(plan):
                 tell(line)
         return code
 
     def search_cells(self, plan: Plan, folder: SweepFolder) -> int:
-        """Make the trials of a frozen plan's searches and say so."""
+        """Train the trials of a frozen plan's searches; returns the exit code."""
         cells, trials = plural(len(plan.searches), "cell"), plural(plan.trials_left, "trial")
         places = self.places(plan)
-        tell(f"searching {cells}, {trials} to go, {places.count} at once ({places.why})")
-        with recorded(folder):
+        tell(f"searching {cells}: {trials} left, {places.count} at once ({places.why})")
+        with controller_recorded(folder):
             return self.search(plan, places)
 
     def resubmit(self, store: Store, folder: SweepFolder, wanted: set[str], accepted: bool) -> int:
+        """As of `Launcher`; returns when these runs have ended."""
         record = folder.plan()
         plan = stored_plan(store, [run for run in record.runs if run in wanted], record.execution)
         for planned in plan.runs:
@@ -96,33 +100,35 @@ class HereLauncher(Launcher):
         return self.train(plan, folder)
 
     def train(self, plan: Plan, folder: SweepFolder | None = None) -> int:
-        """Train the runs of a plan and say how it ended; `folder` is the sweep that it is, or is a part of."""
+        """Train the runs of a plan and report how it ended; `folder` is the sweep that they belong to."""
         places = self.places(plan)
         n = sum(planned.need != NOTHING for planned in plan.runs)
-        tell(f"running {n}, {min(places.count, n)} at once ({places.why}); store {plan.store.root}")
-        with recorded(folder):
+        tell(f"{plural(n, 'run')}, {min(places.count, n)} at once ({places.why}); store {plan.store.root}")
+        with controller_recorded(folder):
             code = self.run(plan, places)
         if code == ExitCode.UNFINISHED:
             report_failures(plan)
         elif code == ExitCode.DONE:
             store = shlex.quote(f"store={plan.store.root}")
-            tell(f"all runs are finished; python -m analysis.report {store} draws them")
+            tell(f"all runs are finished; for figures and tables: python -m analysis.report {store}")
         return code
 
     def processor(self, config: dict[str, Any]) -> tuple[str, str | None]:
+        """As of `Launcher`, for this machine."""
         device = config["device"]
         if device.startswith("cuda") or (device == "auto" and visible_gpus()):
             return "GPU", None
         return machine_of(Machine(cpu=cpu(), threads=config["threads"]))
 
     def wall_clock(self, plan: Plan, made: Estimate) -> str:
+        """As of `Launcher`."""
         trials = sum(search.trials for search in plan.searches)
         n = min(self.places(plan).count, len(plan.runs) + trials)
         return f"about {duration(max(made.longest_s, (made.train_s + made.eval_s) / n))} with {n} at once"
 
 
 def mark_queued(plan: Plan) -> None:
-    """Write "queued" where nobody works on a run that is to be trained."""
+    """Set the status of planned runs without a worker to "queued"."""
     for planned in plan.runs:
         run = plan.store.run(planned.id)
         with suppress(CorruptFile, OSError):
@@ -132,8 +138,8 @@ def mark_queued(plan: Plan) -> None:
 
 
 @contextmanager
-def recorded(folder: SweepFolder | None) -> Iterator[None]:
-    """While a sweep is trained here, its folder says by which process, so that it can be cancelled."""
+def controller_recorded(folder: SweepFolder | None) -> Iterator[None]:
+    """Record this process as the sweep's controller within the block, so that `sweeps cancel` finds it."""
     if folder is None:
         yield
         return
@@ -145,7 +151,7 @@ def recorded(folder: SweepFolder | None) -> Iterator[None]:
 
 
 def report_failures(plan: Plan) -> None:
-    """Name every run that lacks something, why, and the last lines of its log."""
+    """Log every unfinished run with its reason and the last lines of its log."""
     for planned in plan.runs:
         if not is_met(plan, planned):
             run = plan.store.run(planned.id)

@@ -21,7 +21,7 @@ from sweeps.__main__ import VERBS
 from sweeps.cli import evaluate
 from sweeps.cli.sweep import main
 from sweeps.launchers.registry import launcher_of
-from sweeps.search.worker import Searcher
+from sweeps.search.worker import SearchWorker
 
 HERE = ("inline",)
 GRID = ("-m", "seed=0,1", *TINY)
@@ -86,7 +86,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(
     assert sweep(whole, *GRID, f"launcher={kind}") == 0
     interrupt(monkeypatch, 3)
     assert sweep(store, *GRID, f"launcher={kind}") == 130
-    assert "the same command goes on from here" in capsys.readouterr().err
+    assert "run the same command to resume" in capsys.readouterr().err
     assert states(store) == ["preempted", "queued"] and by_seed(store)[0].status().step == 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert sweep(store, *GRID, f"launcher={kind}") == 0
@@ -131,7 +131,7 @@ def test_a_search_is_worked_off_and_stopped_and_taken_up(
     assert sweep(store, *asked) == 0
     trials = [r for r in read_rows(store, name) if r.stage == "search"]
     assert [r.value is not None for r in trials] == [True, True]
-    with Searcher(store, name, None, {}, lambda text: None) as another:
+    with SearchWorker(store, name, None, {}, lambda text: None) as another:
         assert another.work() == 0 and len(list(store.run_folders())) == 3, "no trial was begun twice"
 
 
@@ -148,5 +148,5 @@ def test_it_plans_and_scores(kind: str, store: Store, capsys: pytest.CaptureFixt
 
 
 def test_a_kind_that_no_launcher_has_is_refused_in_a_sentence(store: Store) -> None:
-    with pytest.raises(Exception, match=r"launcher.kind=cloud is no launcher; legal: local, inline, slurm"):
+    with pytest.raises(Exception, match=r"launcher.kind=cloud is not a launcher; legal: local, inline, slurm"):
         launcher_of({"kind": "cloud"})
