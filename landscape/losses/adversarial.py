@@ -13,6 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from landscape.config import schema
 from landscape.config.registry import lookup
 
 MAX_EXPONENT = 20.0  # cap of the exponent in `ml`: fp32 overflows above 88.7, Adam's second moment much earlier
@@ -24,7 +25,8 @@ class Loss(NamedTuple):
     `d(real, fake)` is the discriminator's loss and `g(fake, real)` the generator's; logits are (batch,), results
     scalars. G gets real logits only if `needs_real_logits` (else None), because they cost another forward pass.
     `log_extra(fake)` returns further scalars to log in a G step. `threshold` is D's decision threshold, None if only
-    differences of logits have a meaning.
+    differences of logits have a meaning. `configure(own)` returns the loss with the run's `loss.*` keys, for a loss
+    that has parameters.
     """
 
     d: Callable[[Tensor, Tensor], Tensor]
@@ -32,6 +34,7 @@ class Loss(NamedTuple):
     needs_real_logits: bool = False
     log_extra: Callable[[Tensor], dict[str, Tensor]] | None = None
     threshold: float | None = 0.0
+    configure: Callable[[schema.Loss], Loss] | None = None
 
 
 def ns_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -132,6 +135,7 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def get_loss(kind: str) -> Loss:
-    """The loss named `kind`. Raises `UserError` with the legal names."""
-    return lookup("loss.kind", kind, LOSSES)
+def get_loss(own: schema.Loss) -> Loss:
+    """The loss named `own.kind`, with the parameters that it reads. Raises `UserError` with the legal names."""
+    loss = lookup("loss.kind", own.kind, LOSSES)
+    return loss.configure(own) if loss.configure else loss

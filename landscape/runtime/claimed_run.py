@@ -98,7 +98,7 @@ class ClaimedRun:
             save_samples(samples, self.run.picture(name, step, scorer.id))
 
         d = state.modules.get("d")
-        loss = None if d is None else get_loss(self.cfg.loss.kind)
+        loss = None if d is None else get_loss(self.cfg.loss)
         start, meter = time.perf_counter(), Meter(self.device)
         meter.start()
         scores = scorer.score(state.scored, NetworksUnderTest(state.scored, d, loss, scorer.latents, show))

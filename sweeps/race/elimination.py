@@ -29,7 +29,7 @@ class Evidence(NamedTuple):
 
     @property
     def rounds(self) -> int:
-        """The last round with a look."""
+        """The round of the last look."""
         return int(self.plain.shape[1]) + FIRST - 1
 
 
@@ -47,7 +47,7 @@ class Course(NamedTuple):
 
     @property
     def alive(self) -> Flags:
-        """Cells that are in: (races, cells)."""
+        """The cells that are not eliminated."""
         return np.asarray(self.out_at == 0)
 
 

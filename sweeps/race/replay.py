@@ -51,7 +51,7 @@ class Replayed(NamedTuple):
 
     @property
     def wrong_se(self) -> float:
-        """Standard error of `wrong`."""
+        """The standard error of `wrong`."""
         at = max(self.wrong, 1 / self.orders)
         return math.sqrt(at * (1 - at) / self.orders)
 

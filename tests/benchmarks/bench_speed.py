@@ -25,7 +25,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 
 from landscape.config.schema import typed
 from landscape.data import Dataset, load_data
-from landscape.losses.adversarial import get_loss
+from landscape.losses.adversarial import LOSSES
 from landscape.metrics.evaluator import Scorer
 from landscape.metrics.frechet import Moments, distance_of_features, reference_moments
 from landscape.metrics.networks_under_test import NetworksUnderTest
@@ -198,7 +198,7 @@ def test_a_diagnostic_of_500_digits(benchmark: Any, score: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scorer = Scorer(asked, data, cfg.latent, Store(folder), CPU)
         networks = NetworksUnderTest(
-            state.scored, state.modules["d"], get_loss("ns"), scorer.latents, lambda name, samples: None
+            state.scored, state.modules["d"], LOSSES["ns"], scorer.latents, lambda name, samples: None
         )
         benchmark.group = "diagnostics"
         row = benchmark.pedantic(lambda: scorer.score(state.scored, networks), rounds=2, warmup_rounds=1)

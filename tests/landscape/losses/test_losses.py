@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
 from support import kinds
 
+from landscape.config import schema
 from landscape.config.errors import UserError
-from landscape.losses.adversarial import LOSSES, get_loss
+from landscape.losses.adversarial import LOSSES, Loss, get_loss
 
 LOG2 = math.log(2)
 # name: logit at which D is undecided, L_D and L_G there, dL_G/da at a = -20
@@ -132,5 +134,21 @@ def test_pairs_are_by_place_in_the_batch() -> None:
 
 def test_unknown_loss_names_the_known_ones() -> None:
     with pytest.raises(UserError) as error:
-        get_loss("nss")
+        get_loss(schema.Loss("nss"))
     assert str(error.value) == f"loss.kind=nss is unknown; legal: {', '.join(sorted(LOSSES))}"
+
+
+def test_a_loss_reads_the_parameters_that_the_run_sets_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass
+    class Margin(schema.Loss):
+        margin: float = 1.0
+
+    def with_margin(own: schema.Loss) -> Loss:
+        assert isinstance(own, Margin)
+        return plain._replace(d=lambda real, fake: LOSSES["hinge"].d(real / own.margin, fake / own.margin))
+
+    plain = LOSSES["hinge"]
+    monkeypatch.setitem(LOSSES, "margin", plain._replace(configure=with_margin))
+    real, fake = torch.tensor([1.5]), torch.tensor([-2.0])
+    assert get_loss(Margin("margin", margin=2.0)).d(real, fake).item() == pytest.approx(0.25)
+    assert get_loss(schema.Loss("hinge")) is plain

@@ -308,7 +308,7 @@ def rounding_allows(cfg: Config, of_g: bool) -> tuple[float, float]:
     g, d = state.modules["g"].double(), state.modules["d"].double()
     real = state.batches.next().images.double()
     advance_spectral_norms(d)
-    loss = get_loss(cfg.loss.kind)
+    loss = get_loss(cfg.loss)
     with Roundings() as kept:
         fake = g(sample_latents(cfg.latent, len(real), state.streams["latents"]).double())
         value = loss.g(d(fake), None) if of_g else loss.d(*d(torch.cat([real, fake])).chunk(2))
