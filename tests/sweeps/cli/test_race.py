@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -228,9 +229,12 @@ def test_a_real_race_is_killed_twice_and_ends(store: Store) -> None:
     def done() -> int:
         return sum(run.status().state == DONE for run in store.run_folders())
 
+    def far(process: subprocess.Popen[bytes], least: int) -> bool:
+        return done() >= least or process.poll() is not None
+
     for least in (1, 12):
         process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(lambda least=least, process=process: done() >= least or process.poll() is not None)
+        wait_for(partial(far, process, least))
         process.send_signal(signal.SIGKILL)
         process.wait()
         before = done()
