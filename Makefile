@@ -9,7 +9,7 @@ TESTS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report dirac test test-all check bench bench-statistics clean
+.PHONY: help install demo report dirac test test-all check bench bench-statistics bench-race race-thresholds clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ bench: install ## time training, scoring, and planning and submitting 10,000 run
 
 bench-statistics: install ## simulate how often the report's claims are false and how often a difference is found (minutes)
 	$(BIN)/python tests/benchmarks/bench_statistics.py
+
+bench-race: install ## simulate how often races name a wrong cell, and how many runs they take (minutes)
+	$(BIN)/python tests/benchmarks/bench_race.py
+
+race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (a minute of one idle core)
+	$(BIN)/python tests/benchmarks/make_race_thresholds.py
 
 clean: ## remove what can be made again, but neither the store nor the report
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -39,6 +39,7 @@ PAPER_TRAINING: dict[str, Any] = {
     "reg.target": 1,
     "reg.epsilon": 1e-4,
     "reg.noise": "study",
+    "reg.every": 1,
     "train.batch_size": 64,
     "train.precision": "fp32",
     "train.noise_std": None,
@@ -49,7 +50,7 @@ PAPER_TRAINING: dict[str, Any] = {
 PAPER_EPSILONS = {"sn": 1e-12, "ln": 1e-12, "bn": 1e-5}
 
 # Null in runs whose architecture, penalty or optimizer does not use them.
-OPTIONAL = ("arch.shortcut", "arch.pool", "arch.upsample", "reg.target", "reg.epsilon", "reg.noise")
+OPTIONAL = ("arch.shortcut", "arch.pool", "arch.upsample", "reg.target", "reg.epsilon", "reg.noise", "reg.every")
 OLD_DEFAULTS = {"train.world_size": 1}  # null in old runs
 
 

@@ -51,6 +51,9 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
     opt_g, opt_d = model.optimizers["g"], model.optimizers["d"]
     streams, counts = model.streams, model.counts
     d_parameters = list(d.parameters())
+    every = (
+        cfg.reg.every or 1
+    )  # lazy regularization (StyleGAN2, arXiv 1912.04958): every k-th D step, k times as strong
     by_pass = cfg.norm.moves == "pass"
     separate_passes = couples_samples(d) or by_pass
 
@@ -95,11 +98,12 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
                 else:
                     logits_real, logits_fake = d(torch.cat([seen_real, seen_fake.detach()])).chunk(2)
             loss_d = loss.d(logits_real.float(), logits_fake.float())
-            if regularizer.term is not None:
+            if regularizer.term is not None and (model.step - 1) % every == 0:
                 if by_pass and regularizer.per_sample:
                     advance_spectral_norms(d)
                 with frozen_statistics(d):
-                    loss_d = loss_d + regularizer.term(d, seen_real, seen_fake.detach(), cfg.reg, streams["penalty"])
+                    penalty = regularizer.term(d, seen_real, seen_fake.detach(), cfg.reg, streams["penalty"])
+                loss_d = loss_d + every * penalty
         opt_d.zero_grad()
         loss_d.backward()
         losses["loss_d"] = loss_d.detach()

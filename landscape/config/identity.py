@@ -31,6 +31,7 @@ NEUTRAL: dict[str, Any] = {
     "optim.epsilon_form": "torch",
     "norm.moves": "update",
     "train.bn_variance": "unbiased",
+    "reg.every": 1,
     **{axis.keys[-1]: axis.plain for axis in ADDED},
 }
 # Sections that old runs lack, because they came with an added axis.

@@ -71,6 +71,10 @@ class Reg:
 
     penalty: str = key("penalty on D, or none")
     strength: float | None = optional("weight of the penalty, for images in [0, 1]", NOT_NEGATIVE)
+    every: int | None = optional(
+        "D updates from one penalty to the next, which is as many times as strong (lazy regularization)",
+        at_least(1, 1_000_000),
+    )  # null in old runs: 1
     target: float | None = optional("gradient norm that the penalty pulls towards", NOT_NEGATIVE)
     epsilon: float | None = optional("added under the square root of a gradient norm", NOT_NEGATIVE)
     noise: str | None = optional(

@@ -15,10 +15,11 @@ from landscape.config.errors import UserError
 from landscape.config.identity import short_hash
 from landscape.config.registry import lookup
 from landscape.data import Dataset
-from landscape.metrics import extractor_imagenet
+from landscape.metrics import extractor_dinov2, extractor_imagenet
 from landscape.metrics.content_cache import compute_once
 from landscape.metrics.extractor_classifier import Classifier, spec, train_classifier
 from landscape.metrics.extractor_inception import RESIZE, inception_from
+from landscape.metrics.extractor_pixels import RandomConvolutions
 from landscape.metrics.image_sources import Images
 from landscape.store import Store
 from landscape.store.protocols import EvalRequest
@@ -121,10 +122,26 @@ def imagenet(asked: EvalRequest, data: Dataset, store: Store, device: torch.devi
     return Extractor(net, digest, {}, unit=1, resize=extractor_imagenet.RESIZE, batch=extractor_imagenet.BATCH)
 
 
+def dinov2(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
+    """DINOv2, with the weights whose digest the request has."""
+    digest = asked.weights_sha256
+    assert digest is not None, "planning found the weights"
+    net = extractor_dinov2.dinov2_from(read_weights("dinov2", digest, store)).to(device)
+    return Extractor(net, digest, {}, unit=1, resize=extractor_dinov2.RESIZE, batch=extractor_dinov2.BATCH)
+
+
+def pixels(asked: EvalRequest, data: Dataset, store: Store, device: torch.device) -> Extractor:
+    """Random convolutions, the same for all data of one size."""
+    net = RandomConvolutions(data.channels, data.size).to(device)
+    return Extractor(net, net.digest, {}, unit=1)
+
+
 EXTRACTORS: dict[str, Callable[[EvalRequest, Dataset, Store, torch.device], Extractor]] = {
     "classifier": classifier,
+    "dinov2": dinov2,
     "imagenet": imagenet,
     "inception": inception,
+    "pixels": pixels,
     "points": points,
 }
 

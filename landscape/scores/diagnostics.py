@@ -29,6 +29,22 @@ SCORES = (
         needs=("real_features",),
     ),
     Score(
+        "coverage",
+        "landscape.metrics.coverage:coverage_score",
+        (
+            Column("coverage", "coverage", ".3f", "higher"),
+            Column("density", "density", ".3f", "higher"),
+        ),
+        (Option("coverage_k", 5, at_least(1, 10_000), "the neighbor that a real image's neighborhood reaches to"),),
+        needs=("real_features",),
+    ),
+    Score(
+        "vendi",
+        "landscape.metrics.vendi:vendi",
+        (Column("vendi", "Vendi score", ".4g", "higher"),),
+        extractors=("classifier", "dinov2", "imagenet", "inception"),
+    ),
+    Score(
         "d_accuracy",
         "landscape.metrics.discriminator_accuracy:d_accuracy",
         (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-EXTRACTORS = ("classifier", "imagenet", "inception", "points")
+EXTRACTORS = ("classifier", "dinov2", "imagenet", "inception", "pixels", "points")
 
 
 def distance_key(extractor: str | None) -> str:

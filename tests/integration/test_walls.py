@@ -21,8 +21,8 @@ LANDSCAPE = (
     *("algorithms", "training", "metrics", "runtime", "sample"),
 )
 SWEEPS = (
-    *("formatting", "states", "credentials", "console", "errors", "planning", "search", "monitor", "launchers", "cli"),
-    "__main__",
+    *("formatting", "states", "credentials", "console", "errors", "race", "planning", "search", "monitor", "launchers"),
+    *("cli", "__main__"),
 )
 SWEEPS_ROOMS = tuple(f"sweeps.{name}" for name in SWEEPS)
 ANALYSIS = ("loading", "estimators", "tables", "figures", "html", "dirac", "report")

@@ -15,6 +15,7 @@ from landscape.algorithms.algorithm import Algorithm, Batch, Model, Step
 from landscape.algorithms.registry import ALGORITHMS
 from landscape.config.schema import Config, typed
 from landscape.data import load_data
+from landscape.losses.penalties import REGULARIZERS, Regularizer
 from landscape.training import checkpoint
 from landscape.training.loop import Diverged, train
 from landscape.training.state import State, new_state
@@ -135,9 +136,12 @@ def test_every_algorithm_is_tried_below() -> None:
     assert TABLE.keys() == ALGORITHMS.keys()
 
 
-@pytest.mark.parametrize("kind", TABLE)
-def test_a_state_goes_on_to_the_bit(kind: str, tmp_path: Path) -> None:
-    cfg = config("train.ema=0.9", "train.steps=8")
+LAZY = ("gan", ("reg=gp", "reg.every=2"))  # cut between two penalties
+
+
+@pytest.mark.parametrize(("kind", "more"), [*((kind, ()) for kind in TABLE), LAZY])
+def test_a_state_goes_on_to_the_bit(kind: str, more: tuple[str, ...], tmp_path: Path) -> None:
+    cfg = config("train.ema=0.9", "train.steps=8", *more)
     whole, cut, other = (fresh(cfg, kind) for _ in range(3))
     assert tuple(whole.modules) == TABLE[kind] and whole.algorithm.sampler in TABLE[kind]
     train(whole, cfg, lambda state: None)
@@ -161,6 +165,22 @@ def test_a_state_goes_on_to_the_bit(kind: str, tmp_path: Path) -> None:
         assert torch.equal(a[name], b[name])
     counts = ("step", *ALGORITHMS[kind].counts)
     assert [a[name] for name in counts] == [b[name] for name in counts]
+
+
+def test_a_lazy_penalty_is_paid_at_every_kth_step_and_k_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A constant penalty of 2 leaves the weights alone, so that losses differ by it alone."""
+    monkeypatch.setitem(REGULARIZERS, "r1", Regularizer(lambda *_: torch.tensor(2.0)))
+
+    def losses(*overrides: str) -> list[float]:
+        cfg = config("train.steps=8", *overrides)
+        state, found = fresh(cfg, "gan"), []
+        train(state, cfg, lambda state: found.append(state.losses["loss_d"].item()))
+        return found
+
+    plain = losses("reg=none")
+    for every, paid in ((1, [2.0] * 8), (3, [6.0, 0, 0] * 3), (100, [200.0, *[0] * 7])):
+        lazy = losses("reg=r1", f"reg.every={every}")
+        assert [a - b for a, b in zip(lazy, plain, strict=True)] == pytest.approx(paid[:8], abs=1e-4)
 
 
 def test_its_losses_can_diverge() -> None:

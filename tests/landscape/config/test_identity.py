@@ -80,6 +80,12 @@ def test_what_does_not_change_training_does_not_change_the_run(same: str, monkey
     assert plan_ids(same) == plan_ids()
 
 
+def test_a_lazy_penalty_is_another_run_and_one_at_every_step_is_not() -> None:
+    assert plan_ids("reg=gp", "reg.every=1") == plan_ids("reg=gp") != plan_ids("reg=gp", "reg.every=4")
+    assert plan_ids("reg=none", "reg.every=4") == plan_ids("reg=none")
+    assert run_id({**NS_GP, "reg": {**NS_GP["reg"], "every": 1}}) == run_id(NS_GP)
+
+
 @pytest.mark.parametrize(
     "other",
     [

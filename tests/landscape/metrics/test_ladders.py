@@ -20,11 +20,12 @@ from scipy.ndimage import gaussian_filter
 
 from landscape.config.schema import Data, Latent, typed
 from landscape.data import Dataset, load_data
-from landscape.metrics.evaluator import Scorer
+from landscape.metrics.evaluator import MEASURES, Scorer, ScoringInput
 from landscape.metrics.extractor_classifier import SMALL, Classifier, spec, train_classifier
 from landscape.metrics.extractors import weights_digest
 from landscape.metrics.frechet import distance_of_features
 from landscape.networks.build import build
+from landscape.scores import SCORES
 from landscape.store import Store
 from landscape.store.protocols import EvalRequest
 from sweeps.cli.prefetch import prefetch
@@ -44,6 +45,15 @@ class Case(NamedTuple):
         """Of images in [0, 255] from all test images."""
         features, _ = self.scorer.extractor(torch.from_numpy(np.clip(images, 0, 255)).float())
         return distance_of_features(features, self.scorer.reference)
+
+    def score(self, name: str, images: np.ndarray) -> float:
+        """The first column of a score of images in [0, 255]."""
+        pixels = torch.from_numpy(np.clip(images, 0, 255)).float()
+        asked, protocol, data = self.scorer.asked, self.scorer.protocol, self.scorer.data
+        found = MEASURES[name](ScoringInput(pixels, *self.scorer.extractor(pixels), asked, protocol, data))
+        value = found[SCORES[name].columns[0].key]
+        assert isinstance(value, float), value
+        return value
 
 
 def made(store: Store, count: int, blurs: tuple[float, ...], *overrides: str) -> Case:
@@ -110,6 +120,31 @@ def test_real_images_are_far_below_an_untrained_generator_and_a_grey_image(case:
     show("floor, untrained generator, grey image", [floor, untrained, grey])
     assert untrained > 20 * floor
     assert grey > 20 * floor
+
+
+# Scores of few images; those of which more is better are to fall.
+
+
+def ladder(case: Case, name: str, what: str, steps: list[np.ndarray]) -> bool:
+    sign = {"lower": 1, "higher": -1}[SCORES[name].columns[0].better or ""]
+    values = [case.score(name, images) for images in steps]
+    show(f"{name}, {what}", values)
+    return all(sign * a < sign * b for a, b in pairwise(values))
+
+
+@pytest.mark.parametrize("name", ["fd_infinity", "mind", "mmd", "coverage"])
+def test_other_scores_rise_with_noise_and_blur(case: Case, name: str) -> None:
+    noise = np.random.Generator(np.random.PCG64(0)).standard_normal(case.test.shape)
+    few = case.test[:500].astype(np.float64)
+    assert ladder(case, name, "noise", [few + 255 * s * noise[:500] for s in (0, 0.1, 0.2, 0.4, 0.8)])
+    assert ladder(case, name, "blur", [gaussian_filter(few, (0, 0, s, s)) for s in (0, *case.blurs)])
+
+
+@pytest.mark.parametrize("name", ["mind", "mmd", "coverage", "vendi"])
+def test_other_scores_rise_with_dropped_classes_and_fewer_modes(case: Case, name: str) -> None:
+    least = int(np.bincount(case.labels).min())
+    assert ladder(case, name, "classes", [case.train[case.labels < k][:least] for k in (10, 7, 5, 3, 1)])
+    assert ladder(case, name, "modes", [case.train[np.arange(500) % modes] for modes in (500, 50, 20, 5, 1)])
 
 
 def test_extractor_knows_the_classes(case: Case) -> None:

@@ -46,7 +46,7 @@ def test_the_pool_gives_the_numbers_of_a_single_run(store: Store, tmp_path: Path
     alone = sweep("-v", "-m", "seed=1", *TINY, f"store={other.root}")
     assert alone.returncode == 0 and " INFO sweep: 1 run: 1 to train" in alone.stderr, alone.stderr
     (b,) = runs(other)
-    assert " INFO worker: done at step 12" in b.log_file.read_text()  # a worker is as verbose as its command
+    assert " INFO train_run: done at step 12" in b.log_file.read_text()  # a worker is as verbose as its command
     a = store.run(b.id)
     assert a.rows()[-1].values["fd_classifier"] == b.rows()[-1].values["fd_classifier"]
     left, right = (checkpoint.load(run.weights) for run in (a, b))

@@ -53,7 +53,7 @@ def test_a_neutral_value_is_the_default_of_conf_and_in_range() -> None:
 
 def test_a_distance_has_its_extractor_in_its_name_but_for_inception() -> None:
     assert set(EXTRACTORS) == set(MADE)
-    assert DISTANCES == ("fd_classifier", "fd_imagenet", "fid", "fd_points")
+    assert DISTANCES == ("fd_classifier", "fd_dinov2", "fd_imagenet", "fid", "fd_pixels", "fd_points")
     assert [distance_name(one) for one in ("inception", "classifier", None)] == ["FID", "FD (classifier)", "FID"]
     assert distance_name("classifier", "as given") == "FD (classifier, as given)"
     assert distance_name("inception", "of 5 images, too few") == "FID (of 5 images, too few)"

@@ -16,6 +16,7 @@ from support import TINY
 
 from landscape.config.errors import UserError
 from landscape.runtime.worker import work
+from landscape.scores import distance_of
 from landscape.store import Store
 from landscape.store.trials import TrialRecord, put_rows, read_rows
 from sweeps.__main__ import VERBS
@@ -130,7 +131,9 @@ def test_a_trial_longer_than_a_jobs_time_goes_on_in_another_job_and_is_told_once
     out, _ = again.communicate(timeout=300)
     assert again.returncode == 0, out
     assert len(resumed_at(run)) == 1
-    assert trial() == [{**trial()[0], "run": run.id, "order": 0, "value": math.log(run.rows()[-1].values["fid"])}]
+    distance = distance_of(run.rows()[-1].values)
+    assert distance is not None
+    assert trial() == [{**trial()[0], "run": run.id, "order": 0, "value": math.log(distance)}]
     assert [r.step for r in run.rows()] == [0, 300, 600]
     assert len(list(store.run_folders())) == 2  # the grid's and the trial's: nothing was proposed anew
 
