@@ -3,6 +3,7 @@
 PYTHON ?= python3
 STORE ?= outputs
 OUT ?= report
+SCORE ?=
 VENV ?= .venv
 TESTS ?=
 BIN := $(VENV)/bin
@@ -26,8 +27,8 @@ demo: install ## train the demo's grid on the embedded digits and write report/i
 	$(BIN)/python -m landscape.sweep study=demo "store='$(STORE)'"
 	$(BIN)/python -m analysis.report "store=$(STORE)" --out "$(OUT)"
 
-report: install dirac ## rebuild the page from whatever the store holds
-	$(BIN)/python -m analysis.report "store=$(STORE)" --out "$(OUT)"
+report: install dirac ## rebuild the page from whatever the store holds; SCORE=is compares by another score
+	$(BIN)/python -m analysis.report "store=$(STORE)" --out "$(OUT)" $(if $(SCORE),--score "$(SCORE)")
 
 dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (10 to 40 seconds)
 	$(BIN)/python -m analysis.dirac --out "$(OUT)/dirac"

@@ -28,6 +28,7 @@ from analysis.html.page import content
 from analysis.loading.cache import gc_disabled
 from analysis.loading.csv_runs import read_csv
 from analysis.loading.filters import filter_runs
+from analysis.loading.measure import score_key
 from analysis.loading.pooling import POOLS, pool_cells
 from analysis.loading.runs import Collected, collect
 from analysis.tables.provenance import code_text, packages_text, shell_command
@@ -193,6 +194,11 @@ def parser() -> Parser:
         metavar="FILE",
         help="a CSV of seconds per D update (columns of a cell, and step_s), for curves over hours",
     )
+    made.add_argument(
+        "--score",
+        metavar="NAME",
+        help="compare cells by this score (is, kid, ms_ssim, prd, ...) in place of the distance",
+    )
     made.add_argument("--pool", choices=POOLS, help="pool cells that differ in this key alone (default: no pooling)")
     return made
 
@@ -208,6 +214,7 @@ def _report(args: argparse.Namespace) -> int:
     with gc_disabled(), _pool(store) as pool:
         found = filter_runs(read_csv(args.csv) if args.csv else collect(store, pool), args.where)
         found = pool_cells(found) if args.pool else found
+        found.score = score_key(args.score, found) if args.score else None
         if args.step_costs:
             found.runs = measured_apart(found.runs, args.step_costs)
         write_report(found, store, out, pool, _options(args))
@@ -224,7 +231,7 @@ def _options(args: argparse.Namespace) -> list[str]:
     files = [
         (flag, file and Path(file).name) for flag, file in (("--csv", args.csv), ("--step-costs", args.step_costs))
     ]
-    given = [*files, *(("--where", one) for one in args.where), ("--pool", args.pool)]
+    given = [*files, *(("--where", one) for one in args.where), ("--score", args.score), ("--pool", args.pool)]
     return [part for flag, value in given if value for part in (flag, value)]
 
 

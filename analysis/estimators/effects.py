@@ -1,9 +1,9 @@
-"""Effect sizes: the ratio of two cells' medians, and the share of diverged runs, with confidence intervals.
+"""Effect sizes: the ratio or difference of two cells' medians, and the share of diverged runs, with intervals.
 
-The ratio is Hodges and Lehmann's: the median of all ratios of a run of A to a run of B. Its interval holds every shift
-of the logs that the rank-sum test does not reject (Bauer, 1972), or, for cells of different sizes, that the test of
-`pairwise` does not reject (the rank-sum test is too confident about the smaller cell there). Diverged runs are
-infinite.
+They are Hodges and Lehmann's: the median of all ratios of a run of A to a run of B, which is a difference of logs, or
+of all differences. The interval holds every shift (of the logs) that the rank-sum test does not reject (Bauer, 1972),
+or, for cells of different sizes, that the test of `pairwise` does not reject (the rank-sum test is too confident about
+the smaller cell there). Diverged runs are infinite.
 """
 
 from __future__ import annotations
@@ -24,25 +24,28 @@ Array = NDArray[np.float64]
 EXACT = 20_000  # pairs of runs up to which the distribution of the rank sum is exact; else it is normal
 
 
-class Ratio(NamedTuple):
-    """The ratio of A's distances to B's, below 1 if A is better, with its 95 % interval for this pair alone."""
+class Effect(NamedTuple):
+    """The difference of A from B, below 0 if A is better, with its 95 % interval for this pair alone."""
 
     estimate: float
     lower: float
     upper: float
 
 
-def ratio_of_medians(a: Array, b: Array, level: float = 0.05) -> Ratio | None:
-    """The ratio of A's distances to B's; None for fewer than four runs per cell, or if a distance is zero."""
+def difference_of_medians(a: Array, b: Array, level: float = 0.05) -> Effect | None:
+    """A's values minus B's; of logs, the log of their ratio.
+
+    None for fewer than four runs per cell, or if a value is -inf (the log of zero).
+    """
     a, b = np.asarray(a, float), np.asarray(b, float)
     n, m = len(a), len(b)
-    if min(n, m) < 4 or min(a.min(), b.min()) <= 0:
+    if min(n, m) < 4 or min(a.min(), b.min()) == -np.inf:
         return None
-    x, y = np.log(a)[:, None], np.log(b)[None]
+    x, y = a[:, None], b[None]
     both = np.isinf(x) & np.isinf(y)
     with np.errstate(invalid="ignore"):
         gaps = x - y
-    # The ratio of two diverged runs is unknown.
+    # The difference of two diverged runs is unknown.
     low, high = (np.sort(np.where(both, end, gaps).ravel()) for end in (-np.inf, np.inf))
     middle = np.sort(np.where(both, 0.0, gaps).ravel())
     estimate = _middle(middle)
@@ -50,8 +53,8 @@ def ratio_of_medians(a: Array, b: Array, level: float = 0.05) -> Ratio | None:
         c = critical(n, m, level / 2)
         if c < 0:
             return None
-        return Ratio(math.exp(estimate), *np.exp([low[c], high[n * m - c - 1]]).tolist())
-    return Ratio(math.exp(estimate), *np.exp(_inverted(x[:, 0], y[0], low, high, level)).tolist())
+        return Effect(estimate, float(low[c]), float(high[n * m - c - 1]))
+    return Effect(estimate, *_inverted(a, b, low, high, level))
 
 
 def _middle(ordered: Array) -> float:

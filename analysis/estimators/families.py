@@ -9,7 +9,7 @@ p-values (Holm) never can. For k > 1, and for more than `MOST` cells, Holm's cor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
@@ -55,6 +55,7 @@ def claims(
     chosen_of: int = 0,
     highest: Sequence[Array] | None = None,
     barred: Mapping[Two, str] | None = None,
+    scaled: Callable[[Array], Array] = np.log,
 ) -> dict[Two, Claim]:
     """The claim for each pair of `cells` (i < j); the chance of any false claim is at most `level`.
 
@@ -63,6 +64,7 @@ def claims(
     highest    for each cell the upper bounds of its values (infinity for a stopped run), where `cells` are the lower
                bounds: a claim holds for all values in between
     barred     pairs that must not be compared, and why
+    scaled     the values on the scale on which spreads are compared (`alike_in_spread`)
     """
     count = len(cells)
     every = max(count, chosen_of)
@@ -88,7 +90,7 @@ def claims(
         if (i, j) not in told_apart or pair.theta == 0.5:
             continue
         known = [cells[at] if highest is None else cells[at][cells[at] == highest[at]] for at in (i, j)]
-        if k > 1 or min(len(cells[i]), len(cells[j])) >= FREE or alike_in_spread(*known):
+        if k > 1 or min(len(cells[i]), len(cells[j])) >= FREE or alike_in_spread(known[0], known[1], scaled):
             # The interval of this pair alone is made to agree with the claim.
             cut = {"lower": max(pair.lower, 0.5)} if pair.theta > 0.5 else {"upper": min(pair.upper, 0.5)}
             found[i, j] = claim._replace(said=BETTER, pair=pair._replace(**cut))

@@ -12,6 +12,7 @@ Distances are lower-is-better and may be infinite (diverged): these are ties, wo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import combinations, product
 from typing import NamedTuple
@@ -105,18 +106,20 @@ def needed(k: int, level: float = 0.05) -> int:
     return math.ceil(k * (1 + math.log2(1 / level)) - 1e-9)
 
 
-def alike_in_spread(a: Array, b: Array) -> bool:
+def alike_in_spread(a: Array, b: Array, scaled: Callable[[Array], Array] = np.log) -> bool:
     """Whether a difference at k = 1 may be called "better".
 
-    Always with nine runs per cell; with fewer if no spread (of the logs of finite values) exceeds three times the
-    other.
+    Always with nine runs per cell; with fewer if no spread (of the finite values as `scaled`, by default their logs)
+    exceeds three times the other.
     """
     if min(len(a), len(b)) >= FREE:
         return True
-    logs = [np.log(np.maximum(x[np.isfinite(x)], np.finfo(float).tiny)) for x in (np.asarray(a), np.asarray(b))]
-    if min(map(len, logs)) < 2:
+    with np.errstate(divide="ignore"):
+        parts = [scaled(x[np.isfinite(x)]) for x in (np.asarray(a, float), np.asarray(b, float))]
+    parts = [np.where(np.isneginf(part), np.log(np.finfo(float).tiny), part) for part in parts]  # a distance of zero
+    if min(map(len, parts)) < 2:
         return True
-    low, high = sorted(float(log.std(ddof=1)) for log in logs)
+    low, high = sorted(float(part.std(ddof=1)) for part in parts)
     return high <= 3 * low
 
 

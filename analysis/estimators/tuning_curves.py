@@ -1,6 +1,7 @@
 """Tuning curves: the best of a budget of k models. Arrays in, numbers out.
 
-Values are distances, lower is better, at least 0; a diverged model is infinite. Two questions are kept apart:
+Values are lower-is-better and at least `best`, which is 0 for distances; a diverged model is infinite. Two questions
+are kept apart:
 
 - *these n runs*: the best of k drawn from them without replacement. Exact (`mean_best`, `chance_all_fail`), no band.
 - *future runs*: the best of k new runs of the same kind. Estimated (`median_best`), with a distribution-free band that
@@ -30,7 +31,7 @@ Array = NDArray[np.float64]
 class Band:
     """The median of the best of k for future runs: arrays over `ks`, with lower <= point <= upper.
 
-    lower is 0 and upper infinite where there is no bound on that side.
+    lower is `best` and upper infinite where there is no bound on that side.
     """
 
     ks: NDArray[np.int64]
@@ -38,6 +39,7 @@ class Band:
     lower: Array
     upper: Array
     confidence: float
+    best: float = 0.0
 
     @property
     def bounded_above(self) -> NDArray[np.bool_]:
@@ -47,7 +49,7 @@ class Band:
     @property
     def bounded(self) -> NDArray[np.bool_]:
         """Where the band has bounds on both sides."""
-        return np.isfinite(self.upper) & (self.lower > 0)
+        return np.isfinite(self.upper) & (self.lower > self.best)
 
 
 def budgets(n: int, most: int = 200) -> NDArray[np.int64]:
@@ -57,15 +59,15 @@ def budgets(n: int, most: int = 200) -> NDArray[np.int64]:
     return np.unique(np.geomspace(1, n, most).round().astype(np.int64))
 
 
-def median_best(values: Array, ks: NDArray[np.int64]) -> Array:
+def median_best(values: Array, ks: NDArray[np.int64], best: float = 0.0) -> Array:
     """The median of the best of k future runs, with the n `values` as their distribution; may be infinite.
 
     It is the i-th lowest value, i being the lowest for which the best of k is among the i lowest with a chance of one
     half: 1 - (1 - i/n)^k >= 1/2. At k = 1 and even n this is the lower of the two middle values.
 
-    Raises `ValueError` for no values, NaN, negative values, or a k outside 1..n.
+    Raises `ValueError` for no values, NaN, values below `best`, or a k outside 1..n.
     """
-    values = np.sort(_checked(values, ks))
+    values = np.sort(_checked(values, ks, best))
     return np.asarray(values[[median_rank(len(values), int(k)) - 1 for k in ks]])
 
 
@@ -81,7 +83,7 @@ def median_rank(n: int, k: int) -> int:
 
 
 def median_best_band(
-    values: Array, ks: NDArray[np.int64], confidence: float = 0.95, least: Array | None = None
+    values: Array, ks: NDArray[np.int64], confidence: float = 0.95, least: Array | None = None, best: float = 0.0
 ) -> Band:
     """`median_best` with a band that covers the true curve at all k at once, with probability `confidence`.
 
@@ -89,21 +91,21 @@ def median_best_band(
     the coverage is higher than `confidence`. For unknown values, `values` has the upper and `least` the lower bounds:
     the band then holds for all values between them. Raises as `median_best`.
     """
-    values = np.sort(_checked(values, ks))
-    least = values if least is None else np.sort(_checked(least, ks))
+    values = np.sort(_checked(values, ks, best))
+    least = values if least is None else np.sort(_checked(least, ks, best))
     # The median of the best of k is the quantile that one run is below with this chance, one half or less.
     first, last = ranks(len(values), -np.expm1(-np.log(2) / np.asarray(ks, float)), confidence)
-    lower, upper = np.r_[0.0, least], np.r_[0.0, values, np.inf]  # what a distance can be
-    return Band(ks, median_best(values, ks), lower[first], upper[last], confidence)
+    lower, upper = np.r_[best, least], np.r_[best, values, np.inf]  # what a value can be
+    return Band(ks, median_best(values, ks, best), lower[first], upper[last], confidence, best)
 
 
-def mean_best(values: Array, ks: NDArray[np.int64]) -> Array:
+def mean_best(values: Array, ks: NDArray[np.int64], best: float = 0.0) -> Array:
     """The mean of the best of k of these n `values`, drawn without replacement: exact.
 
     E[best of k] = sum over i of x_(i) C(n-i, k-1) / C(n, k), with x_(1) <= ... <= x_(n). The values must be finite (a
     diverged run counts with the score of an untrained generator). Raises as `median_best`, and for infinite values.
     """
-    values = _checked(values, ks)
+    values = _checked(values, ks, best)
     if not np.isfinite(values).all():
         raise ValueError("the mean of the best takes finite values only")
     if len(values) <= 1000:
@@ -124,12 +126,12 @@ def chance_all_fail(failed: int, n: int, ks: NDArray[np.int64]) -> Array:
     return np.exp(log_choose(failed, ks) - log_choose(n, ks))
 
 
-def _checked(values: Array, ks: NDArray[np.int64]) -> Array:
+def _checked(values: Array, ks: NDArray[np.int64], best: float) -> Array:
     values = np.asarray(values, float)
     if values.ndim != 1 or len(values) == 0:
         raise ValueError(f"values must be a list of at least one number, not of shape {values.shape}")
-    if np.isnan(values).any() or (values < 0).any():
-        raise ValueError("values must be at least 0 and not NaN")
+    if np.isnan(values).any() or (values < best).any():
+        raise ValueError(f"values must be at least {best:g} and not NaN")
     if np.min(ks) < 1 or np.max(ks) > len(values):
         raise ValueError(
             f"k goes from 1 to n = {len(values)}, not {np.min(ks)}..{np.max(ks)}: nothing is said beyond n"

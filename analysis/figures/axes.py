@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from analysis.estimators.tuning_curves import Array, Band
 from analysis.figures.style import FAINT_COLOR, MUTED_COLOR, TEXT_COLOR, CellStyle
-from analysis.figures.ticks import Readable, budget_axis, log_axis, visible
+from analysis.figures.ticks import Readable, budget_axis, log_axis, value_axis, visible
+from analysis.loading.measure import BY_DISTANCE, Measure
 
 MAX_LINES = 40  # single learning curves in a panel; more cannot be told apart
 
-Curves = Mapping[str, tuple[NDArray[Any], Array]]  # label -> (k or hours, distance)
+Curves = Mapping[str, tuple[NDArray[Any], Array]]  # label -> (k or hours, score)
 
 
 def curves(ax: Axes, lines: Curves, styles: Mapping[str, CellStyle], log: bool = True) -> Axes:
     """One line per cell over k, interrupted where it is not finite; `name_ends` labels them."""
     for label, (ks, values) in lines.items():
-        shown = visible(values) if log else values
+        shown = visible(values) if log else np.where(np.isfinite(values), values, np.nan)
         many = len(ks) > 30
         color, marker, dash = styles[label]
         # A few markers, evenly spaced on the log axis, help readers who cannot tell the colors apart.
@@ -75,29 +76,37 @@ def spread(heights: list[float], gap: float) -> list[float]:
     return [center + gap * (i - (len(members) - 1) / 2) for center, members in blocks for i in range(len(members))]
 
 
-def band(ax: Axes, found: Band, style: CellStyle, bottom: float, note: str = "", most: int | None = None) -> Axes:
+def band(
+    ax: Axes,
+    found: Band,
+    style: CellStyle,
+    bottom: float,
+    note: str = "",
+    most: int | None = None,
+    measure: Measure = BY_DISTANCE,
+) -> Axes:
     """The median of the best of k and its band, in the cell's color where two-sided, gray where it is an upper bound.
 
-    `bottom` is the lower limit of the axis, down to which a one-sided band is filled; `note` stands in the corner;
-    `most` is the largest k among panels that share the axis.
+    `bottom` is the better end of the axis, up to which a one-sided band is filled, on the scale of `found` (lower is
+    better); `note` stands in the corner; `most` is the largest k among panels that share the axis.
     """
     few = len(found.ks) <= 30
-    low = np.maximum(found.lower, bottom)
+    low, high = measure.own(np.maximum(found.lower, bottom)), measure.own(found.upper)
     one_sided = found.bounded_above & ~found.bounded
     if not few:  # so that the gray begins where the color ends
         one_sided[:-1] |= one_sided[1:] & found.bounded[:-1]
     for where, color in ((one_sided, FAINT_COLOR), (found.bounded, style.color)):
         kwargs: Any = {"color": color, "alpha": 0.6 if color == FAINT_COLOR else 0.3, "lw": 0}
         if few:  # bars: a single k can have a bound
-            ax.bar(found.ks[where], found.upper[where] - low[where], 0.86, bottom=low[where], **kwargs)
+            ax.bar(found.ks[where], high[where] - low[where], 0.86, bottom=low[where], **kwargs)
         else:
-            ax.fill_between(found.ks, low, found.upper, where=list(where), **kwargs)
-    middle = np.where(np.isfinite(found.point), found.point, np.nan)
+            ax.fill_between(found.ks, low, high, where=list(where), **kwargs)
+    middle = measure.own(np.where(np.isfinite(found.point), found.point, np.nan))
     ax.plot(found.ks, middle, ls=style.dash, color=style.color, marker=style.marker if few else None, ms=4.5, lw=1.8)
     if note:
         ax.text(0.97, 0.97, note, transform=ax.transAxes, ha="right", va="top", fontsize=8, color=MUTED_COLOR)
     budget_axis(ax, most or int(found.ks[-1]))
-    return log_axis(ax)
+    return value_axis(ax, measure.ratios)
 
 
 def columns(ax: Axes, values: Mapping[str, Array], styles: Mapping[str, CellStyle]) -> Axes:
@@ -127,18 +136,22 @@ def columns(ax: Axes, values: Mapping[str, Array], styles: Mapping[str, CellStyl
 
 
 def distribution(
-    ax: Axes, values: Mapping[str, Array], styles: Mapping[str, CellStyle], stopped: Container[str] = ()
+    ax: Axes,
+    values: Mapping[str, Array],
+    styles: Mapping[str, CellStyle],
+    stopped: Container[str] = (),
+    log: bool = True,
 ) -> Axes:
-    """Final distances, a column of points per cell as in `columns`, with the number of diverged runs on top.
+    """Final scores, a column of points per cell as in `columns`, with the number of diverged runs on top.
 
-    `values` maps a label to distances, infinite for a run that diverged. In the cells of `stopped` a stopped run is
+    `values` maps a label to scores, infinite for a run that diverged. In the cells of `stopped` a stopped run is
     infinite too.
     """
     columns(ax, values, styles)
-    for x, (label, distances) in enumerate(values.items()):
-        lost = int(np.isinf(distances).sum())
+    for x, (label, scores) in enumerate(values.items()):
+        lost = int(np.isinf(scores).sum())
         if lost:
-            share = f"{lost} of {len(distances)}" if len(values) <= 7 else f"{lost}/{len(distances)}"
+            share = f"{lost} of {len(scores)}" if len(values) <= 7 else f"{lost}/{len(scores)}"
             text = f"{share}\n{'lost or stopped' if label in stopped else 'diverged'}"
             ax.text(
                 x,
@@ -154,7 +167,7 @@ def distribution(
         ax.tick_params(axis="x", labelrotation=45)
         for tick in ax.get_xticklabels():
             tick.set_horizontalalignment("right")
-    return log_axis(ax)
+    return value_axis(ax, log)
 
 
 def floor(ax: Axes, counts: Array, distances: Array, n_fake: int) -> Axes:
@@ -173,26 +186,26 @@ def floor(ax: Axes, counts: Array, distances: Array, n_fake: int) -> Axes:
     return ax
 
 
-def training(ax: Axes, rows: pd.DataFrame, style: CellStyle) -> Axes:
-    """Distance over D updates: a thin line per run, with a cross at the last evaluation of a diverged run.
+def training(ax: Axes, rows: pd.DataFrame, style: CellStyle, log: bool = True) -> Axes:
+    """The column `score` over D updates: a thin line per run, with a cross at the last evaluation of a diverged run.
 
     With more than `MAX_LINES` runs, the median at each evaluation, with bands of the middle 50 % and 90 %.
     """
     if rows["id"].nunique() > MAX_LINES:
-        steps = rows[np.isfinite(rows["fid"])].groupby("step")["fid"]
+        steps = rows[np.isfinite(rows["score"])].groupby("step")["score"]
         shares = {share: steps.quantile(share) for share in (0.05, 0.25, 0.5, 0.75, 0.95)}
         for low, high in ((0.05, 0.95), (0.25, 0.75)):
             ax.fill_between(shares[low].index, shares[low], shares[high], color=style.color, alpha=0.2, lw=0)
         ax.plot(shares[0.5].index, shares[0.5], color=style.color, lw=1.6)
     else:
         for _, run in rows.sort_values("step").groupby("id"):
-            ax.plot(run["step"], run["fid"], color=style.color, lw=1, alpha=0.85, marker=".", ms=3.5)
-            seen = run[run["fid"].notna()]
+            ax.plot(run["step"], run["score"], color=style.color, lw=1, alpha=0.85, marker=".", ms=3.5)
+            seen = run[run["score"].notna()]
             if run["status"].iloc[-1] == "diverged" and len(seen):
-                ax.plot(seen["step"].iloc[-1], seen["fid"].iloc[-1], "x", color=TEXT_COLOR, ms=6, mew=1.4, zorder=4)
+                ax.plot(seen["step"].iloc[-1], seen["score"].iloc[-1], "x", color=TEXT_COLOR, ms=6, mew=1.4, zorder=4)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / 1000:g}k" if step >= 1000 else f"{step:g}"))
     ax.xaxis.set_major_locator(Readable(whole=True))
-    return log_axis(ax)
+    return value_axis(ax, log)
 
 
 def reference(ax: Axes, value: float, text: str = "") -> Axes:
@@ -202,7 +215,8 @@ def reference(ax: Axes, value: float, text: str = "") -> Axes:
     return ax
 
 
-def beyond(ax: Axes, text: str) -> Axes:
-    """A note at the upper edge on a value that lies above the axes."""
-    ax.text(0.005, 0.995, f"↑ {text}", transform=ax.transAxes, va="top", fontsize=7.5, color=MUTED_COLOR)
+def beyond(ax: Axes, text: str, above: bool = True) -> Axes:
+    """A note at the upper or lower edge on a value that lies above or below the axes."""
+    height, arrow, at = (0.995, "↑", "top") if above else (0.005, "↓", "bottom")
+    ax.text(0.005, height, f"{arrow} {text}", transform=ax.transAxes, va=at, fontsize=7.5, color=MUTED_COLOR)
     return ax

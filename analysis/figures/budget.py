@@ -17,7 +17,8 @@ from analysis.estimators.time_budget import Timed, over_hours
 from analysis.figures import axes as figures
 from analysis.figures.paper import practitioner_curves
 from analysis.figures.style import MUTED_COLOR, RC_PARAMS, TEXT_COLOR, CellStyle
-from analysis.figures.ticks import limits, log_axis, log_budget_axis
+from analysis.figures.ticks import limits, log_budget_axis, value_axis
+from analysis.loading.measure import Measure
 
 WINS, LOSES = "#0072B2", "#E69F00"
 MOST_CELLS = 16  # in a matrix of pairs; more cannot be read
@@ -35,11 +36,14 @@ def practitioner_figure(
     return fig
 
 
-def hours_figure(found: Timed, styles: Mapping[str, CellStyle], distance: str, seed: int) -> Figure | None:
-    """Median of the best distance over hours, a panel per kind of cost; None if no cell has two timed runs."""
+def hours_figure(found: Timed, styles: Mapping[str, CellStyle], measure: Measure, seed: int) -> Figure | None:
+    """Median of the best score over hours, a panel per kind of cost; None if no cell has two timed runs."""
     if not found.hours:
         return None
-    clocks = over_hours(found, seed)
+    clocks = {
+        clock: {label: _own(one, measure) for label, one in curves.items()}
+        for clock, curves in over_hours(found, seed).items()
+    }
     cells = max(len(curves) for curves in clocks.values())
     longest = max(one.times[-1] for curves in clocks.values() for one in curves.values())
     unit, scale = ("hours", 1) if longest >= 2 else ("minutes", 60)
@@ -51,19 +55,24 @@ def hours_figure(found: Timed, styles: Mapping[str, CellStyle], distance: str, s
             scaled = {
                 label: curves[label]._replace(times=curves[label].times * scale) for label in styles if label in curves
             }
-            over_time(ax, scaled, styles)
+            over_time(ax, scaled, styles, measure.ratios)
             ax.set(title=f"{unit[0].upper()}{unit[1:]} of {clock}", xlabel=f"{unit}, one run at a time")
-        axes[0].set_ylabel(f"{distance}, log scale")
+        axes[0].set_ylabel(measure.axis("log scale"))
         shown = [np.r_[one.lower, one.upper] for curves in clocks.values() for one in curves.values()]
-        axes[0].set_ylim(*limits(np.concatenate(shown)))
+        axes[0].set_ylim(*limits(np.concatenate(shown), measure.ratios))
         for ax, curves in zip(axes, clocks.values(), strict=True):
             ends: figures.Curves = {label: (scale * one.times[[-1]], one.median[[-1]]) for label, one in curves.items()}
             figures.name_ends(ax, ends, styles)
     return fig
 
 
-def over_time(ax: Axes, curves: Mapping[str, OverTime], styles: Mapping[str, CellStyle]) -> Axes:
-    """A line per cell over time, log-log, shaded by Monte-Carlo error; it begins with the first finite median."""
+def _own(one: OverTime, measure: Measure) -> OverTime:
+    """A curve in the score's own units."""
+    return OverTime(one.times, *(measure.own(line) for line in (one.median, one.lower, one.upper)))
+
+
+def over_time(ax: Axes, curves: Mapping[str, OverTime], styles: Mapping[str, CellStyle], log: bool = True) -> Axes:
+    """A line per cell over log time, shaded by Monte-Carlo error; it begins with the first finite median."""
     for label, one in curves.items():
         known = np.where(np.isfinite(one.median), one.median, np.nan)
         every = [*np.linspace(0, len(known) - 1, 7).round().astype(int)]
@@ -86,7 +95,7 @@ def over_time(ax: Axes, curves: Mapping[str, OverTime], styles: Mapping[str, Cel
         low = min(float(one.times[0]) for one in curves.values())
         high = max(float(one.times[-1]) for one in curves.values())
         log_budget_axis(ax, high, low)
-    return log_axis(ax)
+    return value_axis(ax, log)
 
 
 def pairs_figure(table: pd.DataFrame, order: list[str]) -> Figure | None:

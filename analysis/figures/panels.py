@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -27,6 +28,7 @@ from analysis.figures import axes as figures
 from analysis.figures.style import MUTED_COLOR, RC_PARAMS, TEXT_COLOR, CellStyle
 from analysis.figures.ticks import drawn, limits
 from analysis.loading.cells import NoBand
+from analysis.loading.measure import Measure
 
 UNIT_NAMES = {"run": "single runs", "setting": "settings, each the median of its seeds"}
 
@@ -35,26 +37,26 @@ def budget_figure(
     units: pd.DataFrame,
     paths: Mapping[str, Array],
     styles: Mapping[str, CellStyle],
-    distance: str,
+    measure: Measure,
     unit: str,
     untrained: float,
 ) -> Figure:
     """Median and mean of the best of k for every cell, and the chance that all k fail if any run did.
 
     `units` is a frame of `cells.unit_values` for `unit`. `paths` has the best after k trials of cells that are not in
-    it, which is drawn with the medians. `untrained` is the step-0 distance, NaN if unknown.
+    it, which is drawn with the medians. `untrained` is the step-0 score, NaN if unknown.
     """
     medians: dict[str, tuple[NDArray[np.int64], Array]] = {}
     means, shares = {}, {}
     for label, cell in units.groupby("cell", sort=False):
         values, capped, ks = cell["worth"].to_numpy(float), cell["capped"].to_numpy(float), budgets(len(cell))
-        medians[str(label)] = (ks, median_best(values, ks))
+        medians[str(label)] = (ks, measure.own(median_best(values, ks, measure.best)))
         if np.isfinite(capped).all():
-            means[str(label)] = (ks, mean_best(capped, ks))
+            means[str(label)] = (ks, measure.own(mean_best(capped, ks, measure.best)))
         lost = int(np.isinf(values).sum())
         if lost:
             shares[str(label)] = (lost, len(cell))
-    medians |= {label: (np.arange(1, len(path) + 1), path) for label, path in paths.items()}
+    medians |= {label: (np.arange(1, len(path) + 1), measure.own(path)) for label, path in paths.items()}
     stopped = np.isinf(units["worth"]).sum() > units["diverged"].sum()
     chances, styles = _chances(shares, styles)
     panels = [
@@ -67,9 +69,9 @@ def budget_figure(
         fig = Figure(figsize=(sum(widths), max(4.1, 1 + 0.17 * len(medians))), layout="constrained")
         axes = fig.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
         for ax, (title, lines) in zip(axes, panels, strict=False):
-            figures.curves(ax, lines, styles).set(title=title, xlabel=f"k ({UNIT_NAMES[unit]})")
-        axes[0].set_ylabel(f"{distance}, log scale")
-        _same_limits(list(axes[: len(panels)]), untrained)
+            figures.curves(ax, lines, styles, measure.ratios).set(title=title, xlabel=f"k ({UNIT_NAMES[unit]})")
+        axes[0].set_ylabel(measure.axis("log scale"))
+        _same_limits(list(axes[: len(panels)]), untrained, measure.ratios)
         if chances:
             figures.curves(axes[-1], chances, styles, log=False)
             top = max(float(line.max()) for _, line in chances.values())
@@ -98,7 +100,7 @@ def _chances(
 
 
 def band_figure(
-    units: pd.DataFrame, no_band: Mapping[str, NoBand], styles: Mapping[str, CellStyle], distance: str, unit: str
+    units: pd.DataFrame, no_band: Mapping[str, NoBand], styles: Mapping[str, CellStyle], measure: Measure, unit: str
 ) -> Figure | None:
     """A small panel per cell: median of the best of k for future runs, with its 95 % band.
 
@@ -108,10 +110,10 @@ def band_figure(
     for label, cell in units.groupby("cell", sort=False):
         values = cell["worth"].to_numpy(float)
         ks = budgets(len(values))
-        result = median_best_band(values, ks, least=cell["least"].to_numpy(float))
+        result = median_best_band(values, ks, least=cell["least"].to_numpy(float), best=measure.best)
         if str(label) in no_band:
-            open_band = Band(ks, result.point, np.zeros(len(ks)), np.full(len(ks), np.inf), result.confidence)
-            found[str(label)] = open_band, no_band[str(label)].note
+            lower, upper = np.full(len(ks), measure.best), np.full(len(ks), np.inf)
+            found[str(label)] = replace(result, lower=lower, upper=upper), no_band[str(label)].note
         elif not np.isfinite(result.point).any():
             found[str(label)] = result, f"all {len(values)} diverged"
         elif not result.bounded_above.any():
@@ -121,20 +123,23 @@ def band_figure(
     if not any(result.bounded_above.any() for result, _ in found.values()):
         return None
     every = [np.r_[b.point, b.upper, b.lower] for b, _ in found.values()]
-    low, high = limits(np.concatenate(every))
+    low, high = limits(measure.own(np.concatenate(every)), measure.ratios)
+    bottom = measure.own(high) if measure.higher else low
     most = max(int(result.ks[-1]) for result, _ in found.values())
 
     def draw(ax: Axes, label: str) -> None:
-        figures.band(ax, found[label][0], styles[label], low, found[label][1], most)
+        figures.band(ax, found[label][0], styles[label], bottom, found[label][1], most, measure)
 
-    return _facets(list(found), draw, styles, f"k ({UNIT_NAMES[unit]})", f"{distance}, log", (low, high))
+    return _facets(list(found), draw, styles, f"k ({UNIT_NAMES[unit]})", measure.axis("log"), (low, high))
 
 
 def distribution_figure(
-    units: pd.DataFrame, styles: Mapping[str, CellStyle], distance: str, untrained: float
+    units: pd.DataFrame, styles: Mapping[str, CellStyle], measure: Measure, untrained: float
 ) -> Figure:
-    """The final distance of every run, a column per cell."""
-    values = {str(label): cell["worth"].to_numpy(float) for label, cell in units.groupby("cell", sort=False)}
+    """The final score of every run, a column per cell."""
+    values = {
+        str(label): measure.own(cell["worth"].to_numpy(float)) for label, cell in units.groupby("cell", sort=False)
+    }
     stopped = set(units.loc[units["least"] < units["worth"], "cell"])
     with matplotlib.rc_context(RC_PARAMS):
         fig = Figure(
@@ -142,20 +147,22 @@ def distribution_figure(
             layout="constrained",
         )
         ax = fig.subplots()
-        figures.distribution(ax, values, styles, stopped).set(ylabel=f"final {distance}, log scale")
-        _same_limits([ax], untrained)
+        figures.distribution(ax, values, styles, stopped, measure.ratios).set(
+            ylabel=f"final {measure.axis('log scale')}"
+        )
+        _same_limits([ax], untrained, measure.ratios)
     return fig
 
 
-def training_figure(rows: pd.DataFrame, order: list[str], styles: Mapping[str, CellStyle], distance: str) -> Figure:
-    """A small panel per cell: distance over D updates, as in `axes.training`."""
-    low, high = limits(rows["fid"].to_numpy(float))
+def training_figure(rows: pd.DataFrame, order: list[str], styles: Mapping[str, CellStyle], measure: Measure) -> Figure:
+    """A small panel per cell: the column `score` over D updates, as in `axes.training`."""
+    low, high = limits(rows["score"].to_numpy(float), measure.ratios)
     labels = [label for label in order if (rows["cell"] == label).any()]
 
     def draw(ax: Axes, label: str) -> None:
-        figures.training(ax, rows[rows["cell"] == label], styles[label])
+        figures.training(ax, rows[rows["cell"] == label], styles[label], measure.ratios)
 
-    return _facets(labels, draw, styles, "D updates", f"{distance}, log", (low, high))
+    return _facets(labels, draw, styles, "D updates", measure.axis("log"), (low, high))
 
 
 def floor_figure(by_n: Sequence[tuple[int, float]], n_fake: int, distance: str) -> Figure:
@@ -208,22 +215,22 @@ def _facets(
     return fig
 
 
-def _same_limits(axes: list[Axes], untrained: float) -> None:
-    """Give axes one range, which includes the untrained generator's distance unless that takes over half the height.
+def _same_limits(axes: list[Axes], untrained: float, log: bool) -> None:
+    """Give axes one range, which includes the untrained generator's score unless that takes over half the height.
 
-    In that case a note at the upper edge names it.
+    In that case a note at the edge names it.
     """
     shown = np.concatenate([drawn(ax.yaxis) for ax in axes])
-    low, high = limits(shown)
-    if not math.isfinite(untrained) or untrained <= 0:
+    low, high = limits(shown, log)
+    if not math.isfinite(untrained) or (log and untrained <= 0):
         near = True
     else:
-        wide = limits(np.append(shown, untrained))
-        near = math.log(high) - math.log(low) >= 0.5 * (math.log(wide[1]) - math.log(wide[0]))
+        wide, at = limits(np.append(shown, untrained), log), math.log if log else float
+        near = at(high) - at(low) >= 0.5 * (at(wide[1]) - at(wide[0]))
         low, high = wide if near else (low, high)
     for ax in axes:
         ax.set_ylim(low, high)
         if not near:
-            figures.beyond(ax, f"untrained generator: {untrained:.4g}")
+            figures.beyond(ax, f"untrained generator: {untrained:.4g}", untrained > high)
         elif low < untrained < high:
             figures.reference(ax, untrained, "untrained generator")

@@ -94,8 +94,16 @@ def visible(values: Array) -> Array:
     return np.where((values >= 1 / edge) & (values <= edge), values, np.nan)
 
 
-def limits(values: Array) -> tuple[float, float]:
-    """A range with a margin, for a log axis, around the `visible` of `values`; 1 to 10 if there are none."""
+def limits(values: Array, log: bool = True) -> tuple[float, float]:
+    """A range with a margin around `values`: for a log axis around those that are `visible`, 1 to 10 if there are none.
+
+    For a linear axis around finite ones, 0 to 1 if there are none.
+    """
+    if not log:
+        shown = values[np.isfinite(values)]
+        low, high = (float(shown.min()), float(shown.max())) if len(shown) else (0.0, 1.0)
+        margin = 0.07 * (high - low) or 0.05 * abs(high) or 0.5
+        return low - margin, high + margin
     shown = visible(values)
     shown = shown[~np.isnan(shown)]
     if not len(shown):
@@ -112,6 +120,16 @@ def log_axis(ax: Axes) -> Axes:
     ax.yaxis.set_major_locator(Readable())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     ax.yaxis.set_minor_locator(NullLocator())
+    return ax
+
+
+def value_axis(ax: Axes, log: bool = True) -> Axes:
+    """The y axis of scores: a `log_axis`, or linear with plain numbers, its range around the data drawn."""
+    if log:
+        return log_axis(ax)
+    ax.set_ylim(*limits(drawn(ax.yaxis), log))
+    ax.yaxis.set_major_locator(Readable())
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     return ax
 
 

@@ -85,13 +85,17 @@ def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, probl
     return placed
 
 
-def grids(runs: pd.DataFrame, placed: dict[str, int]) -> list[dict[str, str]]:
-    """The sample grids on the page: for each cell the run of `runs_and_cells.shown_runs`, if it has a grid."""
+def grids(runs: pd.DataFrame, placed: dict[str, int], score: str) -> list[dict[str, str]]:
+    """The sample grids on the page: for each cell the run of `runs_and_cells.shown_runs`, if it has a grid.
+
+    `score` is the key of the score by which runs are compared.
+    """
     return [
         {
             "file": f"samples/{run['id']}.png",
             "step": f"{placed[run['id']]:,}",
             **{key: formatting.format_value(key, run[key]) for key in ("cell", "seed", "fid", "is", "id")},
+            "score": "" if score in ("fid", "is") else formatting.format_value(score, run[score]),
         }
         for run in runs_and_cells.shown_runs(countable(runs)).to_dict("records")
         if run["id"] in placed

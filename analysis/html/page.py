@@ -40,6 +40,7 @@ from analysis.loading.clocks import costed, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import is_distance_column, to_file_columns
 from analysis.loading.filters import on_outcome
+from analysis.loading.measure import Measure, judged, measure_of, score_values
 from analysis.loading.runs import Collected
 from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.evaluation_cost import evaluation_sentences
@@ -49,6 +50,7 @@ from landscape.config.text import duration
 from landscape.config.versions import CHANGES
 from landscape.scores import COLUMNS, distance_key
 from landscape.store import DIVERGED, Store
+from landscape.store.protocols import EvalProtocol
 from landscape.store.trials import GRID
 
 MOST_PARTS = 12  # sections with figures; further ones have tables only
@@ -56,19 +58,24 @@ MOST_PARTS = 12  # sections with figures; further ones have tables only
 
 def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[str, Any]:
     """Everything that the template shows. Writes all other files of the report into `renderer.new`."""
-    parts = protocols.sections(found.runs)
+    parts, score = protocols.sections(found.runs), measure_of(found.score, protocols.UNKNOWN)
+    by_score = [
+        judged(runs, found.rows[found.rows["protocol"] == name], found.score, _text(found, name))
+        for _, name, runs in parts
+    ]
     styles = cell_styles(cell_facts(pd.concat([runs for _, _, runs in parts])))
     distinct = found.runs.drop_duplicates("id")
-    studies = paper_sections(found, parts, renderer)
+    compared = [(data, name, runs) for (data, name, _), runs in zip(parts, by_score, strict=True)]
+    studies = paper_sections(found, compared, renderer) if score.is_distance else []
     drawn = [
-        section(found, renderer, styles, data, name, runs, f"{number:02d}-{_slug(data)}", number <= MOST_PARTS)
-        for number, (data, name, runs) in enumerate(parts, 1)
+        section(found, renderer, styles, *part, runs, f"{number:02d}-{_slug(part[0])}", number <= MOST_PARTS)
+        for number, (part, runs) in enumerate(zip(parts, by_score, strict=True), 1)
     ]
     placed = place_pictures(
         pd.concat([runs for _, _, runs in parts]), store, renderer.new, renderer.old, found.problems
     )
-    for part, (_, _, runs) in zip(drawn, parts, strict=True):
-        part["grids"] = grids(runs, placed.grids)
+    for part, runs in zip(drawn, by_score, strict=True):
+        part["grids"] = grids(runs, placed.grids, part["score"].column.key)
     distances = {name: protocols.distance_label(text) for name, text in found.protocols.items()}
     shards = write_runs(found, distances, placed, store, renderer)
     _write_frames(found, [part.pop("frame") for part in drawn], renderer.new)
@@ -77,6 +84,7 @@ def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[st
         part["figures"] = {kind: stem for kind, stem in part["figures"].items() if stem in there}
     return {
         "n_runs": len(distinct),
+        "score": score,
         "filters": list(found.filters),
         "pooled": list(found.pooled_over),
         "superseded": _superseded(distinct),
@@ -122,21 +130,29 @@ def section(
     data: str,
     name: str | None,
     runs: pd.DataFrame,
+    compared: pd.DataFrame,
     key: str,
     draw: bool = True,
 ) -> dict[str, Any]:
     """One section of the page: the runs of one data set under one protocol; `key` begins the names of its files.
 
+    `compared` is `runs` as `judged` by the report's score: curves, boxes, claims and the best runs are of it.
+
     Without `draw` it has no figures and no pairs.
     """
     protocols.one_protocol(runs, found.protocols)
-    text = found.protocols.get(name or "", protocols.UNKNOWN)
-    distance = protocols.distance_label(text)
+    text = _text(found, name)
+    distance, measure = protocols.distance_label(text), measure_of(found.score, text)
     untrained = float(runs["fid_start"].median())
-    order, counted = cell_order(runs), countable(runs)
-    words = {"distance": distance, "key": distance_key(text.extractor), "time": time_of(runs)}
-    partly = protocols.partly_scored(found.runs, runs) if name else {}
-    whole = runs[~runs["cell"].isin(partly)]
+    order, counted = cell_order(runs), countable(compared)
+    words = {
+        **{"distance": distance, "score": measure.name, "lowest": "lowest final" if measure.is_distance else "final"},
+        **{"key": distance_key(text.extractor), "time": time_of(runs)},
+        "what": "distances" if measure.is_distance else measure.name,
+    }
+    lacking = found.score is not None and not np.isfinite(compared["worth"]).any()
+    partly = protocols.partly_scored(found.runs, compared) if name and not lacking else {}
+    whole = compared[~compared["cell"].isin([*partly, *(order if lacking else ())])]
     to_draw = cells_to_draw(whole) if draw else []
     drawn: dict[str, str] = {}
 
@@ -144,17 +160,18 @@ def section(
         drawn[kind] = f"figures/{key}-{kind}"
         renderer.submit(drawn[kind], *figure)
 
-    few = runs[runs["cell"].isin(to_draw)]
-    curves = _figures(found, styles, name, few, distance, untrained, submit)
-    said = section_tables(found, runs, to_draw, text, styles, distance, submit)
+    few = compared[compared["cell"].isin(to_draw)]
+    curves = _figures(found, styles, name, few, measure, float(compared["fid_start"].median()), submit)
+    said = section_tables(found, compared, to_draw, text, styles, measure, submit)
     frames = said.pop("frames")
     cells, singles = runs_and_cells.cell_table(runs), runs_and_cells.run_table(runs)
-    asked_why = diagnostics.diagnostic_table(counted, text)
+    asked_why = diagnostics.diagnostic_table(countable(runs), text)
     write_tables(
         frames | {"cells": cells, "diagnostics": asked_why},
         runs_and_cells.CELL_COLUMNS,
         words,
         renderer.new / "tables" / key,
+        measure,
     )
     rows = table_rows(singles, runs_and_cells.RUN_COLUMNS, words)
     write_table(key, rows, renderer.new)
@@ -164,6 +181,8 @@ def section(
         "protocol": name,
         "spelled": protocols.describe_protocol(text) if name else "",
         "distance": distance,
+        "score": measure,
+        "lacking": lacking,
         "classifier": text.extractor == "classifier",
         "floor": protocols.describe_floor(text),
         "caution": protocols.caution(text),
@@ -171,16 +190,16 @@ def section(
         "diverged": int((runs["status"] == DIVERGED).sum()),
         "results": int(counted["worth"].notna().sum()),
         "clustered": [label for label in order if not independent(counted[counted["cell"] == label])],
-        "cut": stopped_cells(runs),
+        "cut": stopped_cells(compared),
         "no_mean": _without_mean(counted),
         "partly": partly,
         "settings": "setting" in curves,
         "drawn": len(to_draw),
-        "n_cells": len(order) - len(partly),
+        "n_cells": 0 if lacking else len(order) - len(partly),
         "curves": curves,
         "figures": drawn,
         "tables": {
-            kind: table_rows(shown_table(kind, frame, distance), TABLE_HEADERS[kind], words)
+            kind: table_rows(shown_table(kind, frame, distance, measure), TABLE_HEADERS[kind], words)
             for kind, frame in frames.items()
             if len(frame)
         },
@@ -197,17 +216,17 @@ def _figures(
     styles: Mapping[str, CellStyle],
     name: str | None,
     every: pd.DataFrame,
-    distance: str,
-    untrained: float,
+    measure: Measure,
+    start: float,
     submit: Callable[..., None],
 ) -> dict[str, Any]:
-    """Submit the figures of the floor, budgets, final distances and learning curves, as far as there are data.
+    """Submit the figures of the floor, budgets, final scores and learning curves, as far as there are data.
 
-    Returns the budget curves for the interactive chart, by unit.
+    `start` is the median `fid_start`. Returns the budget curves for the interactive chart, by unit.
     """
-    text = found.protocols.get(name or "", protocols.UNKNOWN)
-    if text.floor and (by_n := protocols.floor_by_n(text)):
-        submit("floor", panels.floor_figure, by_n, int(text.floor.get("n", 0)), distance)
+    text, untrained = _text(found, name), measure.own(start)
+    if measure.is_distance and text.floor and (by_n := protocols.floor_by_n(text)):
+        submit("floor", panels.floor_figure, by_n, int(text.floor.get("n", 0)), measure.name)
     every = every[every["superseded"].isna()]
     order = cell_order(every)
     units = {
@@ -226,16 +245,17 @@ def _figures(
             apart = dict.fromkeys(order, PICKED) if picked else apart
             drawn = units[unit][~units[unit]["cell"].isin(searched)]
             if len(drawn) or paths:
-                submit(f"budget{end}", panels.budget_figure, drawn, paths, styles, distance, unit, untrained)
-                curves[unit] = budget_curves(drawn, paths, apart, styles)
+                submit(f"budget{end}", panels.budget_figure, drawn, paths, styles, measure, unit, untrained)
+                curves[unit] = budget_curves(drawn, paths, apart, styles, measure)
             if len(drawn):
-                submit(f"band{end}", panels.band_figure, drawn, apart, styles, distance, unit)
-        submit("distribution", panels.distribution_figure, units["run"], styles, distance, untrained)
+                submit(f"band{end}", panels.band_figure, drawn, apart, styles, measure, unit)
+        submit("distribution", panels.distribution_figure, units["run"], styles, measure, untrained)
     # `every` has the section's labels, which may name the architecture.
-    rows = found.rows.loc[found.rows["protocol"] == name, ["id", "status", "step", "fid"]]
+    rows = found.rows[found.rows["protocol"] == name]
+    rows = rows.assign(score=score_values(rows, measure.column))[["id", "status", "step", "score"]]
     rows = rows.merge(every.drop_duplicates("id")[["id", "cell"]], on="id")
-    if np.isfinite(rows["fid"].to_numpy(float)).any():
-        submit("training", panels.training_figure, rows, order, styles, distance)
+    if np.isfinite(rows["score"].to_numpy(float)).any():
+        submit("training", panels.training_figure, rows, order, styles, measure)
     return curves
 
 
@@ -297,6 +317,10 @@ def _in_order(units: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     return units.assign(_place=units["cell"].map({c: i for i, c in enumerate(order)})).sort_values(
         "_place", kind="stable"
     )
+
+
+def _text(found: Collected, name: str | None) -> EvalProtocol:
+    return found.protocols.get(name or "", protocols.UNKNOWN)
 
 
 def _slug(name: str) -> str:

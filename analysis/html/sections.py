@@ -21,6 +21,7 @@ from analysis.loading.clocks import unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import DISTANCE, is_distance_column
 from analysis.loading.filters import on_outcome
+from analysis.loading.measure import BY_DISTANCE, Measure
 from analysis.loading.runs import Collected
 from analysis.tables import diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
@@ -47,7 +48,8 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
         "upper": "to",
         "said": "claim",
         "why": "",
-        "ratio": "ratio of distances, A to B",
+        "ratio": "ratio of {what}, A to B",
+        "difference": "difference of {what}, A minus B",
         "taken": "permutation",
         "n": "n",
         "differ": "other differences, A against B",
@@ -66,7 +68,7 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
     },
     "spread": {
         "cell": "cell",
-        "median": "{distance}, median",
+        "median": "{score}, median",
         "between": "sd between settings",
         "settings": "settings",
         "seeds_sd": "sd between seeds",
@@ -78,7 +80,7 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
     },
     "confirm": {
         "cell": "cell",
-        "mean": "{distance}, mean",
+        "mean": "{score}, mean",
         "sd": "sd",
         "n": "fresh seeds",
         "lost": "diverged",
@@ -87,10 +89,11 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
         "middle_high": "to",
         **VARIED_NAMES,
     },
-    "best": BEST_COLUMNS,
+    "best": {"cell": "cell", **diagnostics.HEADERS, **BEST_COLUMNS},
     "diagnostics": diagnostics.HEADERS,
     **EARLY_HEADERS,
 }
+PLAIN_SDS = ("together", "repeats_sd")
 SAID = {"a": "A is better", "b": "B is better", "differ": "they differ", "": "none claimed"}
 
 
@@ -100,10 +103,10 @@ def section_tables(
     drawn: list[str],
     text: EvalProtocol,
     styles: Mapping[str, CellStyle],
-    distance: str,
+    measure: Measure,
     submit: Callable[..., None],
 ) -> dict[str, Any]:
-    """The tables of one section (`frames`, by kind) and values for the template.
+    """The tables of one section (`frames`, by kind) and values for the template; `runs` is as `judged` by `measure`.
 
     `submit(kind, draw, *arguments)` draws a figure. Figures and pairs are of the cells `drawn`, other tables of all.
     """
@@ -114,30 +117,32 @@ def section_tables(
     chosen_of = len(order) if len(order) > MOST_DRAWN else 0
     outcomes = [condition for condition in found.filters if on_outcome(condition)]
     frames = {
-        "confirm": confirm_table(runs, CONFIDENCE),
+        "confirm": confirm_table(runs, CONFIDENCE, measure),
         "pairs": pair_table(
-            few[:0] if outcomes else few, budgets_said(runs, CONFIDENCE), CONFIDENCE, chosen_of, found.configs
+            few[:0] if outcomes else few, budgets_said(runs, CONFIDENCE), CONFIDENCE, chosen_of, found.configs, measure
         ),
         "agreement": agreement_table(runs),
-        "spread": spread_table(runs),
-        "best": best_table(runs, text, found.configs),
+        "spread": spread_table(runs, measure),
+        "best": best_table(runs, text, found.configs, measure),
     }
     frames["ranks"] = rank_table(frames["pairs"])
-    stopping, said_early = early_stopping_tables(runs, found.rows[found.rows["protocol"] == runs["protocol"].iloc[0]])
+    rows = found.rows[found.rows["protocol"] == runs["protocol"].iloc[0]]
+    # Rules look at the distance: they are not replayed beside claims by another score.
+    stopping, said_early = early_stopping_tables(runs, rows if measure.is_distance else rows[:0])
     frames |= stopping
     if len(frames["pairs"]):
         submit("pairs", budget.pairs_figure, frames["pairs"], drawn)
     # Stopped runs are counted under any protocol.
     same_data = found.runs["data"] == runs["data"].iloc[0]
     hours = timed(few, found.trials)
-    submit("hours", budget.hours_figure, hours, ordered, distance, SEED)
-    searched = ((few["stage"] == SEARCH) & few["worth"].notna()).any()
+    submit("hours", budget.hours_figure, hours, ordered, measure, SEED)
+    searched = measure.is_distance and ((few["stage"] == SEARCH) & few["worth"].notna()).any()
     found_paths = practitioners(few, found.trials, generator) if searched else {}
     if found_paths:
-        submit("practitioner", budget.practitioner_figure, found_paths, ordered, distance)
+        submit("practitioner", budget.practitioner_figure, found_paths, ordered, measure.name)
     several = several_searches(few, found.trials, CONFIDENCE, fewest=1)
     if several and not outcomes:
-        submit("searches", several_figure, several, ordered, distance)
+        submit("searches", several_figure, several, ordered, measure)
     return {
         "frames": frames,
         "hours": {
@@ -153,7 +158,7 @@ def section_tables(
         "outcomes": outcomes,
         "fresh": not (runs["worth"].notna() & (runs["stage"] != CONFIRM)).any(),
         "one_seed": of_one_seed(few),
-        "model": model_sentences(few, frames["pairs"]),
+        "model": model_sentences(few, frames["pairs"], measure=measure),
         "error": f"{100 * (1 - CONFIDENCE):.0f} %",
         "closed": max(chosen_of, len(drawn)) <= MOST,
         "papers": bool(frames["best"]["paper"].notna().any()),
@@ -161,7 +166,7 @@ def section_tables(
     }
 
 
-def shown_table(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
+def shown_table(kind: str, frame: pd.DataFrame, distance: str, measure: Measure = BY_DISTANCE) -> pd.DataFrame:
     """A frame of `section_tables` for display: columns in order, words for codes, no columns without information."""
     if kind == "ranks":
         return _ranks_by_budget(frame)
@@ -174,10 +179,12 @@ def shown_table(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
         )
         if frame["why"].nunique() > 1:  # else the page's text has the reason
             told = told.where(frame["why"] == "", "none possible: " + frame["why"])
-        ends = zip(*(frame[key] for key in ("ratio", "ratio_low", "ratio_high")), strict=True)
-        size = [f"{one:.2f} ({low:.2g} to {high:.2g})" if np.isfinite(one) else "" for one, low, high in ends]
+        effect = measure.effect
+        ends = zip(*(frame[key] for key in (effect, f"{effect}_low", f"{effect}_high")), strict=True)
+        size = [_interval(one, low, high, measure) for one, low, high in ends]
         silent = {"why"} if frame["differ"].any() else {"why", "differ"}
-        frame = frame[[key for key in TABLE_HEADERS[kind] if key not in silent]].assign(said=told, ratio=size)
+        keys = [key for key in TABLE_HEADERS[kind] if key in frame and key not in silent]
+        frame = frame[keys].assign(said=told).assign(**{effect: size})
     else:
         frame = frame[[key for key in TABLE_HEADERS[kind] if key in frame]].copy()
     if kind == "agreement":
@@ -190,20 +197,31 @@ def shown_table(kind: str, frame: pd.DataFrame, distance: str) -> pd.DataFrame:
     if kind == "best" and frame["paper"].isna().all():
         frame = frame.drop(columns=["paper", "compares"])
     if kind == "spread":
-        frame = frame.assign(**{key: _with_interval(whole, key) for key in ("between", "seeds_sd")})
+        frame = frame.assign(**{key: _with_interval(whole, key, measure) for key in ("between", "seeds_sd")})
+    if kind == "spread" and not measure.ratios:
+        frame = frame.assign(
+            **{key: [_interval(sd, np.nan, np.nan, measure) for sd in frame[key]] for key in PLAIN_SDS}
+        )
+    if kind == "confirm" and not measure.ratios:
+        frame = frame.drop(columns="middle")  # the mean
     if kind == "spread" and not frame["repeated"].any():
         frame = frame.drop(columns=["repeated", "repeats_sd"])
     return frame
 
 
-def _with_interval(frame: pd.DataFrame, key: str) -> list[str]:
+def _with_interval(frame: pd.DataFrame, key: str, measure: Measure) -> list[str]:
     """A standard deviation with its interval as text; empty for NaN."""
     stem = key.removesuffix("_sd")
     ends = zip(*(frame[name].astype(float) for name in (key, f"{stem}_low", f"{stem}_high")), strict=True)
-    return [
-        "" if np.isnan(one) else f"{one:.2f}" if np.isnan(low) else f"{one:.2f} ({low:.2g} to {high:.2g})"
-        for one, low, high in ends
-    ]
+    return [_interval(one, low, high, measure) for one, low, high in ends]
+
+
+def _interval(one: float, low: float, high: float, measure: Measure) -> str:
+    """A size with its interval as text, if it has one; empty for NaN. What is no ratio may be small: three digits."""
+    if not np.isfinite(one):
+        return ""
+    text = f"{one:.2f}" if measure.ratios else f"{one:.3g}"
+    return text if np.isnan(low) else f"{text} ({low:.2g} to {high:.2g})"
 
 
 def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
@@ -219,7 +237,11 @@ def _ranks_by_budget(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_tables(
-    frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], words: Mapping[str, str], stem: Path
+    frames: Mapping[str, pd.DataFrame],
+    names: Mapping[str, str],
+    words: Mapping[str, str],
+    stem: Path,
+    measure: Measure,
 ) -> None:
     """Write each frame that has rows as `stem`-kind.csv, in full precision, and as `stem`-kind.tex, as shown.
 
@@ -235,7 +257,7 @@ def write_tables(
         file = frame.rename(columns=keys)
         write_csv(file.replace({DISTANCE: words["key"]}) if kind == "agreement" else file, f"{stem}-{kind}.csv")
         heads = TABLE_HEADERS.get(kind, names)
-        told = shown_table(kind, frame, words["distance"]) if kind in TABLE_HEADERS else frame
+        told = shown_table(kind, frame, words["distance"], measure) if kind in TABLE_HEADERS else frame
         empty = {key for key in SCORE_NAMES if key in told and told[key].isna().all()}
         told = told.drop(columns=list(unseen(map(str, told)) | empty))
         text = pd.DataFrame(

@@ -70,7 +70,8 @@ def bounded(runs: pd.DataFrame) -> pd.DataFrame:
 
     The bounds are equal if the distance is known. That of a stopped run may be anything, from zero to divergence, and
     so may that of a finished run without a value (a row of a CSV file). Cells without any known distance are left out.
-    A frame that has bounds is returned as it is.
+    A frame that has bounds is returned as it is. Where another score is in the distance's place (`measure.judged`), a
+    value may be anything from `at_best` to divergence.
     """
     if "least" in runs:
         return runs
@@ -78,8 +79,15 @@ def bounded(runs: pd.DataFrame) -> pd.DataFrame:
     stopped = kept["status"] == STOPPED
     known = kept["worth"].notna() & ~stopped
     unknown = stopped | ((kept["status"] == DONE) & ~known)
-    kept = kept.assign(least=kept["worth"].mask(unknown, 0.0), worth=kept["worth"].mask(unknown, np.inf))
+    kept = kept.assign(
+        least=kept["worth"].mask(unknown, best_possible(kept)), worth=kept["worth"].mask(unknown, np.inf)
+    )
     return kept[kept["worth"].notna() & known.groupby(kept["cell"]).transform("any")]
+
+
+def best_possible(runs: pd.DataFrame) -> float:
+    """The value that no `worth` of a frame is below: 0 for distances, else as `measure.judged` has it."""
+    return float(runs["at_best"].iloc[0]) if "at_best" in runs and len(runs) else 0.0
 
 
 def unit_values(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
@@ -88,7 +96,7 @@ def unit_values(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
     `runs` is a frame of `load` under one protocol. Rows without a result (`worth` NaN) are left out.
 
     worth     the distance, infinite for a unit that diverged or was stopped; used by the median of the best of k
-    least     the same, but zero for a unit that was stopped (see `bounded`)
+    least     the same, but the best possible value for a unit that was stopped (see `bounded`)
     capped    `worth` with the step-0 score in place of infinity, NaN without a step-0 score; used by the mean
     diverged  whether the unit is known to have diverged
 
@@ -99,14 +107,20 @@ def unit_values(runs: pd.DataFrame, unit: str = "run") -> pd.DataFrame:
         raise ValueError(f"unit {unit!r} is none of {', '.join(UNITS)}")
     known = bounded(runs)[["cell", "setting", "seed", *ENDS, "fid_start"]].copy()
     # Rounding may put a distance near 0 below it.
-    known[[*ENDS, "fid_start"]] = known[[*ENDS, "fid_start"]].clip(lower=0)
+    known[[*ENDS, "fid_start"]] = known[[*ENDS, "fid_start"]].clip(lower=best_possible(runs))
     known["capped"] = known["worth"].where(np.isfinite(known["worth"]), known["fid_start"])
     for keys in (["cell", "setting", "seed"], ["cell", "setting"])[: UNITS.index(unit) + 1]:
         groups = known.groupby(keys, sort=True)[[*ENDS, "capped"]]
         # A missing step-0 score makes the median missing; infinities count as values.
-        known = groups.median().where(groups.count().eq(groups.size(), axis=0)).reset_index()
-    known["diverged"] = np.isinf(known["least"])
+        known = medians(groups).where(groups.count().eq(groups.size(), axis=0)).reset_index()
+    known["diverged"] = np.isposinf(known["least"])
     return known[["cell", "setting", *ENDS, "capped", "diverged"]]
+
+
+def medians(groups: pd.api.typing.DataFrameGroupBy[Any, Any]) -> pd.DataFrame:
+    """Medians by group of columns with `least`, which is -inf between a value without a bound and a diverged one."""
+    found = groups.median()
+    return found.assign(least=found["least"].fillna(-np.inf))
 
 
 def equal_seeds(runs: pd.DataFrame) -> pd.DataFrame:

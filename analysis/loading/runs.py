@@ -78,6 +78,7 @@ class Collected:
     sweeps        the sweeps of the store
     pooled_over   the columns that cells are pooled over (`analysis.loading.pooling`)
     warnings      run id -> its worker's warnings
+    score         the key of the score that cells are compared by; None for the distance
     """
 
     runs: pd.DataFrame
@@ -92,6 +93,7 @@ class Collected:
     sweeps: list[Sweep] = field(default_factory=list)
     pooled_over: tuple[str, ...] = ()
     warnings: dict[str, list[str]] = field(default_factory=dict)
+    score: str | None = None
 
 
 def load(store: Store | str | Path) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from scipy import stats
 
 from analysis.estimators.components import components
 from analysis.loading.cells import VARIED, cell_order, countable
+from analysis.loading.measure import BY_DISTANCE, Measure
 from analysis.loading.read_run import SCORES
 from landscape.scores import COLUMNS, DIAGNOSTICS
 from landscape.store import DIVERGED, DONE
@@ -64,8 +65,10 @@ def _spearman(frame: pd.DataFrame, one: str, other: str) -> float:
     return float(stats.spearmanr(frame[one], frame[other]).statistic)
 
 
-def spread_table(runs: pd.DataFrame) -> pd.DataFrame:
+def spread_table(runs: pd.DataFrame, measure: Measure = BY_DISTANCE) -> pd.DataFrame:
     """How far the logarithm of the final distance spreads: between settings, between seeds, and between equal runs.
+
+    By a `measure` without ratios it is the score itself in place of the logarithm.
 
     One row a cell, standard deviations. `between` is that of settings net of their seeds, `seeds_sd` that of seeds
     within a setting, both by REML with intervals (`analysis.estimators.components`); NaN where no setting has several
@@ -77,8 +80,8 @@ def spread_table(runs: pd.DataFrame) -> pd.DataFrame:
     use = countable(runs)
     for label in cell_order(use):
         cell = use[(use["cell"] == label) & use["worth"].notna()]
-        done = cell[np.isfinite(cell["worth"]) & (cell["worth"] > 0)]
-        done = done.assign(log=np.log(done["worth"].to_numpy(float)))
+        done = cell.assign(log=measure.scaled(cell["worth"].to_numpy(float)))
+        done = done[np.isfinite(done["log"])]
         lost = np.isinf(cell["worth"]).groupby(cell["setting"])
         seeds = done.groupby(["setting", "seed"])["log"].median().reset_index()
         sizes = seeds.groupby("setting").size()
@@ -90,7 +93,7 @@ def spread_table(runs: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "cell": label,
-                "median": float(np.exp(seeds["log"].median())),
+                "median": float(measure.unscaled(np.array(seeds["log"].median()))),
                 "settings": len(sizes),
                 **dict(zip(("between", "between_low", "between_high"), parts[0], strict=True)),
                 "seed_settings": int((sizes > 1).sum()),
@@ -117,21 +120,23 @@ def _pooled(groups: pd.api.typing.SeriesGroupBy[Any, Any]) -> tuple[float, int]:
     return (float(np.sqrt(squares / freedom)) if freedom else float("nan")), len(several)
 
 
-def confirm_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+def confirm_table(runs: pd.DataFrame, confidence: float = 0.95, measure: Measure = BY_DISTANCE) -> pd.DataFrame:
     """The results of confirmed settings over fresh seeds: one row per cell and setting of the stage "confirm".
 
     Columns: n (runs with a result) and lost (how many of them diverged); mean and sd; middle (the geometric mean), with
     Student's interval on the logarithms, because distances are skewed; hyperparameters. Mean, sd and middle are NaN if
-    a seed diverged, because without it they would be optimistic.
+    a seed diverged, because without it they would be optimistic. By a `measure` without ratios, middle is the mean, and
+    Student's interval is of the scores themselves.
     """
     use = runs[(runs["stage"] == CONFIRM) & runs["worth"].notna()]
     rows = []
     for (label, setting), group in use.groupby(["cell", "setting"], sort=True):
         values = group.groupby("seed")["worth"].median().to_numpy(float)
+        middle, low, high = middle_interval(values, confidence, measure)
+        values = measure.own(values)
         whole = bool(np.isfinite(values).all())
         n, mean = len(values), float(values.mean()) if whole else float("nan")
         sd = float(values.std(ddof=1)) if n > 1 and whole else float("nan")
-        middle, low, high = middle_interval(values, confidence)
         first = group.iloc[0]
         rows.append(
             {
@@ -151,14 +156,17 @@ def confirm_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(names))
 
 
-def middle_interval(values: Array, confidence: float = 0.95) -> tuple[float, float, float]:
-    """The geometric mean, and Student's interval for it on logarithms.
+def middle_interval(
+    values: Array, confidence: float = 0.95, measure: Measure = BY_DISTANCE
+) -> tuple[float, float, float]:
+    """The geometric mean, and Student's interval for it on logarithms; the mean, by a `measure` without ratios.
 
-    All are NaN if a value is infinite or zero. The interval is NaN for a single value.
+    All are NaN if a value is infinite, or zero where logarithms are taken. The interval is NaN for a single value.
     """
-    if not np.isfinite(values).all() or values.min() <= 0:
+    logs = measure.scaled(values)
+    if not np.isfinite(logs).all():
         return (np.nan,) * 3
-    logs = np.log(values)
     n, middle = len(logs), float(logs.mean())
     reach = float(stats.t.ppf(0.5 + confidence / 2, n - 1) * logs.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
-    return float(np.exp(middle)), float(np.exp(middle - reach)), float(np.exp(middle + reach))
+    found, *ends = measure.unscaled(np.array([middle, middle - reach, middle + reach])).tolist()
+    return found, min(ends), max(ends)

@@ -9,13 +9,18 @@ from analysis.estimators.effects import share_interval
 from analysis.estimators.families import MOST
 from analysis.estimators.normal_model import check, games_howell
 from analysis.loading.cells import cell_order
+from analysis.loading.measure import BY_DISTANCE, Measure
 from analysis.tables.pairs import Sample, samples
 
 MIN_RUNS = 4  # per cell, as for any claim
 
 
-def model_sentences(runs: pd.DataFrame, pairs: pd.DataFrame, level: float = 0.05) -> list[str]:
+def model_sentences(
+    runs: pd.DataFrame, pairs: pd.DataFrame, level: float = 0.05, measure: Measure = BY_DISTANCE
+) -> list[str]:
     """The claims at k = 1 that follow only if log distances are normal, beside the claims of `pairs`; with its check.
+
+    By a `measure` without ratios it is the scores themselves that are taken to be normal.
 
     If a run diverged, the shares of diverged runs instead. Empty for cells of fewer than `MIN_RUNS` runs, and for more
     cells than a closed test takes.
@@ -29,9 +34,9 @@ def model_sentences(runs: pd.DataFrame, pairs: pd.DataFrame, level: float = 0.05
             + "."
         ]
     whole = all(len(one.values) >= MIN_RUNS and (one.values == one.most).all() for one in cells.values())
-    if not 2 <= len(cells) <= MOST or not whole or min(one.values.min() for one in cells.values()) <= 0:
+    logs = [measure.scaled(one.values) for one in cells.values()]
+    if not 2 <= len(cells) <= MOST or not whole or not all(np.isfinite(one).all() for one in logs):
         return []
-    logs = [np.log(one.values) for one in cells.values()]
     if min(float(np.ptp(one)) for one in logs) <= 0:
         return []
     names, found = list(cells), games_howell(logs)
@@ -46,10 +51,13 @@ def model_sentences(runs: pd.DataFrame, pairs: pd.DataFrame, level: float = 0.05
     elif modelled < claimed:
         agree = f"It tells apart {len(modelled)} of the {len(claimed)} claimed pairs."
     normal, alike = check(logs)
-    odd = [text for p, text in ((normal, "logs do not look normal"), (alike, "spreads look unequal")) if p <= level]
+    of, values = ("log distances", "logs") if measure.is_distance else (measure.scale, "values")
+    odd = [
+        text for p, text in ((normal, f"{values} do not look normal"), (alike, "spreads look unequal")) if p <= level
+    ]
     doubt = f", so it may be wrong here ({' and '.join(odd)})" if odd else ""
     return [
-        f"A model of normal log distances (Games and Howell's test of all pairs, {100 * level:.0f} % family-wise): "
+        f"A model of normal {of} (Games and Howell's test of all pairs, {100 * level:.0f} % family-wise): "
         f"{agree} Check of its assumptions: p = {normal:.2g} for normality, {alike:.2g} for equal spreads{doubt}; with "
         "few runs this check has little power."
     ]

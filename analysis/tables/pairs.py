@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.estimators.effects import ratio_of_medians
+from analysis.estimators.effects import difference_of_medians
 from analysis.estimators.families import BETTER, DIFFER, Claim, claims, ranks
 from analysis.estimators.pairwise import needed
-from analysis.loading.cells import ENDS, bounded, cell_facts, cell_order, equal_seeds
+from analysis.loading.cells import ENDS, bounded, cell_facts, cell_order, equal_seeds, medians
+from analysis.loading.measure import BY_DISTANCE, Measure
 from analysis.loading.protocols import one_protocol
 from analysis.loading.trials import ADAPTIVE
 from analysis.tables.designs import design, differing, refused
@@ -22,7 +23,7 @@ from landscape.config.seeds import power_summary
 
 PAIR_COLUMNS = (
     *("a", "b", "k", "taken", "n", "chance", "lower", "upper", "p", "said", "why"),
-    *("for_seed", "ratio", "ratio_low", "ratio_high", "differ"),
+    *("for_seed", "{effect}", "{effect}_low", "{effect}_high", "differ"),
 )
 RANK_COLUMNS = ("cell", "k", "n", "lowest", "highest")
 BUDGETS = (2, 3, 5, 10, 20, 50)
@@ -60,6 +61,7 @@ def pair_table(
     confidence: float = 0.95,
     chosen_of: int = 0,
     configs: Mapping[str, str] | None = None,
+    measure: Measure = BY_DISTANCE,
 ) -> pd.DataFrame:
     """For each pair of cells and budget k: the chance that the best of k of `a` beats that of `b`, and what is claimed.
 
@@ -74,8 +76,9 @@ def pair_table(
     said     "a" or "b" for the one claimed better, "differ" if the spreads are too unequal to say which, else ""
     why      why no claim was possible, whatever the values
     for_seed the seeds of the cells whose settings are all taken with one seed: the claim holds for these
-    ratio    of A's distances to B's (the median of all ratios of two runs), with its 95 % interval; NaN for k > 1, and
-             if there is none
+    ratio    of A's distances to B's (the median of all ratios of two runs), with its 95 % interval (ratio_low,
+             ratio_high); NaN for k > 1, and if there is none. By a `measure` without ratios the columns are
+             `difference` and so on: A's score minus B's, likewise
     differ   the keys in which the cells differ beyond their names, from `configs` (as in `Collected`)
 
     Cells that differ in steps or images are not compared. More than one protocol raises `TwoProtocols`. If the cells
@@ -103,6 +106,7 @@ def pair_table(
                 for i, j in combinations(range(len(taken)), 2)
                 if (why := refused(designs[labels[i]], designs[labels[j]]) or _unlike(taken[i], taken[j]))
             },
+            measure.scaled,
         )
         for (i, j), claim in found.items():
             a, b = labels[i], labels[j]
@@ -110,10 +114,10 @@ def pair_table(
             pair = claim.pair
             said = (pair.theta, pair.lower, pair.upper, pair.p, _said(claim), claim.why)
             seeds = dict.fromkeys(str(s) for one in (drawn[a], drawn[b]) if (s := one.for_seed) is not None)
-            size = _ratio(drawn[a], drawn[b], k)
+            size = _effect(drawn[a], drawn[b], k, measure)
             differ = differing(designs[a], designs[b], facts[a], facts[b])
             rows.append((a, b, k, _taken(claim, n), n, *said, " and ".join(seeds), *size, differ))
-    return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
+    return pd.DataFrame(rows, columns=[name.format(effect=measure.effect) for name in PAIR_COLUMNS])
 
 
 def budgets_said(runs: pd.DataFrame, confidence: float = 0.95) -> list[int]:
@@ -142,7 +146,7 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
     pooled = (use.groupby("cell")["n_dis"].nunique() > 1).any()
     keys = [*MATCHED, "n_dis"] if pooled else list(MATCHED)
     use = use.assign(_key=["|".join(map(str, row)) for row in use[keys].itertuples(index=False)])
-    one = use.groupby(["cell", "setting", "_key", "seed"], sort=True)[ENDS].median().reset_index()
+    one = medians(use.groupby(["cell", "setting", "_key", "seed"], sort=True)[ENDS]).reset_index()
     several = one.groupby("cell")["setting"].transform("nunique") > 1
     seeds_of = {label: frozenset(cell["seed"].astype(int)) for label, cell in use.groupby("cell")}
     found = {}
@@ -153,7 +157,7 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
             [f"{key}|{seed}" for key, seed in zip(cell["_key"], cell["seed"], strict=True)],
         )
         if several[cell.index[0]]:
-            made = cell.groupby(["setting", "_key"], sort=True)[ENDS].median().reset_index()
+            made = medians(cell.groupby(["setting", "_key"], sort=True)[ENDS]).reset_index()
             unit, names = "setting", list(made["_key"])
         values, most = (made[end].to_numpy(float) for end in ENDS)
         found[str(label)] = Sample(unit, names, values, most, seeds_of[label])
@@ -180,10 +184,13 @@ def _unlike(a: Sample, b: Sample) -> str:
     return "" if a.unit == b.unit else f"{a.unit}s against {b.unit}s"
 
 
-def _ratio(a: Sample, b: Sample, k: int) -> tuple[float, float, float]:
+def _effect(a: Sample, b: Sample, k: int, measure: Measure) -> tuple[float, float, float]:
     whole = all((one.values == one.most).all() for one in (a, b))
-    found = ratio_of_medians(a.values, b.values) if k == 1 and whole else None
-    return found or (np.nan, np.nan, np.nan)
+    found = difference_of_medians(measure.scaled(a.values), measure.scaled(b.values)) if k == 1 and whole else None
+    if found is None:
+        return (np.nan, np.nan, np.nan)
+    estimate, *ends = measure.unscaled(np.array(found)).tolist()
+    return (estimate, min(ends), max(ends))
 
 
 def _taken(claim: Claim, n: int) -> str:

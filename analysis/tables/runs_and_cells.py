@@ -111,13 +111,13 @@ def run_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The run with the lowest final distance of each cell, in cell order; of an unscored cell the first done run.
+    """The run with the best final score of each cell, in cell order; of an unscored cell the first done run.
 
     Other cells are left out.
     """
     plain = ~runs["cell"].isin(runs.loc[runs["protocol"].notna(), "cell"]) & (runs["status"] == DONE)
-    known = runs[runs["fid"].notna() | plain].sort_values(["fid", "setting", "seed", "repeat"], kind="stable")
-    known = known.drop_duplicates("cell")
+    known: pd.DataFrame = runs[np.isfinite(runs["worth"]) | plain]
+    known = known.sort_values(["worth", "setting", "seed", "repeat"], kind="stable").drop_duplicates("cell")
     return known.set_index("cell", drop=False).reindex([c for c in cell_order(runs) if c in set(known["cell"])])
 
 

@@ -18,6 +18,7 @@ class Column:
     label: str = ""  # column header ("{distance}": the distance's own name); "": in files only
     format: str = ".3g"  # number format
     better: Literal["lower", "higher"] | None = None
+    ratios: bool = False  # above zero by nature: reports take logs and ratios of it, else differences
     spread: bool = False  # standard deviation of the column before
     curve: bool = False  # a list of numbers
     one_minus: str | None = None  # computed on reading as 1 minus this column; not stored

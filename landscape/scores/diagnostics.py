@@ -93,8 +93,8 @@ SCORES = (
         "landscape.metrics.birthday_test:birthday",
         (
             Column("duplicates", "duplicate pairs", better="lower"),
-            Column("support", "support size", better="higher"),
-            Column("support_low", "support size, lower bound", better="higher"),
+            Column("support", "support size", better="higher", ratios=True),
+            Column("support_low", "support size, lower bound", better="higher", ratios=True),
             Column("closest_pairs", curve=True),
         ),
         (

@@ -9,7 +9,7 @@ SCORES = (
     Score(
         "fid",
         "landscape.metrics.frechet:fid",
-        (Column("fid", "{distance}", ".4g", "lower", distance=True),),
+        (Column("fid", "{distance}", ".4g", "lower", ratios=True, distance=True),),
         diagnostic=False,
     ),
     Score(

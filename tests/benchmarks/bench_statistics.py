@@ -20,7 +20,7 @@ from claims_simulated import Design, rates
 from numpy.typing import ArrayLike
 
 from analysis.estimators.bands import level, quantiles
-from analysis.estimators.effects import ratio_of_medians
+from analysis.estimators.effects import difference_of_medians
 from analysis.estimators.families import claims
 
 SURE = 2.6  # standard errors: one line in two hundred would fail were it just met
@@ -184,8 +184,8 @@ def stopped_and_intervals(scale: float) -> Iterator[Line]:
     for n, asked in ((5, 0.97), (10, 0.96), (20, 0.95)):
         covered: list[bool] = []
         for _ in range(sets):
-            found = ratio_of_medians(2 * np.exp(rng.normal(size=n)), np.exp(rng.normal(size=n)))
-            covered.append(bool(found and found.lower <= 2 <= found.upper))
+            found = difference_of_medians(np.log(2) + rng.normal(size=n), rng.normal(size=n))
+            covered.append(bool(found and found.lower <= np.log(2) <= found.upper))
         yield share(f"ratio of medians, {n} against {n}", "coverage", asked, covered)
     for n in (24, 100, 301):
         lower, upper = quantiles(n, level(n, 0.95))

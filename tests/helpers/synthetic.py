@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,8 +108,14 @@ def add_run(
     return run
 
 
-def add_row(run: RunFolder, step: int, fid: float | None, protocol: EvalProtocol = PROTOCOL) -> None:
-    """One evaluation, and the protocol beside it."""
+def add_row(
+    run: RunFolder,
+    step: int,
+    fid: float | None,
+    protocol: EvalProtocol = PROTOCOL,
+    given: Mapping[str, float] | None = None,
+) -> None:
+    """One evaluation, and the protocol beside it; `given` scores do not follow from the distance."""
     name = protocol.id
     run.protocol_file(name).write_text(json.dumps(protocol.to_json()))
     similar = None if fid is None else min(0.95, 0.2 + fid / 300)
@@ -118,6 +124,7 @@ def add_row(run: RunFolder, step: int, fid: float | None, protocol: EvalProtocol
         "is": None if fid is None else 1 + 8 * float(np.exp(-fid / 40)),
         "is_std": 0.1,
         "ms_ssim": similar,
+        **(given or {}),
     }
     why = {key: "the features are not finite" for key, value in scores.items() if value is None}
     row = MetricsRow(step=step, g_step=step, protocol=name, images=64 * step, train_s=0.05 * step, eval_s=0.4, why=why)

@@ -1,3 +1,5 @@
+{% set bounded = "> 0" if score.ratios else "!== null" %}
+{% set ends = ("most", "least") if score.higher else ("least", "most") %}
 // Interactive line charts: values by pointer, touch or arrow keys.
 const NS = document.getElementById("svg").content.firstElementChild.namespaceURI;
 const DASHES = { "-": "", "--": "6 3", ":": "2 2", "-.": "6 3 2 3" };
@@ -77,17 +79,17 @@ function chart({ lines, logx = false, logy = false, xname = "", yname = "" }) {
       line.x.forEach((value, place) => { if (value <= x) i = place; });
       return { line, i: x > line.x.at(-1) ? -1 : i };
     }).filter(({ line, i }) => i >= 0 && line.y[i] !== null);
-    found.sort((a, b) => a.line.y[a.i] - b.line.y[b.i]);
+    found.sort((a, b) => {{ "b.line.y[b.i] - a.line.y[a.i]" if score.higher else "a.line.y[a.i] - b.line.y[b.i]" }});
     bands.replaceChildren();
     table.replaceChildren(head, make("tbody", {}, ...found.map(({ line, i }, place) => {
       const mark = draw("svg", { viewBox: "0 0 24 8", class: "swatch" });
       mark.append(draw("line", { x1: 0, x2: 24, y1: 4, y2: 4, stroke: line.color, "stroke-width": 3, "stroke-dasharray": DASHES[line.dash] ?? "" }));
       const { low: least, high: most } = line;
-      if (most && most[i] !== null && least[i] > 0) {  // side by side, as bands of several lines overlap
+      if (most && most[i] !== null && least[i] {{ bounded | safe }}) {  // side by side, as bands of several lines overlap
         const aside = X(x) + 7 * (place - (found.length - 1) / 2);
         bands.append(draw("line", { x1: aside, x2: aside, y1: clip(least[i]), y2: clip(most[i]), stroke: line.color, "stroke-width": 5, opacity: 0.4 }));
       }
-      const range = most && most[i] !== null ? (least[i] > 0 ? `[${digits(least[i])}, ${digits(most[i])}]` : `[below ${digits(most[i])}]`) : "";
+      const range = most && most[i] !== null ? (least[i] {{ bounded | safe }} ? `[${digits({{ ends[0] }}[i])}, ${digits({{ ends[1] }}[i])}]` : `[{{ "above" if score.higher else "below" }} ${digits(most[i])}]`) : "";
       return make("tr", {}, make("th", { scope: "row" }, mark, line.label), make("td", { class: "number" }, digits(line.y[i])), make("td", {}, range));
     })));
   }
@@ -117,7 +119,7 @@ for (const card of document.querySelectorAll(".live")) {
       return;
     }
     const long = Math.max(...lines.flatMap((line) => line.x)) > 30;
-    const made = chart({ lines, logx: long, logy: true, xname: "k", yname: "distance" });
+    const made = chart({ lines, logx: long, logy: {{ "true" if score.ratios else "false" }}, xname: "k", yname: {{ score.what | tojson }} });
     const set = (x) => { slider.value = made.xs.indexOf(x); output.textContent = x.toLocaleString("en"); };
     slider.max = made.xs.length - 1;
     slider.oninput = () => { made.at(made.xs[slider.value]); set(made.xs[slider.value]); };

@@ -11,7 +11,7 @@ from scipy import stats
 
 from analysis.estimators import families, pairwise
 from analysis.estimators.components import components
-from analysis.estimators.effects import above_by_chance, critical, rank_sums, ratio_of_medians, share_interval
+from analysis.estimators.effects import above_by_chance, critical, difference_of_medians, rank_sums, share_interval
 from analysis.estimators.families import claims, compare_censored, differ, differ_matched, level_of, ranks
 from analysis.estimators.normal_model import check, games_howell
 from analysis.estimators.pairwise import alike_in_spread, compare, needed, ordered_by
@@ -398,17 +398,20 @@ def test_no_filling_of_stopped_runs_is_claimed_to_be_otherwise():
 
 
 def test_the_ratio_of_medians_meets_a_worked_example_and_covers():
-    assert ratio_of_medians(A, B) == pytest.approx((0.8, 0.4, np.inf))
+    logs = difference_of_medians(np.log(A), np.log(B))
+    assert logs is not None and np.exp(np.array(logs)) == pytest.approx((0.8, 0.4, np.inf))
+    shifted = difference_of_medians(B, B[:4] + 2)
+    assert shifted == difference_of_medians(B - 100, B[:4] - 98), "of values that may be negative"
     assert [critical(n, m, 0.025) for n, m in ((4, 4), (5, 5), (10, 10), (20, 20), (5, 20), (3, 3))] == [
         *(0, 2, 23, 127, 20),
         -1,
     ]
-    assert ratio_of_medians(A[:3], B[:3]) is None and ratio_of_medians(np.r_[0.0, A], B) is None
+    assert difference_of_medians(A[:3], B[:3]) is None and difference_of_medians(np.r_[-np.inf, A], B) is None
     rng, hits = np.random.default_rng(0), np.zeros(2)
     for _ in range(200):
         for at, (n, m, spread) in enumerate(((5, 5, 1.0), (5, 20, 4.0))):
-            found = ratio_of_medians(2 * np.exp(spread * rng.normal(size=n)), np.exp(rng.normal(size=m)))
-            hits[at] += found.lower <= 2 <= found.upper
+            found = difference_of_medians(1 + spread * rng.normal(size=n), rng.normal(size=m))
+            hits[at] += found.lower <= 1 <= found.upper
     assert hits[0] / 200 >= 0.95 - 0.04 and hits[1] / 200 >= 0.92 - 0.05, "with unequal n by the test of pairs"
     assert rank_sums(3, 4).sum() == pytest.approx(1)
     assert rank_sums(3, 3)[:3] == pytest.approx([1 / 20, 1 / 20, 2 / 20])

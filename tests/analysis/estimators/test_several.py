@@ -19,6 +19,7 @@ from analysis.estimators.time_budget import over_hours, timed
 from analysis.figures.style import cell_styles
 from analysis.html.page import _figures
 from analysis.loading.cells import cell_facts, countable
+from analysis.loading.measure import BY_DISTANCE
 from analysis.loading.trials import read_trials
 from analysis.report import main, make_report
 from landscape.config.errors import UserError
@@ -220,7 +221,7 @@ def test_what_a_search_found_is_drawn_in_its_order_and_not_as_runs_to_come(store
     found, drawn = replace(both, protocols=dict.fromkeys(both.protocols, text)), {}
     runs = both.runs
     curves = _figures(
-        found, cell_styles(cell_facts(runs)), str(runs["protocol"].iloc[0]), runs, "FID", 90.0, drawn_in(drawn)
+        found, cell_styles(cell_facts(runs)), str(runs["protocol"].iloc[0]), runs, BY_DISTANCE, 90.0, drawn_in(drawn)
     )
     assert curves["run"]["median"][0]["y"] == fids and curves["run"]["mean"] == []
     assert drawn["budget"][0].empty and "band" not in drawn

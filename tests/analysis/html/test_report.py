@@ -298,7 +298,7 @@ def test_plots_return_the_axis_that_they_are_given(tmp_path):
         lambda ax: axes.name_ends(axes.curves(ax, lines, look), lines, look),
         lambda ax: axes.band(ax, median_best_band(values["NS GP"], budgets(6)), look["NS GP"], 1.0),
         lambda ax: axes.distribution(ax, values, look),
-        lambda ax: axes.training(ax, rows, look["NS GP"]),
+        lambda ax: axes.training(ax, rows.rename(columns={"fid": "score"}), look["NS GP"]),
         lambda ax: axes.reference(axes.distribution(ax, values, look), 100.0, "untrained"),
     ):
         ax = Figure().subplots()

@@ -11,6 +11,7 @@ from synthetic import add_run, config, looks_of
 from analysis.estimators.early_stopping import replay_table, saved_table, saved_whole
 from analysis.estimators.time_budget import timed
 from analysis.figures.budget import hours_figure
+from analysis.loading.measure import BY_DISTANCE
 from analysis.loading.runs import load, load_rows
 from analysis.report import make_report
 from analysis.tables.early_stopping import early_stopping_tables
@@ -82,7 +83,7 @@ def test_texts_and_axes_say_whose_time_it_is(store):
         said = early_stopping_tables(frame, rows)[1]
         assert ("of CPU time not spent" in said["saved"]) == (axis == "CPU minutes")
         assert any(f"{words};" in text for text in said["cost"])
-        figure = hours_figure(timed(frame), looks_of(["NS GP"]), "FID", 0)
+        figure = hours_figure(timed(frame), looks_of(["NS GP"]), BY_DISTANCE, 0)
         assert isinstance(figure, matplotlib.figure.Figure)
         assert figure.axes[0].get_xlabel() == f"{axis}, one run at a time"
         assert figure.axes[0].get_title(loc="left") == f"{axis[0].upper()}{axis[1:]} of training"

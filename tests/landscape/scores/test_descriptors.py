@@ -32,6 +32,18 @@ def test_names_are_unique_and_columns_that_are_shown_have_a_label() -> None:
     assert all(column.one_minus in (None, *COLUMNS) for column in COLUMNS.values())
 
 
+def test_each_score_that_cells_can_be_compared_by_has_a_direction() -> None:
+    """`report --score` refuses the others: what D does, and how far training images are, are neither good nor bad."""
+    shown = [column for column in COLUMNS.values() if column.label and not column.spread]
+    assert {column.key for column in shown if column.better is None} == {
+        *(key for key in COLUMNS if key.startswith("d_")),
+        *("nn_distance", "nn_ratio", "nn_nearer"),
+    }
+    higher = {"is", "diversity", "modes", "quality", "prd_f8", "prd_f1_8", "latent_rank", "support", "support_low"}
+    assert {column.key for column in shown if column.better == "higher"} == higher
+    assert all(column.better is None for column in COLUMNS.values() if column.spread or column.curve)
+
+
 def test_a_neutral_value_is_the_default_of_conf_and_in_range() -> None:
     """Protocols from before there was a key mean it, so that it can never change."""
     given = read_yaml(conf_dir() / "metrics" / "diagnostics.yaml")
