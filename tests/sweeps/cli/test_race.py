@@ -1,16 +1,12 @@
 """`python -m sweeps race`: from the command to the answer, stopped on the way, failures, second questions, refusals."""
 
 import math
-import signal
-import subprocess
-import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support import TINY, wait_for
+from support import TINY
 
 from landscape.config.errors import CorruptFile, UserError
 from landscape.store import DONE, FAILED, Store
@@ -219,26 +215,3 @@ def test_a_table_is_replayed(tmp_path: Path, capsys) -> None:
     assert first == "180 runs of 3 cells, in 50 random orders"
     assert second.startswith("the answer of all runs: 100.0%; another: 0.0% (s.e. 2.0%); undecided: 0.0%")
     assert "of the hours" in third and "with 20 workers" in third
-
-
-@pytest.mark.slow
-def test_a_real_race_is_killed_twice_and_ends(store: Store) -> None:
-    grid = ("-m", "loss=ns,wgan", *TINY, f"store={store.root}", "launcher.jobs=2")
-    line = [sys.executable, "-m", "sweeps", "race", *grid, "--budget", "20"]
-
-    def done() -> int:
-        return sum(run.status().state == DONE for run in store.run_folders())
-
-    def far(process: subprocess.Popen[bytes], least: int) -> bool:
-        return done() >= least or process.poll() is not None
-
-    for least in (1, 12):
-        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(partial(far, process, least))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        before = done()
-        assert least <= before < 20
-    ended = subprocess.run(line, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    assert "20 runs of 20" in ended.stdout and done() == 20
