@@ -131,8 +131,13 @@ def load(store: Store | str | Path) -> pd.DataFrame:
                   at the last evaluation of a done or stopped run; is_std and kid_std are over splits and subsets, not
                   over runs; diversity is 1 - ms_ssim; modes (number covered) and quality (share of high-quality
                   samples, 0 to 1) are of 2-D points
+    fd_infinity, fd_infinity_se, mind, mmd2
+                  for few images: the distance extrapolated to infinitely many, with the standard error of its line; the
+                  sliced Wasserstein distance; the squared MMD
     prd_f8, prd_f1_8
                   F scores of precision and recall of distributions, 0 to 1; at the last evaluation, as all that follow
+    coverage, density, vendi
+                  share of real neighborhoods that samples reach, samples per neighborhood, and the Vendi score
     d_acc_train, d_acc_test, d_acc_fake, d_logit_train, d_logit_test, d_logit_fake, d_loss_train, d_loss_test
                   D on training, test and fake images: accuracy (0 to 1), mean logit, mean loss
     log_condition, log_condition_std, latent_rank

@@ -150,7 +150,7 @@ def test_a_file_that_does_not_read_is_named_and_the_rest_is_told(
         (["wait", "nosuch"], "sweep nosuch is not known"),
         (["logs", "zz"], "zz"),
         (["logs", "a", "--lines", "0"], "--lines 0 is out of range; legal: 1 or more"),
-        (["stauts"], "unknown command stauts (did you mean status?); legal: plan, status, watch"),
+        (["stauts"], "unknown command stauts (did you mean status?); legal: plan, race, status, watch"),
     ],
 )
 def test_bad_input_is_one_sentence(
