@@ -35,7 +35,7 @@ dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (1
 
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test: install ## run the tests but the slow ones (about 6 minutes on 2 cores)
+test: install ## run the tests but the slow ones (about 10 minutes on 2 cores)
 	$(PYTEST) -m "not slow" $(TESTS)
 
 test-all: install ## run all tests (about 25 minutes on 2 cores), as CI does

@@ -96,6 +96,7 @@ def test_the_recipe_of_a_loss_holds(copy: Path) -> None:
     passes(copy, *TESTED, str(test))
 
 
+@pytest.mark.slow
 def test_the_recipe_of_a_launcher_holds(copy: Path) -> None:
     """One file, one row, one YAML file and a name in a test, in a copy of the tree: it trains as the others do."""
     text, (code, row, choice, here) = recipe("launcher")

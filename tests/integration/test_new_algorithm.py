@@ -19,6 +19,7 @@ from support import ROOT
 
 from sweeps.planning.plan import make_plan
 
+pytestmark = pytest.mark.slow  # it trains a dozen runs in processes of their own
 RECIPE = (ROOT / "CONTRIBUTING.md").read_text().partition("## Adding an algorithm")[2].partition("\n## ")[0]
 TINY = (
     "train.steps=40", "train.batch_size=16", "arch.width=0.02", "metrics.every=20", "metrics.n_fake=64",

@@ -38,6 +38,7 @@ def code(process: Process) -> int | None:
     return process.poll()
 
 
+@pytest.mark.slow
 def test_a_forked_worker_gives_the_bits_of_a_plain_one_and_its_exit_code(store: Store) -> None:
     forked, plain = two(store, "reg=gp", "norm=sn")
     (long,) = frozen_runs(store, *TINY, "train.steps=100000", "metrics=none")

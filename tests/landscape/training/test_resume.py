@@ -86,6 +86,7 @@ def has_passed(step: int, run: RunFolder) -> bool:
     return saved is not None and saved["step"] > step
 
 
+@pytest.mark.slow
 def test_killed_process(store: Store) -> None:
     """A real worker, a real kill -9, twice; seconds thrown away are on record."""
     disturbed, quiet = two(store, "reg=sn", "train.steps=600", "metrics.every=200", "checkpoint.every_s=0.1")

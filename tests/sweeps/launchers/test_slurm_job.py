@@ -90,6 +90,7 @@ socket.gethostname = lambda: "node7"
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skew", [60, -60])
 def test_a_clock_that_is_a_minute_off_neither_loses_nor_keeps_a_run(
     store: Store, site: FakeSlurm, tmp_path: Path, skew: int

@@ -120,6 +120,6 @@ def test_a_scheduler_that_is_silent_is_waited_for_longer_and_then_told(
 
     monkeypatch.setattr(wait.time, "sleep", answers)
     out = said(store, capsys, "wait", 1)
-    assert rests[0] == 15
+    assert rests[0] >= 15  # not before; another thread may have slept too
     assert "the scheduler has not answered for" in out and "wait again when it answers" in out
     assert "idle" not in out
