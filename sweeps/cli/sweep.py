@@ -18,7 +18,7 @@ from sweeps.planning.describe import describe
 from sweeps.planning.freeze import freeze
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import NOTHING, TRAIN, Plan, make_plan
-from sweeps.search.confirmation import confirmation, record_confirmation
+from sweeps.search.confirmation import confirmation, confirmed, record_confirmation
 
 logger = logging.getLogger(__name__)
 
@@ -86,13 +86,15 @@ def launch_confirmation(plan: Plan, launcher: Launcher) -> int:
     for line in describe(found.plan) + launcher.warnings(found.plan):
         tell(line)
     code: int = ExitCode.DONE
+    record_confirmation(plan, found)
     if any(run.need != NOTHING for run in found.plan.runs):
         code = launcher.launch(found.plan)
         if not launcher.attached:
             return code
+        record_confirmation(plan, found)
     else:
         freeze(found.plan)
-    for line in record_confirmation(plan, found):
+    for line in confirmed(plan, found):
         show(line)
     return code
 

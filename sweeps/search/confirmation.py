@@ -29,7 +29,7 @@ from sweeps.planning.config_groups import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, Planned
 from sweeps.planning.search_space import KEYS
-from sweeps.search.objective import objective_value, rows_of
+from sweeps.search.objective import ObjectiveValue, objective_value, rows_of
 
 # metrics.real of the choice -> that of the confirmation; and the images in each choice of metrics.real.
 OTHER = {"test": "train", "train": "test", "test_a": "test_b", "test_b": "test_a"}
@@ -112,26 +112,31 @@ def _log(distance: float) -> float:
     return math.log(max(distance, 1e-12))  # tiny distances may be 0 in floating point
 
 
-def record_confirmation(plan: Plan, found: Confirmation) -> Iterator[str]:
-    """Put the last stage's runs into the sweep's record; yields a line a setting: chosen at, and worth."""
-    rows, orders = [], count()
-    for setting, planned in found.settings:
-        fresh, as_chosen = planned[0].asked
-        again, before = [], []
+def record_confirmation(plan: Plan, found: Confirmation) -> None:
+    """Put the last stage's runs into the sweep's record, with the values of those that have ended.
+
+    Done before they are trained, too: runs of a chosen setting must never count in a curve or a comparison.
+    """
+    rows: list[TrialRecord] = []
+    for _, planned in found.settings:
         for p in planned:
             run = plan.store.run(p.id)
-            value, diverged, _ = objective_value(run, fresh)
-            place = next(orders)
-            rows.append(TrialRecord(p.id, cell_of(p.config), CONFIRM, place, value=value, diverged=diverged))
-            again.append(last_distance(run, fresh))
-            before.append(last_distance(run, as_chosen))
-        n = len(setting.distances)
+            value, diverged, _ = objective_value(run, p.asked[0]) if run.exists() else ObjectiveValue(None, False)
+            rows.append(TrialRecord(p.id, cell_of(p.config), CONFIRM, len(rows), value=value, diverged=diverged))
+    put_rows(plan.store, plan.name, rows)
+
+
+def confirmed(plan: Plan, found: Confirmation) -> Iterator[str]:
+    """A line a setting: the distance that it was chosen at, and those of its fresh runs."""
+    for setting, planned in found.settings:
+        fresh, as_chosen = planned[0].asked
+        runs = [plan.store.run(p.id) for p in planned]
+        before, again = ([last_distance(run, asked) for run in runs] for asked in (as_chosen, fresh))
         yield (
             f"{describe_setting(setting.config)}: chosen at {DISTANCE.text(setting.median_distance)} "
-            f"({plural(n, 'run')}), fresh seeds {mean_and_std(before)}; on fresh latents and metrics.real={fresh.real} "
-            f"{mean_and_std(again)}"
+            f"({plural(len(setting.distances), 'run')}), fresh seeds {mean_and_std(before)}; on fresh latents and "
+            f"metrics.real={fresh.real} {mean_and_std(again)}"
         )
-    put_rows(plan.store, plan.name, rows)
 
 
 def mean_and_std(distances: list[float | None]) -> str:

@@ -14,6 +14,7 @@ from held import hold, let_go
 from resuming import resumed_at
 from support import TINY
 
+import analysis
 from landscape.config.errors import UserError
 from landscape.runtime.worker import work
 from landscape.scores import distance_of
@@ -212,6 +213,8 @@ def test_a_confirmation_is_submitted_and_the_same_command_prints_it_when_it_is_f
     assert "2 runs in 2 jobs" in capsys.readouterr().out
     assert main(confirm) == 0
     assert site.queue() == {"2": [0, 1]}
+    stages = analysis.load(store)["stage"].value_counts().to_dict()
+    assert stages == {"grid": 2, "confirm": 2}  # they count in no curve while they are on their way
     assert main(confirm) == 0
     assert site.queue() == {"2": [0, 1]}
     for task in (0, 1):
