@@ -105,9 +105,9 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     id            the run's folder
     status        a state of `landscape.store.STATES`, or "unreadable"
     reason        why it failed or diverged, else None
-    data, arch, algorithm, loss, penalty, norm, n_dis
-                  the cell, named as in the frozen config ("none" for no penalty or normalizer); n_dis is D updates per
-                  G update
+    data, arch, algorithm, loss, penalty, norm, conditional, n_dis
+                  the cell, named as in the frozen config ("none" for no penalty or normalizer); conditional is "true" or
+                  "false"; n_dis is D updates per G update
     cell          the label of algorithm (except GAN), loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O",
                   "WGAN GP 5")
     setting       hash of all that determines training, except seed and repeat
@@ -134,6 +134,9 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     fd_infinity, fd_infinity_se, mind, mmd2
                   for few images: the distance extrapolated to infinitely many, with the standard error of its line; the
                   sliced Wasserstein distance; the squared MMD
+    intra_fd, ms_ssim_classes, class_accuracy
+                  within the classes that a conditional generator was asked for: the mean distance, MS-SSIM, and the
+                  share of samples that the classifier takes for that class
     prd_f8, prd_f1_8
                   F scores of precision and recall of distributions, 0 to 1; at the last evaluation, as all that follow
     coverage, density, vendi
