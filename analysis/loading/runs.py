@@ -106,8 +106,8 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     status        a state of `landscape.store.STATES`, or "unreadable"
     reason        why it failed or diverged, else None
     data, arch, algorithm, loss, penalty, norm, conditional, n_dis
-                  the cell, named as in the frozen config ("none" for no penalty or normalizer); conditional is "true" or
-                  "false"; n_dis is D updates per G update
+                  the cell, named as in the frozen config ("none" for no penalty or normalizer); conditional is "true"
+                  or "false"; n_dis is D updates per G update
     cell          the label of algorithm (except GAN), loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O",
                   "WGAN GP 5")
     setting       hash of all that determines training, except seed and repeat
