@@ -38,10 +38,11 @@ RUN_COLUMNS = (
     *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "sharing", "rule"),
     *("stopped_at", "stopped_why", "stop_cause", "pruner"),
     *("train_cpu_s", "eval_cpu_s", "superseded", "stage", "sampler", "order", "round", "sweep", "search", "alike"),
+    "continues",
 )
 NULLABLE = (  # columns that may be None
     *("reason", "protocol", "why", "device", "rule", "stopped_why", "sampler", "sweep", "search", "alike"),
-    *("superseded", "stop_cause", "pruner"),
+    *("superseded", "stop_cause", "pruner", "continues"),
     *(axis.name for axis in AXES if axis.enters == SETTING and axis.kind is str),
 )
 ROW_COLUMNS = (
@@ -174,6 +175,7 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     sweep         the sweep of that search, else None
     search        the id of that search (one per cell of the sweep), else None
     alike         equal for searches that differ in `search.seed` alone, else None
+    continues     the shorter run that it continues, whose steps and seconds are among its own, else None
     """
     return collect(store).runs
 
@@ -240,6 +242,7 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
     facts = _facts(record) | {
         "reason": status.reason,
         "step": status.step,
+        "continues": None if record.meta.continues is None else record.meta.continues.run,
         "train_s": status.train_s or 0.0,
         "eval_s": status.eval_s or 0.0,
         "wasted_s": status.wasted_s,

@@ -233,7 +233,7 @@ class Checkpoint:
     """Checkpoints."""
 
     every_s: float = key("seconds of wall time between checkpoints", Legal(lambda v: v >= 0, "0 or more seconds"))
-    keep: str = key("what is kept at the end; all: also optimizers and random streams", one_of("weights", "all"))
+    keep: str = key("what is kept at the end; all: also the checkpoint, for longer runs", one_of("weights", "all"))
 
 
 @dataclass

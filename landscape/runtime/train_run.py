@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 from landscape.config.errors import ExitCode
 from landscape.config.hardware import slow_bf16
@@ -16,7 +17,7 @@ from landscape.store.early_stopping import Stopped, may_stop, reason_to_stop
 from landscape.store.run_status import EarlyStop
 from landscape.training import checkpoint
 from landscape.training.image_grid import samples_of_picture, save_samples
-from landscape.training.loop import Diverged, train
+from landscape.training.loop import Diverged, listeners, train
 from landscape.training.state import State, new_state
 
 
@@ -103,6 +104,15 @@ class Training:
         saved, damaged = checkpoint.load_newest(self.run, self.work.device)
         for sentence in damaged:
             self.work.say(sentence)
+        meta = self.run.meta()
+        if meta.continues is not None and (saved is None or listeners(state)):
+            saved = None
+            why = "its networks depend on the length" if listeners(state) else "its checkpoint cannot be read"
+            self.work.say(f"run {meta.continues.run} is not continued, but begun again: {why}")
+            self.writer.check()
+            self.run.newest_checkpoint.unlink(missing_ok=True)
+            self.run.previous_checkpoint.unlink(missing_ok=True)
+            self.run.write_meta(replace(meta, continues=None))
         if saved is not None:
             state.load_state_dict(saved)
             self.work.say(f"resuming at step {state.step}")
