@@ -39,6 +39,8 @@ PANELS: list[tuple[tuple[str, ...], dict[str, float]]] = [
     (("ns_r1",), {}),
     (("noise",), {}),
     (("noise",), {"sigma": 2**0.5}),
+    (("lens",), {}),
+    (("lens_player",), {}),
     (("consensus",), {}),
     (("ls",), {"bias": False}),
 ]
