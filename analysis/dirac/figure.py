@@ -39,9 +39,9 @@ PANELS: list[tuple[tuple[str, ...], dict[str, float]]] = [
     (("ns_r1",), {}),
     (("noise",), {}),
     (("noise",), {"sigma": 2**0.5}),
+    (("consensus",), {}),
     (("lens",), {}),
     (("lens_player",), {}),
-    (("consensus",), {}),
     (("ls",), {"bias": False}),
 ]
 

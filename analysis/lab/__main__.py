@@ -24,7 +24,7 @@ def row(check: Check) -> dict[str, Any]:
     deviation = check.deviation
     return {
         "what": check.what,
-        "values": f"{np.broadcast(np.asarray(check.found), np.asarray(check.exact)).size:,}",
+        "n": f"{np.broadcast(np.asarray(check.found), np.asarray(check.exact)).size:,}",
         "deviation": "0" if deviation < EXACT else f"{deviation:.2g}",
         "tolerance": f"{check.tolerance:g}",
         "holds": check.holds,

@@ -125,10 +125,8 @@ def simulate() -> Data:
         drawn = [model.draw(SAMPLES, rng) for model in models]
         data["samples"][cost], data["widths"][cost] = drawn[0], models[0].width
         data["modes"][cost] = [quality(one)[0] for one in drawn]
-    data["slopes"] = {
-        cost: np.array([pull(cost, shifted(m), shifted(m).draw(100_000, rng))[:, 0].mean() for m in SHIFTS])
-        for cost in FOLLOWS
-    }
+    drawn = [(shifted(m), shifted(m).draw(300_000, rng)) for m in SHIFTS]
+    data["slopes"] = {cost: np.array([pull(cost, model, x)[:, 0].mean() for model, x in drawn]) for cost in FOLLOWS}
     return data
 
 
@@ -171,11 +169,11 @@ PANEL = Panel(
         "with the optimal D, G's gradient is that of ½ KL(p‖q) for ml, of 2 JS for minimax, of KL(q‖p) − 2 JS for ns",
         "−ELBO ≥ −E log q(x) = H(p) + KL(p‖q)",
     ),
-    "The VAE and ml descend (a bound of) the same divergence, KL(p‖q), and only the VAE blurs: between its modes lie "
-    "samples that no data are near. So the direction of the divergence is not what blurs; a decoder that is smooth "
-    "with Gaussian output is. The three costs, given the optimal D and a generator that can hold the ring, end at "
-    "its width. They differ in the modes that they keep from three starts: ml keeps all, ns drops some, as KL(q‖p) − "
-    "2 JS does not punish a missing mode.",
+    "The VAE and ml descend the same divergence, KL(p‖q) (the VAE a bound of it), and only the VAE blurs: samples "
+    "lie between its modes, where there are no data. So the direction of the divergence is not what blurs; a smooth "
+    "decoder is. The other three have the optimal D and a generator that can hold the ring, and are as sharp as it "
+    "is. They differ in the modes that they keep from three starts: ml keeps all; ns drops some, since KL(q‖p) − 2 "
+    "JS hardly punishes a missing mode; minimax can leave a part where D rejects it, without a gradient.",
     "Goodfellow, NIPS 2016 tutorial (arXiv 1701.00160), sections 3.2.5 and 8.3; Arjovsky and Bottou (arXiv "
     "1701.04862), theorem 2.5, for ns",
     simulate,

@@ -74,7 +74,7 @@ def draw(data: Data) -> Figure:
             ax.set(xscale="log", xlabel="bound c (dashed: WGAN's 0.01)")
         left.set_ylabel("share of the weights")
         right.set(yscale="log", ylabel="standard deviation of the weights")
-        legend(left, loc="lower left")
+        legend(left, loc="upper right")
         legend(right, loc="upper left")
     return fig
 
@@ -83,8 +83,8 @@ PANEL = Panel(
     "clipping",
     "The initialization against the clip",
     ("share of N(0, s²) beyond c: erfc(c / s√2); for s = 0.02 and c = 0.01 it is 0.617",),
-    "At WGAN's values six in ten weights stand at the bound before the first step, and the weights start at a third "
-    "of the spread that they were given. Scales of normalizers start at 1, so all of them are cut to 0.01 unless "
+    "At WGAN's values six in ten weights stand at the bound before the first step, and their deviation is less than "
+    "half of what they were given. Scales of normalizers start at 1, so all of them are cut to 0.01 unless "
     "reg.norms=false. The share in training is the column saturated of a run.",
     "Arjovsky, Chintala and Bottou, Wasserstein GAN (arXiv 1701.07875), algorithm 1, and its authors' code",
     simulate,

@@ -46,12 +46,12 @@ def draw(data: Data) -> Figure:
         a, b = data["alternating"]
         line(right, steps, 2 - H + H * a * b, SERIES[0], "2 − h + hab")
         line(right, steps, np.full(COUNT + 1, 2.0), MUTED_COLOR, "2 (continuous time)", (0, (4, 3)))
-        left.set(aspect="equal", xlabel="a (minimizes ab)", ylabel="b (maximizes ab)")
+        left.set(aspect="equal", ylim=(-4.4, 5.6), xlabel="a (minimizes ab)", ylabel="b (maximizes ab)")
         left.plot(0, 0, "+", color=MUTED_COLOR, ms=9)
         right.set(yscale="log", xlabel=f"step of {H}", ylabel="a² + b²")
         right.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
         right.minorticks_off()
-        legend(left, loc="lower right")
+        legend(left, loc="upper right")
         legend(right)
     return fig
 

@@ -74,7 +74,7 @@ def simulate() -> Data:
     changed = []
     for form, (z, prior, _, _) in zip(forms, maps().values(), strict=True):
         changed.append(prior / np.abs((form(z + eps) - form(z - eps)) / (2 * eps)))
-    real = np.sort(quantile(rng.random(BATCH)))
+    real = np.sort(quantile(rng.random((50, BATCH))), axis=1)
     floor = float(np.abs(real - quantile((np.arange(BATCH) + 0.5) / BATCH)).mean())
     return {"learned": learned, "changed": changed, "floor": floor}
 
@@ -104,7 +104,7 @@ def draw(data: Data) -> Figure:
             sign = 1 if name == "rising" else -1
             exact = quantile(u if sign > 0 else 1 - u)
             line(axes[0], u, exact, COLORS[name], "F⁻¹(z)" if sign > 0 else "F⁻¹(1 − z)")
-            dots(axes[0], knots, values, COLORS[name], f"{name} start: W₁ = {distance(values):.3f}")
+            dots(axes[0], knots, values, COLORS[name], f"{name}: W₁ = {distance(values):.3f}")
             middle, slope = (values[1:] + values[:-1]) / 2, np.diff(values) * (KNOTS - 1)
             dots(axes[1], middle, 1 / np.abs(slope), COLORS[name])
         x = np.linspace(-3.2, 3.2, 300)
@@ -124,7 +124,7 @@ def draw(data: Data) -> Figure:
         )
         axes[1].set(xlabel="x", ylabel="density", ylim=(0, 0.65))
         axes[2].set(xlabel="x", ylabel="density", ylim=(0, 1.35))
-        legend(axes[0], loc="upper center", ncols=2)
+        legend(axes[0], loc="upper center", ncols=2, columnspacing=1)
         legend(axes[1])
         legend(axes[2])
     return fig

@@ -22,6 +22,7 @@ def test_the_page_has_each_panel_with_its_checks_and_opens_offline(
     out, page = capsys.readouterr().out, (tmp_path / "index.html").read_text()
     assert "2 panels, 8 of 8 checks hold" in out and "8 of 8 checks hold" in page
     assert "http" not in page and PANELS["saddle"].title in page and "costs.png" not in page
+    assert re.search(r'<td class="number">61</td><td class="number">2.4e-15</td><td class="number">1e-12</td>', page)
     for link in set(re.findall(r'(?:href|src)="([^"#][^"]*)"', page)) - {"data:,"}:
         assert (tmp_path / link).is_file(), link
     assert cli.main(["--out", str(tmp_path), "--only", "saddle"]) == 0  # its own page is written again
