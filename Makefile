@@ -55,7 +55,7 @@ bench-statistics: install ## simulate how often the report's claims are false an
 bench-race: install ## simulate how often races name a wrong cell, and how many runs they take (minutes)
 	$(BIN)/python tests/benchmarks/bench_race.py
 
-race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (a minute of one idle core)
+race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (minutes of one core)
 	$(BIN)/python tests/benchmarks/make_race_thresholds.py
 
 clean: ## remove what can be made again, but neither the store nor the report
