@@ -181,6 +181,7 @@ def test_what_a_look_saw_is_kept(bare: Store, training) -> None:
 
 
 @pytest.mark.parametrize("stops", [(1, 17), (12, 30)])
+@pytest.mark.slow
 def test_a_race_that_is_killed_goes_on(bare: Store, training, tmp_path: Path, stops) -> None:
     whole = Store(tmp_path / "whole")
     race(whole)
