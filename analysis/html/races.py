@@ -50,7 +50,7 @@ def _section(name: str, race: Race, claim: Claim, renderer: FigureRenderer) -> d
             CERTIFIED if x >= bars.certified else CALIBRATED if x >= bars.out else "" for x in told["evidence"]
         ]
     shown = looks.assign(cell=[names[int(i)] for i in looks["cell"]])
-    for kind, frame in (("cells", cells), ("evidence", told), ("looks", shown)):
+    for kind, frame in (("cells", pd.DataFrame(cells)), ("evidence", told), ("looks", shown)):
         write_csv(frame, renderer.new / "tables" / f"{name}-{kind}.csv")
     return {
         "key": name,
@@ -61,7 +61,7 @@ def _section(name: str, race: Race, claim: Claim, renderer: FigureRenderer) -> d
         "questions": [_asked(race, i, one) for i, one in enumerate(race.questions)],
         "newest": claim.question,
         "cost": _cost(race, claim),
-        "cells": cells.to_dict("records"),
+        "cells": cells,
         "measure": measure,
         "near": [
             f"{names[one.cell]} is within a factor {max(math.ceil(1000 * one.factor) / 1000, 1.0):g} of the best "
@@ -78,7 +78,7 @@ def _section(name: str, race: Race, claim: Claim, renderer: FigureRenderer) -> d
     }
 
 
-def _cells(race: Race, claim: Claim, looks: pd.DataFrame) -> pd.DataFrame:
+def _cells(race: Race, claim: Claim, looks: pd.DataFrame) -> list[dict[str, Any]]:
     """A line a cell: those that are left, then the others, the last to leave first; of the order, that."""
     names, out = race.names, {one.cell: one for one in claim.out}
     left = [cell for cell in range(len(names)) if cell not in out]
@@ -105,7 +105,7 @@ def _cells(race: Race, claim: Claim, looks: pd.DataFrame) -> pd.DataFrame:
                 "kind": None if one is None else one.kind,
             }
         )
-    return pd.DataFrame(rows)
+    return rows
 
 
 def _cost(race: Race, claim: Claim) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from landscape.scores import distance_name
 from landscape.store import FAILED
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
-from landscape.store.races import Asked, Bars, Claim, Contender, Leaver, Near, Race, Seen, Ticket
+from landscape.store.races import Asked, Contender, Race, Ticket
 from landscape.store.searches import SearchSpec
 from sweeps.cli import arguments
-from sweeps.cli.race_table import race_line, race_lines, race_table, standing
+from sweeps.cli.race_table import race_lines, race_view, standing
 from sweeps.cli.status import console
 from sweeps.console import show, tell
 from sweeps.launchers.registry import launcher_of
@@ -31,7 +31,8 @@ from sweeps.planning.config_groups import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import NOTHING, Plan, Planned, make_plan
 from sweeps.planning.search_spec import NONE
-from sweeps.race.answer import Answer, answer, sentence
+from sweeps.race.answer import Answer, answer
+from sweeps.race.claim import claim_of
 from sweeps.race.question import Question
 from sweeps.race.thresholds import PER_ROUND
 from sweeps.search.confirmation import last_distance
@@ -142,7 +143,7 @@ class Racing:
             measure = distance_name(self.cells[0].asked[0].extractor)
             kept = replace(kept, tickets=(*kept.tickets, *self._ended(kept)), measure=measure)
             found = answer(question, kept.distances(), kept.hours())
-            kept = replace(kept, claim=self._claim(question, found, place))
+            kept = replace(kept, claim=claim_of(question, found, kept.names, place))
             write_whole(self.folder.race_file, to_json(kept.to_json()))
         if first and place > 1:
             whole = sum(Question.of(one, len(self.cells), i + 1).share for i, one in enumerate(kept.questions))
@@ -224,37 +225,6 @@ class Racing:
         plan.runs = [*old, *new]
         return plan
 
-    def _claim(self, question: Question, found: Answer, place: int) -> Claim:
-        def known(value: float) -> float | None:
-            return value if math.isfinite(value) else None
-
-        return Claim(
-            state=found.state,
-            sentence=sentence(question, found, [cell.name for cell in self.contenders]),
-            rounds=found.rounds,
-            spent=found.spent,
-            winner=found.winner,
-            kind=found.kind,
-            out=tuple(Leaver(one.cell, one.round, one.by, kind=one.kind) for one in found.out),
-            pairs=[list(pair) for pair in found.pairs],
-            stands=[list(pair) for pair in found.stands],
-            ranking=list(found.ranking),
-            near=tuple(Near(one.cell, one.factor, one.kind) for one in found.factors if math.isfinite(one.factor)),
-            hours=found.hours,
-            question=place - 1,
-            bars=Bars(question.bar, question.certificate, question.certificate_of_pairs),
-            looks=tuple(
-                Seen(
-                    look.round,
-                    look.spent,
-                    look.hours,
-                    [[cell, known(value)] for cell, value in look.quantiles],
-                    [[a, b, round(value, 3)] for a, b, value in look.evidence],
-                )
-                for look in found.looks
-            ),
-        )
-
     def tell_leavers(self, kept: Race, found: Answer) -> None:
         """Say who left in the newest round."""
         assert kept.claim is not None
@@ -266,8 +236,7 @@ class Racing:
         """Print the answer, what is known of each point, and the weaker claims."""
         claim = kept.claim
         assert claim is not None
-        show(race_line(claim))
-        console().print(race_table(kept, claim))
+        console().print(race_view(kept))
         for line in race_lines(kept, claim):
             show(line)
 

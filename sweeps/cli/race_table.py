@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from landscape.config.errors import CorruptFile
 from landscape.config.text import printable
 from landscape.scores import DISTANCE
+from landscape.store import SweepFolder
 from landscape.store.races import ORDER, WAITING, Claim, Race
 from sweeps.formatting import score
 
@@ -68,6 +72,20 @@ def race_lines(race: Race, claim: Claim) -> Iterator[str]:
             told = "; ".join(f"{names[a]} is better than {names[b]}" for a, b in pairs[:MOST_PAIRS])
             more = f"; and {len(pairs) - MOST_PAIRS} more" if len(pairs) > MOST_PAIRS else ""
             yield f"{kind}, all of them together: {told}{more}"
+
+
+def race_of(folder: SweepFolder) -> Race | None:
+    """The race that a sweep is, if it has looked at its runs; None where it cannot be read, too."""
+    with suppress(FileNotFoundError, CorruptFile):
+        found = folder.race()
+        return found if found.claim is not None else None
+    return None
+
+
+def race_view(race: Race) -> RenderableType:
+    """The answer so far, and the points."""
+    assert race.claim is not None
+    return Group(Text(printable(race_line(race.claim))), race_table(race, race.claim))
 
 
 def race_line(claim: Claim) -> str:
