@@ -61,7 +61,7 @@ bench-race: install ## simulate how often races name a wrong cell, and how many 
 bench-replay: install ## what races and partial runs would have cost in a finished study (minutes): STORE=outputs
 	$(BIN)/python tests/benchmarks/bench_replay.py $(or $(STORE),outputs)
 
-race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (a minute of one idle core)
+race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (minutes of one core)
 	$(BIN)/python tests/benchmarks/make_race_thresholds.py
 
 clean: ## remove what can be made again, but neither the store nor the report
