@@ -16,8 +16,9 @@ from landscape.store.races import BEST, BUDGET, ORDER, TOP, WAITING
 from sweeps.__main__ import VERBS
 from sweeps.cli import race as command
 from sweeps.planning.freeze import freeze
-from sweeps.planning.plan import TRAIN, make_plan
+from sweeps.planning.plan import TRAIN, Plan, make_plan
 from sweeps.planning.search_space import with_params
+from sweeps.search import confirmation
 
 RATIOS = {"ns": 1.0, "ls": 1.8, "wgan": 4.0}
 GRID = ("-m", "loss=ns,wgan,ls", *TINY)
@@ -35,6 +36,9 @@ class Training:
 
     def check(self, plan):
         pass
+
+    def shell_lines(self):
+        return []
 
     def launch(self, plan):
         freeze(plan)
@@ -298,6 +302,38 @@ def test_what_cannot_be_raced(bare: Store, training, arguments, said) -> None:
     with pytest.raises(UserError, match=said):
         race(bare, *arguments)
     assert not bare.runs.exists()
+
+
+def test_what_a_race_has_found_is_confirmed_on_fresh_seeds(bare: Store, training, monkeypatch) -> None:
+    race(bare)
+    (name,) = bare.sweep_names()
+    launched: list[Plan] = []
+
+    def confirmed(plan, launcher):
+        launched.append(plan)
+        return 0
+
+    monkeypatch.setattr(command, "launch_confirmation", confirmed)
+    assert VERBS["confirm"]([name, f"store={bare.root}", "confirm.seeds=3"]) == 0
+    (plan,) = launched
+    record = kept(bare)
+    best = [ticket.run for ticket in record.tickets if ticket.cell == record.claim.winner]
+    assert [planned.id for planned in plan.runs] == best and plan.name == name and plan.stage == "confirm"
+    assert plan.confirm["seeds"] == 3 and all(planned.need != TRAIN for planned in plan.runs)
+    monkeypatch.setattr(confirmation, "last_distance", distance)
+    again = confirmation.confirmation(plan).plan.runs
+    seeds = {planned.config["seed"] for planned in again}
+    assert len(again) == len(seeds) == 3 and {planned.config["loss"]["kind"] for planned in again} == {"ns"}
+    assert not seeds & {bare.run(run).config()["seed"] for run in best}
+
+
+def test_what_is_confirmed_of_an_undecided_race_is_what_is_left(bare: Store, training, monkeypatch) -> None:
+    race(bare, "--budget", "30")
+    launched: list[Plan] = []
+    monkeypatch.setattr(command, "launch_confirmation", lambda plan, launcher: launched.append(plan) or 0)
+    assert VERBS["confirm"]([bare.sweep_names()[0], f"store={bare.root}"]) == 0
+    left = {0, 1, 2} - {one.cell for one in kept(bare).claim.out}
+    assert len(launched[0].runs) == 10 * len(left) and len(left) > 1
 
 
 def test_a_single_point_is_no_race(bare: Store, training) -> None:
