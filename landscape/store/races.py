@@ -142,6 +142,7 @@ class Claim(Record):
     ranking: Sequence[int] = field(default=(), metadata=holds(listed(count), dump=list))
     near: tuple[Near, ...] = field(default=(), metadata=records(Near))
     hours: float = field(default=0.0, metadata=holds(seconds))
+    counted: Sequence[int] = field(default=(), metadata=holds(listed(count), dump=list))  # runs of each cell
     question: int = field(default=0, metadata=holds(count, always=True))  # its place in the list of the race
     bars: Bars | None = field(default=None, metadata=one_record(Bars))
     looks: tuple[Seen, ...] = field(default=(), metadata=records(Seen))
@@ -177,6 +178,12 @@ class Race(Record):
         """Of each cell the hours of the same runs; 0 where they are not on record."""
         return [[one.hours or 0.0 for one in mine] for mine in self._by_cell()]
 
+    def counted(self) -> list[int]:
+        """How many runs of each cell the claim counts; the rest has ended early, or after it left."""
+        claim = self.claim
+        told = [] if claim is None else list(claim.counted)
+        return told or [len(of) for of in self.distances()]
+
     def _by_cell(self) -> list[list[Ticket]]:
         found: list[list[Ticket]] = [[] for _ in self.cells]
         for ticket in sorted(self.tickets, key=lambda one: one.order):
@@ -197,6 +204,6 @@ class Race(Record):
         named += [cell for pair in (*claim.pairs, *claim.stands) for cell in pair]
         named += [one[0] for look in claim.looks for one in look.quantiles]
         named += [cell for look in claim.looks for one in look.evidence for cell in one[:2]]
-        if claim.question >= len(self.questions):
+        if claim.question >= len(self.questions) or len(claim.counted) not in (0, n):
             return "a claim"
         return "a claim" if any(cell is not None and cell >= n for cell in named) else None

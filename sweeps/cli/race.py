@@ -165,8 +165,8 @@ class Racing:
             cells = [claim.winner]
         elif claim.ranking:
             cells = list(claim.ranking[: kept.asked.top or 1])
-        runs = kept.distances()
-        return [self.ticket(cell, number) for cell in cells for number in range(len(runs[cell]))]
+        counted = kept.counted()
+        return [self.ticket(cell, number) for cell in cells for number in range(counted[cell])]
 
     def in_order(self, kept: Race) -> Race:
         """The race of the same points, typed in another order. A race's name fixes which points those are."""
@@ -246,6 +246,10 @@ class Racing:
         for planned in old:
             planned.need = NOTHING
         plan.runs = [*old, *new]
+        ahead = range(PER_ROUND)
+        running = [cell for cell, most in enumerate(found.wanted) if most > len(past[cell])]
+        if found.spent + 2 * PER_ROUND * len(running) <= self.asked.budget:  # a further round may follow
+            plan.early = [self.ticket(cell, found.wanted[cell] + n) for n in ahead for cell in running]
         return plan
 
     def tell_leavers(self, kept: Race, found: Answer) -> None:

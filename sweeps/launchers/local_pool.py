@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from landscape.store.process_record import ClaimRecord
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.processes import EXIT_UNKNOWN, Process, ProcessStarter, starter
 from sweeps.launchers.supervisor import Child, JobAllocation, Supervisor
+from sweeps.planning.freeze import freeze_run
 from sweeps.planning.needs import is_met
 from sweeps.planning.plan import NOTHING, Plan, Planned, execution
 
@@ -70,6 +72,7 @@ class Pool(Supervisor[Planned]):
         super().__init__(slots.count, display.event, allocation)
         self.plan, self.slots, self.starter, self.display = plan, slots, starter, display
         self.waiting = deque(planned for planned in plan.runs if planned.need != NOTHING)
+        self.early = deque(plan.early)
         self.observer = LeaseMonitor()
         self.elsewhere: list[Planned] = []  # claimed by workers of other processes
         self.rests_until: dict[str, float] = {}  # run id -> time before which it is not started again
@@ -101,6 +104,28 @@ class Pool(Supervisor[Planned]):
             except READ_ERRORS as e:
                 self.event(f"{planned.label}: cannot be started ({e})")
                 self.stop_if_unwritable(error_name(e))
+        if not self.waiting and self.plan.early and not self.interrupts:
+            self._early(here)
+
+    def _early(self, here: int) -> None:
+        """Begin runs of later, in their order, in slots that are idle while the last of the plan's own are trained.
+        When those have ended the others save and stop, and whoever plans them resumes them."""
+        later = {planned.id for planned in self.plan.early}
+        if self.elsewhere or any(child.work.id not in later for child in self.children):
+            while self.early and len(self.children) + here < self.count and not self.unwritable:
+                planned = self.early.popleft()
+                run = self.plan.store.run(planned.id)
+                with suppress(*READ_ERRORS):
+                    freeze_run(self.plan.store, planned, self.plan.command, self.plan.name)
+                    if claim_in_force(run) is None and not is_met(self.plan, planned):
+                        slot = self.free_slot()
+                        self.children.append(Child(self.start(planned, slot), slot, planned))
+            return
+        for child in self.children:
+            if not child.signals_sent:
+                child.signals_sent = 1
+                with suppress(ProcessLookupError):
+                    os.killpg(child.process.pid, signal.SIGTERM)
 
     def _look_elsewhere(self) -> int:
         """Queue the runs again whose other worker is gone; how many of the rest are trained on this machine."""

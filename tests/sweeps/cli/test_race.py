@@ -15,7 +15,7 @@ from landscape.store import DONE, FAILED, Store
 from landscape.store.races import BEST, BUDGET, ORDER, TOP, WAITING
 from sweeps.__main__ import VERBS
 from sweeps.cli import race as command
-from sweeps.planning.freeze import freeze
+from sweeps.planning.freeze import freeze, freeze_run
 from sweeps.planning.plan import TRAIN, Plan, make_plan
 from sweeps.planning.search_space import with_params
 from sweeps.search import confirmation
@@ -200,6 +200,33 @@ def test_a_race_that_is_killed_goes_on(bare: Store, training, tmp_path: Path, st
     assert race(bare) == 0
     assert kept(bare).claim == expected.claim and kept(bare).tickets[:5] == expected.tickets[:5]
     assert len(training.trained) == len(set(training.trained)) == count, "no run is trained twice"
+
+
+def test_tickets_of_the_next_round_may_begin_early_and_do_not_count_yet(bare: Store, training, monkeypatch) -> None:
+    """All that may begin early ends with its round: the answer is the same, at the same number of runs that count."""
+    race(bare, "--budget", "60")
+    expected = kept(bare)
+    launched: list[Plan] = []
+    plain = training.launch
+
+    def eager(plan):
+        launched.append(plan)
+        assert not {one.id for one in plan.early} & {one.id for one in plan.runs}
+        for planned in plan.early:
+            freeze_run(plan.store, planned, plan.command, plan.name)
+            run = plan.store.run(planned.id)
+            run.write_status(replace(run.status(), state=DONE))
+        return plain(plan)
+
+    training.launch = eager
+    other = Store(bare.root.parent / "other")
+    assert VERBS["race"]([*GRID, f"store={other.root}", "--budget", "60"]) == 0
+    claim = kept(other).claim
+    assert launched[0].early and launched[-1].early == [], "the last round has none to follow"
+    assert replace(claim, hours=0.0, looks=()) == replace(expected.claim, hours=0.0, looks=())
+    assert len(kept(other).tickets) >= claim.spent == expected.claim.spent
+    counted = {(one.cell, one.order): one for one in kept(other).tickets}
+    assert all(counted[one.cell, one.order].run == one.run for one in expected.tickets)
 
 
 def test_a_failed_run_is_infinite_and_is_not_trained_again(bare: Store, training) -> None:
