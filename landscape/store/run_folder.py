@@ -122,8 +122,11 @@ class RunFolder:
         """Whether the run was planned."""
         return self.config_file.exists()
 
-    def create(self, config: dict[str, Any], meta: RunMeta, status: RunStatus) -> bool:
-        """Write a planned run atomically. Returns False if another planner was faster; its files are equal."""
+    def create(
+        self, config: dict[str, Any], meta: RunMeta, status: RunStatus, files: Mapping[str, str] | None = None
+    ) -> bool:
+        """Write a planned run atomically; of an imported one also its further `files`, by their names in the folder.
+        Returns False if another planner was faster; its files are equal."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = beside_of(self.path)
         beside.mkdir()
@@ -140,6 +143,8 @@ class RunFolder:
                     os.fsync(f.fileno())
             for folder in (new.claims, new.checkpoints, new.samples, new.protocols, new.requests):
                 folder.mkdir()
+            for name, text in (files or {}).items():
+                (beside / name).write_text(text)
             beside.rename(self.path)
             return True
         except OSError:
