@@ -357,7 +357,10 @@ def _checked_sweep(parts: dict[str, Any], where: str) -> dict[str, Any]:
             raise CorruptFile(f"{where}: trials are a list")
         found["trials"] = [TrialRecord.from_json(one, f"{where}: trials").to_json() for one in parts["trials"]]
     if "race" in parts:
-        found["race"] = Race.from_json(parts["race"], f"{where}: race").to_json()
+        race = Race.from_json(parts["race"], f"{where}: race")
+        if what := race.stranger():
+            raise CorruptFile(f"{where}: race has {what} of a cell that it lacks")
+        found["race"] = race.to_json()
     return found
 
 
@@ -392,7 +395,7 @@ def put(table: RunTable, store: Store) -> tuple[int, int]:
         files |= {f"protocols/{name}.json": to_json(text) for name, text in parts["protocols"].items()}
         meta, status = RunMeta.from_json(parts["meta"], row.id), RunStatus.from_json(parts["state"], row.id)
         run = store.run(row.id)
-        new += not run.exists() and run.create(parts["config"], meta, status, files)
+        new += not run.exists() and run.create(parts["config"], meta, status, files=files)
     for row in table.rows:
         folder = store.sweep(row.id) if row.kind == SWEEP else None
         if folder is None or folder.path.exists():
