@@ -32,6 +32,7 @@ from analysis.loading.filters import filter_runs
 from analysis.loading.measure import score_key
 from analysis.loading.pooling import POOLS, pool_cells
 from analysis.loading.runs import Collected, collect
+from analysis.loading.table_files import opened
 from analysis.tables.provenance import code_text, packages_text, shell_command
 from landscape.config.cli import Deprecated, Parser, run_cli
 from landscape.config.errors import ExitCode, UserError
@@ -215,8 +216,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    store, out = Store(args.store), Path(args.out).expanduser()
-    with gc_disabled(), _pool(store) as pool:
+    out = Path(args.out).expanduser()
+    with opened(args.store) as store, gc_disabled(), _pool(store) as pool:
         found = filter_runs(read_csv(args.csv) if args.csv else collect(store, pool), args.where)
         found = pool_cells(found) if args.pool else found
         found.score = score_key(args.score, found) if args.score else None
