@@ -26,8 +26,6 @@ from sweeps.planning.search_spec import trials_left
 from sweeps.search.objective import ObjectiveValue, cannot_matter, least_median
 from sweeps.search.worker import SearchWorker
 
-Outcome = str | float  # a state, or the value of a run that is done
-
 
 def test_seeds_of_a_trial_begin_with_its_own_and_differ() -> None:
     seeds = trial_seeds(17, 40)
@@ -55,10 +53,10 @@ def test_what_cannot_matter_is_in_the_worse_half_whatever_comes() -> None:
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], Outcome]], list[str]]:
+def trained(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], Any]], list[str]]:
     """Makes runs end as a function of their number says, without training; returns the ids of those begun."""
 
-    def install(outcome: Callable[[int], Outcome]) -> list[str]:
+    def install(outcome: Callable[[int], Any]) -> list[str]:
         begun: list[str] = []
         values: dict[str, float] = {}
 
@@ -84,7 +82,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], Outcom
     return install
 
 
-Install = Callable[[Callable[[int], Outcome]], list[str]]
+Install = Callable[[Callable[[int], Any]], list[str]]
 
 
 def rows(store: Store, plan: Plan) -> list[TrialRecord]:
