@@ -339,6 +339,7 @@ class Search:
         "seed of the search and of the seeds of its trials; fixed: 0, and one seed for all trials of a cell",
         Legal(lambda v: v == FIXED or (v.isdecimal() and SEED.test(int(v))), f"{SEED.words}, or {FIXED}"),
     )
+    seeds: int = key("seeds per trial, whose value is the median of their runs", at_least(1, 1000))
     startup: int = key("random trials before the sampler uses its model", at_least(1, 1_000_000))
     rounds: int | None = optional(
         "number of equal batches of trials; each is completed before the next is proposed; null: asynchronous",
