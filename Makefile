@@ -9,7 +9,7 @@ TESTS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report dirac lab test test-all check bench bench-statistics bench-race race-thresholds clean
+.PHONY: help install demo report dirac lab test test-all check bench bench-statistics bench-race bench-replay race-thresholds clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,10 @@ bench-statistics: install ## simulate how often the report's claims are false an
 bench-race: install ## simulate how often races name a wrong cell, and how many runs they take (minutes)
 	$(BIN)/python tests/benchmarks/bench_race.py
 
-race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (a minute of one idle core)
+bench-replay: install ## what races and partial runs would have cost in a finished study (minutes): STORE=outputs
+	$(BIN)/python tests/benchmarks/bench_replay.py $(or $(STORE),outputs)
+
+race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (minutes of one core)
 	$(BIN)/python tests/benchmarks/make_race_thresholds.py
 
 clean: ## remove what can be made again, but neither the store nor the report
