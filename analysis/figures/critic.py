@@ -32,7 +32,7 @@ def critic_figure(
     columns = min(3, len(labels))
     lines = math.ceil(len(labels) / columns)
     with matplotlib.rc_context(RC_PARAMS):
-        fig = Figure(figsize=(0.7 + 3.1 * columns, 0.6 + 2.4 * lines), layout="constrained")
+        fig = Figure(figsize=(0.7 + 3.1 * columns, 0.6 + 2.6 * lines), layout="constrained")
         axes = fig.subplots(lines, columns, sharey=True, squeeze=False).ravel()
         for ax, label in zip(axes, labels, strict=False):
             cell = told[told["cell"] == label]
@@ -41,9 +41,9 @@ def critic_figure(
                 sizes = np.linspace(5, 32, len(run))
                 ax.plot(run["critic"], run["score"], color=color, lw=0.6, alpha=0.5)
                 ax.scatter(run["critic"], run["score"], s=sizes, color=color, alpha=0.7, lw=0, zorder=3)
-            ax.set_title(label, color=color, fontsize=9)
+            ax.set_title(label, color=color, fontsize=9.5, pad=17)
             note = _note(cell, confidence)
-            ax.text(0.97, 0.03, note, transform=ax.transAxes, ha="right", fontsize=8, color=MUTED_COLOR)
+            ax.text(0, 1.02, note, transform=ax.transAxes, va="bottom", fontsize=8, color=MUTED_COLOR)
             ax.xaxis.set_major_locator(Readable())
             value_axis(ax, measure.ratios)
         for ax in axes[len(labels) :]:
@@ -63,4 +63,4 @@ def _note(cell: pd.DataFrame, confidence: float) -> str:
     low, high = median_interval(found, confidence)
     between = "" if np.isnan(low) else f" ({low:.2f} to {high:.2f})"
     said = f"rank correlation {np.median(found):.2f}{between}".replace("-", "−")
-    return f"{said}\n{plural(len(found), 'run')}"
+    return f"{said}, {plural(len(found), 'run')}"

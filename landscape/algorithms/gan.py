@@ -105,7 +105,7 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
                 else:
                     logits_real, logits_fake = critic(torch.cat([seen_real, seen_fake.detach()])).chunk(2)
             loss_d = loss.d(logits_real.float(), logits_fake.float())
-            critic = offset + slope * loss_d.detach()  # before the penalty
+            estimate = offset + slope * loss_d.detach()  # before the penalty
             if regularizer.term is not None and (model.step - 1) % every == 0:
                 if by_pass and regularizer.per_sample:
                     advance_spectral_norms(d)
@@ -117,8 +117,8 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         losses["loss_d"] = loss_d.detach()
         # If a G step follows, G's graph still needs its statistics.
         moved = distributed.running_statistics(d) if g_follows else distributed.running_statistics(g, d)
-        distributed.average([*(p.grad for p in d_parameters), *moved, losses["loss_d"], critic])
-        watched["critic"] = torch.lerp(model.watched.get("critic", critic), critic, CRITIC_SHARE)
+        distributed.average([*(p.grad for p in d_parameters), *moved, losses["loss_d"], estimate])
+        watched["critic"] = torch.lerp(model.watched.get("critic", estimate), estimate, CRITIC_SHARE)
         opt_d.step()
         if regularizer.clamp is not None and cfg.reg.when == "after":
             watched["saturated"] = regularizer.clamp(d, cfg.reg)
