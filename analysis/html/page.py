@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.estimators.critic import norms_apart
 from analysis.estimators.repeated_searches import several_searches, trajectories
 from analysis.figures import panels
 from analysis.figures.axes import MAX_LINES
+from analysis.figures.critic import critic_figure
 from analysis.figures.render import FigureRenderer
 from analysis.figures.style import CellStyle, cell_styles
 from analysis.html.curve_json import budget_curves
@@ -21,7 +23,7 @@ from analysis.html.images import grids, place_pictures
 from analysis.html.paper import paper_sections
 from analysis.html.races import race_sections
 from analysis.html.run_pages import curve_names, write_runs, write_table
-from analysis.html.sections import TABLE_HEADERS, section_tables, shown_table, write_tables
+from analysis.html.sections import CONFIDENCE, TABLE_HEADERS, section_tables, shown_table, write_tables
 from analysis.loading import protocols
 from analysis.loading.cells import (
     PICKED,
@@ -42,8 +44,10 @@ from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import is_distance_column, to_file_columns
 from analysis.loading.filters import on_outcome
 from analysis.loading.measure import Measure, judged, measure_of, score_values
+from analysis.loading.read_run import OF_TRAINING
 from analysis.loading.runs import Collected
 from analysis.tables import diagnostics, formatting, runs_and_cells
+from analysis.tables.critic import critic_table
 from analysis.tables.evaluation_cost import evaluation_sentences
 from analysis.tables.failures import failures
 from analysis.tables.provenance import provenance
@@ -173,6 +177,12 @@ def section(
     curves = _figures(found, styles, name, few, measure, float(compared["fid_start"].median()), submit)
     said = section_tables(found, compared, to_draw, text, styles, measure, submit)
     frames = said.pop("frames")
+<<<<<<< HEAD
+    evaluated = norms_apart(_evaluations(found, name, compared, measure), found.configs)
+    frames["critic"] = critic_table(evaluated, order, CONFIDENCE)
+    if draw and len(frames["critic"]):
+        submit("critic", critic_figure, evaluated, to_draw, styles, measure, CONFIDENCE)
+=======
     standings = standing_table(compared, frames["spread"], [*partly], measure)
     if not name or standings["score_median"].isna().all():
         standings = standings[:0]  # of nothing that is scored, or of runs that confirm alone
@@ -180,6 +190,7 @@ def section(
     claimed = answer(
         cell_order(whole), frames["pairs"], frames["ranks"], said["could"], said["error"], said["outcomes"]
     )
+>>>>>>> integ
     cells, singles = runs_and_cells.cell_table(runs), runs_and_cells.run_table(runs)
     asked_why = diagnostics.diagnostic_table(countable(runs), text)
     write_tables(
@@ -268,13 +279,21 @@ def _figures(
             if len(drawn):
                 submit(f"band{end}", panels.band_figure, drawn, apart, styles, measure, unit)
         submit("distribution", panels.distribution_figure, units["run"], styles, measure, untrained)
-    # `every` has the section's labels, which may name the architecture.
-    rows = found.rows[found.rows["protocol"] == name]
-    rows = rows.assign(score=score_values(rows, measure.column))[["id", "status", "step", "score"]]
-    rows = rows.merge(every.drop_duplicates("id")[["id", "cell"]], on="id")
+    rows = _evaluations(found, name, every, measure)[["id", "status", "step", "score", "cell"]]
     if np.isfinite(rows["score"].to_numpy(float)).any():
         submit("training", panels.training_figure, rows, order, styles, measure)
     return curves
+
+
+def _evaluations(found: Collected, name: str | None, runs: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """The evaluations of `runs` under the protocol `name`, with their `score` and what training said at them.
+
+    `cell` has the section's labels, which may name the architecture. Superseded runs are left out.
+    """
+    rows = found.rows[found.rows["protocol"] == name]
+    rows = rows.assign(score=score_values(rows, measure.column))[["id", "status", "step", "score", *OF_TRAINING]]
+    counted = runs[runs["superseded"].isna()].drop_duplicates("id")
+    return rows.merge(counted[["id", "cell"]], on="id")
 
 
 def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from analysis.loading.distances import DISTANCE, is_distance_column
 from analysis.loading.filters import on_outcome
 from analysis.loading.measure import BY_DISTANCE, Measure
 from analysis.loading.runs import Collected
-from analysis.tables import diagnostics, formatting
+from analysis.tables import critic, diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
 from analysis.tables.early_stopping import HEADERS as EARLY_HEADERS
@@ -94,6 +94,7 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
     },
     "best": {"cell": "cell", **diagnostics.HEADERS, **BEST_COLUMNS},
     "diagnostics": diagnostics.HEADERS,
+    "critic": critic.HEADERS,
     **EARLY_HEADERS,
 }
 PLAIN_SDS = ("together", "repeats_sd")
@@ -209,6 +210,8 @@ def shown_table(kind: str, frame: pd.DataFrame, distance: str, measure: Measure 
         )
     if kind == "confirm" and not measure.ratios:
         frame = frame.drop(columns="middle")  # the mean
+    if kind == "critic" and frame["saturated"].isna().all():
+        frame = frame.drop(columns=["saturated", "saturated_last"])
     if kind == "spread" and not frame["repeated"].any():
         frame = frame.drop(columns=["repeated", "repeats_sd"])
     return frame

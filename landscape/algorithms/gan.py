@@ -35,6 +35,8 @@ from landscape.networks.latents import sample_latents
 from landscape.networks.normalizers import couples_samples
 from landscape.networks.spectral_norm import advance_spectral_norms
 
+CRITIC_SHARE = 0.02  # of the newest batch in the logged estimate: some 50 steps are averaged
+
 
 def networks(cfg: Config, channels: int) -> dict[str, nn.Module]:
     """G and D, initialized from the run's seed. Raises `UserError` for an unknown architecture or normalizer."""
@@ -51,6 +53,7 @@ def optimizers(modules: dict[str, nn.Module], cfg: Config) -> dict[str, torch.op
 def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
     """Returns the function that makes one D update, followed by a G update if one is due."""
     loss, regularizer = get_loss(cfg.loss), get_regularizer(cfg.reg.penalty)
+    offset, slope = loss.estimate
     g, d = model.modules["g"], model.modules["d"]
     opt_g, opt_d = model.optimizers["g"], model.optimizers["d"]
     streams, counts = model.streams, model.counts
@@ -102,6 +105,7 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
                 else:
                     logits_real, logits_fake = critic(torch.cat([seen_real, seen_fake.detach()])).chunk(2)
             loss_d = loss.d(logits_real.float(), logits_fake.float())
+            estimate = offset + slope * loss_d.detach()  # before the penalty
             if regularizer.term is not None and (model.step - 1) % every == 0:
                 if by_pass and regularizer.per_sample:
                     advance_spectral_norms(d)
@@ -113,7 +117,8 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         losses["loss_d"] = loss_d.detach()
         # If a G step follows, G's graph still needs its statistics.
         moved = distributed.running_statistics(d) if g_follows else distributed.running_statistics(g, d)
-        distributed.average([*(p.grad for p in d_parameters), *moved, losses["loss_d"]])
+        distributed.average([*(p.grad for p in d_parameters), *moved, losses["loss_d"], estimate])
+        watched["critic"] = torch.lerp(model.watched.get("critic", estimate), estimate, CRITIC_SHARE)
         opt_d.step()
         if regularizer.clamp is not None and cfg.reg.when == "after":
             watched["saturated"] = regularizer.clamp(d, cfg.reg)

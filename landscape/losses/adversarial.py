@@ -8,6 +8,7 @@ computed as softplus(-a) for numerical stability. A new loss needs a pair of fun
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log
 from typing import NamedTuple
 
 from torch import Tensor
@@ -26,7 +27,8 @@ class Loss(NamedTuple):
     scalars. G gets real logits only if `needs_real_logits` (else None), because they cost another forward pass.
     `log_extra(fake)` returns further scalars to log in a G step. `threshold` is D's decision threshold, None if only
     differences of logits have a meaning. `configure(own)` returns the loss with the run's `loss.*` keys, for a loss
-    that has parameters.
+    that has parameters. `estimate` is the offset and the slope that turn D's loss into its estimate of how far fakes
+    are from real images: 0 where D cannot tell them apart, and with the optimal D a divergence.
     """
 
     d: Callable[[Tensor, Tensor], Tensor]
@@ -35,6 +37,13 @@ class Loss(NamedTuple):
     log_extra: Callable[[Tensor], dict[str, Tensor]] | None = None
     threshold: float | None = 0.0
     configure: Callable[[schema.Loss], Loss] | None = None
+    estimate: tuple[float, float] = (0.0, -1.0)
+
+
+# With the optimal D, for data p and fakes q.
+JENSEN_SHANNON = (log(2), -0.5)
+TOTAL_VARIATION = (1.0, -0.5)
+TRIANGULAR = (2.0, -4.0)  # the integral of (p - q)^2 / (p + q)
 
 
 def ns_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -124,14 +133,14 @@ def rpgan_g(fake: Tensor, real: Tensor | None = None) -> Tensor:
 
 
 LOSSES: dict[str, Loss] = {
-    "ns": Loss(ns_d, ns_g),
-    "minimax": Loss(ns_d, minimax_g),
-    "ml": Loss(ns_d, ml_g, log_extra=ml_extra),
+    "ns": Loss(ns_d, ns_g, estimate=JENSEN_SHANNON),
+    "minimax": Loss(ns_d, minimax_g, estimate=JENSEN_SHANNON),
+    "ml": Loss(ns_d, ml_g, log_extra=ml_extra, estimate=JENSEN_SHANNON),
     "wgan": Loss(wgan_d, wgan_g, threshold=None),
-    "ls": Loss(ls_d, ls_g, threshold=0.5),
-    "ls_sigmoid": Loss(ls_sigmoid_d, ls_sigmoid_g),
-    "hinge": Loss(hinge_d, wgan_g),
-    "rpgan": Loss(rpgan_d, rpgan_g, needs_real_logits=True, threshold=None),
+    "ls": Loss(ls_d, ls_g, threshold=0.5, estimate=TRIANGULAR),
+    "ls_sigmoid": Loss(ls_sigmoid_d, ls_sigmoid_g, estimate=(2.0, -8.0)),  # TRIANGULAR of half the loss
+    "hinge": Loss(hinge_d, wgan_g, estimate=TOTAL_VARIATION),
+    "rpgan": Loss(rpgan_d, rpgan_g, needs_real_logits=True, threshold=None, estimate=(log(2), -1.0)),
 }
 
 
