@@ -19,6 +19,7 @@ from analysis.figures.style import CellStyle, cell_styles
 from analysis.html.curve_json import budget_curves
 from analysis.html.images import grids, place_pictures
 from analysis.html.paper import paper_sections
+from analysis.html.races import race_sections
 from analysis.html.run_pages import curve_names, write_runs, write_table
 from analysis.html.sections import TABLE_HEADERS, section_tables, shown_table, write_tables
 from analysis.loading import protocols
@@ -67,6 +68,7 @@ def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[st
     distinct = found.runs.drop_duplicates("id")
     compared = [(data, name, runs) for (data, name, _), runs in zip(parts, by_score, strict=True)]
     studies = paper_sections(found, compared, renderer) if score.is_distance else []
+    races = race_sections(found, renderer)
     drawn = [
         section(found, renderer, styles, *part, runs, f"{number:02d}-{_slug(part[0])}", number <= MOST_PARTS)
         for number, (part, runs) in enumerate(zip(parts, by_score, strict=True), 1)
@@ -97,6 +99,7 @@ def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[st
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],
         "several": _what_differs(parts, found.protocols),
         "studies": studies,
+        "races": races,
         "sections": drawn,
         "failures": failures(distinct, store),
         "strangers": [

@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.loading.cache import gc_disabled, read_records
 from analysis.loading.protocols import with_features
+from analysis.loading.races import read_races
 from analysis.loading.read_run import SCORES, Record, Rows, number
 from analysis.loading.sweeps import Sweep, read_sweeps
 from analysis.loading.trials import ORIGIN_COLUMNS, no_trials, origin, read_trials
@@ -21,6 +22,7 @@ from landscape.config.axes import AXES, CELL_KEYS, LUCK_KEYS, SETTING, cell_labe
 from landscape.scores import COLUMNS, CURVES, NUMBERS
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 from landscape.store.protocols import EvalProtocol
+from landscape.store.races import Race
 from landscape.store.run_meta import Machine, RunMeta
 from landscape.store.run_status import EarlyStop, RunStatus
 from landscape.store.trials import GRID
@@ -80,6 +82,7 @@ class Collected:
     pooled_over   the columns that cells are pooled over (`analysis.loading.pooling`)
     warnings      run id -> its worker's warnings
     score         the key of the score that cells are compared by; None for the distance
+    races         the races of the store, by name
     """
 
     runs: pd.DataFrame
@@ -95,6 +98,7 @@ class Collected:
     pooled_over: tuple[str, ...] = ()
     warnings: dict[str, list[str]] = field(default_factory=dict)
     score: str | None = None
+    races: dict[str, Race] = field(default_factory=dict)
 
 
 def load(store: Store | str | Path) -> pd.DataFrame:
@@ -220,7 +224,12 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
         {record.id: getattr(record, key) for record in records} for key in ("meta", "config", "file_stats")
     )
     warnings = {record.id: list(texts) for record in records if (texts := record.status.warnings)}
-    return Collected(runs, rows, protocols, meta, problems, trials, (), configs, file_stats, sweeps, warnings=warnings)
+    races = read_races(store, problems)
+    return Collected(
+        *(runs, rows, protocols, meta, problems, trials, (), configs, file_stats, sweeps),
+        warnings=warnings,
+        races=races,
+    )
 
 
 def _together(one: EvalProtocol, other: EvalProtocol) -> EvalProtocol:

@@ -27,6 +27,7 @@ from landscape.ranges import (
     listed_of,
     matching,
     one_of,
+    or_word,
     positive,
 )  # fmt: skip
 from landscape.scores import EXTRACTORS, OPTIONS, SCORES
@@ -254,7 +255,10 @@ class Launcher:
     """Where and with which resources runs are trained."""
 
     kind: str = key("where runs are trained")
-    jobs: int | None = optional("concurrent runs; null: cores / threads, or the number of GPUs", at_least(1, 1024))
+    jobs: int | str | None = optional(
+        "concurrent runs; null: cores / threads, or the number of GPUs; auto: as many as fit into memory, too",
+        or_word(at_least(1, 1024), "auto"),
+    )
     warm: bool | None = optional("fork workers from a process that has loaded torch; null: only without a GPU")
     price: float | None = optional("price per GPU hour, or per core hour without a GPU", NOT_NEGATIVE)
     partition: str | None = optional("partition of a job")
@@ -268,7 +272,9 @@ class Launcher:
     setup: list[str] = key("shell lines that a job executes before its runs", default=[])
     extra: list[str] = key("further options of sbatch", default=[])
     runs_per_job: int | None = optional("runs per job", at_least(1, 100_000))
-    at_once: int | None = optional("concurrent runs in a job", at_least(1, 1024))
+    at_once: int | str | None = optional(
+        "concurrent runs in a job; auto: as many as fit into its memory and cores", or_word(at_least(1, 1024), "auto")
+    )
     parallel: int | None = optional("concurrent jobs of an array", at_least(1))
     classes: list[Any] = key("resources that differ for some runs: {when: {KEY: VALUE}, ...}", default=[])
     max_submit: int | None = optional("most jobs in the queue at a time", at_least(1))
@@ -402,6 +408,10 @@ class Schema(Config):
     search: Search = field(default_factory=Search)
     confirm: Confirm = field(default_factory=Confirm)
     stage: str = key("stage of a sweep; all: the grid, then the search", one_of("all", "grid", "search", "confirm"))
+    canary: str = key(
+        "whether a run of each shape is tried in small first; auto: where that is little beside the sweep",
+        one_of("auto", "on", "off"),
+    )
     max_points: int = key("largest number of grid points; larger grids are rejected")
 
 

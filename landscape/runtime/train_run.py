@@ -37,7 +37,7 @@ class Training:
     def run_to_end(self) -> None:
         """Train until the last step, divergence, an early stop or a signal. The result is in the status."""
         cfg, writer, work = self.cfg, self.writer, self.work
-        writer.write(state=RUNNING, steps=cfg.train.steps, reason=None, errno=None)
+        writer.write(state=RUNNING, steps=cfg.train.steps, reason=None, errno=None, fault=None)
         order = {key: work.frozen[key] for key in EXECUTION if key in work.frozen}
         slow = slow_bf16(cfg.train.precision, work.device.type == "cpu")
         if slow is not None:

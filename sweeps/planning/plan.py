@@ -58,6 +58,7 @@ class Plan:
     search: dict[str, Any] = field(default_factory=dict)  # the group `search` as composed
     confirm: dict[str, Any] = field(default_factory=dict)
     stage: str = "all"
+    canary: str = "auto"
     searches: list[SearchSpec] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)  # run id -> error message
     settled: int = 0  # trials of its searches that have a value or were given up
@@ -123,6 +124,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
                 continue
             cell = " ".join(composed.picked)
             plan.search, plan.confirm, plan.stage = (composed.config[key] for key in ("search", "confirm", "stage"))
+            plan.canary = composed.config["canary"]
             gathering = gathering or SearchPlanner(plan.search)
             try:
                 config = finalize(composed, plan.unused)
