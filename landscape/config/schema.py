@@ -76,6 +76,10 @@ class Reg:
         "D updates from one penalty to the next, which is as many times as strong (lazy regularization)",
         at_least(1, 1_000_000),
     )  # null in old runs: 1
+    difference: float | None = optional(
+        "standard deviation of the step of R1 as a central difference in a random direction; null: gradient",
+        positive(1),
+    )
     target: float | None = optional("gradient norm that the penalty pulls towards", NOT_NEGATIVE)
     epsilon: float | None = optional("added under the square root of a gradient norm", NOT_NEGATIVE)
     noise: str | None = optional(

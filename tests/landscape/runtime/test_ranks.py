@@ -40,6 +40,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "norm=sn": ("norm=sn", "reg=gp", "optim.n_dis=2"),
     "g_spectral": ("arch.g_spectral=true",),
     "instance noise": ("train.noise_std=0.2", "loss=rpgan"),
+    "differences": ("reg=r1", "reg.difference=0.01"),
     "conditional": ("arch.conditional=true", "arch.g_norm=bn", "train.sync_bn=true", "reg=gp", "norm=sn"),
     "normal latents": ("latent.dist=normal", "optim.decay=linear"),
 }
