@@ -48,17 +48,23 @@ def discriminator_stats(train: Tensor, test: Tensor, fake: Tensor, loss: Loss) -
 
 
 def score_discriminator(networks: NetworksUnderTest, s: ScoringInput) -> Mapping[str, Value]:
-    """`discriminator_stats` on equally many images of each set: as many as the smallest has."""
+    """`discriminator_stats` on equally many images of each set: as many as the smallest has.
+
+    A D that judges images together gets whole batches, of the size of those in training, each of one set.
+    """
     seed = s.request.seed
     assert networks.d is not None and networks.loss is not None  # because it needs "discriminator"
-    n = min(len(s.data.rows("train")), len(s.data.rows("test")), len(networks.latents))
+    size, whole = networks.batch or BATCH, networks.batch or 1
+    n = min(len(s.data.rows("train")), len(s.data.rows("test")), len(networks.latents)) // whole * whole
+    if not n:
+        return {"d_acc_test": f"D judges {whole} images together, and there are fewer train, test or fake images"}
 
     def real(part: str) -> Iterator[Tensor]:
         rows = s.data.rows(part)
-        return (batch / 255 for batch in s.data.images(rows[subsample(len(rows), n, seed)]).split(BATCH))
+        return (batch / 255 for batch in s.data.images(rows[subsample(len(rows), n, seed)]).split(size))
 
     with inference(networks.g, networks.d):
-        fakes = (networks.g(z) for z in networks.latents[:n].split(BATCH))
+        fakes = (networks.g(z) for z in networks.latents[:n].split(size))
         train, test, fake = (logits(networks.d, x) for x in (real("train"), real("test"), fakes))
         return discriminator_stats(train, test, fake, networks.loss)
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from landscape.config.schema import Arch
+from landscape.networks.batch_layers import minibatch_layer
 from landscape.networks.layers import channels_at, g_norm1d, g_norm2d
 from landscape.networks.normalizers import MakeLayer
 
@@ -68,9 +69,10 @@ class SNDCGANDiscriminator(nn.Module):
             ]
             before = after
         self.body = nn.Sequential(*layers)
-        self.linear = nn.Linear(c512 * (size // 8) ** 2, 1)
+        self.minibatch, features = minibatch_layer(arch, c512 * (size // 8) ** 2)
+        self.linear = nn.Linear(features, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (batch, channels, size, size) in [0, 1] to logits (batch,)."""
-        logits: Tensor = self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        logits: Tensor = self.linear(self.minibatch(self.body(2 * x - 1).flatten(1))).squeeze(1)
         return logits
