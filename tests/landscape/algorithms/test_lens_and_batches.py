@@ -1,4 +1,4 @@
-"""What a lens, a mixed batch and a clamped G are to training: nothing where they are neutral, and what they say else."""
+"""What a lens, a mixed batch and a clamped G are to training, and what of them planning refuses."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from support import TINY
 from torch import nn
 
 from landscape.algorithms import gan
+from landscape.config.axes import cell_of
 from landscape.config.errors import UserError
 from landscape.config.identity import run_id
 from landscape.config.schema import Config, typed
 from landscape.data import load_data
 from landscape.losses.adversarial import LOSSES
+from landscape.losses.penalties import REGULARIZERS, Regularizer
 from landscape.training.loop import Diverged, train
 from landscape.training.state import State, new_state
 from sweeps.planning.plan import make_plan
@@ -53,7 +55,7 @@ def test_with_a_lens_that_changes_nothing_d_and_g_train_as_without(loss: str) ->
     for name in ("g", "d"):
         gradients = zip(bare.modules[name].parameters(), lensed.modules[name].parameters(), strict=True)
         assert all(torch.equal(p.grad, q.grad) for p, q in gradients if p.grad is not None and q.grad is not None)
-    first = lensed.modules["lens"].get_submodule("last").weight
+    first = lensed.modules["lens"].get_parameter("last.weight")
     assert first.abs().max() > 0  # it has moved
 
 
@@ -67,8 +69,7 @@ def test_a_lens_moves_what_d_sees_and_is_out_after_its_last_step(monkeypatch: py
         if state.step == 4:
             kept.update(copy.deepcopy(state.modules["lens"].state_dict()))
             if broken:
-                nn.init.constant_(state.modules["lens"].get_submodule("last").weight, torch.nan)
-                state.modules["lens"].requires_grad_(False)
+                nn.init.constant_(state.modules["lens"].get_parameter("last.weight"), torch.nan)
 
     kept: dict[str, torch.Tensor] = {}
     broken = False
@@ -99,17 +100,11 @@ def test_the_penalty_is_at_lensed_reals(monkeypatch: pytest.MonkeyPatch) -> None
         seen.append(real)
         return real.new_zeros(())
 
-    monkeypatch.setattr(gan, "build_lens", lambda cfg, channels: Half())
-    monkeypatch.setitem(
-        gan.get_regularizer.__globals__["REGULARIZERS"], "r1", gan.get_regularizer("r1")._replace(term=watch)
-    )
-    halved, whole = trained("lens=tempered", "reg=r1", steps=1), None
-    monkeypatch.undo()
-    monkeypatch.setitem(
-        gan.get_regularizer.__globals__["REGULARIZERS"], "r1", gan.get_regularizer("r1")._replace(term=watch)
-    )
+    monkeypatch.setitem(REGULARIZERS, "r1", Regularizer(watch))
     whole = trained("reg=r1", steps=1)
-    assert torch.equal(seen[0], seen[1] / 2) and not seen[0].requires_grad
+    monkeypatch.setattr(gan, "build_lens", lambda cfg, channels: Half())
+    halved = trained("lens=tempered", "reg=r1", steps=1)
+    assert torch.equal(seen[1], seen[0] / 2) and not seen[1].requires_grad
     assert not equal(halved, whole, "d")
 
 
@@ -187,7 +182,7 @@ def test_neutral_values_are_the_runs_of_before() -> None:
 )
 def test_each_is_another_run_and_another_cell(other: str) -> None:
     (plain,), (told,) = (make_plan([*SHORT, *more], multirun=False).runs for more in ((), (other,)))
-    assert plain.id != told.id
+    assert plain.id != told.id and cell_of(plain.config) != cell_of(told.config)
 
 
 @pytest.mark.parametrize(
