@@ -84,6 +84,7 @@ def passes(tree: Path, *command: str) -> None:
 TESTED = ("pytest", "-p", "no:cacheprovider", "-n", "0")
 
 
+@pytest.mark.slow
 def test_the_recipe_of_a_loss_holds(copy: Path) -> None:
     """Its three blocks, put where it says, in a copy of the tree: the loss can be planned and its test passes."""
     text, (code, choice, row) = recipe("loss")

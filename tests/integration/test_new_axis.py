@@ -73,6 +73,7 @@ def tree(tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_a_row_adds_an_axis_to_plans_ids_filters_tables_and_figures(tree: Path, tmp_path: Path) -> None:
     store, out = tmp_path / "store", tmp_path / "report"
     path = os.pathsep.join([str(tree), str(ROOT / "tests" / "helpers")])

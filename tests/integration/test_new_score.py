@@ -24,6 +24,10 @@ TINY = (
 )  # fmt: skip
 
 
+# A copy of the tree in which processes train: slow, and made once (by one worker of pytest-xdist).
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("new_score")]
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, warm_cache: Path) -> Path:
     """The store of two runs that were asked for the new score, its report beside it."""
@@ -50,6 +54,7 @@ def python(tree: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_its_values_are_in_every_row(store: Path) -> None:
     files = list(store.glob("outputs/runs/*/metrics.jsonl"))
     rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
@@ -57,6 +62,7 @@ def test_its_values_are_in_every_row(store: Path) -> None:
     assert all(row["mean_shift"] > 0 and len(row["shifts"]) == 2 and "mean_shift" in row["cost"] for row in rows)
 
 
+@pytest.mark.slow
 def test_its_options_are_checked_and_set_a_protocol_apart(store: Path) -> None:
     texts = [json.loads(file.read_text()) for file in store.glob("outputs/runs/*/protocols/*.json")]
     assert {text["mean_shift_scale"] for text in texts} == {2.0} and all("mean_shift" in t["floor"] for t in texts)

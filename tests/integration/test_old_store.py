@@ -107,6 +107,7 @@ def test_a_run_goes_on_from_its_checkpoint(old: Store) -> None:
     assert json.loads(run.status_file.read_text())["status"] == "done"
 
 
+@pytest.mark.slow
 def test_a_queued_job_trains_by_the_line_that_its_script_holds(old: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     line = json.loads((old.root / "sweeps" / SLURM / "submissions.jsonl").read_text().splitlines()[0])
     given = ("--store", str(old.root), "--sweep", SLURM, "--submission", line["token"])

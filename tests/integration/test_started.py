@@ -74,6 +74,7 @@ def test_that_is_clean():
 """
 
 
+@pytest.mark.slow
 def test_a_test_that_leaves_processes_fails_and_none_outlives_it(tmp_path: Path) -> None:
     (tmp_path / "test_leaving.py").write_text(LEAVING)
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")

@@ -399,6 +399,7 @@ def test_where_on_the_command_line(searched, tmp_path, capsys):
     assert "ns, wgan" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_runs_that_confirm_under_their_own_protocol_are_a_part_of_their_own(tmp_path):
     store = synthetic.searched(tmp_path / "store")
     for run in analysis.load(store).query("stage == 'confirm'")["id"]:

@@ -145,6 +145,7 @@ def test_one_run_under_two_protocols_is_one_run(tmp_path):
 FORMULAS = ("=1+1", "+1", "-1", "@x", "\tx", "\rx", "'=1", "'plain", "plain", "it's")
 
 
+@pytest.mark.slow
 def test_text_is_no_formula_in_any_csv_and_reads_back_as_it_was(tmp_path, figures):
     store = synthetic.grid(tmp_path / "store", seeds=2, failures=False)
     named = [
@@ -200,6 +201,7 @@ def stores(tmp_path):
     yield synthetic.searched(tmp_path / "random", "random")
 
 
+@pytest.mark.slow
 def test_every_axis_of_every_figure_has_three_labelled_ticks_among_its_data(tmp_path, figures):
     for store in stores(tmp_path):
         make_report(store, tmp_path / "out")

@@ -21,7 +21,10 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 expect = playwright.expect
 PATIENCE_MS = PATIENCE_S * 1000
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; apt-get install chromium, or CHROMIUM=")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; apt-get install chromium, or CHROMIUM="),
+    pytest.mark.xdist_group("page"),  # one report and one browser for all of them
+]
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +95,7 @@ def column(page, name):
     return page.locator(f"{RUNS} tbody tr td:nth-child({place + 1})").all_text_contents()
 
 
+@pytest.mark.slow
 def test_the_table_of_runs_is_in_pages_and_sorts_both_ways_with_missing_values_last(page):
     rows(page, 25)
     expect(page.locator(f"{RUNS} .pages")).to_contain_text("1 to 25 of 74")
@@ -124,6 +128,7 @@ def test_a_column_of_which_more_is_better_is_first_sorted_from_its_highest_down(
     expect(head).to_have_attribute("aria-sort", "ascending")
 
 
+@pytest.mark.slow
 def test_rows_are_filtered_by_text_by_a_column_and_by_numbers(page):
     rows(page, 25)
     text, where = page.locator(f"{RUNS} [type=search]"), page.locator(f"{RUNS} select")
@@ -271,6 +276,7 @@ def test_in_print_there_is_no_tool_and_paper_is_white(page):
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_a_page_of_rows_from_elsewhere_works_without_a_store(browser, tmp_path):
     make_report(synthetic.grid(tmp_path / "store"), tmp_path / "first")
     arguments = ["--csv", str(tmp_path / "first" / "runs.csv"), "--where", "loss=ns", f"store={tmp_path / 'none'}"]

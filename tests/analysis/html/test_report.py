@@ -126,6 +126,7 @@ def test_two_protocols_have_two_parts_and_the_page_says_what_differs(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["planned", "all diverged", "no scores", "settings", "archs"])
+@pytest.mark.slow
 def test_a_page_is_made_of_any_store_with_runs(tmp_path, kind):
     store = Store(tmp_path / "store")
     if kind == "planned":
@@ -434,6 +435,7 @@ def test_pictures_of_scores_are_in_the_folder_newest_first_and_of_the_runs_that_
     assert "birthday" not in page, "nothing leads to a picture that is not there"
 
 
+@pytest.mark.slow
 def test_superseded_runs_are_marked_and_compared_with_nothing(tmp_path):
     """Eight runs of before a change, all better than the five of after it: no result or curve has them."""
     store = Store(tmp_path / "store")

@@ -79,6 +79,7 @@ def test_repeats_of_one_seed_count_once():
     assert unit_values(frame(("a", 0, 3.0, 90), ("a", 0, 5.0, 90), ("a", 1, 9.0, 90)))["worth"].tolist() == [4, 9]
 
 
+@pytest.mark.slow
 def test_a_cell_of_one_seed_a_setting_looks_no_better_than_an_equal_one_of_five():
     """Settings of sd 0.5, seeds of 0.5 (logarithms), 24 settings, 300 pairs of equal cells: by all seeds the first
     seemed better by 13, 17 and 24 % at k = 5, 10, 24."""

@@ -214,6 +214,7 @@ def slowly(store: Store, source: Path, go_on: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_decodes_and_a_killed_one_is_made_good(store: Store, source: Path, tmp_path: Path) -> None:
     go_on = tmp_path / "go on"
     killed = slowly(store, source, go_on)

@@ -63,6 +63,7 @@ def test_gray_images_and_any_size_go_in(net: ImageNetFeatures) -> None:
     torch.testing.assert_close(one, three)
 
 
+@pytest.mark.slow
 def test_the_distance_rises_with_noise_and_blur_and_a_gray_image_is_far(net: ImageNetFeatures) -> None:
     photos = crops(32, 192).float()
     noise = torch.randn(photos[96:].shape, generator=torch.Generator().manual_seed(0))

@@ -138,6 +138,7 @@ def test_scores_are_torch_fidelitys(tmp_path: Path, weights: Path) -> None:
     assert "too few" in ours.warnings[0] and "2048" in ours.warnings[0]
 
 
+@pytest.mark.slow
 def test_distance_is_torch_fidelitys_where_both_have_full_rank(net: Inception, weights: Path) -> None:
     """On the 64 features of an early layer: 2,048 would take as many images."""
     fake, real = pictures(0, 70), pictures(1, 70)

@@ -133,6 +133,7 @@ def ladder(case: Case, name: str, what: str, steps: list[np.ndarray]) -> bool:
 
 
 @pytest.mark.parametrize("name", ["fd_infinity", "mind", "mmd", "coverage"])
+@pytest.mark.slow
 def test_other_scores_rise_with_noise_and_blur(case: Case, name: str) -> None:
     noise = np.random.Generator(np.random.PCG64(0)).standard_normal(case.test.shape)
     few = case.test[:500].astype(np.float64)

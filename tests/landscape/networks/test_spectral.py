@@ -34,6 +34,7 @@ def test_norm_of_every_reshaped_kernel_goes_to_one() -> None:
 
 
 @pytest.mark.parametrize("arch", NETWORKS)
+@pytest.mark.slow
 def test_every_weight_of_both_networks_is_normalized(arch: str) -> None:
     """A weight layer is one whose weight is no vector, whatever its type; a row of its matrix is an output channel."""
     cfg = Config(

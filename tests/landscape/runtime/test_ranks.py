@@ -136,6 +136,7 @@ def test_all_ranks_end_in_the_same_state(trained: Any, case: str) -> None:
 # A run of two ranks in the store
 
 
+@pytest.mark.slow
 def test_a_stopped_run_of_two_ranks_goes_on_to_the_same_bits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     disturbed, quiet = two(store, "reg=gp", "norm=sn", "optim.n_dis=2", "train.world_size=2")
     assert work(store, quiet.id, lambda text: None) == DONE

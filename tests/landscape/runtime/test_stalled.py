@@ -125,6 +125,7 @@ def trained(store: Store) -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_stopped_is_stalled_and_goes_on(store: Store, trained: subprocess.Popen[bytes]) -> None:
     _, pid = hold(store)
     snapshot = StoreMonitor(store).snapshot()

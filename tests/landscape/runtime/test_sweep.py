@@ -61,6 +61,7 @@ def test_it_works_from_any_directory_and_tells_where_the_store_is(tmp_path: Path
     assert states(Store(tmp_path / "outputs")) == ["done"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_the_same_command_goes_on(store: Store) -> None:
     process = start(store, "-m", "seed=range(0,2)", *LONG)
     held, pid = hold(store)
@@ -74,6 +75,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(store: Store) -> None:
     assert len(resumed_at(held)) == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_workers_start_fails_no_run(store: Store) -> None:
     process = start(store, "-m", "seed=range(0,2)", *TINY, "train.steps=1000000", "metrics=none")
     wait_for(lambda: any(run.log_file.exists() for run in runs(store)))  # a worker process was just made
@@ -108,6 +110,7 @@ def test_an_unreadable_status_costs_its_own_run(store: Store) -> None:
     assert [run.status().state for run in runs(store) if run.id != victim.id] == ["done", "done"]
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_does_not_stop_a_sweep(store: Store) -> None:
     shell = " ".join(command("-m", "seed=0,1", *TINY, f"store={store.root}")) + " | head -1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, text=True, timeout=300)
@@ -115,6 +118,7 @@ def test_a_closed_pipe_does_not_stop_a_sweep(store: Store) -> None:
     assert states(store) == ["done", "done"]
 
 
+@pytest.mark.slow
 def test_a_store_on_a_path_with_spaces_and_quotes(tmp_path: Path, warm_cache: Path) -> None:
     store = Store(tmp_path / "a 'b\" c=d")
     shutil.copytree(warm_cache, store.cache)
@@ -169,6 +173,7 @@ def test_a_killed_worker_costs_its_own_run_alone(store: Store) -> None:
     assert sum(len(resumed_at(run)) for run in runs(store)) == 1
 
 
+@pytest.mark.slow
 def test_divergence_is_a_result(store: Store) -> None:
     done = sweep("-m", "optim.lr=1e3,1e-3", "reg=gp", *TINY, f"store={store.root}")
     assert done.returncode == 0 and "diverged" in done.stderr

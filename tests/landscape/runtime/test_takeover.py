@@ -79,6 +79,7 @@ def test_the_same_sweep_command_goes_on(store: Store, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("where", ELSEWHERE)
+@pytest.mark.slow
 def test_a_single_run_goes_on(where: str, store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     abandon(run, where)
@@ -118,12 +119,14 @@ def test_a_worker_elsewhere_that_lives_is_left_its_run(
     assert newest_claim(beating)[0] == 1
 
 
+@pytest.mark.slow
 def test_retry_goes_on(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     abandon(run, "boot")
     assert VERBS["retry"]([f"store={store.root}"]) == 0 and done(run)
 
 
+@pytest.mark.slow
 def test_evaluate_goes_on(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY)
     work(store, run.id, lambda text: None)

@@ -94,6 +94,7 @@ def test_without_a_server_workers_start_by_themselves(store: Store, monkeypatch:
         assert code(process) == 1 and "no kernel image" in run.log_file.read_text()
 
 
+@pytest.mark.slow
 def test_a_server_ends_with_its_controller_and_leaves_its_workers(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY, "train.steps=300", "metrics=none")
     with starter(store.root, True, lambda text: None) as workers:

@@ -96,6 +96,7 @@ def test_the_loggers_are_the_choices_and_no_part_of_what_a_run_is() -> None:
     assert len(ids) == 1
 
 
+@pytest.mark.slow
 def test_a_run_is_mirrored_offline_with_its_rows_samples_and_configuration(store: Store) -> None:
     (run,) = frozen_runs(store, *TINY, "logger=wandb")
     assert work(store, run.id, lambda text: None) == "done"

@@ -27,6 +27,7 @@ from landscape.training import checkpoint
 
 @pytest.mark.parametrize("kill", [(1,), (5,), (6,), (3, 4, 11)], ids=str)
 @pytest.mark.parametrize("options", [("reg=sn",), ("reg=gp", "optim.n_dis=2"), ("train.ema=null",)], ids=str)
+@pytest.mark.slow
 def test_stopped_by_a_signal(
     store: Store, options: tuple[str, ...], kill: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(store: Store, monkeyp
         *("metrics.quantise=float", "checkpoint.keep=all"),
     ],
 )
+@pytest.mark.slow
 def test_evaluations_and_checkpoints_leave_no_trace_in_training(
     store: Store, tmp_path: Path, warm_cache: Path, other: str
 ) -> None:

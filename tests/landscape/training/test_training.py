@@ -331,6 +331,7 @@ def first_penalty(cfg: Config) -> float:
 
 
 @pytest.mark.parametrize("reg", ["none", "gp", "sn"])
+@pytest.mark.slow
 def test_bf16_is_another_run_that_stays_as_near_as_rounding_allows(reg: str) -> None:
     """At a rate at which D's step moves nothing, so that both losses are of the weights that training begins with."""
     overrides = (f"reg={reg}", "train.steps=1", "arch.width=0.2", "optim.lr=1e-12")

@@ -26,6 +26,7 @@ def states(store: Store) -> list[str]:
     return sorted(run.status().state for run in store.run_folders())
 
 
+@pytest.mark.slow
 def test_cancel_asks_the_sweeps_process_to_stop_and_its_workers_save(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -41,6 +42,7 @@ def test_cancel_asks_the_sweeps_process_to_stop_and_its_workers_save(
     assert VERBS["cancel"]([f"store={store.root}"]) == 0  # nothing is left to cancel
 
 
+@pytest.mark.slow
 def test_retry_trains_here_what_failed_or_was_lost_and_nothing_else(store: Store) -> None:
     failed, lost, planned = frozen_runs(store, *TINY, "seed=0,1,2")
     failed.write_status(replace(failed.status(), state="failed", reason="a full disk"))

@@ -56,6 +56,7 @@ def chosen(store: Store, *arguments: str) -> set[tuple[str, int]]:
     return {(axes["loss"], axes["seed"]) for axes in facts}
 
 
+@pytest.mark.slow
 def test_it_adds_rows_to_what_was_chosen_and_trains_nothing(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     ns, ls = by(store, loss="ns", seed=0), by(store, loss="ls")
     before = ns.rows(), ns.weights.read_bytes(), ls.rows()
@@ -74,6 +75,7 @@ def test_it_adds_rows_to_what_was_chosen_and_trains_nothing(store: Store, capsys
     assert "nothing to do" in capsys.readouterr().err and len(ns.rows()) == len(before[0]) + 1
 
 
+@pytest.mark.slow
 def test_it_asks_for_what_a_sweep_given_again_asks_for(store: Store) -> None:
     """Both doors mean one protocol: what one has scored the other need not."""
     metrics = ["metrics=classifier", "metrics.seed=7", "metrics.n_fake=64"]

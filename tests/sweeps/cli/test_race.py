@@ -93,6 +93,7 @@ def test_a_race_answers_for_a_part_of_the_runs(bare: Store, training, capsys) ->
 
 
 @pytest.mark.parametrize("stops", [(1, 17), (12, 30)])
+@pytest.mark.slow
 def test_a_race_that_is_killed_goes_on(bare: Store, training, tmp_path: Path, stops) -> None:
     whole = Store(tmp_path / "whole")
     race(whole)

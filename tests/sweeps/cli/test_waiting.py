@@ -187,6 +187,7 @@ def test_a_search_is_not_over_while_trials_are_to_go(store: Store, capsys: pytes
 
 
 @pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.slow
 def test_the_stages_that_were_asked_for_are_waited_for_and_no_others(
     verb: str, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,6 +53,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 
 @pytest.mark.parametrize("kind", HERE)
+@pytest.mark.slow
 def test_its_runs_are_those_of_the_local_launcher_to_the_last_bit(
     kind: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ def test_no_line_no_question(store: Store, site: FakeSlurm) -> None:
 @pytest.mark.parametrize(
     "words", [[SETUP], ["launcher.classes=[{when:{seed:1},setup:['module load cuda']}]"]], ids=["setup", "classes"]
 )
+@pytest.mark.slow
 def test_a_command_that_is_given_again_is_asked_for_too(
     words: list[str], store: Store, site: FakeSlurm, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ from sweeps.launchers.slurm.submissions import append, submissions
 GRID = ("-m", "seed=range(0,10)", *TINY, "launcher=slurm")
 
 
+@pytest.mark.slow
 def test_a_job_packs_short_runs_side_by_side(store: Store, site: FakeSlurm) -> None:
     packing = ("launcher.runs_per_job=3", "launcher.at_once=2")
     main(["-m", "seed=range(0,4)", *TINY, "launcher=slurm", *packing, f"store={store.root}"])
@@ -117,6 +118,7 @@ def test_a_clock_that_is_a_minute_off_neither_loses_nor_keeps_a_run(
     wait_for(lambda: observer.is_lost(run, claim))
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_save_in_time_does_not_keep_its_job_from_the_queue(
     store: Store, site: FakeSlurm
 ) -> None:

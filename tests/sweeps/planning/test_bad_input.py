@@ -258,6 +258,7 @@ def spoil(run: RunFolder, which: str) -> Path:
 
 
 @pytest.mark.parametrize("which", ["config", "rows", "status"])
+@pytest.mark.slow
 def test_a_corrupt_file_is_named_and_costs_its_run_alone(
     which: str, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

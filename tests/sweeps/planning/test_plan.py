@@ -189,6 +189,7 @@ def needs(store: Store, *overrides: str) -> list[str]:
     return [run.need for run in plan.runs]
 
 
+@pytest.mark.slow
 def test_a_finished_run_asked_for_another_protocol_is_only_scored(store: Store) -> None:
     assert needs(store) == [TRAIN]
     (run,) = frozen_runs(store, *TINY)

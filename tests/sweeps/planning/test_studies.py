@@ -89,6 +89,7 @@ def test_the_smaller_studies(study: str, runs: int) -> None:
     assert len(plan(f"study={study}").runs) == runs
 
 
+@pytest.mark.slow
 def test_every_study_has_a_plan_on_the_embedded_data() -> None:
     assert all(plan(f"study={study}", "data=digits").runs for study in groups()["study"])
 

@@ -25,6 +25,7 @@ BASE = ("train.steps=16", f"metrics.every={EVERY}", "train.batch_size=16", "arch
 
 
 @pytest.mark.parametrize("pruner", PRUNERS)
+@pytest.mark.slow
 def test_a_pruned_trial_is_stopped_told_and_taken_to_its_end_by_a_sweep_without_the_pruner(
     pruner: str, store: Store, tmp_path: Path, warm_cache: Path
 ) -> None:

@@ -98,6 +98,7 @@ def test_a_bigger_budget_is_the_same_sweep_and_another_sampler_is_not() -> None:
 # Asking
 
 
+@pytest.mark.slow
 def test_a_gaussian_process_finds_the_least_value_sooner_than_random(tmp_path: Path) -> None:
     """Medians over 5 seeds of the best of 20 trials; the bowl's values span 0 to 6."""
     best = {
@@ -356,6 +357,7 @@ while isinstance(trial, Trial):
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal", "postgresql"])
+@pytest.mark.slow
 def test_killed_workers_lose_no_value_and_tell_none_twice(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,7 @@ def obstruct(store: Store, plan: Plan, folder: Path, orders: list[int]) -> list[
     return runs
 
 
+@pytest.mark.slow
 def test_trials_that_are_given_up_in_every_round_count_and_the_search_goes_on_to_its_end(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -195,6 +195,7 @@ def test_what_hydra_cannot_read_is_not_shown_either(store: Store, capsys: pytest
 
 
 @pytest.mark.parametrize("form", ["as a URL wants it", "raw", "in the query"])
+@pytest.mark.slow
 def test_a_search_on_postgresql_leaves_its_password_nowhere(
     form: str, store: Store, database: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
