@@ -133,7 +133,8 @@ MEANT = {
     "bs": "train.batch_size", "z_dim": "latent.dim", "latent_dim": "latent.dim",
     "image_size": "data.size", "resolution": "data.size", "dataset": "data", "model": "arch", "network": "arch",
     "optimizer": "optim", "penalty": "reg", "regularizer": "reg", "normalizer": "norm", "workers": "launcher.jobs",
-    "out": "store", "output_dir": "store",
+    "out": "store", "output_dir": "store", "lr": "optim.lr", "steps": "train.steps", "strength": "reg.strength",
+    "width": "arch.width",
 }  # fmt: skip
 
 
