@@ -25,6 +25,7 @@ from markupsafe import Markup
 from analysis.estimators.time_budget import measured_apart
 from analysis.figures.render import MANIFEST, FigureRenderer
 from analysis.html.page import content
+from analysis.html.races import shown_quantile
 from analysis.loading.cache import gc_disabled
 from analysis.loading.csv_runs import read_csv
 from analysis.loading.filters import filter_runs
@@ -84,7 +85,8 @@ def write_report(
             with np.errstate(over="ignore"):  # absurd scores overflow to infinity
                 page = content(found, store, FigureRenderer(new, out, pool))
             page["written_by"], page["written_with"] = shell_command(options, "analysis.report"), _with()
-            page["dirac"] = (out / "dirac" / "index.html").is_file()  # written by `python -m analysis.dirac`
+            # Written by `python -m analysis.dirac` and `python -m analysis.lab`.
+            page["beside"] = [name for name in ("dirac", "lab") if (out / name / "index.html").is_file()]
             (new / "index.html").write_text(_render(page, new), encoding="utf-8")
             _move(new, out, older)
     except OSError as e:
@@ -142,6 +144,7 @@ def _render(page: dict[str, object], new: Path) -> str:
         lstrip_blocks=True,
     )
     env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # keep the order of curves: the distance comes first
+    env.filters["quantile"] = shown_quantile
     env.filters["size"] = lambda file: _size(new / file)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return env.get_template("report.html").render(page, now=now, mark=MARK)

@@ -19,6 +19,7 @@ from analysis.figures.style import CellStyle, cell_styles
 from analysis.html.curve_json import budget_curves
 from analysis.html.images import grids, place_pictures
 from analysis.html.paper import paper_sections
+from analysis.html.races import race_sections
 from analysis.html.run_pages import curve_names, write_runs, write_table
 from analysis.html.sections import TABLE_HEADERS, section_tables, shown_table, write_tables
 from analysis.loading import protocols
@@ -36,7 +37,7 @@ from analysis.loading.cells import (
     stopped_cells,
     unit_values,
 )
-from analysis.loading.clocks import costed, time_of, unseen
+from analysis.loading.clocks import spent, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import is_distance_column, to_file_columns
 from analysis.loading.filters import on_outcome
@@ -67,6 +68,7 @@ def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[st
     distinct = found.runs.drop_duplicates("id")
     compared = [(data, name, runs) for (data, name, _), runs in zip(parts, by_score, strict=True)]
     studies = paper_sections(found, compared, renderer) if score.is_distance else []
+    races = race_sections(found, renderer)
     drawn = [
         section(found, renderer, styles, *part, runs, f"{number:02d}-{_slug(part[0])}", number <= MOST_PARTS)
         for number, (part, runs) in enumerate(zip(parts, by_score, strict=True), 1)
@@ -91,12 +93,13 @@ def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[st
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
-        "cost": {key: duration(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
+        "cost": {key: duration(spent(distinct, found.meta, key)) for key in ("train_s", "eval_s", "wasted_s")},
         "time": time_of(distinct),
         "evaluation": evaluation_sentences(found.runs),
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],
         "several": _what_differs(parts, found.protocols),
         "studies": studies,
+        "races": races,
         "sections": drawn,
         "failures": failures(distinct, store),
         "strangers": [

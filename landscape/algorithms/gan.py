@@ -9,6 +9,8 @@ step's own passes update D's running statistics.
 
 With `lens=tempered` D sees real images through a third network for its first `lens.steps` updates: in its own step, its
 penalty and the G step. That network is updated once per D update, after D and G.
+A conditional G makes each fake of the class of the real image at its place in the batch, as R3GAN's code does (arXiv
+2501.05441). So classes are as frequent among fakes as in the data, and an interpolate has the class of both its ends.
 
 With several ranks, each one takes this step on its slice of the batch. They average gradients, loss values and running
 statistics, so their states stay equal.
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import torch
 from torch import Generator, Tensor, nn
@@ -33,6 +36,7 @@ from landscape.losses.adversarial import get_loss
 from landscape.losses.generator_penalties import get_generator_regularizer
 from landscape.losses.penalties import get_regularizer
 from landscape.networks.build import build
+from landscape.networks.conditional import at_labels
 from landscape.networks.latents import sample_latents
 from landscape.networks.lens import build_lens, squared_change
 from landscape.networks.normalizers import couples_samples
@@ -77,46 +81,46 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         """bf16 for the networks if configured. Losses, penalties and sigma stay fp32."""
         return torch.autocast(model.device.type, torch.bfloat16, enabled=cfg.train.precision == "bf16")
 
-    def discriminate(images: Tensor) -> Tensor:
+    def discriminate(critic: nn.Module, images: Tensor) -> Tensor:
         """A forward pass of D. With `norm.moves=pass` it iterates D's spectral norms first."""
         if by_pass:
             advance_spectral_norms(d)
-        logits: Tensor = d(images)
+        logits: Tensor = critic(images)
         return logits
 
-    def generate(z: Tensor) -> Tensor:
+    def generate(sampler: nn.Module, z: Tensor) -> Tensor:
         """A forward pass of G."""
         with autocast():
-            images: Tensor = g(z)
+            images: Tensor = sampler(z)
         return images.float()
 
-    def judge(real: Tensor, fake: Tensor) -> Tensor:
+    def judge(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         """D's loss without its penalty."""
         if loss.mixed is not None:
             mask, share = draw_mask(cfg.train.batch_size, streams["mask"])
             with autocast():
-                logits = discriminate(torch.where(mask[:, None, None, None], real, fake))
+                logits = discriminate(critic, torch.where(mask[:, None, None, None], real, fake))
             return loss.mixed(distributed.gathered(logits.float()), share)
         with autocast():
             if separate_passes:
-                logits_real, logits_fake = discriminate(real), discriminate(fake)
+                logits_real, logits_fake = discriminate(critic, real), discriminate(critic, fake)
             else:
-                logits_real, logits_fake = d(torch.cat([real, fake])).chunk(2)
+                logits_real, logits_fake = critic(torch.cat([real, fake])).chunk(2)
         return loss.d(logits_real.float(), logits_fake.float())
 
-    def judge_alone(images: Tensor) -> Tensor:
+    def judge_alone(critic: nn.Module, images: Tensor) -> Tensor:
         """D's logits of a batch of one kind, for the update of another network: those that the loss is of."""
         with frozen_statistics(d), autocast():
-            logits = discriminate(images)
+            logits = discriminate(critic, images)
         return logits.float() if loss.mixed is None else distributed.gathered(logits.float())
 
-    def move_lens(weight: float, real: Tensor, lensed: Tensor, seen_real: Tensor, seen_fake: Tensor) -> Tensor:
-        """One update of the lens, with D frozen. Returns its loss."""
-        assert loss.lens is not None and lens is not None and cfg.lens.reduce is not None
+    def move_lens(critic: nn.Module, weight: float, change: Tensor, seen_real: Tensor, seen_fake: Tensor) -> Tensor:
+        """One update of the lens, with D frozen; `change` is how far it moves images. Returns its loss."""
+        assert loss.lens is not None and lens is not None
         freeze(d_parameters, True)
         with torch.no_grad():
-            paired = judge_alone(seen_fake) if loss.needs_real_logits else None
-        found = weight * loss.lens(judge_alone(seen_real), paired) + squared_change(real, lensed, cfg.lens.reduce)
+            paired = judge_alone(critic, seen_fake) if loss.needs_real_logits else None
+        found = weight * loss.lens(judge_alone(critic, seen_real), paired) + change
         model.optimizers["lens"].zero_grad()
         found.backward()
         value = found.detach()
@@ -134,7 +138,7 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         weight = lens_weight(model.step, cfg)
 
         # Discriminator: real against detached fakes, plus the penalty.
-        real = batch.images
+        real, critic, sampler = batch.images, at_labels(d, batch.labels), at_labels(g, batch.labels)
         if lens is not None and weight > 0:
             with autocast():
                 real = lens(real)
@@ -143,7 +147,7 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         if g_follows:
             advance_spectral_norms(g)
         with torch.set_grad_enabled(g_follows):
-            fake = generate(z)
+            fake = generate(sampler, z)
         seen_real, seen_fake = (
             add_instance_noise(real, noise, streams["noise"]),
             add_instance_noise(fake, noise, streams["noise"]),
@@ -153,12 +157,14 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         if not by_pass:
             advance_spectral_norms(d)
         with nullcontext() if by_pass else parametrize.cached():  # the penalty reuses the normalized weights
-            loss_d = judge(seen_real.detach(), seen_fake.detach())
+            loss_d = judge(critic, seen_real.detach(), seen_fake.detach())
             if regularizer.term is not None and (model.step - 1) % every == 0:
                 if by_pass and regularizer.per_sample:
                     advance_spectral_norms(d)
                 with frozen_statistics(d):
-                    penalty = regularizer.term(d, seen_real.detach(), seen_fake.detach(), cfg.reg, streams["penalty"])
+                    penalty = regularizer.term(
+                        critic, seen_real.detach(), seen_fake.detach(), cfg.reg, streams["penalty"]
+                    )
                 loss_d = loss_d + every * penalty
         opt_d.zero_grad()
         loss_d.backward()
@@ -174,14 +180,16 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         # Generator: same latents, D frozen including its buffers.
         if g_follows:
             freeze(d_parameters, True)
-            logits_fake = judge_alone(seen_fake)
+            logits_fake = judge_alone(critic, seen_fake)
             with torch.no_grad():
-                paired = judge_alone(seen_real) if loss.needs_real_logits else None
+                paired = judge_alone(critic, seen_real) if loss.needs_real_logits else None
             loss_g = loss.g(logits_fake, paired)
             extra = {} if loss.log_extra is None else loss.log_extra(logits_fake.detach())
             if regularizer_g is not None:
                 with frozen_statistics(g):
-                    penalty, logged = regularizer_g(generate, z, fake, cfg.reg_g, streams["direction"])
+                    penalty, logged = regularizer_g(
+                        partial(generate, sampler), z, fake, cfg.reg_g, streams["direction"]
+                    )
                 loss_g, extra = loss_g + penalty, extra | logged
             opt_g.zero_grad()
             loss_g.backward()
@@ -202,7 +210,8 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         if lens is not None:
             watched["lens_weight"], watched["loss_lens"] = torch.tensor(weight), torch.tensor(torch.nan)
             if weight > 0:
-                watched["loss_lens"] = move_lens(weight, batch.images, real, seen_real, seen_fake)
+                change = squared_change(batch.images, real, cfg.lens.reduce or "mean")
+                watched["loss_lens"] = move_lens(critic, weight, change, seen_real, seen_fake)
         return Step(losses, watched, sampler_moved=g_follows)
 
     return step

@@ -53,6 +53,9 @@ AXES = (
     ),  # value of algorithms without D
     Axis("penalty", ("reg.penalty",), CELL, "penalty", group="reg", mark="plus", plain="none"),
     Axis("norm", ("norm.kind",), CELL, "normalizer", group="norm", mark="plus", plain="none"),
+    Axis(
+        "conditional", ("arch.conditional",), CELL, "conditional", mark="after", plain="false", word="CGAN", added=True
+    ),
     Axis("lens", ("lens.kind",), CELL, "lens", group="lens", mark="after", plain="none", word="LENS", added=True),
     Axis("batch", ("batch.kind",), CELL, "batches", group="batch", plain="pure", added=True),  # labels have its loss
     Axis("minibatch", ("arch.minibatch",), CELL, "minibatch", mark="after", plain="none", added=True),

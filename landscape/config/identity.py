@@ -33,6 +33,7 @@ NEUTRAL: dict[str, Any] = {
     "train.bn_variance": "unbiased",
     "reg.every": 1,
     **{axis.keys[-1]: axis.plain for axis in ADDED},
+    "arch.conditional": False,
     "arch.symmetric": False,
 }
 # Sections that old runs lack, because they came with an added axis.

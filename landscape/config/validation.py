@@ -58,10 +58,13 @@ def check_batch(flat: dict[str, Any]) -> None:
         )
 
 
-def check_cores(threads: int, jobs: int | None) -> None:
+def check_cores(threads: int, jobs: int | str | None) -> None:
     """Raise `UserError` for more threads, or concurrent runs, than this machine's cores allow."""
-    here = cores()
-    for key, value, most in (("threads", threads, here), ("launcher.jobs", jobs or 1, PER_CORE * here)):
+    here, several = cores(), jobs if isinstance(jobs, int) else 1
+    for key, value, most in (
+        ("threads", threads, here),
+        ("launcher.jobs", several, PER_CORE * here),
+    ):
         if value > most:
             share = f", {PER_CORE} runs per core" * (most > here)
             raise UserError(
@@ -105,6 +108,10 @@ def check_coupling(flat: dict[str, Any]) -> None:
         )
     if mixed and pack > 1:
         raise UserError(f"arch.pack={pack} packs images of one kind, and batch=mixed mixes the kinds; choose one")
+    if flat.get("arch.conditional") and pack > 1:
+        raise UserError(
+            f"arch.pack={pack} joins images of several classes, and arch.conditional=true names one; choose one"
+        )
     if flat.get("arch.symmetric") and flat.get("norm.kind") == "bn":
         raise UserError("arch.symmetric=true and norm=bn both give D the batch's means; choose one")
     if batch % (pack * devices):

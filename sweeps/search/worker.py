@@ -38,9 +38,9 @@ from landscape.store.trials import SEARCH, TrialRecord, put_rows
 from sweeps.errors import run_command
 from sweeps.formatting import distance
 from sweeps.planning.freeze import freeze_run
-from sweeps.planning.plan import Planned
-from sweeps.planning.search_space import Params, params_of, rounded, with_params
+from sweeps.planning.search_space import Params, params_of, with_params
 from sweeps.planning.search_spec import read_searches
+from sweeps.search.draws import trial_run
 from sweeps.search.objective import ObjectiveValue, objective_value, rows_of
 from sweeps.search.storage import open_storage
 from sweeps.search.trial_queue import WAIT, Trial, TrialQueue
@@ -119,16 +119,9 @@ class CellWorker:
 
     def freeze(self, trial: Trial) -> RunFolder:
         """Write the trial into the store as an ordinary planned run; returns its folder."""
-        config = self.config(trial.params)
-        run = self.run(trial.params)
-        picked = [f"{d.keys[0]}={rounded(d, trial.params[d.name]):g}" for d in self.search.space]
-        shared = self.search.overrides
-        if self.search.fresh:
-            picked.append(f"seed={config['seed']}")
-            shared = [text for text in shared if not text.startswith("seed=")]
-        planned = Planned(run.id, config, picked, shared, [self.search.asked])
+        planned = trial_run(self.search, trial.params)
         freeze_run(self.store, planned, self.search.sampler, self.sweep)
-        return run
+        return self.store.run(planned.id)
 
     def watch(self, trial: Trial) -> StopCheck:
         """The early-stopping hook of a trial: asks the pruner after each evaluation."""

@@ -58,8 +58,9 @@ def test_a_table_has_a_later_axis_only_where_it_tells_something() -> None:
 
 def test_a_later_axis_is_in_labels_where_it_is_not_plain() -> None:
     grown = {**GP, "lens": "tempered", "symmetric": "true", "pack": 2, "penalty_g": "clamp"}
-    assert cell_label(grown) == "NS GP+SN LENS SYM PACK 2 CLAMP 5"
-    assert cell_words(grown) == "digits dcgan ns gp sn tempered symmetric clamp pack=2 n_dis=5"
+    grown |= {"conditional": "true"}
+    assert cell_label(grown) == "NS GP+SN CGAN LENS SYM PACK 2 CLAMP 5"
+    assert cell_words(grown) == "digits dcgan ns gp sn conditional tempered symmetric clamp pack=2 n_dis=5"
 
 
 def test_runs_are_called_by_the_axes_on_which_they_differ() -> None:

@@ -49,6 +49,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "pack": ("arch.pack=2", "reg=gp"),
     "clamp": ("reg_g=clamp", "reg_g.low=3"),
     "clamp, one quotient": ("reg_g=clamp", "reg_g.low=3", "reg_g.per=batch"),
+    "conditional": ("arch.conditional=true", "arch.g_norm=bn", "train.sync_bn=true", "reg=gp", "norm=sn"),
+    "conditional, mixed": ("arch.conditional=true", "loss=mbgan", "reg_g=clamp", "arch.symmetric=true"),
     "normal latents": ("latent.dist=normal", "optim.decay=linear"),
 }
 SYNC = ("arch.g_norm=bn", "norm=bn", "train.sync_bn=true", "reg=gp")
