@@ -9,7 +9,7 @@ TESTS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report dirac test test-all check bench bench-statistics bench-race race-thresholds clean
+.PHONY: help install demo report dirac lab test test-all check bench bench-statistics bench-race bench-replay race-thresholds clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ report: install dirac ## rebuild the page from whatever the store holds; SCORE=i
 dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (10 to 40 seconds)
 	$(BIN)/python -m analysis.dirac --out "$(OUT)/dirac"
 
+lab: install ## draw the laboratory of closed forms into report/lab, and check it (under a minute)
+	$(BIN)/python -m analysis.lab --out "$(OUT)/lab"
+
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test: install ## run the tests but the slow ones (about 10 minutes on 2 cores)
@@ -54,6 +57,9 @@ bench-statistics: install ## simulate how often the report's claims are false an
 
 bench-race: install ## simulate how often races name a wrong cell, and how many runs they take (minutes)
 	$(BIN)/python tests/benchmarks/bench_race.py
+
+bench-replay: install ## what races and partial runs would have cost in a finished study (minutes): STORE=outputs
+	$(BIN)/python tests/benchmarks/bench_replay.py $(or $(STORE),outputs)
 
 race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (minutes of one core)
 	$(BIN)/python tests/benchmarks/make_race_thresholds.py

@@ -85,7 +85,8 @@ def write_report(
             with np.errstate(over="ignore"):  # absurd scores overflow to infinity
                 page = content(found, store, FigureRenderer(new, out, pool))
             page["written_by"], page["written_with"] = shell_command(options, "analysis.report"), _with()
-            page["dirac"] = (out / "dirac" / "index.html").is_file()  # written by `python -m analysis.dirac`
+            # Written by `python -m analysis.dirac` and `python -m analysis.lab`.
+            page["beside"] = [name for name in ("dirac", "lab") if (out / name / "index.html").is_file()]
             (new / "index.html").write_text(_render(page, new), encoding="utf-8")
             _move(new, out, older)
     except OSError as e:

@@ -35,6 +35,11 @@ def at_least(least: int, most: int = MOST) -> Legal:
     return Legal(lambda v: least <= v <= most, f"{least} to {most:,}")
 
 
+def or_word(legal: Legal, word: str) -> Legal:
+    """An integer in this range, or this word."""
+    return Legal(lambda v: v == word or (isinstance(v, int) and legal.test(v)), f"{legal.words}, or {word}")
+
+
 def positive(most: float = math.inf) -> Legal:
     """A finite number above 0 and up to `most`."""
     words = "a positive number" if most == math.inf else f"a positive number up to {most:g}"

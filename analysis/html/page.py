@@ -37,7 +37,7 @@ from analysis.loading.cells import (
     stopped_cells,
     unit_values,
 )
-from analysis.loading.clocks import costed, time_of, unseen
+from analysis.loading.clocks import spent, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import is_distance_column, to_file_columns
 from analysis.loading.filters import on_outcome
@@ -93,7 +93,7 @@ def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[st
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
-        "cost": {key: duration(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
+        "cost": {key: duration(spent(distinct, found.meta, key)) for key in ("train_s", "eval_s", "wasted_s")},
         "time": time_of(distinct),
         "evaluation": evaluation_sentences(found.runs),
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],

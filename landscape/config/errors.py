@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import IntEnum
@@ -49,6 +50,13 @@ def error_name(error: BaseException | None) -> str | None:
             return errno.errorcode.get(error.errno)
         error = error.__cause__ or error.__context__
     return None
+
+
+def fault_of(error: BaseException) -> str:
+    """Type and place of an exception, by which failures of one cause are told from others: "UserError in load_data"."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "/landscape/" in frame.filename] or frames
+    return type(error).__name__ + (f" in {ours[-1].name}" if ours else "")
 
 
 def nearest(given: str, legal: Iterable[str]) -> str:

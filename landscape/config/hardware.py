@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -56,6 +57,19 @@ def cores() -> int:
     except (OSError, ValueError):
         pass
     return count
+
+
+def free_memory() -> float | None:
+    """MB of memory that programs can still get, also within the container's limit; None if unknown."""
+    found = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(float(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))) / 1024)
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        most, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        found.append((most - used) / 1024**2)
+    return min(found, default=None)
 
 
 def visible_gpus() -> tuple[str, ...]:

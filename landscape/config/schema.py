@@ -27,6 +27,7 @@ from landscape.ranges import (
     listed_of,
     matching,
     one_of,
+    or_word,
     positive,
 )  # fmt: skip
 from landscape.scores import EXTRACTORS, OPTIONS, SCORES
@@ -110,6 +111,9 @@ class Arch:
     shortcut: str | None = optional("shortcut of residual blocks", one_of("conv3", "conv1", "identity"))
     pool: str | None = optional("pooling of a residual D's last pixels", one_of("mean", "sum"))
     upsample: str | None = optional("upsampling of a residual G", one_of("zeros", "nearest"))
+    conditional: bool | None = optional(
+        "whether G and D are given classes: conditional batch norm in G, projection in D"
+    )  # null in old runs: false
 
 
 @dataclass
@@ -159,6 +163,9 @@ class Data:
     )
     channels: int | None = optional("color channels of the images", Legal(lambda v: v in (1, 3), "1, 3"))
     content: str | None = optional("digest of pixels, labels and split; filled in at planning")
+    classes: int | None = optional(
+        "number of classes of a conditional model; filled in at planning", at_least(1, 1_000_000)
+    )
 
 
 @dataclass
@@ -227,7 +234,7 @@ class Checkpoint:
     """Checkpoints."""
 
     every_s: float = key("seconds of wall time between checkpoints", Legal(lambda v: v >= 0, "0 or more seconds"))
-    keep: str = key("what is kept at the end; all: also optimizers and random streams", one_of("weights", "all"))
+    keep: str = key("what is kept at the end; all: also the checkpoint, for longer runs", one_of("weights", "all"))
 
 
 @dataclass
@@ -244,7 +251,10 @@ class Launcher:
     """Where and with which resources runs are trained."""
 
     kind: str = key("where runs are trained")
-    jobs: int | None = optional("concurrent runs; null: cores / threads, or the number of GPUs", at_least(1, 1024))
+    jobs: int | str | None = optional(
+        "concurrent runs; null: cores / threads, or the number of GPUs; auto: as many as fit into memory, too",
+        or_word(at_least(1, 1024), "auto"),
+    )
     warm: bool | None = optional("fork workers from a process that has loaded torch; null: only without a GPU")
     price: float | None = optional("price per GPU hour, or per core hour without a GPU", NOT_NEGATIVE)
     partition: str | None = optional("partition of a job")
@@ -258,7 +268,9 @@ class Launcher:
     setup: list[str] = key("shell lines that a job executes before its runs", default=[])
     extra: list[str] = key("further options of sbatch", default=[])
     runs_per_job: int | None = optional("runs per job", at_least(1, 100_000))
-    at_once: int | None = optional("concurrent runs in a job", at_least(1, 1024))
+    at_once: int | str | None = optional(
+        "concurrent runs in a job; auto: as many as fit into its memory and cores", or_word(at_least(1, 1024), "auto")
+    )
     parallel: int | None = optional("concurrent jobs of an array", at_least(1))
     classes: list[Any] = key("resources that differ for some runs: {when: {KEY: VALUE}, ...}", default=[])
     max_submit: int | None = optional("most jobs in the queue at a time", at_least(1))
@@ -392,6 +404,10 @@ class Schema(Config):
     search: Search = field(default_factory=Search)
     confirm: Confirm = field(default_factory=Confirm)
     stage: str = key("stage of a sweep; all: the grid, then the search", one_of("all", "grid", "search", "confirm"))
+    canary: str = key(
+        "whether a run of each shape is tried in small first; auto: where that is little beside the sweep",
+        one_of("auto", "on", "off"),
+    )
     max_points: int = key("largest number of grid points; larger grids are rejected")
 
 

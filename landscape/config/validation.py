@@ -56,10 +56,13 @@ def check_batch(flat: dict[str, Any]) -> None:
         )
 
 
-def check_cores(threads: int, jobs: int | None) -> None:
+def check_cores(threads: int, jobs: int | str | None) -> None:
     """Raise `UserError` for more threads, or concurrent runs, than this machine's cores allow."""
-    here = cores()
-    for key, value, most in (("threads", threads, here), ("launcher.jobs", jobs or 1, PER_CORE * here)):
+    here, several = cores(), jobs if isinstance(jobs, int) else 1
+    for key, value, most in (
+        ("threads", threads, here),
+        ("launcher.jobs", several, PER_CORE * here),
+    ):
         if value > most:
             share = f", {PER_CORE} runs per core" * (most > here)
             raise UserError(

@@ -10,15 +10,17 @@ import json
 import logging
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from landscape.config.cli import Parser, run_cli
-from landscape.config.errors import CorruptFile, ExitCode, UserError, error_name
+from landscape.config.errors import CorruptFile, ExitCode, UserError, error_name, fault_of
 from landscape.config.identity import check_current
 from landscape.config.schema import typed
 from landscape.data import load_data
+from landscape.runtime.canary import try_run
 from landscape.runtime.claimed_run import EXECUTION, ClaimedRun, Say
 from landscape.runtime.rescore_run import rescore_run
 from landscape.runtime.train_run import Training
@@ -66,7 +68,7 @@ def work(
             say(f"failed: {e}")
             reason = str(e) if isinstance(e, UserError | CorruptFile) else f"{type(e).__name__}: {e}"
             state = writer.status.state if writer.status.finished else FAILED
-            writer.write(state=state, reason=" ".join(reason.split())[:500], errno=error_name(e))
+            writer.write(state=state, reason=" ".join(reason.split())[:500], errno=error_name(e), fault=fault_of(e))
             return FAILED
         finally:
             if not writer.lost:
@@ -105,6 +107,7 @@ def parser() -> Parser:
     parser.add_argument(
         "--execution", type=json.loads, default={}, help="JSON: device, threads, checkpoint, stop, logger"
     )
+    parser.add_argument("--canary", metavar="FILE", help="try it in small, write the result to FILE, train nothing")
     parser.add_argument("--lost", type=json.loads, help="JSON: the former holder, which the launcher found to be dead")
     return parser
 
@@ -115,6 +118,9 @@ def main(argv: list[str] | None = None) -> int:
     def run() -> int:
         arguments = parser().parse(sys.argv[1:] if argv is None else argv)
         store, status, observer = Store(arguments.store), None, LeaseMonitor()
+        if arguments.canary is not None:
+            passed = try_run(store, arguments.run, arguments.execution, Path(arguments.canary), logger.info)
+            return ExitCode.DONE if passed else ExitCode.FAILED
         if arguments.lost is not None:
             observer.adopt(store.run(arguments.run), arguments.lost)
         if observer.wait_until_free(store.run(arguments.run), logger.info):

@@ -65,6 +65,11 @@ def positive(value: Any) -> bool:
     return count(value) and value > 0
 
 
+def positive_or_auto(value: Any) -> bool:
+    """A positive integer, or the word that leaves it to what is measured."""
+    return value == "auto" or positive(value)
+
+
 def seed(value: Any) -> bool:
     """A non-negative integer below 2^64."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**64
@@ -143,7 +148,7 @@ STOP = Kind({}, {"factor": score, "loss_d": score, "evaluations": or_null(positi
 EXECUTION = Kind({}, {"device": text, "threads": positive, "checkpoint": CHECKPOINT, "stop": STOP, "logger": LOGGER})
 LAUNCHER = Kind(
     {"kind": text},
-    {"jobs": or_null(positive), "warm": or_null(flag), "price": score, "setup": or_null(listed(text))}
+    {"jobs": or_null(positive_or_auto), "warm": or_null(flag), "price": score, "setup": or_null(listed(text))}
     | {"extra": or_null(listed(text)), "classes": or_null(listed(mapped())), "max_submit": or_null(count)},
 )
 CONFIG = Kind(

@@ -27,6 +27,7 @@ class Resources(Record):
     extra: tuple[str, ...] = field(default=(), metadata=holds(listed(line), None, tuple, list, always=True))
     runs_per_job: int = field(metadata=holds(positive))
     at_once: int = field(metadata=holds(positive))
+    auto: bool = field(default=False, metadata=holds(flag))  # memory decides how many run at once, up to `at_once`
     parallel: int | None = field(default=None, metadata=holds(positive, always=True))
     signal_s: int = field(metadata=holds(count))
 
@@ -48,7 +49,8 @@ class Resources(Record):
             parts.append(f"{self.memory:g} GB" if self.memory >= 1 else f"{self.memory * 1024:.0f} MB")
         parts.append(f"{self.time // 60}:{self.time % 60:02d} h")
         if self.runs_per_job > 1:
-            parts.append(f"{self.runs_per_job} runs per job, {self.at_once} at once")
+            up_to = "up to " * self.auto
+            parts.append(f"{self.runs_per_job} runs per job, {up_to}{self.at_once} at once")
         return ", ".join(parts)
 
 
@@ -78,6 +80,7 @@ class Jobs(Record):
     max_submit: int | None = field(default=None, metadata=holds(count, always=True))
     classes: tuple[JobClass, ...] = field(metadata=records(JobClass))
     search: SearchJobs | None = field(default=None, metadata=one_record(SearchJobs))
+    canary: tuple[JobClass, ...] = field(default=(), metadata=records(JobClass))  # runs to try before all others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,4 +107,6 @@ class Submission(SubmissionEvent):
     tasks: Sequence[Sequence[str]] = field(metadata=holds(listed(listed(ident))))  # the ids of each task's runs
     # Its tasks are search workers, without runs of their own.
     search: bool = field(default=False, metadata=holds(flag, always=True))
+    canary: bool = field(default=False, metadata=holds(flag))  # its runs are only tried
+    gated: bool = field(default=False, metadata=holds(flag))  # it starts once a canary has passed
     sweep: str = ""  # in whose file it is

@@ -100,6 +100,7 @@ class RunStatus(Record):
     unmet: Mapping[str, str] = field(default_factory=dict, metadata=holds(mapped(text)))
     reason: str | None = field(default=None, metadata=holds(text))
     errno: str | None = field(default=None, metadata=holds(text))  # system error behind a failure: "ENOSPC"
+    fault: str | None = field(default=None, metadata=holds(text))  # of a failure, as of `errors.fault_of`
     warnings: Sequence[str] = field(default_factory=list, metadata=holds(listed(text)))
     stops: tuple[EarlyStop, ...] = field(default=(), metadata=records(EarlyStop))
     stalled: Stalled | None = field(default=None, metadata=one_record(Stalled))

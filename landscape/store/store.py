@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from landscape.config.errors import UserError
-from landscape.store.atomic_io import (
-    open_regular,
-)
+from landscape.store.atomic_io import beside_of, open_regular
 from landscape.store.dataset_folder import DatasetFolder
 from landscape.store.formats import (
     RUN_ID,
@@ -40,6 +40,16 @@ class Store:
     def run_ids(self) -> list[str]:
         """Sorted ids of all runs. Temporary folders are skipped."""
         return sorted(name for name in self._folders() if RUN_ID.fullmatch(name))
+
+    @contextmanager
+    def scratch_run(self) -> Iterator[RunFolder]:
+        """An empty folder among the runs that is removed after the block; no reader takes it for a run."""
+        folder = beside_of(self.runs / "canary")
+        folder.mkdir(parents=True)
+        try:
+            yield RunFolder(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def unknown_folders(self) -> list[str]:
         """A message about folders among the runs whose names are not run ids; empty if there are none."""

@@ -15,6 +15,7 @@ from landscape.store.atomic_io import (
     read_bounded,
     read_opened,
 )
+from landscape.store.canary import CanaryResult
 from landscape.store.jobs import Jobs, Submission, SubmissionEvent
 from landscape.store.plan_record import PlanRecord
 from landscape.store.process_record import ProcessRecord
@@ -35,11 +36,27 @@ class SweepFolder:
         self.logs = path / "logs"
         self.controller_file = path / "controller.json"
         self.race_file = path / "race.json"
+        self.canary = path / "canary"
         self.race_lock = path / ".race.lock"
 
     def job_log(self, job: str, number: int) -> Path:
         """Output of one task of a job array."""
         return self.logs / f"{job}_{number}.log"
+
+    def canary_file(self, shape: str) -> Path:
+        """Result of trying a run of this shape class. Its log stands beside it."""
+        return self.canary / f"{shape}.json"
+
+    def canary_log(self, shape: str) -> Path:
+        """What such a try has printed."""
+        return self.canary / f"{shape}.log"
+
+    def canary_of(self, shape: str) -> CanaryResult | None:
+        """The newest result of this shape class; None if there is none that can be read."""
+        try:
+            return read(CanaryResult, self.canary_file(shape), self.within)
+        except (FileNotFoundError, CorruptFile):
+            return None
 
     def set_aside(self) -> Path:
         """Rename the folder, to remove it. Returns its new path."""

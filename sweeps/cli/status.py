@@ -194,6 +194,8 @@ def advice(store: Store, sweep: str | None, snapshot: Snapshot) -> list[str]:
         where = shlex.join([sweep or "SWEEP", f"store={store.root}"])
         trials = f"{plural(count, 'trial')} of searches given up"
         lines.append(f"{trials}: {why}; to try again: python -m sweeps retry {where}")
+    held = Counter(view.reason for view in snapshot.runs if view.state == PLANNED and view.reason)
+    lines += [f"{plural(count, 'run')} {why}" for why, count in held.most_common()]
     waiting = (PLANNED, QUEUED, PREEMPTED, LOST, FAILED)
     lines += queue_advice(store, sweep, snapshot)
     queued = {view.id for view in snapshot.runs if view.task is not None}  # the command submits none of these again

@@ -14,13 +14,14 @@ from landscape.config.errors import CorruptFile, ExitCode
 from landscape.config.hardware import cpu, slow_bf16, visible_gpus
 from landscape.config.text import duration, plural
 from landscape.config.validation import check_cores
-from landscape.store import PLANNED, QUEUED, Store, SweepFolder
+from landscape.store import PLANNED, QUEUED, RunFolder, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.leases import claim_in_force
 from landscape.store.process_record import ProcessRecord
 from landscape.store.run_meta import Machine
 from sweeps.console import tell
 from sweeps.launchers.base import Launcher
+from sweeps.launchers.canary import check as check_canary
 from sweeps.launchers.devices import Slots, slots
 from sweeps.launchers.estimate import Estimate, machine_of
 from sweeps.launchers.progress import outcome
@@ -57,6 +58,7 @@ class AttachedLauncher(Launcher):
         """Raise `UserError` for more threads than cores, and for missing GPUs."""
         for threads in {planned.config["threads"] for planned in plan.runs}:
             check_cores(threads, self.keys.get("jobs"))
+        check_canary(plan)
         self.places(plan)
 
     def warnings(self, plan: Plan) -> list[str]:
@@ -95,6 +97,7 @@ class AttachedLauncher(Launcher):
         """As of `Launcher`; returns when these runs have ended."""
         record = folder.plan()
         plan = stored_plan(store, [run for run in record.runs if run in wanted], record.execution)
+        plan.named = folder.name
         for planned in plan.runs:
             planned.config["launcher"] |= record.launcher or {}
             planned.state, planned.need = need(store.run(planned.id), planned)
@@ -136,7 +139,7 @@ def mark_queued(plan: Plan) -> None:
         with suppress(CorruptFile, OSError):
             status = run.status()
             if planned.need != NOTHING and status.state == PLANNED and claim_in_force(run) is None:
-                run.write_status(replace(status, state=QUEUED), durable=False)
+                run.write_status(replace(status, state=QUEUED, reason=None), durable=False)
 
 
 @contextmanager
@@ -152,10 +155,17 @@ def controller_recorded(folder: SweepFolder | None) -> Iterator[None]:
         folder.controller_file.unlink(missing_ok=True)
 
 
+def _waits(run: RunFolder) -> bool:
+    """Whether it was never started; why was said when that was decided."""
+    with suppress(CorruptFile, OSError):
+        return run.status().state in (PLANNED, QUEUED)
+    return False
+
+
 def report_failures(plan: Plan) -> None:
-    """Log every unfinished run with its reason and the last lines of its log."""
+    """Log every unfinished run that was started, with its reason and the last lines of its log."""
     for planned in plan.runs:
-        if not is_met(plan, planned):
-            run = plan.store.run(planned.id)
+        run = plan.store.run(planned.id)
+        if not is_met(plan, planned) and not _waits(run):
             tail = "".join(f"\n  | {line}" for line in run.log_tail().splitlines())
             logger.error(f"\n{planned.label}: {outcome(run)}\n  log: {run.log_file}{tail}")

@@ -19,6 +19,7 @@ class Slots:
     gpus: tuple[str, ...]
     why: str
     each: int = 1
+    auto: bool = False  # the count is an upper bound, and memory decides
 
     def environment(self, slot: int, threads: int) -> dict[str, str]:
         """The environment variables of a run in a slot: its threads, its GPUs, and how many runs share them."""
@@ -36,8 +37,9 @@ class Slots:
         return min(self.count, math.ceil(wanted / there))
 
 
-def slots(jobs: int | None, threads: int, device: str, world_size: int = 1) -> Slots:
-    """`jobs` concurrent runs if given; else one per GPU, or per `threads` cores.
+def slots(jobs: int | str | None, threads: int, device: str, world_size: int = 1) -> Slots:
+    """`jobs` concurrent runs if given; else one per GPU, or per `threads` cores. With "auto" as many as memory may
+    allow: one per `threads` cores, with or without GPUs.
 
     A run has `world_size` processes, each with its own GPU if there are any. `device=cuda:N` uses only the N-th GPU.
     Raises `UserError` for missing GPUs.
@@ -54,11 +56,13 @@ def slots(jobs: int | None, threads: int, device: str, world_size: int = 1) -> S
             f"train.world_size={world_size} needs {world_size} GPUs, and this machine has {len(gpus)}; "
             "device=cpu uses cores instead"
         )
+    n, own = cores(), threads * world_size
+    if isinstance(jobs, str):
+        return Slots(max(1, n // own), gpus, "auto", world_size, auto=True)
     if jobs is not None:
         return Slots(jobs, gpus, "launcher.jobs", world_size)
     if gpus:
         share = f", {world_size} per run" * (world_size > 1)
         return Slots(len(gpus) // world_size, gpus, f"{plural(len(gpus), 'GPU')}{share}", world_size)
-    n, own = cores(), threads * world_size
     why = f"{plural(n, 'core')}, {plural(own, 'thread')} per run"
     return Slots(max(1, n // own), (), why, world_size)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from landscape.config.errors import ExitCode
+from sweeps.console import tell
 from sweeps.launchers.attached import AttachedLauncher
+from sweeps.launchers.canary import Canary, fitted, report, tries
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.inline import run_inline
 from sweeps.launchers.local_pool import run_pool
 from sweeps.launchers.local_search import LocalSearch
+from sweeps.launchers.processes import starter
 from sweeps.launchers.progress import display
 from sweeps.planning.freeze import freeze
 from sweeps.planning.plan import Plan
@@ -25,8 +29,18 @@ class LocalLauncher(AttachedLauncher):
     def run(self, plan: Plan, places: Slots) -> int:
         """As of `AttachedLauncher`, in a pool of processes."""
         with display(plan) as shown:
-            return run_pool(plan, places, shown)
+            return run_pool(plan, places, shown, tries=tries(plan, searching=plan.stage == "all"))
 
     def search(self, plan: Plan, places: Slots) -> int:
         """As of `AttachedLauncher`, in worker processes."""
-        return LocalSearch(plan, places).run()
+        folder, tried = plan.store.sweep(plan.name), tries(plan, searching=True) if plan.stage == "search" else []
+        if tried:
+            with starter(plan.store.root, not places.gpus, tell) as workers:
+                canary = Canary(plan, tried, folder, places, workers, tell)
+                canary.supervise()
+            if canary.interrupts:
+                return ExitCode.INTERRUPTED
+            report(canary, tell)
+            if len(canary.failed) == len(canary.results):
+                return ExitCode.UNFINISHED
+        return LocalSearch(plan, fitted(places, folder, plan.runs)).run()

@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections import deque
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
@@ -21,12 +22,13 @@ from landscape.config.text import plural
 from landscape.store import FAILED, PREEMPTED, RunFolder
 from landscape.store.leases import LeaseMonitor, acquire, claim_in_force
 from landscape.store.process_record import ClaimRecord
+from sweeps.launchers.canary import OFF, Canary, FirstFailures, fitted, report, withdraw
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.processes import EXIT_UNKNOWN, Process, ProcessStarter, starter
 from sweeps.launchers.supervisor import Child, JobAllocation, Supervisor
 from sweeps.planning.freeze import freeze_run
 from sweeps.planning.needs import is_met
-from sweeps.planning.plan import NOTHING, Plan, Planned, execution
+from sweeps.planning.plan import NOTHING, TRAIN, Plan, Planned, execution
 
 RETRY_S = 10.0  # before a run is started again whose worker found it claimed
 READ_ERRORS = (CorruptFile, OSError)
@@ -45,11 +47,31 @@ class Display(Protocol):
         """Show how a run ended."""
 
 
-def run_pool(plan: Plan, slots: Slots, display: Display, allocation: JobAllocation | None = None) -> int:
-    """Train and score what the plan still needs; returns the exit code: 0, 1 with failures, 130 on Ctrl-C."""
-    warm = plan.runs[0].config["launcher"]["warm"]
+def run_pool(
+    plan: Plan,
+    slots: Slots,
+    display: Display,
+    allocation: JobAllocation | None = None,
+    tries: Sequence[Planned] = (),
+) -> int:
+    """Train and score what the plan still needs; returns the exit code: 0, 1 with failures, 130 on Ctrl-C.
+
+    The runs `tries` are tried in small before (`sweeps.launchers.canary`).
+    """
+    warm, folder = plan.runs[0].config["launcher"]["warm"], plan.store.sweep(plan.name)
     with starter(plan.store.root, not slots.gpus if warm is None else warm, display.event) as workers:
-        pool = Pool(plan, slots, workers, display, allocation)
+        barred = dict[str, str]()
+        if tries:
+            canary = Canary(plan, tries, folder, slots, workers, display.event, allocation)
+            canary.supervise()
+            if canary.interrupts:
+                display.event("stopped before a run was started: run the same command again")
+                return ExitCode.INTERRUPTED
+            barred = report(canary, display.event)
+            withdraw(plan.store, barred)
+            if barred:
+                display.event(f"{plural(len(barred), 'run')} not started; canary=off starts them all the same")
+        pool = Pool(plan, fitted(slots, folder, plan.needing(TRAIN)), workers, display, allocation, barred)
         pool.supervise()
     left = sum(not is_met(plan, planned) for planned in plan.runs)
     if pool.interrupts:
@@ -68,11 +90,13 @@ class Pool(Supervisor[Planned]):
         starter: ProcessStarter,
         display: Display,
         allocation: JobAllocation | None = None,
+        barred: Collection[str] = (),
     ) -> None:
         super().__init__(slots.count, display.event, allocation)
         self.plan, self.slots, self.starter, self.display = plan, slots, starter, display
-        self.waiting = deque(planned for planned in plan.runs if planned.need != NOTHING)
-        self.early = deque(plan.early)
+        self.waiting = deque(run for run in plan.runs if run.need != NOTHING and run.id not in barred)
+        self.early, self.later = deque(plan.early), {planned.id for planned in plan.early}
+        self.failures = FirstFailures()
         self.observer = LeaseMonitor()
         self.elsewhere: list[Planned] = []  # claimed by workers of other processes
         self.rests_until: dict[str, float] = {}  # run id -> time before which it is not started again
@@ -104,14 +128,13 @@ class Pool(Supervisor[Planned]):
             except READ_ERRORS as e:
                 self.event(f"{planned.label}: cannot be started ({e})")
                 self.stop_if_unwritable(error_name(e))
-        if not self.waiting and self.plan.early and not self.interrupts:
+        if not self.waiting and self.later and not self.interrupts:
             self._early(here)
 
     def _early(self, here: int) -> None:
         """Begin runs of later, in their order, in slots that are idle while the last of the plan's own are trained.
         When those have ended the others save and stop, and whoever plans them resumes them."""
-        later = {planned.id for planned in self.plan.early}
-        if self.elsewhere or any(child.work.id not in later for child in self.children):
+        if self.elsewhere or any(child.work.id not in self.later for child in self.children):
             while self.early and len(self.children) + here < self.count and not self.unwritable:
                 planned = self.early.popleft()
                 run = self.plan.store.run(planned.id)
@@ -161,19 +184,44 @@ class Pool(Supervisor[Planned]):
         planned = child.work
         run = self.plan.store.run(planned.id)
         if code == ExitCode.CLAIMED:
-            self.elsewhere.append(planned)
-            self.rests_until[planned.id] = time.monotonic() + RETRY_S
+            if planned.id not in self.later:
+                self.elsewhere.append(planned)
+                self.rests_until[planned.id] = time.monotonic() + RETRY_S
             return
-        trouble: str | None = None
+        trouble = fault = None
         try:
             if code not in (0, ExitCode.FAILED, ExitCode.PREEMPTED):
                 _record_death(run, code, child.signals_sent > 0, self.observer)
             elif code == ExitCode.FAILED:
                 trouble = run.status().errno
+            if (status := run.status()).state == FAILED:
+                fault = status.fault
+            self.failures.passed |= status.finished
         except READ_ERRORS as e:
             trouble = error_name(e)
         self.display.ended(planned, run)
         self.stop_if_unwritable(trouble)
+        if fault is not None and self.plan.canary != OFF:
+            self.stop_if_alike(planned, fault)
+
+    def stop_if_alike(self, planned: Planned, fault: str) -> None:
+        """Start no more runs if the first failures share this cause, unless another run got further than they did."""
+        step = self._step(planned)
+        self.failures.passed |= any(self._step(child.work) > step for child in self.children)
+        if not self.failures.share(fault) or not self.waiting:
+            return
+        run, left = self.plan.store.run(planned.id), plural(len(self.waiting), "run")
+        reason = f"not started, because the first runs failed: {run.status().reason}"
+        withdraw(self.plan.store, dict.fromkeys((one.id for one in self.waiting), reason))
+        self.waiting.clear()
+        self.event(f"the first {len(self.failures.faults)} runs failed for one cause ({fault}): {left} not started")
+        self.event(f"  {run.status().reason}\n  log: {run.log_file}; canary=off starts them all the same")
+
+    def _step(self, planned: Planned) -> int:
+        try:
+            return self.plan.store.run(planned.id).status().step
+        except READ_ERRORS:
+            return 0
 
     def stop_if_unwritable(self, trouble: str | None) -> None:
         """Start no more runs if this error name means that the store cannot be written: all would fail."""
@@ -214,6 +262,7 @@ def _record_death(run: RunFolder, code: int, told: bool, observer: LeaseMonitor)
     try:
         status = run.status()
         if not status.finished:
-            run.write_status(replace(status, state=state, reason=reason))
+            fault = None if state != FAILED else f"exit code {code}"
+            run.write_status(replace(status, state=state, reason=reason, fault=fault))
     finally:
         claim.release()

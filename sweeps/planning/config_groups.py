@@ -17,7 +17,7 @@ from landscape.config.schema import Schema
 from landscape.store.atomic_io import read_yaml
 
 # Keys of a sweep that are not part of a run's configuration.
-SWEEP = ("search", "confirm", "stage", "max_points")
+SWEEP = ("search", "confirm", "stage", "canary", "max_points")
 # Keys that a grid cannot vary: how and where runs are trained.
 NOT_SWEPT = ("store", "device", "threads", "launcher", "logger", "checkpoint", *SWEEP, "stop")
 

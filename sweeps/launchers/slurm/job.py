@@ -19,21 +19,25 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from landscape.config.cli import Parser
 from landscape.config.errors import ExitCode, UserError
+from landscape.config.shapes import shape_of
 from landscape.config.text import plural
-from landscape.store import FAILED, Store
+from landscape.store import FAILED, Store, SweepFolder
 from landscape.store.jobs import Resources, Submission
 from sweeps.console import tell
 from sweeps.errors import run_command
+from sweeps.launchers.canary import BARRED, OFF, ON, Canary, fitted, report, withdraw
 from sweeps.launchers.devices import slots
 from sweeps.launchers.local_pool import READ_ERRORS, run_pool
 from sweeps.launchers.local_search import Workers, search_worker_command
+from sweeps.launchers.processes import starter
 from sweeps.launchers.progress import Lines
 from sweeps.launchers.slurm.client import CLIENT
-from sweeps.launchers.slurm.submissions import submission
+from sweeps.launchers.slurm.submissions import submission, submissions
 from sweeps.launchers.supervisor import Child, JobAllocation
 from sweeps.planning.needs import is_met, need
 from sweeps.planning.plan import NOTHING, Plan, Planned
@@ -57,6 +61,8 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(f"sweep {arguments.sweep} has no task {index} of submission {arguments.submission}")
         if given.search:
             return search(store, given)
+        if given.canary:
+            return canary(store, given, given.tasks[index])
         return train(store, given, given.tasks[index])
 
     return run_command(work, disk=ExitCode.UNFINISHED)
@@ -67,8 +73,16 @@ def train(store: Store, given: Submission, ids: Sequence[str]) -> int:
     plan, unreadable = _plan(store, given, ids)
     resources, how = given.resources, given.execution
     widest = max(run.config["train"]["world_size"] for run in plan.runs)
-    places = slots(resources.at_once, how["threads"], how["device"], widest)
-    job = _begin(f"{plural(len(plan.runs), 'run')}, {resources.at_once} at once")
+    places, folder = slots(resources.at_once, how["threads"], how["device"], widest), store.sweep(given.sweep)
+    if resources.auto:
+        memory = None if resources.memory is None else resources.memory * 1024
+        places = fitted(replace(places, auto=True), folder, plan.runs, memory)
+    job = _begin(f"{plural(len(plan.runs), 'run')}, {places.count} at once")
+    if given.gated:
+        plan.canary = ON
+        for planned in [run for run in plan.runs if _barred(folder, run)]:
+            tell(f"{planned.label}: {BARRED} for its shape")
+            planned.need = NOTHING
     allocation = JobAllocation(patience_s(resources))
     before, start = _progress(plan), time.monotonic()
     run_pool(plan, places, Lines(plan), allocation)
@@ -82,6 +96,33 @@ def train(store: Store, given: Submission, ids: Sequence[str]) -> int:
         return _requeue_or_stop(store, given, job, allocation.signals, no_progress)
     tell(f"{len(plan.runs) - len(unmet)} of {plural(len(plan.runs), 'run')} finished, {len(failed)} failed")
     return ExitCode.UNFINISHED if left or unreadable else 0
+
+
+def _barred(folder: SweepFolder, planned: Planned) -> bool:
+    found = folder.canary_of(shape_of(planned.config))
+    return found is not None and found.fault is not None
+
+
+def canary(store: Store, given: Submission, ids: Sequence[str]) -> int:
+    """Try these runs in small; fails, and with it all jobs that wait for this one, if none of them passes."""
+    plan, _ = _plan(store, given, ids)
+    how, folder = given.execution, store.sweep(given.sweep)
+    _begin(f"a canary of {plural(len(ids), 'shape')}")
+    places = slots(1, how["threads"], how["device"])
+    allocation = JobAllocation(patience_s(given.resources))
+    with starter(store.root, False, tell) as workers:
+        tried = Canary(plan, plan.runs, folder, places, workers, tell, allocation)
+        tried.supervise()
+    if allocation.signals:
+        return ExitCode.PREEMPTED
+    report(tried, tell)
+    if len(tried.failed) < len(tried.results):
+        return ExitCode.DONE
+    reason = next(iter(tried.failed.values())).reason
+    waiting = {run for one in submissions(folder) for task in one.tasks for run in task if not one.canary}
+    left = withdraw(store, dict.fromkeys(waiting, f"{BARRED}: {reason}"))
+    tell(f"{plural(left, 'run')} not started: once the cause is mended, python -m sweeps submit {given.sweep}")
+    return ExitCode.UNFINISHED
 
 
 def search(store: Store, given: Submission) -> int:
@@ -133,7 +174,7 @@ def _trial_steps(store: Store, sweep: str) -> int:
 
 def _plan(store: Store, given: Submission, ids: Sequence[str]) -> tuple[Plan, int]:
     """The runs of a task as a plan, and how many of them cannot be read."""
-    plan, unreadable = Plan([], []), 0
+    plan, unreadable = Plan([], [], named=given.sweep, canary=OFF), 0
     for one in ids:
         try:
             planned = stored_run(store.run(one), given.execution)

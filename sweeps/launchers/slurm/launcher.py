@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from landscape.config.errors import CorruptFile, UserError
+from landscape.config.shapes import shape_of
 from landscape.config.text import duration, plural
 from landscape.store import QUEUED, RunFolder, RunStatus, Store, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
@@ -23,6 +24,8 @@ from landscape.store.leases import LeaseMonitor, acquire, claim_in_force
 from landscape.store.locks import locked
 from sweeps.console import tell
 from sweeps.launchers.base import Launcher
+from sweeps.launchers.canary import check as check_canary
+from sweeps.launchers.canary import tries
 from sweeps.launchers.estimate import Estimate
 from sweeps.launchers.setup_lines import Source
 from sweeps.launchers.slurm.client import CLIENT, Limits, Refused, user
@@ -38,6 +41,8 @@ from sweeps.planning.search_spec import trials_left, workers_of
 from sweeps.planning.withdraw import SweepFilesBackup
 from sweeps.search.objective import record_grid
 
+SEARCH, CANARY = "search", "canary"  # kinds of arrays that do not train the runs of a grid
+
 
 class SlurmLauncher(Submissions, Launcher):
     """Submits runs to SLURM. The grid's runs and the workers of its searches do not wait for each other."""
@@ -46,6 +51,7 @@ class SlurmLauncher(Submissions, Launcher):
 
     def check(self, plan: Plan) -> None:
         """Raise `UserError` for invalid resources, and for a search storage that machines cannot share."""
+        check_canary(plan)
         by_class(plan, {run.id for run in plan.runs})
         if plan.searches and plan.stage in ("all", "search") and plan.storage == "sqlite":
             raise UserError(
@@ -96,6 +102,7 @@ class SlurmLauncher(Submissions, Launcher):
                 max_submit=launcher["max_submit"],
                 classes=tuple(everything),
                 search=search,
+                canary=tuple(by_class(plan, {run.id for run in tries(plan, searching)}, one_run_per_job=True)),
             )
             if plan.searches:
                 record_grid(plan)
@@ -139,7 +146,8 @@ class SlurmLauncher(Submissions, Launcher):
         seconds = max(made.longest_s, made.trials_s / jobs)
         if not parallel:
             return f"{duration(seconds)} if all jobs run at once"
-        n = parallel * (self.keys["at_once"] or 1)
+        at_once = self.keys["at_once"]
+        n = parallel * (at_once if isinstance(at_once, int) else 1)
         seconds = max(seconds, (made.train_s + made.eval_s - made.trials_s) / n)
         if not made.trials:
             many = str(n)
@@ -182,7 +190,10 @@ def submit(
                 done.full = done.full or f"{queued.tasks + sum(len(s.tasks) for s in done.submitted)} jobs are queued"
                 break
             try:
-                done.submitted.append(_submit_array(store, folder, tasks[:size], resources, record.execution))
+                after = gate(store, folder, record, queued, done)
+                done.submitted.append(
+                    _submit_array(store, folder, tasks[:size], resources, record.execution, after=after)
+                )
             except Refused as e:
                 if e.full and size > 1:  # an unknown limit: try fewer
                     size //= 2
@@ -194,6 +205,26 @@ def submit(
             del tasks[:size]
         done.left += sum(len(task) for task in tasks)
     return done
+
+
+def gate(store: Store, folder: SweepFolder, record: Jobs, queued: QueuedJobs, done: Outcome) -> tuple[str, ...]:
+    """The canaries that the sweep's next jobs wait for: those that are queued already, else new ones, a job a class of
+    resources, for the shapes that have not passed in this sweep yet."""
+    if done.after is None:
+        found = [str(one.job) for one in queued.submissions if one.canary and one.sweep == folder.name]
+        for resources, runs in ((one.resources, one.runs) for one in record.canary if not found or done.canary):
+            left = [run for run in runs if not _has_passed(folder, store.run(run))]
+            if left:
+                one = _submit_array(store, folder, [left], resources, record.execution, kind=CANARY)
+                done.canary.append(one)
+                found.append(str(one.job))
+        done.after = tuple(found)
+    return done.after
+
+
+def _has_passed(folder: SweepFolder, run: RunFolder) -> bool:
+    result = folder.canary_of(shape_of(run.config()))
+    return result is not None and result.fault is None
 
 
 def workers(plan: Plan) -> SearchJobs:
@@ -232,7 +263,10 @@ def submit_search(
     resources = record.search.resources
     while size and done.search is None:
         try:
-            done.search = _submit_array(store, folder, [[]] * size, resources, record.execution, search=True)
+            after = gate(store, folder, record, queued, done)
+            done.search = _submit_array(
+                store, folder, [[]] * size, resources, record.execution, after=after, kind=SEARCH
+            )
         except Refused as e:
             if not e.full:
                 done.refused = _with_help(str(e), resources)
@@ -255,7 +289,8 @@ def _submit_array(
     tasks: list[list[str]],
     resources: Resources,
     how: Mapping[str, Any],
-    search: bool = False,
+    after: tuple[str, ...] = (),
+    kind: str = "",
 ) -> Submission:
     token = f"gan-landscape.{uuid.uuid4().hex[:16]}"
     submission = Submission(
@@ -265,12 +300,14 @@ def _submit_array(
         resources=resources,
         execution=how,
         tasks=tasks,
-        search=search,
+        search=kind == SEARCH,
+        canary=kind == CANARY,
+        gated=bool(after),
         sweep=folder.name,
     )
-    text = script(store, folder, token, len(tasks), resources)
+    text = script(store, folder, token, len(tasks), resources, after)
     append(folder, submission)
-    before = mark_queued(store, [run for task in tasks for run in task])
+    before = {} if kind == CANARY else mark_queued(store, [run for task in tasks for run in task])
     try:
         job = CLIENT.submit(text)
     except Refused as e:
@@ -297,7 +334,7 @@ def mark_queued(store: Store, runs: Iterable[str]) -> dict[str, RunStatus]:
                 if claim is None:
                     continue
             before[one] = status
-            run.write_status(replace(status, state=QUEUED, reason=None, errno=None), durable=False)
+            run.write_status(replace(status, state=QUEUED, reason=None, errno=None, fault=None), durable=False)
             if claim is not None:
                 claim.release()
     return before

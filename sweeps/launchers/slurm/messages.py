@@ -24,6 +24,8 @@ class Outcome:
     left: int = 0  # runs that did not fit into the queue
     full: str = ""  # the limit that they exceeded, in words
     refused: str = ""  # why sbatch refused a job, if it did
+    canary: list[Submission] = field(default_factory=list)  # which all others wait for
+    after: tuple[str, ...] | None = None  # the jobs of canaries that others wait for; None: not submitted yet
     search: Submission | None = None  # of search workers
     searching: bool = False  # whether search workers are queued already
     trials: int = 0  # trials whose workers did not fit into the queue
@@ -41,6 +43,9 @@ def _with_help(words: str, resources: Resources) -> str:
 def report(store: Store, folder: SweepFolder, done: Outcome) -> int:
     """Log what was submitted, what was not and why, and what to do next; returns the exit code. Raises `UserError`
     if sbatch refused a job."""
+    for one in done.canary:
+        what = f"a canary of {plural(sum(map(len, one.tasks)), 'shape')} in {one.resources.describe()}"
+        tell(f"submitted {what}: job {one.job}, which all other jobs wait for")
     for resources, arrays in _by_resources(done.submitted).items():
         jobs, runs = sum(len(a.tasks) for a in arrays), sum(len(task) for a in arrays for task in a.tasks)
         ids = [str(a.job) for a in arrays]

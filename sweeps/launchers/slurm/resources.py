@@ -15,6 +15,7 @@ KEYS = (
     "partition", "account", "qos", "time", "memory", "cores", "gpus", "constraint",
     "setup", "extra", "runs_per_job", "at_once", "parallel", "signal_s",
 )  # fmt: skip
+AUTO = "auto"  # of launcher.at_once
 LISTS = ("setup", "extra")
 BY_GROUP = {group: key for key, group in SELECTORS.items() if key != "reg.norm"}  # loss: loss.kind, reg: reg.penalty
 RESERVED_OPTIONS: tuple[str, ...] = (
@@ -96,7 +97,7 @@ def _parse_rule(rule: Any) -> tuple[dict[str, list[Any]], dict[str, Any]]:
         if given.get(key) is not None:
             given[key] = str(given[key])
     for key in ("cores", "gpus", "runs_per_job", "at_once", "parallel", "signal_s"):
-        if given.get(key) is not None and type(given[key]) is not int:
+        if given.get(key) is not None and type(given[key]) is not int and (key, given[key]) != ("at_once", AUTO):
             raise UserError(f"launcher.classes: {key}={given[key]} is not a whole number")
     for key in LISTS:
         if key in given and not (isinstance(given[key], list) and all(isinstance(x, str) for x in given[key])):
@@ -126,7 +127,12 @@ def _resources(given: dict[str, Any], threads: int, ranks: int, device: str) -> 
     assert limit is not None
     if device.startswith("cuda:"):
         raise UserError(f"device={device} names a GPU of one machine; with launcher=slurm use device=cuda")
-    at_once = given["at_once"] or 1
+    auto = given["at_once"] == AUTO
+    if auto and not (given["cores"] and given["runs_per_job"]):
+        raise UserError(
+            "launcher.at_once=auto needs launcher.cores and launcher.runs_per_job, up to which it packs a job"
+        )
+    at_once = min(given["runs_per_job"], given["cores"] // (threads * ranks) or 1) if auto else given["at_once"] or 1
     per_job = max(given["runs_per_job"] or 1, at_once)
     gpus = given["gpus"] or 0
     if device != "cpu" and (gpus or ranks > 1 or device.startswith("cuda")):
@@ -147,6 +153,7 @@ def _resources(given: dict[str, Any], threads: int, ranks: int, device: str) -> 
         extra=tuple(given["extra"] or ()),
         runs_per_job=per_job,
         at_once=at_once,
+        auto=auto,
         parallel=given["parallel"],
         signal_s=given["signal_s"],
     )

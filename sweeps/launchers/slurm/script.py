@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 
 from landscape.config.errors import UserError
 from landscape.config.subprocess_env import code_root
@@ -16,10 +17,13 @@ from landscape.store import Store, SweepFolder
 from landscape.store.jobs import Resources
 
 
-def script(store: Store, folder: SweepFolder, token: str, tasks: int, resources: Resources) -> str:
-    """The script of an array of `tasks` tasks. Makes the log folder, without which SLURM fails a job silently.
+def script(
+    store: Store, folder: SweepFolder, token: str, tasks: int, resources: Resources, after: Sequence[str] = ()
+) -> str:
+    """The script of an array of `tasks` tasks, which start once the jobs `after` have passed.
 
-    Raises `UserError` for a store whose path SLURM cannot take.
+    Makes the log folder, without which SLURM fails a job silently. Raises `UserError` for a store whose path SLURM
+    cannot take.
     """
     if "\n" in str(store.root):
         raise UserError("launcher=slurm needs a store whose path has no line break")
@@ -49,6 +53,10 @@ def script(store: Store, folder: SweepFolder, token: str, tasks: int, resources:
         "requeue": True,
         "signal": f"B:USR2@{resources.notice_s}",  # to the job process only, which asks its workers to save
     }
+    if after:
+        passed = f"afterok:{':'.join(after)}"
+        more["dependency"] = f"{more['dependency']},{passed}" if "dependency" in more else passed
+        more["kill-on-invalid-dep"] = "yes"
     executor.update_parameters(
         **{key: value for key, value in given.items() if value is not None},
         wckey=None,  # submitit sets one, which a site may not know

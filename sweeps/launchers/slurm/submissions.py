@@ -72,7 +72,7 @@ class Submissions(Scheduler):
             return
         try:
             arrays = [one for folder in folders for one in submissions(folder) if one.job is not None]
-            found.submitted |= {run for one in arrays for task in one.tasks for run in task}
+            found.submitted |= {run for one in arrays if not one.canary for task in one.tasks for run in task}
             queued = in_queue(store, CLIENT.queue(users(store)))
             found.runs |= queued.runs
             for one in queued.submissions:
@@ -137,6 +137,8 @@ def in_queue(store: Store, tasks: list[Task]) -> QueuedJobs:
                 live.append(replace(one, job=present[0].job))
                 if all(task.stuck for task in present):
                     stuck[one.token] = present[0]
+            if one.canary:
+                continue
             for task in sorted(present, key=lambda task: not task.stuck):  # a task that can start wins
                 runs |= dict.fromkeys(one.tasks[task.number], task)
     return QueuedJobs(len(tasks), runs, live, stuck)
