@@ -177,12 +177,10 @@ def section(
     curves = _figures(found, styles, name, few, measure, float(compared["fid_start"].median()), submit)
     said = section_tables(found, compared, to_draw, text, styles, measure, submit)
     frames = said.pop("frames")
-<<<<<<< HEAD
     evaluated = norms_apart(_evaluations(found, name, compared, measure), found.configs)
     frames["critic"] = critic_table(evaluated, order, CONFIDENCE)
     if draw and len(frames["critic"]):
         submit("critic", critic_figure, evaluated, to_draw, styles, measure, CONFIDENCE)
-=======
     standings = standing_table(compared, frames["spread"], [*partly], measure)
     if not name or standings["score_median"].isna().all():
         standings = standings[:0]  # of nothing that is scored, or of runs that confirm alone
@@ -190,7 +188,6 @@ def section(
     claimed = answer(
         cell_order(whole), frames["pairs"], frames["ranks"], said["could"], said["error"], said["outcomes"]
     )
->>>>>>> integ
     cells, singles = runs_and_cells.cell_table(runs), runs_and_cells.run_table(runs)
     asked_why = diagnostics.diagnostic_table(countable(runs), text)
     write_tables(
