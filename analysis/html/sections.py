@@ -13,7 +13,7 @@ from analysis.estimators.families import DIFFER, MOST
 from analysis.estimators.practitioner import practitioners
 from analysis.estimators.repeated_searches import several_searches
 from analysis.estimators.time_budget import timed
-from analysis.figures import budget
+from analysis.figures import budget, conditioning
 from analysis.figures.searches import several_figure
 from analysis.figures.style import CellStyle
 from analysis.loading.cells import MOST_DRAWN, POOLED, VARIED, VARIED_NAMES, adaptive, bounded, cell_order
@@ -22,6 +22,7 @@ from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import DISTANCE, is_distance_column
 from analysis.loading.filters import on_outcome
 from analysis.loading.measure import BY_DISTANCE, Measure
+from analysis.loading.protocols import distance_label
 from analysis.loading.runs import Collected
 from analysis.tables import critic, diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
@@ -140,6 +141,9 @@ def section_tables(
     same_data = found.runs["data"] == runs["data"].iloc[0]
     hours = timed(few, found.trials)
     submit("hours", budget.hours_figure, hours, ordered, measure, SEED)
+    conditioned = conditioning.scored(few)
+    if len(conditioned):
+        submit("conditioning", conditioning.conditioning_figure, conditioned, ordered, distance_label(text))
     searched = measure.is_distance and ((few["stage"] == SEARCH) & few["worth"].notna()).any()
     found_paths = practitioners(few, found.trials, generator) if searched else {}
     if found_paths:

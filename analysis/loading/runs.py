@@ -120,6 +120,7 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     optim         the optimizer
     lr_d, lr_g, beta1, beta2, strength, width
                   hyperparameters; NaN if the run does not use one
+    penalty_every D updates from one penalty to the next
     batch_size    images per D update
     steps, step   D updates requested, D updates done
     protocol      id of the protocol of this row's scores, or None

@@ -96,6 +96,7 @@ class Pool(Supervisor[Planned]):
         self.plan, self.slots, self.starter, self.display = plan, slots, starter, display
         self.waiting = deque(run for run in plan.runs if run.need != NOTHING and run.id not in barred)
         self.early = deque(run for run in plan.early if run.id not in barred)
+        self.later = {planned.id for planned in plan.early}
         self.failures = FirstFailures()
         self.observer = LeaseMonitor()
         self.elsewhere: list[Planned] = []  # claimed by workers of other processes
@@ -128,14 +129,13 @@ class Pool(Supervisor[Planned]):
             except READ_ERRORS as e:
                 self.event(f"{planned.label}: cannot be started ({e})")
                 self.stop_if_unwritable(error_name(e))
-        if not self.waiting and self.plan.early and not self.interrupts:
+        if not self.waiting and self.later and not self.interrupts:
             self._early(here)
 
     def _early(self, here: int) -> None:
         """Begin runs of later, in their order, in slots that are idle while the last of the plan's own are trained.
         When those have ended the others save and stop, and whoever plans them resumes them."""
-        later = {planned.id for planned in self.plan.early}
-        if self.elsewhere or any(child.work.id not in later for child in self.children):
+        if self.elsewhere or any(child.work.id not in self.later for child in self.children):
             while self.early and len(self.children) + here < self.count and not self.unwritable:
                 planned = self.early.popleft()
                 run = self.plan.store.run(planned.id)
@@ -185,8 +185,9 @@ class Pool(Supervisor[Planned]):
         planned = child.work
         run = self.plan.store.run(planned.id)
         if code == ExitCode.CLAIMED:
-            self.elsewhere.append(planned)
-            self.rests_until[planned.id] = time.monotonic() + RETRY_S
+            if planned.id not in self.later:
+                self.elsewhere.append(planned)
+                self.rests_until[planned.id] = time.monotonic() + RETRY_S
             return
         trouble = fault = None
         try:

@@ -80,13 +80,13 @@ def made(root: Path) -> Store:
     trial = {"run": done.id, "cell": {"loss": "ns"}, "stage": "grid", "sampler": None, "order": 0, "round": None}
     store.trials_file(NAME).write_text(json.dumps(trial | {"value": 3.9, "diverged": False, "search": None}) + "\n")
     store.search_file(NAME).write_text(json.dumps({"token": "t", "storage": "journal", "cells": []}))
-    asked = Asked(1, 0.05, 80)
-    question = Question.of(asked, 2)
+    first = Asked(1, 0.05, 80)
+    question = Question.of(first, 2)
     found = answer(question, [[1.0] * 20, [2.0] * 20])
     words = ["a", "b"]
     tickets = tuple(Ticket(cell, n, done.id, 1.0 + cell) for cell in (0, 1) for n in range(20))
     cells = tuple(Contender(name, 16 * name) for name in words)
-    race = Race(cells, (asked,), tickets, claim_of(question, found, words))
+    race = Race(cells, (first,), tickets, claim_of(question, found, words))
     folder.race_file.write_text(json.dumps(race.to_json()))
     worker = store.search_workers(NAME) / "here-1.json"
     worker.parent.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ CELLS = {"NS GP": ("ns", "gp", "none"), "NS SN": ("ns", "none", "sn"), "WGAN GP"
 FAR = {"NS GP": (10, 11, 10.5, 10.2, 10.8), "NS SN": (20, 21, 20.5, 20.2, 20.8), "WGAN GP": (40, 41, 40.5, 40.2, 40.8)}
 
 
-def made(root: Path, scores: dict[str, tuple[float, ...]]) -> Store:
+def made(root: Path, scores: Mapping[str, tuple[float, ...]]) -> Store:
     """A store of these final distances by cell, a seed each; a better cell has the higher IS."""
     store = Store(root / "store")
     for label, values in scores.items():
