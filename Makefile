@@ -9,7 +9,7 @@ TESTS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report dirac test test-all check bench bench-statistics bench-race bench-replay race-thresholds clean
+.PHONY: help install demo report dirac lab test test-all check bench bench-statistics bench-race bench-replay race-thresholds clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ report: install dirac ## rebuild the page from whatever the store holds; SCORE=i
 
 dirac: install ## draw the phase portraits of the Dirac-GAN into report/dirac (10 to 40 seconds)
 	$(BIN)/python -m analysis.dirac --out "$(OUT)/dirac"
+
+lab: install ## draw the laboratory of closed forms into report/lab, and check it (under a minute)
+	$(BIN)/python -m analysis.lab --out "$(OUT)/lab"
 
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 
@@ -58,7 +61,7 @@ bench-race: install ## simulate how often races name a wrong cell, and how many 
 bench-replay: install ## what races and partial runs would have cost in a finished study (minutes): STORE=outputs
 	$(BIN)/python tests/benchmarks/bench_replay.py $(or $(STORE),outputs)
 
-race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (a minute of one idle core)
+race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (minutes of one core)
 	$(BIN)/python tests/benchmarks/make_race_thresholds.py
 
 clean: ## remove what can be made again, but neither the store nor the report

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # torch is imported only after the command line is checked
     from torch import Tensor, nn
 
     from landscape.config.schema import Config
+    from landscape.data import Dataset
     from landscape.store import RunFolder
 
 
@@ -26,7 +27,8 @@ Writes 00000.png, 00001.png, ..., grid.png with the first 64 images, and samples
 (a scatter plot) and samples.pt are written. Small images are enlarged without smoothing.
 
 torch.load("samples.pt", weights_only=True) gives {"images": (n, channels, side, side), "latents": (n, dim) float32,
-"run", "step", "seed", "generator": "ema" or "raw"}.
+"run", "step", "seed", "generator": "ema" or "raw"}, and of a conditional run (arch.conditional=true) "labels": (n,).
+Its grid.png has a row per class, with the same latents in each, unless --class is given.
 
 KEY=VALUE: store=FOLDER is the store of the run (default: outputs); device=auto, cpu, cuda or cuda:N (default: cpu)."""
 
@@ -43,6 +45,7 @@ class Request:
     ema: bool | None = None
     quantise: str | None = None
     device: str = "cpu"
+    label: int | None = None
 
 
 def parser() -> Parser:
@@ -59,6 +62,13 @@ def parser() -> Parser:
         "--ema",
         choices=("true", "false"),
         help="true: EMA weights; false: raw weights (default: the ones that were scored)",
+    )
+    made.add_argument(
+        "--class",
+        dest="label",
+        metavar="K",
+        type=_whole(0),
+        help="class of all samples of a conditional run (default: classes as frequent as in its data)",
     )
     made.add_argument(
         "--quantise",
@@ -80,9 +90,9 @@ def read_request(argv: Sequence[str]) -> Request:
     given = parser().parse(argv)
     if given.run is None:
         raise UserError("no run given; run ids are listed by python -m sweeps status and in the report's runs.csv")
-    device = [text.partition("=")[2] for text in given.overrides if text.startswith("device=")]
+    device = ["cpu", *(text.partition("=")[2] for text in given.overrides if text.startswith("device="))][-1]
     ema = None if given.ema is None else given.ema == "true"
-    return Request(given.run, given.n, given.seed, given.out, given.store, ema, given.quantise, *device[-1:])
+    return Request(given.run, given.n, given.seed, given.out, given.store, ema, given.quantise, device, given.label)
 
 
 def _whole(least: int) -> Callable[[str], int]:
@@ -126,6 +136,25 @@ def kept_generator(run: RunFolder, cfg: Config, channels: int, ema: bool | None)
         raise UserError(f"{run.weights} does not match the networks of run {run.id}") from e
 
 
+def _labels(request: Request, cfg: Config, data: Dataset) -> Tensor | None:
+    """The classes of the samples of a conditional run; None of another. Raises `UserError` for an illegal --class."""
+    import torch
+
+    from landscape.networks.conditional import draw_labels
+    from landscape.rng import stream
+
+    if not cfg.arch.conditional:
+        if request.label is not None:
+            raise UserError(f"--class {request.label} needs a conditional run, and this one has arch.conditional=false")
+        return None
+    if request.label is not None:
+        if request.label >= data.classes:
+            raise UserError(f"--class {request.label} is out of range; legal: 0 to {data.classes - 1}")
+        return torch.full((request.n,), request.label)
+    assert data.labels is not None, "checked at planning"
+    return draw_labels(torch.from_numpy(data.labels[data.train]), request.n, stream(request.seed, "samples/labels"))
+
+
 def draw_samples(request: Request) -> str:
     """Generate and write the samples. Returns a summary line. Raises `UserError`."""
     import torch
@@ -140,7 +169,7 @@ def draw_samples(request: Request) -> str:
     from landscape.store import Store
     from landscape.store.lookup import find_run
     from landscape.training.devices import pick_device
-    from landscape.training.image_grid import enlarge, save_image, save_samples
+    from landscape.training.image_grid import enlarge, samples_of_picture, save_image, save_samples
 
     store = Store(request.store)
     run = find_run(store, request.run)
@@ -155,6 +184,7 @@ def draw_samples(request: Request) -> str:
     g, kind, step = kept_generator(run, cfg, data.channels, request.ema)
     g.to(device)
     latents = sample_latents(cfg.latent, request.n, stream(request.seed, "samples"))
+    labels = _labels(request, cfg, data)
     how = request.quantise or ("float" if data.size == 1 else "uint8")
     parts: list[Tensor] = []
     try:
@@ -162,8 +192,9 @@ def draw_samples(request: Request) -> str:
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as made:
             folder = Path(made) / "samples"
             folder.mkdir()
-            for z in latents.split(BATCH):
-                images = generate(g, z.to(device)).cpu()
+            for rows in torch.arange(request.n).split(BATCH):
+                y = None if labels is None else labels[rows].to(device)
+                images = generate(g, latents[rows].to(device), y).cpu()
                 if not images.isfinite().all():
                     raise UserError(f"the generator of run {run.id} returns values that are not finite")
                 if data.size > 1:
@@ -172,9 +203,14 @@ def draw_samples(request: Request) -> str:
                 parts.append(quantize(images, how).byte() if how == "uint8" else images)
             samples = torch.cat(parts)
             shown = samples / 255 if how == "uint8" else samples
-            save_samples(enlarge(shown), folder / "grid.png")
+            if labels is not None and request.label is None:
+                shown = generate(g, *(part.to(device) for part in samples_of_picture(cfg, request.seed))).cpu()
+                save_samples(enlarge(shown), folder / "grid.png", len(shown))
+            else:
+                save_samples(enlarge(shown), folder / "grid.png")
             content = {"images": samples, "latents": latents, "run": run.id, "step": step, "seed": request.seed}
-            torch.save({**content, "generator": kind}, folder / "samples.pt")
+            content |= {"generator": kind} if labels is None else {"generator": kind, "labels": labels}
+            torch.save(content, folder / "samples.pt")
             folder.rename(out)
     except OSError as e:
         raise UserError(

@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import Any
 
 from analysis.dirac.dynamics import Steps, distance, multipliers, trajectory
 from analysis.dirac.figure import COUNT, format_eigenvalues, games, momentum, portraits
 from analysis.dirac.games import Game
 from analysis.figures.panels import save
+from analysis.html.small_page import write_page
 from landscape.config.cli import Parser, run_cli
-from landscape.config.errors import UserError
 
-MARK = '<meta name="generator" content="landscape analysis.dirac">'  # marks pages that may be overwritten
 TINY = 1e-12  # distances below are rounding errors
 HEADERS = ["method", "eigenvalues of v′", "\\|μ\\| sim.", "\\|μ\\| alt.", "distance sim.", "distance alt."]
 
@@ -50,20 +48,15 @@ def write(out: Path) -> list[list[str]]:
 
     Raises `UserError` if `out` cannot be written, or if its index.html is not a page of this program.
     """
-    index = out / "index.html"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if index.exists() and MARK not in index.read_text(encoding="utf-8", errors="replace")[:4096]:
-            raise UserError(f"{index} was not written by this program; give another folder with --out FOLDER")
+    rows: list[list[str]] = []
+
+    def fill() -> dict[str, Any]:
         save(portraits(), out / "portraits")
         save(momentum(), out / "momentum")
-        rows = table()
-        env = Environment(loader=PackageLoader("analysis.html"), autoescape=True, undefined=StrictUndefined)
-        heads = [head.replace("\\", "") for head in HEADERS]
-        page = env.get_template("dirac.html").render(mark=MARK, heads=heads, rows=rows, count=COUNT, h=Steps().h)
-        index.write_text(page, encoding="utf-8")
-    except OSError as e:
-        raise UserError(f"{out} cannot be written ({e.strerror or e}); give another folder with --out FOLDER") from e
+        rows.extend(table())
+        return {"heads": [head.replace("\\", "") for head in HEADERS], "rows": rows, "count": COUNT, "h": Steps().h}
+
+    write_page(out, "dirac.html", "analysis.dirac", fill)
     return rows
 
 

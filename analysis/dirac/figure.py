@@ -40,6 +40,8 @@ PANELS: list[tuple[tuple[str, ...], dict[str, float]]] = [
     (("noise",), {}),
     (("noise",), {"sigma": 2**0.5}),
     (("consensus",), {}),
+    (("lens",), {}),
+    (("lens_player",), {}),
     (("ls",), {"bias": False}),
 ]
 

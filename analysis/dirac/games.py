@@ -25,7 +25,8 @@ class Game:
     """The velocities of both players, without the step size: `g`(θ, ψ, ...) of θ, `d`(θ, ψ, ...) of D's parameters.
 
     `eigenvalues` are those of v' at the equilibrium in closed form, None if v jumps there; `knobs` is the parameters as
-    text; `bias` is the equilibrium of b if D has one; `clip` bounds |ψ| after every step.
+    text; `bias` is the equilibrium of a third parameter b, D's bias or the lensed data point, which moves with D;
+    `clip` bounds |ψ| after every step.
     """
 
     title: str
@@ -206,6 +207,42 @@ def noise(sigma: float = 1.0) -> Game:
     return Game("instance noise", g, d, pair(drift, drift**2 - OMEGA**2), f"σ² = {sigma**2:g}")
 
 
+def lensed(psi: Any, lam: float) -> Any:
+    """Where a fast lens takes the data: b of the least λ log(1 + e^-ψb) + b², so 2b = λψσ(-ψb), by Newton's method."""
+    b = lam * np.asarray(psi, float) / 4
+    for _ in range(20):
+        pull = expit(-psi * b)
+        b = b - (2 * b - lam * psi * pull) / (2 + lam * psi**2 * pull * (1 - pull))
+    return b
+
+
+def lens(lam: float = 1.0) -> Game:
+    """Minimax with a tempered lens (arXiv 1802.04374) that follows at once: real data at b, which D takes for fake.
+
+    (-ψ f'(θψ), θ f'(θψ) - b f'(-ψb)), near 0 b = λψ/4: R1 with γ = λ/8, eigenvalues -λ/16 ± √(λ²/256 - ω²).
+    """
+
+    def d(t: Any, p: Any) -> Any:
+        b = lensed(p, lam)
+        return t * slope(t * p) - b * slope(-p * b)
+
+    linear = damped(minimax(), lam / 8, "")
+    return replace(minimax(), title="lens, fast", d=d, eigenvalues=linear.eigenvalues, knobs=f"λ = {lam:g}")
+
+
+def lens_player(lam: float = 1.0) -> Game:
+    """The lens as a third player that moves with D: db/dt = λψσ(-ψb) - 2b. Roots of x³ + 2x² + (1 + λ)x/4 + ½."""
+    roots = np.roots([1, 2, (1 + lam) / 4, 0.5])
+    return Game(
+        "lens, third player",
+        lambda t, p, b: -p * slope(t * p),
+        lambda t, p, b: np.stack([t * slope(t * p) - b * slope(-p * b), lam * p * slope(p * b) - 2 * b]),
+        tuple(complex(root) for root in roots[np.argsort(-np.abs(roots.imag), kind="stable")]),
+        f"λ = {lam:g}",
+        bias=0.0,
+    )
+
+
 def consensus(gamma: float = 1.0) -> Game:
     """v - γ (v')ᵀ v of minimax (Mescheder et al. 2017, arXiv 1705.10461), i.e. - γ ∇‖v‖²/2: -γω² ± iω.
 
@@ -241,5 +278,7 @@ METHODS: dict[str, Callable[..., Game]] = {
     "r1r2": r1r2,
     "ns_r1": ns_r1,
     "noise": noise,
+    "lens": lens,
+    "lens_player": lens_player,
     "consensus": consensus,
 }

@@ -19,6 +19,7 @@ from analysis.figures.style import CellStyle, cell_styles
 from analysis.html.curve_json import budget_curves
 from analysis.html.images import grids, place_pictures
 from analysis.html.paper import paper_sections
+from analysis.html.races import race_sections
 from analysis.html.run_pages import curve_names, write_runs, write_table
 from analysis.html.sections import TABLE_HEADERS, section_tables, shown_table, write_tables
 from analysis.loading import protocols
@@ -36,7 +37,7 @@ from analysis.loading.cells import (
     stopped_cells,
     unit_values,
 )
-from analysis.loading.clocks import costed, time_of, unseen
+from analysis.loading.clocks import spent, time_of, unseen
 from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import is_distance_column, to_file_columns
 from analysis.loading.filters import on_outcome
@@ -46,6 +47,8 @@ from analysis.tables import diagnostics, formatting, runs_and_cells
 from analysis.tables.evaluation_cost import evaluation_sentences
 from analysis.tables.failures import failures
 from analysis.tables.provenance import provenance
+from analysis.tables.standings import HEADERS as STANDINGS
+from analysis.tables.standings import answer, as_lines, shown_standings, standing_table
 from landscape.config.text import duration
 from landscape.config.versions import CHANGES
 from landscape.scores import COLUMNS, distance_key
@@ -67,6 +70,7 @@ def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[st
     distinct = found.runs.drop_duplicates("id")
     compared = [(data, name, runs) for (data, name, _), runs in zip(parts, by_score, strict=True)]
     studies = paper_sections(found, compared, renderer) if score.is_distance else []
+    races = race_sections(found, renderer)
     drawn = [
         section(found, renderer, styles, *part, runs, f"{number:02d}-{_slug(part[0])}", number <= MOST_PARTS)
         for number, (part, runs) in enumerate(zip(parts, by_score, strict=True), 1)
@@ -75,7 +79,11 @@ def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[st
         pd.concat([runs for _, _, runs in parts]), store, renderer.new, renderer.old, found.problems
     )
     for part, runs in zip(drawn, by_score, strict=True):
+        place = {row[0]["text"]: i for i, row in enumerate(part["standings"]["body"])}  # of unscored runs none
         part["grids"] = grids(runs, placed.grids, part["score"].column.key)
+        part["grids"].sort(key=lambda grid: place.get(grid["cell"], 0))
+        part["thumbs"] = {grid["cell"]: grid["file"] for grid in part["grids"]}
+        part["real"] = placed.real.get(part["protocol"] or "")
     distances = {name: protocols.distance_label(text) for name, text in found.protocols.items()}
     shards = write_runs(found, distances, placed, store, renderer)
     _write_frames(found, [part.pop("frame") for part in drawn], renderer.new)
@@ -91,12 +99,13 @@ def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[st
         "states": [(s, int(n)) for s, n in distinct["status"].value_counts().items()],
         "data": sorted(distinct["data"].unique()),
         "n_cells": distinct.groupby(["data", "arch", "cell"]).ngroups,
-        "cost": {key: duration(float(costed(distinct)[key].sum())) for key in ("train_s", "eval_s", "wasted_s")},
+        "cost": {key: duration(spent(distinct, found.meta, key)) for key in ("train_s", "eval_s", "wasted_s")},
         "time": time_of(distinct),
         "evaluation": evaluation_sentences(found.runs),
         "problems": [problem.replace(f"{store.root}/", "") for problem in found.problems],
         "several": _what_differs(parts, found.protocols),
         "studies": studies,
+        "races": races,
         "sections": drawn,
         "failures": failures(distinct, store),
         "strangers": [
@@ -164,6 +173,13 @@ def section(
     curves = _figures(found, styles, name, few, measure, float(compared["fid_start"].median()), submit)
     said = section_tables(found, compared, to_draw, text, styles, measure, submit)
     frames = said.pop("frames")
+    standings = standing_table(compared, frames["spread"], [*partly], measure)
+    if not name or standings["score_median"].isna().all():
+        standings = standings[:0]  # of nothing that is scored, or of runs that confirm alone
+    frames["standings"] = standings
+    claimed = answer(
+        cell_order(whole), frames["pairs"], frames["ranks"], said["could"], said["error"], said["outcomes"]
+    )
     cells, singles = runs_and_cells.cell_table(runs), runs_and_cells.run_table(runs)
     asked_why = diagnostics.diagnostic_table(countable(runs), text)
     write_tables(
@@ -179,6 +195,7 @@ def section(
         "key": key,
         "data": data,
         "protocol": name,
+        "answer": claimed if len(standings) and draw else [],
         "spelled": protocols.describe_protocol(text) if name else "",
         "distance": distance,
         "score": measure,
@@ -201,8 +218,9 @@ def section(
         "tables": {
             kind: table_rows(shown_table(kind, frame, distance, measure), TABLE_HEADERS[kind], words)
             for kind, frame in frames.items()
-            if len(frame)
+            if len(frame) and kind != "standings"
         },
+        "standings": standing_rows(standings, measure, words),
         "cells": table_rows(cells, runs_and_cells.CELL_COLUMNS, words),
         "runs": {"heads": rows["heads"], "count": len(rows["body"])},
         "diagnostics": table_rows(asked_why, diagnostics.HEADERS, words),
@@ -292,6 +310,34 @@ def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, s
         for row in frame.astype(object).to_dict("records")
     ]
     return {"heads": heads, "body": body}
+
+
+def standing_rows(frame: pd.DataFrame, measure: Measure, words: Mapping[str, str]) -> dict[str, Any]:
+    """A `standing_table` for the template, as from `table_rows`."""
+    shown = shown_standings(frame, measure)
+    heads = [
+        {"name": STANDINGS[str(key)].format(**words), "number": key != "cell", "run": False, "better": None}
+        for key in shown
+    ]
+    body = [
+        [{"text": text, "sort": None if pd.isna(value) else value} for text, value in zip(told, row, strict=True)]
+        for told, row in zip(shown.to_numpy(object), frame[[*shown]].to_numpy(object), strict=True)
+    ]
+    return {"heads": heads, "body": body}
+
+
+def first_lines(page: Mapping[str, Any]) -> list[str]:
+    """The page's first screen for a terminal: what may be claimed in each section, and its cells, best first."""
+    lines = []
+    for part in page["sections"]:
+        name = part["data"] + (f", protocol {part['protocol'][:6]}" if part["protocol"] else "")
+        rows = part["standings"]
+        table = as_lines(
+            [head["name"] for head in rows["heads"]], [[one["text"] for one in row] for row in rows["body"]]
+        )
+        if rows["body"]:
+            lines += [*([f"{name}:"] if len(page["sections"]) > 1 else []), *part["answer"], *table]
+    return lines
 
 
 def _what_differs(parts: list[tuple[str, str | None, pd.DataFrame]], texts: protocols.Texts) -> list[dict[str, Any]]:

@@ -31,6 +31,8 @@ from analysis.tables.early_stopping import early_stopping_tables, shown_early_st
 from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, could_be_told, of_one_seed, pair_table, rank_table
 from analysis.tables.runs_and_cells import SCORE_NAMES
+from analysis.tables.standings import HEADERS as STANDING_HEADERS
+from analysis.tables.standings import shown_standings
 from landscape.store import STOPPED
 from landscape.store.protocols import EvalProtocol
 from landscape.store.trials import CONFIRM, SEARCH
@@ -55,6 +57,7 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
         "differ": "other differences, A against B",
     },
     "ranks": {"cell": "cell"},
+    "standings": STANDING_HEADERS,
     "agreement": {
         "one": "score",
         "other": "and",
@@ -170,6 +173,8 @@ def shown_table(kind: str, frame: pd.DataFrame, distance: str, measure: Measure 
     """A frame of `section_tables` for display: columns in order, words for codes, no columns without information."""
     if kind == "ranks":
         return _ranks_by_budget(frame)
+    if kind == "standings":
+        return shown_standings(frame, measure)
     if kind in EARLY_HEADERS:
         return shown_early_stopping(kind, frame)
     whole = frame

@@ -5,10 +5,13 @@ Wall-clock time includes other load on the machine. The two are never summed or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from landscape.store.run_meta import RunMeta
+
+BUSY = {"train_s": "train_busy_s", "eval_s": "eval_busy_s"}  # wall-clock seconds of a record -> its CPU seconds
 CPU = {"train_s": "train_cpu_s", "eval_s": "eval_cpu_s"}  # wall-clock column -> CPU column
 
 
@@ -20,6 +23,16 @@ def by_cpu(runs: pd.DataFrame) -> bool:
 def costed(runs: pd.DataFrame) -> pd.DataFrame:
     """`runs` with the seconds that count as cost in `train_s` and `eval_s`."""
     return runs.assign(**{wall: runs[cpu] for wall, cpu in CPU.items()}) if by_cpu(runs) else runs
+
+
+def spent(runs: pd.DataFrame, meta: Mapping[str, RunMeta], key: str) -> float:
+    """The seconds that these runs took together: what a run has taken over from a shorter one of them counts once."""
+    total = float(costed(runs)[key].sum())
+    for run in runs.loc[runs["continues"].isin(runs["id"]), "id"]:
+        continues = meta[run].continues
+        shared = getattr(continues, BUSY[key] if by_cpu(runs) else key, None) if key in BUSY else None
+        total -= shared or 0.0
+    return total
 
 
 def time_of(runs: pd.DataFrame) -> str:

@@ -33,7 +33,7 @@ TEXT_COLUMNS: tuple[str, ...] = (
     *(axis.name for axis in AXES if axis.kind is str),
     *("id", "status", "reason", "cell", "setting", "protocol", "why"),
     *("device", "rule", "stopped_why", "stop_cause", "pruner", "superseded"),
-    *("stage", "sampler", "sweep", "search", "alike"),
+    *("stage", "sampler", "sweep", "search", "alike", "continues"),
 )
 INT_AXES = tuple(axis.name for axis in AXES if axis.kind is int and axis.plain is not None)  # those with a default
 INT_COLUMNS = (*INT_AXES, "evaluations", "device_kinds", "sharing")

@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.loading.cache import gc_disabled, read_records
 from analysis.loading.protocols import with_features
+from analysis.loading.races import read_races
 from analysis.loading.read_run import SCORES, Record, Rows, number
 from analysis.loading.sweeps import Sweep, read_sweeps
 from analysis.loading.trials import ORIGIN_COLUMNS, no_trials, origin, read_trials
@@ -21,6 +22,7 @@ from landscape.config.axes import AXES, CELL_KEYS, LUCK_KEYS, SETTING, cell_labe
 from landscape.scores import COLUMNS, CURVES, NUMBERS
 from landscape.store import DIVERGED, DONE, STOPPED, Store
 from landscape.store.protocols import EvalProtocol
+from landscape.store.races import Race
 from landscape.store.run_meta import Machine, RunMeta
 from landscape.store.run_status import EarlyStop, RunStatus
 from landscape.store.trials import GRID
@@ -38,10 +40,11 @@ RUN_COLUMNS = (
     *("train_s", "eval_s", "wasted_s", "device", "device_kinds", "sharing", "rule"),
     *("stopped_at", "stopped_why", "stop_cause", "pruner"),
     *("train_cpu_s", "eval_cpu_s", "superseded", "stage", "sampler", "order", "round", "sweep", "search", "alike"),
+    "continues",
 )
 NULLABLE = (  # columns that may be None
     *("reason", "protocol", "why", "device", "rule", "stopped_why", "sampler", "sweep", "search", "alike"),
-    *("superseded", "stop_cause", "pruner"),
+    *("superseded", "stop_cause", "pruner", "continues"),
     *(axis.name for axis in AXES if axis.enters == SETTING and axis.kind is str),
 )
 ROW_COLUMNS = (
@@ -79,6 +82,7 @@ class Collected:
     pooled_over   the columns that cells are pooled over (`analysis.loading.pooling`)
     warnings      run id -> its worker's warnings
     score         the key of the score that cells are compared by; None for the distance
+    races         the races of the store, by name
     """
 
     runs: pd.DataFrame
@@ -94,6 +98,7 @@ class Collected:
     pooled_over: tuple[str, ...] = ()
     warnings: dict[str, list[str]] = field(default_factory=dict)
     score: str | None = None
+    races: dict[str, Race] = field(default_factory=dict)
 
 
 def load(store: Store | str | Path) -> pd.DataFrame:
@@ -105,9 +110,9 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     id            the run's folder
     status        a state of `landscape.store.STATES`, or "unreadable"
     reason        why it failed or diverged, else None
-    data, arch, algorithm, loss, penalty, norm, n_dis
-                  the cell, named as in the frozen config ("none" for no penalty or normalizer); n_dis is D updates per
-                  G update
+    data, arch, algorithm, loss, penalty, norm, conditional, n_dis
+                  the cell, named as in the frozen config ("none" for no penalty or normalizer); conditional is "true"
+                  or "false"; n_dis is D updates per G update
     cell          the label of algorithm (except GAN), loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O",
                   "WGAN GP 5")
     setting       hash of all that determines training, except seed and repeat
@@ -134,6 +139,9 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     fd_infinity, fd_infinity_se, mind, mmd2
                   for few images: the distance extrapolated to infinitely many, with the standard error of its line; the
                   sliced Wasserstein distance; the squared MMD
+    intra_fd, ms_ssim_classes, class_accuracy
+                  within the classes that a conditional generator was asked for: the mean distance, MS-SSIM, and the
+                  share of samples that the classifier takes for that class
     prd_f8, prd_f1_8
                   F scores of precision and recall of distributions, 0 to 1; at the last evaluation, as all that follow
     coverage, density, vendi
@@ -171,6 +179,7 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     sweep         the sweep of that search, else None
     search        the id of that search (one per cell of the sweep), else None
     alike         equal for searches that differ in `search.seed` alone, else None
+    continues     the shorter run that it continues, whose steps and seconds are among its own, else None
     """
     return collect(store).runs
 
@@ -214,7 +223,12 @@ def _collect(store: Store, problems: list[str], records: list[Record]) -> Collec
         {record.id: getattr(record, key) for record in records} for key in ("meta", "config", "file_stats")
     )
     warnings = {record.id: list(texts) for record in records if (texts := record.status.warnings)}
-    return Collected(runs, rows, protocols, meta, problems, trials, (), configs, file_stats, sweeps, warnings=warnings)
+    races = read_races(store, problems)
+    return Collected(
+        *(runs, rows, protocols, meta, problems, trials, (), configs, file_stats, sweeps),
+        warnings=warnings,
+        races=races,
+    )
 
 
 def _together(one: EvalProtocol, other: EvalProtocol) -> EvalProtocol:
@@ -237,6 +251,7 @@ def _run_rows(record: Record) -> list[dict[str, Any]]:
     facts = _facts(record) | {
         "reason": status.reason,
         "step": status.step,
+        "continues": None if record.meta.continues is None else record.meta.continues.run,
         "train_s": status.train_s or 0.0,
         "eval_s": status.eval_s or 0.0,
         "wasted_s": status.wasted_s,

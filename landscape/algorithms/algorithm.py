@@ -17,7 +17,7 @@ from landscape.config.schema import Config
 
 
 class Batch(NamedTuple):
-    """Real images (batch, channels, side, side) in [0, 1] and, for algorithms that use them, class labels."""
+    """Real images (batch, channels, side, side) in [0, 1] and, for conditional models, class labels."""
 
     images: Tensor
     labels: Tensor | None = None  # int64 (batch,)
@@ -63,5 +63,5 @@ class Algorithm(NamedTuple):
     losses: tuple[str, ...]
     streams: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
-    labeled: bool = False  # whether its batches carry labels
+    labeled: bool = False  # whether its batches carry labels although the networks are not conditional
     warnings: Callable[[Model, Config], list[str]] = lambda model, cfg: []

@@ -6,6 +6,9 @@ fake images in one pass, or in two if it couples samples (batch norm). Spectral 
 (once per G update in G), or with `norm.moves=pass` in every training pass of D, as in the study's code. Only the D
 step's own passes update D's running statistics.
 
+A conditional G makes each fake of the class of the real image at its place in the batch, as R3GAN's code does (arXiv
+2501.05441). So classes are as frequent among fakes as in the data, and an interpolate has the class of both its ends.
+
 With several ranks, each one takes this step on its slice of the batch. They average gradients, loss values and running
 statistics, so their states stay equal.
 """
@@ -27,6 +30,7 @@ from landscape.config.schema import Config
 from landscape.losses.adversarial import get_loss
 from landscape.losses.penalties import get_regularizer
 from landscape.networks.build import build
+from landscape.networks.conditional import at_labels
 from landscape.networks.latents import sample_latents
 from landscape.networks.normalizers import couples_samples
 from landscape.networks.spectral_norm import advance_spectral_norms
@@ -61,11 +65,11 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         """bf16 for the networks if configured. Losses, penalties and sigma stay fp32."""
         return torch.autocast(model.device.type, torch.bfloat16, enabled=cfg.train.precision == "bf16")
 
-    def discriminate(images: Tensor) -> Tensor:
+    def discriminate(critic: nn.Module, images: Tensor) -> Tensor:
         """A forward pass of D. With `norm.moves=pass` it iterates D's spectral norms first."""
         if by_pass:
             advance_spectral_norms(d)
-        logits: Tensor = d(images)
+        logits: Tensor = critic(images)
         return logits
 
     def step(batch: Batch) -> Step:
@@ -76,12 +80,12 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         noise = instance_noise(model.step, cfg)
 
         # Discriminator: real against detached fakes, plus the penalty.
-        real = batch.images
+        real, critic = batch.images, at_labels(d, batch.labels)
         z = distributed.local_rows(sample_latents(cfg.latent, cfg.train.batch_size, streams["latents"]))
         if g_follows:
             advance_spectral_norms(g)
         with torch.set_grad_enabled(g_follows), autocast():
-            fake = g(z)
+            fake = at_labels(g, batch.labels)(z)
         fake = fake.float()
         seen_real, seen_fake = (
             add_instance_noise(real, noise, streams["noise"]),
@@ -94,15 +98,15 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         with nullcontext() if by_pass else parametrize.cached():  # the penalty reuses the normalized weights
             with autocast():
                 if separate_passes:
-                    logits_real, logits_fake = discriminate(seen_real), discriminate(seen_fake.detach())
+                    logits_real, logits_fake = (discriminate(critic, x) for x in (seen_real, seen_fake.detach()))
                 else:
-                    logits_real, logits_fake = d(torch.cat([seen_real, seen_fake.detach()])).chunk(2)
+                    logits_real, logits_fake = critic(torch.cat([seen_real, seen_fake.detach()])).chunk(2)
             loss_d = loss.d(logits_real.float(), logits_fake.float())
             if regularizer.term is not None and (model.step - 1) % every == 0:
                 if by_pass and regularizer.per_sample:
                     advance_spectral_norms(d)
                 with frozen_statistics(d):
-                    penalty = regularizer.term(d, seen_real, seen_fake.detach(), cfg.reg, streams["penalty"])
+                    penalty = regularizer.term(critic, seen_real, seen_fake.detach(), cfg.reg, streams["penalty"])
                 loss_d = loss_d + every * penalty
         opt_d.zero_grad()
         loss_d.backward()
@@ -119,9 +123,9 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         if g_follows:
             freeze(d_parameters, True)
             with frozen_statistics(d), autocast():
-                logits_fake = discriminate(seen_fake).float()
+                logits_fake = discriminate(critic, seen_fake).float()
                 with torch.no_grad():
-                    paired = discriminate(seen_real).float() if loss.needs_real_logits else None
+                    paired = discriminate(critic, seen_real).float() if loss.needs_real_logits else None
             loss_g = loss.g(logits_fake, paired)
             opt_g.zero_grad()
             loss_g.backward()

@@ -31,6 +31,7 @@ class Axis:
     # the label, which is for one data set and network.
     mark: Literal["word", "plus", "after"] | None = None
     plain: Any = None  # value that labels omit
+    word: str | None = None  # what labels show instead of the value, for a switch
     # Added after the first release. At `plain` it is not part of the run id, and runs that lack the key have `plain`.
     added: bool = False
     pools: bool = False  # whether cells may be pooled over it
@@ -39,7 +40,7 @@ class Axis:
 
     def text(self, value: Any) -> str:
         """How a cell's label shows a value; empty if it is omitted."""
-        return "" if self.mark is None or value == self.plain else str(value).upper()
+        return "" if self.mark is None or value == self.plain else self.word or str(value).upper()
 
 
 # In the order of tables and labels. Run ids do not depend on it.
@@ -52,6 +53,9 @@ AXES = (
     ),  # value of algorithms without D
     Axis("penalty", ("reg.penalty",), CELL, "penalty", group="reg", mark="plus", plain="none"),
     Axis("norm", ("norm.kind",), CELL, "normalizer", group="norm", mark="plus", plain="none"),
+    Axis(
+        "conditional", ("arch.conditional",), CELL, "conditional", mark="after", plain="false", word="CGAN", added=True
+    ),
     Axis("n_dis", ("optim.n_dis",), CELL, "n_dis", int, mark="after", plain=1, pools=True),
     Axis("optim", ("optim.kind",), SETTING, "optimizer", group="optim"),
     Axis("lr_d", ("optim.lr_d",), SETTING, "lr (D)", float),
@@ -92,6 +96,8 @@ def value(config: Mapping[str, Any], axis: Axis) -> Any:
         found = node[last] if must else node.get(last)
         if found is not None:
             break
+    if isinstance(found, bool):  # a switch has the values "true" and "false", as it is typed
+        found = str(found).lower()
     return axis.plain if found is None and axis.added else found
 
 
@@ -114,7 +120,7 @@ def cell_name(facts: Mapping[str, Any]) -> tuple[str, ...]:
 def cell_words(facts: Mapping[str, Any]) -> str:
     """A cell as short text: its choices other than "none", then its numbers as name=value."""
     told = [(axis, facts.get(axis.name, axis.plain)) for axis in CELL_AXES]
-    choices = [str(found) for axis, found in told if axis.kind is str and found != axis.plain]
+    choices = [axis.word or str(found) for axis, found in told if axis.kind is str and found != axis.plain]
     return " ".join([*choices, *(f"{axis.name}={found}" for axis, found in told if axis.kind is not str)])
 
 

@@ -14,7 +14,7 @@ from landscape.ranges import Legal
 SELECTORS = {f"{group}.kind": group for group in ("launcher", "logger", "search")} | axes.SELECTORS
 SELECTORS |= {"reg.norm": "norm"}
 # Keys that planning sets and a user cannot.
-NOT_GIVEN = (*SELECTORS, "data.content", "metrics.weights_sha256")
+NOT_GIVEN = (*SELECTORS, "data.content", "data.classes", "metrics.weights_sha256")
 
 
 class Key(NamedTuple):

@@ -111,6 +111,9 @@ class Arch:
     shortcut: str | None = optional("shortcut of residual blocks", one_of("conv3", "conv1", "identity"))
     pool: str | None = optional("pooling of a residual D's last pixels", one_of("mean", "sum"))
     upsample: str | None = optional("upsampling of a residual G", one_of("zeros", "nearest"))
+    conditional: bool | None = optional(
+        "whether G and D are given classes: conditional batch norm in G, projection in D"
+    )  # null in old runs: false
 
 
 @dataclass
@@ -160,6 +163,9 @@ class Data:
     )
     channels: int | None = optional("color channels of the images", Legal(lambda v: v in (1, 3), "1, 3"))
     content: str | None = optional("digest of pixels, labels and split; filled in at planning")
+    classes: int | None = optional(
+        "number of classes of a conditional model; filled in at planning", at_least(1, 1_000_000)
+    )
 
 
 @dataclass
@@ -228,7 +234,7 @@ class Checkpoint:
     """Checkpoints."""
 
     every_s: float = key("seconds of wall time between checkpoints", Legal(lambda v: v >= 0, "0 or more seconds"))
-    keep: str = key("what is kept at the end; all: also optimizers and random streams", one_of("weights", "all"))
+    keep: str = key("what is kept at the end; all: also the checkpoint, for longer runs", one_of("weights", "all"))
 
 
 @dataclass

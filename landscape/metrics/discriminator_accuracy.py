@@ -6,7 +6,8 @@ of another range.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,15 +19,21 @@ from landscape.metrics.extractors import BATCH
 from landscape.metrics.networks_under_test import NetworksUnderTest, inference
 from landscape.metrics.reference_stats import subsample
 from landscape.metrics.row_values import Value
+from landscape.networks.conditional import at_labels
 
 if TYPE_CHECKING:
     from landscape.metrics.evaluator import ScoringInput
 
 
-def logits(d: nn.Module, batches: Iterable[Tensor]) -> Tensor:
-    """D's outputs (n,) on batches of images in [0, 1]. Call it inside `inference(d)`."""
+Batches = Iterable[tuple[Tensor, Tensor | None]]  # images in [0, 1], and their labels for a conditional D
+
+
+def logits(d: nn.Module, batches: Batches) -> Tensor:
+    """D's outputs (n,). Call it inside `inference(d)`."""
     with parametrize.cached():
-        return torch.cat([d(batch.contiguous(memory_format=torch.channels_last)).flatten() for batch in batches])
+        return torch.cat(
+            [at_labels(d, y)(x.contiguous(memory_format=torch.channels_last)).flatten() for x, y in batches]
+        )
 
 
 def discriminator_stats(train: Tensor, test: Tensor, fake: Tensor, loss: Loss) -> dict[str, Value]:
@@ -53,12 +60,19 @@ def score_discriminator(networks: NetworksUnderTest, s: ScoringInput) -> Mapping
     assert networks.d is not None and networks.loss is not None  # because it needs "discriminator"
     n = min(len(s.data.rows("train")), len(s.data.rows("test")), len(networks.latents))
 
-    def real(part: str) -> Iterator[Tensor]:
+    def split(labels: Tensor | None) -> Iterable[Tensor | None]:
+        return repeat(None) if labels is None else labels.split(BATCH)
+
+    def real(part: str) -> Batches:
         rows = s.data.rows(part)
-        return (batch / 255 for batch in s.data.images(rows[subsample(len(rows), n, seed)]).split(BATCH))
+        rows = rows[subsample(len(rows), n, seed)]
+        images = (batch / 255 for batch in s.data.images(rows).split(BATCH))
+        known = None if networks.labels is None else torch.from_numpy(s.data.labels[rows]).to(networks.labels.device)
+        return zip(images, split(known), strict=False)
 
     with inference(networks.g, networks.d):
-        fakes = (networks.g(z) for z in networks.latents[:n].split(BATCH))
+        latents, asked = networks.latents[:n].split(BATCH), None if networks.labels is None else networks.labels[:n]
+        fakes = ((at_labels(networks.g, y)(z), y) for z, y in zip(latents, split(asked), strict=False))
         train, test, fake = (logits(networks.d, x) for x in (real("train"), real("test"), fakes))
         return discriminator_stats(train, test, fake, networks.loss)
 

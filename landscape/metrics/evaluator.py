@@ -29,11 +29,13 @@ from landscape.metrics.networks_under_test import NetworksUnderTest
 from landscape.metrics.real_baseline import held_out_real, noisy_floor, real_floor
 from landscape.metrics.reference_stats import RealData, Reference
 from landscape.metrics.row_values import Value, as_row
+from landscape.networks.conditional import at_labels, draw_labels
 from landscape.networks.latents import sample_latents
 from landscape.rng import stream
 from landscape.scores import SCORES, Column
 from landscape.store import Store
 from landscape.store.protocols import NEUTRAL, VERSION, EvalProtocol, EvalRequest
+from landscape.training.image_grid import samples_per_picture, save_samples
 
 
 class ScoringInput(NamedTuple):
@@ -46,6 +48,8 @@ class ScoringInput(NamedTuple):
     protocol: EvalProtocol
     data: RealData
     networks: NetworksUnderTest | None = None  # the networks that made the images; None for real images
+    # (n,) classes of the images: those asked of a conditional generator, the true ones of real images; None if unknown.
+    labels: np.ndarray | None = None
 
     @property
     def reference(self) -> Moments:
@@ -64,13 +68,17 @@ def quantize(images: Tensor, how: str) -> Tensor:
     return lookup("metrics.quantise", how, {"uint8": (images * 255).round(), "float": images * 255})
 
 
-def generate(g: nn.Module, latents: Tensor) -> Tensor:
-    """Images (n, channels, side, side) in [0, 1], generated in inference mode. Restores g's training mode."""
+def generate(g: nn.Module, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Images (n, channels, side, side) in [0, 1], generated in inference mode. Restores g's training mode.
+
+    `labels` (n,) are for a conditional generator.
+    """
+    classes = [None] * len(latents) if labels is None else labels.split(BATCH)
     training = g.training
     g.eval()
     try:
         with torch.inference_mode():
-            return torch.cat([g(z) for z in latents.split(BATCH)])
+            return torch.cat([at_labels(g, y)(z) for z, y in zip(latents.split(BATCH), classes, strict=False)])
     finally:
         g.train(training)
 
@@ -84,10 +92,19 @@ class Scorer:
     """Computes the scores of one request on one data set.
 
     `protocol` is the full protocol, `id` its id in rows, `floor` the scores of held-out real images, and `warnings`
-    what a user should know about the scores. The constructor raises `UserError` if the extractor is not available.
+    what a user should know about the scores. The samples of a `conditional` generator have classes as frequent as in
+    the training images. The constructor raises `UserError` if the extractor is not available.
     """
 
-    def __init__(self, asked: EvalRequest, data: Dataset, latent: Latent, store: Store, device: torch.device) -> None:
+    def __init__(
+        self,
+        asked: EvalRequest,
+        data: Dataset,
+        latent: Latent,
+        store: Store,
+        device: torch.device,
+        conditional: bool = False,
+    ) -> None:
         self.asked = asked
         self.device = device
         self.scores = {name: lookup("metrics.scores", name, SCORES) for name in asked.scores}
@@ -113,7 +130,23 @@ class Scorer:
         )
         self.id = self.protocol.id
         self.latents = sample_latents(latent, asked.n_fake, stream(asked.seed, "evaluation")).to(device)
+        self.labels: Tensor | None = None
+        if conditional:
+            assert data.labels is not None, "checked at planning"
+            known = torch.from_numpy(data.labels[data.train])
+            self.labels = draw_labels(known, asked.n_fake, stream(asked.seed, "evaluation/labels")).to(device)
         self._prepare_reference(data, real, store)
+        self._show_reals(data, real, store)
+
+    def _show_reals(self, data: Dataset, real: np.ndarray, store: Store) -> None:
+        """Save a picture of some of the real images, once per protocol, for the report."""
+        file = store.real_images(self.id)
+        if not file.exists():
+            some = real[
+                np.linspace(0, len(real) - 1, min(len(real), samples_per_picture(data.size))).round().astype(int)
+            ]
+            images = StoredImages(data, some, torch.device("cpu"))
+            save_samples(images[torch.arange(len(some))] / 255, file)
 
     def _prepare_reference(self, data: Dataset, real: np.ndarray, store: Store) -> None:
         """Compute the statistics of the real images, and the floor: the scores of held-out real images in place of
@@ -140,7 +173,8 @@ class Scorer:
             return
 
         def measure(rows: np.ndarray, features: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
-            return as_row(self._values(images(rows), features, logits)[0])
+            labels = None if data.labels is None else data.labels[rows]
+            return as_row(self._values(images(rows), features, logits, labels=labels)[0])
 
         self.floor = real_floor(store, self.protocol, list(self.scores), other, self.reference, measure)
         if "ms_ssim" in self.scores:
@@ -168,14 +202,20 @@ class Scorer:
         start = time.perf_counter()
         features, logits = self.extractor(images)
         spent = seconds_since(start)
-        values, cost = self._values(images, features, logits, networks)
+        labels = None if self.labels is None else self.labels.cpu().numpy()
+        values, cost = self._values(images, features, logits, networks, labels)
         return values, {"features": spent, **cost}
 
     def _values(
-        self, images: Images, features: np.ndarray, logits: np.ndarray, networks: NetworksUnderTest | None = None
+        self,
+        images: Images,
+        features: np.ndarray,
+        logits: np.ndarray,
+        networks: NetworksUnderTest | None = None,
+        labels: np.ndarray | None = None,
     ) -> tuple[dict[str, Value], dict[str, float]]:
         """`_measure` for images with known features."""
-        sample = ScoringInput(images, features, logits, self.asked, self.protocol, self.data, networks)
+        sample = ScoringInput(images, features, logits, self.asked, self.protocol, self.data, networks, labels)
         values: dict[str, Value] = {}
         cost: dict[str, float] = {}
         for name, described in self.scores.items():
@@ -193,11 +233,11 @@ class Scorer:
         generating the samples.
         """
 
-        def images(latents: Tensor) -> Tensor:
-            return quantize(generate(g, latents), self.asked.quantise)
+        def images(latents: Tensor, labels: Tensor | None = None) -> Tensor:
+            return quantize(generate(g, latents, labels), self.asked.quantise)
 
         try:
-            values, cost = self._measure(GeneratedImages(images, self.latents, BATCH), networks)
+            values, cost = self._measure(GeneratedImages(images, self.latents, BATCH, self.labels), networks)
         except NotFinite:
             return self.null_row("the generator's output is not finite")
         return as_row(values) | {"cost": cost}

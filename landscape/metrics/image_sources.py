@@ -73,9 +73,13 @@ class GeneratedImages:
     last one is kept.
     """
 
-    def __init__(self, make: Callable[[Tensor], Tensor], latents: Tensor, piece: int) -> None:
-        """`make` maps latents (k, dim) to images (k, channels, side, side) in [0, 255]; `piece` is its batch size."""
+    def __init__(self, make: Callable[..., Tensor], latents: Tensor, piece: int, labels: Tensor | None = None) -> None:
+        """`make` maps latents (k, dim) to images (k, channels, side, side) in [0, 255]; `piece` is its batch size.
+
+        With labels (n,) it also takes those of its latents.
+        """
         self.make, self.latents, self.piece = make, latents.split(piece), piece
+        self.labels = None if labels is None else labels.split(piece)
         self.n = len(latents)
         self.levels: dict[int, Tensor] = {}
         self.last: tuple[int, Tensor] | None = None
@@ -100,7 +104,7 @@ class GeneratedImages:
             return self.levels[number].to(latents.device).float()
         if self.last is not None and self.last[0] == number:
             return self.last[1]
-        made = self.make(latents)
+        made = self.make(latents) if self.labels is None else self.make(latents, self.labels[number])
         if not made.isfinite().all():
             raise NotFinite
         levels = made.byte()

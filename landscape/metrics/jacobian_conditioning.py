@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from landscape.metrics.row_values import Value
+from landscape.networks.conditional import at_labels
 
 if TYPE_CHECKING:
     from landscape.metrics.evaluator import ScoringInput
@@ -39,9 +40,11 @@ def jacobian(g: nn.Module, z: Tensor) -> Tensor:
     return torch.func.vmap(push, chunk_size=CHUNK)(torch.eye(len(z), dtype=z.dtype, device=z.device))
 
 
-def conditions(g: nn.Module, latents: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def conditions(
+    g: nn.Module, latents: Tensor, labels: Tensor | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """log kappa(M_z) (n,) and the rank of M_z (n,) at latents (n, dim), and eigenvalues (dim,) of the mean M,
-    descending.
+    descending. A conditional g is taken at the latents' labels (n,).
 
     The logarithm is natural. Singular values below dim * epsilon, relative to the largest, count as zero (in fp32 log
     kappa is at most 22); kappa is over the others and NaN if there are none. g is unchanged.
@@ -53,8 +56,8 @@ def conditions(g: nn.Module, latents: Tensor) -> tuple[np.ndarray, np.ndarray, n
     # TF32 would leave only three digits.
     exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False)
     with torch.no_grad(), parametrize.cached(), exact:
-        for z in latents:
-            j = jacobian(g, z).double()
+        for i, z in enumerate(latents):
+            j = jacobian(at_labels(g, None if labels is None else labels[i : i + 1]), z).double()
             values = torch.linalg.svdvals(j).cpu().numpy()
             seen = values[values > values[0] * zero]
             ranks.append(len(seen))
@@ -76,7 +79,9 @@ def conditioning(s: ScoringInput) -> Mapping[str, Value]:
     The spectrum is log10 of the mean M's nonzero eigenvalues, descending.
     """
     assert s.networks is not None  # because it needs "networks"
-    logs, ranks, eigenvalues = conditions(s.networks.g, s.networks.latents[: s.request.options["jacobians"]])
+    few = s.request.options["jacobians"]
+    labels = None if s.networks.labels is None else s.networks.labels[:few]
+    logs, ranks, eigenvalues = conditions(s.networks.g, s.networks.latents[:few], labels)
     still = "G's output does not depend on the latent"
     return {
         "log_condition": float(logs.mean()) if ranks.all() else still,

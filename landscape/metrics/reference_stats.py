@@ -67,9 +67,21 @@ class RealData:
         """Indices of a split: "train", "test" or "all"."""
         return self.data.part(part)
 
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of all images (n,), of a data set that has some."""
+        assert self.data.labels is not None
+        return self.data.labels
+
     def images(self, rows: np.ndarray) -> StoredImages:
         """Images of the data set by index."""
         return StoredImages(self.data, rows, self.device)
+
+    @cached_property
+    def class_moments(self) -> list[Moments]:
+        """Moments of the reference split's features by class. Each class has at least two images."""
+        labels, features = self.labels[self.rows(self.part)], self.reference.features
+        return [reference_moments(features[labels == c]) for c in range(int(self.labels.max()) + 1)]
 
     def features(self, part: str) -> np.ndarray:
         """Features (n, d) of a split in its order, computed once per store."""

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from torch import Generator, nn
 
 from landscape.config.registry import lookup
-from landscape.config.schema import Arch, Config
+from landscape.config.schema import Config
 from landscape.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from landscape.networks.mlp import MLPDiscriminator, MLPGenerator
-from landscape.networks.normalizers import MakeLayer, layer_factory, normalize_weights
+from landscape.networks.normalizers import layer_factory, normalize_weights
 from landscape.networks.resnet import (
     ResNet19Discriminator,
     ResNet19Generator,
@@ -33,11 +33,12 @@ class Network(NamedTuple):
     """Constructors of an architecture.
 
     `generator(size, channels, latent_dim, arch)` and `discriminator(size, channels, arch, norm)`, where `size` is the
-    side in pixels and `norm(channels)` makes a normalization layer.
+    side in pixels and `norm(channels)` makes a normalization layer. Those that can be conditional (their file in
+    `conf/arch` has the key) also take `classes`, and are then called with labels.
     """
 
-    generator: Callable[[int, int, int, Arch], nn.Module]
-    discriminator: Callable[[int, int, Arch, MakeLayer], nn.Module]
+    generator: Callable[..., nn.Module]
+    discriminator: Callable[..., nn.Module]
 
 
 NETWORKS: dict[str, Network] = {
@@ -70,8 +71,9 @@ def initialize(layer: nn.Module, std: float, rng: Generator) -> None:
 def build(cfg: Config, channels: int) -> tuple[nn.Module, nn.Module]:
     """The generator and discriminator of a run, on the CPU, initialized from the run's seed."""
     network = lookup("arch.kind", cfg.arch.kind, NETWORKS)
-    g = network.generator(cfg.data.size, channels, cfg.latent.dim, cfg.arch)
-    d = network.discriminator(cfg.data.size, channels, cfg.arch, layer_factory(cfg.norm))
+    more = {"classes": cfg.data.classes} if cfg.arch.conditional else {}
+    g = network.generator(cfg.data.size, channels, cfg.latent.dim, cfg.arch, **more)
+    d = network.discriminator(cfg.data.size, channels, cfg.arch, layer_factory(cfg.norm), **more)
     initialize(g, cfg.arch.init_std, stream(cfg.seed, "init/g"))
     initialize(d, cfg.arch.init_std, stream(cfg.seed, "init/d"))
     normalize_weights(d, cfg.norm, stream(cfg.seed, "norm/d"))

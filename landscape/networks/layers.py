@@ -6,6 +6,7 @@ from torch import Generator, Tensor, nn
 
 from landscape.config.registry import lookup
 from landscape.config.schema import Arch
+from landscape.networks.conditional import ConditionalBatchNorm
 
 
 def channels_at(width: float, channels: int) -> int:
@@ -13,16 +14,24 @@ def channels_at(width: float, channels: int) -> int:
     return max(1, round(width * channels))
 
 
-def g_norm1d(arch: Arch, features: int, epsilon: float) -> nn.Module:
-    """The generator's normalization after a linear layer: `arch.g_norm` is bn or none."""
-    make = lookup("arch.g_norm", arch.g_norm or "bn", {"bn": nn.BatchNorm1d, "none": None})
-    return nn.Identity() if make is None else make(features, eps=epsilon)
+def g_norm1d(arch: Arch, features: int, epsilon: float, classes: int = 0) -> nn.Module:
+    """The generator's normalization after a linear layer: `arch.g_norm` is bn or none. By class if there are
+    classes."""
+    return _g_norm(nn.BatchNorm1d, arch, features, epsilon, classes)
 
 
-def g_norm2d(arch: Arch, channels: int, epsilon: float) -> nn.Module:
+def g_norm2d(arch: Arch, channels: int, epsilon: float, classes: int = 0) -> nn.Module:
     """The generator's normalization after a convolution."""
-    make = lookup("arch.g_norm", arch.g_norm or "bn", {"bn": nn.BatchNorm2d, "none": None})
-    return nn.Identity() if make is None else make(channels, eps=epsilon)
+    return _g_norm(nn.BatchNorm2d, arch, channels, epsilon, classes)
+
+
+def _g_norm(
+    plain: type[nn.BatchNorm1d | nn.BatchNorm2d], arch: Arch, features: int, epsilon: float, classes: int
+) -> nn.Module:
+    make = lookup("arch.g_norm", arch.g_norm or "bn", {"bn": plain, "none": None})
+    if make is None:
+        return nn.Identity()
+    return ConditionalBatchNorm(make, features, epsilon, classes) if classes else make(features, eps=epsilon)
 
 
 class TruncatedConv2d(nn.Conv2d):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from landscape.config.schema import Arch
+from landscape.networks.conditional import Layers, apply, project
 from landscape.networks.layers import TruncatedConv2d, channels_at, g_norm2d
 from landscape.networks.normalizers import MakeLayer
 
@@ -43,6 +44,7 @@ class Block(nn.Module):
     """Pre-activation block: norm, ReLU, (up,) 3x3, norm, ReLU, 3x3(, down), plus a shortcut from the block's input."""
 
     couples_samples = False
+    takes_labels = True
 
     def __init__(
         self, before: int, after: int, arch: Arch, norm: MakeLayer, up: bool = False, pool: bool = False
@@ -56,13 +58,13 @@ class Block(nn.Module):
         same = arch.shortcut == "identity" and before == after and not up and not pool
         self.shortcut = nn.Identity() if same else TruncatedConv2d(before, after, kernel, 1, kernel // 2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """(batch, before, s, s) to (batch, after, t, t), where t is 2s if upsampling, s / 2 if pooling, else s."""
-        h = self.norm1(x).relu()
+        h = apply(self.norm1, x, labels).relu()
         short = x
         if self.up is not None:
             h, short = self.up(h), self.up(short)
-        h = self.conv2(self.norm2(self.conv1(h)).relu())
+        h = self.conv2(apply(self.norm2, self.conv1(h), labels).relu())
         short = self.shortcut(short)
         return down(h) + down(short) if self.pool else h + short
 
@@ -70,27 +72,29 @@ class Block(nn.Module):
 class _Generator(nn.Module):
     """Linear to 4x4, blocks, norm, ReLU, 3x3 convolution to the image's channels, sigmoid."""
 
-    def __init__(self, channels: int, latent_dim: int, arch: Arch, first: int, plan: list[tuple[int, bool]]) -> None:
+    def __init__(
+        self, channels: int, latent_dim: int, arch: Arch, classes: int, first: int, plan: list[tuple[int, bool]]
+    ) -> None:
         super().__init__()
         before = channels_at(arch.width, first)
         self.start = (before, 4, 4)
         self.linear = nn.Linear(latent_dim, before * 16)
 
         def norm(c: int) -> nn.Module:
-            return g_norm2d(arch, c, BN_EPS)
+            return g_norm2d(arch, c, BN_EPS, classes)
 
         blocks = []
         for width, up in plan:
             after = channels_at(arch.width, width)
             blocks.append(Block(before, after, arch, norm, up=up))
             before = after
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = Layers(*blocks)
         self.norm = norm(before)
         self.out = TruncatedConv2d(before, channels, 3, 1, 1)
 
-    def forward(self, z: Tensor) -> Tensor:
-        h = self.linear(z).unflatten(1, self.start)
-        images: Tensor = self.out(self.norm(self.blocks(h)).relu()).sigmoid()
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        h = self.blocks(self.linear(z).unflatten(1, self.start), labels)
+        images: Tensor = self.out(apply(self.norm, h, labels).relu()).sigmoid()
         return images
 
 
@@ -99,7 +103,7 @@ class _Discriminator(nn.Module):
 
     couples_samples = False
 
-    def __init__(self, channels: int, arch: Arch, norm: MakeLayer, plan: list[tuple[int, bool]]) -> None:
+    def __init__(self, channels: int, arch: Arch, norm: MakeLayer, classes: int, plan: list[tuple[int, bool]]) -> None:
         super().__init__()
         before, blocks = channels, []
         for width, pool in plan:
@@ -108,43 +112,43 @@ class _Discriminator(nn.Module):
             before = after
         self.blocks = nn.Sequential(*blocks)
         self.linear = nn.Linear(before, 1)
+        self.projection = nn.Linear(before, classes, bias=False) if classes else None
         self.total = arch.pool == "sum"
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         h = self.blocks(x).relu()
         h = h.sum((2, 3)) if self.total else h.mean((2, 3))
-        logits: Tensor = self.linear(h).squeeze(1)
-        return logits
+        return project(self.linear, self.projection, h, labels)
 
 
 class ResNet19Generator(_Generator):
     """Latents to images of 4 to 128 pixels (powers of two). The first log2(size / 4) of five blocks upsample."""
 
-    def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch) -> None:
+    def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch, classes: int = 0) -> None:
         ups = (size // 4).bit_length() - 1
         assert 4 * 2**ups == size and ups <= 5, "checked at planning"
         plan = [(width, i < ups) for i, width in enumerate((512, 256, 256, 128, 64))]
-        super().__init__(channels, latent_dim, arch, 512, plan)
+        super().__init__(channels, latent_dim, arch, classes, 512, plan)
 
 
 class ResNet19Discriminator(_Discriminator):
     """Images to logits. Six pooling blocks; at 32 pixels the last one receives a single pixel."""
 
-    def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
-        super().__init__(channels, arch, norm, [(width, True) for width in (64, 128, 256, 256, 512, 512)])
+    def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer, classes: int = 0) -> None:
+        super().__init__(channels, arch, norm, classes, [(width, True) for width in (64, 128, 256, 256, 512, 512)])
 
 
 class ResNetCIFARGenerator(_Generator):
     """Latents to 32x32 images: three upsampling blocks of 256."""
 
-    def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch) -> None:
+    def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch, classes: int = 0) -> None:
         assert size == 32, "checked at planning"
-        super().__init__(channels, latent_dim, arch, 256, [(256, True)] * 3)
+        super().__init__(channels, latent_dim, arch, classes, 256, [(256, True)] * 3)
 
 
 class ResNetCIFARDiscriminator(_Discriminator):
     """32x32 images to logits: four blocks of 128, the first two pool."""
 
-    def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
+    def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer, classes: int = 0) -> None:
         assert size == 32, "checked at planning"
-        super().__init__(channels, arch, norm, [(128, True), (128, True), (128, False), (128, False)])
+        super().__init__(channels, arch, norm, classes, [(128, True), (128, True), (128, False), (128, False)])

@@ -12,6 +12,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from landscape.config.schema import Arch
+from landscape.networks.conditional import Layers, apply, project
 from landscape.networks.layers import channels_at, g_norm1d, g_norm2d
 from landscape.networks.normalizers import MakeLayer
 
@@ -20,25 +21,25 @@ BN_EPS = 2e-5  # the study's code; decay 0.9 is torch's momentum 0.1
 
 
 class SNDCGANGenerator(nn.Module):
-    """Latents (batch, latent_dim) to images (batch, channels, size, size) in [0, 1]."""
+    """Latents (batch, latent_dim) to images (batch, channels, size, size) in [0, 1]; of given classes if it has any."""
 
-    def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch) -> None:
+    def __init__(self, size: int, channels: int, latent_dim: int, arch: Arch, classes: int = 0) -> None:
         super().__init__()
         assert size >= 8 and size % 8 == 0, "checked at planning: the size is divisible by 8"
         c = [channels_at(arch.width, n) for n in (512, 256, 128, 64)]
         self.start = (c[0], size // 8, size // 8)
         flat = c[0] * (size // 8) ** 2
         self.linear = nn.Linear(latent_dim, flat)
-        self.norm = g_norm1d(arch, flat, BN_EPS)
+        self.norm = g_norm1d(arch, flat, BN_EPS, classes)
         layers: list[nn.Module] = []
         for before, after in pairwise(c):
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), g_norm2d(arch, after, BN_EPS), nn.ReLU()]
-        self.body = nn.Sequential(*layers, nn.ConvTranspose2d(c[-1], channels, 3, 1, 1))
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), g_norm2d(arch, after, BN_EPS, classes), nn.ReLU()]
+        self.body = Layers(*layers, nn.ConvTranspose2d(c[-1], channels, 3, 1, 1))
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (batch, latent_dim) to images (batch, channels, size, size) in [0, 1]."""
-        h = self.norm(self.linear(z)).relu().unflatten(1, self.start)
-        images: Tensor = (self.body(h).tanh() + 1) / 2
+        h = apply(self.norm, self.linear(z), labels).relu().unflatten(1, self.start)
+        images: Tensor = (self.body(h, labels).tanh() + 1) / 2
         return images
 
 
@@ -51,7 +52,7 @@ class SNDCGANDiscriminator(nn.Module):
 
     couples_samples = False
 
-    def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer) -> None:
+    def __init__(self, size: int, channels: int, arch: Arch, norm: MakeLayer, classes: int = 0) -> None:
         super().__init__()
         assert size >= 8 and size % 8 == 0, "checked at planning: the size is divisible by 8"
         c64, c128, c256, c512 = (channels_at(arch.width, n) for n in (64, 128, 256, 512))
@@ -68,9 +69,10 @@ class SNDCGANDiscriminator(nn.Module):
             ]
             before = after
         self.body = nn.Sequential(*layers)
-        self.linear = nn.Linear(c512 * (size // 8) ** 2, 1)
+        features = c512 * (size // 8) ** 2
+        self.linear = nn.Linear(features, 1)
+        self.projection = nn.Linear(features, classes, bias=False) if classes else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (batch, channels, size, size) in [0, 1] to logits (batch,)."""
-        logits: Tensor = self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
-        return logits
+        return project(self.linear, self.projection, self.body(2 * x - 1).flatten(1), labels)

@@ -84,7 +84,8 @@ class ClaimedRun:
 
     def scorer(self, asked: EvalRequest, data: Dataset) -> Scorer:
         """A scorer for a request. Writes its protocol to the run's folder."""
-        scorer = Scorer(asked, data, self.cfg.latent, self.store, self.device)
+        conditional = bool(self.cfg.arch.conditional)
+        scorer = Scorer(asked, data, self.cfg.latent, self.store, self.device, conditional)
         self.run.protocols.mkdir(exist_ok=True)
         write_whole(self.run.protocol_file(scorer.id), to_json(scorer.text().to_json()))
         for text in scorer.warnings:
@@ -101,7 +102,8 @@ class ClaimedRun:
         loss = None if d is None else get_loss(self.cfg.loss)
         start, meter = time.perf_counter(), Meter(self.device)
         meter.start()
-        scores = scorer.score(state.scored, NetworksUnderTest(state.scored, d, loss, scorer.latents, show))
+        networks = NetworksUnderTest(state.scored, d, loss, scorer.latents, show, scorer.labels)
+        scores = scorer.score(state.scored, networks)
         clocks.add_busy(eval_s=meter.stop() + meter.rest())
         clocks.eval_s += time.perf_counter() - start
         return scores

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 from landscape.config.errors import ExitCode
 from landscape.config.hardware import slow_bf16
 from landscape.data import Dataset
 from landscape.metrics.evaluator import Scorer, generate
-from landscape.networks.latents import sample_latents
-from landscape.rng import stream
 from landscape.runtime.claimed_run import EXECUTION, ClaimedRun
 from landscape.runtime.rank_launcher import rank_command, rank_group
 from landscape.store import DIVERGED, DONE, FAILED, PREEMPTED, RUNNING, STOPPED
 from landscape.store.early_stopping import Stopped, may_stop, reason_to_stop
 from landscape.store.run_status import EarlyStop
 from landscape.training import checkpoint
-from landscape.training.image_grid import samples_per_picture, save_samples
-from landscape.training.loop import Diverged, train
+from landscape.training.image_grid import samples_of_picture, save_samples
+from landscape.training.loop import Diverged, listeners, train
 from landscape.training.state import State, new_state
 
 
@@ -105,6 +104,15 @@ class Training:
         saved, damaged = checkpoint.load_newest(self.run, self.work.device)
         for sentence in damaged:
             self.work.say(sentence)
+        meta = self.run.meta()
+        if meta.continues is not None and (saved is None or listeners(state)):
+            saved = None
+            why = "its networks depend on the length" if listeners(state) else "its checkpoint cannot be read"
+            self.work.say(f"run {meta.continues.run} is not continued, but begun again: {why}")
+            self.writer.check()
+            self.run.newest_checkpoint.unlink(missing_ok=True)
+            self.run.previous_checkpoint.unlink(missing_ok=True)
+            self.run.write_meta(replace(meta, continues=None))
         if saved is not None:
             state.load_state_dict(saved)
             self.work.say(f"resuming at step {state.step}")
@@ -151,10 +159,9 @@ class Training:
         cfg = self.cfg
         self.writer.check()
         self.writer.pace.begin("scoring")
-        z = sample_latents(cfg.latent, samples_per_picture(cfg.data.size), stream(cfg.seed, "samples")).to(
-            self.work.device
-        )
-        save_samples(generate(state.scored, z), self.run.sample_grid(state.step))
+        picture = samples_of_picture(cfg, cfg.seed)
+        samples = generate(state.scored, *(part.to(self.work.device) for part in picture))
+        save_samples(samples, self.run.sample_grid(state.step), len(samples))
         if self.scorer is None:
             return
         state.sync_clocks()

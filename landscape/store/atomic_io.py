@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import shutil
 import stat
 import uuid
 from collections.abc import Sequence
@@ -78,6 +79,15 @@ def create_exclusively(path: Path, data: str) -> bool:
         return False
     finally:
         beside.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A hard link to a regular file that is only ever replaced, or a copy where the file system has no links."""
+    open_regular(source).close()
+    try:
+        os.link(source, target, follow_symlinks=True)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def to_json(value: Any) -> str:

@@ -27,6 +27,7 @@ class MetricsRow(Record):
     train_busy_s: float | None = field(default=None, metadata=holds(score))
     eval_busy_s: float | None = field(default=None, metadata=holds(score))
     why: Mapping[str, Any] = field(default_factory=dict, metadata=holds(or_null(mapped())))  # reasons for null scores
+    copied_from: str | None = field(default=None, metadata=holds(ident))  # the shorter run that this run continues
     cost: Mapping[str, Any] = field(default_factory=dict, metadata=holds(or_null(mapped())))  # seconds per score
 
     @property

@@ -18,6 +18,7 @@ from landscape.scores import SCORES, STORED
 from landscape.store import formats, old_names
 from landscape.store.atomic_io import (
     beside_of,
+    link_or_copy,
     open_regular,
     read_bounded,
     read_json,
@@ -39,7 +40,7 @@ from landscape.store.old_names import named
 from landscape.store.process_record import ClaimRecord
 from landscape.store.protocols import EvalProtocol, EvalRequest
 from landscape.store.record import parsed, read, read_lines
-from landscape.store.run_meta import RunMeta
+from landscape.store.run_meta import Continued, RunMeta
 from landscape.store.run_status import RunStatus
 
 CONFIG, META, STATUS, METRICS, LOG = "config.yaml", "meta.json", "status.json", "metrics.jsonl", "log.txt"
@@ -122,13 +123,23 @@ class RunFolder:
         """Whether the run was planned."""
         return self.config_file.exists()
 
-    def create(self, config: dict[str, Any], meta: RunMeta, status: RunStatus) -> bool:
-        """Write a planned run atomically. Returns False if another planner was faster; its files are equal."""
+    def create(
+        self, config: dict[str, Any], meta: RunMeta, status: RunStatus, shorter: RunFolder | None = None
+    ) -> bool:
+        """Write a planned run atomically. Returns False if another planner was faster; its files are equal.
+
+        It continues `shorter`, a finished run that is equal but for its length, if that is given. Raises `OSError` and
+        `CorruptFile`.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = beside_of(self.path)
         beside.mkdir()
         new = RunFolder(beside)
         try:
+            for folder in (new.claims, new.checkpoints, new.samples, new.protocols, new.requests):
+                folder.mkdir()
+            if shorter is not None:
+                meta, status = new._begin_as(shorter, meta, status)
             for file, text in (
                 (new.config_file, to_yaml(config)),
                 (new.meta_file, to_json(meta.to_json())),
@@ -138,15 +149,44 @@ class RunFolder:
                     f.write(text)
                     f.flush()
                     os.fsync(f.fileno())
-            for folder in (new.claims, new.checkpoints, new.samples, new.protocols, new.requests):
-                folder.mkdir()
             beside.rename(self.path)
             return True
-        except OSError:
+        except (OSError, CorruptFile):
             shutil.rmtree(beside, ignore_errors=True)
             if not self.exists():
                 raise
             return False
+
+    def _begin_as(self, shorter: RunFolder, meta: RunMeta, status: RunStatus) -> tuple[RunMeta, RunStatus]:
+        """Take over what a shorter run has come to: its last checkpoint, the rows of its training, and pictures.
+
+        Returns the record and the status of a run that continues it. The files of the shorter run are linked where they
+        are never written in place, so they take no room, and stay as they are.
+        """
+        ended, theirs = shorter.status(), shorter.meta()
+        rows = shorter.rows_of_training()
+        link_or_copy(shorter.newest_checkpoint, self.newest_checkpoint)
+        with open(self.metrics_file, "w") as f:
+            f.writelines(json.dumps(replace(row, copied_from=shorter.id).to_json()) + "\n" for row in rows)
+            f.flush()
+            os.fsync(f.fileno())
+        for protocol in {row.protocol for row in rows}:
+            link_or_copy(shorter.protocol_file(protocol), self.protocol_file(protocol))
+        for picture in shorter.samples.glob("*.png"):
+            link_or_copy(picture, self.samples / picture.name)
+        last = rows[-1] if rows else ended
+        seconds = {key: getattr(last, key) for key in ("train_s", "eval_s", "train_busy_s", "eval_busy_s")}
+        continues = Continued(run=shorter.id, step=ended.step, **seconds)
+        return replace(meta, continues=continues, machines=theirs.machines), replace(
+            status, step=ended.step, steps=status.axes["steps"]
+        )
+
+    def rows_of_training(self) -> list[MetricsRow]:
+        """The rows that a finished run was given while it trained: without those of later requests for scores."""
+        if not self.config()["metrics"].get("scores"):
+            return []
+        rows, step = self.rows(), self.status().step
+        return rows[: 1 + next((i for i, row in enumerate(rows) if row.step == step), len(rows))]
 
     def set_aside(self) -> RunFolder:
         """Rename the folder, to remove it or put it back. Returns the renamed folder."""

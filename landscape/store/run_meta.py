@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
-from landscape.store.formats import count, flag, listed, mapped, or_null, scalar, text
+from landscape.store.formats import count, flag, ident, listed, mapped, number, or_null, scalar, text
 from landscape.store.record import Record, holds, one_record, records
 
 
@@ -54,8 +54,20 @@ class Machine(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Continued(Record):
+    """The shorter run that a run continues, its D updates, and its seconds up to there, which the run's own include."""
+
+    run: str = field(metadata=holds(ident))
+    step: int = field(metadata=holds(count))
+    train_s: float | None = field(default=None, metadata=holds(number))
+    eval_s: float | None = field(default=None, metadata=holds(number))
+    train_busy_s: float | None = field(default=None, metadata=holds(number))
+    eval_busy_s: float | None = field(default=None, metadata=holds(number))
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunMeta(Record):
-    """Origin of a run and its machines."""
+    """Origin of a run and its machines, among them those of a shorter run that it continues."""
 
     overrides: Sequence[str] = field(default_factory=list, metadata=holds(or_null(listed(text)), always=True))
     origin: RunOrigin | None = field(default=None, metadata=one_record(RunOrigin))
@@ -63,6 +75,7 @@ class RunMeta(Record):
     sweep: str | None = field(default=None, metadata=holds(text, always=True))
     planned: Code | None = field(default=None, metadata=one_record(Code))
     machines: tuple[Machine, ...] = field(default=(), metadata=records(Machine, always=True))
+    continues: Continued | None = field(default=None, metadata=one_record(Continued))
 
     @classmethod
     def _of(cls, checked: Mapping[str, Any]) -> Self:

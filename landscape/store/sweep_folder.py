@@ -103,7 +103,10 @@ class SweepFolder:
 
     def race(self) -> Race:
         """The race that the sweep is. Raises `CorruptFile` or `FileNotFoundError`."""
-        return read(Race, self.race_file, self.within)
+        found = read(Race, self.race_file, self.within)
+        if what := found.stranger():
+            raise CorruptFile(f"{self.race_file} has {what} of a cell that it lacks; move it away")
+        return found
 
     def submitted(self, token: str = "") -> Iterator[SubmissionEvent]:
         """The lines of `submissions.jsonl` that contain `token`: each `Submission`, and what became of it. Incomplete

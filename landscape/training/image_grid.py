@@ -9,9 +9,13 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from landscape.config.schema import Config
+from landscape.networks.conditional import ROW, rows_of_classes
+from landscape.networks.latents import sample_latents
+from landscape.rng import stream
 from landscape.store.atomic_io import write_whole
 
-GRID = 8  # images per side
+GRID = 8  # images in a row, and rows of a picture without classes
 POINTS, SIDE = 2048, 256  # samples in, and pixels per side of, a picture of points
 
 
@@ -30,9 +34,22 @@ def samples_per_picture(size: int) -> int:
     return POINTS if size == 1 else GRID * GRID
 
 
-def save_samples(samples: Tensor, path: Path) -> None:
-    """Save samples (n, channels, side, side) in [0, 1] as PNG: a grid of images, or a scatter plot of points."""
-    _save(points(samples) if samples.shape[-1] == 1 else grid(samples), path)
+def samples_of_picture(cfg: Config, seed: int) -> tuple[Tensor, ...]:
+    """What the generator makes a picture of: latents and, if it is conditional, labels.
+
+    Then there is a row per class, and the same latents in each row.
+    """
+    n = samples_per_picture(cfg.data.size)
+    latents = sample_latents(cfg.latent, n, stream(seed, "samples"))
+    if not cfg.arch.conditional:
+        return (latents,)
+    labels = rows_of_classes(cfg.data.classes or 0)
+    return latents[:ROW].repeat(len(labels) // ROW, 1), labels
+
+
+def save_samples(samples: Tensor, path: Path, most: int = GRID * GRID) -> None:
+    """Save samples (n, channels, side, side) in [0, 1] as PNG: a grid of `most` images, or a scatter plot of points."""
+    _save(points(samples) if samples.shape[-1] == 1 else grid(samples, most), path)
 
 
 def save_image(image: Tensor, path: Path) -> None:
@@ -63,12 +80,12 @@ def points(samples: Tensor) -> np.ndarray:
     return np.asarray(np.minimum(24 + 77 * counts, 255), np.uint8)
 
 
-def grid(images: Tensor) -> np.ndarray:
-    """The first 64 images (n, channels, side, side) in [0, 1] as an 8x8 grid, with a dark pixel between images.
+def grid(images: Tensor, most: int = GRID * GRID) -> np.ndarray:
+    """The first `most` images (n, channels, side, side) in [0, 1] in rows of 8, with a dark pixel between images.
 
     Returns grayscale or RGB pixels, uint8. NaN and infinities are black.
     """
-    pixels = _pixels(images[: GRID * GRID])
+    pixels = _pixels(images[:most])
     n, channels, side, _ = pixels.shape
     rows = -(-n // GRID)
     canvas = np.full((channels, rows * (side + 1) - 1, GRID * (side + 1) - 1), 24, dtype=np.uint8)

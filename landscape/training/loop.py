@@ -34,8 +34,7 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
     """
     networks = list(state.modules.values())
     parameters = [p for network in networks for p in network.parameters()]
-    layers = [layer for network in networks for layer in network.modules()]
-    listeners: list[Callable[[float], None]] = [m.set_progress for m in layers if hasattr(m, "set_progress")]  # type: ignore[misc]
+    hear = listeners(state)
     sampler = state.modules[state.algorithm.sampler]
     train_on = state.algorithm.steps(state, cfg)
     for network in networks:
@@ -44,7 +43,7 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
         start = time.perf_counter()
         state.meter.start()
         diverged = False
-        for set_progress in listeners:
+        for set_progress in hear:
             set_progress(state.step / cfg.train.steps)
         state.step += 1
         done = train_on(state.batches.next())
@@ -67,6 +66,12 @@ def train(state: State, cfg: Config, after_step: Callable[[State], None]) -> Non
         if diverged:
             raise Diverged(f"a loss or weight is not finite at step {state.step}")
         after_step(state)
+
+
+def listeners(state: State) -> list[Callable[[float], None]]:
+    """The `set_progress` of all layers that have one: training then depends on its length."""
+    layers = [layer for network in state.modules.values() for layer in network.modules()]
+    return [m.set_progress for m in layers if hasattr(m, "set_progress")]  # type: ignore[misc]
 
 
 @torch.no_grad()

@@ -130,7 +130,7 @@ def new_state(cfg: Config, data: Dataset, device: torch.device) -> State:
         # channels-last is faster for wide networks and equal for narrow ones
         modules[name] = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     sampler = modules[algorithm.sampler]
-    labels = data.labels if algorithm.labeled else None
+    labels = data.labels if algorithm.labeled or cfg.arch.conditional else None
     return State(
         algorithm=algorithm,
         modules=modules,

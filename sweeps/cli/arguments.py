@@ -56,10 +56,11 @@ RACE = """Find the best point of a grid with as few runs as that takes, and say 
 
   -m loss=ns,wgan,ls reg=gp,sn               the best of six, for one model
   -m loss=ns,wgan,ls --k 5 --within 1.1      for the best of five models; ten per cent worse than the best is enough
+  -m loss=ns,wgan,ls search=random --top 2   the best two, each run on a setting drawn at random
   --replay report/runs.csv --k 5             what a race would have cost on recorded runs; trains nothing
 
-Each point is trained on five fresh seeds a round. Points that are not the best drop out; the race ends with the answer
-or with the budget. The same command continues a race. Do not choose seeds, and ask the final question at once."""
+Each point is trained five times a round, on fresh seeds. Points that are not the best drop out; the race ends with the
+answer or with the budget. The same command continues a race. Do not choose seeds; ask the final question at once."""
 
 
 class Command(NamedTuple):
@@ -118,9 +119,17 @@ def race() -> Parser:
     asks = made.add_argument_group("the question")
     asks.add_argument("--k", type=int, default=1, help="how many models one can afford to train (default: 1)")
     asks.add_argument("--within", type=float, metavar="R", help="a point within this factor of the best is enough")
+    asks.add_argument("--top", type=int, metavar="M", help="which points are the best M")
+    asks.add_argument("--order", action="store_true", help="the order of all points")
     asks.add_argument("--error", type=float, default=0.05, help="chance of a wrong answer, at most (default: 0.05)")
     asks.add_argument("--budget", type=int, default=0, metavar="RUNS", help="runs in all (default: 120 a point)")
+    asks.add_argument("--hours", type=float, help="busy hours of processors in all (default: no limit)")
     asks.add_argument("--certify", action="store_true", help="drop points only when that holds for any distribution")
+    runs = made.add_argument_group("which runs it takes")
+    runs.add_argument("--matched", action="store_true", help="run n of all points has the same setting and seed")
+    runs.add_argument(
+        "--by-cost", action="store_true", help="run the best point and its nearest rival, the cheaper one more often"
+    )
     recorded = made.add_argument_group("recorded runs")
     recorded.add_argument("--replay", metavar="FILE", help="a table of runs, CSV or Parquet, instead of training")
     recorded.add_argument("--orders", type=int, default=1000, help="random orders of its runs (default: 1000)")

@@ -20,7 +20,7 @@ SCRIPTS = {  # console script -> module
     "landscape-sweeps": "sweeps",
     "landscape-report": "analysis.report",
 }
-MODULES = (*SCRIPTS.values(), "analysis.dirac")
+MODULES = (*SCRIPTS.values(), "analysis.dirac", "analysis.lab")
 PYTHONS = ("python", "python3", f"python3.{sys.version_info.minor}")
 
 BASH = """# Completion of the commands of gan-landscape, as scripts and as python -m, for bash.

@@ -71,7 +71,7 @@ def plan(argv: list[str]) -> int:
     table.add_column("run", overflow="fold")
     some = made.runs[:40]
     for run in some:
-        table.add_row(run.id, run.state, run.need, shown(run.label))
+        table.add_row(run.id, run.state, f"{run.need} from {run.done}" if run.done else run.need, shown(run.label))
     console().print(table)
     if len(made.runs) > len(some):
         print(f"and {len(made.runs) - len(some)} more")

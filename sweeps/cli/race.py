@@ -13,28 +13,30 @@ from argparse import Namespace
 from contextlib import suppress
 from dataclasses import replace
 
-from rich.table import Table
-
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import run_id, setting_of, short_hash
 from landscape.config.text import plural
-from landscape.scores import DISTANCE, distance_name
+from landscape.scores import distance_name
 from landscape.store import FAILED
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
-from landscape.store.races import Asked, Claim, Contender, Leaver, Race, Ticket
+from landscape.store.races import Asked, Contender, Race, Ticket
+from landscape.store.searches import SearchSpec
 from sweeps.cli import arguments
-from sweeps.cli.status import console, shown
+from sweeps.cli.race_table import race_lines, race_view, standing
+from sweeps.cli.status import console
 from sweeps.console import show, tell
-from sweeps.formatting import score
 from sweeps.launchers.registry import launcher_of
 from sweeps.planning.config_groups import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import NOTHING, Plan, Planned, make_plan
-from sweeps.race.answer import Answer, answer, sentence
+from sweeps.planning.search_spec import NONE
+from sweeps.race.answer import Answer, answer
+from sweeps.race.claim import claim_of
 from sweeps.race.question import Question
 from sweeps.race.thresholds import PER_ROUND
 from sweeps.search.confirmation import last_distance
+from sweeps.search.draws import random_params, trial_run
 
 logger = logging.getLogger(__name__)
 
@@ -42,35 +44,66 @@ logger = logging.getLogger(__name__)
 def race(argv: list[str]) -> int:
     """Race the points of a grid, or replay a table of runs."""
     given = arguments.race().parse(argv)
-    asked = Asked(given.k, given.error, given.budget, given.within, given.certify)
+    more = {key: getattr(given, key) for key in ("top", "order", "hours", "matched", "by_cost")}
+    asked = Asked(given.k, given.error, given.budget, given.within, given.certify, **more)
     if given.replay is not None:
         return replay_table(given, asked)
     return Racing(make_plan(given.overrides, True), asked).run()
 
 
 class Racing:
-    """The race of a grid: the cells are its points, and their tickets runs on seeds that the race draws."""
+    """The race of a grid: the cells are its points, and their tickets runs on seeds that the race draws, or trials of a
+    random search in each."""
 
     def __init__(self, grid: Plan, asked: Asked) -> None:
         self.grid, self.cells = grid, grid.runs
-        if grid.searches:
-            raise UserError(f"search={grid.search['kind']} cannot be raced yet; leave it out: a race draws seeds")
-        settings = [short_hash(setting_of(cell.config)) for cell in self.cells]
-        if len(set(settings)) < len(settings):
-            raise UserError("a race draws its own seeds; leave seed and repeat out")
         if any(not cell.asked or "fid" not in cell.asked[0].scores for cell in self.cells):
             raise UserError("a race needs a distance to compare: metrics.scores must have fid")
+        self.searches = self._searches(asked) if grid.searches else []
+        settings = [one.id for one in grid.searches]
+        if not settings:
+            settings = [short_hash(setting_of(cell.config)) for cell in self.cells]
+        if len(set(settings)) < len(self.cells):
+            raise UserError("a race draws its own seeds; leave seed and repeat out")
         self.contenders = [Contender(cell.label, made) for cell, made in zip(self.cells, settings, strict=True)]
         self.asked = replace(asked, budget=Question.of(asked, len(self.cells)).budget)
         scored = sorted([made, cell.asked[0].id] for made, cell in zip(settings, self.cells, strict=True))
-        self.name = f"{grid.study or 'sweep'}-race-{short_hash(scored)}"
+        self.name = f"{grid.study or 'sweep'}-race-{short_hash([*scored, 'matched'] if asked.matched else scored)}"
         self.folder = grid.store.sweep(self.name)
+
+    def _searches(self, asked: Asked) -> list[SearchSpec]:
+        """The search in each cell, whose trials are its tickets. Matched ones draw the same settings and seeds."""
+        grid, found = self.grid, self.grid.searches
+        kind = grid.search["kind"]
+        if kind != "random":
+            raise UserError(
+                f"search={kind} cannot be raced: its trials depend on each other; legal: search=random, search={NONE}"
+            )
+        if grid.search["pruner"] != NONE:
+            raise UserError("search.pruner ends trials by what others reached, which no race can count; leave it out")
+        if not all(one.fresh for one in found):
+            raise UserError("search.seed=fixed cannot be raced: each trial needs a seed of its own; give a number")
+        if len(found) < len(self.cells):
+            raise UserError(
+                "points of a race with search=random differ in what the search does not vary; leave out seed, repeat "
+                "and the keys that search.space draws"
+            )
+        if asked.matched:
+            spaces = {tuple((d.name, d.low, d.high, d.log) for d in one.space) for one in found}
+            if len(spaces) > 1:
+                raise UserError(
+                    "matched settings need the same ranges in every point; set those that only some of them use to "
+                    "null, as search.space.strength=null"
+                )
+            shared = short_hash([*map(list, spaces.pop()), kind])
+            found = [replace(one, draws=shared) for one in found]
+        return found
 
     def run(self) -> int:
         """Round after round until the question is answered or the budget spent; the exit code."""
         launcher = launcher_of(self.cells[0].config["launcher"])
         launcher.check(self.grid)
-        kept, question, found = self.look(first=True)
+        kept, found = self.look(first=True)
         while not found.ended:
             plan = self.round(found, kept)
             left = sum(planned.need != NOTHING for planned in plan.runs)
@@ -83,16 +116,17 @@ class Racing:
                 tell(f"when these have ended (python -m sweeps wait {self.name}), the same command continues the race")
                 return code
             before = len(kept.tickets)
-            kept, question, found = self.look()
+            kept, found = self.look()
             if len(kept.tickets) == before:
                 for problem in plan.unreadable.values():
                     logger.warning(problem)
                 tell("no run of this round counts; the same command continues the race")
                 return ExitCode.UNFINISHED
-        self.report(question, found, kept)
+            self.tell_leavers(kept, found)
+        self.report(kept)
         return ExitCode.DONE
 
-    def look(self, first: bool = False) -> tuple[Race, Question, Answer]:
+    def look(self, first: bool = False) -> tuple[Race, Answer]:
         """Count what has ended, answer the question, and keep both. Raises `CorruptFile`."""
         self.grid.store.check_writable()
         with locked(self.folder.race_lock):
@@ -100,24 +134,24 @@ class Racing:
                 kept = self.folder.race()
             except FileNotFoundError:
                 kept = Race(tuple(self.contenders), ())
-            if any(ticket.cell >= len(kept.cells) for ticket in kept.tickets):
-                raise CorruptFile(f"{self.folder.race_file} has a ticket of a cell that it lacks; move it away")
             if [cell.setting for cell in kept.cells] != [cell.setting for cell in self.contenders]:
                 kept = self._in_order(kept)
             if self.asked not in kept.questions:
-                kept = replace(kept, questions=(*kept.questions, self.asked))
+                kept = replace(kept, questions=(*kept.questions, replace(self.asked, after=len(kept.tickets))))
             place = kept.questions.index(self.asked) + 1
             question = Question.of(self.asked, len(self.cells), place)
-            kept = replace(kept, tickets=(*kept.tickets, *self._ended(kept)))
-            found = answer(question, self.distances(kept))
-            kept = replace(kept, claim=self._claim(question, found))
+            measure = distance_name(self.cells[0].asked[0].extractor)
+            kept = replace(kept, tickets=(*kept.tickets, *self._ended(kept)), measure=measure)
+            found = answer(question, kept.distances(), kept.hours())
+            kept = replace(kept, claim=claim_of(question, found, kept.names, place))
             write_whole(self.folder.race_file, to_json(kept.to_json()))
         if first and place > 1:
+            whole = sum(Question.of(one, len(self.cells), i + 1).share for i, one in enumerate(kept.questions))
             tell(
                 f"this race was asked another question before: this one has an error of {100 * question.share:.3g} %, "
-                "beside those of the others, and is answered where that is certified"
+                f"beside those of the others ({100 * whole:.3g} % together), and is answered where that is certified"
             )
-        return kept, question, found
+        return kept, found
 
     def _in_order(self, kept: Race) -> Race:
         """The race of the same points, typed in another order. A race's name fixes which points those are."""
@@ -128,22 +162,15 @@ class Racing:
         tickets = tuple(replace(ticket, cell=now[ticket.cell]) for ticket in kept.tickets)
         return replace(kept, cells=tuple(self.contenders), tickets=tickets)
 
-    def distances(self, kept: Race) -> list[list[float]]:
-        """Of each cell, in ticket order."""
-        found: list[list[float]] = [[] for _ in self.cells]
-        for ticket in sorted(kept.tickets, key=lambda one: one.order):
-            found[ticket.cell].append(math.inf if ticket.distance is None else ticket.distance)
-        return found
-
     def _ended(self, kept: Race) -> list[Ticket]:
         """Tickets that count from now on: of each cell those in order up to the first that has not ended. A round of
         which every run failed is not counted: that is no matter of its points."""
         made, failed = [], 0
-        for cell, past in enumerate(self.distances(kept)):
+        for cell, past in enumerate(kept.distances()):
             number = len(past)
-            while (distance := self._outcome(self.ticket(cell, number), self.cells[cell])) is not None:
-                run = self.ticket(cell, number)
-                made.append(Ticket(cell, number, run.id, distance if math.isfinite(distance) else None))
+            while (distance := self._outcome(run := self.ticket(cell, number), self.cells[cell])) is not None:
+                final = distance if math.isfinite(distance) else None
+                made.append(Ticket(cell, number, run.id, final, self._hours(run.id)))
                 failed += self._state(run.id) == FAILED
                 number += 1
         return [] if failed == len(made) >= 2 * PER_ROUND else made
@@ -151,6 +178,16 @@ class Racing:
     def _state(self, run: str) -> str | None:
         with suppress(CorruptFile, OSError):
             return self.grid.store.run(run).status().state
+        return None
+
+    def _hours(self, run: str) -> float | None:
+        """How long a run kept its processors busy, training and scoring; of older runs by the clock."""
+        with suppress(CorruptFile, OSError):
+            one = self.grid.store.run(run).status()
+            train = one.train_s if one.train_busy_s is None else one.train_busy_s
+            score = one.eval_s if one.eval_busy_s is None else one.eval_busy_s
+            if train is not None:
+                return (train + (score or 0.0)) / 3600
         return None
 
     def _outcome(self, ticket: Planned, cell: Planned) -> float | None:
@@ -164,9 +201,13 @@ class Racing:
         return None
 
     def ticket(self, cell: int, number: int) -> Planned:
-        """A run of a cell. Its seed hangs on the race, the cell and the number alone."""
+        """A run of a cell: the trial of this number of its search, else one whose seed hangs on the race, the cell and
+        the number alone. Matched cells have the same."""
+        if self.searches:
+            return trial_run(self.searches[cell], random_params(self.searches[cell], number))
         planned = self.cells[cell]
-        drawn = hashlib.sha256(f"{self.name} {self.contenders[cell].setting}".encode()).hexdigest()
+        of = "matched" if self.asked.matched else self.contenders[cell].setting
+        drawn = hashlib.sha256(f"{self.name} {of}".encode()).hexdigest()
         config = copy_tree(planned.config)
         config["seed"], config["repeat"] = 1000 * int(drawn[:6], 16) + number, 0
         picked = [*planned.picked, f"seed={config['seed']}"]
@@ -174,7 +215,7 @@ class Racing:
 
     def round(self, found: Answer, kept: Race) -> Plan:
         """All tickets so far and those of the next round, as a plan; what counts already is not trained again."""
-        past, grid = self.distances(kept), self.grid
+        past, grid = kept.distances(), self.grid
         new = [self.ticket(cell, n) for cell, most in enumerate(found.wanted) for n in range(len(past[cell]), most)]
         old = [self.ticket(cell, n) for cell, counted in enumerate(past) for n in range(len(counted))]
         plan = Plan(grid.command, new, grid.study, named=self.name, search=grid.search, stage="grid")
@@ -184,42 +225,20 @@ class Racing:
         plan.runs = [*old, *new]
         return plan
 
-    def _claim(self, question: Question, found: Answer) -> Claim:
-        return Claim(
-            state=found.state,
-            sentence=sentence(question, found, [cell.name for cell in self.contenders]),
-            rounds=found.rounds,
-            spent=found.spent,
-            winner=found.winner,
-            kind=found.kind,
-            out=tuple(Leaver(one.cell, one.round, one.by, one.kind) for one in found.out),
-            pairs=[list(pair) for pair in found.pairs],
-        )
+    def tell_leavers(self, kept: Race, found: Answer) -> None:
+        """Say who left in the newest round."""
+        assert kept.claim is not None
+        for one in kept.claim.out:
+            if one.round == found.rounds:
+                tell(f"{kept.names[one.cell]}: {standing(kept, kept.claim, one.cell)}")
 
-    def report(self, question: Question, found: Answer, kept: Race) -> None:
+    def report(self, kept: Race) -> None:
         """Print the answer, what is known of each point, and the weaker claims."""
-        names = [cell.name for cell in self.contenders]
-        show(sentence(question, found, names))
-        out = {one.cell: one for one in found.out}
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        table.add_column("point", overflow="fold")
-        measure = distance_name(self.cells[0].asked[0].extractor)
-        for head in ("runs", measure if question.k == 1 else f"{measure}, best of {question.k}"):
-            table.add_column(head, justify="right")
-        table.add_column("race", overflow="fold")
-        runs = self.distances(kept)
-        for cell in [*found.alive, *(one.cell for one in reversed(found.out))]:
-            one = out.get(cell)
-            how = "left" if one is None else f"out in round {one.round}: {names[one.by]} is better ({one.kind})"
-            table.add_row(shown(names[cell]), str(len(runs[cell])), score(DISTANCE, found.quantiles[cell]), shown(how))
-        console().print(table)
-        for factor in found.factors:
-            if math.isfinite(factor.factor) and found.winner is None:
-                close = max(math.ceil(1000 * factor.factor) / 1000, 1.0)
-                show(f"{names[factor.cell]} is within a factor {close:g} of the best ({factor.kind})")
-        if found.pairs:
-            pairs = "; ".join(f"{names[a]} is better than {names[b]}" for a, b in found.pairs)
-            show(f"certified, all of them together: {pairs}")
+        claim = kept.claim
+        assert claim is not None
+        console().print(race_view(kept))
+        for line in race_lines(kept, claim):
+            show(line)
 
 
 def replay_table(given: Namespace, asked: Asked) -> int:

@@ -19,9 +19,10 @@ from landscape.config.axes import CELL_KEYS, cell_name, shown_axes
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.text import plural, printable
 from landscape.scores import DISTANCE, columns_of, distance_of, name_of_all
-from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store
+from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store, SweepFolder
 from landscape.store.lookup import find_sweep
 from sweeps.cli import arguments
+from sweeps.cli.race_table import race_of, race_view
 from sweeps.formatting import score
 from sweeps.launchers.registry import query_schedulers
 from sweeps.monitor import Obstacle, RunView, Snapshot, StoreMonitor, Task, mark_superseded, requested_part
@@ -54,6 +55,7 @@ def status(argv: list[str]) -> int:
     else:
         print(f"{'store ' + str(store.root) if folder is None else 'sweep ' + folder.name}: {summary(snapshot)}")
         show(store, snapshot)
+        show_race(folder)
         for line in advice(store, folder.name if folder else None, requested_part(monitor, snapshot)):
             print(printable(line))
     wrong = [*snapshot.unreadable.values(), *filter(None, (view.claim for view in snapshot.runs))]
@@ -119,6 +121,14 @@ def show(store: Store, snapshot: Snapshot) -> None:
     warnings = Counter(text for view in snapshot.runs for text in view.status.warnings)
     for text, count in warnings.most_common(MAX_SHOWN):
         out.print(shown(f"warning in {plural(count, 'run')}: {text}"))
+
+
+def show_race(folder: SweepFolder | None) -> None:
+    """Print the answer so far of a sweep that is a race, and its points."""
+    race = None if folder is None else race_of(folder)
+    if race is not None:
+        print()
+        console().print(race_view(race))
 
 
 def scores_table(runs: list[RunView], called: dict[str, str]) -> Table:

@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
@@ -13,6 +14,7 @@ from landscape.config.errors import ExitCode
 from landscape.config.text import duration, printable
 from landscape.store import Store
 from sweeps.cli import arguments
+from sweeps.cli.race_table import race_of, race_view
 from sweeps.cli.status import console, shown, summary
 from sweeps.cli.wait import CompletionCheck, chosen, closing, pause_s
 from sweeps.formatting import distance
@@ -54,7 +56,9 @@ def watch(argv: list[str]) -> int:
             if code is not None:
                 break
             if live is not None:
-                live.update(table_of(snapshot, called, left_s), refresh=True)
+                shown_race = race_of(folder)
+                views = [table_of(snapshot, called, left_s), *([race_view(shown_race)] if shown_race else [])]
+                live.update(Group(*views), refresh=True)
             elif time.monotonic() >= next_line:
                 next_line = time.monotonic() + LINE_S
                 out.print(Text(summary(snapshot) + ("" if left_s is None else f"; about {duration(left_s)} left")))

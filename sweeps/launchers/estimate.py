@@ -209,7 +209,7 @@ def _work(store: Store, planned: Planned) -> tuple[int, int]:
         status, _ = store.status_of(planned.id)
     if planned.need == SCORE:
         return 0, sum(bool(asked.missing(status)) for asked in planned.asked)
-    done = min(steps, 0 if status is None else status.step)
+    done = min(steps, planned.done if status is None else status.step)
     if not planned.asked:
         return steps - done, 0
     own = math.ceil((steps - done) / every) if every else 1

@@ -42,6 +42,7 @@ def describe(plan: Plan) -> list[str]:
     states = Counter(run.state for run in plan.runs if run.state != "new")
     if states:
         lines.append("in the store: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
+    lines += _continuations(plan)
     for change, count in plan.superseded.items():
         lines.append(
             f"{plural(count, 'run')} in the store trained before {change.when} cannot be reused: {change.choice} has "
@@ -64,6 +65,28 @@ def describe(plan: Plan) -> list[str]:
         )
     if plan.unused and plan.study is None:  # studies do this on purpose
         lines.append("ignored as unused: " + "; ".join(sorted(plan.unused)))
+    return lines
+
+
+def _continuations(plan: Plan) -> list[str]:
+    """What new runs take over from shorter runs of the store, and why others cannot."""
+    going_on = [planned for planned in plan.runs if planned.shorter is not None]
+    lines = []
+    if going_on:
+        done, steps = sum(one.done for one in going_on), sum(one.config["train"]["steps"] for one in going_on)
+        lines.append(
+            f"{len(going_on)} of them continue{'s' * (len(going_on) == 1)} a shorter run of the store from its last "
+            f"checkpoint: {done:,} of {steps:,} D updates are done"
+        )
+    if plan.unkept:
+        lines.append(
+            f"{plural(plan.unkept, 'run')} could have continued a shorter run of the store, but its last checkpoint "
+            "was not kept (checkpoint.keep=all keeps it)"
+        )
+    for setting, count in plan.bound.items():
+        lines.append(
+            f"{plural(count, 'run')} cannot continue a shorter run of the store: {setting} depends on train.steps"
+        )
     return lines
 
 

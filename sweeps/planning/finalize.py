@@ -15,7 +15,7 @@ from landscape.scores import SCORES
 from landscape.store import Store
 from landscape.store.weights import PUBLISHED, find_weights
 from sweeps.planning.composition import Composed, resolve
-from sweeps.planning.config_groups import SWEEP, fragment, mentioned, primary, put
+from sweeps.planning.config_groups import SWEEP, fragment, groups, mentioned, primary, put
 
 # Groups whose choice's file says which keys it uses.
 CHOSEN = (*GROUPS, "metrics", "launcher", "logger")
@@ -65,9 +65,11 @@ def finalize(composed: Composed, unused: set[str]) -> dict[str, Any]:
     check_ranges(flatten({key: config[key] for key in SWEEP}))
     for key in ("study", *SWEEP):
         del config[key]
+    _check_conditional(composed)
     for group in CHOSEN:
         null_unused_keys(composed, group, unused)
     _obey_algorithm(composed, unused)
+    _add_class_scores(composed)
     _decide_norm(config)
     _drop_sync(composed, unused)
     complete_size(config)
@@ -141,6 +143,26 @@ def _decide_norm(config: dict[str, Any]) -> None:
     config["reg"]["norm"] = None
 
 
+def _check_conditional(composed: Composed) -> None:
+    """Raise `UserError` for a conditional model of a network that has no such form, which is no unused key: it would
+    train another model than it is called."""
+    if not composed.config["arch"]["conditional"]:
+        return
+    chosen = composed.choices["arch"]
+    if "conditional" not in mentioned("arch", chosen):
+        able = [choice for choice in groups()["arch"] if "conditional" in mentioned("arch", choice)]
+        raise UserError(f"arch.conditional=true needs arch={', '.join(able)}; arch={chosen} has no conditional form")
+    if composed.config["arch"]["g_norm"] == "none":
+        raise UserError("arch.conditional=true needs arch.g_norm=bn, by which G is told the class; it is none")
+
+
+def _add_class_scores(composed: Composed) -> None:
+    """A conditional run is scored within its classes too, unless the command names the scores."""
+    scores = composed.config["metrics"]["scores"]
+    if composed.config["arch"]["conditional"] and scores and "metrics.scores" not in composed.given:
+        scores.append("classes")
+
+
 def _drop_sync(composed: Composed, unused: set[str]) -> None:
     """Set sync_bn to false on one device, where it has no effect, so that equal runs have equal ids."""
     train = composed.config["train"]
@@ -152,6 +174,10 @@ def _drop_sync(composed: Composed, unused: set[str]) -> None:
 
 def _add_content(config: dict[str, Any], data: Dataset) -> None:
     config["data"]["content"] = data.content
+    if config["arch"].get("conditional"):
+        if data.labels is None:
+            raise UserError(f"arch.conditional=true needs labels, and data={data.name} has none")
+        config["data"]["classes"] = data.classes
     if config["train"]["batch_size"] > len(data.train):
         raise UserError(
             f"train.batch_size={config['train']['batch_size']} is out of range; "

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 from landscape.config.axes import axes_of
+from landscape.config.errors import CorruptFile
 from landscape.store import PLANNED, RunFolder, RunStatus, Store
 from landscape.store.atomic_io import to_json, to_yaml, write_whole
 from landscape.store.plan_record import PlanRecord
@@ -60,7 +62,12 @@ def freeze_run(store: Store, planned: Planned, by: list[str] | str, sweep: str) 
         else:
             origin, line = RunOrigin(kind=Origin.COMMAND), by
         meta = RunMeta(overrides=overrides, origin=origin, command=line, sweep=sweep, planned=code())
-        created = run.create(planned.config, meta, RunStatus(state=PLANNED, axes=axes_of(planned.config)))
+        status = RunStatus(state=PLANNED, axes=axes_of(planned.config))
+        if planned.shorter is not None:
+            with suppress(OSError, CorruptFile):  # its files were removed since: then the run begins at its start
+                created = run.create(planned.config, meta, status, planned.shorter)
+        if not run.exists():
+            created = run.create(planned.config, meta, status)
         planned.state = PLANNED
     if planned.need != NOTHING:
         add_requests(run, planned.asked)

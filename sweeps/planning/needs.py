@@ -11,11 +11,12 @@ from landscape.config.versions import Change, changes_of
 from landscape.store import DONE, FINISHED, STOPPED, RunFolder, Store
 from landscape.store.early_stopping import may_stop
 from landscape.store.trials import TrialRecord, read_rows
+from sweeps.planning.continuation import find_shorter
 from sweeps.planning.plan import NOTHING, SCORE, TRAIN, UNREADABLE, Plan, Planned
 
 
 def survey(plan: Plan) -> None:
-    """Fill in each run's state and need from the store.
+    """Fill in each run's state and need from the store, and the shorter run that a new one continues.
 
     A run whose files cannot be read is not overwritten: it goes to `plan.unreadable` and is left out. Raises
     `UserError` if no run is left, or if the record of its searches cannot be read.
@@ -30,6 +31,7 @@ def survey(plan: Plan) -> None:
         except (CorruptFile, FileNotFoundError) as e:
             planned.state, planned.need = UNREADABLE, NOTHING
             plan.unreadable[planned.id] = f"{e}; repair it or move its folder away"
+    find_shorter(plan)
     try:
         rows = search_rows(plan) if plan.searches else []
         plan.settled, plan.given_up = sum(r.settled for r in rows), sum(r.failed for r in rows)

@@ -10,7 +10,7 @@ from landscape.config.axes import cell_of
 from landscape.config.errors import UserError
 from landscape.config.identity import flatten, run_id, short_hash
 from landscape.config.versions import Change
-from landscape.store import Store
+from landscape.store import RunFolder, Store
 from landscape.store.protocols import EvalRequest
 from landscape.store.searches import SearchSpec
 from sweeps.credentials import without_password
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sweeps.planning.composition import Composed
 
 TRAIN, SCORE, NOTHING = "train", "score", "nothing"
+NEW = "new"  # the state of a run that the store does not have
 UNREADABLE = "unreadable"  # the state of a run whose files cannot be read
 
 
@@ -32,8 +33,10 @@ class Planned:
     picked: list[str]  # the axes' values, as typed
     fixed: list[str]  # what all runs of the plan share, as typed
     asked: list[EvalRequest] = field(default_factory=list)  # the scores wanted of it, one entry a protocol
-    state: str = "new"
+    state: str = NEW
     need: str = TRAIN
+    shorter: RunFolder | None = None  # the run of the store that a new run continues ...
+    done: int = 0  # ... and its D updates
 
     @property
     def label(self) -> str:
@@ -63,6 +66,8 @@ class Plan:
     superseded: Counter[Change] = field(
         default_factory=Counter
     )  # change of meaning -> runs in the store from before it
+    unkept: int = 0  # new runs with a shorter run in the store whose last checkpoint was not kept
+    bound: Counter[str] = field(default_factory=Counter)  # setting that depends on the length -> such new runs
 
     @property
     def store(self) -> Store:

@@ -12,6 +12,7 @@ Strict counts of A and weak counts of B make it exact with ties and infinite run
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -20,11 +21,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+Bets = tuple[tuple[float, float, float], ...]
 
 # What is bet on A lying below x and on B lying above it, and the share of the stake: both, or one of the two alone.
 _BOTH = tuple((d, d, 0.5 * w / 13.5) for d, w in ((0.2, 6), (0.35, 4), (0.6, 2), (1.0, 1), (1.6, 0.5)))
 _ONE = tuple((d * on_a, d * (1 - on_a), 1 / 12) for on_a in (1, 0) for d in (0.9, 1.8, 3.0))
 BETS = _BOTH + _ONE
+# The same for cells with unlike numbers of runs: the one with fewer can be bet on more steeply.
+UNEQUAL_BETS = tuple((d * q**0.5, e / q**0.5, w / 3) for q in (0.5, 1.0, 2.0) for d, e, w in _BOTH) + _ONE
 CHUNK = 256  # pairs at a time: their counts stay in the processor's cache
 
 
@@ -33,11 +37,16 @@ def level(k: int) -> float:
     return float(1 - 2 ** (-1 / k))
 
 
-def log_evidence(below: ArrayLike, upto: ArrayLike, n_a: int, n_b: int, p: float) -> Floats:
+def quantile(runs: Sequence[float], p: float) -> float:
+    """The least value that a share p of the runs is at or below; nan without any."""
+    return sorted(runs)[max(math.ceil(p * len(runs) - 1e-9), 1) - 1] if len(runs) else math.nan
+
+
+def log_evidence(below: ArrayLike, upto: ArrayLike, n_a: int, n_b: int, p: float, bets: Bets = BETS) -> Floats:
     """At one x: `below` of n_a runs of A are below it, `upto` of n_b runs of B at or below it."""
     sa, sb = np.asarray(below, float), np.asarray(upto, float)
     total: Floats | None = None
-    for d, e, share in BETS:
+    for d, e, share in bets:
         fair = n_a * np.log1p(p * np.expm1(d)) + n_b * np.log1p(p * np.expm1(-e))
         won = np.log(share) + d * sa - e * sb - fair
         total = won if total is None else np.logaddexp(total, won)
@@ -45,12 +54,12 @@ def log_evidence(below: ArrayLike, upto: ArrayLike, n_a: int, n_b: int, p: float
     return total
 
 
-def evidence(a: ArrayLike, b: ArrayLike, p: float) -> float:
+def evidence(a: ArrayLike, b: ArrayLike, p: float, bets: Bets = BETS) -> float:
     """That A is better than B, from all their runs: the least of `log_evidence` over x = -inf and the runs of B."""
     a, b = np.sort(np.asarray(a, float)), np.sort(np.asarray(b, float))
     below = np.append(0, np.searchsorted(a, b, "left"))
     upto = np.append(0, np.searchsorted(b, b, "right"))
-    return float(log_evidence(below, upto, len(a), len(b), p).min())
+    return float(log_evidence(below, upto, len(a), len(b), p, bets).min())
 
 
 @lru_cache(maxsize=512)

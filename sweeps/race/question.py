@@ -1,12 +1,18 @@
-"""What a race asks: which cell is best at k, or within a factor of the best, at which error, for how many runs."""
+"""What a race asks: which cell is best at k, within a factor of the best, the best m, or all of them in order; at which
+error, for how many runs or hours."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from landscape.config.errors import UserError
 from landscape.store.races import Asked
 from sweeps.race import thresholds
+from sweeps.race.evidence import BETS, UNEQUAL_BETS, evidence, level
+from sweeps.race.matched import matched_evidence
 from sweeps.race.thresholds import ERROR, FIRST, MOST_ROUNDS, PER_ROUND
 
 
@@ -26,6 +32,11 @@ class Question:
     certify: bool = False  # whether cells leave by a certified threshold alone
     asked: int = 1
     tickets: int | None = None  # how many a cell has at most, where they are limited
+    top: int | None = field(default=None, kw_only=True)  # which cells are the best so many
+    order: bool = field(default=False, kw_only=True)  # the order of all of them
+    hours: float | None = field(default=None, kw_only=True)  # in all
+    matched: bool = field(default=False, kw_only=True)  # ticket n of all cells has the same setting and seed
+    by_cost: bool = field(default=False, kw_only=True)  # leader and challenger run, not all that are left
 
     def __post_init__(self) -> None:
         if not self.budget:
@@ -36,8 +47,19 @@ class Question:
             raise UserError(f"k={self.k} is no number of models; legal: 1 and more")
         if self.within is not None and not 1 < self.within < float("inf"):
             raise UserError(f"within={self.within:g} is no factor; legal: more than 1, as 1.1 for ten per cent worse")
+        if self.top is not None and not 0 < self.top < self.cells:
+            raise UserError(f"top={self.top} is no part of {self.cells} cells; legal: 1 to {self.cells - 1}")
+        if (self.within is not None) + (self.top is not None) + self.order > 1:
+            raise UserError("a race has one question: give one of within, top and order")
+        if self.by_cost and (self.matched or self.relates):
+            what = "matched tickets" if self.matched else "the best m or the full order"
+            raise UserError(
+                f"by-cost runs the cells unequally often, and {what} need equal numbers; leave one of them out"
+            )
         if not 0 < self.error < 1:
             raise UserError(f"error={self.error:g} is no chance of error; legal: between 0 and 1, as 0.05")
+        if self.hours is not None and not 0 < self.hours < float("inf"):
+            raise UserError(f"hours={self.hours:g} is no budget; legal: more than 0")
         least = FIRST * PER_ROUND * self.cells
         if self.budget < least:
             raise UserError(
@@ -47,7 +69,13 @@ class Question:
     @classmethod
     def of(cls, asked: Asked, cells: int, place: int = 1) -> Question:
         """The question on record for so many cells, the `place`-th that was asked. Raises `UserError`."""
-        return cls(cells, asked.k, asked.within, asked.error, asked.budget, asked.certify, place)
+        more = {key: getattr(asked, key) for key in ("top", "order", "hours", "matched", "by_cost")}
+        return cls(cells, asked.k, asked.within, asked.error, asked.budget, asked.certify, place, **more)
+
+    @property
+    def relates(self) -> bool:
+        """Whether it asks how cells stand to each other, and not for one cell."""
+        return self.order or self.top is not None
 
     @property
     def rounds(self) -> int:
@@ -63,7 +91,8 @@ class Question:
     def tabulated(self) -> bool:
         """Whether F and S hold for it; else V alone."""
         known = thresholds.tabulated(self.cells, self.k, self.rounds)
-        return known and self.error == ERROR and self.asked == 1
+        rounds_of_all = not self.matched and not self.by_cost
+        return known and rounds_of_all and self.error == ERROR and self.asked == 1
 
     @property
     def share(self) -> float:
@@ -72,16 +101,20 @@ class Question:
 
     @property
     def certificate(self) -> float:
-        """The evidence that certifies."""
+        """The evidence that certifies what the race says."""
+        if self.relates:
+            return self.certificate_of_pairs
         if not self.tabulated:
             return thresholds.v(self.cells, self.share)
         return thresholds.f(self.cells, self.k, self.rounds)
 
     @property
     def bar(self) -> float:
-        """The evidence that puts a cell out."""
+        """The evidence that puts a cell out, or settles a pair."""
         if self.certify or not self.tabulated:
             return self.certificate
+        if self.relates:
+            return thresholds.s_pairs(self.cells, self.k, self.rounds)
         return thresholds.s(self.cells, self.k, self.rounds)
 
     @property
@@ -90,3 +123,9 @@ class Question:
         if not self.tabulated:
             return thresholds.v_pairs(self.cells, self.share)
         return thresholds.f_pairs(self.cells, self.k, self.rounds)
+
+    def evidence(self, a: ArrayLike, b: ArrayLike) -> float:
+        """That the first cell is better than the second, from their runs in ticket order."""
+        if self.matched:
+            return matched_evidence(np.asarray(a, float), np.asarray(b, float), level(self.k))
+        return evidence(a, b, level(self.k), UNEQUAL_BETS if self.by_cost else BETS)

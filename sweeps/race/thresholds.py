@@ -24,6 +24,7 @@ PER_ROUND = 5  # runs of a cell
 FIRST = 2  # the round of the first look
 KS = (1, 2, 3, 5, 10)
 MOST_CELLS, MOST_ROUNDS = 12, 48
+MOST_PAIRED = 8  # cells of which S is known for all pairs
 ERROR = 0.05  # of the tabulated ones
 GUARD = 1.5
 FILE = Path(__file__).with_name("thresholds.csv")
@@ -60,6 +61,13 @@ def f(cells: int, k: int, rounds: int) -> float:
 def f_pairs(cells: int, k: int, rounds: int) -> float:
     """For all ordered pairs at once; raises `KeyError`."""
     return _table()["F-pairs", cells, k][rounds - FIRST]
+
+
+def s_pairs(cells: int, k: int, rounds: int) -> float:
+    """For all ordered pairs at once; what is certified where it is not tabulated."""
+    sure = f_pairs(cells, k, rounds)
+    found = _table().get(("S-pairs", cells, k))
+    return sure if found is None else min(max(found[rounds - FIRST], GUARD), sure)
 
 
 def s(cells: int, k: int, rounds: int) -> float:

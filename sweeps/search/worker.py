@@ -40,9 +40,9 @@ from landscape.store.trials import SEARCH, TrialRecord, put_rows
 from sweeps.errors import run_command
 from sweeps.formatting import distance
 from sweeps.planning.freeze import freeze_run
-from sweeps.planning.plan import Planned
-from sweeps.planning.search_space import SEED, Params, params_of, rounded, trial_seeds, with_params
+from sweeps.planning.search_space import Params, params_of
 from sweeps.planning.search_spec import ADAPTIVE, read_searches
+from sweeps.search.draws import trial_configs, trial_run
 from sweeps.search.objective import ObjectiveValue, cannot_matter, objective_value, rows_of
 from sweeps.search.storage import open_storage
 from sweeps.search.trial_queue import WAIT, Trial, TrialQueue
@@ -86,15 +86,9 @@ class CellWorker:
     def __exit__(self, *_: object) -> None:
         self.queue.close()
 
-    def configs(self, params: Params) -> list[dict[str, Any]]:
-        """The configurations of a trial, one a seed."""
-        search = self.search
-        seeds = trial_seeds(int(params.get(SEED, search.base["seed"])), search.seeds)
-        return [with_params(search.base, search.space, {**params, SEED: seed}) for seed in seeds]
-
     def runs(self, params: Params) -> list[RunFolder]:
         """The run folders of a trial, in the order in which they are trained."""
-        return [self.store.run(run_id(config)) for config in self.configs(params)]
+        return [self.store.run(run_id(config)) for config in trial_configs(self.search, params)]
 
     def run(self, params: Params) -> RunFolder:
         """The run folder of a trial that is trained now, or was last."""
@@ -136,16 +130,9 @@ class CellWorker:
 
     def freeze(self, trial: Trial, nth: int = 0) -> RunFolder:
         """Write a run of the trial into the store as an ordinary planned run; returns its folder."""
-        config = self.configs(trial.params)[nth]
-        run = self.store.run(run_id(config))
-        picked = [f"{d.keys[0]}={rounded(d, trial.params[d.name]):g}" for d in self.search.space]
-        shared = self.search.overrides
-        if self.search.fresh or nth:
-            picked.append(f"seed={config['seed']}")
-            shared = [text for text in shared if not text.startswith("seed=")]
-        planned = Planned(run.id, config, picked, shared, [self.search.asked])
+        planned = trial_run(self.search, trial.params, nth)
         freeze_run(self.store, planned, self.search.sampler, self.sweep)
-        return run
+        return self.store.run(planned.id)
 
     def is_settled(self, values: list[float]) -> bool:
         """Whether the other seeds of a trial with these values are left out: the sampler learns, and they cannot
@@ -342,7 +329,7 @@ class SearchWorker:
             self.failed = True
             cell.record()
         rows = rows_of(run, cell.search.asked) if status != FAILED else []
-        shown = {**trial.params, SEED: run.config()["seed"]} if nth else trial.params
+        shown = {**trial.params, "seed": run.config()["seed"]} if nth else trial.params
         settings = " ".join(f"{key}={value:.4g}" for key, value in shown.items())
         self.say(f"{label}: {settings}: {status}{distance(rows[-1].values) if rows else ''}")
         return None if status == FAILED else objective_value(run, cell.search.asked)

@@ -44,7 +44,9 @@ def call(target: str, arguments: list[str] | None = None) -> int | str | None:
     return code
 
 
-EACH = pytest.mark.parametrize("target", [*SCRIPTS.values(), "analysis.dirac.__main__:main"])
+EACH = pytest.mark.parametrize(
+    "target", [*SCRIPTS.values(), "analysis.dirac.__main__:main", "analysis.lab.__main__:main"]
+)
 
 
 @EACH

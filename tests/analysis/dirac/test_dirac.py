@@ -9,6 +9,7 @@ import pytest
 
 from analysis.dirac import METHODS, Steps, flow, jacobian, multipliers, trajectory, velocity
 from analysis.dirac.figure import PANELS
+from analysis.dirac.games import lensed
 
 SIM = Steps()
 POINTS = np.random.default_rng(0).uniform(-2, 2, (2, 200))
@@ -38,6 +39,11 @@ EIGENVALUES: list[tuple[str, dict[str, Any], tuple[complex, ...] | None]] = [
     ("noise", {"sigma": 1.2**0.5}, (-0.3 + 0.4j, -0.3 - 0.4j)),
     ("noise", {"sigma": 2**0.5}, (-0.5, -0.5)),
     ("noise", {"sigma": 2.5**0.5}, (-0.25, -1)),
+    ("lens", {"lam": 0.0}, ROTATION),
+    ("lens", {"lam": 1.0}, (-1 / 16 + (1 / 256 - 1 / 4 + 0j) ** 0.5, -1 / 16 - (1 / 256 - 1 / 4 + 0j) ** 0.5)),
+    ("lens", {"lam": 8.0}, (-0.5, -0.5)),
+    ("lens_player", {"lam": 0.0}, (*ROTATION, -2)),
+    ("lens_player", {"lam": 1.0}, tuple(np.roots([1, 2, 0.5, 0.5]))),
     ("consensus", {"gamma": 1.0}, (-0.25 + 0.5j, -0.25 - 0.5j)),
     ("consensus", {"gamma": 4.0}, (-1 + 0.5j, -1 - 0.5j)),
 ]
@@ -113,6 +119,21 @@ def test_ml_cost_in_the_usual_logit() -> None:
 def test_ml_cost_with_the_half_on_both_losses() -> None:
     matrix = jacobian(METHODS["ml"]()) * [[1], [0.5]]
     assert np.poly(matrix) == pytest.approx(np.array([1, 0, 1 / 8]), abs=1e-8)  # ±i/√8
+
+
+def test_the_lens_as_a_third_player_damps_by_what_was_worked_out() -> None:
+    for lam, expected in ((1.0, -0.062225 + 0.512559j), (0.5, -0.030216 + 0.506830j), (0.0, 0.5j)):
+        slowest = METHODS["lens_player"](lam=lam).eigenvalues
+        assert slowest is not None and complex(slowest[0].real, abs(slowest[0].imag)) == pytest.approx(
+            expected, abs=1e-6
+        )
+
+
+@pytest.mark.parametrize("lam", [0.3, 1.0])
+def test_a_fast_lens_is_where_its_loss_is_least(lam: float) -> None:
+    for psi in (-2.0, 0.3, 1.5):
+        around = float(lensed(psi, lam)) + np.linspace(-1e-2, 1e-2, 21)
+        assert np.argmin(lam * np.logaddexp(0, -psi * around) + around**2) == 10
 
 
 def test_consensus_is_v_minus_gamma_times_transposed_jacobian_v() -> None:

@@ -14,7 +14,7 @@ from sweeps.planning.plan import make_plan
 
 GP: dict[str, Any] = {
     **{"data": "digits", "arch": "dcgan", "algorithm": "gan"},
-    **{"loss": "ns", "penalty": "gp", "norm": "sn", "n_dis": 5},
+    **{"loss": "ns", "penalty": "gp", "norm": "sn", "conditional": "false", "n_dis": 5},
 }
 
 
@@ -39,15 +39,19 @@ def test_a_cell_has_a_name_for_tables_a_label_for_figures_and_words_for_lines() 
     assert cell_name(GP) == tuple(map(str, GP.values())) and tuple(GP) == CELL_KEYS
     bare = {**GP, "penalty": "none", "norm": "none", "n_dis": 1}
     assert cell_label(bare) == "NS W/O" and cell_words(bare) == "digits dcgan ns n_dis=1"
-    assert cell_name({"loss": "ns"}) == ("?", "?", "gan", "ns", "?", "?", "?"), "a status that does not say"
+    assert cell_name({"loss": "ns"}) == ("?", "?", "gan", "ns", "?", "?", "false", "?"), "a status that does not say"
     lone = {**bare, "algorithm": "vae", "loss": "none"}
     assert cell_label(lone) == "VAE W/O" and cell_words(lone) == "digits dcgan vae n_dis=1"
 
 
 def test_a_table_has_a_later_axis_only_where_it_tells_something() -> None:
     names = [cell_name(GP), cell_name({**GP, "algorithm": "vae"})]
-    assert [axis.name for _, axis in shown_axes(names[:1])] == [key for key in CELL_KEYS if key != "algorithm"]
-    assert [(i, axis.name) for i, axis in shown_axes(names)] == list(enumerate(CELL_KEYS))
+    assert [axis.name for _, axis in shown_axes(names[:1])] == [
+        key for key in CELL_KEYS if key not in ("algorithm", "conditional")
+    ]
+    assert [(i, axis.name) for i, axis in shown_axes(names)] == [
+        (i, key) for i, key in enumerate(CELL_KEYS) if key != "conditional"
+    ]
 
 
 def test_runs_are_called_by_the_axes_on_which_they_differ() -> None:

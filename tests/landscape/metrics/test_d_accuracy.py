@@ -105,5 +105,5 @@ def test_asking_leaves_no_trace_in_d(store: Store, reg: str) -> None:
     before = {name: value.clone() for name, value in d.state_dict().items()}
     with inference(g, d):
         assert not d.training
-        logits(d, [torch.rand(8, 1, 8, 8)])
+        logits(d, [(torch.rand(8, 1, 8, 8), None)])
     assert d.training and all(torch.equal(before[name], value) for name, value in d.state_dict().items())

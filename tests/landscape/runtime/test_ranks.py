@@ -40,6 +40,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "norm=sn": ("norm=sn", "reg=gp", "optim.n_dis=2"),
     "g_spectral": ("arch.g_spectral=true",),
     "instance noise": ("train.noise_std=0.2", "loss=rpgan"),
+    "conditional": ("arch.conditional=true", "arch.g_norm=bn", "train.sync_bn=true", "reg=gp", "norm=sn"),
     "normal latents": ("latent.dist=normal", "optim.decay=linear"),
 }
 SYNC = ("arch.g_norm=bn", "norm=bn", "train.sync_bn=true", "reg=gp")

@@ -40,7 +40,7 @@ def test_each_score_that_cells_can_be_compared_by_has_a_direction() -> None:
         *("nn_distance", "nn_ratio", "nn_nearer"),
     }
     higher = {"is", "diversity", "modes", "quality", "prd_f8", "prd_f1_8", "latent_rank", "support", "support_low"}
-    higher |= {"density", "coverage", "vendi"}
+    higher |= {"density", "coverage", "vendi", "class_accuracy"}
     assert {column.key for column in shown if column.better == "higher"} == higher
     assert all(column.better is None for column in COLUMNS.values() if column.spread or column.curve)
 

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from searching import ledger, nobody_is_lost
 from support import TINY
 
 from landscape.config.errors import CorruptFile, UserError
+from landscape.config.identity import run_id
 from landscape.store import DONE, FAILED, Store
-from landscape.store.races import BEST, BUDGET, WAITING
+from landscape.store.races import BEST, BUDGET, ORDER, TOP, WAITING
 from sweeps.__main__ import VERBS
 from sweeps.cli import race as command
 from sweeps.planning.freeze import freeze
-from sweeps.planning.plan import TRAIN
+from sweeps.planning.plan import TRAIN, make_plan
+from sweeps.planning.search_space import with_params
 
 RATIOS = {"ns": 1.0, "ls": 1.8, "wgan": 4.0}
 GRID = ("-m", "loss=ns,wgan,ls", *TINY)
@@ -28,6 +31,7 @@ class Training:
         self.stop_after = math.inf  # runs; then the command is interrupted
         self.fails = lambda planned: False
         self.attached = True
+        self.busy_s: float | None = None
 
     def check(self, plan):
         pass
@@ -40,7 +44,7 @@ class Training:
             self.trained.append(planned.id)
             run = plan.store.run(planned.id)
             state = FAILED if self.fails(planned) else DONE
-            run.write_status(replace(run.status(), state=state))
+            run.write_status(replace(run.status(), state=state, train_s=1.0, train_busy_s=self.busy_s))
         return 0
 
 
@@ -90,6 +94,90 @@ def test_a_race_answers_for_a_part_of_the_runs(bare: Store, training, capsys) ->
     training.trained.clear()
     assert race(bare) == 0 and training.trained == [], "the same command finds its answer"
     assert capsys.readouterr().out == out
+
+
+def test_random_settings_are_the_trials_that_a_search_would_draw(bare: Store, training, tmp_path: Path) -> None:
+    assert race(bare, "search=random") == 0
+    record = kept(bare)
+    runs = {ticket.run: bare.run(ticket.run).config() for ticket in record.tickets}
+    assert len(runs) == record.claim.spent and len({config["seed"] for config in runs.values()}) == len(runs)
+    assert len({config["optim"]["lr_d"] for config in runs.values()}) == len(runs), "each has a setting of its own"
+    (search, *_) = make_plan([*GRID[1:], "search=random", f"store={bare.root}"], True).searches
+    with ledger(search, tmp_path) as book:
+        asked = [book.next(nobody_is_lost) for _ in range(3)]
+    mine = [ticket.run for ticket in record.tickets if ticket.cell == 0][:3]
+    assert [run_id(with_params(search.base, search.space, trial.params)) for trial in asked] == mine
+    assert bare.run(mine[0]).meta().overrides[-1] == f"seed={asked[0].params['seed']:.0f}"
+
+
+def test_matched_points_share_settings_and_seeds(bare: Store, training) -> None:
+    assert race(bare, "search=random", "--matched", "--budget", "90") == 0
+    drawn: dict[int, set] = {}
+    for ticket in kept(bare).tickets:
+        config = bare.run(ticket.run).config()
+        drawn.setdefault(ticket.order, set()).add((config["seed"], config["optim"]["lr_g"], config["optim"]["beta1"]))
+    assert len(drawn) >= 10 and all(len(same) == 1 for same in drawn.values())
+    assert len({config for same in drawn.values() for config in same}) == len(drawn)
+    assert race(bare, "--matched", "--budget", "90") == 0
+    other = next(
+        bare.sweep(name).race()
+        for name in bare.sweep_names()
+        if "search=random" not in str(bare.sweep(name).plan().command)
+    )
+    seeds = {(one.order, bare.run(one.run).config()["seed"]) for one in other.tickets}
+    assert len(seeds) == len({order for order, _ in seeds}) and other.claim.kind in (None, "certified")
+
+
+def test_leader_and_challenger_run_while_the_others_rest(bare: Store, training, capsys) -> None:
+    assert race(bare, "--by-cost") == 0
+    claim = kept(bare).claim
+    assert claim.state == BEST and claim.kind == "certified" and kept(bare).names[claim.winner] == "loss=ns"
+    count = [len(of) for of in kept(bare).distances()]
+    assert sum(count) == claim.spent == len(training.trained) and len(set(count)) > 1
+    assert "certified, error at most 5 %" in capsys.readouterr().out
+    before = len(training.trained)
+    assert race(bare, "--by-cost") == 0 and len(training.trained) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "state", "said"),
+    [
+        (("--top", "2"), TOP, "loss=ns and loss=ls are the best 2 for one model"),
+        (("--order",), ORDER, "the order, best first: loss=ns, loss=ls, loss=wgan; for one model"),
+    ],
+)
+def test_the_best_m_and_the_order(bare: Store, training, capsys, flags, state, said) -> None:
+    assert race(bare, *flags) == 0
+    claim = kept(bare).claim
+    assert claim.state == state and list(claim.ranking) == [0, 2, 1][: len(claim.ranking)]
+    out = capsys.readouterr().out
+    assert said in out and "; certified, all of them together" not in out
+    where = "among the best 2 since round" if state == TOP else "its place is known since round"
+    assert where in out
+
+
+def test_a_budget_of_hours_ends_a_race_with_what_is_known(bare: Store, training, capsys) -> None:
+    training.busy_s = 3600.0
+    assert race(bare, "--hours", "35") == 0
+    claim = kept(bare).claim
+    assert claim.state == BUDGET and claim.spent == claim.hours == 30 == len(training.trained)
+    assert "the budget is spent (30 of 35 hours)" in capsys.readouterr().out
+    assert race(bare, "--hours", "90") == 0, "more hours are another question"
+    asked = kept(bare).questions
+    assert [one.hours for one in asked] == [35, 90] and [one.after for one in asked] == [0, 30]
+
+
+def test_what_a_look_saw_is_kept(bare: Store, training) -> None:
+    race(bare)
+    record = kept(bare)
+    looks, bars = record.claim.looks, record.claim.bars
+    assert [look.round for look in looks] == list(range(1, record.claim.rounds + 1))
+    assert [look.spent for look in looks][-1] == record.claim.spent and 0 < bars.out < bars.certified < bars.pairs
+    for one in record.claim.out:
+        (seen,) = [look for look in looks if look.round == one.round]
+        assert max(value for a, b, value in seen.evidence if (a, b) == (one.by, one.cell)) >= bars.out - 1e-3
+        assert one.cell in [cell for cell, _ in seen.quantiles]
+        assert all(one.cell not in [cell for cell, _ in look.quantiles] for look in looks if look.round > one.round)
 
 
 @pytest.mark.parametrize("stops", [(1, 17), (12, 30)])
@@ -145,6 +233,7 @@ def test_a_second_question_has_half_the_error_and_is_answered_where_that_is_cert
     assert race(bare, "--k", "2") == 0
     told = capsys.readouterr()
     assert "asked another question before: this one has an error of 2.5 %" in told.err
+    assert "(7.5 % together)" in told.err
     assert "certified, error at most 2.5 %" in told.out
     assert [one.k for one in kept(bare).questions] == [1, 2] and len(training.trained) > first
     assert race(bare) == 0
@@ -187,7 +276,17 @@ def test_a_scheduler_is_given_a_round_and_the_command_comes_back(bare: Store, tr
     ("arguments", "said"),
     [
         (["seed=1,2"], "leave seed and repeat out"),
-        (["search=random"], "search=random cannot be raced yet"),
+        (["search=tpe"], "search=tpe cannot be raced: its trials depend on each other; legal: search=random"),
+        (["search=qmc"], "search=qmc cannot be raced"),
+        (["search=random", "search.pruner=median", "metrics.every=2"], "search.pruner ends trials by what others"),
+        (["search=random", "search.seed=fixed"], "each trial needs a seed of its own"),
+        (["search=random", "optim.lr=1e-4,2e-4"], "differ in what the search does not vary"),
+        (["search=random", "reg=gp,none", "--matched"], "matched settings need the same ranges in every point"),
+        (["--matched", "--by-cost"], "matched tickets need equal numbers"),
+        (["--order", "--by-cost"], "the full order need equal numbers"),
+        (["--order", "--top", "1"], "give one of within, top and order"),
+        (["--top", "3"], "top=3 is no part of 3 cells; legal: 1 to 2"),
+        (["--hours", "0"], "hours=0 is no budget"),
         (["metrics=none"], "a race needs a distance"),
         (["--k", "0"], "k=0 is no number of models"),
         (["--budget", "20"], "3 cells need 30 runs at least"),
