@@ -108,7 +108,8 @@ def test_a_filtered_page_has_no_race_and_a_spoilt_record_is_named(tmp_path: Path
     assert read_races(store, problems) == {} and "race.json" in problems[0]
 
 
-def test_status_shows_the_race_as_a_table(made, capsys) -> None:
+def test_status_shows_the_race_as_a_table(made, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # no line is wrapped
     store, race, _ = made
     assert VERBS["status"]([NAME, f"store={store.root}"]) == 0
     out = capsys.readouterr().out
