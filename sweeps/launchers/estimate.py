@@ -211,7 +211,8 @@ def _todo(plan: Plan) -> Iterator[_Todo]:
             left = trials_left(plan.store, plan.name, [search], rows)
             if left:
                 steps, every = search.base["train"]["steps"], search.base["metrics"]["every"]
-                yield _Todo(search.base, steps, 1 + (math.ceil(steps / every) if every else 1), left, True)
+                scorings = 1 + (math.ceil(steps / every) if every else 1)
+                yield _Todo(search.base, steps * search.seeds, scorings * search.seeds, left, True)
 
 
 def _words(differ: list[str]) -> str:
@@ -247,7 +248,9 @@ def lines(plan: Plan, made: Estimate, unit: str, wall: str) -> Iterable[str]:
     yield "  " + "; ".join(f"{plural(many, 'run')} estimated from {how}" for how, many in made.basis.most_common())
     if made.trials:
         less = ", or less if the pruner ends them early" * any(search.pruner != "none" for search in plan.searches)
-        yield f"  {made.trials:,} of them are trials, each counted as a full run of its cell{less}"
+        seeds = max(search.seeds for search in plan.searches)
+        each = "a full run" if seeds == 1 else f"{seeds} full runs"
+        yield f"  {made.trials:,} of them are trials, each counted as {each} of its cell{less}"
     for what, many in made.unknown.items():
         yield f"  not included, no finished run: {what} ({plural(many, 'run')})"
     price = plan.runs[0].config["launcher"].get("price")
