@@ -24,7 +24,7 @@ from analysis.loading.filters import on_outcome
 from analysis.loading.measure import BY_DISTANCE, Measure
 from analysis.loading.protocols import distance_label
 from analysis.loading.runs import Collected
-from analysis.tables import diagnostics, formatting
+from analysis.tables import critic, diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
 from analysis.tables.early_stopping import HEADERS as EARLY_HEADERS
@@ -32,6 +32,8 @@ from analysis.tables.early_stopping import early_stopping_tables, shown_early_st
 from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, could_be_told, of_one_seed, pair_table, rank_table
 from analysis.tables.runs_and_cells import SCORE_NAMES
+from analysis.tables.standings import HEADERS as STANDING_HEADERS
+from analysis.tables.standings import shown_standings
 from landscape.store import STOPPED
 from landscape.store.protocols import EvalProtocol
 from landscape.store.trials import CONFIRM, SEARCH
@@ -56,6 +58,7 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
         "differ": "other differences, A against B",
     },
     "ranks": {"cell": "cell"},
+    "standings": STANDING_HEADERS,
     "agreement": {
         "one": "score",
         "other": "and",
@@ -92,6 +95,7 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
     },
     "best": {"cell": "cell", **diagnostics.HEADERS, **BEST_COLUMNS},
     "diagnostics": diagnostics.HEADERS,
+    "critic": critic.HEADERS,
     **EARLY_HEADERS,
 }
 PLAIN_SDS = ("together", "repeats_sd")
@@ -174,6 +178,8 @@ def shown_table(kind: str, frame: pd.DataFrame, distance: str, measure: Measure 
     """A frame of `section_tables` for display: columns in order, words for codes, no columns without information."""
     if kind == "ranks":
         return _ranks_by_budget(frame)
+    if kind == "standings":
+        return shown_standings(frame, measure)
     if kind in EARLY_HEADERS:
         return shown_early_stopping(kind, frame)
     whole = frame
@@ -208,6 +214,8 @@ def shown_table(kind: str, frame: pd.DataFrame, distance: str, measure: Measure 
         )
     if kind == "confirm" and not measure.ratios:
         frame = frame.drop(columns="middle")  # the mean
+    if kind == "critic" and frame["saturated"].isna().all():
+        frame = frame.drop(columns=["saturated", "saturated_last"])
     if kind == "spread" and not frame["repeated"].any():
         frame = frame.drop(columns=["repeated", "repeats_sd"])
     return frame

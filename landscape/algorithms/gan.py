@@ -42,6 +42,8 @@ from landscape.networks.lens import build_lens, squared_change
 from landscape.networks.normalizers import couples_samples
 from landscape.networks.spectral_norm import advance_spectral_norms
 
+CRITIC_SHARE = 0.02  # of the newest batch in the logged estimate: some 50 steps are averaged
+
 
 def networks(cfg: Config, channels: int) -> dict[str, nn.Module]:
     """G, D and a lens if there is one, initialized from the run's seed. Raises `UserError` for an unknown name."""
@@ -64,6 +66,7 @@ def optimizers(modules: dict[str, nn.Module], cfg: Config) -> dict[str, torch.op
 def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
     """Returns the function that makes one D update, followed by a G update if one is due."""
     loss, regularizer = get_loss(cfg.loss), get_regularizer(cfg.reg.penalty)
+    offset, slope = loss.estimate
     regularizer_g = get_generator_regularizer(cfg.reg_g.penalty)
     g, d, lens = model.modules["g"], model.modules["d"], model.modules.get("lens")
     if lens is not None and loss.lens is None:
@@ -158,6 +161,7 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
             advance_spectral_norms(d)
         with nullcontext() if by_pass else parametrize.cached():  # the penalty reuses the normalized weights
             loss_d = judge(critic, seen_real.detach(), seen_fake.detach())
+            estimate = offset + slope * loss_d.detach()  # before the penalty
             if regularizer.term is not None and (model.step - 1) % every == 0:
                 if by_pass and regularizer.per_sample:
                     advance_spectral_norms(d)
@@ -171,7 +175,8 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         losses["loss_d"] = loss_d.detach()
         # If a G step follows, G's graph still needs its statistics.
         moved = distributed.running_statistics(d) if g_follows else distributed.running_statistics(g, d)
-        distributed.average([*(p.grad for p in d_parameters), *moved, losses["loss_d"]])
+        distributed.average([*(p.grad for p in d_parameters), *moved, losses["loss_d"], estimate])
+        watched["critic"] = torch.lerp(model.watched.get("critic", estimate), estimate, CRITIC_SHARE)
         opt_d.step()
         if regularizer.clamp is not None and cfg.reg.when == "after":
             watched["saturated"] = regularizer.clamp(d, cfg.reg)

@@ -69,6 +69,7 @@ AXES = (
     Axis("beta1", ("optim.beta1",), SETTING, "β1", float),
     Axis("beta2", ("optim.beta2",), SETTING, "β2", float),
     Axis("strength", ("reg.strength",), SETTING, "strength", float, matched=False),  # its scale depends on the penalty
+    Axis("penalty_every", ("reg.every",), SETTING, "penalty every", int, plain=1, added=True, matched=False),
     Axis("strength_g", ("reg_g.strength",), SETTING, "strength (G)", float, matched=False, added=True),
     Axis("width", ("arch.width",), SETTING, "width", float),
     Axis("batch_size", ("train.batch_size",), SETTING, "batch", int),

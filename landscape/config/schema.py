@@ -76,6 +76,10 @@ class Reg:
         "D updates from one penalty to the next, which is as many times as strong (lazy regularization)",
         at_least(1, 1_000_000),
     )  # null in old runs: 1
+    difference: float | None = optional(
+        "standard deviation of the step of R1 as a central difference in a random direction; null: gradient",
+        positive(1),
+    )
     target: float | None = optional("gradient norm that the penalty pulls towards", NOT_NEGATIVE)
     epsilon: float | None = optional("added under the square root of a gradient norm", NOT_NEGATIVE)
     noise: str | None = optional(
@@ -376,6 +380,7 @@ class Search:
         "seed of the search and of the seeds of its trials; fixed: 0, and one seed for all trials of a cell",
         Legal(lambda v: v == FIXED or (v.isdecimal() and SEED.test(int(v))), f"{SEED.words}, or {FIXED}"),
     )
+    seeds: int = key("seeds per trial, whose value is the median of their runs", at_least(1, 1000))
     startup: int = key("random trials before the sampler uses its model", at_least(1, 1_000_000))
     rounds: int | None = optional(
         "number of equal batches of trials; each is completed before the next is proposed; null: asynchronous",

@@ -75,7 +75,9 @@ def _length(plan: Plan, searching: bool) -> float:
         return steps / EVALUATION + (1 + steps // every if isinstance(every, int) else 1)
 
     runs = sum(of(planned.config) for planned in plan.needing(TRAIN)) if plan.stage != "search" else 0.0
-    return runs + (sum(search.trials * of(search.base) for search in plan.searches) if searching else 0.0)
+    return runs + (
+        sum(search.trials * search.seeds * of(search.base) for search in plan.searches) if searching else 0.0
+    )
 
 
 class Canary(Supervisor[Planned]):

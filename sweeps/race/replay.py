@@ -18,8 +18,10 @@ import numpy as np
 import pandas as pd
 
 from landscape.config.errors import UserError
-from landscape.store import DIVERGED, DONE, FAILED
-from landscape.store.races import BEST, WITHIN
+from landscape.scores import DISTANCES
+from landscape.store import DIVERGED, DONE, FAILED, Store
+from landscape.store.races import BEST, ORDER, TOP, WITHIN
+from landscape.store.run_table import of_store
 from landscape.store.trials import CONFIRM
 from sweeps.race.elimination import all_evidence, eliminate
 from sweeps.race.evidence import Floats, level
@@ -68,6 +70,8 @@ def ends(hours: Iterable[float], workers: int, begin: float = 0.0) -> list[float
 
 def replay(cells: Sequence[Recorded], question: Question, orders: int, workers: int, seed: int = 0) -> Replayed:
     """Race through a table in random orders. Raises `UserError` where its cells have too few runs for a race."""
+    if question.matched or question.by_cost:
+        raise UserError("a replay is of rounds of independent runs; leave matched and by-cost out")
     least = min(len(cell.distances) for cell in cells)
     if least < FIRST * PER_ROUND:
         few = min(cells, key=lambda cell: len(cell.distances))
@@ -82,13 +86,18 @@ def replay(cells: Sequence[Recorded], question: Question, orders: int, workers: 
     for number, (cell, place) in enumerate(zip(cells, places, strict=True)):
         values[:, number, : have[number]] = cell.distances[place]
     found = all_evidence(values, question.k, question.within, question.rounds)
-    course = eliminate(question, found, np.broadcast_to(have, (orders, len(cells))))
+    took = np.zeros(values.shape)
+    for number, (cell, place) in enumerate(zip(cells, places, strict=True)):
+        took[:, number, : have[number]] = cell.hours[place]
+    course = eliminate(question, found, np.broadcast_to(have, (orders, len(cells))), took)
     p = level(question.k)
     truth = np.array([np.quantile(cell.distances, p, method="inverted_cdf") for cell in cells])
     best = float(truth.min())
     right = (course.state == BEST) & (truth[course.winner] == best)
     right |= (course.state == WITHIN) & (truth[course.winner] <= best * (question.within or 1))
-    decided = np.isin(course.state, (BEST, WITHIN))
+    decided = np.isin(course.state, (BEST, WITHIN, TOP, ORDER))
+    if question.relates:
+        right = decided & ~(course.better & (truth[:, None] >= truth[None, :])).any(axis=(1, 2))
     rounds = np.where(course.alive, course.rounds[:, None], course.out_at)
     spent, clock = np.zeros(orders), np.zeros(orders)
     for order in range(orders):
@@ -111,19 +120,26 @@ def replay(cells: Sequence[Recorded], question: Question, orders: int, workers: 
     )
 
 
-def read_table(file: str | Path) -> list[Recorded]:
-    """The cells of a table of runs, one run a row: CSV or Parquet, such as `runs.csv` of a report.
+def _frame(file: Path) -> pd.DataFrame:
+    if file.is_dir():
+        return of_store(Store(file)).frame()
+    return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
 
-    Needed are `cell` and the distance (fid, else the first column fid_...); `status` and the seconds `train_s` and
+
+def read_table(file: str | Path) -> list[Recorded]:
+    """The cells of a store, or of a table of runs: CSV or Parquet, of a report or of `python -m sweeps export`.
+
+    Needed are `cell` and the distance (fid, fd_classifier or the like); `status` and the seconds `train_s` and
     `eval_s` are taken where they are there. A run that diverged or failed is infinite. Left out are runs that have
     not ended, that were stopped early, and that earlier results chose: trials of a sampler that learns, and
     confirmations. Raises `UserError`.
     """
     try:
-        found = pd.read_parquet(file) if Path(file).suffix == ".parquet" else pd.read_csv(file)
+        found = _frame(Path(file).expanduser())
     except (OSError, ValueError, ImportError) as e:
         raise UserError(f"replay={file} cannot be read ({' '.join(str(e).split())[:160]})") from e
-    distance = next((str(key) for key in found if str(key) == "fid" or str(key).startswith("fid_")), None)
+    distances = [str(key) for key in found if str(key) in DISTANCES or str(key).startswith("fid_")]
+    distance = next((key for key in distances if found[key].notna().any()), None)
     if "cell" not in found or distance is None:
         raise UserError(f"replay={file} lacks {'a distance (fid)' if 'cell' in found else 'the column cell'}")
     if "status" not in found:

@@ -46,6 +46,9 @@ def test_the_page_tells_the_race(made) -> None:
     for one in claim.out:
         assert f"{one.round} {race.names[one.by]} is better ({one.kind})" in told
     assert f'href="#{NAME}"' in page, "the head links it"
+    fixed = text_of(page[page.index("Comparison of cells") :])
+    assert "Do not peek: these claims are for a number of runs that was fixed beforehand" in fixed
+    assert "The runs of a race on this page were looked at" in fixed
 
 
 def test_its_figures_and_tables_are_there(made) -> None:

@@ -72,3 +72,13 @@ def test_runs_are_called_by_the_axes_on_which_they_differ() -> None:
     assert labels([("d" * 16, GP)]) == {"d" * 16: "d" * 8}
     old = {key: value for key, value in GP.items() if key != "n_dis"}  # its status does not tell
     assert set(labels([("e" * 16, old), ("f" * 16, GP)]).values()) == {"e" * 8, "f" * 8}
+
+
+def test_lazy_penalties_are_told_apart_where_they_differ() -> None:
+    runs = [
+        (str(i) * 16, axes_of(run.config)) for i, run in enumerate(make_plan(["reg=gp", "reg.every=1,4"], True).runs)
+    ]
+    assert [facts["penalty_every"] for _, facts in runs] == [1, 4]
+    assert list(labels(runs).values()) == ["penalty_every=1", "penalty_every=4"]
+    old = {key: value for key, value in runs[0][1].items() if key != "penalty_every"}  # of before there was the key
+    assert list(labels([("f" * 16, old), runs[1]]).values()) == ["penalty_every=1", "penalty_every=4"]

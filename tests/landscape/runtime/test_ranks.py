@@ -40,6 +40,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "norm=sn": ("norm=sn", "reg=gp", "optim.n_dis=2"),
     "g_spectral": ("arch.g_spectral=true",),
     "instance noise": ("train.noise_std=0.2", "loss=rpgan"),
+    "differences": ("reg=r1", "reg.difference=0.01"),
     "lens": ("lens=tempered", "lens.steps=4", "reg=gp", "loss=rpgan"),
     "lens, mixed": ("lens=tempered", "lens.steps=4", "loss=bgan", "arch.symmetric=true"),
     "mixed": ("loss=mbgan", "arch.symmetric=true", "norm=sn"),
