@@ -118,6 +118,7 @@ def plan() -> Parser:
     asks.add_argument("--sd", type=float, help="else, with a grid: standard deviation of the log distance in a cell")
     asks.add_argument("--ratio", type=float, help="and how many times as high as the best the others are")
     asks.add_argument("--k", type=int, default=1, help="how many models one can afford to train (default: 1)")
+    asks.add_argument("--curve", metavar="FILE", help="also write the chance by what was spent, as CSV")
     return made
 
 

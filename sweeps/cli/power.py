@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from argparse import Namespace
+from collections.abc import Iterable
 
 import numpy as np
 from rich.table import Table
@@ -31,14 +33,15 @@ def power(given: Namespace) -> int:
     k = "for one model" if given.k == 1 else f"for the best of {given.k} models"
     show(f"which of {plural(question.cells, 'cell')} is best {k}, error 5 %: {told}")
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("by", overflow="fold")
-    for head in ("runs", *["hours"] * unit, "chance at the end", "wrong"):
-        table.add_column(head, justify="right")
-    for name, found in (
+    ways = (
         ("equal numbers of runs, and the tests of the report", fixed),
         ("a race, calibrated", calibrated),
         ("a race, certified", certified),
-    ):
+    )
+    table.add_column("by", overflow="fold")
+    for head in ("runs", *["hours"] * unit, "chance at the end", "wrong"):
+        table.add_column(head, justify="right")
+    for name, found in ways:
         table.add_row(name, *_row(found, unit, found is not fixed))
     console().print(table)
     runs, _ = fixed.at(POWER)
@@ -51,7 +54,23 @@ def power(given: Namespace) -> int:
     )
     if at_their_word is not None:
         _pilot_alone(at_their_word, given.k, unit)
+    if given.curve is not None:
+        _write_curve(given.curve, ways, unit)
     return ExitCode.DONE
+
+
+def _write_curve(file: str, ways: Iterable[tuple[str, Costs]], unit: bool) -> None:
+    """The chance of the right answer by what was spent, as CSV: a row for each step of each way."""
+    lines = [["by", "hours" if unit else "runs", "chance"]]
+    for name, found in ways:
+        spent, chances = (found.hours, found.by_hours) if unit else (found.runs, found.by_runs)
+        steps = np.flatnonzero(np.diff(chances, prepend=0.0) > 0)
+        lines += [[name, f"{spent[at]:.6g}", f"{chances[at]:.4f}"] for at in steps]
+    try:
+        with open(file, "w", newline="") as f:
+            csv.writer(f, lineterminator="\n").writerows(lines)
+    except OSError as e:
+        raise UserError(f"--curve {file} cannot be written ({e.strerror})") from e
 
 
 def _truths(given: Namespace) -> tuple[list[Truth], str, bool, Truth | None]:

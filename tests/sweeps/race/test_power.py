@@ -1,6 +1,7 @@
 """Power before a sweep: predictions hold by simulation, a pilot's error is counted, and the command says it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from power_simulated import by_pilots, by_races, by_the_tests
 from synthetic import add_run, config
@@ -62,8 +63,12 @@ def test_the_command_says_runs_and_hours_by_a_pilot(tmp_path, capsys):
     assert "which of 3 cells is best for one model, error 5 %: from a pilot of 6 to 6 runs a cell" in said
     assert "a race, calibrated" in said and "hours" in said and "if the cells were exactly as they look" in said
     run_table.write(run_table.of_store(store), tmp_path / "runs.csv")
-    assert VERBS["plan"](["--power", "--pilot", str(tmp_path / "runs.csv")]) == 0
+    curve = tmp_path / "curve.csv"
+    assert VERBS["plan"](["--power", "--pilot", str(tmp_path / "runs.csv"), "--curve", str(curve)]) == 0
     assert capsys.readouterr().out == said
+    steps = pd.read_csv(curve)
+    assert list(steps) == ["by", "hours", "chance"] and steps["by"].nunique() == 3
+    assert all(part[["hours", "chance"]].diff().dropna().min().min() >= 0 for _, part in steps.groupby("by"))
 
 
 def test_the_command_says_runs_by_an_assumption(capsys):
