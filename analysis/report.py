@@ -24,7 +24,7 @@ from markupsafe import Markup
 
 from analysis.estimators.time_budget import measured_apart
 from analysis.figures.render import MANIFEST, FigureRenderer
-from analysis.html.page import content
+from analysis.html.page import content, first_lines
 from analysis.html.races import shown_quantile
 from analysis.loading.cache import gc_disabled
 from analysis.loading.csv_runs import read_csv
@@ -32,10 +32,11 @@ from analysis.loading.filters import filter_runs
 from analysis.loading.measure import score_key
 from analysis.loading.pooling import POOLS, pool_cells
 from analysis.loading.runs import Collected, collect
+from analysis.loading.table_files import opened
 from analysis.tables.provenance import code_text, packages_text, shell_command
 from landscape.config.cli import Deprecated, Parser, run_cli
 from landscape.config.errors import ExitCode, UserError
-from landscape.config.text import plural
+from landscape.config.text import plural, printable
 from landscape.config.where import HELP, METAVAR
 from landscape.store import Store
 from landscape.store.leftovers import remove_dead
@@ -68,8 +69,9 @@ def make_report(store: Store | str | Path, out: str | Path, pool: Executor | Non
 
 def write_report(
     found: Collected, store: Store, out: Path, pool: Executor | None = None, options: Sequence[str] = ()
-) -> None:
-    """`make_report` for the result of `collect`; an error leaves an older report intact.
+) -> list[str]:
+    """`make_report` for the result of `collect`; an error leaves an older report intact. Returns the page's answer and
+    its table of cells as lines for a terminal.
 
     `options` are the command-line options that the page names under "How to reproduce".
     """
@@ -89,6 +91,7 @@ def write_report(
             page["beside"] = [name for name in ("dirac", "lab") if (out / name / "index.html").is_file()]
             (new / "index.html").write_text(_render(page, new), encoding="utf-8")
             _move(new, out, older)
+            return first_lines(page)
     except OSError as e:
         raise UserError(
             f"the report cannot be written to {out} ({e.strerror or e}); give another folder with --out FOLDER"
@@ -213,16 +216,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    store, out = Store(args.store), Path(args.out).expanduser()
-    with gc_disabled(), _pool(store) as pool:
+    out = Path(args.out).expanduser()
+    with opened(args.store) as store, gc_disabled(), _pool(store) as pool:
         found = filter_runs(read_csv(args.csv) if args.csv else collect(store, pool), args.where)
         found = pool_cells(found) if args.pool else found
         found.score = score_key(args.score, found) if args.score else None
         if args.step_costs:
             found.runs = measured_apart(found.runs, args.step_costs)
-        write_report(found, store, out, pool, _options(args))
+        first = write_report(found, store, out, pool, _options(args))
     states = found.runs.drop_duplicates("id")["status"].value_counts()
     counts = ", ".join(f"{n} {state}" for state, n in states.items())
+    for line in first:
+        print(printable(line))
     print(f"{out / 'index.html'}: {plural(int(states.sum()), 'run')} ({counts})")
     for problem in found.problems:
         logger.error(f"{problem}; the rest is in the report")

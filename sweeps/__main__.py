@@ -20,7 +20,8 @@ def usage() -> str:
     lines += [
         "",
         "plan takes the arguments of python -m landscape.sweep and writes nothing. SWEEP is a sweep's name or a prefix",
-        "of it; by default status covers the whole store, watch and wait the newest sweep, the others the only one.",
+        "of it; by default status and export cover the whole store, watch and wait the newest sweep, the others the",
+        "only one.",
         "RUN is a run's id or a prefix of it. Each command takes store=FOLDER (default: outputs), -v and -q.",
         "Help on one command: python -m sweeps COMMAND --help",
     ]

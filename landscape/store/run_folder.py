@@ -124,12 +124,17 @@ class RunFolder:
         return self.config_file.exists()
 
     def create(
-        self, config: dict[str, Any], meta: RunMeta, status: RunStatus, shorter: RunFolder | None = None
+        self,
+        config: dict[str, Any],
+        meta: RunMeta,
+        status: RunStatus,
+        shorter: RunFolder | None = None,
+        files: Mapping[str, str] | None = None,
     ) -> bool:
         """Write a planned run atomically. Returns False if another planner was faster; its files are equal.
 
-        It continues `shorter`, a finished run that is equal but for its length, if that is given. Raises `OSError` and
-        `CorruptFile`.
+        It continues `shorter`, a finished run that is equal but for its length, if that is given. An imported run has
+        further `files`, by their names in its folder. Raises `OSError` and `CorruptFile`.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = beside_of(self.path)
@@ -149,6 +154,8 @@ class RunFolder:
                     f.write(text)
                     f.flush()
                     os.fsync(f.fileno())
+            for name, text in (files or {}).items():
+                (beside / name).write_text(text)
             beside.rename(self.path)
             return True
         except (OSError, CorruptFile):

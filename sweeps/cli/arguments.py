@@ -239,6 +239,32 @@ def clean() -> Parser:
     return made
 
 
+def export() -> Parser:
+    """The arguments of `sweeps export`."""
+    about = (
+        "Write the runs that have ended as one table with a data sheet: configurations, scores by step, protocols, "
+        "costs, machines. No weights, paths, host names."
+    )
+    made = _sweep(Parser("python -m sweeps export", about, ["store"]), "all runs of the store")
+    made.add_argument("--out", metavar="FOLDER", default=".", help="where to write it (default: here)")
+    made.add_argument("--name", help="what its name begins with (default: the sweep's, or the store's)")
+    made.add_argument(
+        "--format", choices=("csv.gz", "csv", "parquet"), default="csv.gz", help="of the table (default: %(default)s)"
+    )
+    return made
+
+
+def take() -> Parser:
+    """The arguments of `sweeps import`."""
+    about = (
+        "Check that each run of a table is what its id says, and add the runs to a store. Nothing is added if one does "
+        "not match; runs that the store has are left as they are."
+    )
+    made = Parser("python -m sweeps import", about, ["store"])
+    made.add_argument("file", metavar="FILE", help="a table of python -m sweeps export")
+    return made
+
+
 def completion() -> Parser:
     """The arguments of `sweeps completion`."""
     about = """Print a script that makes a shell complete these commands, as scripts and as python -m.
@@ -297,6 +323,10 @@ VERBS = {
     "clean": Command(
         clean, "sweeps.cli.clean:clean", "", "list what killed processes left in the store; --yes removes it"
     ),
+    "export": Command(
+        export, "sweeps.cli.export:export", "[SWEEP]", "write runs as one table to share, without weights"
+    ),
+    "import": Command(take, "sweeps.cli.export:take", "FILE", "check such a table, and add its runs to a store"),
     "cancel": Command(cancel, "sweeps.cli.cancel:cancel", "[SWEEP]", "stop a sweep; its runs are saved"),
     "completion": Command(
         completion, "sweeps.cli.completion:completion", "SHELL", "print a script for shell completion"

@@ -83,6 +83,8 @@ class Racing:
             )
         if grid.search["pruner"] != NONE:
             raise UserError("search.pruner ends trials by what others reached, which no race can count; leave it out")
+        if any(one.seeds > 1 for one in found):
+            raise UserError("search.seeds cannot be raced: each ticket is one run; leave it out")
         if not all(one.fresh for one in found):
             raise UserError("search.seed=fixed cannot be raced: each trial needs a seed of its own; give a number")
         if len(found) < len(self.cells):

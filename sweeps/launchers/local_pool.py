@@ -95,7 +95,8 @@ class Pool(Supervisor[Planned]):
         super().__init__(slots.count, display.event, allocation)
         self.plan, self.slots, self.starter, self.display = plan, slots, starter, display
         self.waiting = deque(run for run in plan.runs if run.need != NOTHING and run.id not in barred)
-        self.early, self.later = deque(plan.early), {planned.id for planned in plan.early}
+        self.early = deque(run for run in plan.early if run.id not in barred)
+        self.later = {planned.id for planned in plan.early}
         self.failures = FirstFailures()
         self.observer = LeaseMonitor()
         self.elsewhere: list[Planned] = []  # claimed by workers of other processes
@@ -214,6 +215,7 @@ class Pool(Supervisor[Planned]):
         reason = f"not started, because the first runs failed: {run.status().reason}"
         withdraw(self.plan.store, dict.fromkeys((one.id for one in self.waiting), reason))
         self.waiting.clear()
+        self.early.clear()
         self.event(f"the first {len(self.failures.faults)} runs failed for one cause ({fault}): {left} not started")
         self.event(f"  {run.status().reason}\n  log: {run.log_file}; canary=off starts them all the same")
 

@@ -18,8 +18,10 @@ import numpy as np
 import pandas as pd
 
 from landscape.config.errors import UserError
-from landscape.store import DIVERGED, DONE, FAILED
+from landscape.scores import DISTANCES
+from landscape.store import DIVERGED, DONE, FAILED, Store
 from landscape.store.races import BEST, ORDER, TOP, WITHIN
+from landscape.store.run_table import of_store
 from landscape.store.trials import CONFIRM
 from sweeps.race.elimination import all_evidence, eliminate
 from sweeps.race.evidence import Floats, level
@@ -118,19 +120,26 @@ def replay(cells: Sequence[Recorded], question: Question, orders: int, workers: 
     )
 
 
-def read_table(file: str | Path) -> list[Recorded]:
-    """The cells of a table of runs, one run a row: CSV or Parquet, such as `runs.csv` of a report.
+def _frame(file: Path) -> pd.DataFrame:
+    if file.is_dir():
+        return of_store(Store(file)).frame()
+    return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
 
-    Needed are `cell` and the distance (fid, else the first column fid_...); `status` and the seconds `train_s` and
+
+def read_table(file: str | Path) -> list[Recorded]:
+    """The cells of a store, or of a table of runs: CSV or Parquet, of a report or of `python -m sweeps export`.
+
+    Needed are `cell` and the distance (fid, fd_classifier or the like); `status` and the seconds `train_s` and
     `eval_s` are taken where they are there. A run that diverged or failed is infinite. Left out are runs that have
     not ended, that were stopped early, and that earlier results chose: trials of a sampler that learns, and
     confirmations. Raises `UserError`.
     """
     try:
-        found = pd.read_parquet(file) if Path(file).suffix == ".parquet" else pd.read_csv(file)
+        found = _frame(Path(file).expanduser())
     except (OSError, ValueError, ImportError) as e:
         raise UserError(f"replay={file} cannot be read ({' '.join(str(e).split())[:160]})") from e
-    distance = next((str(key) for key in found if str(key) == "fid" or str(key).startswith("fid_")), None)
+    distances = [str(key) for key in found if str(key) in DISTANCES or str(key).startswith("fid_")]
+    distance = next((key for key in distances if found[key].notna().any()), None)
     if "cell" not in found or distance is None:
         raise UserError(f"replay={file} lacks {'a distance (fid)' if 'cell' in found else 'the column cell'}")
     if "status" not in found:

@@ -25,7 +25,7 @@ SWEEPS = (
     *("cli", "__main__"),
 )
 SWEEPS_ROOMS = tuple(f"sweeps.{name}" for name in SWEEPS)
-ANALYSIS = ("loading", "estimators", "tables", "figures", "html", "dirac", "lab", "report")
+ANALYSIS = ("loading", "estimators", "tables", "figures", "html", "dirac", "lab", "report", "compare")
 # The public commands, which call sweeps, and names of an older version, which call what has taken their place.
 SHIMS = (
     *("landscape.sweep", "landscape.evaluate", "landscape.prefetch", "landscape.mirror", "landscape.worker"),

@@ -109,7 +109,8 @@ def test_a_filtered_page_has_no_race_and_a_spoilt_record_is_named(tmp_path: Path
 
 
 @pytest.mark.parametrize("verb", ["status", "watch"])
-def test_the_terminal_shows_the_race_as_a_table(made, capsys, verb) -> None:
+def test_the_terminal_shows_the_race_as_a_table(made, capsys, monkeypatch, verb) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # no line is wrapped
     store, race, _ = made
     assert VERBS[verb]([NAME, f"store={store.root}"]) == 0
     out = capsys.readouterr().out

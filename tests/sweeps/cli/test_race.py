@@ -311,6 +311,7 @@ def test_a_scheduler_is_given_a_round_and_the_command_comes_back(bare: Store, tr
         (["search=qmc"], "search=qmc cannot be raced"),
         (["search=random", "search.pruner=median", "metrics.every=2"], "search.pruner ends trials by what others"),
         (["search=random", "search.seed=fixed"], "each trial needs a seed of its own"),
+        (["search=random", "search.seeds=2"], "each ticket is one run"),
         (["search=random", "optim.lr=1e-4,2e-4"], "differ in what the search does not vary"),
         (["search=random", "reg=gp,none", "--matched"], "matched settings need the same ranges in every point"),
         (["--matched", "--by-cost"], "matched tickets need equal numbers"),
