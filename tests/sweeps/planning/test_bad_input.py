@@ -69,7 +69,7 @@ CASES = [
     (["optim.beta1=1"], "optim.beta1=1.0 is out of range; legal: 0 or more and below 1"),
     (["train.batch_size=5000"], "legal: up to the 1297 training images of data=digits"),
     (["train.steps=1e5"], "could not be converted to Integer"),
-    (["metrics.scores=[prc]"], "legal: a list of fd_infinity, mind, mmd, fid, is, kid, ms_ssim, modes"),
+    (["metrics.scores=[prc]"], "legal: a list of classes, fd_infinity, mind, mmd, fid, is, kid, ms_ssim, modes"),
     (
         ["metrics.extractor=resnet"],
         "is out of range; legal: classifier, dinov2, imagenet, inception, pixels, points",
@@ -132,7 +132,7 @@ CASES = [
     (["seed=${oc.decode:'[1,'}"], "seed=${oc.decode:'[1,'}: "),
     (["seed=${data.content}"], "seed="),
     (["data.name=${oc.env:NESTED}"], "which is an interpolation again"),
-    (["metrics.scores=['${latent.dist}']"], "metrics.scores=['uniform'] is out of range; legal: a list of fd_infinity"),
+    (["metrics.scores=['${latent.dist}']"], "metrics.scores=['uniform'] is out of range; legal: a list of classes, fd_infinity"),
     (["loss=${oc.env:LETTERS}"], "loss=${oc.env:LETTERS} is not known; legal: "),
     (["train=5"], "train=5: train holds several keys; set them by name, as in train.batch_size=VALUE"),
     (["search.space=null"], "search.space=null: search.space holds several keys"),
