@@ -24,7 +24,7 @@ from markupsafe import Markup
 
 from analysis.estimators.time_budget import measured_apart
 from analysis.figures.render import MANIFEST, FigureRenderer
-from analysis.html.page import content
+from analysis.html.page import content, first_lines
 from analysis.html.races import shown_quantile
 from analysis.loading.cache import gc_disabled
 from analysis.loading.csv_runs import read_csv
@@ -36,7 +36,7 @@ from analysis.loading.table_files import opened
 from analysis.tables.provenance import code_text, packages_text, shell_command
 from landscape.config.cli import Deprecated, Parser, run_cli
 from landscape.config.errors import ExitCode, UserError
-from landscape.config.text import plural
+from landscape.config.text import plural, printable
 from landscape.config.where import HELP, METAVAR
 from landscape.store import Store
 from landscape.store.leftovers import remove_dead
@@ -69,8 +69,9 @@ def make_report(store: Store | str | Path, out: str | Path, pool: Executor | Non
 
 def write_report(
     found: Collected, store: Store, out: Path, pool: Executor | None = None, options: Sequence[str] = ()
-) -> None:
-    """`make_report` for the result of `collect`; an error leaves an older report intact.
+) -> list[str]:
+    """`make_report` for the result of `collect`; an error leaves an older report intact. Returns the page's answer and
+    its table of cells as lines for a terminal.
 
     `options` are the command-line options that the page names under "How to reproduce".
     """
@@ -90,6 +91,7 @@ def write_report(
             page["beside"] = [name for name in ("dirac", "lab") if (out / name / "index.html").is_file()]
             (new / "index.html").write_text(_render(page, new), encoding="utf-8")
             _move(new, out, older)
+            return first_lines(page)
     except OSError as e:
         raise UserError(
             f"the report cannot be written to {out} ({e.strerror or e}); give another folder with --out FOLDER"
@@ -221,9 +223,11 @@ def _report(args: argparse.Namespace) -> int:
         found.score = score_key(args.score, found) if args.score else None
         if args.step_costs:
             found.runs = measured_apart(found.runs, args.step_costs)
-        write_report(found, store, out, pool, _options(args))
+        first = write_report(found, store, out, pool, _options(args))
     states = found.runs.drop_duplicates("id")["status"].value_counts()
     counts = ", ".join(f"{n} {state}" for state, n in states.items())
+    for line in first:
+        print(printable(line))
     print(f"{out / 'index.html'}: {plural(int(states.sum()), 'run')} ({counts})")
     for problem in found.problems:
         logger.error(f"{problem}; the rest is in the report")

@@ -66,6 +66,8 @@ def of_searches(runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     mine["cell"] = mine["id"].map(known["cell"])
     mine["search"] = mine["search"].fillna(mine["sweep"])
     mine["alike"] = mine["alike"].fillna(mine["search"])
+    seeds = mine.groupby(["sweep", "search", "order"])["value"]  # a trial is worth the median of its seeds
+    mine["value"] = seeds.transform("median").where(seeds.transform("count") == seeds.transform("size"))
     return mine
 
 

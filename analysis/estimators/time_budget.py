@@ -92,7 +92,10 @@ def timed(runs: pd.DataFrame, trials: pd.DataFrame | None = None) -> Timed:
 def in_order(cell: pd.DataFrame, trials: pd.DataFrame) -> NDArray[np.int64]:
     """Row numbers in `cell` of the trials of its searches in their order, a row per search, padded with -1."""
     place = {name: at for at, name in enumerate(cell["id"])}
-    mine, rows = of_searches(cell, trials).drop_duplicates(["search", "order"]), []
+    mine, rows = of_searches(cell, trials), []
+    if mine.duplicated(["sweep", "search", "order"]).any():  # trials of several seeds, which are no runs in an order
+        return np.full((0, 0), -1)
+    mine = mine.drop_duplicates(["search", "order"])
     for _, search in mine.sort_values("order", kind="stable").groupby("search", sort=True):
         whole = search["order"].to_numpy(float) == np.arange(len(search))
         rows.append([place[name] for name in search["id"][np.logical_and.accumulate(whole)]])

@@ -28,10 +28,12 @@ class Picture(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """The pictures in the report's folder, by run id: the step of the sample grid, and the pictures of scores."""
+    """The pictures in the report's folder: by run id the step of the sample grid, and the pictures of scores; by
+    protocol the file with real images."""
 
     grids: dict[str, int]
     scores: dict[str, list[Picture]]
+    real: dict[str, str]
 
 
 def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, problems: list[str]) -> Placed:
@@ -48,7 +50,7 @@ def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, probl
         target, before = f"{new}/samples/{name}", f"{old}/samples/{name}"
         try:
             # Somebody with write access to the store could link to a file that only its reader may read.
-            with open_regular(source, [store.runs]) as opened:
+            with open_regular(source, [store.runs, store.cache]) as opened:
                 seen = os.fstat(opened.fileno())
                 if _link(source, target) and not os.path.samestat(os.lstat(target), seen):
                     os.unlink(target)  # the file was replaced meanwhile
@@ -67,7 +69,11 @@ def place_pictures(runs: pd.DataFrame, store: Store, new: Path, old: Path, probl
             return False
         return True
 
-    placed, others = Placed({}, {}), {}
+    placed, others = Placed({}, {}, {}), {}
+    for protocol in map(str, runs["protocol"].dropna().unique()):
+        real = store.real_images(protocol)
+        if real.exists() and place(real, f"real-{protocol}.png"):
+            placed.real[protocol] = f"samples/real-{protocol}.png"
     ranked = runs.sort_values("fid", kind="stable")["id"].drop_duplicates()
     chosen = runs_and_cells.shown_runs(countable(runs))["id"]
     for run in map(str, dict.fromkeys([*chosen, *ranked])):

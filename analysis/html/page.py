@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.estimators.critic import norms_apart
 from analysis.estimators.repeated_searches import several_searches, trajectories
 from analysis.figures import panels
 from analysis.figures.axes import MAX_LINES
+from analysis.figures.critic import critic_figure
 from analysis.figures.render import FigureRenderer
 from analysis.figures.style import CellStyle, cell_styles
 from analysis.html.curve_json import budget_curves
@@ -21,7 +23,7 @@ from analysis.html.images import grids, place_pictures
 from analysis.html.paper import paper_sections
 from analysis.html.races import race_sections
 from analysis.html.run_pages import curve_names, write_runs, write_table
-from analysis.html.sections import TABLE_HEADERS, section_tables, shown_table, write_tables
+from analysis.html.sections import CONFIDENCE, TABLE_HEADERS, section_tables, shown_table, write_tables
 from analysis.loading import protocols
 from analysis.loading.cells import (
     PICKED,
@@ -42,11 +44,15 @@ from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import is_distance_column, to_file_columns
 from analysis.loading.filters import on_outcome
 from analysis.loading.measure import Measure, judged, measure_of, score_values
+from analysis.loading.read_run import OF_TRAINING
 from analysis.loading.runs import Collected
 from analysis.tables import diagnostics, formatting, runs_and_cells
+from analysis.tables.critic import critic_table
 from analysis.tables.evaluation_cost import evaluation_sentences
 from analysis.tables.failures import failures
 from analysis.tables.provenance import provenance
+from analysis.tables.standings import HEADERS as STANDINGS
+from analysis.tables.standings import answer, as_lines, shown_standings, standing_table
 from landscape.config.text import duration
 from landscape.config.versions import CHANGES
 from landscape.scores import COLUMNS, distance_key
@@ -77,7 +83,11 @@ def content(found: Collected, store: Store, renderer: FigureRenderer) -> dict[st
         pd.concat([runs for _, _, runs in parts]), store, renderer.new, renderer.old, found.problems
     )
     for part, runs in zip(drawn, by_score, strict=True):
+        place = {row[0]["text"]: i for i, row in enumerate(part["standings"]["body"])}  # of unscored runs none
         part["grids"] = grids(runs, placed.grids, part["score"].column.key)
+        part["grids"].sort(key=lambda grid: place.get(grid["cell"], 0))
+        part["thumbs"] = {grid["cell"]: grid["file"] for grid in part["grids"]}
+        part["real"] = placed.real.get(part["protocol"] or "")
     distances = {name: protocols.distance_label(text) for name, text in found.protocols.items()}
     shards = write_runs(found, distances, placed, store, renderer)
     _write_frames(found, [part.pop("frame") for part in drawn], renderer.new)
@@ -167,6 +177,16 @@ def section(
     curves = _figures(found, styles, name, few, measure, float(compared["fid_start"].median()), submit)
     said = section_tables(found, compared, to_draw, text, styles, measure, submit)
     frames = said.pop("frames")
+    evaluated = norms_apart(_evaluations(found, name, compared, measure), found.configs)
+    frames["critic"] = critic_table(evaluated, order, CONFIDENCE)
+    if draw and len(frames["critic"]):
+        submit("critic", critic_figure, evaluated, to_draw, styles, measure, CONFIDENCE)
+    standings = standing_table(compared, frames["spread"], [*partly], measure)
+    if not name or standings["score_median"].isna().all():
+        standings = standings[:0]  # of nothing that is scored, or of runs that confirm alone
+    frames["standings"] = standings
+    named = [label for label in standings["cell"] if label in set(whole["cell"])]
+    claimed = answer(named, frames["pairs"], frames["ranks"], said["could"], said["error"], said["outcomes"])
     cells, singles = runs_and_cells.cell_table(runs), runs_and_cells.run_table(runs)
     asked_why = diagnostics.diagnostic_table(countable(runs), text)
     write_tables(
@@ -182,6 +202,7 @@ def section(
         "key": key,
         "data": data,
         "protocol": name,
+        "answer": claimed if len(standings) and draw else [],
         "spelled": protocols.describe_protocol(text) if name else "",
         "distance": distance,
         "score": measure,
@@ -204,8 +225,9 @@ def section(
         "tables": {
             kind: table_rows(shown_table(kind, frame, distance, measure), TABLE_HEADERS[kind], words)
             for kind, frame in frames.items()
-            if len(frame)
+            if len(frame) and kind != "standings"
         },
+        "standings": standing_rows(standings, measure, words),
         "cells": table_rows(cells, runs_and_cells.CELL_COLUMNS, words),
         "runs": {"heads": rows["heads"], "count": len(rows["body"])},
         "diagnostics": table_rows(asked_why, diagnostics.HEADERS, words),
@@ -253,13 +275,21 @@ def _figures(
             if len(drawn):
                 submit(f"band{end}", panels.band_figure, drawn, apart, styles, measure, unit)
         submit("distribution", panels.distribution_figure, units["run"], styles, measure, untrained)
-    # `every` has the section's labels, which may name the architecture.
-    rows = found.rows[found.rows["protocol"] == name]
-    rows = rows.assign(score=score_values(rows, measure.column))[["id", "status", "step", "score"]]
-    rows = rows.merge(every.drop_duplicates("id")[["id", "cell"]], on="id")
+    rows = _evaluations(found, name, every, measure)[["id", "status", "step", "score", "cell"]]
     if np.isfinite(rows["score"].to_numpy(float)).any():
         submit("training", panels.training_figure, rows, order, styles, measure)
     return curves
+
+
+def _evaluations(found: Collected, name: str | None, runs: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """The evaluations of `runs` under the protocol `name`, with their `score` and what training said at them.
+
+    `cell` has the section's labels, which may name the architecture. Superseded runs are left out.
+    """
+    rows = found.rows[found.rows["protocol"] == name]
+    rows = rows.assign(score=score_values(rows, measure.column))[["id", "status", "step", "score", *OF_TRAINING]]
+    counted = runs[runs["superseded"].isna()].drop_duplicates("id")
+    return rows.merge(counted[["id", "cell"]], on="id")
 
 
 def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, str]) -> dict[str, Any]:
@@ -295,6 +325,34 @@ def table_rows(frame: pd.DataFrame, names: dict[str, str], words: Mapping[str, s
         for row in frame.astype(object).to_dict("records")
     ]
     return {"heads": heads, "body": body}
+
+
+def standing_rows(frame: pd.DataFrame, measure: Measure, words: Mapping[str, str]) -> dict[str, Any]:
+    """A `standing_table` for the template, as from `table_rows`."""
+    shown = shown_standings(frame, measure)
+    heads = [
+        {"name": STANDINGS[str(key)].format(**words), "number": key != "cell", "run": False, "better": None}
+        for key in shown
+    ]
+    body = [
+        [{"text": text, "sort": None if pd.isna(value) else value} for text, value in zip(told, row, strict=True)]
+        for told, row in zip(shown.to_numpy(object), frame[[*shown]].to_numpy(object), strict=True)
+    ]
+    return {"heads": heads, "body": body}
+
+
+def first_lines(page: Mapping[str, Any]) -> list[str]:
+    """The page's first screen for a terminal: what may be claimed in each section, and its cells, best first."""
+    lines = []
+    for part in page["sections"]:
+        name = part["data"] + (f", protocol {part['protocol'][:6]}" if part["protocol"] else "")
+        rows = part["standings"]
+        table = as_lines(
+            [head["name"] for head in rows["heads"]], [[one["text"] for one in row] for row in rows["body"]]
+        )
+        if rows["body"]:
+            lines += [*([f"{name}:"] if len(page["sections"]) > 1 else []), *part["answer"], *table]
+    return lines
 
 
 def _what_differs(parts: list[tuple[str, str | None, pd.DataFrame]], texts: protocols.Texts) -> list[dict[str, Any]]:

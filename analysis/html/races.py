@@ -83,7 +83,9 @@ def _cells(race: Race, claim: Claim, looks: pd.DataFrame) -> list[dict[str, Any]
     names, out = race.names, {one.cell: one for one in claim.out}
     left = [cell for cell in range(len(names)) if cell not in out]
     order = list(claim.ranking) if claim.state == ORDER else [*left, *(one.cell for one in reversed(claim.out))]
-    runs, hours = race.distances(), race.hours()
+    counted = race.counted()
+    runs = [of[:n] for of, n in zip(race.distances(), counted, strict=True)]
+    hours = [of[:n] for of, n in zip(race.hours(), counted, strict=True)]
     middle = looks.groupby("cell")["quantile"].last()
     rows = []
     for cell in order:

@@ -13,7 +13,7 @@ from analysis.estimators.families import DIFFER, MOST
 from analysis.estimators.practitioner import practitioners
 from analysis.estimators.repeated_searches import several_searches
 from analysis.estimators.time_budget import timed
-from analysis.figures import budget
+from analysis.figures import budget, conditioning
 from analysis.figures.searches import several_figure
 from analysis.figures.style import CellStyle
 from analysis.loading.cells import MOST_DRAWN, POOLED, VARIED, VARIED_NAMES, adaptive, bounded, cell_order
@@ -22,8 +22,9 @@ from analysis.loading.csv_files import write_csv
 from analysis.loading.distances import DISTANCE, is_distance_column
 from analysis.loading.filters import on_outcome
 from analysis.loading.measure import BY_DISTANCE, Measure
+from analysis.loading.protocols import distance_label
 from analysis.loading.runs import Collected
-from analysis.tables import diagnostics, formatting
+from analysis.tables import critic, diagnostics, formatting
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
 from analysis.tables.early_stopping import HEADERS as EARLY_HEADERS
@@ -31,6 +32,8 @@ from analysis.tables.early_stopping import early_stopping_tables, shown_early_st
 from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, could_be_told, of_one_seed, pair_table, rank_table
 from analysis.tables.runs_and_cells import SCORE_NAMES
+from analysis.tables.standings import HEADERS as STANDING_HEADERS
+from analysis.tables.standings import shown_standings
 from landscape.store import STOPPED
 from landscape.store.protocols import EvalProtocol
 from landscape.store.trials import CONFIRM, SEARCH
@@ -55,6 +58,7 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
         "differ": "other differences, A against B",
     },
     "ranks": {"cell": "cell"},
+    "standings": STANDING_HEADERS,
     "agreement": {
         "one": "score",
         "other": "and",
@@ -91,6 +95,7 @@ TABLE_HEADERS: dict[str, dict[str, str]] = {
     },
     "best": {"cell": "cell", **diagnostics.HEADERS, **BEST_COLUMNS},
     "diagnostics": diagnostics.HEADERS,
+    "critic": critic.HEADERS,
     **EARLY_HEADERS,
 }
 PLAIN_SDS = ("together", "repeats_sd")
@@ -136,6 +141,9 @@ def section_tables(
     same_data = found.runs["data"] == runs["data"].iloc[0]
     hours = timed(few, found.trials)
     submit("hours", budget.hours_figure, hours, ordered, measure, SEED)
+    conditioned = conditioning.scored(few)
+    if len(conditioned):
+        submit("conditioning", conditioning.conditioning_figure, conditioned, ordered, distance_label(text))
     searched = measure.is_distance and ((few["stage"] == SEARCH) & few["worth"].notna()).any()
     found_paths = practitioners(few, found.trials, generator) if searched else {}
     if found_paths:
@@ -170,6 +178,8 @@ def shown_table(kind: str, frame: pd.DataFrame, distance: str, measure: Measure 
     """A frame of `section_tables` for display: columns in order, words for codes, no columns without information."""
     if kind == "ranks":
         return _ranks_by_budget(frame)
+    if kind == "standings":
+        return shown_standings(frame, measure)
     if kind in EARLY_HEADERS:
         return shown_early_stopping(kind, frame)
     whole = frame
@@ -204,6 +214,8 @@ def shown_table(kind: str, frame: pd.DataFrame, distance: str, measure: Measure 
         )
     if kind == "confirm" and not measure.ratios:
         frame = frame.drop(columns="middle")  # the mean
+    if kind == "critic" and frame["saturated"].isna().all():
+        frame = frame.drop(columns=["saturated", "saturated_last"])
     if kind == "spread" and not frame["repeated"].any():
         frame = frame.drop(columns=["repeated", "repeats_sd"])
     return frame

@@ -125,8 +125,8 @@ def simulate() -> Data:
         drawn = [model.draw(SAMPLES, rng) for model in models]
         data["samples"][cost], data["widths"][cost] = drawn[0], models[0].width
         data["modes"][cost] = [quality(one)[0] for one in drawn]
-    drawn = [(shifted(m), shifted(m).draw(300_000, rng)) for m in SHIFTS]
-    data["slopes"] = {cost: np.array([pull(cost, model, x)[:, 0].mean() for model, x in drawn]) for cost in FOLLOWS}
+    moved = [(shifted(m), shifted(m).draw(300_000, rng)) for m in SHIFTS]
+    data["slopes"] = {cost: np.array([pull(cost, model, x)[:, 0].mean() for model, x in moved]) for cost in FOLLOWS}
     return data
 
 

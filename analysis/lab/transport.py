@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import norm, spearmanr
@@ -66,11 +68,7 @@ def simulate() -> Data:
     """G trained from a rising and from a falling start; densities by change of variables with numerical slopes."""
     rng, eps = np.random.default_rng(0), 1e-4
     learned = {name: train(np.linspace(*ends, KNOTS)) for name, ends in STARTS.items()}
-    forms = (
-        lambda z: 1 + 0.5 * z,
-        lambda u: -np.log1p(-u),
-        quantile,
-    )
+    forms: tuple[Callable[[Array], Array], ...] = (lambda z: 1 + 0.5 * z, lambda u: -np.log1p(-u), quantile)
     changed = []
     for form, (z, prior, _, _) in zip(forms, maps().values(), strict=True):
         changed.append(prior / np.abs((form(z + eps) - form(z - eps)) / (2 * eps)))

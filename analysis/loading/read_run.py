@@ -19,6 +19,9 @@ from landscape.store.metrics_row import MetricsRow
 from landscape.store.protocols import EvalProtocol
 from landscape.store.run_meta import RunMeta
 
+# What training itself says at an evaluation: D's loss, its estimate of the distance, the share of clipped weights.
+OF_TRAINING = ("loss_d", "critic", "saturated")
+
 T = TypeVar("T")
 Rows = dict[str, list[Any]]  # evaluations by columns, as in `Record.rows`
 
@@ -119,7 +122,7 @@ def _row(row: MetricsRow, run: RunFolder) -> dict[str, Any]:
         kept = {"step": row.step, "protocol": row.protocol, "why": {key: str(why) for key, why in row.why.items()}}
         kept |= {"images": number(row.images), "train_s": number(row.train_s), "eval_s": number(row.eval_s)}
         kept |= {key: number(values[name]) for key, names in SCORES.items() for name in names if name in values}
-        kept |= {"loss_d": number(values["loss_d"])} if "loss_d" in values else {}
+        kept |= {key: number(values[key]) for key in OF_TRAINING if key in values}
         kept |= {key: [number(v) for v in values[key]] for key in CURVES if values.get(key) is not None}
         return kept | {"cost": {key: number(value) for key, value in row.cost.items()}}
     except (TypeError, ValueError) as e:

@@ -15,7 +15,7 @@ import pandas as pd
 from analysis.loading.cache import gc_disabled, read_records
 from analysis.loading.protocols import with_features
 from analysis.loading.races import read_races
-from analysis.loading.read_run import SCORES, Record, Rows, number
+from analysis.loading.read_run import OF_TRAINING, SCORES, Record, Rows, number
 from analysis.loading.sweeps import Sweep, read_sweeps
 from analysis.loading.trials import ORIGIN_COLUMNS, no_trials, origin, read_trials
 from landscape.config.axes import AXES, CELL_KEYS, LUCK_KEYS, SETTING, cell_label
@@ -59,7 +59,7 @@ ROW_COLUMNS = (
     "images",
     *SCORES,
     "train_s",
-    "loss_d",
+    *OF_TRAINING,
     *CURVES,
     "cost",
 )
@@ -110,16 +110,17 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     id            the run's folder
     status        a state of `landscape.store.STATES`, or "unreadable"
     reason        why it failed or diverged, else None
-    data, arch, algorithm, loss, penalty, norm, conditional, n_dis
-                  the cell, named as in the frozen config ("none" for no penalty or normalizer); conditional is "true"
-                  or "false"; n_dis is D updates per G update
+    data, arch, algorithm, loss, penalty, norm, conditional, lens, batch, minibatch, symmetric, pack, penalty_g, n_dis
+                  the cell, named as in the frozen config ("none" for no penalty or normalizer); conditional and
+                  symmetric are "true" or "false"; pack is images that D judges together, n_dis D updates per G update
     cell          the label of algorithm (except GAN), loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O",
                   "WGAN GP 5")
     setting       hash of all that determines training, except seed and repeat
     seed, repeat  as configured
     optim         the optimizer
-    lr_d, lr_g, beta1, beta2, strength, width
+    lr_d, lr_g, beta1, beta2, strength, strength_g, width
                   hyperparameters; NaN if the run does not use one
+    penalty_every D updates from one penalty to the next
     batch_size    images per D update
     steps, step   D updates requested, D updates done
     protocol      id of the protocol of this row's scores, or None
@@ -187,7 +188,8 @@ def load(store: Store | str | Path) -> pd.DataFrame:
 def load_rows(store: Store | str | Path) -> pd.DataFrame:
     """The learning curves: one row per evaluation, columns `ROW_COLUMNS`; problems as in `load`.
 
-    `step` counts D updates, `images` real images shown, `train_s` seconds of training so far; `loss_d` is D's loss.
+    `step` counts D updates, `images` real images shown, `train_s` seconds of training so far; `loss_d` is D's loss,
+    `critic` its estimate of how far fakes are from real images, `saturated` the share of D's weights at the clip.
     A score is NaN if it was not finite or not requested. `spectrum` (log10 eigenvalues of the mean J^T J, descending),
     `mrlt` and `closest_pairs` are lists, or NaN; `cost` maps a score's name to its seconds.
     """

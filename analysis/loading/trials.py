@@ -65,7 +65,7 @@ def _alike(cell: SearchSpec) -> str:
     asked = EvalRequest.of(cell.base)
     # `draws` leaves out the protocol, on which the objective depends.
     known = [*(getattr(cell, key) for key in SEARCH_KEYS), sorted(cell.grid), size, asked and asked.unchecked()]
-    return short_hash([*known, cell.fresh])
+    return short_hash([*known, cell.fresh, cell.seeds])
 
 
 def origin(trials: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.estimators.components import components
+from analysis.estimators.correlation import spearman
 from analysis.loading.cells import VARIED, cell_order, countable
 from analysis.loading.measure import BY_DISTANCE, Measure
 from analysis.loading.read_run import SCORES
@@ -38,7 +39,7 @@ def agreement_table(runs: pd.DataFrame) -> pd.DataFrame:
     for one, other in [*itertools.combinations(scores, 2), *explained]:
         both = done[done[one].notna() & done[other].notna()]
         cells = [cell for _, cell in both.groupby("cell")]
-        within = [_spearman(cell, one, other) for cell in cells if len(cell) >= 5]
+        within = [spearman(cell, one, other) for cell in cells if len(cell) >= 5]
         within = [value for value in within if np.isfinite(value)]
         medians = pd.DataFrame([cell[[one, other]].median() for cell in cells])
         rows.append(
@@ -47,22 +48,15 @@ def agreement_table(runs: pd.DataFrame) -> pd.DataFrame:
                 "other": other,
                 "runs": len(both),
                 "diverged": int((use["status"] == DIVERGED).sum()),
-                "overall": _spearman(both, one, other),
+                "overall": spearman(both, one, other),
                 "within": float(np.median(within)) if within else np.nan,
                 "within_cells": len(within),
-                "across": _spearman(medians, one, other) if len(medians) >= 4 else np.nan,
+                "across": spearman(medians, one, other) if len(medians) >= 4 else np.nan,
                 "cells": len(medians),
             }
         )
     names = ("one", "other", "runs", "diverged", "overall", "within", "within_cells", "across", "cells")
     return pd.DataFrame(rows, columns=list(names))
-
-
-def _spearman(frame: pd.DataFrame, one: str, other: str) -> float:
-    """Rank correlation of two columns; NaN for a constant column or fewer than three rows."""
-    if len(frame) < 3 or frame[one].nunique() < 2 or frame[other].nunique() < 2:
-        return float("nan")
-    return float(stats.spearmanr(frame[one], frame[other]).statistic)
 
 
 def spread_table(runs: pd.DataFrame, measure: Measure = BY_DISTANCE) -> pd.DataFrame:

@@ -43,6 +43,6 @@ def format_score(key: str, value: float) -> str:
     column = DISTANCE if _distance(key) or key in SPREADS else COLUMNS.get(key)
     if column is not None:
         return column.text(value)
-    if key == "p":
+    if key in ("p", "estimate"):
         return f"{value:.2g}"
     return f"{value:.2f}" if key in SHARES else f"{value:g}"

@@ -62,7 +62,10 @@ DISTANCES = (
     *("best", "best_left", "fall_from", "fall_to", "then", "end"),
 )
 SPREADS = ("sd",)
-SHARES = ("chance", "lower", "upper", "overall", "within", "across", "ratio", "together", "repeats_sd")
+SHARES = (
+    *("chance", "lower", "upper", "overall", "within", "across", "ratio", "together", "repeats_sd"),
+    *("correlation", "correlation_low", "correlation_high", "saturated", "saturated_last"),
+)
 
 SECONDS = ("train_s", "eval_s", "train_cpu_s", "eval_cpu_s", "wasted_s", "saved_s")
 

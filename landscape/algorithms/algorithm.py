@@ -64,4 +64,5 @@ class Algorithm(NamedTuple):
     streams: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
     labeled: bool = False  # whether its batches carry labels although the networks are not conditional
+    more_streams: Callable[[Config], tuple[str, ...]] = lambda cfg: ()  # those that only some configurations draw from
     warnings: Callable[[Model, Config], list[str]] = lambda model, cfg: []

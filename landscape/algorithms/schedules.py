@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from landscape.config.schema import Config, Optim
 
 BURN_IN_G_STEPS, BURN_IN_EVERY, BURN_IN_D_STEPS = 25, 500, 100
@@ -37,3 +39,13 @@ def instance_noise(step: int, cfg: Config) -> float:
     Sonderby et al. (arXiv 1610.04490), section 3. 0 if `train.noise_std` is null.
     """
     return (cfg.train.noise_std or 0.0) * (1 - (step - 1) / cfg.train.steps)
+
+
+def lens_weight(step: int, cfg: Config) -> float:
+    """Weight of a lens's adversarial part at D update `step`: 1 - sin(pi t / 2K), t = step - 1, K = `lens.steps`.
+
+    Sajjadi et al. (arXiv 1802.04374). 1 at the first step; 0 from step K + 1 on, where the lens is out, and without
+    one.
+    """
+    last = cfg.lens.steps or 0
+    return 1 - math.sin(math.pi * (step - 1) / (2 * last)) if step <= last else 0.0

@@ -31,7 +31,7 @@ class Axis:
     # the label, which is for one data set and network.
     mark: Literal["word", "plus", "after"] | None = None
     plain: Any = None  # value that labels omit
-    word: str | None = None  # what labels show instead of the value, for a switch
+    word: str | None = None  # what labels show instead of the value, in which {} is the value
     # Added after the first release. At `plain` it is not part of the run id, and runs that lack the key have `plain`.
     added: bool = False
     pools: bool = False  # whether cells may be pooled over it
@@ -40,7 +40,7 @@ class Axis:
 
     def text(self, value: Any) -> str:
         """How a cell's label shows a value; empty if it is omitted."""
-        return "" if self.mark is None or value == self.plain else self.word or str(value).upper()
+        return "" if self.mark is None or value == self.plain else (self.word or "{}").format(str(value).upper())
 
 
 # In the order of tables and labels. Run ids do not depend on it.
@@ -56,6 +56,12 @@ AXES = (
     Axis(
         "conditional", ("arch.conditional",), CELL, "conditional", mark="after", plain="false", word="CGAN", added=True
     ),
+    Axis("lens", ("lens.kind",), CELL, "lens", group="lens", mark="after", plain="none", word="LENS", added=True),
+    Axis("batch", ("batch.kind",), CELL, "batches", group="batch", plain="pure", added=True),  # labels have its loss
+    Axis("minibatch", ("arch.minibatch",), CELL, "minibatch", mark="after", plain="none", added=True),
+    Axis("symmetric", ("arch.symmetric",), CELL, "symmetric", mark="after", plain="false", word="SYM", added=True),
+    Axis("pack", ("arch.pack",), CELL, "pack", int, mark="after", plain=1, word="PACK {}", added=True),
+    Axis("penalty_g", ("reg_g.penalty",), CELL, "penalty (G)", group="reg_g", mark="after", plain="none", added=True),
     Axis("n_dis", ("optim.n_dis",), CELL, "n_dis", int, mark="after", plain=1, pools=True),
     Axis("optim", ("optim.kind",), SETTING, "optimizer", group="optim"),
     Axis("lr_d", ("optim.lr_d",), SETTING, "lr (D)", float),
@@ -63,6 +69,8 @@ AXES = (
     Axis("beta1", ("optim.beta1",), SETTING, "β1", float),
     Axis("beta2", ("optim.beta2",), SETTING, "β2", float),
     Axis("strength", ("reg.strength",), SETTING, "strength", float, matched=False),  # its scale depends on the penalty
+    Axis("penalty_every", ("reg.every",), SETTING, "penalty every", int, plain=1, added=True, matched=False),
+    Axis("strength_g", ("reg_g.strength",), SETTING, "strength (G)", float, matched=False, added=True),
     Axis("width", ("arch.width",), SETTING, "width", float),
     Axis("batch_size", ("train.batch_size",), SETTING, "batch", int),
     Axis("steps", ("train.steps",), SETTING, "steps", int),
@@ -118,9 +126,13 @@ def cell_name(facts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def cell_words(facts: Mapping[str, Any]) -> str:
-    """A cell as short text: its choices other than "none", then its numbers as name=value."""
+    """A cell as short text: its choices other than "none", then its numbers as name=value.
+
+    A number of an added axis is told where it is not `plain`.
+    """
     told = [(axis, facts.get(axis.name, axis.plain)) for axis in CELL_AXES]
-    choices = [axis.word or str(found) for axis, found in told if axis.kind is str and found != axis.plain]
+    told = [(axis, found) for axis, found in told if found != axis.plain or not (axis.kind is str or axis.added)]
+    choices = [axis.name if found == "true" else str(found) for axis, found in told if axis.kind is str]
     return " ".join([*choices, *(f"{axis.name}={found}" for axis, found in told if axis.kind is not str)])
 
 

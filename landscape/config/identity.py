@@ -34,6 +34,7 @@ NEUTRAL: dict[str, Any] = {
     "reg.every": 1,
     **{axis.keys[-1]: axis.plain for axis in ADDED},
     "arch.conditional": False,
+    "arch.symmetric": False,
 }
 # Sections that old runs lack, because they came with an added axis.
 LATER = {axis.keys[-1].partition(".")[0] for axis in ADDED if axis.group is not None}

@@ -76,6 +76,10 @@ class Reg:
         "D updates from one penalty to the next, which is as many times as strong (lazy regularization)",
         at_least(1, 1_000_000),
     )  # null in old runs: 1
+    difference: float | None = optional(
+        "standard deviation of the step of R1 as a central difference in a random direction; null: gradient",
+        positive(1),
+    )
     target: float | None = optional("gradient norm that the penalty pulls towards", NOT_NEGATIVE)
     epsilon: float | None = optional("added under the square root of a gradient norm", NOT_NEGATIVE)
     noise: str | None = optional(
@@ -114,6 +118,43 @@ class Arch:
     conditional: bool | None = optional(
         "whether G and D are given classes: conditional batch norm in G, projection in D"
     )  # null in old runs: false
+    minibatch: str | None = optional(
+        "features of the batch before D's last layer", one_of("none", "discrimination", "stddev")
+    )  # null in old runs: none
+    symmetric: bool | None = optional("whether each convolution of D also sees the batch's mean")
+    pack: int | None = optional("images that D judges together (PacGAN)", at_least(1, 64))  # null in old runs: 1
+
+
+@dataclass
+class Lens:
+    """Lens between real images and D (tempered adversarial networks)."""
+
+    kind: str = key("network between real images and D, or none")
+    steps: int | None = optional("D updates until the lens is out; null: half of train.steps", at_least(1))
+    reduce: str | None = optional("reduction of a lens's squared change over pixels", one_of("mean", "sum"))
+    lr: float | None = optional("learning rate of the lens", positive())
+    width: float | None = optional("multiplier of the lens's 32 hidden channels", positive(64))
+
+
+@dataclass
+class Mixing:
+    """How D sees a batch."""
+
+    kind: str = key("pure: real and fake images apart; mixed: one batch of both in a random proportion")
+
+
+@dataclass
+class RegG:
+    """Regularizer of G."""
+
+    penalty: str = key("penalty on G, or none")
+    strength: float | None = optional("weight of G's penalty, for images in [0, 1]", NOT_NEGATIVE)
+    low: float | None = optional("least change of G per unit of z that is free, for images in [0, 1]", NOT_NEGATIVE)
+    high: float | None = optional("largest change of G per unit of z that is free, for images in [0, 1]", positive())
+    epsilon: float | None = optional("length of the step of z", positive())
+    per: str | None = optional(
+        "whether the change per unit of z is of each sample or of the batch as a whole", one_of("sample", "batch")
+    )
 
 
 @dataclass
@@ -339,6 +380,7 @@ class Search:
         "seed of the search and of the seeds of its trials; fixed: 0, and one seed for all trials of a cell",
         Legal(lambda v: v == FIXED or (v.isdecimal() and SEED.test(int(v))), f"{SEED.words}, or {FIXED}"),
     )
+    seeds: int = key("seeds per trial, whose value is the median of their runs", at_least(1, 1000))
     startup: int = key("random trials before the sampler uses its model", at_least(1, 1_000_000))
     rounds: int | None = optional(
         "number of equal batches of trials; each is completed before the next is proposed; null: asynchronous",
@@ -379,6 +421,9 @@ class Config:
     reg: Reg = field(default_factory=Reg)
     norm: Norm = field(default_factory=Norm)
     arch: Arch = field(default_factory=Arch)
+    lens: Lens = field(default_factory=Lens)
+    batch: Mixing = field(default_factory=Mixing)
+    reg_g: RegG = field(default_factory=RegG)
     latent: Latent = field(default_factory=Latent)
     optim: Optim = field(default_factory=Optim)
     data: Data = field(default_factory=Data)

@@ -30,6 +30,8 @@ def check(flat: dict[str, Any]) -> None:
     check_ranges(flat)
     check_shares(flat)
     check_batch(flat)
+    check_coupling(flat)
+    check_clamp(flat)
     for score in flat.get("metrics.scores") or ():
         unset = [one.name for one in SCORES[score].options if flat.get(f"metrics.{one.name}") is None]
         if unset:
@@ -90,14 +92,56 @@ def check_ranges(flat: dict[str, Any]) -> None:
             raise UserError(f"{key}={value} is out of range; legal: {known.range.words}")
 
 
+MIXED = ("bgan", "mbgan")  # losses of a batch of real and fake images
+GROUP = 4  # images in a group of arch.minibatch=stddev
+
+
+def check_coupling(flat: dict[str, Any]) -> None:
+    """Raise `UserError` for ways in which D sees a batch that exclude each other, or do not divide it."""
+    loss, batch, devices = flat.get("loss.kind"), flat["train.batch_size"], flat["train.world_size"]
+    mixed, pack = flat.get("batch.kind") == "mixed", flat.get("arch.pack") or 1
+    if mixed != (loss in MIXED):
+        raise UserError(
+            f"batch=mixed needs loss={' or loss='.join(MIXED)}, not loss={loss}"
+            if mixed
+            else f"loss={loss} is of a batch of real and fake images and needs batch=mixed, not batch=pure"
+        )
+    if mixed and pack > 1:
+        raise UserError(f"arch.pack={pack} packs images of one kind, and batch=mixed mixes the kinds; choose one")
+    if flat.get("arch.conditional") and pack > 1:
+        raise UserError(
+            f"arch.pack={pack} joins images of several classes, and arch.conditional=true names one; choose one"
+        )
+    if flat.get("arch.symmetric") and flat.get("norm.kind") == "bn":
+        raise UserError("arch.symmetric=true and norm=bn both give D the batch's means; choose one")
+    if batch % (pack * devices):
+        raise UserError(
+            f"train.batch_size={batch} cannot be packed by arch.pack={pack} on {plural(devices, 'device')}; "
+            f"legal: a multiple of {pack * devices}"
+        )
+    if flat.get("arch.minibatch") == "stddev" and batch // pack > GROUP and batch // pack % GROUP:
+        raise UserError(
+            f"train.batch_size={batch} makes no groups of {GROUP} for arch.minibatch=stddev; "
+            f"legal: a multiple of {GROUP * pack}"
+        )
+
+
+def check_clamp(flat: dict[str, Any]) -> None:
+    """Raise `UserError` for bounds of G's Jacobian clamping in the wrong order."""
+    low, high = flat.get("reg_g.low"), flat.get("reg_g.high")
+    if low is not None and high is not None and low > high:
+        raise UserError(f"reg_g.low={low} is above reg_g.high={high}; legal: up to it")
+
+
 # Names of the same keys in other programs.
 MEANT = {
     "learning_rate": "optim.lr", "betas": "optim.beta1", "n_critic": "optim.n_dis", "weight_decay": "reg.strength",
     "lambda": "reg.strength", "epochs": "train.steps", "iterations": "train.steps", "max_steps": "train.steps",
-    "batch": "train.batch_size", "bs": "train.batch_size", "z_dim": "latent.dim", "latent_dim": "latent.dim",
+    "bs": "train.batch_size", "z_dim": "latent.dim", "latent_dim": "latent.dim",
     "image_size": "data.size", "resolution": "data.size", "dataset": "data", "model": "arch", "network": "arch",
     "optimizer": "optim", "penalty": "reg", "regularizer": "reg", "normalizer": "norm", "workers": "launcher.jobs",
-    "out": "store", "output_dir": "store",
+    "out": "store", "output_dir": "store", "lr": "optim.lr", "steps": "train.steps", "strength": "reg.strength",
+    "width": "arch.width",
 }  # fmt: skip
 
 

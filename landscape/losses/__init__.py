@@ -1,1 +1,1 @@
-"""Objectives of D and G: adversarial losses, and penalties on D."""
+"""Objectives of D and G: adversarial losses, and penalties on either."""

@@ -55,23 +55,29 @@ def discriminator_stats(train: Tensor, test: Tensor, fake: Tensor, loss: Loss) -
 
 
 def score_discriminator(networks: NetworksUnderTest, s: ScoringInput) -> Mapping[str, Value]:
-    """`discriminator_stats` on equally many images of each set: as many as the smallest has."""
+    """`discriminator_stats` on equally many images of each set: as many as the smallest has.
+
+    A D that judges images together gets whole batches, of the size of those in training, each of one set.
+    """
     seed = s.request.seed
     assert networks.d is not None and networks.loss is not None  # because it needs "discriminator"
-    n = min(len(s.data.rows("train")), len(s.data.rows("test")), len(networks.latents))
+    size, whole = networks.batch or BATCH, networks.batch or 1
+    n = min(len(s.data.rows("train")), len(s.data.rows("test")), len(networks.latents)) // whole * whole
+    if not n:
+        return {"d_acc_test": f"D judges {whole} images together, and there are fewer train, test or fake images"}
 
     def split(labels: Tensor | None) -> Iterable[Tensor | None]:
-        return repeat(None) if labels is None else labels.split(BATCH)
+        return repeat(None) if labels is None else labels.split(size)
 
     def real(part: str) -> Batches:
         rows = s.data.rows(part)
         rows = rows[subsample(len(rows), n, seed)]
-        images = (batch / 255 for batch in s.data.images(rows).split(BATCH))
+        images = (batch / 255 for batch in s.data.images(rows).split(size))
         known = None if networks.labels is None else torch.from_numpy(s.data.labels[rows]).to(networks.labels.device)
         return zip(images, split(known), strict=False)
 
     with inference(networks.g, networks.d):
-        latents, asked = networks.latents[:n].split(BATCH), None if networks.labels is None else networks.labels[:n]
+        latents, asked = networks.latents[:n].split(size), None if networks.labels is None else networks.labels[:n]
         fakes = ((at_labels(networks.g, y)(z), y) for z, y in zip(latents, split(asked), strict=False))
         train, test, fake = (logits(networks.d, x) for x in (real("train"), real("test"), fakes))
         return discriminator_stats(train, test, fake, networks.loss)

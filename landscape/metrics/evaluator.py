@@ -35,6 +35,7 @@ from landscape.rng import stream
 from landscape.scores import SCORES, Column
 from landscape.store import Store
 from landscape.store.protocols import NEUTRAL, VERSION, EvalProtocol, EvalRequest
+from landscape.training.image_grid import samples_per_picture, save_samples
 
 
 class ScoringInput(NamedTuple):
@@ -135,6 +136,17 @@ class Scorer:
             known = torch.from_numpy(data.labels[data.train])
             self.labels = draw_labels(known, asked.n_fake, stream(asked.seed, "evaluation/labels")).to(device)
         self._prepare_reference(data, real, store)
+        self._show_reals(data, real, store)
+
+    def _show_reals(self, data: Dataset, real: np.ndarray, store: Store) -> None:
+        """Save a picture of some of the real images, once per protocol, for the report."""
+        file = store.real_images(self.id)
+        if not file.exists():
+            some = real[
+                np.linspace(0, len(real) - 1, min(len(real), samples_per_picture(data.size))).round().astype(int)
+            ]
+            images = StoredImages(data, some, torch.device("cpu"))
+            save_samples(images[torch.arange(len(some))] / 255, file)
 
     def _prepare_reference(self, data: Dataset, real: np.ndarray, store: Store) -> None:
         """Compute the statistics of the real images, and the floor: the scores of held-out real images in place of

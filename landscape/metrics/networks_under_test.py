@@ -21,6 +21,7 @@ class NetworksUnderTest(NamedTuple):
     latents: Tensor  # (n, dim), the latents of the scored images, in the same order
     show: Callable[[str, Tensor], None]  # saves images (n, channels, side, side) in [0, 1] as a picture of this name
     labels: Tensor | None = None  # (n,), the classes that a conditional generator was asked for, in the same order
+    batch: int | None = None  # number of images that D judges together; None if it judges each by itself
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""G and D: architectures, normalizers and latents."""
+"""G, D and lenses: architectures, normalizers and latents."""

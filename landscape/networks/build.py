@@ -13,6 +13,7 @@ from torch import Generator, nn
 
 from landscape.config.registry import lookup
 from landscape.config.schema import Config
+from landscape.networks.batch_layers import Packed, make_symmetric
 from landscape.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from landscape.networks.mlp import MLPDiscriminator, MLPGenerator
 from landscape.networks.normalizers import layer_factory, normalize_weights
@@ -72,11 +73,14 @@ def build(cfg: Config, channels: int) -> tuple[nn.Module, nn.Module]:
     """The generator and discriminator of a run, on the CPU, initialized from the run's seed."""
     network = lookup("arch.kind", cfg.arch.kind, NETWORKS)
     more = {"classes": cfg.data.classes} if cfg.arch.conditional else {}
+    pack = cfg.arch.pack or 1
     g = network.generator(cfg.data.size, channels, cfg.latent.dim, cfg.arch, **more)
-    d = network.discriminator(cfg.data.size, channels, cfg.arch, layer_factory(cfg.norm), **more)
+    d = network.discriminator(cfg.data.size, pack * channels, cfg.arch, layer_factory(cfg.norm), **more)
+    if cfg.arch.symmetric:
+        make_symmetric(d)
     initialize(g, cfg.arch.init_std, stream(cfg.seed, "init/g"))
     initialize(d, cfg.arch.init_std, stream(cfg.seed, "init/d"))
     normalize_weights(d, cfg.norm, stream(cfg.seed, "norm/d"))
     if cfg.arch.g_spectral:
         add_spectral_norm(g, G_SPECTRAL_EPS, stream(cfg.seed, "norm/g"))
-    return g, d
+    return g, d if pack == 1 else Packed(d, pack)

@@ -6,6 +6,7 @@ or latents and with labels, int64 (batch,).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -53,13 +54,13 @@ def apply(layer: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
     return output
 
 
-def project(linear: nn.Module, vectors: nn.Module | None, h: Tensor, labels: Tensor | None) -> Tensor:
+def project(psi: Callable[[Tensor], Tensor], vectors: nn.Module | None, h: Tensor, labels: Tensor | None) -> Tensor:
     """D's logits (batch,): psi(h) + <v_y, h> with a vector v_y per class (arXiv 1802.05637, eq. 3), of features h.
 
     The vectors are the rows of a linear layer without bias, so that spectral normalization, l2 and initialization treat
     them as D's other weights, as the paper's code does (`SNEmbedID`). Without `vectors` it is psi alone.
     """
-    logits: Tensor = linear(h).squeeze(1)
+    logits: Tensor = psi(h).squeeze(1)
     if vectors is None:
         return logits
     assert labels is not None, "a conditional network is called with labels"

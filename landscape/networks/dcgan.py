@@ -13,6 +13,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from landscape.config.schema import Arch
+from landscape.networks.batch_layers import minibatch_layer
 from landscape.networks.layers import SameConvTranspose2d, SamePad, TruncatedConv2d, channels_at, g_norm2d
 from landscape.networks.normalizers import MakeLayer
 
@@ -62,9 +63,10 @@ class DCGANDiscriminator(nn.Module):
                 nn.LeakyReLU(SLOPE),
             ]
         self.body = nn.Sequential(*layers)
-        self.linear = nn.Linear(c[-1] * (size // 16) ** 2, 1)
+        self.minibatch, features = minibatch_layer(arch, c[-1] * (size // 16) ** 2)
+        self.linear = nn.Linear(features, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (batch, channels, size, size) in [0, 1] to logits (batch,)."""
-        logits: Tensor = self.linear(self.body(x).flatten(1)).squeeze(1)
+        logits: Tensor = self.linear(self.minibatch(self.body(x).flatten(1))).squeeze(1)
         return logits

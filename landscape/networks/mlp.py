@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from landscape.config.schema import Arch
+from landscape.networks.batch_layers import minibatch_layer
 from landscape.networks.layers import channels_at, g_norm2d
 from landscape.networks.normalizers import MakeLayer
 
@@ -51,9 +52,10 @@ class MLPDiscriminator(nn.Module):
             layers += [nn.Conv2d(before, h, 1), norm(h) if i else nn.Identity(), nn.LeakyReLU(SLOPE)]
             before = h
         self.body = nn.Sequential(*layers)
-        self.linear = nn.Linear(h, 1)
+        self.minibatch, features = minibatch_layer(arch, h)
+        self.linear = nn.Linear(features, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Points (batch, channels, 1, 1) to logits (batch,)."""
-        logits: Tensor = self.linear(self.body(2 * x - 1).flatten(1)).squeeze(1)
+        logits: Tensor = self.linear(self.minibatch(self.body(2 * x - 1).flatten(1))).squeeze(1)
         return logits

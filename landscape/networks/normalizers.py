@@ -68,13 +68,15 @@ def normalize_weights(network: nn.Module, norm: Norm, rng: Generator) -> None:
 nn.modules.batchnorm._BatchNorm.couples_samples = True  # type: ignore[attr-defined]
 
 
-def couples_samples(d: nn.Module) -> bool:
+def couples_samples(d: nn.Module, training: bool = True) -> bool:
     """Whether a logit of `d` depends on other samples of the batch, as declared by its layers' `couples_samples`.
 
     Undeclared layers count as independent if they are torch's own, else as coupling. A wrong "coupling" only costs
-    time: real and fake images take separate passes. A wrong "independent" would mix them silently.
+    time: real and fake images take separate passes. A wrong "independent" would mix them silently. In inference
+    (`training=False`) batch norms use running statistics and couple nothing.
     """
-    return any(getattr(layer, "couples_samples", not _is_torchs(layer)) for layer in d.modules())
+    layers = [m for m in d.modules() if training or not isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    return any(getattr(layer, "couples_samples", not _is_torchs(layer)) for layer in layers)
 
 
 def _is_torchs(layer: nn.Module) -> bool:

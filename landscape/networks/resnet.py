@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from landscape.config.schema import Arch
+from landscape.networks.batch_layers import minibatch_layer
 from landscape.networks.conditional import Layers, apply, project
 from landscape.networks.layers import TruncatedConv2d, channels_at, g_norm2d
 from landscape.networks.normalizers import MakeLayer
@@ -111,14 +112,15 @@ class _Discriminator(nn.Module):
             blocks.append(Block(before, after, arch, norm, pool=pool))
             before = after
         self.blocks = nn.Sequential(*blocks)
-        self.linear = nn.Linear(before, 1)
+        self.minibatch, features = minibatch_layer(arch, before)
+        self.linear = nn.Linear(features, 1)
         self.projection = nn.Linear(before, classes, bias=False) if classes else None
         self.total = arch.pool == "sum"
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         h = self.blocks(x).relu()
         h = h.sum((2, 3)) if self.total else h.mean((2, 3))
-        return project(self.linear, self.projection, h, labels)
+        return project(lambda f: self.linear(self.minibatch(f)), self.projection, h, labels)
 
 
 class ResNet19Generator(_Generator):

@@ -12,6 +12,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from landscape.config.schema import Arch
+from landscape.networks.batch_layers import minibatch_layer
 from landscape.networks.conditional import Layers, apply, project
 from landscape.networks.layers import channels_at, g_norm1d, g_norm2d
 from landscape.networks.normalizers import MakeLayer
@@ -70,9 +71,11 @@ class SNDCGANDiscriminator(nn.Module):
             before = after
         self.body = nn.Sequential(*layers)
         features = c512 * (size // 8) ** 2
-        self.linear = nn.Linear(features, 1)
+        self.minibatch, seen = minibatch_layer(arch, features)
+        self.linear = nn.Linear(seen, 1)
         self.projection = nn.Linear(features, classes, bias=False) if classes else None
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (batch, channels, size, size) in [0, 1] to logits (batch,)."""
-        return project(self.linear, self.projection, self.body(2 * x - 1).flatten(1), labels)
+        h = self.body(2 * x - 1).flatten(1)
+        return project(lambda f: self.linear(self.minibatch(f)), self.projection, h, labels)

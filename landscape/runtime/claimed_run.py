@@ -15,6 +15,7 @@ from landscape.data import Dataset
 from landscape.losses.adversarial import get_loss
 from landscape.metrics.evaluator import Scorer
 from landscape.metrics.networks_under_test import NetworksUnderTest
+from landscape.networks.normalizers import couples_samples
 from landscape.scores import columns_of
 from landscape.signals import StopFlag
 from landscape.store import RunFolder, Store
@@ -102,7 +103,9 @@ class ClaimedRun:
         loss = None if d is None else get_loss(self.cfg.loss)
         start, meter = time.perf_counter(), Meter(self.device)
         meter.start()
-        networks = NetworksUnderTest(state.scored, d, loss, scorer.latents, show, scorer.labels)
+        together = d is not None and couples_samples(d, training=False)
+        batch = self.cfg.train.batch_size if together else None
+        networks = NetworksUnderTest(state.scored, d, loss, scorer.latents, show, scorer.labels, batch)
         scores = scorer.score(state.scored, networks)
         clocks.add_busy(eval_s=meter.stop() + meter.rest())
         clocks.eval_s += time.perf_counter() - start

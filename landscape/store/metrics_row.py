@@ -16,7 +16,7 @@ class MetricsRow(Record):
     """When a run was evaluated, under which protocol, and the scores. Seconds are totals of the run up to then."""
 
     LIMIT: ClassVar[int] = 256 << 20
-    ALSO: ClassVar[Mapping[str, Check]] = dict.fromkeys((*STORED, "loss_d", "loss_g"), score)
+    ALSO: ClassVar[Mapping[str, Check]] = dict.fromkeys((*STORED, "loss_d", "loss_g", "critic", "saturated"), score)
 
     step: int = field(metadata=holds(count))  # D updates
     protocol: str = field(metadata=holds(ident))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from landscape.store.formats import count, flag, ident, listed, number, one_of, positive, text
+from landscape.store.formats import count, flag, ident, listed, number, one_of, positive, seconds, text
 from landscape.store.record import Record, holds, one_record, records
 
 # How a race stands, or has ended.
@@ -47,7 +47,7 @@ class Asked(Record):
     certify: bool = field(default=False, metadata=holds(flag))
     top: int | None = field(default=None, metadata=holds(positive))
     order: bool = field(default=False, metadata=holds(flag))
-    hours: float | None = field(default=None, metadata=holds(number))
+    hours: float | None = field(default=None, metadata=holds(seconds))
     matched: bool = field(default=False, metadata=holds(flag))
     by_cost: bool = field(default=False, metadata=holds(flag))
     # Runs that counted when it was asked: it is the same question later.
@@ -83,7 +83,7 @@ class Ticket(Record):
     run: str = field(metadata=holds(ident))
     # None: infinite, as that of a run which diverged, was stopped early or failed for good.
     distance: float | None = field(default=None, metadata=holds(number, always=True))
-    hours: float | None = field(default=None, metadata=holds(number))  # busy with it, training and scoring
+    hours: float | None = field(default=None, metadata=holds(seconds))  # busy with it, training and scoring
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Seen(Record):
 
     round: int = field(metadata=holds(positive))
     spent: int = field(metadata=holds(count))
-    hours: float = field(metadata=holds(number))
+    hours: float = field(metadata=holds(seconds))
     quantiles: Sequence[Sequence[Any]] = field(metadata=holds(listed(_middle), dump=list))
     evidence: Sequence[Sequence[Any]] = field(default=(), metadata=holds(listed(_evidence), dump=list))
 
@@ -141,7 +141,8 @@ class Claim(Record):
     stands: Sequence[Sequence[int]] = field(default=(), metadata=holds(listed(_pair), dump=list))  # enough to leave by
     ranking: Sequence[int] = field(default=(), metadata=holds(listed(count), dump=list))
     near: tuple[Near, ...] = field(default=(), metadata=records(Near))
-    hours: float = field(default=0.0, metadata=holds(number))
+    hours: float = field(default=0.0, metadata=holds(seconds))
+    counted: Sequence[int] = field(default=(), metadata=holds(listed(count), dump=list))  # runs of each cell
     question: int = field(default=0, metadata=holds(count, always=True))  # its place in the list of the race
     bars: Bars | None = field(default=None, metadata=one_record(Bars))
     looks: tuple[Seen, ...] = field(default=(), metadata=records(Seen))
@@ -177,6 +178,12 @@ class Race(Record):
         """Of each cell the hours of the same runs; 0 where they are not on record."""
         return [[one.hours or 0.0 for one in mine] for mine in self._by_cell()]
 
+    def counted(self) -> list[int]:
+        """How many runs of each cell the claim counts; the rest has ended early, or after it left."""
+        claim = self.claim
+        told = [] if claim is None else list(claim.counted)
+        return told or [len(of) for of in self.distances()]
+
     def _by_cell(self) -> list[list[Ticket]]:
         found: list[list[Ticket]] = [[] for _ in self.cells]
         for ticket in sorted(self.tickets, key=lambda one: one.order):
@@ -186,6 +193,8 @@ class Race(Record):
     def stranger(self) -> str | None:
         """What names a cell or a question that the race lacks, in words; None in a sound record."""
         n, claim = len(self.cells), self.claim
+        if not n:
+            return "a claim"
         if any(ticket.cell >= n for ticket in self.tickets):
             return "a ticket"
         if claim is None:
@@ -195,6 +204,6 @@ class Race(Record):
         named += [cell for pair in (*claim.pairs, *claim.stands) for cell in pair]
         named += [one[0] for look in claim.looks for one in look.quantiles]
         named += [cell for look in claim.looks for one in look.evidence for cell in one[:2]]
-        if claim.question >= len(self.questions):
+        if claim.question >= len(self.questions) or len(claim.counted) not in (0, n):
             return "a claim"
         return "a claim" if any(cell is not None and cell >= n for cell in named) else None

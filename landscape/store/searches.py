@@ -60,6 +60,7 @@ class SearchSpec(Record):
     per_round: int | None = field(default=None, metadata=holds(positive, always=True))
     # Whether each trial's run has a seed of its own; false in older searches, whose trials share one.
     fresh: bool = field(default=False, metadata=holds(flag))
+    seeds: int = field(default=1, metadata=holds(positive))  # runs per trial, whose value is their median
 
     @property
     def asked(self) -> EvalRequest:

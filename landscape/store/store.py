@@ -126,6 +126,10 @@ class Store:
         """Path of a cached item by kind ("classifier", "reference") and content key."""
         return self.cache / kind / f"{key}{suffix}"
 
+    def real_images(self, protocol: str) -> Path:
+        """Path of the picture of real images that runs are compared with under a protocol."""
+        return self.cached("real", protocol, ".png")
+
     def weights_file(self, digest: str) -> Path:
         """Path of the published weights with this SHA-256."""
         return self.cached("weights", digest, ".pth")

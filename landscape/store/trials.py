@@ -37,11 +37,12 @@ class TrialRecord(Record):
     diverged: bool = field(default=False, metadata=holds(flag, always=True))
     search: str | None = field(default=None, metadata=holds(ident, always=True))
     failed: bool = field(default=False, metadata=holds(flag))  # given up, without a value
+    nth: int = field(default=0, metadata=holds(count))  # among the seeds of its trial; value and end are the trial's
     why: str | None = field(default=None, metadata=holds(text))  # why it was given up
 
     @property
     def settled(self) -> bool:
-        """Whether it has a value or was given up."""
+        """Whether its trial has a value or was given up."""
         return self.value is not None or self.failed
 
 

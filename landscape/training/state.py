@@ -136,7 +136,7 @@ def new_state(cfg: Config, data: Dataset, device: torch.device) -> State:
         modules=modules,
         ema=None if cfg.train.ema is None else copy.deepcopy(sampler).requires_grad_(False).eval(),
         optimizers=algorithm.optimizers(modules, cfg),
-        streams={name: stream(cfg.seed, name, device) for name in algorithm.streams},
+        streams={name: stream(cfg.seed, name, device) for name in (*algorithm.streams, *algorithm.more_streams(cfg))},
         counts=dict.fromkeys(algorithm.counts, 0),
         losses={name: torch.tensor(torch.nan) for name in algorithm.losses},
         batches=Batches(data.images, data.train, cfg.train.batch_size, cfg.seed, device, labels=labels),

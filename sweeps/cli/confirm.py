@@ -11,6 +11,7 @@ from sweeps.launchers.setup_lines import Source
 
 def confirm(argv: list[str]) -> int:
     """Run the sweep's own command with stage=confirm; returns the exit code."""
+    from sweeps.cli.race import confirm_race
     from sweeps.cli.sweep import main
 
     given = arguments.confirm().parse(argv)
@@ -19,4 +20,7 @@ def confirm(argv: list[str]) -> int:
     plan, ours = folder.signed_plan()
     command = plan.command
     source = Source(folder.plan_file, ours, given.accept_setup)
-    return main([*command, *given.overrides, f"store={quoted(str(store.root))}", "stage=confirm"], folder.name, source)
+    typed = [*command, *given.overrides, f"store={quoted(str(store.root))}", "stage=confirm"]
+    if folder.race_file.exists():
+        return confirm_race(typed, folder, source)
+    return main(typed, folder.name, source)

@@ -17,16 +17,18 @@ from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import run_id, setting_of, short_hash
 from landscape.config.text import plural
 from landscape.scores import distance_name
-from landscape.store import FAILED
+from landscape.store import FAILED, SweepFolder
 from landscape.store.atomic_io import to_json, write_whole
 from landscape.store.locks import locked
 from landscape.store.races import Asked, Contender, Race, Ticket
 from landscape.store.searches import SearchSpec
 from sweeps.cli import arguments
-from sweeps.cli.race_table import race_lines, race_view, standing
+from sweeps.cli.race_table import race_line, race_lines, race_table, standing
 from sweeps.cli.status import console
+from sweeps.cli.sweep import launch_confirmation
 from sweeps.console import show, tell
 from sweeps.launchers.registry import launcher_of
+from sweeps.launchers.setup_lines import Source
 from sweeps.planning.config_groups import copy_tree
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import NOTHING, Plan, Planned, make_plan
@@ -81,6 +83,8 @@ class Racing:
             )
         if grid.search["pruner"] != NONE:
             raise UserError("search.pruner ends trials by what others reached, which no race can count; leave it out")
+        if any(one.seeds > 1 for one in found):
+            raise UserError("search.seeds cannot be raced: each ticket is one run; leave it out")
         if not all(one.fresh for one in found):
             raise UserError("search.seed=fixed cannot be raced: each trial needs a seed of its own; give a number")
         if len(found) < len(self.cells):
@@ -102,7 +106,7 @@ class Racing:
     def run(self) -> int:
         """Round after round until the question is answered or the budget spent; the exit code."""
         launcher = launcher_of(self.cells[0].config["launcher"])
-        launcher.check(self.grid)
+        launcher.check(replace(self.grid, searches=[]))  # no trial of a race needs the storage of searches
         kept, found = self.look(first=True)
         while not found.ended:
             plan = self.round(found, kept)
@@ -134,8 +138,7 @@ class Racing:
                 kept = self.folder.race()
             except FileNotFoundError:
                 kept = Race(tuple(self.contenders), ())
-            if [cell.setting for cell in kept.cells] != [cell.setting for cell in self.contenders]:
-                kept = self._in_order(kept)
+            kept = self.in_order(kept)
             if self.asked not in kept.questions:
                 kept = replace(kept, questions=(*kept.questions, replace(self.asked, after=len(kept.tickets))))
             place = kept.questions.index(self.asked) + 1
@@ -153,14 +156,36 @@ class Racing:
             )
         return kept, found
 
-    def _in_order(self, kept: Race) -> Race:
+    def found(self, kept: Race) -> list[Planned]:
+        """The runs that counted of the cells that the race has found, as far as it has."""
+        claim = kept.claim
+        if claim is None:
+            raise UserError(f"race {self.name} has not looked at its runs yet: give its command again, then confirm")
+        out = {one.cell for one in claim.out}
+        cells = [cell for cell in range(len(self.cells)) if cell not in out]
+        if claim.winner is not None:
+            cells = [claim.winner]
+        elif claim.ranking:
+            cells = list(claim.ranking[: kept.asked.top or 1])
+        counted = kept.counted()
+        return [self.ticket(cell, number) for cell in cells for number in range(counted[cell])]
+
+    def in_order(self, kept: Race) -> Race:
         """The race of the same points, typed in another order. A race's name fixes which points those are."""
+        if [cell.setting for cell in kept.cells] == [cell.setting for cell in self.contenders]:
+            return kept
         place = {cell.setting: i for i, cell in enumerate(self.contenders)}
         if set(place) != {cell.setting for cell in kept.cells}:
             raise CorruptFile(f"{self.folder.race_file} is of other points; move it away")
         now = [place[cell.setting] for cell in kept.cells]
         tickets = tuple(replace(ticket, cell=now[ticket.cell]) for ticket in kept.tickets)
-        return replace(kept, cells=tuple(self.contenders), tickets=tickets)
+        moved = replace(kept, cells=tuple(self.contenders), tickets=tickets)
+        if kept.claim is None:
+            return moved
+        place_of = kept.claim.question
+        question = Question.of(kept.asked, len(self.cells), place_of + 1)
+        found = answer(question, moved.distances(), moved.hours())
+        return replace(moved, claim=claim_of(question, found, moved.names, place_of + 1))
 
     def _ended(self, kept: Race) -> list[Ticket]:
         """Tickets that count from now on: of each cell those in order up to the first that has not ended. A round of
@@ -223,6 +248,10 @@ class Racing:
         for planned in old:
             planned.need = NOTHING
         plan.runs = [*old, *new]
+        ahead = range(PER_ROUND)
+        running = [cell for cell, most in enumerate(found.wanted) if most > len(past[cell])]
+        if found.spent + 2 * PER_ROUND * len(running) <= self.asked.budget:  # a further round may follow
+            plan.early = [self.ticket(cell, found.wanted[cell] + n) for n in ahead for cell in running]
         return plan
 
     def tell_leavers(self, kept: Race, found: Answer) -> None:
@@ -236,9 +265,27 @@ class Racing:
         """Print the answer, what is known of each point, and the weaker claims."""
         claim = kept.claim
         assert claim is not None
-        console().print(race_view(kept))
+        show(race_line(claim))
+        console().print(race_table(kept, claim))
         for line in race_lines(kept, claim):
             show(line)
+
+
+def confirm_race(typed: list[str], folder: SweepFolder, source: Source) -> int:
+    """Train what a race has found again on fresh seeds and images: the best cell, the best m, or those that are left;
+    of a race of random settings the best settings of these."""
+    plan = make_plan(arguments.sweep().parse(typed).overrides, True)
+    kept = folder.race()
+    racing = Racing(plan, kept.asked)
+    if racing.name != folder.name:
+        raise UserError(f"the command of race {folder.name} now plans {racing.name}: conf/ or the data have changed")
+    launcher = launcher_of(plan.runs[0].config["launcher"])
+    source.check(launcher.shell_lines())
+    plan.runs = racing.found(racing.in_order(kept))
+    plan.named, plan.searches = racing.name, []
+    survey(plan)
+    launcher.check(plan)
+    return launch_confirmation(plan, launcher)
 
 
 def replay_table(given: Namespace, asked: Asked) -> int:

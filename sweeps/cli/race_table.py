@@ -32,13 +32,13 @@ def race_table(race: Race, claim: Claim) -> Table:
     out = {one.cell: one for one in claim.out}
     left = [cell for cell in range(len(race.cells)) if cell not in out]
     order = list(claim.ranking) if claim.state == ORDER else [*left, *(one.cell for one in reversed(claim.out))]
-    runs = race.distances()
+    runs = race.counted()
     middle = {cell: value for look in claim.looks for cell, value in look.quantiles}
     for cell in order:
         value = middle.get(cell, math.nan)
         table.add_row(
             Text(printable(race.names[cell])),
-            str(len(runs[cell])),
+            str(runs[cell]),
             score(DISTANCE, math.inf if value is None else value),
             Text(printable(standing(race, claim, cell))),
         )

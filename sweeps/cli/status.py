@@ -22,7 +22,7 @@ from landscape.scores import DISTANCE, columns_of, distance_of, name_of_all
 from landscape.store import DONE, FAILED, PLANNED, PREEMPTED, QUEUED, Store, SweepFolder
 from landscape.store.lookup import find_sweep
 from sweeps.cli import arguments
-from sweeps.cli.race_table import race_of, race_view
+from sweeps.cli.race_table import race_line, race_of, race_table
 from sweeps.formatting import score
 from sweeps.launchers.registry import query_schedulers
 from sweeps.monitor import Obstacle, RunView, Snapshot, StoreMonitor, Task, mark_superseded, requested_part
@@ -127,8 +127,9 @@ def show_race(folder: SweepFolder | None) -> None:
     """Print the answer so far of a sweep that is a race, and its points."""
     race = None if folder is None else race_of(folder)
     if race is not None:
-        print()
-        console().print(race_view(race))
+        assert race.claim is not None
+        print(f"\n{printable(race_line(race.claim))}")
+        console().print(race_table(race, race.claim))
 
 
 def scores_table(runs: list[RunView], called: dict[str, str]) -> Table:

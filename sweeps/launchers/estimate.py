@@ -20,6 +20,7 @@ from landscape.config.errors import CorruptFile
 from landscape.config.text import duration, plural
 from landscape.store import RunFolder, Store
 from landscape.store.run_meta import Machine
+from sweeps.launchers.rough_estimate import advice
 from sweeps.planning.needs import search_rows
 from sweeps.planning.plan import SCORE, TRAIN, Plan, Planned
 from sweeps.planning.search_spec import trials_left
@@ -63,7 +64,9 @@ def facts_of(config: dict[str, Any], processor: str, machine: str | None) -> Fac
         **{key: found[key] for key in ("data", "arch", "width", "n_dis")},
         "size": config["data"]["size"],
         "batch size": train["batch_size"],
-        "penalty": found["penalty"] != "none",
+        "penalty": 0.0
+        if found["penalty"] == "none"
+        else 1 / found["penalty_every"],  # the share of updates that pay it
         "precision": train["precision"],
         "devices": train.get("world_size") or 1,
         "processor": processor,
@@ -86,7 +89,8 @@ def timings(store: Store, wanted: set[tuple[str, str]]) -> list[Timing]:
         if not status.finished or (axes.get("data"), axes.get("arch")) not in wanted:
             continue
         if status.train_s and status.step:
-            kind = (axes["data"], axes["arch"], axes.get("penalty") == "none", axes.get("n_dis"), axes.get("steps"))
+            paid = axes.get("penalty") == "none", axes.get("penalty_every")
+            kind = (axes["data"], axes["arch"], *paid, axes.get("n_dis"), axes.get("steps"))
             kinds.setdefault(kind, []).append((written, run))
     newest = [run for found in kinds.values() for _, run in sorted(found, reverse=True)[:MAX_PER_KIND]]
     return [bench for run in newest if (bench := _bench(store.run(run))) is not None]
@@ -129,6 +133,20 @@ def median_of_similar(
     return None
 
 
+def step_of_similar(facts: Facts, found: list[tuple[Facts, float]]) -> tuple[float, list[str]] | None:
+    """`median_of_similar` for a D step. A step that only sometimes pays a penalty, of which there is no such run, lies
+    between those that never and always pay it, where there are both."""
+    like = median_of_similar(facts, found, STEP_KEYS, STEP_DROPS)
+    if like is None or "penalty" not in like[1] or facts["penalty"] in (0, 1):
+        return like
+    free, full = (median_of_similar(facts | {"penalty": s}, found, STEP_KEYS, STEP_DROPS) for s in (0.0, 1.0))
+    if free is None or full is None or "penalty" in free[1] + full[1]:
+        return like
+    share = facts["penalty"]
+    differ = dict.fromkeys([*free[1], *full[1], "how often the penalty is paid"])
+    return (1 - share) * free[0] + share * full[0], list(differ)
+
+
 def estimate(plan: Plan, processor: Callable[[dict[str, Any]], tuple[str, str | None]]) -> Estimate | None:
     """Estimate a plan from its store; None if nothing is left to do. `processor` is the launcher's method."""
     todo = list(_todo(plan))
@@ -143,7 +161,7 @@ def estimate(plan: Plan, processor: Callable[[dict[str, Any]], tuple[str, str | 
         key = tuple(facts.values())
         if key not in known:
             known[key] = (
-                median_of_similar(facts, steps, STEP_KEYS, STEP_DROPS),
+                step_of_similar(facts, steps),
                 median_of_similar(facts, evaluations, EVALUATION_KEYS, EVALUATION_DROPS),
             )
         step, evaluation = known[key]
@@ -193,7 +211,8 @@ def _todo(plan: Plan) -> Iterator[_Todo]:
             left = trials_left(plan.store, plan.name, [search], rows)
             if left:
                 steps, every = search.base["train"]["steps"], search.base["metrics"]["every"]
-                yield _Todo(search.base, steps, 1 + (math.ceil(steps / every) if every else 1), left, True)
+                scorings = 1 + (math.ceil(steps / every) if every else 1)
+                yield _Todo(search.base, steps * search.seeds, scorings * search.seeds, left, True)
 
 
 def _words(differ: list[str]) -> str:
@@ -219,6 +238,9 @@ def lines(plan: Plan, made: Estimate, unit: str, wall: str) -> Iterable[str]:
     """The estimate in lines; `unit` is core or GPU, `wall` the wall-clock time in words."""
     if not made.basis:
         yield "estimate: none, the store has no finished run to estimate from (" + "; ".join(made.unknown) + ")"
+        if unit == "core":
+            advised = (advice(one.config) for one in _todo(plan) if one.steps)
+            yield from (f"  {line}" for line in dict.fromkeys(filter(None, advised)))
         return
     parts = f"{duration(made.train_s)} of training, {duration(made.eval_s)} of scoring"
     total = f"{made.hours:,.1f}" if made.hours >= 10 else f"{made.hours:.2g}"
@@ -226,7 +248,9 @@ def lines(plan: Plan, made: Estimate, unit: str, wall: str) -> Iterable[str]:
     yield "  " + "; ".join(f"{plural(many, 'run')} estimated from {how}" for how, many in made.basis.most_common())
     if made.trials:
         less = ", or less if the pruner ends them early" * any(search.pruner != "none" for search in plan.searches)
-        yield f"  {made.trials:,} of them are trials, each counted as a full run of its cell{less}"
+        seeds = max(search.seeds for search in plan.searches)
+        each = "a full run" if seeds == 1 else f"{seeds} full runs"
+        yield f"  {made.trials:,} of them are trials, each counted as {each} of its cell{less}"
     for what, many in made.unknown.items():
         yield f"  not included, no finished run: {what} ({plural(many, 'run')})"
     price = plan.runs[0].config["launcher"].get("price")

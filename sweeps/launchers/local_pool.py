@@ -13,6 +13,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from sweeps.launchers.canary import OFF, Canary, FirstFailures, fitted, report, 
 from sweeps.launchers.devices import Slots
 from sweeps.launchers.processes import EXIT_UNKNOWN, Process, ProcessStarter, starter
 from sweeps.launchers.supervisor import Child, JobAllocation, Supervisor
+from sweeps.planning.freeze import freeze_run
 from sweeps.planning.needs import is_met
 from sweeps.planning.plan import NOTHING, TRAIN, Plan, Planned, execution
 
@@ -93,6 +95,8 @@ class Pool(Supervisor[Planned]):
         super().__init__(slots.count, display.event, allocation)
         self.plan, self.slots, self.starter, self.display = plan, slots, starter, display
         self.waiting = deque(run for run in plan.runs if run.need != NOTHING and run.id not in barred)
+        self.early = deque(run for run in plan.early if run.id not in barred)
+        self.later = {planned.id for planned in plan.early}
         self.failures = FirstFailures()
         self.observer = LeaseMonitor()
         self.elsewhere: list[Planned] = []  # claimed by workers of other processes
@@ -125,6 +129,27 @@ class Pool(Supervisor[Planned]):
             except READ_ERRORS as e:
                 self.event(f"{planned.label}: cannot be started ({e})")
                 self.stop_if_unwritable(error_name(e))
+        if not self.waiting and self.later and not self.interrupts:
+            self._early(here)
+
+    def _early(self, here: int) -> None:
+        """Begin runs of later, in their order, in slots that are idle while the last of the plan's own are trained.
+        When those have ended the others save and stop, and whoever plans them resumes them."""
+        if self.elsewhere or any(child.work.id not in self.later for child in self.children):
+            while self.early and len(self.children) + here < self.count and not self.unwritable:
+                planned = self.early.popleft()
+                run = self.plan.store.run(planned.id)
+                with suppress(*READ_ERRORS):
+                    freeze_run(self.plan.store, planned, self.plan.command, self.plan.name)
+                    if claim_in_force(run) is None and not is_met(self.plan, planned):
+                        slot = self.free_slot()
+                        self.children.append(Child(self.start(planned, slot), slot, planned))
+            return
+        for child in self.children:
+            if not child.signals_sent:
+                child.signals_sent = 1
+                with suppress(ProcessLookupError):
+                    os.killpg(child.process.pid, signal.SIGTERM)
 
     def _look_elsewhere(self) -> int:
         """Queue the runs again whose other worker is gone; how many of the rest are trained on this machine."""
@@ -160,8 +185,9 @@ class Pool(Supervisor[Planned]):
         planned = child.work
         run = self.plan.store.run(planned.id)
         if code == ExitCode.CLAIMED:
-            self.elsewhere.append(planned)
-            self.rests_until[planned.id] = time.monotonic() + RETRY_S
+            if planned.id not in self.later:
+                self.elsewhere.append(planned)
+                self.rests_until[planned.id] = time.monotonic() + RETRY_S
             return
         trouble = fault = None
         try:
@@ -189,6 +215,7 @@ class Pool(Supervisor[Planned]):
         reason = f"not started, because the first runs failed: {run.status().reason}"
         withdraw(self.plan.store, dict.fromkeys((one.id for one in self.waiting), reason))
         self.waiting.clear()
+        self.early.clear()
         self.event(f"the first {len(self.failures.faults)} runs failed for one cause ({fault}): {left} not started")
         self.event(f"  {run.status().reason}\n  log: {run.log_file}; canary=off starts them all the same")
 

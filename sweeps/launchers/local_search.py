@@ -17,6 +17,7 @@ from landscape.config.errors import ExitCode
 from landscape.config.subprocess_env import subprocess_env
 from landscape.config.text import duration
 from landscape.store import Store
+from landscape.store.trials import TrialRecord, read_rows
 from sweeps.console import tell
 from sweeps.credentials import environment
 from sweeps.launchers.devices import Slots
@@ -82,7 +83,7 @@ class LocalSearch(Workers):
             tell(f"{MAX_WORKER_DEATHS} workers were killed, and no more are started: run the command again")
         missing = [r for r in search_rows(self.plan) if r.value is None]
         for r in missing:
-            run = self.plan.store.run(r.run)
+            run = self.plan.store.run(last_run(self.plan, r))
             what = f"{r.why or f'failed {MAX_FAILURES} times'} and is given up" if r.failed else "has no value yet"
             tell(f"trial {r.order} of {cell_words(r.cell)} {what}\n  log: {run.log_file}")
         return ExitCode.UNFINISHED if missing or any(codes) else 0
@@ -149,6 +150,12 @@ class LocalSearch(Workers):
         self.lines[log] = self.lines.get(log, 0) + len(whole)
         for line in whole.decode(errors="replace").splitlines():
             tell(line)
+
+
+def last_run(plan: Plan, trial: TrialRecord) -> str:
+    """The newest run of a trial, in which it failed where it did."""
+    rows = read_rows(plan.store, plan.name)
+    return max((r for r in rows if (r.search, r.order) == (trial.search, trial.order)), key=lambda r: r.nth).run
 
 
 def search_worker_command(store: Store, sweep: str, order: Mapping[str, Any]) -> list[str]:

@@ -55,10 +55,10 @@ def describe(plan: Plan) -> list[str]:
         lines.append(f"{n + joined} points of the grid are {n} different runs; the others are equal to one of these")
     if plan.searches:
         trials = sum(search.trials for search in plan.searches)
-        cells = len(plan.searches)
+        cells, seeds = len(plan.searches), "one seed" if plan.search["seeds"] == 1 else f"{plan.search['seeds']} seeds"
         lines.append(
             f"search={plan.search['kind']}: {plan.search['trials']} trials in "
-            f"{'each of ' * (cells != 1)}{plural(cells, 'cell')}, one seed each: "
+            f"{'each of ' * (cells != 1)}{plural(cells, 'cell')}, {seeds} each: "
             f"{max(0, trials - plan.settled)} of {trials} trials left"
             f"{f', {plan.given_up} given up' if plan.given_up else ''}"
             f"{'; not part of stage=grid' if plan.stage == 'grid' else ''}"

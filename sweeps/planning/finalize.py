@@ -72,6 +72,7 @@ def finalize(composed: Composed, unused: set[str]) -> dict[str, Any]:
     _add_class_scores(composed)
     _decide_norm(config)
     _drop_sync(composed, unused)
+    _complete_lens(config)
     complete_size(config)
     flat = flatten(config)
     check_given(flat)
@@ -170,6 +171,13 @@ def _drop_sync(composed: Composed, unused: set[str]) -> None:
         train["sync_bn"] = False
         if "train.sync_bn" in composed.given:
             unused.add("train.sync_bn by train.world_size=1")
+
+
+def _complete_lens(config: dict[str, Any]) -> None:
+    """Set a lens's steps, if unset, to half of the run's, so that equal runs have equal ids."""
+    lens = config["lens"]
+    if lens["kind"] != BY_NAME["lens"].plain and lens["steps"] is None:
+        lens["steps"] = max(1, config["train"]["steps"] // 2)
 
 
 def _add_content(config: dict[str, Any], data: Dataset) -> None:

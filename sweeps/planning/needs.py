@@ -68,9 +68,9 @@ def need(run: RunFolder, planned: Planned) -> tuple[str, str]:
 
 
 def search_rows(plan: Plan) -> list[TrialRecord]:
-    """The recorded trials of the plan's searches."""
+    """The recorded trials of the plan's searches, each by its first run."""
     ids = {search.id for search in plan.searches}
-    return [r for r in read_rows(plan.store, plan.name) if r.search in ids]
+    return [r for r in read_rows(plan.store, plan.name) if r.search in ids and not r.nth]
 
 
 def is_met(plan: Plan, planned: Planned) -> bool:

@@ -60,6 +60,7 @@ class Plan:
     stage: str = "all"
     canary: str = "auto"
     searches: list[SearchSpec] = field(default_factory=list)
+    early: list[Planned] = field(default_factory=list)  # idle workers may begin these; the plan is met without them
     unreadable: dict[str, str] = field(default_factory=dict)  # run id -> error message
     settled: int = 0  # trials of its searches that have a value or were given up
     given_up: int = 0  # trials that were given up

@@ -5,9 +5,11 @@ Values are rounded to six significant digits, so that tables show exactly what w
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from landscape.config.errors import UserError
+from landscape.config.identity import short_hash
 from landscape.store.searches import Dimension
 from sweeps.planning.config_groups import copy_tree
 
@@ -63,6 +65,18 @@ def with_params(base: dict[str, Any], space: list[Dimension], params: Params) ->
             group, name = key.split(".")
             config[group][name] = rounded(dimension, params[dimension.name])
     return config
+
+
+def trial_seeds(first: int, count: int) -> list[int]:
+    """The different seeds of a trial's runs, which its first one decides; short, as tables show them."""
+    found = [first]
+    for place in itertools.count(1):
+        if len(found) == count:
+            return found
+        seed = int(short_hash([first, place])[:8], 16) % 10**6
+        if seed not in found:
+            found.append(seed)
+    raise AssertionError("unreachable")
 
 
 def params_of(config: dict[str, Any], space: list[Dimension]) -> Params | None:

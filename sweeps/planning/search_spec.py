@@ -54,6 +54,11 @@ class SearchPlanner:
                 f"search={search['kind']} does not"
             )
         varied = {key for dimension in space for key in dimension.keys}
+        if search["seeds"] > 1 and search["pruner"] != NONE:
+            raise UserError(
+                f"search.seeds={search['seeds']} with search.pruner={search['pruner']}: a pruner compares single runs; "
+                "use search.pruner=none or search.seeds=1"
+            )
         fixed = {key: value for key, value in setting_of(config).items() if key not in varied}
         what = {
             "run": fixed,
@@ -62,10 +67,14 @@ class SearchPlanner:
             **{key: search[key] for key in SPEC_KEYS},
             "seed": FIXED if search["seed"] == FIXED else int(search["seed"]),
         }
+        if search["seeds"] > 1:  # at 1 a search has the id that it had before there was the key
+            what["seeds"] = search["seeds"]
         key = short_hash(what)
         if key not in self.cells:
             kept = [text for text in overrides if text.partition("=")[0] not in varied]
-            settings = {key: search[key] for key in ("trials", *SPEC_KEYS) if key not in ("kind", "grid", "seed")}
+            settings = {
+                key: search[key] for key in ("trials", "seeds", *SPEC_KEYS) if key not in ("kind", "grid", "seed")
+            }
             settings |= {"seed": 0, "fresh": False} if what["seed"] == FIXED else {"seed": what["seed"], "fresh": True}
             draws = short_hash([fixed, space, search["kind"]])
             self.cells[key] = SearchSpec(key, draws, cell, config, kept, space, search["kind"], grid=[], **settings)
@@ -92,7 +101,7 @@ def trials_left(
     `rows` is the sweep's trial record, if it has been read already.
     """
     searches = read_searches(store, sweep).cells if searches is None else searches
-    settled = Counter(r.search for r in (read_rows(store, sweep) if rows is None else rows) if r.settled)
+    settled = Counter(r.search for r in (read_rows(store, sweep) if rows is None else rows) if r.settled and not r.nth)
     return sum(max(0, search.trials - settled[search.id]) for search in searches)
 
 

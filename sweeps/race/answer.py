@@ -68,6 +68,7 @@ class Answer(NamedTuple):
     ranking: tuple[int, ...] = ()  # the best m, or all in order, as far as they are known; best first
     stands: tuple[tuple[int, int], ...] = ()  # of the best m and the order: pairs by which cells leave
     looks: tuple[Look, ...] = ()
+    counted: tuple[int, ...] = ()  # runs of each cell; more may have ended
 
     @property
     def ended(self) -> bool:
@@ -121,6 +122,7 @@ def answer(
         ranking=_ranking(question, course.better[0]) if question.relates else (),
         stands=_listed(course.better[0]) if question.relates else (),
         looks=looks,
+        counted=tuple(map(len, known)),
     )
 
 
@@ -187,6 +189,7 @@ def _by_cost(question: Question, tickets: Sequence[Sequence[float]], hours: Sequ
         wanted=tuple(wanted),
         hours=looks[-1].hours if looks else 0.0,
         looks=tuple(looks),
+        counted=tuple(map(len, known)),
     )
 
 

@@ -25,6 +25,7 @@ def claim_of(question: Question, found: Answer, names: Sequence[str], place: int
         ranking=list(found.ranking),
         near=tuple(Near(one.cell, one.factor, one.kind) for one in found.factors if math.isfinite(one.factor)),
         hours=found.hours,
+        counted=list(found.counted),
         question=place - 1,
         bars=Bars(question.bar, question.certificate, question.certificate_of_pairs),
         looks=tuple(

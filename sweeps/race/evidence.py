@@ -44,14 +44,10 @@ def quantile(runs: Sequence[float], p: float) -> float:
 
 def log_evidence(below: ArrayLike, upto: ArrayLike, n_a: int, n_b: int, p: float, bets: Bets = BETS) -> Floats:
     """At one x: `below` of n_a runs of A are below it, `upto` of n_b runs of B at or below it."""
-    sa, sb = np.asarray(below, float), np.asarray(upto, float)
-    total: Floats | None = None
-    for d, e, share in bets:
-        fair = n_a * np.log1p(p * np.expm1(d)) + n_b * np.log1p(p * np.expm1(-e))
-        won = np.log(share) + d * sa - e * sb - fair
-        total = won if total is None else np.logaddexp(total, won)
-    assert total is not None
-    return total
+    sa, sb = np.broadcast_arrays(np.asarray(below, float), np.asarray(upto, float))
+    d, e, share = np.array(bets).T.reshape(3, -1, *(1,) * sa.ndim)
+    fair = n_a * np.log1p(p * np.expm1(d)) + n_b * np.log1p(p * np.expm1(-e))
+    return np.asarray(np.logaddexp.reduce(np.log(share) + d * sa - e * sb - fair, axis=0))
 
 
 def evidence(a: ArrayLike, b: ArrayLike, p: float, bets: Bets = BETS) -> float:

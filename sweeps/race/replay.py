@@ -20,7 +20,7 @@ import pandas as pd
 from landscape.config.errors import UserError
 from landscape.scores import DISTANCES
 from landscape.store import DIVERGED, DONE, FAILED, Store
-from landscape.store.races import BEST, WITHIN
+from landscape.store.races import BEST, ORDER, TOP, WITHIN
 from landscape.store.run_table import of_store
 from landscape.store.trials import CONFIRM
 from sweeps.race.elimination import all_evidence, eliminate
@@ -70,6 +70,8 @@ def ends(hours: Iterable[float], workers: int, begin: float = 0.0) -> list[float
 
 def replay(cells: Sequence[Recorded], question: Question, orders: int, workers: int, seed: int = 0) -> Replayed:
     """Race through a table in random orders. Raises `UserError` where its cells have too few runs for a race."""
+    if question.matched or question.by_cost:
+        raise UserError("a replay is of rounds of independent runs; leave matched and by-cost out")
     least = min(len(cell.distances) for cell in cells)
     if least < FIRST * PER_ROUND:
         few = min(cells, key=lambda cell: len(cell.distances))
@@ -84,13 +86,18 @@ def replay(cells: Sequence[Recorded], question: Question, orders: int, workers: 
     for number, (cell, place) in enumerate(zip(cells, places, strict=True)):
         values[:, number, : have[number]] = cell.distances[place]
     found = all_evidence(values, question.k, question.within, question.rounds)
-    course = eliminate(question, found, np.broadcast_to(have, (orders, len(cells))))
+    took = np.zeros(values.shape)
+    for number, (cell, place) in enumerate(zip(cells, places, strict=True)):
+        took[:, number, : have[number]] = cell.hours[place]
+    course = eliminate(question, found, np.broadcast_to(have, (orders, len(cells))), took)
     p = level(question.k)
     truth = np.array([np.quantile(cell.distances, p, method="inverted_cdf") for cell in cells])
     best = float(truth.min())
     right = (course.state == BEST) & (truth[course.winner] == best)
     right |= (course.state == WITHIN) & (truth[course.winner] <= best * (question.within or 1))
-    decided = np.isin(course.state, (BEST, WITHIN))
+    decided = np.isin(course.state, (BEST, WITHIN, TOP, ORDER))
+    if question.relates:
+        right = decided & ~(course.better & (truth[:, None] >= truth[None, :])).any(axis=(1, 2))
     rounds = np.where(course.alive, course.rounds[:, None], course.out_at)
     spent, clock = np.zeros(orders), np.zeros(orders)
     for order in range(orders):

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from landscape.config.identity import run_id
 from landscape.store.searches import SearchSpec
 from sweeps.planning.plan import Planned
-from sweeps.planning.search_space import SEED, Params, rounded, with_params
+from sweeps.planning.search_space import SEED, Params, rounded, trial_seeds, with_params
 
 
-def trial_run(search: SearchSpec, params: Params) -> Planned:
-    """The run of a trial, which is an ordinary one; its label is the trial's setting."""
-    config = with_params(search.base, search.space, params)
+def trial_configs(search: SearchSpec, params: Params) -> list[dict[str, Any]]:
+    """The configurations of a trial, one for each of its seeds."""
+    seeds = trial_seeds(int(params.get(SEED, search.base["seed"])), search.seeds)
+    return [with_params(search.base, search.space, {**params, SEED: seed}) for seed in seeds]
+
+
+def trial_run(search: SearchSpec, params: Params, nth: int = 0) -> Planned:
+    """A run of a trial, that of its first seed unless said: an ordinary run, whose label is the trial's setting."""
+    config = trial_configs(search, params)[nth]
     picked = [f"{d.keys[0]}={rounded(d, params[d.name]):g}" for d in search.space]
     shared = search.overrides
-    if search.fresh:
+    if search.fresh or nth:
         picked.append(f"seed={config['seed']}")
         shared = [text for text in shared if not text.startswith("seed=")]
     return Planned(run_id(config), config, picked, shared, [search.asked])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
+from statistics import median
 from typing import NamedTuple
 
 from landscape.config.axes import cell_of
@@ -39,6 +41,17 @@ def objective_value(run: RunFolder, asked: EvalRequest) -> ObjectiveValue:
         return ObjectiveValue(math.log(last), False, state == STOPPED)
     start = next((found for row in rows or run.rows() if row.step == 0 and (found := distance_of(row.values))), None)
     return ObjectiveValue(None if start is None else math.log(start), True, state == STOPPED)
+
+
+def least_median(values: Sequence[float], count: int) -> float:
+    """The least that the median of `count` values can be where these are known; -inf where there is no bound."""
+    return median([*values, *[-math.inf] * (count - len(values))])
+
+
+def cannot_matter(values: Sequence[float], count: int, told: Sequence[float]) -> bool:
+    """Whether a trial with these values, of `count` seeds, will be in the worse half of the told ones, whatever its
+    further seeds give: even if those were the best there can be, its median is above theirs."""
+    return bool(told) and least_median(values, count) > median(told)
 
 
 def rows_of(run: RunFolder, asked: EvalRequest) -> list[MetricsRow]:

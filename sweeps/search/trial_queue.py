@@ -270,6 +270,12 @@ class TrialQueue:
                 for order, trial in enumerate(self._trials())
             ]
 
+    def told(self) -> list[float]:
+        """The values that the sampler knows, of trials and of the grid."""
+        with locked(self.lock):
+            found = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            return [trial.value for trial in found if trial.value is not None]
+
     def _find(self, number: int) -> FrozenTrial:
         return self.study.get_trials(deepcopy=False)[number]
 

@@ -16,14 +16,16 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from statistics import median
 from typing import Any, Self
 
 from landscape.config.cli import Parser
 from landscape.config.errors import CorruptFile, ExitCode, UserError
 from landscape.config.identity import run_id
 from landscape.config.log import run_log
-from landscape.scores import distance_of
+from landscape.config.text import plural
+from landscape.scores import DISTANCE, distance_of
 from landscape.signals import STOP_SIGNALS
 from landscape.store import FAILED, PREEMPTED, RunFolder, Store
 from landscape.store.atomic_io import to_json, write_whole
@@ -38,16 +40,23 @@ from landscape.store.trials import SEARCH, TrialRecord, put_rows
 from sweeps.errors import run_command
 from sweeps.formatting import distance
 from sweeps.planning.freeze import freeze_run
-from sweeps.planning.search_space import Params, params_of, with_params
-from sweeps.planning.search_spec import read_searches
-from sweeps.search.draws import trial_run
-from sweeps.search.objective import ObjectiveValue, objective_value, rows_of
+from sweeps.planning.search_space import Params, params_of
+from sweeps.planning.search_spec import ADAPTIVE, read_searches
+from sweeps.search.draws import trial_configs, trial_run
+from sweeps.search.objective import ObjectiveValue, cannot_matter, objective_value, rows_of
 from sweeps.search.storage import open_storage
 from sweeps.search.trial_queue import WAIT, Trial, TrialQueue
 
 logger = logging.getLogger("sweeps.search.worker")  # also as the main module of its process
 
 WAIT_S = 1.0  # between polls for trials that other workers train
+
+
+def _is_finished(run: RunFolder) -> bool:
+    """Whether a run has a result; False where there is none, or it cannot be read."""
+    with suppress(CorruptFile, OSError):
+        return run.status().finished
+    return False
 
 
 class CellWorker:
@@ -77,13 +86,14 @@ class CellWorker:
     def __exit__(self, *_: object) -> None:
         self.queue.close()
 
-    def config(self, params: Params) -> dict[str, Any]:
-        """The configuration of a trial."""
-        return with_params(self.search.base, self.search.space, params)
+    def runs(self, params: Params) -> list[RunFolder]:
+        """The run folders of a trial, in the order in which they are trained."""
+        return [self.store.run(run_id(config)) for config in trial_configs(self.search, params)]
 
     def run(self, params: Params) -> RunFolder:
-        """The run folder of a trial."""
-        return self.store.run(run_id(self.config(params)))
+        """The run folder of a trial that is trained now, or was last."""
+        *begun, last = self.runs(params)
+        return next((run for run in begun if not _is_finished(run)), last)
 
     def is_lost(self, params: Params, owner: ProcessRecord) -> bool:
         """Whether the worker that owns a trial is dead."""
@@ -92,11 +102,12 @@ class CellWorker:
         return lost
 
     def step_of(self, params: Params) -> int:
-        """The recorded step of a trial's run; 0 if there is none, or it cannot be read."""
-        try:
-            return self.run(params).status().step
-        except (CorruptFile, OSError):
-            return 0
+        """The recorded steps of a trial's runs; 0 for one that there is none of, or that cannot be read."""
+        steps = 0
+        for run in self.runs(params):
+            with suppress(CorruptFile, OSError):
+                steps += run.status().step
+        return steps
 
     def next(self) -> Trial | str | None:
         """As of `TrialQueue.next`; first adds new results of the grid if search.grid is set."""
@@ -117,11 +128,17 @@ class CellWorker:
                     found[name] = (params, value)
         return found
 
-    def freeze(self, trial: Trial) -> RunFolder:
-        """Write the trial into the store as an ordinary planned run; returns its folder."""
-        planned = trial_run(self.search, trial.params)
+    def freeze(self, trial: Trial, nth: int = 0) -> RunFolder:
+        """Write a run of the trial into the store as an ordinary planned run; returns its folder."""
+        planned = trial_run(self.search, trial.params, nth)
         freeze_run(self.store, planned, self.search.sampler, self.sweep)
         return self.store.run(planned.id)
+
+    def is_settled(self, values: list[float]) -> bool:
+        """Whether the other seeds of a trial with these values are left out: the sampler learns, and they cannot
+        matter to it. The trials of other samplers are a sample, in which each must be whole."""
+        told = self.queue.told() if self.search.sampler in ADAPTIVE else []
+        return len(told) >= self.search.startup and cannot_matter(values, self.search.seeds, told)
 
     def watch(self, trial: Trial) -> StopCheck:
         """The early-stopping hook of a trial: asks the pruner after each evaluation."""
@@ -151,7 +168,7 @@ class CellWorker:
         self.ended = sum(trial.state != "running" for trial in results)
         rows = [
             TrialRecord(
-                self.run(trial.params).id,
+                run.id,
                 self.search.cell,
                 SEARCH,
                 trial.order,
@@ -161,9 +178,12 @@ class CellWorker:
                 trial.diverged,
                 self.search.id,
                 trial.state == "fail",
+                nth,
                 trial.why if trial.state == "fail" else None,
             )
             for trial in results
+            for nth, run in enumerate(self.runs(trial.params))
+            if nth == 0 or run.exists()
         ]
         if rows:
             put_rows(self.store, self.sweep, rows)
@@ -263,12 +283,37 @@ class SearchWorker:
         return WAIT if waiting else None
 
     def _train(self, cell: CellWorker, trial: Trial) -> None:
+        search, found = cell.search, list[ObjectiveValue]()
+        label = f"{search.label}, trial {trial.order}{' (resumed)' * trial.resumed}"
+        for nth in range(search.seeds):
+            one = self._train_run(cell, trial, nth, label)
+            if one is None:
+                return
+            found.append(one)
+            values = [one.value for one in found if one.value is not None]
+            if len(values) < len(found):
+                break
+            if len(found) < search.seeds and cell.is_settled(values):
+                self.say(
+                    f"{label}: ended after {len(found)} of {search.seeds} seeds, in the worse half whatever the rest"
+                )
+                break
+        value = median(values) if len(values) == len(found) else None
+        diverged, stopped = (2 * sum(flags) >= len(found) for flags in zip(*((one[1:]) for one in found), strict=True))
+        cell.queue.tell(trial, value, diverged=diverged, stopped=stopped, run=cell.runs(trial.params)[0].id)
+        cell.record()
+        if search.seeds > 1 and value is not None:
+            self.say(f"{label}: median of {plural(len(found), 'seed')} {DISTANCE.text(math.exp(value))}")
+
+    def _train_run(self, cell: CellWorker, trial: Trial, nth: int, label: str) -> ObjectiveValue | None:
+        """Train one run of a trial. None if it has none, and the trial is left to another worker."""
         from landscape.runtime.worker import work  # torch
 
-        run = cell.freeze(trial)
-        if trial.order == 0:
-            cell.record()  # marks the search as begun, so that a larger budget keeps its round size
-        label = f"{cell.search.label}, trial {trial.order}{' (resumed)' * trial.resumed}"
+        run = cell.freeze(trial, nth)
+        if trial.order == 0 or cell.search.seeds > 1:
+            # Marks the search as begun, so that a larger budget keeps its round size; and a seed's run as of a trial,
+            # which may take long to end.
+            cell.record()
         with run_log(run.log_file, shown=False) as say:
             watch = None if cell.search.pruner == "none" else cell.watch(trial)
             status = None if self.stopping else work(self.store, run.id, say, self.execution, cell.observer, watch)
@@ -278,17 +323,16 @@ class SearchWorker:
         if status == PREEMPTED or status is None:
             cell.queue.release(trial, tried=False)
             self.stopping = True
-            return
-        found = ObjectiveValue(None, False) if status == FAILED else objective_value(run, cell.search.asked)
+            return None
         if status == FAILED:
             cell.queue.release(trial, tried=True)
             self.failed = True
-        else:
-            cell.queue.tell(trial, found.value, diverged=found.diverged, stopped=found.stopped, run=run.id)
-        cell.record()
+            cell.record()
         rows = rows_of(run, cell.search.asked) if status != FAILED else []
-        settings = " ".join(f"{key}={value:.4g}" for key, value in trial.params.items())
+        shown = {**trial.params, "seed": run.config()["seed"]} if nth else trial.params
+        settings = " ".join(f"{key}={value:.4g}" for key, value in shown.items())
         self.say(f"{label}: {settings}: {status}{distance(rows[-1].values) if rows else ''}")
+        return None if status == FAILED else objective_value(run, cell.search.asked)
 
 
 def parser() -> Parser:

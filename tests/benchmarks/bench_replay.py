@@ -1,5 +1,5 @@
 """What `make bench-replay STORE=outputs` finds out from a finished study, without training: what races of its cells
-would have cost, and whether partial runs would have made its answers cheaper.
+would have cost, whether partial runs would have made its answers cheaper, and what rules of searches would have saved.
 
 The store needs a grid with seeds or a random search; docs/race.md has the figures of the small digits study. Hours are
 of the processor. `--orders 100` replays fewer orders.
@@ -11,15 +11,19 @@ import argparse
 import itertools
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 
 import analysis
+from landscape.store import DIVERGED, DONE
 from landscape.store.trials import CONFIRM
 from sweeps.race.question import Question
 from sweeps.race.replay import read_table, replay
+from sweeps.search.replay import Curve, replay_search
 
 KS, WITHIN = (1, 3, 5, 10), (None, 1.5, 2.0, 3.0)
 BATCHES = 10  # of orders, whose medians tell the standard error
@@ -112,6 +116,42 @@ def partial(runs: pd.DataFrame, rows: pd.DataFrame, draws: int) -> None:
             )
 
 
+def searches(runs: pd.DataFrame, rows: pd.DataFrame, orders: int) -> None:
+    """What a rule, or fewer trials, would have saved of each cell's runs in random orders, and what they would miss."""
+    kept = runs[(runs["stage"] != CONFIRM) & runs["status"].isin((DONE, DIVERGED))].drop_duplicates("id")
+    seconds = (kept["train_cpu_s"] + kept["eval_cpu_s"]).set_axis(kept["id"]) / 3600
+    worth, steps = kept.set_index("id")["worth"], kept.set_index("id")["step"]
+    cells: dict[str, list[Curve]] = {}
+    for name, group in rows[rows["id"].isin(kept["id"]) & (rows["step"] > 0)].groupby("id"):
+        group = group.sort_values("step")
+        values = [*group["fid"].fillna(np.inf)[:-1], worth[name]]
+        hours = (group["step"] / steps[name] * seconds[name]).tolist()
+        cells.setdefault(group["cell"].iloc[0], []).append(Curve(values, hours))
+    rng, n = np.random.default_rng(0), min(map(len, cells.values()))
+    rules: dict[str, Callable[[], BasePruner]] = {
+        "none": NopPruner,
+        "median, grace 2": lambda: MedianPruner(n_startup_trials=10, n_warmup_steps=2),
+        "median, grace 1": lambda: MedianPruner(n_startup_trials=10, n_warmup_steps=1),
+        "asha, grace 1": lambda: SuccessiveHalvingPruner(min_resource=1, reduction_factor=4),
+        "asha, grace 2": lambda: SuccessiveHalvingPruner(min_resource=2, reduction_factor=4),
+    }
+    cases = [("none", n // 4), ("none", n // 2), *((name, n) for name in rules)]
+    print(f"\nsearches: {len(cells)} cells of {n} trials and more, {orders} orders of each, 4 workers")
+    print("rule             trials  hours (se)    clock  kept the best  best found / best there is: median, 90 %")
+    for name, trials in cases:
+        found = []
+        for curves in cells.values():
+            whole = replay_search(curves[:n], NopPruner(), 4)
+            for _ in range(orders):
+                made = replay_search([curves[i] for i in rng.permutation(n)[:trials]], rules[name](), 4)
+                found.append((made.hours / whole.hours, made.clock / whole.clock, made.best / whole.best))
+        hours, clock, ratio = np.array(found).reshape(len(cells), orders, 3).transpose(2, 0, 1)
+        print(
+            f"{name:<16} {trials:>6}  {hours.mean():5.2f} ({hours.mean(axis=0).std(ddof=1) / orders**0.5:.3f})"
+            f"  {clock.mean():5.2f}  {(ratio == 1).mean():13.2f}  {np.median(ratio):.2f}, {np.quantile(ratio, 0.9):.2f}"
+        )
+
+
 def main() -> int:
     """Print what the store of the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -121,6 +161,7 @@ def main() -> int:
     runs, rows = analysis.load(given.store), analysis.load_rows(given.store)
     races(runs, given.orders)
     partial(runs, rows, given.orders)
+    searches(runs, rows, given.orders // 10)
     return 0
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from landscape.store.races import BEST, WITHIN
+from landscape.store.races import BEST, ORDER, TOP, WITHIN
+from sweeps.race.challenge import challenge
 from sweeps.race.elimination import Course, all_evidence, eliminate
 from sweeps.race.evidence import Floats, level
 from sweeps.race.question import Question
@@ -30,11 +31,15 @@ class Cells(NamedTuple):
     lost: tuple[float, ...] = (0.1,)
     heavy: bool = False
     grid: float | None = None  # logarithms are rounded to this: ties
+    alike: float = 0.0  # correlation of ticket n of two cells
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int], k: int = 1) -> Floats:
         races, tickets = size
         shape = (races, len(self.ratio), tickets)
         noise = rng.standard_t(3, shape) if self.heavy else rng.normal(size=shape)
+        if self.alike:
+            shared = rng.normal(size=(races, 1, tickets))
+            noise = np.sqrt(self.alike) * shared + np.sqrt(1 - self.alike) * noise
         spread, lost = (np.resize(of, len(self.ratio))[None, :, None] for of in (self.spread, self.lost))
         logs = np.log(self.ratio)[None, :, None] + spread * noise
         if self.grid is not None:
@@ -104,7 +109,10 @@ class Seen(NamedTuple):
 
 
 def wrong(question: Question, course: Course, quantiles: Floats) -> NDArray[np.bool_]:
-    """Whether a race named a cell that is not alone the best, or not within the factor."""
+    """Whether a race named a cell that is not alone the best, or not within the factor; of the best m and the order,
+    whether any pair that stands is wrong, a tie included."""
+    if question.relates:
+        return np.asarray((course.better & (quantiles[:, None] >= quantiles[None, :])).any(axis=(1, 2)))
     order = np.sort(quantiles)
     is_best = (quantiles == order[0]) & (order[1] > order[0])
     near = quantiles < order[0] * (question.within or 1.0)
@@ -119,10 +127,10 @@ def race(scene: Cells | Touch, questions: dict[str, Question], races: int, seed:
     first = next(iter(questions.values()))
     rounds = max(question.rounds for question in questions.values())
     values = scene.draw(rng, (races, 5 * rounds), first.k)
-    evidence = all_evidence(values, first.k, first.within, rounds)
+    evidence = all_evidence(values, first.k, first.within, rounds, first.matched)
     for name, question in questions.items():
         course = eliminate(question, evidence)
-        decided = np.isin(course.state, (BEST, WITHIN))
+        decided = np.isin(course.state, (BEST, WITHIN, TOP, ORDER))
         found[name] = Seen(
             float(wrong(question, course, scene.quantiles(first.k)).mean()),
             float(np.median(course.spent) / question.budget),
@@ -132,3 +140,24 @@ def race(scene: Cells | Touch, questions: dict[str, Question], races: int, seed:
             float(1.25 * np.std(course.spent / question.budget) / np.sqrt(races)),  # of a median
         )
     return found
+
+
+def race_by_cost(scene: Cells | Touch, question: Question, races: int, seed: int) -> tuple[Seen, float]:
+    """The same for leader and challenger, where runs of the cells take 1 to 4 hours, the best one's longest; and the
+    median share of the hours of the full grid."""
+    rng, n = np.random.default_rng(seed), question.cells
+    each, quantiles = np.linspace(4, 1, n), scene.quantiles(question.k)
+    values = scene.draw(rng, (races, question.budget // 2), question.k)
+    hours = [[took] * values.shape[2] for took in each]
+    order = np.sort(quantiles)
+    errors, decided, spent, took = 0, 0, [], []
+    for one in values:
+        found = challenge(question, [list(cell) for cell in one], hours)
+        spent.append(sum(found.have) / question.budget)
+        took.append(float(np.dot(found.have, each)) / (each.sum() * question.budget / n))
+        decided += found.winner is not None
+        named = found.winner is not None and (found.state == BEST)
+        errors += bool(named and not (quantiles[found.winner] == order[0] < order[1]))
+    se = float(1.25 * np.std(spent) / np.sqrt(races))
+    seen = Seen(errors / races, float(np.median(spent)), 1 - decided / races, races, decided / races, se)
+    return seen, float(np.median(took))

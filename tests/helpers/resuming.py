@@ -25,7 +25,8 @@ def rows(run: RunFolder) -> list[dict[str, Any]]:
 
 def kept(run: RunFolder) -> dict[str, torch.Tensor]:
     saved = checkpoint.load(run.weights)
-    return {f"{net}.{k}": v for net in ("g", "d", "average") for k, v in (saved[net] or {}).items()}
+    networks = {net: weights for net, weights in saved.items() if isinstance(weights, dict)}
+    return {f"{net}.{k}": v for net, weights in networks.items() for k, v in weights.items()}
 
 
 def same(a: RunFolder, b: RunFolder) -> None:

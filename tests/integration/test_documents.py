@@ -17,6 +17,7 @@ import yaml
 from support import ROOT, VERSIONS
 
 import landscape
+from analysis.lab import PANELS
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOPS = ("landscape", "sweeps", "analysis")
@@ -51,6 +52,19 @@ def test_files_that_the_guides_name_exist() -> None:
         text = (ROOT / name).read_text()
         named = set(re.findall(r"`((?:landscape|sweeps|analysis|tests|docs)/[\w/.-]*\w)`", text)) - made
         assert named and [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_what_the_page_on_the_notes_names_exists() -> None:
+    """Tests, panels of the laboratory, named grids, and no row without an answer."""
+    text = (ROOT / "docs" / "seeds.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    wrong = [f"{file}::{test}" for file, test in named if not (ROOT / file).exists()]
+    wrong += [test for file, test in named if test and f"def {test}(" not in (ROOT / file).read_text()]
+    wrong += [name for name in re.findall(r"study=(\w+)", text) if not (ROOT / f"conf/study/{name}.yaml").exists()]
+    panels = {name for row in re.findall(r"panels? (`[^;|:,.(]*)", text) for name in re.findall(r"`(\w+)`", row)}
+    assert len(named) > 30 and wrong == [] and panels == {*PANELS}
+    rows = [line for line in text.splitlines() if line.startswith("| ") and line != "| item | answer |"]
+    assert len(rows) > 70 and all(len(row.replace("\\|", "").strip("| ").split(" | ")) == 2 for row in rows)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from support import TINY, call, frozen_runs, sweep
 
 import landscape
 import sweeps.__main__
+from analysis.report import make_report
 from landscape.runtime.worker import work
 from landscape.store import RunFolder, Store
 from landscape.store.leases import claim_in_force
@@ -90,6 +92,34 @@ def test_a_grid_is_submitted_and_gives_the_numbers_of_the_local_launcher(
     assert_equal(store, local)
     assert sweep(*GRID, *TINY, *SLURM, f"store='{quoted}'").returncode == 0
     assert len(submissions(store.sweep_folders()[0])) == 2
+
+
+def test_a_race_is_killed_twice_and_comes_to_the_page(cluster: Cluster, store: Store, tmp_path: Path) -> None:
+    """The command is killed while it submits the first round, and the jobs of the second while they train."""
+    line = ["race", "-m", "loss=ns,wgan", *TINY, *SLURM, "launcher.runs_per_job=5", f"store={store.root}"]
+    line += ["--budget", "20"]
+    begun = subprocess.Popen([sys.executable, "-m", "sweeps", *line], stdout=subprocess.DEVNULL)
+    wait_for(lambda: cluster.jobs() or begun.poll() is not None)
+    begun.kill()
+    begun.wait()
+    cluster.wait_until_empty()
+    folder, killed = store.sweep_folders()[0], False
+    for _ in range(8):
+        done = verb(*line)
+        assert done.returncode == 0, done.stderr
+        if "20 runs of 20" in done.stdout:
+            break
+        if not killed and folder.race().tickets:  # the first round has been counted
+            wait_for(lambda: any(run.status().state == "running" for run in store.run_folders()))
+            cluster.clear()
+            killed = True
+        cluster.wait_until_empty()
+    race = folder.race()
+    assert killed and race.claim is not None and race.claim.sentence in done.stdout
+    assert len(race.tickets) == 20 == len({ticket.run for ticket in race.tickets}) == race.claim.spent
+    assert states(store).count("done") == 20 and all(ticket.distance for ticket in race.tickets), logs(store)
+    assert make_report(store, tmp_path / "report") == []
+    assert race.claim.sentence in (tmp_path / "report/index.html").read_text()
 
 
 def test_what_is_edited_after_submitting_changes_no_queued_run(

@@ -30,12 +30,16 @@ from landscape.store import RunFolder, Store
 from landscape.store.leases import claim_in_force, newest_claim
 from landscape.store.lookup import find_run
 from landscape.store.processes import machine, myself, process_start
+from landscape.store.races import Asked, Contender, Race, Ticket
 from landscape.training import checkpoint
 from sweeps import __main__ as doors
 from sweeps.planning.describe import describe
 from sweeps.planning.freeze import freeze_run
 from sweeps.planning.needs import survey
 from sweeps.planning.plan import Plan, Planned
+from sweeps.race.answer import answer
+from sweeps.race.claim import claim_of
+from sweeps.race.question import Question
 
 NAME = "demo-0123456789abcdef"
 
@@ -76,6 +80,14 @@ def made(root: Path) -> Store:
     trial = {"run": done.id, "cell": {"loss": "ns"}, "stage": "grid", "sampler": None, "order": 0, "round": None}
     store.trials_file(NAME).write_text(json.dumps(trial | {"value": 3.9, "diverged": False, "search": None}) + "\n")
     store.search_file(NAME).write_text(json.dumps({"token": "t", "storage": "journal", "cells": []}))
+    first = Asked(1, 0.05, 80)
+    question = Question.of(first, 2)
+    found = answer(question, [[1.0] * 20, [2.0] * 20])
+    words = ["a", "b"]
+    tickets = tuple(Ticket(cell, n, done.id, 1.0 + cell) for cell in (0, 1) for n in range(20))
+    cells = tuple(Contender(name, 16 * name) for name in words)
+    race = Race(cells, (first,), tickets, claim_of(question, found, words))
+    folder.race_file.write_text(json.dumps(race.to_json()))
     worker = store.search_workers(NAME) / "here-1.json"
     worker.parent.mkdir(parents=True)
     worker.write_text(json.dumps({**machine(), "pid": 2**22 + 1, "started": "1"}))
@@ -99,6 +111,7 @@ SWEEP = (
     "controller.json",
     "search.json",
     "trials.jsonl",
+    "race.json",
     "search/workers/here-1.json",
 )
 

@@ -52,6 +52,15 @@ def test_runs_without_diagnostics_have_no_table_and_the_report_none(store, tmp_p
     assert "Diagnostics" in page and "recall (PRD F8)" in page and "0.25" in page and "prd 0.7 s" in page
 
 
+def test_a_conditioning_that_was_measured_has_a_figure(store, tmp_path):
+    for seed, kappa in enumerate((5.0, 6.0, 9.0)):
+        measured(store, seed, log_condition=kappa)
+    make_report(store, tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "Conditioning of the generator" in page and "-conditioning.png" in page
+    assert (tmp_path / "report" / "figures" / "01-digits-conditioning.svg").is_file()
+
+
 def test_curves_are_lists_and_one_that_is_none_costs_the_file(store):
     run = measured(store, 0, spectrum=[1.0, -2.0], cost={"conditioning": 3.0})
     rows = analysis.load_rows(store)

@@ -46,6 +46,9 @@ def test_the_page_tells_the_race(made) -> None:
     for one in claim.out:
         assert f"{one.round} {race.names[one.by]} is better ({one.kind})" in told
     assert f'href="#{NAME}"' in page, "the head links it"
+    fixed = text_of(page[page.index("Comparison of cells") :])
+    assert "Do not peek: these claims are for a number of runs that was fixed beforehand" in fixed
+    assert "The runs of a race on this page were looked at" in fixed
 
 
 def test_its_figures_and_tables_are_there(made) -> None:
@@ -105,7 +108,8 @@ def test_a_filtered_page_has_no_race_and_a_spoilt_record_is_named(tmp_path: Path
     assert read_races(store, problems) == {} and "race.json" in problems[0]
 
 
-def test_status_shows_the_race_as_a_table(made, capsys) -> None:
+def test_status_shows_the_race_as_a_table(made, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # no line is wrapped
     store, race, _ = made
     assert VERBS["status"]([NAME, f"store={store.root}"]) == 0
     out = capsys.readouterr().out

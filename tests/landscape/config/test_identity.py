@@ -86,6 +86,11 @@ def test_a_lazy_penalty_is_another_run_and_one_at_every_step_is_not() -> None:
     assert run_id({**NS_GP, "reg": {**NS_GP["reg"], "every": 1}}) == run_id(NS_GP)
 
 
+def test_r1_by_differences_is_another_run_and_by_the_gradient_the_one_that_there_was() -> None:
+    assert plan_ids("reg=r1", "reg.difference=null") == plan_ids("reg=r1") != plan_ids("reg=r1", "reg.difference=0.01")
+    assert plan_ids("reg=gp", "reg.difference=0.01") == plan_ids("reg=gp")
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from support import kinds
 
 from landscape.config import schema
 from landscape.config.errors import UserError
+from landscape.config.validation import MIXED
 from landscape.losses.adversarial import LOSSES, Loss, get_loss
 
 LOG2 = math.log(2)
@@ -24,6 +26,8 @@ TABLE = {
     "ls_sigmoid": (0.0, 0.25, 0.125, -2.0611536e-9),
     "hinge": (0.0, 2.0, 0.0, -1.0),
     "rpgan": (0.0, LOG2, LOG2, -1.0),
+    "bgan": (0.0, 2 * LOG2, LOG2, -1.0),
+    "mbgan": (0.0, 2 * LOG2, LOG2, -1.0),
 }
 
 
@@ -130,6 +134,117 @@ def test_pairs_are_by_place_in_the_batch() -> None:
     real, fake = torch.tensor([0.0, 10.0]), torch.tensor([0.0, 10.0])
     assert LOSSES["rpgan"].d(real, fake).item() == pytest.approx(LOG2)
     assert LOSSES["rpgan"].d(real, fake.flip(0)).item() == pytest.approx(5.0, abs=1e-3)
+
+
+# Losses of batches that mix real and fake images
+
+
+def mixed(name: str, logits: list[float], share: float) -> float:
+    loss = LOSSES[name].mixed
+    assert loss is not None
+    return loss(torch.tensor(logits, dtype=torch.float64), torch.tensor(share)).item()
+
+
+def test_losses_of_mixed_batches_are_those_that_planning_knows() -> None:
+    assert {name for name, loss in LOSSES.items() if loss.mixed} == set(MIXED)
+
+
+@pytest.mark.parametrize(
+    ("logits", "share", "bgan", "mbgan"),
+    [
+        ([2, -2], 0.5, 0.693147, 1.126928),
+        ([1, 2, -0.5, 0], 0.25, 0.897451, 0.995603),
+        ([0.3, 0.3, 0.3], 0.75, 0.629355, 0.629355),  # equal where all logits are
+    ],
+)
+def test_the_loss_of_the_mean_is_at_most_the_mean_of_the_losses(
+    logits: list[float], share: float, bgan: float, mbgan: float
+) -> None:
+    assert mixed("bgan", logits, share) == pytest.approx(bgan, abs=1e-6)
+    assert mixed("mbgan", logits, share) == pytest.approx(mbgan, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_a_batch_of_one_image_is_a_half_of_the_standard_loss(name: str) -> None:
+    """The share is 0 or 1, each half of the time."""
+    real, fake = (torch.tensor([a], dtype=torch.float64) for a in (0.7, -0.4))
+    half = (mixed(name, [0.7], 1) + mixed(name, [-0.4], 0)) / 2
+    assert half == pytest.approx(LOSSES["ns"].d(real, fake).item() / 2, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_its_derivative_is_the_distance_of_the_probability_from_the_share(name: str) -> None:
+    a = torch.tensor([0.9], dtype=torch.float64, requires_grad=True)
+    loss = LOSSES[name].mixed
+    assert loss is not None
+    loss(a, torch.tensor(0.3)).backward()
+    assert a.grad is not None and a.grad.item() == pytest.approx(1 / (1 + math.exp(-0.9)) - 0.3, rel=1e-6)
+
+
+def best_share(log_ratios: list[float], law: str = "uniform") -> float:
+    """E[r | batch] by summing over all masks, of images whose densities have these log ratios."""
+    n, ratios = len(log_ratios), [math.exp(log_ratio) for log_ratio in log_ratios]
+    total = share = 0.0
+    for mask in itertools.product((0, 1), repeat=n):
+        k = sum(mask)
+        prior = math.gamma(k + 1) * math.gamma(n - k + 1) / math.gamma(n + 2) if law == "uniform" else 0.5**n
+        weight = prior * math.prod(ratio if m else 1.0 for ratio, m in zip(ratios, mask, strict=True))
+        total, share = total + weight, share + weight * k / n
+    return share / total
+
+
+@pytest.mark.parametrize(
+    ("log_ratios", "law", "best"),
+    [
+        ([1, 1], "uniform", 0.787605),
+        ([1, 0], "uniform", 0.654039),
+        ([1, -1], "uniform", 0.5),
+        ([1] * 4, "uniform", 0.862985),
+        ([1, 1], "half", 0.731059),  # no more than the mean over single images
+        ([0] * 6, "uniform", 0.5),
+    ],
+)
+def test_the_best_d_is_the_expected_share(log_ratios: list[float], law: str, best: float) -> None:
+    assert best_share(log_ratios, law) == pytest.approx(best, abs=1e-6)
+
+
+def test_a_batch_tells_more_than_an_image() -> None:
+    """64 images of log ratio 0.1: 0.852962, an image alone 0.524979. (Masks of equal share are summed at once.)"""
+    n, ratio = 64, math.exp(0.1)
+    weights = [ratio**k for k in range(n + 1)]  # (n choose k) B(k + 1, n - k + 1) is 1 / (n + 1)
+    share = sum(k / n * weight for k, weight in enumerate(weights)) / sum(weights)
+    assert share == pytest.approx(0.852962, abs=1e-6)
+    assert best_share([0.1]) == pytest.approx(ratio / (1 + ratio)) == pytest.approx(0.524979, abs=1e-6)
+
+
+def test_trained_on_drawn_masks_a_table_reaches_the_expected_share() -> None:
+    """D as a table over the batches of two images from three points, by BGAN's loss on the masks' exact weights."""
+    p, q = [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]
+    batches = list(itertools.product(range(3), repeat=2))
+    cases = [
+        (
+            batch,
+            sum(mask) / 2,
+            (1 / 3 if sum(mask) in (0, 2) else 1 / 6)
+            * math.prod(p[i] if m else q[i] for i, m in zip(batch, mask, strict=True)),
+        )
+        for batch in batches
+        for mask in itertools.product((0, 1), repeat=2)
+    ]
+    a = torch.zeros(len(batches), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([a], max_iter=200, tolerance_grad=1e-12, tolerance_change=0)
+    loss = LOSSES["bgan"].mixed
+    assert loss is not None
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        total = sum((w * loss(a[batches.index(b)].repeat(2), torch.tensor(r)) for b, r, w in cases), torch.zeros(()))
+        total.backward()
+        return total
+
+    optimizer.step(closure)
+    for batch, logit in zip(batches, a.detach().sigmoid().tolist(), strict=True):
+        assert logit == pytest.approx(best_share([math.log(p[i] / q[i]) for i in batch]), abs=1e-5)
 
 
 def test_unknown_loss_names_the_known_ones() -> None:

@@ -10,7 +10,15 @@ from support import kinds
 
 from landscape.config.schema import Arch, Config, Data, Latent, Norm, Reg
 from landscape.losses.dragan_noise import NOISES
-from landscape.losses.penalties import REGULARIZERS, clip, gradient_penalty, l2, squared_gradient_norms, weight_tensors
+from landscape.losses.penalties import (
+    REGULARIZERS,
+    clip,
+    gradient_penalty,
+    l2,
+    squared_differences,
+    squared_gradient_norms,
+    weight_tensors,
+)
 from landscape.networks.build import build
 from landscape.rng import stream
 
@@ -78,6 +86,48 @@ def test_r1_looks_at_real_r2_at_fake_and_both_at_both() -> None:
     fake = torch.full(SHAPE, 2.0).double()
     assert torch.equal(points("r1"), images(0)) and torch.equal(points("r2"), fake)
     assert torch.equal(points("r1r2"), torch.cat([images(0), fake]))
+
+
+# R1 by differences
+
+
+def quadratic_critic() -> tuple[Any, torch.Tensor, torch.Tensor]:
+    """x'Ax / 2 + b'x, with A and b."""
+    rng, d = stream(4, "a"), 32
+    a = torch.randn(d, d, generator=rng).double()
+    a, b = (a + a.T) / d, torch.randn(d, generator=rng).double()
+    return lambda x: (x.flatten(1) @ a * x.flatten(1)).sum(1) / 2 + x.flatten(1) @ b, a, b
+
+
+def test_of_a_quadratic_critic_the_difference_is_the_slope_in_its_direction() -> None:
+    critic, a, b = quadratic_critic()
+    x = images(0)
+    z = torch.randn(SHAPE, generator=stream(0, "p"), dtype=torch.float64).flatten(1)
+    slopes = ((x.flatten(1) @ a + b) * z).sum(1)
+    for step in (0.01, 1.0):
+        found = squared_differences(critic, x, step, stream(0, "p"))
+        torch.testing.assert_close(found, slopes.square(), rtol=1e-9, atol=1e-9)
+
+
+def test_over_directions_it_is_r1_on_average() -> None:
+    critic, a, _ = quadratic_critic()
+    x, n = images(0)[:1], 20_000
+    exact = REGULARIZERS["r1"].term(critic, x, x, reg(), stream(0, "p"))  # type: ignore[misc]
+    many = x.expand(n, *SHAPE[1:])
+    by_differences = REGULARIZERS["r1"].term(critic, many, many, reg(difference=0.1), stream(0, "p"))  # type: ignore[misc]
+    assert by_differences.item() == pytest.approx(exact.item(), rel=4 * (2 / n) ** 0.5)  # four standard errors
+    forward = ((critic(many + 0.1 * (z := torch.randn(many.shape).double())) - critic(many)) / 0.1).square().mean()
+    larger = 0.1**2 / 4 * (2 * a.square().sum() + a.trace() ** 2)
+    assert forward.item() == pytest.approx(2 * exact.item() / 10 + larger.item(), rel=0.1) and z.shape == many.shape
+
+
+def test_it_moves_d_without_a_second_derivative() -> None:
+    w = torch.nn.Parameter(torch.ones(SHAPE[1:]).double())
+    squared = squared_differences(lambda x: (x * w).sum((1, 2, 3)), images(0), 0.01, stream(0, "p"))
+    squared.mean().backward()
+    z = torch.randn(SHAPE, generator=stream(0, "p"), dtype=torch.float64)
+    expected = (2 * z.sum((1, 2, 3), keepdim=True) * z).mean(dim=0)
+    torch.testing.assert_close(w.grad, expected, rtol=1e-6, atol=1e-6)
 
 
 # DRAGAN's conventions

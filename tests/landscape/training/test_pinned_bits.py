@@ -46,6 +46,12 @@ CASES: dict[str, tuple[str, ...]] = {
     "resnet_cifar": ("arch=resnet_cifar", "data.size=32", "norm=sn", "train.steps=4"),
     "resnet19": ("arch=resnet19", "data.size=16", "reg=gp", "train.steps=4"),
     "dcgan": ("arch=dcgan", "data.size=16", "train.steps=4"),
+    "lens": ("lens=tempered", "reg=r1"),
+    "loss=bgan": ("loss=bgan", "arch.symmetric=true"),
+    "loss=mbgan": ("loss=mbgan", "norm=sn"),
+    "discrimination": ("arch.minibatch=discrimination",),
+    "stddev, pack": ("arch.minibatch=stddev", "arch.pack=2"),
+    "reg_g=clamp": ("reg_g=clamp",),
     "ring": ("data=ring", "train.steps=12"),
 }
 STUDIES = sorted(file.stem for file in (ROOT / "conf" / "study").glob("*.yaml"))

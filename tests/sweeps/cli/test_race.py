@@ -15,9 +15,10 @@ from landscape.store import DONE, FAILED, Store
 from landscape.store.races import BEST, BUDGET, ORDER, TOP, WAITING
 from sweeps.__main__ import VERBS
 from sweeps.cli import race as command
-from sweeps.planning.freeze import freeze
-from sweeps.planning.plan import TRAIN, make_plan
+from sweeps.planning.freeze import freeze, freeze_run
+from sweeps.planning.plan import TRAIN, Plan, make_plan
 from sweeps.planning.search_space import with_params
+from sweeps.search import confirmation
 
 RATIOS = {"ns": 1.0, "ls": 1.8, "wgan": 4.0}
 GRID = ("-m", "loss=ns,wgan,ls", *TINY)
@@ -35,6 +36,9 @@ class Training:
 
     def check(self, plan):
         pass
+
+    def shell_lines(self):
+        return []
 
     def launch(self, plan):
         freeze(plan)
@@ -198,6 +202,33 @@ def test_a_race_that_is_killed_goes_on(bare: Store, training, tmp_path: Path, st
     assert len(training.trained) == len(set(training.trained)) == count, "no run is trained twice"
 
 
+def test_tickets_of_the_next_round_may_begin_early_and_do_not_count_yet(bare: Store, training, monkeypatch) -> None:
+    """All that may begin early ends with its round: the answer is the same, at the same number of runs that count."""
+    race(bare, "--budget", "60")
+    expected = kept(bare)
+    launched: list[Plan] = []
+    plain = training.launch
+
+    def eager(plan):
+        launched.append(plan)
+        assert not {one.id for one in plan.early} & {one.id for one in plan.runs}
+        for planned in plan.early:
+            freeze_run(plan.store, planned, plan.command, plan.name)
+            run = plan.store.run(planned.id)
+            run.write_status(replace(run.status(), state=DONE))
+        return plain(plan)
+
+    training.launch = eager
+    other = Store(bare.root.parent / "other")
+    assert VERBS["race"]([*GRID, f"store={other.root}", "--budget", "60"]) == 0
+    claim = kept(other).claim
+    assert launched[0].early and launched[-1].early == [], "the last round has none to follow"
+    assert replace(claim, hours=0.0, looks=()) == replace(expected.claim, hours=0.0, looks=())
+    assert len(kept(other).tickets) >= claim.spent == expected.claim.spent
+    counted = {(one.cell, one.order): one for one in kept(other).tickets}
+    assert all(counted[one.cell, one.order].run == one.run for one in expected.tickets)
+
+
 def test_a_failed_run_is_infinite_and_is_not_trained_again(bare: Store, training) -> None:
     training.fails = lambda planned: planned.config["loss"]["kind"] == "ns" and planned.config["seed"] % 5 == 3
     assert race(bare) == 0
@@ -280,6 +311,7 @@ def test_a_scheduler_is_given_a_round_and_the_command_comes_back(bare: Store, tr
         (["search=qmc"], "search=qmc cannot be raced"),
         (["search=random", "search.pruner=median", "metrics.every=2"], "search.pruner ends trials by what others"),
         (["search=random", "search.seed=fixed"], "each trial needs a seed of its own"),
+        (["search=random", "search.seeds=2"], "each ticket is one run"),
         (["search=random", "optim.lr=1e-4,2e-4"], "differ in what the search does not vary"),
         (["search=random", "reg=gp,none", "--matched"], "matched settings need the same ranges in every point"),
         (["--matched", "--by-cost"], "matched tickets need equal numbers"),
@@ -298,6 +330,38 @@ def test_what_cannot_be_raced(bare: Store, training, arguments, said) -> None:
     with pytest.raises(UserError, match=said):
         race(bare, *arguments)
     assert not bare.runs.exists()
+
+
+def test_what_a_race_has_found_is_confirmed_on_fresh_seeds(bare: Store, training, monkeypatch) -> None:
+    race(bare)
+    (name,) = bare.sweep_names()
+    launched: list[Plan] = []
+
+    def confirmed(plan, launcher):
+        launched.append(plan)
+        return 0
+
+    monkeypatch.setattr(command, "launch_confirmation", confirmed)
+    assert VERBS["confirm"]([name, f"store={bare.root}", "confirm.seeds=3"]) == 0
+    (plan,) = launched
+    record = kept(bare)
+    best = [ticket.run for ticket in record.tickets if ticket.cell == record.claim.winner]
+    assert [planned.id for planned in plan.runs] == best and plan.name == name and plan.stage == "confirm"
+    assert plan.confirm["seeds"] == 3 and all(planned.need != TRAIN for planned in plan.runs)
+    monkeypatch.setattr(confirmation, "last_distance", distance)
+    again = confirmation.confirmation(plan).plan.runs
+    seeds = {planned.config["seed"] for planned in again}
+    assert len(again) == len(seeds) == 3 and {planned.config["loss"]["kind"] for planned in again} == {"ns"}
+    assert not seeds & {bare.run(run).config()["seed"] for run in best}
+
+
+def test_what_is_confirmed_of_an_undecided_race_is_what_is_left(bare: Store, training, monkeypatch) -> None:
+    race(bare, "--budget", "30")
+    launched: list[Plan] = []
+    monkeypatch.setattr(command, "launch_confirmation", lambda plan, launcher: launched.append(plan) or 0)
+    assert VERBS["confirm"]([bare.sweep_names()[0], f"store={bare.root}"]) == 0
+    left = {0, 1, 2} - {one.cell for one in kept(bare).claim.out}
+    assert len(launched[0].runs) == 10 * len(left) and len(left) > 1
 
 
 def test_a_single_point_is_no_race(bare: Store, training) -> None:

@@ -79,6 +79,32 @@ def test_the_next_broader_group_is_taken_and_named(store: Store) -> None:
         assert list(made.basis) == [by]
 
 
+def test_a_plan_that_a_cpu_cannot_do_says_so_and_what_it_can(store: Store) -> None:
+    plan = planned(store, "data.size=64", "train.steps=100000", "train.batch_size=64", "arch.width=1", "seed=0,1")
+    assert describe(plan)[1:] == [
+        "  a run of 100,000 D updates of 64 px at arch.width=1 takes a core some 7 d 9 h; for a first look, "
+        "arch.width=0.25 train.steps=2000 takes some 18 min 20 s"
+    ]
+    assert len(describe(planned(store))) == 1  # short enough
+    (run,) = frozen_runs(store, *TINY, "data.size=64")
+    finished(run, 1)
+    assert not any("first look" in line for line in describe(plan))  # measured
+
+
+def test_a_penalty_that_is_paid_at_times_costs_its_share(store: Store) -> None:
+    (plain,), (always,) = (frozen_runs(store, *TINY, *more) for more in (["seed=0"], ["reg=gp"]))
+    finished(plain, 10)
+    finished(always, 40)
+    lazy = ("seed=9", "reg=gp", "reg.every=4")
+    made = estimate(planned(store, *lazy))
+    assert made is not None and made.train_s == pytest.approx(12 * 17.5)
+    assert list(made.basis) == ["finished runs that differ in how often the penalty is paid"]
+    (like,) = frozen_runs(store, *TINY, "reg=r1", "reg.every=4")
+    finished(like, 16)
+    made = estimate(planned(store, *lazy))
+    assert made is not None and made.train_s == pytest.approx(12 * 16) and list(made.basis) == ["similar finished runs"]
+
+
 def test_what_no_run_is_like_is_said_and_not_guessed(store: Store) -> None:
     assert describe(planned(store)) == [
         "estimate: none, the store has no finished run to estimate from (data=digits arch=sndcgan on a CPU)"

@@ -117,7 +117,7 @@ CASES = [
         ["search=gp", "search.storage=postgresql://me:pw@127.0.0.1:1/x"],
         "postgresql://me@127.0.0.1:1/x cannot be reached",
     ),
-    (["study=nope"], "study=nope is not known; legal: cifar10_small, demo"),
+    (["study=nope"], "study=nope is not known; legal: cifar10_small, conditioning"),
     (["optim.lr=${nothing.here}"], "optim.lr=${nothing.here}: ${nothing.here} names no configuration key"),
     # interpolations: what they stand for is held to the schema like what is typed
     (["seed=${oc.env:LETTERS}"], "seed=${oc.env:LETTERS}: Value 'letters' of type 'str' could not be converted to Int"),
@@ -230,7 +230,7 @@ def test_help_lists_groups_and_choices_and_cfg_prints(tmp_path: Path) -> None:
     shown = sweep("--help", cwd=tmp_path)
     assert shown.returncode == 0 and shown.stderr == ""
     listed = " ".join(shown.stdout.split()).replace("(", "").replace(")", "")  # the defaults stand in brackets
-    assert f" loss {LOSSES} metrics " in listed and f" reg {REGS} search " in listed
+    assert f" loss {LOSSES} metrics " in listed and f" reg {REGS} reg_g " in listed
     config = sweep("--cfg", "job", "reg=sn", "optim.lr=3e-3", cwd=tmp_path)
     assert config.returncode == 0 and "lr: 0.003" in config.stdout and "kind: sn" in config.stdout
     assert list(tmp_path.iterdir()) == []

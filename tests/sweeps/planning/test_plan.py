@@ -274,8 +274,9 @@ def test_planning_knows_what_the_tables_hold() -> None:
 
 
 def test_every_choice_composes_and_settles() -> None:
+    """Mixed batches come with their losses."""
     for group in config_groups.groups():
-        if group not in ("data", "preset", "study", "metrics", "launcher", "logger", "search"):
+        if group not in ("batch", "data", "preset", "study", "metrics", "launcher", "logger", "search"):
             only = "glob(*,exclude=mlp)" if group == "arch" else "glob(*)"  # which is for points
             assert make_plan([f"{group}={only}", "data.size=32"], multirun=True).runs
     assert {run.config["arch"]["kind"] for run in make_plan(["data=ring,grid"], multirun=True).runs} == {"mlp"}

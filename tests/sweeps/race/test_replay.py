@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from races_simulated import Touch, race, scenes
+from races_simulated import Cells, Touch, race, race_by_cost, scenes
 
 from landscape.config.errors import UserError
 from sweeps.race import thresholds
@@ -75,6 +75,41 @@ def test_a_table_is_raced_in_many_orders() -> None:
     assert seen.clock >= seen.hours, "workers wait for the end of a round"
     again = replay(table, question, orders=200, workers=10)
     assert again == seen
+
+
+def test_the_best_m_the_order_and_a_budget_of_hours_are_replayed() -> None:
+    table = recorded((1.0, 2.0, 4.0, 9.0), n=80)
+    best = replay(table, Question(4, budget=320), orders=100, workers=10)
+    for more in ({"top": 2}, {"order": True}):
+        seen = replay(table, Question(4, budget=320, **more), orders=100, workers=10)
+        assert seen.right > 0.95 and seen.wrong <= 0.03 and seen.runs >= best.runs
+    short = replay(table, Question(4, budget=320, order=True, hours=100), orders=100, workers=10)
+    assert short.hours * 640 <= 100 and short.undecided > seen.undecided
+    with pytest.raises(UserError, match="leave matched and by-cost out"):
+        replay(table, Question(4, matched=True), 10, 10)
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.9])
+def test_matched_races_keep_their_error_however_alike_their_runs_are(alike) -> None:
+    """Two tied for the best of three; at length `make bench-race`."""
+    scene = Cells((1.0, 1.0, 1.6), alike=alike)
+    seen = race(scene, {"V": Question(3, matched=True, budget=180)}, 60, seed=7)["V"]
+    assert seen.error <= 0.05 and seen.undecided >= 0.95
+
+
+@pytest.mark.parametrize("more", [{"top": 2}, {"order": True}])
+def test_pairs_that_stand_are_right_where_cells_are_tied(more) -> None:
+    """Four equal cells, and two tied ones among four."""
+    for name in ("all equal", "two tied"):
+        seen = race(scenes(4)[name], {"S": Question(4, **more)}, 100, seed=8)["S"]
+        assert seen.error <= 0.1
+
+
+def test_leader_and_challenger_keep_their_error_and_find_the_best() -> None:
+    tied, _ = race_by_cost(scenes(3)["all equal"], Question(3, by_cost=True, budget=180), 20, seed=9)
+    assert tied.error <= 0.05
+    apart, hours = race_by_cost(Cells((1.0, 2.0, 3.0)), Question(3, by_cost=True), 20, seed=9)
+    assert apart.error == 0 and apart.undecided == 0 and apart.share < 0.4 and hours < 0.6
 
 
 def test_hours_follow_the_cells_that_stay() -> None:
