@@ -14,12 +14,13 @@ import argparse
 import sys
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 import numpy as np
-from races_simulated import Cells, Seen, race, race_by_cost, scenes
+from races_simulated import Cells, Seen, hours_of_rounds, race, race_by_cost, scenes
 
 from sweeps.race import thresholds
 from sweeps.race.question import Question
@@ -73,9 +74,23 @@ def more(races: int) -> int:
                 matched = {"": Question(cells, k, matched=True)}
                 seen = race(scene._replace(alike=alike), matched, few, seed=number)[""]
                 line(name, k, f"matched, correlation {alike:g}", seen)
-            seen, hours = race_by_cost(scene, Question(cells, k, by_cost=True), few, seed=number)
-            line(name, k, "leader and challenger", seen, f"{hours:.2f} of the hours, ")
+            seen, took = race_by_cost(scene, Question(cells, k, by_cost=True), few, seed=number)
+            line(name, k, "leader and challenger", seen, f"{took:.2f} of the hours, ")
     return failed
+
+
+def hours(races: int) -> None:
+    """Print the shares of the full grid's hours at k = 1, eight cells of which a run takes one to four hours."""
+    print("\n| scene | best cell | calibrated | certified (F) | leader and challenger |\n|---|---|---|---|---|")
+    costs = {"dearest": np.linspace(4, 1, 8), "cheapest": np.linspace(1, 4, 8)}
+    for name, (what, each) in product(("paper", "wide"), costs.items()):
+        scene, question = scenes(8)[name], Question(8)
+        rounds = [
+            hours_of_rounds(scene, asked, max(races // 2, 10), 5, each)
+            for asked in (question, replace(question, certify=True))
+        ]
+        _, by_cost = race_by_cost(scene, replace(question, by_cost=True), max(races // 6, 10), 5, each)
+        print(f"| {name} | {what} | " + " | ".join(f"{share:.2f}" for share in (*rounds, by_cost)) + " |", flush=True)
 
 
 def main() -> int:
@@ -110,6 +125,7 @@ def main() -> int:
                     print("| " + " | ".join(map(str, (*line, *rest))) + " |", flush=True)
             print(f"{cells} cells, {name}: {time.process_time() - begun:.0f} s", file=sys.stderr)
     failed += more(races)
+    hours(races)
     print(f"S for two cells is never below {thresholds.GUARD}", file=sys.stderr)
     return 1 if failed else 0
 

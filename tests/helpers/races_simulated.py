@@ -15,6 +15,7 @@ from sweeps.race.challenge import challenge
 from sweeps.race.elimination import Course, all_evidence, eliminate
 from sweeps.race.evidence import Floats, level
 from sweeps.race.question import Question
+from sweeps.race.thresholds import PER_ROUND
 
 Draw = Callable[[np.random.Generator, tuple[int, int], int], Floats]  # (races, tickets), k -> (races, cells, tickets)
 RATIOS = (1.0, 1.3, 1.4, 1.5, 1.65, 1.8, 2.1, 2.5)  # of the medians, in the paper
@@ -142,11 +143,21 @@ def race(scene: Cells | Touch, questions: dict[str, Question], races: int, seed:
     return found
 
 
-def race_by_cost(scene: Cells | Touch, question: Question, races: int, seed: int) -> tuple[Seen, float]:
-    """The same for leader and challenger, where runs of the cells take 1 to 4 hours, the best one's longest; and the
-    median share of the hours of the full grid."""
+def hours_of_rounds(scene: Cells | Touch, question: Question, races: int, seed: int, each: Floats) -> float:
+    """The median share of the hours of the full grid that a race in rounds takes; `each`: hours of a run, by cell."""
+    values = scene.draw(np.random.default_rng(seed), (races, PER_ROUND * question.rounds), question.k)
+    course = eliminate(question, all_evidence(values, question.k, question.within, question.rounds))
+    runs = PER_ROUND * np.where(course.alive, course.rounds[:, None], course.out_at)
+    return float(np.median(runs @ each) / (each.sum() * question.budget / question.cells))
+
+
+def race_by_cost(
+    scene: Cells | Touch, question: Question, races: int, seed: int, each: Floats | None = None
+) -> tuple[Seen, float]:
+    """The same for leader and challenger, by default with runs of 1 to 4 hours, the best cell's longest; and the median
+    share of the hours of the full grid."""
     rng, n = np.random.default_rng(seed), question.cells
-    each, quantiles = np.linspace(4, 1, n), scene.quantiles(question.k)
+    each, quantiles = np.linspace(4, 1, n) if each is None else each, scene.quantiles(question.k)
     values = scene.draw(rng, (races, question.budget // 2), question.k)
     hours = [[took] * values.shape[2] for took in each]
     order = np.sort(quantiles)
