@@ -9,10 +9,11 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.estimators.critic import cells_told, correlations, median_interval, whole_cell, with_estimates
 from analysis.figures.style import MUTED_COLOR, RC_PARAMS, TEXT_COLOR, CellStyle
-from analysis.figures.ticks import Readable, limits, value_axis
+from analysis.figures.ticks import limits, value_axis
 from analysis.loading.measure import Measure
 from landscape.config.text import plural
 
@@ -44,7 +45,7 @@ def critic_figure(
             ax.set_title(label, color=color, fontsize=9.5, pad=17)
             note = _note(cell, confidence)
             ax.text(0, 1.02, note, transform=ax.transAxes, va="bottom", fontsize=8, color=MUTED_COLOR)
-            ax.xaxis.set_major_locator(Readable())
+            ax.xaxis.set_major_locator(MaxNLocator(5))
             value_axis(ax, measure.ratios)
         for ax in axes[len(labels) :]:
             ax.set_axis_off()
