@@ -9,7 +9,7 @@ TESTS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report dirac lab test test-all check bench bench-statistics bench-race bench-replay race-thresholds clean
+.PHONY: help install demo report dirac lab test test-all check bench bench-statistics bench-race bench-power bench-replay race-thresholds clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-race: install ## simulate how often races name a wrong cell, and how many 
 
 bench-replay: install ## what races and partial runs would have cost in a finished study (minutes): STORE=outputs
 	$(BIN)/python tests/benchmarks/bench_replay.py $(or $(STORE),outputs)
+
+bench-power: install ## simulate whether a predicted power of 80 % is what is then seen (minutes)
+	$(BIN)/python tests/benchmarks/bench_power.py
 
 race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (minutes of one core)
 	$(BIN)/python tests/benchmarks/make_race_thresholds.py

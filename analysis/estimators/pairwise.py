@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from analysis.estimators.log_choose import log_choose
+from landscape.config.seeds import needed
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -99,11 +100,6 @@ def ordered_by(n: int, m: int, k: int, level: float) -> str:
     if k > 1 and least < needed(k, level):
         return f"k = {k} needs {needed(k, level)} runs per cell"
     return ""
-
-
-def needed(k: int, level: float = 0.05) -> int:
-    """The fewest runs per cell for a claim on the best of k > 1 at this level: 11, 16, 27, 54 for k = 2, 3, 5, 10."""
-    return math.ceil(k * (1 + math.log2(1 / level)) - 1e-9)
 
 
 def alike_in_spread(a: Array, b: Array, scaled: Callable[[Array], Array] = np.log) -> bool:

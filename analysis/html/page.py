@@ -185,9 +185,8 @@ def section(
     if not name or standings["score_median"].isna().all():
         standings = standings[:0]  # of nothing that is scored, or of runs that confirm alone
     frames["standings"] = standings
-    claimed = answer(
-        cell_order(whole), frames["pairs"], frames["ranks"], said["could"], said["error"], said["outcomes"]
-    )
+    named = [label for label in standings["cell"] if label in set(whole["cell"])]
+    claimed = answer(named, frames["pairs"], frames["ranks"], said["could"], said["error"], said["outcomes"])
     cells, singles = runs_and_cells.cell_table(runs), runs_and_cells.run_table(runs)
     asked_why = diagnostics.diagnostic_table(countable(runs), text)
     write_tables(

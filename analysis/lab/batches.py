@@ -1,4 +1,4 @@
-"""The optimum of a discriminator that sees a mixed batch, against that of one that sees single images."""
+"""The optimum of a discriminator that sees a mixed batch (loss=bgan), against that of one that sees single images."""
 
 from __future__ import annotations
 

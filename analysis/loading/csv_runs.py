@@ -123,7 +123,8 @@ def read_csv(file: str | Path) -> Collected:
         name: EvalProtocol(source=Path(file).name, extractor=extractors.get(name))
         for name in map(str, runs["protocol"].dropna().unique())
     }
-    return Collected(runs, pd.DataFrame(columns=list(ROW_COLUMNS)), texts, {}, [], trials)
+    # The copy joins the columns, which were set one by one, in memory.
+    return Collected(runs.copy(), pd.DataFrame(columns=list(ROW_COLUMNS)), texts, {}, [], trials)
 
 
 def _numbers(column: pd.Series, file: str | Path) -> pd.Series:

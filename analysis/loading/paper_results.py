@@ -65,7 +65,7 @@ def _row(preset: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {key.removeprefix("override /"): value for line in preset["defaults"] for key, value in line.items()}
     optim = preset["optim"]
     return {
-        **{axis.name: chosen.get(axis.group, axis.plain) for axis in CELL_AXES if axis.group},
+        **{axis.name: chosen.get(axis.group or "", axis.plain) for axis in CELL_AXES},
         "n_dis": optim["n_dis"],
         "lr_d": optim["lr"],
         "beta1": optim["beta1"],

@@ -110,15 +110,15 @@ def load(store: Store | str | Path) -> pd.DataFrame:
     id            the run's folder
     status        a state of `landscape.store.STATES`, or "unreadable"
     reason        why it failed or diverged, else None
-    data, arch, algorithm, loss, penalty, norm, conditional, n_dis
-                  the cell, named as in the frozen config ("none" for no penalty or normalizer); conditional is "true"
-                  or "false"; n_dis is D updates per G update
+    data, arch, algorithm, loss, penalty, norm, conditional, lens, batch, minibatch, symmetric, pack, penalty_g, n_dis
+                  the cell, named as in the frozen config ("none" for no penalty or normalizer); conditional and
+                  symmetric are "true" or "false"; pack is images that D judges together, n_dis D updates per G update
     cell          the label of algorithm (except GAN), loss, regularization and n_dis ("NS GP", "WGAN SN", "LS W/O",
                   "WGAN GP 5")
     setting       hash of all that determines training, except seed and repeat
     seed, repeat  as configured
     optim         the optimizer
-    lr_d, lr_g, beta1, beta2, strength, width
+    lr_d, lr_g, beta1, beta2, strength, strength_g, width
                   hyperparameters; NaN if the run does not use one
     penalty_every D updates from one penalty to the next
     batch_size    images per D update

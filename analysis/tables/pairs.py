@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from analysis.estimators.effects import difference_of_medians
 from analysis.estimators.families import BETTER, DIFFER, Claim, claims, ranks
-from analysis.estimators.pairwise import needed
 from analysis.loading.cells import ENDS, bounded, cell_facts, cell_order, equal_seeds, medians
 from analysis.loading.measure import BY_DISTANCE, Measure
 from analysis.loading.protocols import one_protocol
 from analysis.loading.trials import ADAPTIVE
 from analysis.tables.designs import design, differing, refused
 from landscape.config.axes import VARIED_AXES
-from landscape.config.seeds import power_summary
+from landscape.config.seeds import needed, power_summary
 
 PAIR_COLUMNS = (
     *("a", "b", "k", "taken", "n", "chance", "lower", "upper", "p", "said", "why"),

@@ -106,7 +106,8 @@ def answer(
 ) -> list[str]:
     """What may be claimed of these cells, in sentences: which is the best, at what error; or why nothing is claimed.
 
-    `pairs` is a `pair_table` of them, `ranks` its `rank_table`, `could` the sentence on what this design can detect.
+    `cells` are in the order in which they are named, `pairs` is a `pair_table` of them, `ranks` its `rank_table`,
+    `could` the sentence on what this design can detect.
     """
     if len(cells) < 2:
         return ["There is one cell, and nothing to compare it with."] if cells else []
@@ -114,9 +115,7 @@ def answer(
         return [f"Nothing is claimed, because the runs were filtered by outcome ({', '.join(outcomes)})."]
     if pairs.empty:
         return ["Nothing is claimed: at least two cells need two results each.", *_ended(could)]
-    found = [
-        _best(ranks[ranks["k"] == k], pairs[pairs["k"] == k], int(k), error, len(cells)) for k in ranks["k"].unique()
-    ]
+    found = [_best(ranks[ranks["k"] == k], pairs[pairs["k"] == k], int(k), error, cells) for k in ranks["k"].unique()]
     if found:
         return found
     told = int((pairs["said"] != "").sum())
@@ -133,20 +132,22 @@ def answer(
     return [f"{which} at an error of {error}; the order below may be chance.", *_ended(could)]
 
 
-def _best(ranks: pd.DataFrame, pairs: pd.DataFrame, k: int, error: str, cells: int) -> str:
-    """The sentence for one budget k: the cells that none is claimed to beat. Each other one has a better one, so that
-    the best of all is among them."""
-    first = [str(cell) for cell in ranks.loc[ranks["lowest"] == 1, "cell"]]
+def _best(ranks: pd.DataFrame, pairs: pd.DataFrame, k: int, error: str, cells: Sequence[str]) -> str:
+    """The sentence for one budget k: the cells that none is claimed to beat, in the order of `cells`. Each other one
+    has a better one, so that the best of all is among them."""
+    leading = set(ranks.loc[ranks["lowest"] == 1, "cell"])
+    first = [cell for cell in cells if cell in leading]
     seeds = sorted(set(pairs.loc[pairs["said"] != "", "for_seed"]) - {""})
     held = f"error {error}" + (f", for seed {' and '.join(seeds)}" if seeds else "")
-    what = "" if k == 1 else f" for the best of {k} models"
-    of = f"{len(ranks)} cells" + (" compared" if len(ranks) < cells else "")
+    of = f"{len(ranks)} cells" + (" compared" if len(ranks) < len(cells) else "")
+    when = "" if k == 1 else f"where the best of {k} models counts, "
     if len(first) == 1:
-        return f"{first[0]} is the best of {of}{what} ({held})."
-    named = f"{', '.join(first[:-1])} or {first[-1]}" if len(first) <= MOST_NAMED else f"one of {len(first)} cells"
-    out = len(ranks) - len(first)
-    beaten = f"{out} {'is' if out == 1 else 'are'} beaten"
-    return f"The best of {of}{what} is {named}; {beaten} ({held})."
+        said = f"{when}{first[0]} is the best of {of} ({held})."
+    else:
+        named = f"{', '.join(first[:-1])} or {first[-1]}" if len(first) <= MOST_NAMED else f"one of {len(first)} cells"
+        out = len(ranks) - len(first)
+        said = f"{when}the best of {of} is {named}; {out} {'is' if out == 1 else 'are'} beaten ({held})."
+    return said[0].upper() + said[1:]
 
 
 def _ended(sentence: str) -> list[str]:

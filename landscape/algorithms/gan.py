@@ -215,7 +215,8 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
         if lens is not None:
             watched["lens_weight"], watched["loss_lens"] = torch.tensor(weight), torch.tensor(torch.nan)
             if weight > 0:
-                change = squared_change(batch.images, real, cfg.lens.reduce or "mean")
+                assert cfg.lens.reduce is not None
+                change = squared_change(batch.images, real, cfg.lens.reduce)
                 watched["loss_lens"] = move_lens(critic, weight, change, seen_real, seen_fake)
         return Step(losses, watched, sampler_moved=g_follows)
 

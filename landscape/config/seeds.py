@@ -17,7 +17,7 @@ POWER = 0.8  # power: the probability of detecting a difference
 
 def min_seeds(cells: int) -> int:
     """Fewest seeds per cell at which two of `cells` cells can be told apart at all, however large the difference."""
-    level, n = _level(cells), 4
+    level, n = pair_level(cells), 4
     while 2 / math.comb(2 * n, n) > level:
         n += 1
     return n
@@ -25,7 +25,7 @@ def min_seeds(cells: int) -> int:
 
 def seeds_for(sd: float, cells: int) -> int:
     """Seeds per cell that detect a difference of `sd` standard deviations with probability `POWER`."""
-    z = NormalDist().inv_cdf(1 - _level(cells) / 2)
+    z = NormalDist().inv_cdf(1 - pair_level(cells) / 2)
     power = NormalDist().inv_cdf(POWER)
     return max(min_seeds(cells), round(1 + 2.1 * (z + power) ** 2 / sd**2 + z**2 / 4))
 
@@ -35,7 +35,7 @@ def detectable_difference(seeds: int, cells: int) -> float:
     none."""
     if seeds < min_seeds(cells):
         return math.inf
-    z = NormalDist().inv_cdf(1 - _level(cells) / 2)
+    z = NormalDist().inv_cdf(1 - pair_level(cells) / 2)
     left = seeds - 1 - z**2 / 4
     return (z + NormalDist().inv_cdf(POWER)) * math.sqrt(2.1 / left) if left > 0 else math.inf
 
@@ -56,9 +56,19 @@ def power_summary(cells: int, seeds: int, unit: str = "seed") -> str:
     return f"{cells} cells of {plural(seeds, unit)} detect a difference of {found:.1f} sd (power 80 %){more}"
 
 
-def _level(cells: int) -> float:
+def claimable(cells: int, k: int = 1) -> int:
+    """Fewest runs per cell at which any claim on the best of k is possible."""
+    return min_seeds(cells) if k == 1 else max(min_seeds(cells), needed(k, pair_level(cells, k)))
+
+
+def needed(k: int, level: float = 0.05) -> int:
+    """The fewest runs per cell for a claim on the best of k > 1 at this level: 11, 16, 27, 54 for k = 2, 3, 5, 10."""
+    return math.ceil(k * (1 + math.log2(1 / level)) - 1e-9)
+
+
+def pair_level(cells: int, k: int = 1) -> float:
     """Significance level of one pair of cells: corrected for the number of cells, and Bonferroni over all pairs above
-    twelve."""
-    if cells <= 3:
-        return 0.05
-    return 0.05 * 2 / cells if cells <= 12 else 0.05 / math.comb(cells, 2)
+    twelve and for k > 1."""
+    if k > 1 or cells > 12:
+        return 0.05 / math.comb(cells, 2)
+    return 0.05 if cells <= 3 else 0.05 * 2 / cells

@@ -27,6 +27,9 @@ The same command again trains only what is missing. With -m a value may be a,b,c
 PLAN = """Count the runs of a command by need, state and cell, and estimate its hours from finished runs of the store.
 Writes nothing. launcher.price=P, the price of a GPU-hour or core-hour, adds the cost.
 
+  --power --pilot outputs                                      what it takes to find the best cell, by a pilot
+  --power -m loss=ns,wgan,ls reg=gp,sn --sd 0.4 --ratio 1.5    by an assumption
+
 """
 
 EVALUATE = """Score finished runs under another protocol with their stored generators; trains nothing.
@@ -109,6 +112,13 @@ def plan() -> Parser:
     """The arguments of `sweeps plan`."""
     made = Parser("python -m sweeps plan", PLAN + OVERRIDES, ANY, [STORE])
     _multirun(made)
+    asks = made.add_argument_group("what an answer takes")
+    asks.add_argument("--power", action="store_true", help="runs and hours that find the best cell in 80 %% of cases")
+    asks.add_argument("--pilot", metavar="SOURCE", help="from runs that there are: a store or a table")
+    asks.add_argument("--sd", type=float, help="else, with a grid: standard deviation of the log distance in a cell")
+    asks.add_argument("--ratio", type=float, help="and how many times as high as the best the others are")
+    asks.add_argument("--k", type=int, default=1, help="how many models one can afford to train (default: 1)")
+    asks.add_argument("--curve", metavar="FILE", help="also write the chance by what was spent, as CSV")
     return made
 
 

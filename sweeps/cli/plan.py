@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 def plan(argv: list[str]) -> int:
     """Plan a command as landscape.sweep would and print the plan; writes nothing to the store."""
     given = arguments.plan().parse(argv)
+    if given.power:
+        from sweeps.cli.power import power
+
+        return power(given)
     made = make_plan(given.overrides, given.multirun)
     survey(made)
     if made.stage == "confirm":

@@ -15,7 +15,7 @@ from landscape.config.text import duration, printable
 from landscape.store import Store
 from sweeps.cli import arguments
 from sweeps.cli.race_table import race_of, race_view
-from sweeps.cli.status import console, shown, summary
+from sweeps.cli.status import console, show_race, shown, summary
 from sweeps.cli.wait import CompletionCheck, chosen, closing, pause_s
 from sweeps.formatting import distance
 from sweeps.launchers.progress import LINE_S, table_of
@@ -69,6 +69,7 @@ def watch(argv: list[str]) -> int:
     finally:
         if live is not None:
             live.stop()
+    show_race(folder)
     for line in closing(monitor, folder.name, snapshot):
         print(printable(line))
     return code

@@ -75,9 +75,10 @@ def _length(plan: Plan, searching: bool) -> float:
         return steps / EVALUATION + (1 + steps // every if isinstance(every, int) else 1)
 
     runs = sum(of(planned.config) for planned in plan.needing(TRAIN)) if plan.stage != "search" else 0.0
-    return runs + (
-        sum(search.trials * search.seeds * of(search.base) for search in plan.searches) if searching else 0.0
-    )
+    if not (searching and plan.searches):
+        return runs
+    whole = sum(search.trials * search.seeds * of(search.base) for search in plan.searches)
+    return runs + whole * plan.trials_left / sum(search.trials for search in plan.searches)
 
 
 class Canary(Supervisor[Planned]):

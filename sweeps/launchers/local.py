@@ -13,7 +13,7 @@ from sweeps.launchers.local_search import LocalSearch
 from sweeps.launchers.processes import starter
 from sweeps.launchers.progress import display
 from sweeps.planning.freeze import freeze
-from sweeps.planning.plan import Plan
+from sweeps.planning.plan import TRAIN, Plan, Planned
 
 
 class LocalLauncher(AttachedLauncher):
@@ -33,7 +33,9 @@ class LocalLauncher(AttachedLauncher):
 
     def search(self, plan: Plan, places: Slots) -> int:
         """As of `AttachedLauncher`, in worker processes."""
-        folder, tried = plan.store.sweep(plan.name), tries(plan, searching=True) if plan.stage == "search" else []
+        folder, tried = plan.store.sweep(plan.name), list[Planned]()
+        if plan.stage == "search" or not plan.needing(TRAIN):  # else the grid's canary has tried their cells
+            tried = tries(plan, searching=True)
         if tried:
             with starter(plan.store.root, not places.gpus, tell) as workers:
                 canary = Canary(plan, tried, folder, places, workers, tell)

@@ -11,13 +11,13 @@ from sweeps.planning.search_space import SEED, Params, rounded, trial_seeds, wit
 
 
 def trial_configs(search: SearchSpec, params: Params) -> list[dict[str, Any]]:
-    """The configurations of a trial, one a seed."""
+    """The configurations of a trial, one for each of its seeds."""
     seeds = trial_seeds(int(params.get(SEED, search.base["seed"])), search.seeds)
     return [with_params(search.base, search.space, {**params, SEED: seed}) for seed in seeds]
 
 
 def trial_run(search: SearchSpec, params: Params, nth: int = 0) -> Planned:
-    """A run of a trial (of its `nth` seed), which is an ordinary one; its label is the trial's setting."""
+    """A run of a trial, that of its first seed unless said: an ordinary run, whose label is the trial's setting."""
     config = trial_configs(search, params)[nth]
     picked = [f"{d.keys[0]}={rounded(d, params[d.name]):g}" for d in search.space]
     shared = search.overrides

@@ -40,7 +40,7 @@ from landscape.store.trials import SEARCH, TrialRecord, put_rows
 from sweeps.errors import run_command
 from sweeps.formatting import distance
 from sweeps.planning.freeze import freeze_run
-from sweeps.planning.search_space import SEED, Params, params_of
+from sweeps.planning.search_space import Params, params_of
 from sweeps.planning.search_spec import ADAPTIVE, read_searches
 from sweeps.search.draws import trial_configs, trial_run
 from sweeps.search.objective import ObjectiveValue, cannot_matter, objective_value, rows_of
@@ -329,7 +329,7 @@ class SearchWorker:
             self.failed = True
             cell.record()
         rows = rows_of(run, cell.search.asked) if status != FAILED else []
-        shown = {**trial.params, SEED: run.config()["seed"]} if nth else trial.params
+        shown = {**trial.params, "seed": run.config()["seed"]} if nth else trial.params
         settings = " ".join(f"{key}={value:.4g}" for key, value in shown.items())
         self.say(f"{label}: {settings}: {status}{distance(rows[-1].values) if rows else ''}")
         return None if status == FAILED else objective_value(run, cell.search.asked)

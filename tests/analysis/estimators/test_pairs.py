@@ -14,13 +14,15 @@ from analysis.estimators.components import components
 from analysis.estimators.effects import above_by_chance, critical, difference_of_medians, rank_sums, share_interval
 from analysis.estimators.families import claims, compare_censored, differ, differ_matched, level_of, ranks
 from analysis.estimators.normal_model import check, games_howell
-from analysis.estimators.pairwise import alike_in_spread, compare, needed, ordered_by
+from analysis.estimators.pairwise import alike_in_spread, compare, ordered_by
 from analysis.estimators.top_share import expected_lowest, top, top_count
 from analysis.html.sections import shown_table
 from analysis.loading.filters import on_outcome
 from analysis.tables.comparisons import agreement_table, confirm_table, middle_interval, spread_table
 from analysis.tables.model_line import model_sentences
 from analysis.tables.pairs import budgets_said, of_one_seed, pair_table, rank_table, samples
+from landscape.config.axes import ADDED
+from landscape.config.seeds import needed
 
 A = np.array([3.0, 5.0, 8.0, np.inf, 4.0])
 B = np.array([6.0, 7.0, 5.0, 9.0, 10.0])
@@ -202,7 +204,8 @@ def frame(values, **changes):
     made["fid"] = made["worth"].where(np.isfinite(made["worth"]))
     made["status"] = np.where(np.isfinite(made["worth"]), "done", "diverged")
     constant: dict[str, Any] = {"arch": "a", "penalty": "gp", "norm": "none", "n_dis": 1, "repeat": 0, "stage": "grid"}
-    constant |= {"sampler": None, "superseded": None, "data": "digits", "algorithm": "gan", "protocol": "p"}
+    constant |= {"sampler": None, "superseded": None, "data": "digits", "protocol": "p"}
+    constant |= {axis.name: axis.plain for axis in ADDED} | {"strength_g": 1.0}
     constant |= {"lr_g": 1.0, "beta1": 0.5, "beta2": 0.9, "width": 1.0, "batch_size": 64, "steps": 10, "strength": 1.0}
     return made.assign(**(constant | changes))
 

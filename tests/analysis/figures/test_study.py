@@ -33,7 +33,7 @@ from analysis.loading.read_run import _spelled
 from analysis.loading.runs import collect
 from analysis.report import main, make_report
 from analysis.tables.best_runs import COMPARABLE, best_table
-from landscape.config.axes import CELL_AXES
+from landscape.config.axes import ADDED, CELL_AXES
 from landscape.config.errors import UserError
 from landscape.config.identity import DERIVED, GROUPS, flatten
 from landscape.config.keys import keys
@@ -58,7 +58,7 @@ def report(searched, tmp_path_factory):
 
 def cells(*facts):
     names = ["data", "arch", "loss", "penalty", "norm", "n_dis"]
-    return pd.DataFrame(facts, columns=names).assign(worth=9.0, algorithm="gan")
+    return pd.DataFrame(facts, columns=names).assign(worth=9.0, **{axis.name: axis.plain for axis in ADDED})
 
 
 def test_the_studies_have_the_papers_cells():
@@ -187,7 +187,7 @@ def published_run(preset):
     """What is asked of a run of this preset, as a report reads it: its row, its protocol, its configuration."""
     config = flatten(merge(choose({"preset": preset})))
     config |= {"optim.lr_d": config["optim.lr"], "optim.lr_g": config["optim.lr"], "train.sync_bn": None}
-    run = {axis.name: config[axis.keys[-1]] for axis in CELL_AXES}
+    run = {axis.name: axis.plain if axis.added else config[axis.keys[-1]] for axis in CELL_AXES}
     count = PAPER_SAMPLES[run["data"]]
     return run, replace(STUDY_PROTOCOL, n_real=count, n_fake=count), config
 
@@ -285,7 +285,8 @@ def test_every_key_that_training_depends_on_is_asked_or_known_to_be_free():
     asked = {*PAPER_TRAINING, "norm.epsilon", "norm.moves", "train.steps", "optim.lr_g"}
     free = {"optim.lr_d", "optim.beta1", "optim.beta2", "reg.strength"}  # the paper searched them
     # Of penalties and optimizers that the paper does not have, and of several devices.
-    unused = {"reg.bound", "reg.norms", "reg.when", "optim.alpha", "train.sync_bn"}
+    unused = {"reg.bound", "reg.norms", "reg.when", "reg.difference", "optim.alpha", "train.sync_bn"}
+    unused |= {key for key in training if key.startswith(("lens.", "reg_g."))} - of_cell  # its cells have neither
     assert training - of_cell == asked - {"data.size"} | free | unused
 
 

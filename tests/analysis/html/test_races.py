@@ -108,9 +108,11 @@ def test_a_filtered_page_has_no_race_and_a_spoilt_record_is_named(tmp_path: Path
     assert read_races(store, problems) == {} and "race.json" in problems[0]
 
 
-def test_status_shows_the_race_as_a_table(made, capsys) -> None:
+@pytest.mark.parametrize("verb", ["status", "watch"])
+def test_the_terminal_shows_the_race_as_a_table(made, capsys, monkeypatch, verb) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # no line is wrapped
     store, race, _ = made
-    assert VERBS["status"]([NAME, f"store={store.root}"]) == 0
+    assert VERBS[verb]([NAME, f"store={store.root}"]) == 0
     out = capsys.readouterr().out
     assert race.claim.sentence in out
     for one in race.claim.out:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log
 
 import pytest
 import torch
@@ -35,6 +36,10 @@ def estimate(loss: Loss, value: Tensor) -> float:
 def test_a_discriminator_that_cannot_tell_estimates_0_and_a_better_one_more(name: str) -> None:
     loss = LOSSES[name]
     undecided = torch.full((4,), loss.threshold or 0.0)
+    if loss.mixed is not None:  # a batch of which half is real, and one of which it knows that nine in ten are
+        assert estimate(loss, loss.mixed(undecided, torch.tensor(0.5))) == pytest.approx(0, abs=1e-6)
+        assert estimate(loss, loss.mixed(undecided + log(9), torch.tensor(0.9))) > 0.1
+        return
     assert estimate(loss, loss.d(undecided, undecided)) == pytest.approx(0, abs=1e-6)
     assert estimate(loss, loss.d(undecided + 0.3, undecided - 0.3)) > 0.1
 

@@ -28,12 +28,20 @@ AXES = {
     "arch.minibatch": ["none", "discrimination", "stddev"],
     "arch.symmetric": ["false", "true"],
     "arch.pack": ["1", "2"],
+    "arch.conditional": ["false", "true"],
 }
+CONDITIONAL = ("sndcgan", "resnet19", "resnet_cifar")
 Cell = tuple[str, ...]
 Choice = tuple[str, str]
 # Pairs of choices that planning refuses, each in a sentence.
 REFUSED: dict[frozenset[Choice], str] = {
     frozenset({("arch.symmetric", "true"), ("norm", "bn")}): "both give D the batch's means",
+    frozenset({("arch.conditional", "true"), ("arch.pack", "2")}): "images of several classes",
+    **{
+        frozenset({("arch.conditional", "true"), ("arch", arch)}): "has no conditional form"
+        for arch in groups()["arch"]
+        if arch not in CONDITIONAL
+    },
     **{frozenset({("loss", loss), ("arch.pack", "2")}): "mixes the kinds" for loss in MIXED},
 }
 
@@ -70,7 +78,7 @@ def pairwise_cover() -> Iterator[Cell]:
         yield tuple(dict(chosen)[name] for name in names)
 
 
-PLAIN: Cell = ("none", "none", "none", "false", "1")  # of the axes after the first four
+PLAIN: Cell = ("none", "none", "none", "false", "1", "false")  # of the axes after the first four
 CELLS = [
     *(pytest.param(cell, id="-".join(cell)) for cell in pairwise_cover()),
     *(
