@@ -61,7 +61,7 @@ class Store:
     def _folders(self) -> list[str]:
         try:
             return [e.name for e in os.scandir(self.runs) if not e.name.startswith(".") and e.is_dir()]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def status_of(self, run_id: str) -> tuple[RunStatus, float]:

@@ -132,7 +132,7 @@ CASES = [
     (["seed=${oc.decode:'[1,'}"], "seed=${oc.decode:'[1,'}: "),
     (["seed=${data.content}"], "seed="),
     (["data.name=${oc.env:NESTED}"], "which is an interpolation again"),
-    (["metrics.scores=['${latent.dist}']"], "metrics.scores=['uniform'] is out of range; legal: a list of classes, fd_infinity"),
+    (["metrics.scores=['${latent.dist}']"], "metrics.scores=['uniform'] is out of range; legal: a list of classes,"),
     (["loss=${oc.env:LETTERS}"], "loss=${oc.env:LETTERS} is not known; legal: "),
     (["train=5"], "train=5: train holds several keys; set them by name, as in train.batch_size=VALUE"),
     (["search.space=null"], "search.space=null: search.space holds several keys"),
