@@ -25,6 +25,7 @@ from sweeps.planning.config_groups import conf_dir
 from sweeps.planning.plan import make_plan
 
 FEW = ("metrics.jacobians=2", "metrics.geometry_draws=3", "metrics.prd_runs=2")
+NOT_ASKED = {"modes", "kid", "classes"}  # by metrics=diagnostics; classes are for labels and conditional runs
 NEED_A_RUN = {name for name in DIAGNOSTICS if name.startswith(("d_", "nn_", "log_", "latent_"))} | {"spectrum"}
 
 
@@ -43,14 +44,14 @@ def test_all_scores_of_a_run_and_again_of_the_finished_run(store: Store) -> None
     (direct,) = frozen_runs(store, *TINY, "metrics=diagnostics", *FEW, "metrics.every=12", "repeat=1")
     assert work(store, direct.id, lambda text: None) == "done"
     later, row = run.rows()[-1], direct.rows()[-1]
-    columns = {*DIAGNOSTICS, *CURVES}
+    columns = {*DIAGNOSTICS, *CURVES} - {column.key for column in SCORES["classes"].columns}
     assert columns <= row.values.keys()
     # Kept weights, D's among them, say what the run said itself.
     assert {k: later.values[k] for k in columns} == {k: row.values[k] for k in columns}
     assert later.values["fd_classifier"] == plain.values["fd_classifier"]
     assert all(row.values[k] is not None or k in row.why for k in columns)
     assert {k for k in columns if row.values[k] is None} <= {"support"}
-    asked = set(SCORES) - {"modes", "kid"}
+    asked = set(SCORES) - NOT_ASKED
     assert row.cost.keys() == asked | {"features"} and min(row.cost.values()) >= 0
     floor = direct.protocol(row.protocol).floor
     assert not NEED_A_RUN & floor.keys() and floor["prd_f8"] > 0.8
@@ -119,7 +120,7 @@ def test_each_parameter_belongs_to_a_score_and_stands_where_all_are_asked_for() 
     needed = {option.name for score in SCORES.values() for option in score.options}
     given = read_yaml(conf_dir() / "metrics" / "diagnostics.yaml")
     assert needed <= set(protocols.NEUTRAL) and needed <= set(given)
-    assert set(given["scores"]) == set(SCORES) - {"modes", "kid"}
+    assert set(given["scores"]) == set(SCORES) - NOT_ASKED
 
 
 def test_a_score_whose_parameters_are_not_set_is_refused_with_the_choice_that_sets_them() -> None:
