@@ -9,6 +9,7 @@ step's own passes update D's running statistics.
 
 With `lens=tempered` D sees real images through a third network for its first `lens.steps` updates: in its own step, its
 penalty and the G step. That network is updated once per D update, after D and G.
+
 A conditional G makes each fake of the class of the real image at its place in the batch, as R3GAN's code does (arXiv
 2501.05441). So classes are as frequent among fakes as in the data, and an interpolate has the class of both its ends.
 
@@ -74,9 +75,7 @@ def steps(model: Model, cfg: Config) -> Callable[[Batch], Step]:
     opt_g, opt_d = model.optimizers["g"], model.optimizers["d"]
     streams, counts = model.streams, model.counts
     d_parameters = list(d.parameters())
-    every = (
-        cfg.reg.every or 1
-    )  # lazy regularization (StyleGAN2, arXiv 1912.04958): every k-th D step, k times as strong
+    every = cfg.reg.every or 1  # lazy (StyleGAN2, arXiv 1912.04958): at each k-th D step, k times as strong
     by_pass = cfg.norm.moves == "pass"
     separate_passes = couples_samples(d) or by_pass
 
