@@ -40,7 +40,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "norm=sn": ("norm=sn", "reg=gp", "optim.n_dis=2"),
     "g_spectral": ("arch.g_spectral=true",),
     "instance noise": ("train.noise_std=0.2", "loss=rpgan"),
-    "differences": ("reg=r1", "reg.difference=0.01"),
+    "differences": ("reg=r1", "reg.difference=0.1"),  # a smaller step would divide the rounding by it
     "lens": ("lens=tempered", "lens.steps=4", "reg=gp", "loss=rpgan"),
     "lens, mixed": ("lens=tempered", "lens.steps=4", "loss=bgan", "arch.symmetric=true"),
     "mixed": ("loss=mbgan", "arch.symmetric=true", "norm=sn"),
@@ -51,7 +51,10 @@ CASES: dict[str, tuple[str, ...]] = {
     "clamp": ("reg_g=clamp", "reg_g.low=3"),
     "clamp, one quotient": ("reg_g=clamp", "reg_g.low=3", "reg_g.per=batch"),
     "conditional": ("arch.conditional=true", "arch.g_norm=bn", "train.sync_bn=true", "reg=gp", "norm=sn"),
-    "conditional, mixed": ("arch.conditional=true", "loss=mbgan", "reg_g=clamp", "arch.symmetric=true"),
+    "conditional, mixed": (
+        *("arch.conditional=true", "arch.g_norm=bn", "train.sync_bn=true"),
+        *("loss=mbgan", "reg_g=clamp", "arch.symmetric=true"),
+    ),
     "normal latents": ("latent.dist=normal", "optim.decay=linear"),
 }
 SYNC = ("arch.g_norm=bn", "norm=bn", "train.sync_bn=true", "reg=gp")
