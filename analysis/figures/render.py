@@ -18,9 +18,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures import panels
+from analysis.loading.csv_files import write_csv
 
 MANIFEST = "figures.json"  # beside the page: a hash of what each figure and each file of runs was made from
 SUFFIXES = (".png", ".svg", ".pdf")
+CODE = ("analysis/figures", "analysis/estimators", "sweeps/race")
+Drawn = Figure | tuple[Figure, pd.DataFrame] | None
 
 
 @dataclass
@@ -39,20 +42,23 @@ class FigureRenderer:
     def __post_init__(self) -> None:
         self.before = _read(self.old / MANIFEST)
 
-    def submit(self, stem: str, draw: Callable[..., Figure | None], *arguments: Any) -> None:
+    def submit(self, stem: str, draw: Callable[..., Drawn], *arguments: Any, table: str | None = None) -> None:
         """Save `draw(*arguments)` as `stem`.png, .svg and .pdf; `draw` is a module's function, None means no figure.
 
+        With `table`, it returns a figure and the frame that it shows, which is written to that file as CSV.
         A figure that the older report drew from equal arguments by the same code is linked.
         """
         key = _key([draw, arguments])
+        files = [*(f"{stem}{suffix}" for suffix in SUFFIXES), *([table] if table else [])]
+        into = self.new / stem, self.new / table if table else None
         if self.before.get(stem) == [key, False]:
             self.made[stem] = key, False
-        elif self.before.get(stem) == [key, True] and self._link([f"{stem}{suffix}" for suffix in SUFFIXES]):
+        elif self.before.get(stem) == [key, True] and self._link(files):
             self.made[stem] = key, True
         elif self.pool:
-            self.made[stem] = key, self.pool.submit(_draw, self.new / stem, draw, arguments)
+            self.made[stem] = key, self.pool.submit(_draw, *into, draw, arguments)
         else:
-            self.made[stem] = key, _draw(self.new / stem, draw, arguments)
+            self.made[stem] = key, _draw(*into, draw, arguments)
 
     def reuse(self, file: str, *parts: Any) -> bool:
         """Link `file` from the older report if it was made from equal `parts`; if False, the caller has to write it."""
@@ -81,9 +87,12 @@ class FigureRenderer:
         return True
 
 
-def _draw(stem: Path, draw: Callable[..., Figure | None], arguments: tuple[Any, ...]) -> bool:
+def _draw(stem: Path, table: Path | None, draw: Callable[..., Drawn], arguments: tuple[Any, ...]) -> bool:
     with np.errstate(over="ignore"):
-        figure = draw(*arguments)
+        drawn = draw(*arguments)
+        figure, frame = drawn if isinstance(drawn, tuple) else (drawn, None)
+        if table is not None and frame is not None:
+            write_csv(frame, table)
         if figure is not None:
             panels.save(figure, stem)
     return figure is not None
@@ -99,8 +108,9 @@ def _read(file: Path) -> dict[str, Any]:
 
 @cache
 def _code() -> bytes:
-    """What a figure depends on beside its arguments: the code of this package and the versions of what it calls."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    """What a figure depends on beside its arguments: the code of this package and of what it computes with, and the
+    versions of what it calls."""
+    files = sorted(file for folder in CODE for file in (Path(__file__).parents[2] / folder).iterdir() if file.is_file())
     packages = " ".join(version(name) for name in ("matplotlib", "numpy", "opda", "scipy"))
     return b"".join([packages.encode(), *(file.read_bytes() for file in files)])
 

@@ -169,9 +169,9 @@ def section(
     to_draw = cells_to_draw(whole) if draw else []
     drawn: dict[str, str] = {}
 
-    def submit(kind: str, *figure: Any) -> None:
+    def submit(kind: str, *figure: Any, table: bool = False) -> None:
         drawn[kind] = f"figures/{key}-{kind}"
-        renderer.submit(drawn[kind], *figure)
+        renderer.submit(drawn[kind], *figure, table=f"tables/{key}-{kind}.csv" if table else None)
 
     few = compared[compared["cell"].isin(to_draw)]
     curves = _figures(found, styles, name, few, measure, float(compared["fid_start"].median()), submit)

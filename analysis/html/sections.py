@@ -14,6 +14,7 @@ from analysis.estimators.practitioner import practitioners
 from analysis.estimators.repeated_searches import several_searches
 from analysis.estimators.time_budget import timed
 from analysis.figures import budget, conditioning
+from analysis.figures.answer_cost import cost_figure
 from analysis.figures.searches import several_figure
 from analysis.figures.style import CellStyle
 from analysis.loading.cells import MOST_DRAWN, POOLED, VARIED, VARIED_NAMES, adaptive, bounded, cell_order
@@ -25,6 +26,7 @@ from analysis.loading.measure import BY_DISTANCE, Measure
 from analysis.loading.protocols import distance_label
 from analysis.loading.runs import Collected
 from analysis.tables import critic, diagnostics, formatting
+from analysis.tables.answer_cost import pilot_of
 from analysis.tables.best_runs import BEST_COLUMNS, best_table
 from analysis.tables.comparisons import agreement_table, confirm_table, spread_table
 from analysis.tables.early_stopping import HEADERS as EARLY_HEADERS
@@ -113,7 +115,8 @@ def section_tables(
 ) -> dict[str, Any]:
     """The tables of one section (`frames`, by kind) and values for the template; `runs` is as `judged` by `measure`.
 
-    `submit(kind, draw, *arguments)` draws a figure. Figures and pairs are of the cells `drawn`, other tables of all.
+    `submit(kind, draw, *arguments)` draws a figure, with `table=True` also writes its numbers. Figures and pairs are of
+    the cells `drawn`, other tables of all.
     """
     order = cell_order(runs)
     few = runs[runs["cell"].isin(drawn)]
@@ -137,6 +140,9 @@ def section_tables(
     frames |= stopping
     if len(frames["pairs"]):
         submit("pairs", budget.pairs_figure, frames["pairs"], drawn)
+    pilot = pilot_of(few) if len(frames["pairs"]) and measure.is_distance else ""
+    if not isinstance(pilot, str):
+        submit("cost", cost_figure, pilot, SEED, table=True)
     # Stopped runs are counted under any protocol.
     same_data = found.runs["data"] == runs["data"].iloc[0]
     hours = timed(few, found.trials)
@@ -163,6 +169,7 @@ def section_tables(
         "differ": bool((frames["pairs"]["said"] == DIFFER).any()),
         "designs": int((frames["pairs"]["differ"] != "").sum()),
         "could": could_be_told(few),
+        "pilot": pilot,
         "outcomes": outcomes,
         "fresh": not (runs["worth"].notna() & (runs["stage"] != CONFIRM)).any(),
         "one_seed": of_one_seed(few),

@@ -87,7 +87,7 @@ def pair_table(
     one_protocol(runs)
     drawn, facts = samples(runs), cell_facts(runs)
     order = [label for label in cell_order(runs) if label in drawn]
-    designs = {str(label): design(cell, configs or {}) for label, cell in _entering(runs).groupby("cell")}
+    designs = {str(label): design(cell, configs or {}) for label, cell in entering(runs).groupby("cell")}
     rows = []
     chosen_of = chosen_of if chosen_of > runs["cell"].nunique() else 0
     for k in budgets:
@@ -141,7 +141,7 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
 
     All settings are taken with the same number of seeds (`equal_seeds`). Stopped runs are included, with bounds.
     """
-    use = equal_seeds(_entering(runs))
+    use = equal_seeds(entering(runs))
     pooled = (use.groupby("cell")["n_dis"].nunique() > 1).any()
     keys = [*MATCHED, "n_dis"] if pooled else list(MATCHED)
     use = use.assign(_key=["|".join(map(str, row)) for row in use[keys].itertuples(index=False)])
@@ -163,7 +163,7 @@ def samples(runs: pd.DataFrame) -> dict[str, Sample]:
     return found
 
 
-def _entering(runs: pd.DataFrame) -> pd.DataFrame:
+def entering(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that are compared, with bounds of their final distances."""
     use = bounded(runs)
     return use[~use["sampler"].isin(ADAPTIVE)]

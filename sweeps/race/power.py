@@ -32,6 +32,7 @@ from sweeps.race.thresholds import PER_ROUND
 
 POINTS = 999  # equally likely distances of a cell of an assumed truth
 TICKETS = 120  # of a cell at most, as in a race's default budget
+AT_ONCE = 4_000_000  # numbers of evidence of races that are simulated together
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
 
 
@@ -170,16 +171,22 @@ def race_costs(
     rng, each = np.random.default_rng(seed), -(-races // len(truths))
     found: dict[bool, list[list[Floats]]] = {certify: [[], [], [], []] for certify in (False, True)}
     rounds = min(question.rounds, tickets // PER_ROUND)
-    for truth in truths:
-        drawn = [cell.values[rng.integers(0, len(cell.values), (each, PER_ROUND * rounds))] for cell in truth]
-        seen = all_evidence(np.stack(drawn, axis=1), question.k, question.within, rounds)
-        best, hours = best_of(truth, question.k), np.array([cell.hours for cell in truth])
+    at_once = max(1, AT_ONCE // (each * rounds * question.cells**2))
+    for first in range(0, len(truths), at_once):
+        few = truths[first : first + at_once]
+        drawn = [
+            np.stack([cell.values[rng.integers(0, len(cell.values), (each, PER_ROUND * rounds))] for cell in truth], 1)
+            for truth in few
+        ]
+        seen = all_evidence(np.concatenate(drawn), question.k, question.within, rounds)
+        best = np.repeat([best_of(truth, question.k) for truth in few], each)
+        hours = np.repeat([[cell.hours for cell in truth] for truth in few], each, axis=0)
         for certify in (False, True):
             course = eliminate(replace(question, certify=certify), seen)
             left = np.where(course.alive, course.rounds[:, None], course.out_at)
             for part, values in zip(
                 found[certify],
-                (course.spent, PER_ROUND * left @ hours, course.winner == best, course.winner >= 0),
+                (course.spent, PER_ROUND * (left * hours).sum(axis=1), course.winner == best, course.winner >= 0),
                 strict=True,
             ):
                 part.append(np.asarray(values, float))
