@@ -9,7 +9,7 @@ TESTS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report dirac lab test test-all check bench bench-statistics bench-race bench-power bench-replay race-thresholds clean
+.PHONY: help install demo report dirac lab test test-all check bench bench-statistics bench-race bench-power bench-replay bench-law race-thresholds clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench-replay: install ## what races and partial runs would have cost in a finish
 
 bench-power: install ## simulate whether a predicted power of 80 % is what is then seen (minutes)
 	$(BIN)/python tests/benchmarks/bench_power.py
+
+bench-law: install ## simulate whether bands of a law of random search hold beyond its runs (a minute)
+	$(BIN)/python tests/benchmarks/bench_law.py
 
 race-thresholds: install ## draw the thresholds of races again, sweeps/race/thresholds.csv (minutes of one core)
 	$(BIN)/python tests/benchmarks/make_race_thresholds.py
