@@ -155,7 +155,7 @@ class _Plan(NamedTuple):
 @lru_cache(maxsize=16)
 def _plan(n: int, m: int, most: int) -> _Plan:
     shapes = [shape for parameters in range(1, most + 1) for shape in _shapes(parameters)]
-    p = (np.arange(1, m + 1) - 0.375) / (n + 0.25)
+    p: Array = (np.arange(1, m + 1, dtype=np.float64) - 0.375) / (n + 0.25)
     expected = np.array([shape.quantiles(p) for shape in shapes])
     density = np.array([shape.density(y) for shape, y in zip(shapes, expected, strict=True)])
     # Ordered values are about normal, with these covariances over the product of their densities.
