@@ -98,6 +98,7 @@ def test_its_panels_are_what_is_on_record() -> None:
     assert alone is not None and len(alone[0].axes) == 1 and {*alone[1]["unit"]} == {"runs"}
 
 
+@pytest.mark.slow
 def test_the_page_has_the_figure_with_its_numbers_and_a_second_page_the_same(tmp_path: Path) -> None:
     made = store(tmp_path / "store", 6, 6)
     for _ in range(2):  # drawn, then taken from the older page

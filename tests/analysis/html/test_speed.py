@@ -144,6 +144,7 @@ def test_a_figure_is_drawn_again_only_where_its_data_changed_or_it_is_missing(tm
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_page_s_data_of_runs_are_made_again_only_where_a_run_changed(store, tmp_path, monkeypatch):
     monkeypatch.setattr("analysis.html.run_pages.RUNS_PER_FILE", 1)
     out = tmp_path / "out"
