@@ -15,6 +15,7 @@ from tuning_law import LONGEST, fit_law
 STUDY = Path(__file__).parents[3] / "docs" / "studies" / "small-4e027ab7fe6d.csv.gz"
 
 
+@pytest.mark.slow
 def test_planted_parameters_are_found() -> None:
     """Of 400 runs: within a tenth of the range from best to worst, and 1 of the number of hyperparameters."""
     rng = np.random.default_rng(0)
