@@ -61,7 +61,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """What figures were asked for, by file: no test here needs their pictures."""
     asked: dict[str, Any] = {}
 
-    def submit(self: FigureRenderer, stem: str, draw: Callable[..., Any], *arguments: Any) -> None:
+    def submit(self: FigureRenderer, stem: str, draw: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         asked[Path(stem).name] = arguments
         self.made[stem] = "", True
 
