@@ -41,7 +41,7 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 test: install ## run the tests but the slow ones (about 10 minutes on 2 cores)
 	$(PYTEST) -m "not slow" $(TESTS)
 
-test-all: install ## run all tests (about 25 minutes on 2 cores), as CI does
+test-all: install ## run all tests (half an hour on 2 idle cores, an hour on busy ones), as CI does
 	$(PYTEST) $(TESTS)
 
 check: install ## lint and check types, of the tests too

@@ -19,13 +19,13 @@ from pathlib import Path
 from threading import Thread
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.estimators.time_budget import measured_apart
 from analysis.figures.render import MANIFEST, FigureRenderer
 from analysis.html.page import content, first_lines
 from analysis.html.races import shown_quantile
+from analysis.html.small_page import templates
 from analysis.loading.cache import gc_disabled
 from analysis.loading.csv_runs import read_csv
 from analysis.loading.filters import filter_runs
@@ -139,13 +139,7 @@ def _move(new: Path, out: Path, older: bool) -> None:
 
 
 def _render(page: dict[str, object], new: Path) -> str:
-    env = Environment(
-        loader=PackageLoader("analysis.html"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    env = templates()
     env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # keep the order of curves: the distance comes first
     env.filters["quantile"] = shown_quantile
     env.filters["size"] = lambda file: _size(new / file)

@@ -11,6 +11,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from landscape.config.errors import UserError
 
 
+def templates() -> Environment:
+    """The templates of all pages. An undefined name in one is an error."""
+    return Environment(
+        loader=PackageLoader("analysis.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def write_page(out: Path, template: str, module: str, fill: Callable[[], dict[str, Any]]) -> None:
     """Write index.html into the folder `out` from a template, after `fill` has written its figures there.
 
@@ -22,14 +33,7 @@ def write_page(out: Path, template: str, module: str, fill: Callable[[], dict[st
         out.mkdir(parents=True, exist_ok=True)
         if index.exists() and mark not in index.read_text(encoding="utf-8", errors="replace")[:4096]:
             raise UserError(f"{index} was not written by this program; give another folder with --out FOLDER")
-        env = Environment(
-            loader=PackageLoader("analysis.html"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        page = env.get_template(template).render(fill(), mark=mark)
+        page = templates().get_template(template).render(fill(), mark=mark)
         index.write_text(page, encoding="utf-8")
     except OSError as e:
         raise UserError(f"{out} cannot be written ({e.strerror or e}); give another folder with --out FOLDER") from e

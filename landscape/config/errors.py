@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import IntEnum
+from pathlib import Path
 
+OURS = f"{Path(__file__).parents[1]}{os.sep}"  # the package's own files
 # System errors that affect all runs: disk full, quota exceeded, read-only file system.
 UNWRITABLE = ("ENOSPC", "EDQUOT", "EROFS")
 
@@ -55,7 +58,7 @@ def error_name(error: BaseException | None) -> str | None:
 def fault_of(error: BaseException) -> str:
     """Type and place of an exception, by which failures of one cause are told from others: "UserError in load_data"."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "/landscape/" in frame.filename] or frames
+    ours = [frame for frame in frames if frame.filename.startswith(OURS)] or frames
     return type(error).__name__ + (f" in {ours[-1].name}" if ours else "")
 
 

@@ -9,6 +9,7 @@ from landscape.config.errors import ExitCode, UserError
 from landscape.config.text import plural
 from landscape.store import Store, run_table
 from landscape.store.atomic_io import write_whole
+from landscape.store.data_sheet import data_sheet
 from landscape.store.lookup import find_sweep
 from sweeps.cli import arguments
 from sweeps.console import show
@@ -30,7 +31,7 @@ def export(argv: list[str]) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
         run_table.write(table, file)
-        write_whole(sheet, run_table.data_sheet(table, file.name))
+        write_whole(sheet, data_sheet(table, file.name))
     except OSError as e:
         raise UserError(f"{file} cannot be written ({e.strerror}); give another folder with --out FOLDER") from e
     unended = f"; {plural(table.left_out, 'run')} had not ended" if table.left_out else ""

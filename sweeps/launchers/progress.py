@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
@@ -79,7 +80,7 @@ def outcome(run: RunFolder) -> str:
     return text
 
 
-class Display:
+class Display(ABC):
     """The base of both displays: takes snapshots of a plan's runs, every `every_s` seconds."""
 
     every_s: float
@@ -99,13 +100,13 @@ class Display:
             snapshot = self.monitor.snapshot()
             self.show(snapshot, self.tracker.left_s(snapshot))
 
+    @abstractmethod
     def show(self, snapshot: Snapshot, left_s: float | None) -> None:
         """Show a snapshot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def event(self, text: str) -> None:
         """Show a line."""
-        raise NotImplementedError
 
     def ended(self, planned: Planned, run: RunFolder) -> None:
         """Show how a run ended."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from landscape.config.schema import Data, Latent
 from landscape.data import load_data
@@ -40,6 +41,19 @@ def test_it_is_the_distance_of_other_real_images_at_each_number(store: Store) ->
         assert distance == pytest.approx(frechet_distance(moments(features), made.reference), rel=1e-9)
     assert made.floor["fd_classifier"] == pytest.approx(made.floor["by_n"][0][1], rel=1e-12)
     assert {"is", "ms_ssim"} <= made.floor.keys() and made.text().floor == made.floor and "floor" in ABOUT
+
+
+@pytest.mark.parametrize(("data", "size"), [("digits", (71, 71)), ("ring", (256, 256))])
+def test_a_picture_of_the_real_images_is_saved_once_for_each_protocol(
+    store: Store, data: str, size: tuple[int, int]
+) -> None:
+    made = scorer(store, f"data={data}")
+    with Image.open(store.real_images(made.id)) as picture:
+        assert picture.size == size
+        assert len(np.unique(np.asarray(picture))) > 2, "no even canvas"
+    before = store.real_images(made.id).stat().st_mtime_ns
+    scorer(store, f"data={data}")
+    assert store.real_images(made.id).stat().st_mtime_ns == before
 
 
 def test_it_falls_as_the_number_grows(store: Store) -> None:

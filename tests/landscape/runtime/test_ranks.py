@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import started
 import torch
-from resuming import same, two
+from resuming import resumed, two
 from support import PATIENCE_S, ROOT, TINY, frozen_runs, kinds, wait_for
 from two_ranks import outcome
 
@@ -21,9 +21,7 @@ from landscape.config.errors import ExitCode, UserError
 from landscape.losses.adversarial import LOSSES
 from landscape.losses.dragan_noise import NOISES
 from landscape.losses.penalties import REGULARIZERS
-from landscape.runtime.train_run import Training
-from landscape.runtime.worker import work
-from landscape.store import DONE, PREEMPTED, Store
+from landscape.store import Store
 from landscape.store.processes import process_start
 from sweeps.launchers.devices import slots
 from sweeps.planning.plan import make_plan
@@ -145,20 +143,7 @@ def test_all_ranks_end_in_the_same_state(trained: Any, case: str) -> None:
 @pytest.mark.slow
 def test_a_stopped_run_of_two_ranks_goes_on_to_the_same_bits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     disturbed, quiet = two(store, "reg=gp", "norm=sn", "optim.n_dis=2", "train.world_size=2")
-    assert work(store, quiet.id, lambda text: None) == DONE
-    real = Training.after_step
-
-    def after_step(self: Any, state: Any) -> None:
-        if state.step == 5 and self.run.id == disturbed.id:
-            os.kill(os.getpid(), signal.SIGTERM)
-        real(self, state)
-
-    with monkeypatch.context() as m:
-        m.setattr(Training, "after_step", after_step)
-        assert work(store, disturbed.id, lambda text: None) == PREEMPTED
-    said: list[str] = []
-    assert work(store, disturbed.id, said.append) == DONE and "resuming at step 5" in said
-    same(disturbed, quiet)
+    resumed(disturbed, quiet, store, monkeypatch)
     (machine,) = quiet.meta().machines
     assert (machine.world_size, machine.device_batch_size) == (2, 8)
 

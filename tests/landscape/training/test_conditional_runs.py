@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from resuming import kept, same, two
+from resuming import kept, resumed, two
 from support import TINY, frozen_runs
 
 from landscape.config.axes import axes_of, cell_label
@@ -21,10 +19,9 @@ from landscape.data import load_data
 from landscape.losses.adversarial import LOSSES
 from landscape.losses.penalties import REGULARIZERS
 from landscape.metrics.ms_ssim import within_class
-from landscape.runtime.train_run import Training
 from landscape.runtime.worker import work
 from landscape.sample import draw_samples, read_request
-from landscape.store import DONE, PREEMPTED, RunFolder, Store
+from landscape.store import DONE, RunFolder, Store
 from landscape.training.loop import train
 from landscape.training.state import State, new_state
 from sweeps.planning.plan import make_plan
@@ -138,19 +135,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     store: Store, more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disturbed, quiet = two(store, ON, *more)
-    assert work(store, quiet.id, lambda text: None) == DONE
-    real = Training.after_step
-
-    def after_step(self: Any, state: Any) -> None:
-        if state.step == 5 and self.run.id == disturbed.id:
-            os.kill(os.getpid(), signal.SIGTERM)
-        real(self, state)
-
-    with monkeypatch.context() as m:
-        m.setattr(Training, "after_step", after_step)
-        assert work(store, disturbed.id, lambda text: None) == PREEMPTED
-    assert work(store, disturbed.id, lambda text: None) == DONE
-    same(disturbed, quiet)
+    resumed(disturbed, quiet, store, monkeypatch)
     average = {k: v for k, v in kept(quiet).items() if k.startswith("average.")}
     assert average["average.norm.weight"].shape[0] == 10 and not (average["average.norm.weight"] == 1).all()
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import Any
 
 import pytest
-from resuming import rows, same, two
+from resuming import resumed, rows, two
 from support import TINY, frozen_runs
 
 from analysis.report import make_report
-from landscape.runtime.train_run import Training
 from landscape.runtime.worker import work
-from landscape.store import DIVERGED, DONE, PREEMPTED, Store
+from landscape.store import DIVERGED, DONE, Store
 
 CHOICES = {
     "lens": ("lens=tempered", "lens.steps=9", "lens.width=0.25", "train.noise_std=0.1"),
@@ -31,20 +28,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits_and_rows(
 ) -> None:
     """Stopped at step 5 of 12: in the middle of the lens's schedule."""
     disturbed, quiet = two(store, *CHOICES[name])
-    assert work(store, quiet.id, lambda text: None) == DONE
-    real = Training.after_step
-
-    def after_step(self: Any, state: Any) -> None:
-        if state.step == 5 and self.run.id == disturbed.id:
-            os.kill(os.getpid(), signal.SIGTERM)
-        real(self, state)
-
-    with monkeypatch.context() as m:
-        m.setattr(Training, "after_step", after_step)
-        assert work(store, disturbed.id, lambda text: None) == PREEMPTED
-    said: list[str] = []
-    assert work(store, disturbed.id, said.append) == DONE and "resuming at step 5" in said
-    same(disturbed, quiet)
+    resumed(disturbed, quiet, store, monkeypatch)
     assert LOGGED.get(name, set()) <= rows(quiet)[-1].keys()
     if name == "lens":  # in the middle, then out
         assert rows(quiet)[1]["loss_lens"] is not None and rows(quiet)[-1]["loss_lens"] is None
